@@ -1,0 +1,2 @@
+//! BGP-4: wire codec, sans-IO sessions, RIBs, decision process and export.
+#![deny(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The Trunkline controller: core, paths, flow funnel, applications, configuration and the trunkline binary.
+#![deny(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Telemetry: samples in, pipeline, Prometheus and other exports out.
+#![forbid(unsafe_code)]

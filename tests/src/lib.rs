@@ -1,0 +1,2 @@
+//! Whole-system simulator and integration tests of Trunkline.
+#![forbid(unsafe_code)]

@@ -1,0 +1,36 @@
+//! Controller roles and the asynchronous messages that a controller wants (OpenFlow 1.3.5 §7.3.9, §7.3.10).
+
+use crate::number::numbers;
+
+numbers! {
+    /// A controller's role at a switch (OpenFlow 1.3.5 §7.3.9, `ofp_controller_role`).
+    values ControllerRole(u32) {
+        NOCHANGE = 0, "OFPCR_ROLE_NOCHANGE";
+        EQUAL = 1, "OFPCR_ROLE_EQUAL";
+        MASTER = 2, "OFPCR_ROLE_MASTER";
+        SLAVE = 3, "OFPCR_ROLE_SLAVE";
+    }
+}
+
+/// Ask for a role, or say which one is held (OpenFlow 1.3.5 §7.3.9, `ofp_role_request`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct RoleMessage {
+    /// The role.
+    pub role: ControllerRole,
+    /// The number of the election that gave it; compared as a signed difference.
+    pub generation_id: u64,
+}
+
+/// Which asynchronous messages a controller wants (OpenFlow 1.3.5 §7.3.10, `ofp_async_config`). In each pair the first
+/// mask is for the roles master and equal, the second for slave; bit `n` stands for reason `n`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct AsyncConfig {
+    /// Packet-ins, by reason.
+    pub packet_in_mask: [u32; 2],
+    /// Port-statuses, by reason.
+    pub port_status_mask: [u32; 2],
+    /// Flow-removeds, by reason.
+    pub flow_removed_mask: [u32; 2],
+}

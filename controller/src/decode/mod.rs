@@ -59,3 +59,6 @@ fn refuse(out: &mut dyn Write, err: &mut dyn Write, place: Value, what: &str, er
     let _ = writeln!(out, "{object}");
     let _ = writeln!(err, "trunkline: {what}: {error}");
 }
+
+#[cfg(test)]
+mod tests;

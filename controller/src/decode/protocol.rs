@@ -1,7 +1,10 @@
 //! What the decoders of the protocol crates look like from here: octets in, JSON or the first error out.
 
+use bgp::wire::DisplayOptions;
+use bgp::wire::display::AsWidthOption;
 use net::{DecodeError, DecodeErrorKind};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 /// What the input of `trunkline decode` is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,10 +52,29 @@ impl Protocol {
     /// One message as JSON.
     pub(super) fn decode(self, message: &[u8]) -> Result<Value, DecodeError> {
         match self {
-            Protocol::Openflow | Protocol::Bgp(_) | Protocol::Lldp => {
+            Protocol::Bgp(options) => {
+                bgp::wire::decode_for_display(message, options.display()).map(|report| to_json(&report))
+            }
+            Protocol::Openflow | Protocol::Lldp => {
                 let _ = message;
                 Err(DecodeError::new(0, "decoder", DecodeErrorKind::Missing))
             }
         }
     }
+}
+
+impl BgpOptions {
+    fn display(self) -> DisplayOptions {
+        let as_width = match (self.as4, self.as2) {
+            (true, _) => AsWidthOption::Four,
+            (false, true) => AsWidthOption::Two,
+            (false, false) => AsWidthOption::Auto,
+        };
+        DisplayOptions { as_width, add_path: self.add_path }
+    }
+}
+
+/// The decoders' types always serialise: they have no maps with keys that are no texts, and no serialiser of theirs fails.
+fn to_json(report: &impl Serialize) -> Value {
+    serde_json::to_value(report).unwrap_or_else(|error| json!({ "problems": [{ "reason": error.to_string() }] }))
 }

@@ -23,6 +23,7 @@ mod packet;
 pub mod port;
 mod queue;
 mod role;
+pub mod switch;
 mod text;
 
 pub use action::{Action, ActionType, CONTROLLER_MAX_LEN_MAX, CONTROLLER_NO_BUFFER};

@@ -25,12 +25,13 @@ mod queue;
 mod role;
 pub mod switch;
 mod text;
+mod wire;
 
 pub use action::{Action, ActionType, CONTROLLER_MAX_LEN_MAX, CONTROLLER_NO_BUFFER};
 pub use configuration::{Capabilities, ConfigFlags, ExperimenterMessage, FeaturesReply, SwitchConfig, TableMod};
 pub use error::{ErrorCode, ErrorMessage, ErrorType};
 pub use flow::{DEFAULT_PRIORITY, FlowMod, FlowModCommand, FlowModFlags, FlowRemoved, FlowRemovedReason};
-pub use flow_match::{INLINE_MATCH_LEN, Match};
+pub use flow_match::{Fields, INLINE_MATCH_LEN, Match};
 pub use framing::{HEADER_LEN, VERSION};
 pub use group::{Bucket, GroupMod, GroupModCommand, GroupType};
 pub use hello::{Hello, HelloElement, HelloElementType};

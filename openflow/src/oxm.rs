@@ -3,7 +3,10 @@
 //! A field of another class (Nicira's, an experimenter's) is data: its octets are kept.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
+use net::{DecodeError, DecodeErrorKind, MacAddr};
+use nom::number::complete::be_u32;
 use smallvec::SmallVec;
 
 /// `OFPXMC_OPENFLOW_BASIC`: the class of the fields in the table below (OpenFlow 1.3.5 §7.2.3.3).
@@ -57,7 +60,6 @@ pub(crate) enum Notation {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
     pub name: &'static str,
-    pub constant: &'static str,
     pub value_len: u8,
     pub bits: u16,
     pub maskable: bool,
@@ -86,7 +88,7 @@ macro_rules! oxm_fields {
         }
 
         const ROWS: &[Row] = &[$(
-            Row { name: $name, constant: stringify!($constant), value_len: $len, bits: $bits, maskable: $maskable,
+            Row { name: $name, value_len: $len, bits: $bits, maskable: $maskable,
                   notation: Notation::$notation, prerequisite: $prerequisite },
         )*];
     };
@@ -205,13 +207,257 @@ pub struct OxmField<'a> {
     pub mask: Option<&'a [u8]>,
 }
 
+impl OxmField<'_> {
+    /// The value as a number, if it has at most 8 octets.
+    pub fn to_u64(self) -> Option<u64> {
+        to_u64(self.value)
+    }
+
+    /// The field as a value of its own.
+    pub fn to_owned(self) -> OxmFieldOwned {
+        let mut tlv = SmallVec::new();
+        put_tlv(&mut tlv, self.kind, self.value, self.mask);
+        OxmFieldOwned { tlv }
+    }
+
+    /// Whether the mask, if there is one, covers every bit that has a meaning.
+    pub fn is_exact(self) -> bool {
+        let Some(mask) = self.mask else { return true };
+        let Some(bits) = self.kind.bits() else { return mask.iter().all(|octet| *octet == 0xff) };
+        let octets = mask.len();
+        (0..octets).all(|index| {
+            let needed = meaningful_bits(usize::from(bits), octets, index);
+            mask.get(index).is_some_and(|octet| octet & needed == needed)
+        })
+    }
+}
+
+/// Which bits of octet `index` have a meaning in a value of `octets` octets with `bits` bits.
+fn meaningful_bits(bits: usize, octets: usize, index: usize) -> u8 {
+    let above = bits.saturating_sub(8 * (octets - 1 - index));
+    if above >= 8 { 0xff } else { (1u16 << above).wrapping_sub(1) as u8 }
+}
+
+pub(crate) fn to_u64(octets: &[u8]) -> Option<u64> {
+    if octets.len() > 8 {
+        return None;
+    }
+    Some(octets.iter().fold(0, |value, octet| value << 8 | u64::from(*octet)))
+}
+
 /// One field as a value of its own: the argument of a set-field action, or something to build a match from.
 ///
-/// Holds the TLV as it stands on the wire, which is valid by construction.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+/// Holds the TLV as it stands on the wire, which is whole and of a length that fits its field by construction.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OxmFieldOwned {
-    pub(crate) tlv: SmallVec<[u8; INLINE_FIELD_LEN]>,
+    tlv: SmallVec<[u8; INLINE_FIELD_LEN]>,
 }
 
 /// Octets of a TLV that an [`OxmFieldOwned`] holds without an allocation: an IPv6 address with its header.
 const INLINE_FIELD_LEN: usize = 20;
+
+impl OxmFieldOwned {
+    /// A field of any kind. `None` if the value or the mask has not the length that the field has, or if both with the
+    /// experimenter id don't fit in the 255 octets that a TLV can hold.
+    pub fn new(kind: OxmKind, value: &[u8], mask: Option<&[u8]>) -> Option<OxmFieldOwned> {
+        let payload = value.len() + mask.map_or(0, <[u8]>::len) + kind.experimenter_len();
+        let fits = payload <= 255
+            && mask.is_none_or(|mask| mask.len() == value.len())
+            && kind.field < 0x80
+            && (kind.class == CLASS_EXPERIMENTER || kind.experimenter == 0)
+            && kind.value_len().is_none_or(|length| length == value.len());
+        fits.then(|| OxmField { kind, value, mask }.to_owned())
+    }
+
+    /// A field that is a number, without a mask. `None` if the field is no number of at most 8 octets or the value is too big for it.
+    pub fn number(kind: OxmKind, value: u64) -> Option<OxmFieldOwned> {
+        let length = kind.value_len().filter(|length| *length <= 8)?;
+        let octets = value.to_be_bytes();
+        let (above, octets) = octets.split_at_checked(8 - length)?;
+        if above.iter().any(|octet| *octet != 0) {
+            return None;
+        }
+        OxmFieldOwned::new(kind, octets, None)
+    }
+
+    /// `eth_dst`.
+    pub fn eth_dst(address: MacAddr) -> OxmFieldOwned {
+        OxmField { kind: OxmKind::ETH_DST, value: &address.0, mask: None }.to_owned()
+    }
+
+    /// `eth_src`.
+    pub fn eth_src(address: MacAddr) -> OxmFieldOwned {
+        OxmField { kind: OxmKind::ETH_SRC, value: &address.0, mask: None }.to_owned()
+    }
+
+    /// `vlan_vid`, with [`VID_PRESENT`] already in it.
+    pub fn vlan_vid(vid: u16) -> OxmFieldOwned {
+        OxmField { kind: OxmKind::VLAN_VID, value: &vid.to_be_bytes(), mask: None }.to_owned()
+    }
+
+    /// `ipv4_src`.
+    pub fn ipv4_src(address: Ipv4Addr) -> OxmFieldOwned {
+        OxmField { kind: OxmKind::IPV4_SRC, value: &address.octets(), mask: None }.to_owned()
+    }
+
+    /// `ipv4_dst`.
+    pub fn ipv4_dst(address: Ipv4Addr) -> OxmFieldOwned {
+        OxmField { kind: OxmKind::IPV4_DST, value: &address.octets(), mask: None }.to_owned()
+    }
+
+    /// `ipv6_src`.
+    pub fn ipv6_src(address: Ipv6Addr) -> OxmFieldOwned {
+        OxmField { kind: OxmKind::IPV6_SRC, value: &address.octets(), mask: None }.to_owned()
+    }
+
+    /// `ipv6_dst`.
+    pub fn ipv6_dst(address: Ipv6Addr) -> OxmFieldOwned {
+        OxmField { kind: OxmKind::IPV6_DST, value: &address.octets(), mask: None }.to_owned()
+    }
+
+    /// From a TLV that [`first_tlv`] has accepted.
+    pub(crate) fn from_valid_tlv(tlv: &[u8]) -> OxmFieldOwned {
+        OxmFieldOwned { tlv: SmallVec::from_slice(tlv) }
+    }
+
+    /// The octets of the TLV, header first.
+    pub fn as_tlv(&self) -> &[u8] {
+        &self.tlv
+    }
+
+    /// Borrowed.
+    pub fn as_field(&self) -> OxmField<'_> {
+        split_tlv(&self.tlv).map_or(OxmField { kind: OxmKind::basic(0), value: &[], mask: None }, |(_, field, _)| field)
+    }
+
+    /// Which field.
+    pub fn kind(&self) -> OxmKind {
+        self.as_field().kind
+    }
+}
+
+impl fmt::Debug for OxmFieldOwned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.as_field(), f)
+    }
+}
+
+impl fmt::Display for OxmField<'_> {
+    /// `eth_dst=02:00:00:00:00:01`, with `/mask` where there is one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.kind, self.value_text())
+    }
+}
+
+/// Octets of a TLV's header (OpenFlow 1.3.5 §7.2.3.2).
+pub(crate) const HEADER_LEN: usize = 4;
+
+impl OxmKind {
+    /// Octets of the experimenter id that stands before the value.
+    pub(crate) const fn experimenter_len(self) -> usize {
+        if self.class == CLASS_EXPERIMENTER { 4 } else { 0 }
+    }
+
+    pub(crate) fn header(self, has_mask: bool, payload: u8) -> u32 {
+        u32::from(self.class) << 16 | u32::from(self.field) << 9 | u32::from(has_mask) << 8 | u32::from(payload)
+    }
+}
+
+/// Appends a TLV whose lengths are known to fit.
+pub(crate) fn put_tlv<A: smallvec::Array<Item = u8>>(
+    out: &mut SmallVec<A>,
+    kind: OxmKind,
+    value: &[u8],
+    mask: Option<&[u8]>,
+) {
+    let payload = value.len() + mask.map_or(0, <[u8]>::len) + kind.experimenter_len();
+    out.extend_from_slice(&kind.header(mask.is_some(), payload as u8).to_be_bytes());
+    if kind.class == CLASS_EXPERIMENTER {
+        out.extend_from_slice(&kind.experimenter.to_be_bytes());
+    }
+    out.extend_from_slice(value);
+    out.extend_from_slice(mask.unwrap_or_default());
+}
+
+/// Checks the first TLV in `octets` and returns its length with the header. Field names and offsets are those of the error.
+pub(crate) fn first_tlv(octets: &[u8], offset: usize) -> Result<usize, DecodeError> {
+    let Ok((rest, header)) = be_u32::<_, ()>(octets) else {
+        return Err(DecodeError::truncated(offset, "oxm.header", HEADER_LEN, octets.len()));
+    };
+    let has_mask = header >> 8 & 1 != 0;
+    let length = (header & 0xff) as usize;
+    let class = (header >> 16) as u16;
+    let kind = OxmKind { class, field: (header >> 9 & 0x7f) as u8, experimenter: 0 };
+    let wrong = match kind.value_len() {
+        Some(value_len) => length != value_len * (1 + usize::from(has_mask)),
+        None => length < kind.experimenter_len(),
+    };
+    if wrong {
+        return Err(DecodeError::new(offset + 3, "oxm.length", DecodeErrorKind::BadLength { length }));
+    }
+    if rest.len() < length {
+        return Err(DecodeError::truncated(offset + HEADER_LEN, "oxm.value", length, rest.len()));
+    }
+    Ok(HEADER_LEN + length)
+}
+
+/// The first TLV in octets that have been checked: itself, its meaning, and what follows it.
+pub(crate) fn split_tlv(octets: &[u8]) -> Option<(&[u8], OxmField<'_>, &[u8])> {
+    let (header, _) = octets.split_first_chunk::<HEADER_LEN>()?;
+    let header = u32::from_be_bytes(*header);
+    let (tlv, rest) = octets.split_at_checked(HEADER_LEN + (header & 0xff) as usize)?;
+    let mut payload = tlv.get(HEADER_LEN..)?;
+    let mut kind = OxmKind { class: (header >> 16) as u16, field: (header >> 9 & 0x7f) as u8, experimenter: 0 };
+    if kind.class == CLASS_EXPERIMENTER {
+        let (experimenter, after) = payload.split_first_chunk::<4>()?;
+        kind.experimenter = u32::from_be_bytes(*experimenter);
+        payload = after;
+    }
+    let has_mask = header >> 8 & 1 != 0;
+    // A field that we don't know may have a mask and an odd length: then it is all value.
+    if has_mask && payload.len() % 2 == 0 {
+        let (value, mask) = payload.split_at_checked(payload.len() / 2)?;
+        return Some((tlv, OxmField { kind, value, mask: Some(mask) }, rest));
+    }
+    Some((tlv, OxmField { kind, value: payload, mask: None }, rest))
+}
+
+impl OxmField<'_> {
+    /// `value` or `value/mask` in the field's usual form.
+    pub fn value_text(&self) -> String {
+        let notation = self.kind.row().map(|row| row.notation);
+        let value = octets_text(self.value, notation);
+        match self.mask {
+            Some(mask) => {
+                // A decimal mask can't be read.
+                let notation =
+                    notation.map(|notation| if notation == Notation::Decimal { Notation::Hex } else { notation });
+                format!("{value}/{}", octets_text(mask, notation))
+            }
+            None => value,
+        }
+    }
+
+    /// Whether the text form is a plain decimal number.
+    #[cfg(feature = "serde")]
+    pub(crate) fn as_decimal(&self) -> Option<u64> {
+        match self.kind.row() {
+            Some(row) if row.notation == Notation::Decimal && self.mask.is_none() => self.to_u64(),
+            _ => None,
+        }
+    }
+}
+
+fn octets_text(octets: &[u8], notation: Option<Notation>) -> String {
+    match (notation, octets.len()) {
+        (Some(Notation::Decimal), _) => to_u64(octets).map(|number| number.to_string()),
+        (Some(Notation::Hex), length) => {
+            to_u64(octets).map(|number| format!("{number:#0width$x}", width = 2 + 2 * length))
+        }
+        (Some(Notation::Mac), _) => <[u8; 6]>::try_from(octets).ok().map(|octets| MacAddr(octets).to_string()),
+        (Some(Notation::Ipv4), _) => <[u8; 4]>::try_from(octets).ok().map(|octets| Ipv4Addr::from(octets).to_string()),
+        (Some(Notation::Ipv6), _) => <[u8; 16]>::try_from(octets).ok().map(|octets| Ipv6Addr::from(octets).to_string()),
+        (None, _) => None,
+    }
+    .unwrap_or_else(|| octets.iter().map(|octet| format!("{octet:02x}")).collect())
+}

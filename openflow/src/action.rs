@@ -1,11 +1,12 @@
 //! Actions (OpenFlow 1.3.5 §7.2.5).
 
-use bytes::Bytes;
-use net::PortNo;
+use bytes::{BufMut, Bytes, BytesMut};
+use net::{DecodeError, DecodeErrorKind, PortNo};
 
 use crate::identifier::GroupId;
 use crate::number::numbers;
-use crate::oxm::OxmFieldOwned;
+use crate::oxm::{self, OxmFieldOwned};
+use crate::wire::{self, Reader};
 
 numbers! {
     /// The type of an action (OpenFlow 1.3.5 §7.2.5, `ofp_action_type`).
@@ -120,4 +121,117 @@ impl Action {
             Action::Unknown { action_type, .. } => *action_type,
         }
     }
+}
+
+impl Action {
+    /// All actions in a list that fills its parent.
+    pub(crate) fn parse_list(mut reader: Reader<'_>) -> Result<Vec<Action>, DecodeError> {
+        let mut actions = Vec::new();
+        while !reader.is_empty() {
+            actions.push(Action::parse(&mut reader)?);
+        }
+        Ok(actions)
+    }
+
+    pub(crate) fn encode_list(actions: &[Action], out: &mut BytesMut) {
+        for action in actions {
+            action.encode(out);
+        }
+    }
+
+    fn parse(reader: &mut Reader<'_>) -> Result<Action, DecodeError> {
+        let action_type = ActionType(reader.u16("action.type")?);
+        let at = reader.offset();
+        let length = reader.u16("action.len")?;
+        let bad_length = DecodeError::new(at, "action.len", DecodeErrorKind::BadLength { length: usize::from(length) });
+        // §7.2.5: the length is a multiple of 8. At least 8 is what makes progress certain.
+        if length < 8 || length % 8 != 0 {
+            return Err(bad_length);
+        }
+        let mut body = reader.body(length, HEADER_LEN, "action.len")?;
+        let fixed = match action_type {
+            ActionType::OUTPUT => Some(16),
+            ActionType::SET_FIELD | ActionType::EXPERIMENTER => None,
+            known if known.name().is_some() => Some(8),
+            _ => None,
+        };
+        if fixed.is_some_and(|fixed| fixed != length) {
+            return Err(bad_length);
+        }
+        Ok(match action_type {
+            ActionType::OUTPUT => Action::Output {
+                port: PortNo(body.u32("action.output.port")?),
+                max_len: body.u16("action.output.max_len")?,
+            },
+            ActionType::COPY_TTL_OUT => Action::CopyTtlOut,
+            ActionType::COPY_TTL_IN => Action::CopyTtlIn,
+            ActionType::SET_MPLS_TTL => Action::SetMplsTtl(body.u8("action.set_mpls_ttl.mpls_ttl")?),
+            ActionType::DEC_MPLS_TTL => Action::DecMplsTtl,
+            ActionType::PUSH_VLAN => Action::PushVlan(body.u16("action.push_vlan.ethertype")?),
+            ActionType::POP_VLAN => Action::PopVlan,
+            ActionType::PUSH_MPLS => Action::PushMpls(body.u16("action.push_mpls.ethertype")?),
+            ActionType::POP_MPLS => Action::PopMpls(body.u16("action.pop_mpls.ethertype")?),
+            ActionType::SET_QUEUE => Action::SetQueue(body.u32("action.set_queue.queue_id")?),
+            ActionType::GROUP => Action::Group(GroupId(body.u32("action.group.group_id")?)),
+            ActionType::SET_NW_TTL => Action::SetNwTtl(body.u8("action.set_nw_ttl.nw_ttl")?),
+            ActionType::DEC_NW_TTL => Action::DecNwTtl,
+            ActionType::SET_FIELD => parse_set_field(&mut body, usize::from(length))?,
+            ActionType::PUSH_PBB => Action::PushPbb(body.u16("action.push_pbb.ethertype")?),
+            ActionType::POP_PBB => Action::PopPbb,
+            ActionType::EXPERIMENTER => {
+                Action::Experimenter { experimenter: body.u32("action.experimenter")?, body: body.into_bytes() }
+            }
+            _ => Action::Unknown { action_type, body: body.into_bytes() },
+        })
+    }
+
+    /// Padding is written as zero. A body that leaves the length at no multiple of 8 is padded.
+    fn encode(&self, out: &mut BytesMut) {
+        let start = out.len();
+        out.put_u16(self.action_type().0);
+        out.put_u16(0);
+        match self {
+            Action::Output { port, max_len } => {
+                out.put_u32(port.0);
+                out.put_u16(*max_len);
+            }
+            Action::SetMplsTtl(ttl) | Action::SetNwTtl(ttl) => out.put_u8(*ttl),
+            Action::PushVlan(ethertype)
+            | Action::PushMpls(ethertype)
+            | Action::PopMpls(ethertype)
+            | Action::PushPbb(ethertype) => out.put_u16(*ethertype),
+            Action::SetQueue(queue_id) => out.put_u32(*queue_id),
+            Action::Group(group_id) => out.put_u32(group_id.0),
+            Action::SetField(field) => out.put_slice(field.as_tlv()),
+            Action::Experimenter { experimenter, body } => {
+                out.put_u32(*experimenter);
+                out.put_slice(body);
+            }
+            Action::Unknown { body, .. } => out.put_slice(body),
+            Action::CopyTtlOut
+            | Action::CopyTtlIn
+            | Action::DecMplsTtl
+            | Action::PopVlan
+            | Action::DecNwTtl
+            | Action::PopPbb => wire::put_zeros(out, 4),
+        }
+        wire::pad_from(out, start);
+        wire::patch_length(out, start, 2);
+    }
+}
+
+/// Octets of the type and length that every action starts with.
+const HEADER_LEN: usize = 4;
+
+fn parse_set_field(body: &mut Reader<'_>, length: usize) -> Result<Action, DecodeError> {
+    let at = body.offset();
+    let tlv = oxm::first_tlv(body.as_slice(), at)
+        .map_err(|error| DecodeError::new(error.offset, "action.set_field", error.kind))?;
+    // §7.2.5: the length counts the field and just enough padding.
+    let needed = HEADER_LEN + tlv + wire::padding(HEADER_LEN + tlv);
+    if needed != length {
+        return Err(DecodeError::new(at, "action.set_field", DecodeErrorKind::BadLength { length }));
+    }
+    let tlv = body.take(tlv, "action.set_field")?;
+    Ok(Action::SetField(OxmFieldOwned::from_valid_tlv(tlv.as_slice())))
 }

@@ -1,10 +1,11 @@
 //! The switch as a whole: features, configuration, TABLE_MOD and experimenter messages (OpenFlow 1.3.5 §7.3.1 to §7.3.3, §7.5.5).
 
-use bytes::Bytes;
-use net::DatapathId;
+use bytes::{BufMut, Bytes, BytesMut};
+use net::{DatapathId, DecodeError};
 
 use crate::identifier::TableId;
 use crate::number::numbers;
+use crate::wire::{self, Reader};
 
 numbers! {
     /// What a datapath can do (OpenFlow 1.3.5 §7.3.1, `ofp_capabilities`).
@@ -76,4 +77,72 @@ pub struct ExperimenterMessage {
     pub exp_type: u32,
     /// What follows.
     pub body: Bytes,
+}
+
+impl FeaturesReply {
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<FeaturesReply, DecodeError> {
+        let datapath_id = DatapathId(reader.u64("features_reply.datapath_id")?);
+        let n_buffers = reader.u32("features_reply.n_buffers")?;
+        let n_tables = reader.u8("features_reply.n_tables")?;
+        let auxiliary_id = reader.u8("features_reply.auxiliary_id")?;
+        reader.skip(2, "features_reply.pad")?;
+        let capabilities = Capabilities(reader.u32("features_reply.capabilities")?);
+        let reserved = reader.u32("features_reply.reserved")?;
+        reader.finish("features_reply")?;
+        Ok(FeaturesReply { datapath_id, n_buffers, n_tables, auxiliary_id, capabilities, reserved })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u64(self.datapath_id.0);
+        out.put_u32(self.n_buffers);
+        out.put_u8(self.n_tables);
+        out.put_u8(self.auxiliary_id);
+        wire::put_zeros(out, 2);
+        out.put_u32(self.capabilities.0);
+        out.put_u32(self.reserved);
+    }
+}
+
+impl SwitchConfig {
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<SwitchConfig, DecodeError> {
+        let flags = ConfigFlags(reader.u16("switch_config.flags")?);
+        let miss_send_len = reader.u16("switch_config.miss_send_len")?;
+        reader.finish("switch_config")?;
+        Ok(SwitchConfig { flags, miss_send_len })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u16(self.flags.0);
+        out.put_u16(self.miss_send_len);
+    }
+}
+
+impl TableMod {
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<TableMod, DecodeError> {
+        let table_id = TableId(reader.u8("table_mod.table_id")?);
+        reader.skip(3, "table_mod.pad")?;
+        let config = reader.u32("table_mod.config")?;
+        reader.finish("table_mod")?;
+        Ok(TableMod { table_id, config })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u8(self.table_id.0);
+        wire::put_zeros(out, 3);
+        out.put_u32(self.config);
+    }
+}
+
+impl ExperimenterMessage {
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<ExperimenterMessage, DecodeError> {
+        let experimenter = reader.u32("experimenter.experimenter")?;
+        let exp_type = reader.u32("experimenter.exp_type")?;
+        Ok(ExperimenterMessage { experimenter, exp_type, body: reader.into_bytes() })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u32(self.experimenter);
+        out.put_u32(self.exp_type);
+        out.put_slice(&self.body);
+    }
 }

@@ -1,8 +1,10 @@
 //! ERROR messages: types and codes (OpenFlow 1.3.5 §7.5.4).
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
+use net::DecodeError;
 
 use crate::number::numbers;
+use crate::wire::Reader;
 
 numbers! {
     /// The type of an error (OpenFlow 1.3.5 §7.5.4, `ofp_error_type`).
@@ -233,5 +235,19 @@ impl ErrorMessage {
     /// Type and code together.
     pub const fn code(&self) -> ErrorCode {
         ErrorCode { error_type: self.error_type, code: self.code }
+    }
+}
+
+impl ErrorMessage {
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<ErrorMessage, DecodeError> {
+        let error_type = ErrorType(reader.u16("error.type")?);
+        let code = reader.u16("error.code")?;
+        Ok(ErrorMessage { error_type, code, data: reader.into_bytes() })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u16(self.error_type.0);
+        out.put_u16(self.code);
+        out.put_slice(&self.data);
     }
 }

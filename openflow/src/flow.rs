@@ -1,11 +1,13 @@
 //! FLOW_MOD and FLOW_REMOVED (OpenFlow 1.3.5 §7.3.4.1, §7.4.2).
 
-use net::PortNo;
+use bytes::{BufMut, BytesMut};
+use net::{DecodeError, PortNo};
 
 use crate::flow_match::Match;
 use crate::identifier::{BufferId, GroupId, TableId};
 use crate::instruction::Instruction;
 use crate::number::numbers;
+use crate::wire::{self, Reader};
 
 numbers! {
     /// What a flow-mod does (OpenFlow 1.3.5 §7.3.4.1, `ofp_flow_mod_command`).
@@ -142,4 +144,89 @@ pub struct FlowRemoved {
     /// Its match.
     #[cfg_attr(feature = "serde", serde(rename = "match"))]
     pub match_: Match,
+}
+
+impl FlowMod {
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<FlowMod, DecodeError> {
+        let cookie = reader.u64("flow_mod.cookie")?;
+        let cookie_mask = reader.u64("flow_mod.cookie_mask")?;
+        let table_id = TableId(reader.u8("flow_mod.table_id")?);
+        let command = FlowModCommand(reader.u8("flow_mod.command")?);
+        let idle_timeout = reader.u16("flow_mod.idle_timeout")?;
+        let hard_timeout = reader.u16("flow_mod.hard_timeout")?;
+        let priority = reader.u16("flow_mod.priority")?;
+        let buffer_id = BufferId(reader.u32("flow_mod.buffer_id")?);
+        let out_port = PortNo(reader.u32("flow_mod.out_port")?);
+        let out_group = GroupId(reader.u32("flow_mod.out_group")?);
+        let flags = FlowModFlags(reader.u16("flow_mod.flags")?);
+        reader.skip(2, "flow_mod.pad")?;
+        let match_ = Match::parse(&mut reader)?;
+        let instructions = Instruction::parse_list(reader)?;
+        Ok(FlowMod {
+            cookie,
+            cookie_mask,
+            table_id,
+            command,
+            idle_timeout,
+            hard_timeout,
+            priority,
+            buffer_id,
+            out_port,
+            out_group,
+            flags,
+            match_,
+            instructions,
+        })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u64(self.cookie);
+        out.put_u64(self.cookie_mask);
+        out.put_u8(self.table_id.0);
+        out.put_u8(self.command.0);
+        out.put_u16(self.idle_timeout);
+        out.put_u16(self.hard_timeout);
+        out.put_u16(self.priority);
+        out.put_u32(self.buffer_id.0);
+        out.put_u32(self.out_port.0);
+        out.put_u32(self.out_group.0);
+        out.put_u16(self.flags.0);
+        wire::put_zeros(out, 2);
+        self.match_.encode(out);
+        Instruction::encode_list(&self.instructions, out);
+    }
+}
+
+impl FlowRemoved {
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<FlowRemoved, DecodeError> {
+        let flow_removed = FlowRemoved {
+            cookie: reader.u64("flow_removed.cookie")?,
+            priority: reader.u16("flow_removed.priority")?,
+            reason: FlowRemovedReason(reader.u8("flow_removed.reason")?),
+            table_id: TableId(reader.u8("flow_removed.table_id")?),
+            duration_sec: reader.u32("flow_removed.duration_sec")?,
+            duration_nsec: reader.u32("flow_removed.duration_nsec")?,
+            idle_timeout: reader.u16("flow_removed.idle_timeout")?,
+            hard_timeout: reader.u16("flow_removed.hard_timeout")?,
+            packet_count: reader.u64("flow_removed.packet_count")?,
+            byte_count: reader.u64("flow_removed.byte_count")?,
+            match_: Match::parse(&mut reader)?,
+        };
+        reader.finish("flow_removed")?;
+        Ok(flow_removed)
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u64(self.cookie);
+        out.put_u16(self.priority);
+        out.put_u8(self.reason.0);
+        out.put_u8(self.table_id.0);
+        out.put_u32(self.duration_sec);
+        out.put_u32(self.duration_nsec);
+        out.put_u16(self.idle_timeout);
+        out.put_u16(self.hard_timeout);
+        out.put_u64(self.packet_count);
+        out.put_u64(self.byte_count);
+        self.match_.encode(out);
+    }
 }

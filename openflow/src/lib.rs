@@ -22,6 +22,7 @@ pub mod oxm;
 mod packet;
 pub mod port;
 mod queue;
+mod reply;
 mod role;
 pub mod switch;
 mod text;
@@ -32,12 +33,14 @@ pub use configuration::{Capabilities, ConfigFlags, ExperimenterMessage, Features
 pub use error::{ErrorCode, ErrorMessage, ErrorType};
 pub use flow::{DEFAULT_PRIORITY, FlowMod, FlowModCommand, FlowModFlags, FlowRemoved, FlowRemovedReason};
 pub use flow_match::{Fields, INLINE_MATCH_LEN, Match};
-pub use framing::{HEADER_LEN, VERSION};
+#[cfg(feature = "codec")]
+pub use framing::{FrameCodec, StreamError};
+pub use framing::{FrameError, HEADER_LEN, Header, MAX_FRAME_LEN, VERSION, frame_length};
 pub use group::{Bucket, GroupMod, GroupModCommand, GroupType};
 pub use hello::{Hello, HelloElement, HelloElementType};
 pub use identifier::{BufferId, GroupId, MeterId, QueueId, TableId};
 pub use instruction::{Instruction, InstructionType};
-pub use message::{Message, MessageType};
+pub use message::{Message, MessageType, TooLong};
 pub use meter::{MeterBand, MeterBandType, MeterFlags, MeterMod, MeterModCommand};
 pub use multipart::{
     AggregateStats, BucketCounter, ExperimenterMultipart, FeatureId, FlowStats, FlowStatsRequest, GroupCapabilities,
@@ -50,5 +53,6 @@ pub use oxm::{OxmField, OxmFieldOwned, OxmKind};
 pub use packet::{PacketIn, PacketInReason, PacketOut};
 pub use port::{Port, PortConfig, PortFeatures, PortLinkState, PortMod, PortName, PortReason, PortStatus};
 pub use queue::{PacketQueue, QueueGetConfigReply, QueueGetConfigRequest, QueueProperty, QueuePropertyType};
+pub use reply::{ERROR_DATA_LEN, error_code, error_for};
 pub use role::{AsyncConfig, ControllerRole, RoleMessage};
 pub use text::FixedText;

@@ -1,9 +1,11 @@
 //! Meters and bands, METER_MOD (OpenFlow 1.3.5 §7.3.4.4).
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
+use net::{DecodeError, DecodeErrorKind};
 
 use crate::identifier::MeterId;
 use crate::number::numbers;
+use crate::wire::{self, Reader};
 
 numbers! {
     /// What a meter-mod does (OpenFlow 1.3.5 §7.3.4.4, `ofp_meter_mod_command`).
@@ -99,5 +101,94 @@ impl MeterBand {
             MeterBand::Experimenter { .. } => MeterBandType::EXPERIMENTER,
             MeterBand::Unknown { band_type, .. } => *band_type,
         }
+    }
+}
+
+impl MeterMod {
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<MeterMod, DecodeError> {
+        let command = MeterModCommand(reader.u16("meter_mod.command")?);
+        let flags = MeterFlags(reader.u16("meter_mod.flags")?);
+        let meter_id = MeterId(reader.u32("meter_mod.meter_id")?);
+        Ok(MeterMod { command, flags, meter_id, bands: MeterBand::parse_list(reader)? })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u16(self.command.0);
+        out.put_u16(self.flags.0);
+        out.put_u32(self.meter_id.0);
+        MeterBand::encode_list(&self.bands, out);
+    }
+}
+
+impl MeterBand {
+    /// kbit/s or packets/s, and kbit or packets of burst.
+    pub const fn rate_and_burst(&self) -> (u32, u32) {
+        match *self {
+            MeterBand::Drop { rate, burst_size }
+            | MeterBand::DscpRemark { rate, burst_size, .. }
+            | MeterBand::Experimenter { rate, burst_size, .. }
+            | MeterBand::Unknown { rate, burst_size, .. } => (rate, burst_size),
+        }
+    }
+
+    pub(crate) fn parse_list(mut reader: Reader<'_>) -> Result<Vec<MeterBand>, DecodeError> {
+        let mut bands = Vec::new();
+        while !reader.is_empty() {
+            bands.push(MeterBand::parse(&mut reader)?);
+        }
+        Ok(bands)
+    }
+
+    pub(crate) fn encode_list(bands: &[MeterBand], out: &mut BytesMut) {
+        for band in bands {
+            band.encode(out);
+        }
+    }
+
+    fn parse(reader: &mut Reader<'_>) -> Result<MeterBand, DecodeError> {
+        let band_type = MeterBandType(reader.u16("meter_band.type")?);
+        let at = reader.offset();
+        let length = reader.u16("meter_band.len")?;
+        let fixed = matches!(band_type, MeterBandType::DROP | MeterBandType::DSCP_REMARK);
+        if length < 12 || (fixed && length != 16) {
+            let kind = DecodeErrorKind::BadLength { length: usize::from(length) };
+            return Err(DecodeError::new(at, "meter_band.len", kind));
+        }
+        let mut body = reader.body(length, 4, "meter_band.len")?;
+        let rate = body.u32("meter_band.rate")?;
+        let burst_size = body.u32("meter_band.burst_size")?;
+        Ok(match band_type {
+            MeterBandType::DROP => MeterBand::Drop { rate, burst_size },
+            MeterBandType::DSCP_REMARK => {
+                MeterBand::DscpRemark { rate, burst_size, prec_level: body.u8("meter_band.prec_level")? }
+            }
+            MeterBandType::EXPERIMENTER => {
+                let experimenter = body.u32("meter_band.experimenter")?;
+                MeterBand::Experimenter { rate, burst_size, experimenter, body: body.into_bytes() }
+            }
+            _ => MeterBand::Unknown { band_type, rate, burst_size, body: body.into_bytes() },
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        let start = out.len();
+        let (rate, burst_size) = self.rate_and_burst();
+        out.put_u16(self.band_type().0);
+        out.put_u16(0);
+        out.put_u32(rate);
+        out.put_u32(burst_size);
+        match self {
+            MeterBand::Drop { .. } => wire::put_zeros(out, 4),
+            MeterBand::DscpRemark { prec_level, .. } => {
+                out.put_u8(*prec_level);
+                wire::put_zeros(out, 3);
+            }
+            MeterBand::Experimenter { experimenter, body, .. } => {
+                out.put_u32(*experimenter);
+                out.put_slice(body);
+            }
+            MeterBand::Unknown { body, .. } => out.put_slice(body),
+        }
+        wire::patch_length(out, start, 2);
     }
 }

@@ -1,12 +1,13 @@
 //! PACKET_IN and PACKET_OUT (OpenFlow 1.3.5 §7.4.1, §7.3.7).
 
-use bytes::Bytes;
-use net::PortNo;
+use bytes::{BufMut, Bytes, BytesMut};
+use net::{DecodeError, PortNo};
 
 use crate::action::Action;
 use crate::flow_match::Match;
 use crate::identifier::{BufferId, TableId};
 use crate::number::numbers;
+use crate::wire::{self, Reader};
 
 numbers! {
     /// Why a packet came to the controller (OpenFlow 1.3.5 §7.4.1, `ofp_packet_in_reason`).
@@ -47,4 +48,53 @@ pub struct PacketOut {
     pub actions: Vec<Action>,
     /// The packet; empty if `buffer_id` names one.
     pub data: Bytes,
+}
+
+impl PacketIn {
+    /// Allocates nothing unless the match is longer than its inline storage.
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<PacketIn, DecodeError> {
+        let buffer_id = BufferId(reader.u32("packet_in.buffer_id")?);
+        let total_len = reader.u16("packet_in.total_len")?;
+        let reason = PacketInReason(reader.u8("packet_in.reason")?);
+        let table_id = TableId(reader.u8("packet_in.table_id")?);
+        let cookie = reader.u64("packet_in.cookie")?;
+        let match_ = Match::parse(&mut reader)?;
+        reader.skip(2, "packet_in.pad")?;
+        Ok(PacketIn { buffer_id, total_len, reason, table_id, cookie, match_, data: reader.into_bytes() })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u32(self.buffer_id.0);
+        out.put_u16(self.total_len);
+        out.put_u8(self.reason.0);
+        out.put_u8(self.table_id.0);
+        out.put_u64(self.cookie);
+        self.match_.encode(out);
+        wire::put_zeros(out, 2);
+        out.put_slice(&self.data);
+    }
+}
+
+impl PacketOut {
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<PacketOut, DecodeError> {
+        let buffer_id = BufferId(reader.u32("packet_out.buffer_id")?);
+        let in_port = PortNo(reader.u32("packet_out.in_port")?);
+        let actions_len = reader.u16("packet_out.actions_len")?;
+        reader.skip(6, "packet_out.pad")?;
+        let actions = reader.take(usize::from(actions_len), "packet_out.actions_len")?;
+        let actions = Action::parse_list(actions)?;
+        Ok(PacketOut { buffer_id, in_port, actions, data: reader.into_bytes() })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u32(self.buffer_id.0);
+        out.put_u32(self.in_port.0);
+        let length_at = out.len();
+        wire::put_zeros(out, 8);
+        let start = out.len();
+        Action::encode_list(&self.actions, out);
+        let actions_len = out.len() - start;
+        wire::put_length(out, length_at, actions_len);
+        out.put_slice(&self.data);
+    }
 }

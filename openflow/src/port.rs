@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use net::{MacAddr, PortNo};
+use bytes::{BufMut, BytesMut};
+use net::{DecodeError, MacAddr, PortNo};
 
 use crate::number::numbers;
+use crate::wire::{self, Reader};
 
 numbers! {
     /// What the administrator said about a port (OpenFlow 1.3.5 §7.2.1, `ofp_port_config`).
@@ -172,5 +174,85 @@ pub struct PortMod {
 impl serde::Serialize for PortName {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl Port {
+    pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Port, DecodeError> {
+        let port_no = PortNo(reader.u32("port.port_no")?);
+        reader.skip(4, "port.pad")?;
+        let hw_addr = reader.mac("port.hw_addr")?;
+        reader.skip(2, "port.pad2")?;
+        Ok(Port {
+            port_no,
+            hw_addr,
+            name: PortName(reader.array("port.name")?),
+            config: PortConfig(reader.u32("port.config")?),
+            state: PortLinkState(reader.u32("port.state")?),
+            curr: PortFeatures(reader.u32("port.curr")?),
+            advertised: PortFeatures(reader.u32("port.advertised")?),
+            supported: PortFeatures(reader.u32("port.supported")?),
+            peer: PortFeatures(reader.u32("port.peer")?),
+            curr_speed: reader.u32("port.curr_speed")?,
+            max_speed: reader.u32("port.max_speed")?,
+        })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u32(self.port_no.0);
+        wire::put_zeros(out, 4);
+        out.put_slice(&self.hw_addr.0);
+        wire::put_zeros(out, 2);
+        out.put_slice(&self.name.0);
+        out.put_u32(self.config.0);
+        out.put_u32(self.state.0);
+        out.put_u32(self.curr.0);
+        out.put_u32(self.advertised.0);
+        out.put_u32(self.supported.0);
+        out.put_u32(self.peer.0);
+        out.put_u32(self.curr_speed);
+        out.put_u32(self.max_speed);
+    }
+}
+
+impl PortStatus {
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<PortStatus, DecodeError> {
+        let reason = PortReason(reader.u8("port_status.reason")?);
+        reader.skip(7, "port_status.pad")?;
+        let port = Port::parse(&mut reader)?;
+        reader.finish("port_status")?;
+        Ok(PortStatus { reason, port })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u8(self.reason.0);
+        wire::put_zeros(out, 7);
+        self.port.encode(out);
+    }
+}
+
+impl PortMod {
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<PortMod, DecodeError> {
+        let port_no = PortNo(reader.u32("port_mod.port_no")?);
+        reader.skip(4, "port_mod.pad")?;
+        let hw_addr = reader.mac("port_mod.hw_addr")?;
+        reader.skip(2, "port_mod.pad2")?;
+        let config = PortConfig(reader.u32("port_mod.config")?);
+        let mask = PortConfig(reader.u32("port_mod.mask")?);
+        let advertise = PortFeatures(reader.u32("port_mod.advertise")?);
+        reader.skip(4, "port_mod.pad3")?;
+        reader.finish("port_mod")?;
+        Ok(PortMod { port_no, hw_addr, config, mask, advertise })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u32(self.port_no.0);
+        wire::put_zeros(out, 4);
+        out.put_slice(&self.hw_addr.0);
+        wire::put_zeros(out, 2);
+        out.put_u32(self.config.0);
+        out.put_u32(self.mask.0);
+        out.put_u32(self.advertise.0);
+        wire::put_zeros(out, 4);
     }
 }

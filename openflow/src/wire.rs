@@ -143,14 +143,18 @@ pub(crate) fn put_zeros(out: &mut BytesMut, octets: usize) {
     out.put_bytes(0, octets);
 }
 
-/// Reserves a length field to be written by [`patch_length`].
+/// Writes into the 16-bit field at `start + field` how many octets there are from `start`.
 ///
 /// A length that doesn't fit in 16 bits is written wrapped; the message as a whole is then refused, because it is longer still.
 pub(crate) fn patch_length(out: &mut BytesMut, start: usize, field: usize) {
-    let length = out.len().wrapping_sub(start) as u16;
-    let octets = length.to_be_bytes();
-    if let Some(slot) = out.get_mut(start + field..start + field + 2) {
-        slot.copy_from_slice(&octets);
+    let length = out.len() - start;
+    put_length(out, start + field, length);
+}
+
+/// Writes a 16-bit length at `at`, where two octets have been reserved.
+pub(crate) fn put_length(out: &mut BytesMut, at: usize, length: usize) {
+    if let Some(slot) = out.get_mut(at..at + 2) {
+        slot.copy_from_slice(&(length as u16).to_be_bytes());
     }
 }
 

@@ -536,9 +536,9 @@ const INITIAL_ASYNC: AsyncConfig = AsyncConfig {
 
 /// The start of the message at fault.
 fn offending(xid: u32, message: &Message) -> Bytes {
-    let mut octets = BytesMut::with_capacity(ERROR_DATA_LEN);
-    octets.extend_from_slice(&[crate::VERSION, message.message_type().0, 0, 8]);
-    octets.extend_from_slice(&xid.to_be_bytes());
+    let mut octets = BytesMut::new();
+    // What is too long to be encoded did not come over the wire: there is nothing to bring back.
+    let _ = message.encode(xid, &mut octets);
     octets.truncate(ERROR_DATA_LEN);
     octets.freeze()
 }

@@ -25,6 +25,7 @@ pub mod port;
 mod queue;
 mod reply;
 mod role;
+pub mod switch;
 mod text;
 mod wire;
 

@@ -49,6 +49,12 @@ const PROGRAMS: &[&str] = &[
 /// How much of each log a failed scenario shows.
 const TAIL_LINES: usize = 25;
 
+/// Logs of traffic, of which the end says enough.
+const TRAFFIC: [&str; 3] = ["ping-", "iperf3-", "tcpdump-"];
+
+/// How much of those.
+const TRAFFIC_TAIL_LINES: usize = 4;
+
 /// The reason why no lab can run here, if there is one.
 pub fn can_run() -> Result<(), Fail> {
     if !cfg!(target_os = "linux") {
@@ -178,7 +184,10 @@ impl Sandbox {
         for log in &logs {
             let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
-            let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+            let name = log.file_name().unwrap_or_default().to_string_lossy();
+            let traffic = TRAFFIC.iter().any(|prefix| name.starts_with(prefix));
+            let shown = if traffic { TRAFFIC_TAIL_LINES } else { TAIL_LINES };
+            let tail = &lines[lines.len().saturating_sub(shown)..];
             println!("---- {} (the last {} of {} lines)", log.display(), tail.len(), lines.len());
             for line in tail {
                 println!("{line}");

@@ -25,15 +25,13 @@ const REACTION_LIMIT: Duration = Duration::from_secs(10);
 const OURS: [&str; 2] = ["203.0.113.0/24", "2001:db8:a::/48"];
 const THEIRS: [&str; 4] = ["198.51.100.0/24", "198.51.101.0/25", "2001:db8:b::/48", "2001:db8:b:8000::/49"];
 
-/// The raw neighbours: address, AS number, what they send, and the NOTIFICATION that they must get (RFC 4271 §6, RFC 7606).
-const RAW: [(&str, u16); 3] = [("127.0.0.3:1790", 65003), ("127.0.0.4:1790", 65004), ("127.0.0.5:1790", 65005)];
+/// The raw neighbours: address and AS number. Not on loopback addresses, which no next hop may be.
+const RAW: [(&str, u16); 3] = [("192.0.2.103", 65003), ("192.0.2.104", 65004), ("192.0.2.105", 65005)];
+
+/// The port on which they wait.
+const RAW_PORT: u16 = 1790;
 
 pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
-    // The listeners first: the controller calls as soon as it runs.
-    let mut listeners = Vec::new();
-    for (address, _) in RAW {
-        listeners.push(TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?);
-    }
     run_lines(
         "ip netns add router
          ip link add bgp0 type veth peer name bgp0 netns router
@@ -41,12 +39,20 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
          ip addr add 192.0.2.1/24 dev bgp0
          ip addr add 2001:db8:ffff::1/64 dev bgp0 nodad
          ip link set bgp0 up
+         ip addr add 192.0.2.103/32 dev lo
+         ip addr add 192.0.2.104/32 dev lo
+         ip addr add 192.0.2.105/32 dev lo
          ip -n router link set lo up
          ip netns exec router sysctl -q -w net.ipv6.conf.bgp0.disable_ipv6=0
          ip -n router addr add 192.0.2.2/24 dev bgp0
          ip -n router addr add 2001:db8:ffff::2/64 dev bgp0 nodad
          ip -n router link set bgp0 up",
     )?;
+    // The listeners before the controller, which calls as soon as it runs.
+    let mut listeners = Vec::new();
+    for (address, _) in RAW {
+        listeners.push(TcpListener::bind((address, RAW_PORT)).map_err(|error| format!("{address}: {error}"))?);
+    }
     let bird = bird(&lab.directory)?;
     let mut controller = Controller::start(&lab.directory, &lab.binary, Some(&config()))?;
 
@@ -75,7 +81,7 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
 /// The controller's configuration: BIRD by IPv4 and by IPv6, and the raw neighbours.
 fn config() -> String {
     let mut text = format!(
-        "{}bgp:\n  asn: 65001\n  router_id: 192.0.2.1\n  listen: \"127.0.0.1:1179\"\n  originate: [\"{}\", \"{}\"]\n  neighbors:\n",
+        "{}bgp:\n  asn: 65001\n  router_id: 192.0.2.1\n  listen: \"192.0.2.1:1179\"\n  originate: [\"{}\", \"{}\"]\n  neighbors:\n",
         super::PLAIN_CONFIG,
         OURS[0],
         OURS[1]
@@ -86,9 +92,8 @@ fn config() -> String {
          \x20   - {{ address: \"2001:db8:ffff::2\", port: 179, asn: 65002, local_address: \"2001:db8:ffff::1\", families: [ipv6-unicast], {accept} }}\n"
     );
     for (address, asn) in RAW {
-        let (address, port) = address.split_once(':').unwrap_or((address, "179"));
         text += &format!(
-            "    - {{ address: {address}, port: {port}, asn: {asn}, local_address: 127.0.0.1, families: [ipv4-unicast], {accept} }}\n"
+            "    - {{ address: {address}, port: {RAW_PORT}, asn: {asn}, local_address: 192.0.2.1, families: [ipv4-unicast], {accept} }}\n"
         );
     }
     text
@@ -182,7 +187,7 @@ fn hostile(report: &mut Report, listeners: &[TcpListener]) {
     // A MED of three octets is treated as a withdrawal; the session stays (RFC 7606 §7.4).
     let outcome = neighbor(2).and_then(|mut neighbor| {
         let nlri = [24, 100, 64, 5];
-        let mut attributes = bgp_attributes(RAW[2].1, [127, 0, 0, 5]);
+        let mut attributes = bgp_attributes(RAW[2].1, [192, 0, 2, 105]);
         neighbor.send(bgp::UPDATE, &bgp_update(&attributes, &nlri))?;
         wait::until(ROUTES_LIMIT, || bird_has("100.64.5.0/24"))?;
         attributes.extend([0x80, 4, 3, 0, 0, 1]);
@@ -192,7 +197,7 @@ fn hostile(report: &mut Report, listeners: &[TcpListener]) {
             Err(_) => Ok(()),
         })?;
         // The session must have survived: the same route without the error is taken again.
-        neighbor.send(bgp::UPDATE, &bgp_update(&bgp_attributes(RAW[2].1, [127, 0, 0, 5]), &nlri))?;
+        neighbor.send(bgp::UPDATE, &bgp_update(&bgp_attributes(RAW[2].1, [192, 0, 2, 105]), &nlri))?;
         wait::until(ROUTES_LIMIT, || bird_has("100.64.5.0/24"))?;
         Ok("announced, withdrawn by the error, announced again".into())
     });

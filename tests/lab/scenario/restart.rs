@@ -37,7 +37,7 @@ fn one(lab: &Lab, report: &mut Report, fabric: &Fabric, controller: &mut Control
     for ping in &mut pings {
         ping.wait_established()?;
     }
-    let transfer = Transfer::start(&lab.directory, &fabric.hosts[5], &fabric.hosts[2], 6)?;
+    let transfer = Transfer::start(&lab.directory, &fabric.hosts[5], &fabric.hosts[2], 6, Some("20M"))?;
 
     report.show(format!("restart {round}: SIGKILL to the controller while pings and a TCP flow run"));
     controller.kill();

@@ -53,8 +53,10 @@ pub struct Throughput {
 }
 
 impl Transfer {
-    /// Starts to send from one host to another for so many seconds.
-    pub fn start(directory: &Path, from: &Host, to: &Host, seconds: u32) -> Result<Transfer, Fail> {
+    /// Starts to send from one host to another for so many seconds, as fast as it goes or at `rate` (such as `20M`).
+    ///
+    /// At full speed the userspace datapath is the bottleneck and drops packets of everybody: where losses are counted, give a rate.
+    pub fn start(directory: &Path, from: &Host, to: &Host, seconds: u32, rate: Option<&str>) -> Result<Transfer, Fail> {
         let arguments = to.command(&["iperf3", "-s", "-1", "--forceflush"]);
         let name = format!("iperf3-server-{}", to.name);
         let _ = std::fs::remove_file(directory.join(format!("{name}.log")));
@@ -64,7 +66,8 @@ impl Transfer {
             wait::ensure(server.output().contains("Server listening"), || "iperf3 does not listen".into())
         })?;
         let (target, time) = (to.ipv4().to_string(), seconds.to_string());
-        let client = from.command(&["iperf3", "-c", &target, "-t", &time, "-i", "0.1", "-J"]);
+        let client =
+            from.command(&["iperf3", "-c", &target, "-t", &time, "-i", "0.1", "-J", "-b", rate.unwrap_or("0")]);
         let name = format!("iperf3-client-{}", from.name);
         let _ = std::fs::remove_file(directory.join(format!("{name}.log")));
         Ok(Transfer { client: Daemon::start(directory, &name, &client)?, _server: server, seconds })
@@ -92,7 +95,7 @@ impl Transfer {
 
 /// TCP between two hosts, for so many seconds: it must move at all.
 pub fn tcp(directory: &Path, from: &Host, to: &Host, seconds: u32) -> Outcome {
-    let throughput = Transfer::start(directory, from, to, seconds)?.finish()?;
+    let throughput = Transfer::start(directory, from, to, seconds, None)?.finish()?;
     wait::ensure(throughput.megabits > 1.0, || format!("only {:.3} Mbit/s", throughput.megabits))?;
     Ok(format!(
         "{} → {}: {:.0} Mbit/s, {} retransmits",

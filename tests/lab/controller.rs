@@ -91,11 +91,6 @@ impl Controller {
         self.daemon.ensure_running()
     }
 
-    /// What it has logged.
-    pub fn log(&self) -> String {
-        self.daemon.output()
-    }
-
     /// The whole of `/metrics`.
     pub fn metrics(&self) -> Result<String, Fail> {
         http::get(HTTP, "/metrics")

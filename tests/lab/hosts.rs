@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::process::{run, run_lines};
+use crate::process::run_lines;
 use crate::report::Fail;
 
 /// A host. Number `n` has the addresses `10.0.0.n` and `fd00::n`, the MAC address `02:00:00:00:00:n` and the device `hN-eth0`.
@@ -60,13 +60,6 @@ impl Host {
             self.ipv4(),
             self.ipv6(),
         ))
-    }
-
-    /// Runs a command in the host.
-    pub fn run(&self, arguments: &[&str]) -> Result<String, Fail> {
-        let mut all = vec!["netns", "exec", self.name.as_str()];
-        all.extend(arguments);
-        run("ip", &all)
     }
 
     /// The command line that runs `arguments` in the host.

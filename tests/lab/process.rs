@@ -92,11 +92,6 @@ impl Daemon {
         Ok(Daemon { name: name.to_owned(), log, child })
     }
 
-    /// The process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// What it wrote so far.
     pub fn output(&self) -> String {
         fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()

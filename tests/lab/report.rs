@@ -89,12 +89,6 @@ impl Report {
         if self.check(what, outcome) { Ok(()) } else { Err(format!("nothing after “{what}” can be checked")) }
     }
 
-    /// Counts a check that cannot be made here.
-    pub fn skip(&mut self, what: &str, reason: &str) {
-        self.totals.skipped += 1;
-        println!("skipped: {}: {what}: {reason}", self.scenario);
-    }
-
     /// Tells the reader of a showing lab what happens next, or what there is to see.
     pub fn show(&self, text: impl fmt::Display) {
         if self.mode == Mode::Show {

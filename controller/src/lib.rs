@@ -1,2 +1,4 @@
 //! The Trunkline controller: core, paths, flow funnel, applications, configuration and the trunkline binary.
 #![deny(unsafe_code)]
+
+pub mod config;

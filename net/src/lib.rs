@@ -5,6 +5,7 @@
 
 mod addr;
 mod error;
+pub mod packet;
 mod prefix;
 mod time;
 

@@ -1,2 +1,57 @@
 //! OpenFlow 1.3.5: codec, sans-IO channel and a software switch.
+//!
+//! A message is decoded by [`Message::decode`] from one whole frame and encoded by [`Message::encode`]. Structure decides what
+//! is malformed; what is well-formed but means nothing (a missing prerequisite, a bad mask) is a problem, not a decode error.
 #![forbid(unsafe_code)]
+
+mod action;
+mod configuration;
+mod error;
+mod flow;
+mod flow_match;
+mod framing;
+mod group;
+mod hello;
+mod identifier;
+mod instruction;
+mod message;
+mod meter;
+mod multipart;
+mod number;
+pub mod oxm;
+mod packet;
+pub mod port;
+mod queue;
+mod reply;
+mod role;
+mod text;
+mod wire;
+
+pub use action::{Action, ActionType, CONTROLLER_MAX_LEN_MAX, CONTROLLER_NO_BUFFER};
+pub use configuration::{Capabilities, ConfigFlags, ExperimenterMessage, FeaturesReply, SwitchConfig, TableMod};
+pub use error::{ErrorCode, ErrorMessage, ErrorType};
+pub use flow::{DEFAULT_PRIORITY, FlowMod, FlowModCommand, FlowModFlags, FlowRemoved, FlowRemovedReason};
+pub use flow_match::{Fields, INLINE_MATCH_LEN, Match};
+#[cfg(feature = "codec")]
+pub use framing::{FrameCodec, StreamError};
+pub use framing::{FrameError, HEADER_LEN, Header, MAX_FRAME_LEN, VERSION, frame_length};
+pub use group::{Bucket, GroupMod, GroupModCommand, GroupType};
+pub use hello::{Hello, HelloElement, HelloElementType};
+pub use identifier::{BufferId, GroupId, MeterId, QueueId, TableId};
+pub use instruction::{Instruction, InstructionType};
+pub use message::{Message, MessageType, TooLong};
+pub use meter::{MeterBand, MeterBandType, MeterFlags, MeterMod, MeterModCommand};
+pub use multipart::{
+    AggregateStats, BucketCounter, ExperimenterMultipart, FeatureId, FlowStats, FlowStatsRequest, GroupCapabilities,
+    GroupDesc, GroupFeatures, GroupStats, MeterBandStats, MeterConfig, MeterFeatures, MeterStats, MultipartReply,
+    MultipartReplyBody, MultipartRequest, MultipartRequestBody, MultipartRequestFlags, MultipartType, OxmId, PortStats,
+    QueueStats, QueueStatsRequest, SwitchDesc, TableFeatureProperty, TableFeaturePropertyType, TableFeatures,
+    TableStats,
+};
+pub use oxm::{OxmField, OxmFieldOwned, OxmKind};
+pub use packet::{PacketIn, PacketInReason, PacketOut};
+pub use port::{Port, PortConfig, PortFeatures, PortLinkState, PortMod, PortName, PortReason, PortStatus};
+pub use queue::{PacketQueue, QueueGetConfigReply, QueueGetConfigRequest, QueueProperty, QueuePropertyType};
+pub use reply::{ERROR_DATA_LEN, error_code, error_for};
+pub use role::{AsyncConfig, ControllerRole, RoleMessage};
+pub use text::FixedText;

@@ -1,0 +1,237 @@
+//! Actions (OpenFlow 1.3.5 §7.2.5).
+
+use bytes::{BufMut, Bytes, BytesMut};
+use net::{DecodeError, DecodeErrorKind, PortNo};
+
+use crate::identifier::GroupId;
+use crate::number::numbers;
+use crate::oxm::{self, OxmFieldOwned};
+use crate::wire::{self, Reader};
+
+numbers! {
+    /// The type of an action (OpenFlow 1.3.5 §7.2.5, `ofp_action_type`).
+    values ActionType(u16) {
+        OUTPUT = 0, "OFPAT_OUTPUT";
+        COPY_TTL_OUT = 11, "OFPAT_COPY_TTL_OUT";
+        COPY_TTL_IN = 12, "OFPAT_COPY_TTL_IN";
+        SET_MPLS_TTL = 15, "OFPAT_SET_MPLS_TTL";
+        DEC_MPLS_TTL = 16, "OFPAT_DEC_MPLS_TTL";
+        PUSH_VLAN = 17, "OFPAT_PUSH_VLAN";
+        POP_VLAN = 18, "OFPAT_POP_VLAN";
+        PUSH_MPLS = 19, "OFPAT_PUSH_MPLS";
+        POP_MPLS = 20, "OFPAT_POP_MPLS";
+        SET_QUEUE = 21, "OFPAT_SET_QUEUE";
+        GROUP = 22, "OFPAT_GROUP";
+        SET_NW_TTL = 23, "OFPAT_SET_NW_TTL";
+        DEC_NW_TTL = 24, "OFPAT_DEC_NW_TTL";
+        SET_FIELD = 25, "OFPAT_SET_FIELD";
+        PUSH_PBB = 26, "OFPAT_PUSH_PBB";
+        POP_PBB = 27, "OFPAT_POP_PBB";
+        EXPERIMENTER = 0xffff, "OFPAT_EXPERIMENTER";
+    }
+}
+
+/// `OFPCML_MAX`: the largest `max_len` of an output to the controller that names a length (OpenFlow 1.3.5 §7.2.5).
+pub const CONTROLLER_MAX_LEN_MAX: u16 = 0xffe5;
+/// `OFPCML_NO_BUFFER`: send the whole packet to the controller and keep nothing (OpenFlow 1.3.5 §7.2.5).
+pub const CONTROLLER_NO_BUFFER: u16 = 0xffff;
+
+/// One action (OpenFlow 1.3.5 §7.2.5).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Action {
+    /// Send the packet out of a port.
+    Output {
+        /// Where to.
+        port: PortNo,
+        /// Octets for the controller; [`CONTROLLER_NO_BUFFER`] for all of them. No meaning for other ports.
+        max_len: u16,
+    },
+    /// Copy the TTL outwards, from the next-to-outermost to the outermost header.
+    CopyTtlOut,
+    /// Copy the TTL inwards, from the outermost to the next-to-outermost header.
+    CopyTtlIn,
+    /// Set the MPLS TTL.
+    SetMplsTtl(u8),
+    /// Decrement the MPLS TTL.
+    DecMplsTtl,
+    /// Push a VLAN tag with this ethertype.
+    PushVlan(u16),
+    /// Pop the outer VLAN tag.
+    PopVlan,
+    /// Push an MPLS label stack entry with this ethertype.
+    PushMpls(u16),
+    /// Pop the outer MPLS label stack entry; the argument is the ethertype of what remains.
+    PopMpls(u16),
+    /// Set the queue for following outputs.
+    SetQueue(u32),
+    /// Process the packet by a group.
+    Group(GroupId),
+    /// Set the IP TTL or hop limit.
+    SetNwTtl(u8),
+    /// Decrement the IP TTL or hop limit.
+    DecNwTtl,
+    /// Set a header field to the value of an OXM field.
+    SetField(OxmFieldOwned),
+    /// Push a PBB service tag (I-TAG) with this ethertype.
+    PushPbb(u16),
+    /// Pop the outer PBB service tag.
+    PopPbb,
+    /// An experimenter's action, as data.
+    Experimenter {
+        /// The experimenter id.
+        experimenter: u32,
+        /// What follows the id; 8 octets of header and this are a multiple of 8 on the wire.
+        body: Bytes,
+    },
+    /// An action of a type that the specification doesn't have, as data.
+    Unknown {
+        /// The type.
+        action_type: ActionType,
+        /// What follows the 4-octet header; both together are a multiple of 8 on the wire.
+        body: Bytes,
+    },
+}
+
+impl Action {
+    /// Output to a port. To the controller: the whole packet, unbuffered.
+    pub const fn output(port: PortNo) -> Action {
+        Action::Output { port, max_len: CONTROLLER_NO_BUFFER }
+    }
+
+    /// The type number that stands on the wire.
+    pub const fn action_type(&self) -> ActionType {
+        match self {
+            Action::Output { .. } => ActionType::OUTPUT,
+            Action::CopyTtlOut => ActionType::COPY_TTL_OUT,
+            Action::CopyTtlIn => ActionType::COPY_TTL_IN,
+            Action::SetMplsTtl(_) => ActionType::SET_MPLS_TTL,
+            Action::DecMplsTtl => ActionType::DEC_MPLS_TTL,
+            Action::PushVlan(_) => ActionType::PUSH_VLAN,
+            Action::PopVlan => ActionType::POP_VLAN,
+            Action::PushMpls(_) => ActionType::PUSH_MPLS,
+            Action::PopMpls(_) => ActionType::POP_MPLS,
+            Action::SetQueue(_) => ActionType::SET_QUEUE,
+            Action::Group(_) => ActionType::GROUP,
+            Action::SetNwTtl(_) => ActionType::SET_NW_TTL,
+            Action::DecNwTtl => ActionType::DEC_NW_TTL,
+            Action::SetField(_) => ActionType::SET_FIELD,
+            Action::PushPbb(_) => ActionType::PUSH_PBB,
+            Action::PopPbb => ActionType::POP_PBB,
+            Action::Experimenter { .. } => ActionType::EXPERIMENTER,
+            Action::Unknown { action_type, .. } => *action_type,
+        }
+    }
+}
+
+impl Action {
+    /// All actions in a list that fills its parent.
+    pub(crate) fn parse_list(mut reader: Reader<'_>) -> Result<Vec<Action>, DecodeError> {
+        let mut actions = Vec::new();
+        while !reader.is_empty() {
+            actions.push(Action::parse(&mut reader)?);
+        }
+        Ok(actions)
+    }
+
+    pub(crate) fn encode_list(actions: &[Action], out: &mut BytesMut) {
+        for action in actions {
+            action.encode(out);
+        }
+    }
+
+    fn parse(reader: &mut Reader<'_>) -> Result<Action, DecodeError> {
+        let action_type = ActionType(reader.u16("action.type")?);
+        let at = reader.offset();
+        let length = reader.u16("action.len")?;
+        let bad_length = DecodeError::new(at, "action.len", DecodeErrorKind::BadLength { length: usize::from(length) });
+        // §7.2.5: the length is a multiple of 8. At least 8 is what makes progress certain.
+        if length < 8 || length % 8 != 0 {
+            return Err(bad_length);
+        }
+        let mut body = reader.body(length, HEADER_LEN, "action.len")?;
+        let fixed = match action_type {
+            ActionType::OUTPUT => Some(16),
+            ActionType::SET_FIELD | ActionType::EXPERIMENTER => None,
+            known if known.name().is_some() => Some(8),
+            _ => None,
+        };
+        if fixed.is_some_and(|fixed| fixed != length) {
+            return Err(bad_length);
+        }
+        Ok(match action_type {
+            ActionType::OUTPUT => Action::Output {
+                port: PortNo(body.u32("action.output.port")?),
+                max_len: body.u16("action.output.max_len")?,
+            },
+            ActionType::COPY_TTL_OUT => Action::CopyTtlOut,
+            ActionType::COPY_TTL_IN => Action::CopyTtlIn,
+            ActionType::SET_MPLS_TTL => Action::SetMplsTtl(body.u8("action.set_mpls_ttl.mpls_ttl")?),
+            ActionType::DEC_MPLS_TTL => Action::DecMplsTtl,
+            ActionType::PUSH_VLAN => Action::PushVlan(body.u16("action.push_vlan.ethertype")?),
+            ActionType::POP_VLAN => Action::PopVlan,
+            ActionType::PUSH_MPLS => Action::PushMpls(body.u16("action.push_mpls.ethertype")?),
+            ActionType::POP_MPLS => Action::PopMpls(body.u16("action.pop_mpls.ethertype")?),
+            ActionType::SET_QUEUE => Action::SetQueue(body.u32("action.set_queue.queue_id")?),
+            ActionType::GROUP => Action::Group(GroupId(body.u32("action.group.group_id")?)),
+            ActionType::SET_NW_TTL => Action::SetNwTtl(body.u8("action.set_nw_ttl.nw_ttl")?),
+            ActionType::DEC_NW_TTL => Action::DecNwTtl,
+            ActionType::SET_FIELD => parse_set_field(&mut body, usize::from(length))?,
+            ActionType::PUSH_PBB => Action::PushPbb(body.u16("action.push_pbb.ethertype")?),
+            ActionType::POP_PBB => Action::PopPbb,
+            ActionType::EXPERIMENTER => {
+                Action::Experimenter { experimenter: body.u32("action.experimenter")?, body: body.into_bytes() }
+            }
+            _ => Action::Unknown { action_type, body: body.into_bytes() },
+        })
+    }
+
+    /// Padding is written as zero. A body that leaves the length at no multiple of 8 is padded.
+    fn encode(&self, out: &mut BytesMut) {
+        let start = out.len();
+        out.put_u16(self.action_type().0);
+        out.put_u16(0);
+        match self {
+            Action::Output { port, max_len } => {
+                out.put_u32(port.0);
+                out.put_u16(*max_len);
+            }
+            Action::SetMplsTtl(ttl) | Action::SetNwTtl(ttl) => out.put_u8(*ttl),
+            Action::PushVlan(ethertype)
+            | Action::PushMpls(ethertype)
+            | Action::PopMpls(ethertype)
+            | Action::PushPbb(ethertype) => out.put_u16(*ethertype),
+            Action::SetQueue(queue_id) => out.put_u32(*queue_id),
+            Action::Group(group_id) => out.put_u32(group_id.0),
+            Action::SetField(field) => out.put_slice(field.as_tlv()),
+            Action::Experimenter { experimenter, body } => {
+                out.put_u32(*experimenter);
+                out.put_slice(body);
+            }
+            Action::Unknown { body, .. } => out.put_slice(body),
+            Action::CopyTtlOut
+            | Action::CopyTtlIn
+            | Action::DecMplsTtl
+            | Action::PopVlan
+            | Action::DecNwTtl
+            | Action::PopPbb => wire::put_zeros(out, 4),
+        }
+        wire::pad_from(out, start);
+        wire::patch_length(out, start, 2);
+    }
+}
+
+/// Octets of the type and length that every action starts with.
+const HEADER_LEN: usize = 4;
+
+fn parse_set_field(body: &mut Reader<'_>, length: usize) -> Result<Action, DecodeError> {
+    let at = body.offset();
+    let tlv = oxm::first_tlv(body.as_slice(), at)
+        .map_err(|error| DecodeError::new(error.offset, "action.set_field", error.kind))?;
+    // §7.2.5: the length counts the field and just enough padding.
+    let needed = HEADER_LEN + tlv + wire::padding(HEADER_LEN + tlv);
+    if needed != length {
+        return Err(DecodeError::new(at, "action.set_field", DecodeErrorKind::BadLength { length }));
+    }
+    let tlv = body.take(tlv, "action.set_field")?;
+    Ok(Action::SetField(OxmFieldOwned::from_valid_tlv(tlv.as_slice())))
+}

@@ -1,0 +1,452 @@
+//! `ofp_match`: a sequence of OXM fields, held as the octets of its TLVs (OpenFlow 1.3.5 §7.2.3).
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use bytes::{BufMut, BytesMut};
+use net::{DecodeError, DecodeErrorKind, MacAddr, PortNo};
+use smallvec::SmallVec;
+
+use crate::oxm::{self, OxmField, OxmFieldOwned, OxmKind};
+use crate::wire::{self, Reader};
+
+/// Octets of OXM TLVs that a [`Match`] holds without an allocation. The match of a packet-in with every pipeline field
+/// (in_port 8, in_phy_port 8, metadata 12, tunnel_id 12) is 40 octets; in_port, eth_type, ip_proto, both IPv4 addresses and both
+/// TCP ports are 47. A longer match is on the heap.
+pub const INLINE_MATCH_LEN: usize = 64;
+
+/// `OFPMT_OXM`: the only match type that OpenFlow 1.3 has (§7.2.3.1).
+const MATCH_TYPE_OXM: u16 = 1;
+
+/// A match: the validated OXM TLVs in the order in which they came (OpenFlow 1.3.5 §7.2.3, `ofp_match`).
+///
+/// Every TLV inside is whole and has a length that fits its field. Equality is that of the octets: compare
+/// [`Match::canonical`] forms to compare meanings.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Match {
+    tlvs: SmallVec<[u8; INLINE_MATCH_LEN]>,
+}
+
+impl Match {
+    /// A match that every packet fits.
+    pub fn new() -> Match {
+        Match::default()
+    }
+
+    /// Whether there is no field in it.
+    pub fn is_empty(&self) -> bool {
+        self.tlvs.is_empty()
+    }
+
+    /// The octets of the TLVs, as they stand on the wire.
+    pub fn as_tlvs(&self) -> &[u8] {
+        &self.tlvs
+    }
+
+    /// Whether the match is too long for its inline storage.
+    pub fn is_on_heap(&self) -> bool {
+        self.tlvs.spilled()
+    }
+
+    /// The fields in their order.
+    pub fn fields(&self) -> Fields<'_> {
+        Fields { rest: &self.tlvs }
+    }
+
+    /// The first field of this kind.
+    pub fn get(&self, kind: OxmKind) -> Option<OxmField<'_>> {
+        self.fields().find(|field| field.kind == kind)
+    }
+
+    /// The same meaning in one form: sorted by class and number, bits outside the mask zero, a mask that covers the whole field
+    /// dropped, a field whose mask covers nothing dropped.
+    #[must_use]
+    pub fn canonical(&self) -> Match {
+        let mut fields: SmallVec<[OxmField<'_>; 16]> = self.fields().collect();
+        fields.sort_by_key(|field| field.kind);
+        let mut tlvs = SmallVec::new();
+        for field in fields {
+            match field.mask {
+                Some(mask) if mask.iter().all(|octet| *octet == 0) => {}
+                Some(mask) if !field.is_exact() => {
+                    let value: SmallVec<[u8; 16]> =
+                        field.value.iter().zip(mask).map(|(value, mask)| value & mask).collect();
+                    oxm::put_tlv(&mut tlvs, field.kind, &value, Some(mask));
+                }
+                _ => oxm::put_tlv(&mut tlvs, field.kind, field.value, None),
+            }
+        }
+        Match { tlvs }
+    }
+
+    /// With this field, in the place of one of the same kind or before the first field of a higher class and number.
+    #[must_use]
+    pub fn with(self, field: &OxmFieldOwned) -> Match {
+        let OxmField { kind, value, mask } = field.as_field();
+        self.with_value(kind, value, mask)
+    }
+
+    /// The lengths have to be those of the field.
+    fn with_value(mut self, kind: OxmKind, value: &[u8], mask: Option<&[u8]>) -> Match {
+        let mut tlv: SmallVec<[u8; 36]> = SmallVec::new();
+        oxm::put_tlv(&mut tlv, kind, value, mask);
+        let (at, replaced) = self.place(kind);
+        self.tlvs.drain(at..at + replaced);
+        self.tlvs.insert_from_slice(at, &tlv);
+        self
+    }
+
+    /// Where a field of this kind belongs, and how many octets of one that is there already it replaces.
+    fn place(&self, kind: OxmKind) -> (usize, usize) {
+        let mut at = 0;
+        let mut rest: &[u8] = &self.tlvs;
+        while let Some((tlv, field, after)) = oxm::split_tlv(rest) {
+            if field.kind >= kind {
+                return (at, if field.kind == kind { tlv.len() } else { 0 });
+            }
+            at += tlv.len();
+            rest = after;
+        }
+        (at, 0)
+    }
+
+    pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Match, DecodeError> {
+        let start = reader.offset();
+        let match_type = reader.u16("match.type")?;
+        if match_type != MATCH_TYPE_OXM {
+            return Err(DecodeError::new(
+                start,
+                "match.type",
+                DecodeErrorKind::BadType { value: u32::from(match_type) },
+            ));
+        }
+        let length = reader.u16("match.length")?;
+        let fields = reader.body(length, 4, "match.length")?;
+        reader.skip(wire::padding(usize::from(length)), "match.pad")?;
+        let (octets, base) = (fields.as_slice(), fields.offset());
+        let mut at = 0;
+        while let Some(rest) = octets.get(at..).filter(|rest| !rest.is_empty()) {
+            at += oxm::first_tlv(rest, base + at)?;
+        }
+        Ok(Match { tlvs: SmallVec::from_slice(octets) })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        let start = out.len();
+        out.put_u16(MATCH_TYPE_OXM);
+        out.put_u16((self.tlvs.len() + 4) as u16);
+        out.put_slice(&self.tlvs);
+        wire::pad_from(out, start);
+    }
+}
+
+/// The fields of a match in their order.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = OxmField<'a>;
+
+    fn next(&mut self) -> Option<OxmField<'a>> {
+        let (_, field, rest) = oxm::split_tlv(self.rest)?;
+        self.rest = rest;
+        Some(field)
+    }
+}
+
+impl fmt::Debug for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.fields().map(|field| DebugField(field.to_string()))).finish()
+    }
+}
+
+struct DebugField(String);
+
+impl fmt::Debug for DebugField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromIterator<OxmFieldOwned> for Match {
+    /// In the order given, with duplicates: what a decoder would have read.
+    fn from_iter<I: IntoIterator<Item = OxmFieldOwned>>(fields: I) -> Match {
+        let mut tlvs = SmallVec::new();
+        for field in fields {
+            tlvs.extend_from_slice(field.as_tlv());
+        }
+        Match { tlvs }
+    }
+}
+
+/// Building: each adds one field, in its place, and replaces one that is already there. Prerequisites are not added.
+impl Match {
+    /// With `in_port`.
+    #[must_use]
+    pub fn with_in_port(self, port: PortNo) -> Match {
+        self.with_value(OxmKind::IN_PORT, &port.0.to_be_bytes(), None)
+    }
+
+    /// With `metadata`.
+    #[must_use]
+    pub fn with_metadata(self, metadata: u64) -> Match {
+        self.with_value(OxmKind::METADATA, &metadata.to_be_bytes(), None)
+    }
+
+    /// With `metadata` under a mask.
+    #[must_use]
+    pub fn with_metadata_masked(self, metadata: u64, mask: u64) -> Match {
+        self.with_value(OxmKind::METADATA, &metadata.to_be_bytes(), Some(&mask.to_be_bytes()))
+    }
+
+    /// With `tunnel_id`.
+    #[must_use]
+    pub fn with_tunnel_id(self, id: u64) -> Match {
+        self.with_value(OxmKind::TUNNEL_ID, &id.to_be_bytes(), None)
+    }
+
+    /// With `eth_dst`.
+    #[must_use]
+    pub fn with_eth_dst(self, address: MacAddr) -> Match {
+        self.with_value(OxmKind::ETH_DST, &address.0, None)
+    }
+
+    /// With `eth_dst` under a mask.
+    #[must_use]
+    pub fn with_eth_dst_masked(self, address: MacAddr, mask: MacAddr) -> Match {
+        self.with_value(OxmKind::ETH_DST, &address.0, Some(&mask.0))
+    }
+
+    /// With `eth_src`.
+    #[must_use]
+    pub fn with_eth_src(self, address: MacAddr) -> Match {
+        self.with_value(OxmKind::ETH_SRC, &address.0, None)
+    }
+
+    /// With `eth_src` under a mask.
+    #[must_use]
+    pub fn with_eth_src_masked(self, address: MacAddr, mask: MacAddr) -> Match {
+        self.with_value(OxmKind::ETH_SRC, &address.0, Some(&mask.0))
+    }
+
+    /// With `eth_type`.
+    #[must_use]
+    pub fn with_eth_type(self, eth_type: u16) -> Match {
+        self.with_value(OxmKind::ETH_TYPE, &eth_type.to_be_bytes(), None)
+    }
+
+    /// With `vlan_vid`, raw: [`oxm::VID_PRESENT`] has to be in it for packets with a tag.
+    #[must_use]
+    pub fn with_vlan_vid(self, vid: u16) -> Match {
+        self.with_value(OxmKind::VLAN_VID, &vid.to_be_bytes(), None)
+    }
+
+    /// With `vlan_vid` under a mask, both raw.
+    #[must_use]
+    pub fn with_vlan_vid_masked(self, vid: u16, mask: u16) -> Match {
+        self.with_value(OxmKind::VLAN_VID, &vid.to_be_bytes(), Some(&mask.to_be_bytes()))
+    }
+
+    /// With `vlan_pcp`.
+    #[must_use]
+    pub fn with_vlan_pcp(self, pcp: u8) -> Match {
+        self.with_value(OxmKind::VLAN_PCP, &[pcp], None)
+    }
+
+    /// With `ip_dscp`.
+    #[must_use]
+    pub fn with_ip_dscp(self, dscp: u8) -> Match {
+        self.with_value(OxmKind::IP_DSCP, &[dscp], None)
+    }
+
+    /// With `ip_proto`.
+    #[must_use]
+    pub fn with_ip_proto(self, protocol: u8) -> Match {
+        self.with_value(OxmKind::IP_PROTO, &[protocol], None)
+    }
+
+    /// With `ipv4_src`.
+    #[must_use]
+    pub fn with_ipv4_src(self, address: Ipv4Addr) -> Match {
+        self.with_value(OxmKind::IPV4_SRC, &address.octets(), None)
+    }
+
+    /// With `ipv4_src` under a mask.
+    #[must_use]
+    pub fn with_ipv4_src_masked(self, address: Ipv4Addr, mask: Ipv4Addr) -> Match {
+        self.with_value(OxmKind::IPV4_SRC, &address.octets(), Some(&mask.octets()))
+    }
+
+    /// With `ipv4_dst`.
+    #[must_use]
+    pub fn with_ipv4_dst(self, address: Ipv4Addr) -> Match {
+        self.with_value(OxmKind::IPV4_DST, &address.octets(), None)
+    }
+
+    /// With `ipv4_dst` under a mask.
+    #[must_use]
+    pub fn with_ipv4_dst_masked(self, address: Ipv4Addr, mask: Ipv4Addr) -> Match {
+        self.with_value(OxmKind::IPV4_DST, &address.octets(), Some(&mask.octets()))
+    }
+
+    /// With `tcp_src`.
+    #[must_use]
+    pub fn with_tcp_src(self, port: u16) -> Match {
+        self.with_value(OxmKind::TCP_SRC, &port.to_be_bytes(), None)
+    }
+
+    /// With `tcp_dst`.
+    #[must_use]
+    pub fn with_tcp_dst(self, port: u16) -> Match {
+        self.with_value(OxmKind::TCP_DST, &port.to_be_bytes(), None)
+    }
+
+    /// With `udp_src`.
+    #[must_use]
+    pub fn with_udp_src(self, port: u16) -> Match {
+        self.with_value(OxmKind::UDP_SRC, &port.to_be_bytes(), None)
+    }
+
+    /// With `udp_dst`.
+    #[must_use]
+    pub fn with_udp_dst(self, port: u16) -> Match {
+        self.with_value(OxmKind::UDP_DST, &port.to_be_bytes(), None)
+    }
+
+    /// With `arp_op`.
+    #[must_use]
+    pub fn with_arp_op(self, operation: u16) -> Match {
+        self.with_value(OxmKind::ARP_OP, &operation.to_be_bytes(), None)
+    }
+
+    /// With `arp_tpa`.
+    #[must_use]
+    pub fn with_arp_tpa(self, address: Ipv4Addr) -> Match {
+        self.with_value(OxmKind::ARP_TPA, &address.octets(), None)
+    }
+
+    /// With `icmpv4_type`.
+    #[must_use]
+    pub fn with_icmpv4_type(self, icmp_type: u8) -> Match {
+        self.with_value(OxmKind::ICMPV4_TYPE, &[icmp_type], None)
+    }
+
+    /// With `icmpv6_type`.
+    #[must_use]
+    pub fn with_icmpv6_type(self, icmp_type: u8) -> Match {
+        self.with_value(OxmKind::ICMPV6_TYPE, &[icmp_type], None)
+    }
+
+    /// With `ipv6_src`.
+    #[must_use]
+    pub fn with_ipv6_src(self, address: Ipv6Addr) -> Match {
+        self.with_value(OxmKind::IPV6_SRC, &address.octets(), None)
+    }
+
+    /// With `ipv6_src` under a mask.
+    #[must_use]
+    pub fn with_ipv6_src_masked(self, address: Ipv6Addr, mask: Ipv6Addr) -> Match {
+        self.with_value(OxmKind::IPV6_SRC, &address.octets(), Some(&mask.octets()))
+    }
+
+    /// With `ipv6_dst`.
+    #[must_use]
+    pub fn with_ipv6_dst(self, address: Ipv6Addr) -> Match {
+        self.with_value(OxmKind::IPV6_DST, &address.octets(), None)
+    }
+
+    /// With `ipv6_dst` under a mask.
+    #[must_use]
+    pub fn with_ipv6_dst_masked(self, address: Ipv6Addr, mask: Ipv6Addr) -> Match {
+        self.with_value(OxmKind::IPV6_DST, &address.octets(), Some(&mask.octets()))
+    }
+
+    /// With `ipv6_nd_target`.
+    #[must_use]
+    pub fn with_ipv6_nd_target(self, address: Ipv6Addr) -> Match {
+        self.with_value(OxmKind::IPV6_ND_TARGET, &address.octets(), None)
+    }
+}
+
+/// Reading: the value of a field that is matched exactly. A field under a mask is read by [`Match::get`].
+impl Match {
+    fn octets<const N: usize>(&self, kind: OxmKind) -> Option<[u8; N]> {
+        let field = self.get(kind)?;
+        if field.mask.is_some() {
+            return None;
+        }
+        field.value.try_into().ok()
+    }
+
+    /// `in_port`.
+    pub fn in_port(&self) -> Option<PortNo> {
+        self.octets(OxmKind::IN_PORT).map(u32::from_be_bytes).map(PortNo)
+    }
+
+    /// `metadata`.
+    pub fn metadata(&self) -> Option<u64> {
+        self.octets(OxmKind::METADATA).map(u64::from_be_bytes)
+    }
+
+    /// `tunnel_id`.
+    pub fn tunnel_id(&self) -> Option<u64> {
+        self.octets(OxmKind::TUNNEL_ID).map(u64::from_be_bytes)
+    }
+
+    /// `eth_dst`.
+    pub fn eth_dst(&self) -> Option<MacAddr> {
+        self.octets(OxmKind::ETH_DST).map(MacAddr)
+    }
+
+    /// `eth_src`.
+    pub fn eth_src(&self) -> Option<MacAddr> {
+        self.octets(OxmKind::ETH_SRC).map(MacAddr)
+    }
+
+    /// `eth_type`.
+    pub fn eth_type(&self) -> Option<u16> {
+        self.octets(OxmKind::ETH_TYPE).map(u16::from_be_bytes)
+    }
+
+    /// `vlan_vid`, raw.
+    pub fn vlan_vid(&self) -> Option<u16> {
+        self.octets(OxmKind::VLAN_VID).map(u16::from_be_bytes)
+    }
+
+    /// `ip_proto`.
+    pub fn ip_proto(&self) -> Option<u8> {
+        self.octets(OxmKind::IP_PROTO).map(u8::from_be_bytes)
+    }
+
+    /// `ipv4_src`.
+    pub fn ipv4_src(&self) -> Option<Ipv4Addr> {
+        self.octets::<4>(OxmKind::IPV4_SRC).map(Ipv4Addr::from)
+    }
+
+    /// `ipv4_dst`.
+    pub fn ipv4_dst(&self) -> Option<Ipv4Addr> {
+        self.octets::<4>(OxmKind::IPV4_DST).map(Ipv4Addr::from)
+    }
+
+    /// `ipv6_src`.
+    pub fn ipv6_src(&self) -> Option<Ipv6Addr> {
+        self.octets::<16>(OxmKind::IPV6_SRC).map(Ipv6Addr::from)
+    }
+
+    /// `ipv6_dst`.
+    pub fn ipv6_dst(&self) -> Option<Ipv6Addr> {
+        self.octets::<16>(OxmKind::IPV6_DST).map(Ipv6Addr::from)
+    }
+
+    /// `icmpv6_type`.
+    pub fn icmpv6_type(&self) -> Option<u8> {
+        self.octets(OxmKind::ICMPV6_TYPE).map(u8::from_be_bytes)
+    }
+
+    /// `arp_op`.
+    pub fn arp_op(&self) -> Option<u16> {
+        self.octets(OxmKind::ARP_OP).map(u16::from_be_bytes)
+    }
+}

@@ -1,0 +1,100 @@
+//! PACKET_IN and PACKET_OUT (OpenFlow 1.3.5 §7.4.1, §7.3.7).
+
+use bytes::{BufMut, Bytes, BytesMut};
+use net::{DecodeError, PortNo};
+
+use crate::action::Action;
+use crate::flow_match::Match;
+use crate::identifier::{BufferId, TableId};
+use crate::number::numbers;
+use crate::wire::{self, Reader};
+
+numbers! {
+    /// Why a packet came to the controller (OpenFlow 1.3.5 §7.4.1, `ofp_packet_in_reason`).
+    values PacketInReason(u8) {
+        NO_MATCH = 0, "OFPR_NO_MATCH";
+        ACTION = 1, "OFPR_ACTION";
+        INVALID_TTL = 2, "OFPR_INVALID_TTL";
+    }
+}
+
+/// A packet for the controller (OpenFlow 1.3.5 §7.4.1, `ofp_packet_in`).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct PacketIn {
+    /// Where the switch keeps the packet, if it does.
+    pub buffer_id: BufferId,
+    /// Octets of the whole packet, of which `data` may be the start.
+    pub total_len: u16,
+    /// Why it came.
+    pub reason: PacketInReason,
+    /// The table whose flow sent it.
+    pub table_id: TableId,
+    /// The cookie of that flow, all ones if there is none.
+    pub cookie: u64,
+    /// The packet's pipeline fields, at least in_port.
+    pub match_: Match,
+    /// The packet, or its start.
+    pub data: Bytes,
+}
+
+/// A packet from the controller (OpenFlow 1.3.5 §7.3.7, `ofp_packet_out`).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct PacketOut {
+    /// A packet that the switch has kept, or NO_BUFFER for `data`.
+    pub buffer_id: BufferId,
+    /// The port it is taken to have come in by, or CONTROLLER.
+    pub in_port: PortNo,
+    /// What to do with it; none drops it.
+    pub actions: Vec<Action>,
+    /// The packet; empty if `buffer_id` names one.
+    pub data: Bytes,
+}
+
+impl PacketIn {
+    /// Allocates nothing unless the match is longer than its inline storage.
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<PacketIn, DecodeError> {
+        let buffer_id = BufferId(reader.u32("packet_in.buffer_id")?);
+        let total_len = reader.u16("packet_in.total_len")?;
+        let reason = PacketInReason(reader.u8("packet_in.reason")?);
+        let table_id = TableId(reader.u8("packet_in.table_id")?);
+        let cookie = reader.u64("packet_in.cookie")?;
+        let match_ = Match::parse(&mut reader)?;
+        reader.skip(2, "packet_in.pad")?;
+        Ok(PacketIn { buffer_id, total_len, reason, table_id, cookie, match_, data: reader.into_bytes() })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u32(self.buffer_id.0);
+        out.put_u16(self.total_len);
+        out.put_u8(self.reason.0);
+        out.put_u8(self.table_id.0);
+        out.put_u64(self.cookie);
+        self.match_.encode(out);
+        wire::put_zeros(out, 2);
+        out.put_slice(&self.data);
+    }
+}
+
+impl PacketOut {
+    pub(crate) fn parse(mut reader: Reader<'_>) -> Result<PacketOut, DecodeError> {
+        let buffer_id = BufferId(reader.u32("packet_out.buffer_id")?);
+        let in_port = PortNo(reader.u32("packet_out.in_port")?);
+        let actions_len = reader.u16("packet_out.actions_len")?;
+        reader.skip(6, "packet_out.pad")?;
+        let actions = reader.take(usize::from(actions_len), "packet_out.actions_len")?;
+        let actions = Action::parse_list(actions)?;
+        Ok(PacketOut { buffer_id, in_port, actions, data: reader.into_bytes() })
+    }
+
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
+        out.put_u32(self.buffer_id.0);
+        out.put_u32(self.in_port.0);
+        let length_at = out.len();
+        wire::put_zeros(out, 8);
+        let start = out.len();
+        Action::encode_list(&self.actions, out);
+        let actions_len = out.len() - start;
+        wire::put_length(out, length_at, actions_len);
+        out.put_slice(&self.data);
+    }
+}

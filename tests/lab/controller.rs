@@ -16,12 +16,12 @@ pub const HTTP: &str = "127.0.0.1:9653";
 pub mod metric {
     /// Switches connected, one number.
     pub const SWITCHES: &str = "trunkline_openflow_switches_connected";
-    /// Links discovered, each direction counted.
+    /// Links that are up in both directions, each counted once.
     pub const LINKS: &str = "trunkline_topology_links";
     /// Hosts learned.
     pub const HOSTS: &str = "trunkline_topology_hosts";
-    /// Prefixes of a BGP neighbour that import policy accepted, with the label `peer`.
-    pub const BGP_ACCEPTED: &str = "trunkline_bgp_prefixes_accepted";
+    /// Prefixes of a BGP neighbour that import policy accepted, with the labels `peer` and `family`.
+    pub const BGP_ACCEPTED: &str = "trunkline_bgp_peer_prefixes_accepted";
 }
 
 /// A `trunkline run` and how to start it again.

@@ -1,2 +1,5 @@
 //! BGP-4: wire codec, sans-IO sessions, RIBs, decision process and export.
 #![deny(unsafe_code)]
+
+pub mod session;
+pub mod wire;

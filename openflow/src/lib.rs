@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+pub mod channel;
 mod configuration;
 mod error;
 mod flow;
@@ -24,10 +25,12 @@ pub mod port;
 mod queue;
 mod reply;
 mod role;
+pub mod switch;
 mod text;
 mod wire;
 
 pub use action::{Action, ActionType, CONTROLLER_MAX_LEN_MAX, CONTROLLER_NO_BUFFER};
+pub use channel::{Channel, ChannelConfig, ChannelCounters, ChannelEvent, CloseReason};
 pub use configuration::{Capabilities, ConfigFlags, ExperimenterMessage, FeaturesReply, SwitchConfig, TableMod};
 pub use error::{ErrorCode, ErrorMessage, ErrorType};
 pub use flow::{DEFAULT_PRIORITY, FlowMod, FlowModCommand, FlowModFlags, FlowRemoved, FlowRemovedReason};

@@ -97,7 +97,18 @@ pub fn read_text(source: impl std::io::Read) -> std::io::Result<String> {
     Ok(text)
 }
 
+/// Most problems that are listed. A file with more is not a configuration, and nobody reads on.
+const MAX_PROBLEMS: usize = 1000;
+
 fn sorted(mut problems: Vec<Problem>) -> Problems {
     problems.sort_by_key(|problem| (problem.line, problem.column));
+    let more = problems.len().saturating_sub(MAX_PROBLEMS);
+    let errors = problems.iter().any(|problem| problem.severity == Severity::Error);
+    problems.truncate(MAX_PROBLEMS);
+    if let (Some(last), true) = (problems.last(), more > 0) {
+        let severity = if errors { Severity::Error } else { Severity::Warning };
+        let message = format!("{more} more problems are not listed");
+        problems.push(Problem { severity, path: String::new(), message, ..last.clone() });
+    }
     Problems(problems)
 }

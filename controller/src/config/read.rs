@@ -1,5 +1,7 @@
 //! From the tree to the typed [`Config`]: one function per section, and the rules that look at more than one key.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -113,23 +115,23 @@ fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig> {
     let listen = walk.read(fields, "listen", Walk::socket_address);
     let listen = listen.unwrap_or(SocketAddr::from((Ipv6Addr::UNSPECIFIED, Config::BGP_PORT)));
     let originate = walk.read(fields, "originate", |walk, field| walk.list(field, Walk::prefix)).unwrap_or_default();
-    let mut seen: Vec<(NeighborConfig, String)> = Vec::new();
+    let mut neighbors: Vec<NeighborConfig> = Vec::new();
+    let mut seen: HashMap<(IpAddr, u16, Option<IpAddr>), String> = HashMap::new();
     for item in walk.read(fields, "neighbors", Walk::items).unwrap_or_default() {
         let Some(section) = walk.section(&item) else { continue };
         let Some(neighbor) = neighbor(walk, &section, local_asn, listen) else { continue };
-        let same = |(other, _): &&(NeighborConfig, String)| {
-            (other.address, other.port, other.local_address)
-                == (neighbor.address, neighbor.port, neighbor.local_address)
-        };
-        match seen.iter().find(same) {
-            Some((_, first)) => {
-                let message = format!("the same neighbour as {first}: address, port and local_address are equal");
+        match seen.entry((neighbor.address, neighbor.port, neighbor.local_address)) {
+            Entry::Occupied(first) => {
+                let message =
+                    format!("the same neighbour as {}: address, port and local_address are equal", first.get());
                 walk.refuse(item.node.mark, &item.path, message);
             }
-            None => seen.push((neighbor, item.path)),
+            Entry::Vacant(entry) => {
+                entry.insert(item.path);
+                neighbors.push(neighbor);
+            }
         }
     }
-    let neighbors = seen.into_iter().map(|(neighbor, _)| neighbor).collect();
     Some(BgpConfig { asn: local_asn?, router_id: router_id?, listen, originate, neighbors })
 }
 

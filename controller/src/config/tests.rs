@@ -347,6 +347,13 @@ fn what_the_file_holds_cannot_write_on_the_terminal() {
     assert_eq!(lines.lines().count(), 3, "{lines:?}");
 }
 
+#[test]
+fn a_thousand_problems_are_enough() {
+    let problems = Config::parse(&"a: 1\n".repeat(1234)).unwrap_err();
+    assert_eq!(problems.0.len(), 1001);
+    assert!(problems.to_string().ends_with(": 234 more problems are not listed"));
+}
+
 /// A folder that goes away with the test.
 struct Folder(PathBuf);
 

@@ -1,6 +1,9 @@
 //! The walk over the tree: takes values out of nodes by the shapes of the schema, and collects every problem on the way.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Display;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -153,22 +156,23 @@ impl Walk<'_> {
     }
 
     /// A list of which each item is read by `reader`, equal ones refused. Items with a problem are left out.
-    pub(super) fn list<'n, T: PartialEq>(
+    pub(super) fn list<'n, T: Clone + Eq + Hash>(
         &mut self,
         field: &Field<'n>,
         mut reader: impl FnMut(&mut Self, &Field<'n>) -> Option<T>,
     ) -> Option<Vec<T>> {
         let mut values: Vec<T> = Vec::new();
-        let mut indices: Vec<usize> = Vec::new();
+        let mut indices: HashMap<T, usize> = HashMap::new();
         for (index, item) in self.items(field)?.into_iter().enumerate() {
             let Some(value) = reader(self, &item) else { continue };
-            match values.iter().position(|known| *known == value).and_then(|at| indices.get(at)) {
-                Some(first) => {
-                    self.refuse(item.node.mark, &item.path, format!("stands twice, first as {}[{first}]", field.path))
+            match indices.entry(value.clone()) {
+                Entry::Occupied(first) => {
+                    let message = format!("stands twice, first as {}[{}]", field.path, first.get());
+                    self.refuse(item.node.mark, &item.path, message);
                 }
-                None => {
+                Entry::Vacant(entry) => {
+                    entry.insert(index);
                     values.push(value);
-                    indices.push(index);
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use net::{DatapathId, PortNo, Time};
 use openflow::{
-    ErrorMessage, FlowRemoved, FlowStatsRequest, GroupId, Match, Message, MultipartReply, MultipartReplyBody,
+    ErrorMessage, FlowModCommand, FlowRemoved, FlowStatsRequest, GroupId, GroupModCommand, Match, Message, MultipartReply, MultipartReplyBody,
     MultipartRequest, MultipartRequestBody, TableId,
 };
 
@@ -71,10 +71,10 @@ pub enum FlowEvent {
 /// Plain counters, for telemetry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FlowCounters {
-    /// Flow-mods sent.
-    pub flow_mods: u64,
-    /// Group-mods sent.
-    pub group_mods: u64,
+    /// Flow-mods sent: additions (also those that overwrite) and deletions.
+    pub flow_mods: [u64; 2],
+    /// Group-mods sent: additions, changes and deletions.
+    pub group_mods: [u64; 3],
     /// Barriers sent.
     pub barriers: u64,
     /// Rollouts finished.
@@ -83,6 +83,26 @@ pub struct FlowCounters {
     pub refused: u64,
     /// Rules of ours that somebody else removed.
     pub drifted: u64,
+}
+
+impl FlowCounters {
+    /// Flow-mods and group-mods sent, of any kind.
+    pub fn mods(&self) -> u64 {
+        self.flow_mods.iter().sum::<u64>() + self.group_mods.iter().sum::<u64>()
+    }
+
+    fn count(&mut self, message: &Message) {
+        match message {
+            Message::FlowMod(flow_mod) if flow_mod.command == FlowModCommand::ADD => self.flow_mods[0] += 1,
+            Message::FlowMod(_) => self.flow_mods[1] += 1,
+            Message::GroupMod(group_mod) => match group_mod.command {
+                GroupModCommand::ADD => self.group_mods[0] += 1,
+                GroupModCommand::MODIFY => self.group_mods[1] += 1,
+                _ => self.group_mods[2] += 1,
+            },
+            _ => {}
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -544,10 +564,7 @@ impl Reconciler {
         while sent < WINDOW {
             let Some(op) = queue.pop_front() else { break };
             let Some(message) = entry.flows.perform(&op) else { continue };
-            match message {
-                Message::FlowMod(_) => self.counters.flow_mods += 1,
-                _ => self.counters.group_mods += 1,
-            }
+            self.counters.count(&message);
             let xid = entry.xid();
             entry.sent.insert(xid, op);
             self.outbox.push_back(Transmit { datapath_id: id, xid, message });

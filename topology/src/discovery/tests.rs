@@ -75,11 +75,11 @@ impl Lab {
         self.wires.entry(b).or_default().push(a);
     }
 
+    /// Cuts all wires at `a`, in both directions.
     fn cut(&mut self, a: PortId) {
-        for b in self.wires.remove(&a).unwrap_or_default() {
-            if let Some(far_ends) = self.wires.get_mut(&b) {
-                far_ends.retain(|end| *end != a);
-            }
+        self.wires.remove(&a);
+        for far_ends in self.wires.values_mut() {
+            far_ends.retain(|end| *end != a);
         }
         self.in_flight.clear();
     }
@@ -393,6 +393,22 @@ fn a_far_end_that_changes_is_replaced_by_the_newest() {
     assert!(lab.links_down().contains(&(id(1, 1), LinkDownReason::FarEndChanged)));
     assert_eq!(lab.discovery.counters().link_far_ends_changed, 1);
     assert_eq!(lab.state(id(2, 1)), PortState::Unknown);
+}
+
+#[test]
+fn the_far_end_that_was_replaced_is_no_link_if_it_has_no_other() {
+    let mut lab = Lab::new(DiscoveryConfig::default());
+    lab.wires.insert(id(1, 1), vec![id(2, 1)]);
+    for datapath_id in [1, 2] {
+        lab.discovery.handle_switch_up(DatapathId(datapath_id), ports(2), lab.now);
+    }
+    lab.run(Duration::from_secs(1));
+    assert_eq!(lab.state(id(2, 1)), PortState::Link);
+    lab.wires.insert(id(1, 1), vec![id(2, 2)]);
+    lab.run(ms(400));
+    assert_eq!((lab.state(id(2, 1)), lab.state(id(2, 2))), (PortState::Unknown, PortState::Link));
+    lab.run(ms(600));
+    assert_eq!(lab.state(id(2, 1)), PortState::Edge);
 }
 
 #[test]

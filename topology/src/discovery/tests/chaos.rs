@@ -18,6 +18,8 @@ enum Event {
     ExpectedHost(u64, PortId),
     HostIdle(u64, PortId),
     Rewire(PortId, PortId),
+    /// A wire that carries one direction only.
+    OneWay(PortId, PortId),
     Cut(PortId),
     /// An earlier probe, by its place among the last ones, comes in here again.
     Replay(usize, PortId),
@@ -44,6 +46,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (0..4u64, any_port()).prop_map(|(host, port)| Event::ExpectedHost(host, port)),
         1 => (0..4u64, any_port()).prop_map(|(host, port)| Event::HostIdle(host, port)),
         4 => (any_port(), any_port()).prop_map(|(a, b)| Event::Rewire(a, b)),
+        2 => (any_port(), any_port()).prop_map(|(a, b)| Event::OneWay(a, b)),
         1 => any_port().prop_map(Event::Cut),
         2 => (0..20usize, any_port()).prop_map(|(probe, port)| Event::Replay(probe, port)),
         1 => (any_port(), any_port()).prop_map(|(a, b)| Event::Forge(a, b)),
@@ -85,6 +88,10 @@ impl Chaos {
                 self.lab.cut(a);
                 self.lab.cut(b);
                 self.lab.wire(a, b);
+            }
+            Event::OneWay(a, b) => {
+                self.lab.cut(a);
+                self.lab.wires.insert(a, vec![b]);
             }
             Event::Cut(port) => self.lab.cut(port),
             Event::Replay(index, port) => {
@@ -229,8 +236,9 @@ proptest! {
             network.port(port).is_some_and(|port| port.info.up) && network.switches[&port.datapath_id].connected
         };
         let real: BTreeSet<PortId> = chaos.lab.wires.iter()
-            .filter(|(a, far_ends)| carries(**a) && far_ends.iter().any(|b| carries(*b)))
-            .map(|(a, _)| *a)
+            .flat_map(|(a, far_ends)| far_ends.iter().map(|b| [*a, *b]))
+            .filter(|ends| ends.iter().all(|end| carries(*end)))
+            .flatten()
             .collect();
         for (id, port) in network.ports().filter(|(id, _)| carries(*id)) {
             let touches_frozen = network.links.get(&id).is_some_and(|link| !carries(link.target))

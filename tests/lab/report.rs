@@ -1,11 +1,16 @@
 //! What a lab tells: one line per check, and the count.
 
 use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::Mode;
+
+/// The count of a scenario, in its directory; brought up to date by every check.
+const RESULT: &str = "result.json";
 
 /// Why something did not work, as a sentence.
 pub type Fail = String;
@@ -29,13 +34,16 @@ impl Totals {
         self.skipped += other.skipped;
     }
 
-    /// As a sandboxed scenario leaves it for the lab outside.
-    pub fn to_json(self) -> Value {
-        json!({ "passed": self.passed, "failed": self.failed, "skipped": self.skipped })
+    /// Leaves the count for the lab outside.
+    fn write(self, file: &Path) {
+        let text = json!({ "passed": self.passed, "failed": self.failed, "skipped": self.skipped }).to_string();
+        // What cannot be written is missed outside, and counts as a failure there.
+        let _ = fs::write(file, text);
     }
 
-    /// Reads back what [`Totals::to_json`] wrote.
-    pub fn from_json(value: &Value) -> Option<Totals> {
+    /// Reads back what a scenario has counted, as far as it came.
+    pub fn read(directory: &Path) -> Option<Totals> {
+        let value: Value = serde_json::from_str(&fs::read_to_string(directory.join(RESULT)).ok()?).ok()?;
         let field = |name: &str| value.get(name)?.as_u64().and_then(|n| u32::try_from(n).ok());
         Some(Totals { passed: field("passed")?, failed: field("failed")?, skipped: field("skipped")? })
     }
@@ -53,23 +61,20 @@ pub struct Report {
     mode: Mode,
     started: Instant,
     totals: Totals,
+    result: PathBuf,
 }
 
 impl Report {
     /// A report in which nothing was checked yet.
-    pub fn new(scenario: &str, mode: Mode) -> Report {
-        Report { scenario: scenario.to_owned(), mode, started: Instant::now(), totals: Totals::default() }
-    }
-
-    /// What was counted so far.
-    pub fn totals(&self) -> Totals {
-        self.totals
+    pub fn new(scenario: &str, mode: Mode, directory: &Path) -> Report {
+        let (scenario, result) = (scenario.to_owned(), directory.join(RESULT));
+        Report { scenario, mode, started: Instant::now(), totals: Totals::default(), result }
     }
 
     /// Prints and counts one check. Says whether it passed.
     pub fn check(&mut self, what: &str, outcome: Outcome) -> bool {
         let seconds = self.started.elapsed().as_secs_f64();
-        match outcome {
+        let passed = match outcome {
             Ok(seen) => {
                 self.totals.passed += 1;
                 let seen = if seen.is_empty() { seen } else { format!(" ({seen})") };
@@ -81,7 +86,9 @@ impl Report {
                 println!("FAILED  [{seconds:5.1} s] {}: {what}: {reason}", self.scenario);
                 false
             }
-        }
+        };
+        self.totals.write(&self.result);
+        passed
     }
 
     /// As [`Report::check`], and the scenario cannot go on without it.

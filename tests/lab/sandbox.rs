@@ -120,21 +120,15 @@ impl Sandbox {
             println!("FAILED  {}: {}: {error}", self.name, self.directory.display());
             return failed;
         }
-        let totals = match self.spawn(limit) {
-            Ok(()) => match self.result() {
-                Some(totals) => totals,
-                None => {
-                    println!("FAILED  {}: the scenario ended without a result", self.name);
-                    failed
-                }
-            },
-            Err(reason) => {
-                println!("FAILED  {}: {reason}", self.name);
-                let mut totals = self.result().unwrap_or_default();
-                totals.failed += 1;
-                totals
-            }
-        };
+        let ended = self.spawn(limit);
+        let mut totals = Totals::read(&self.directory).unwrap_or_default();
+        if let Err(reason) = ended {
+            println!("FAILED  {}: {reason}", self.name);
+            totals.failed += 1;
+        } else if totals == Totals::default() {
+            println!("FAILED  {}: the scenario ended without having checked anything", self.name);
+            totals.failed += 1;
+        }
         if totals.failed > 0 {
             self.show_logs();
         } else if !self.keep {
@@ -157,21 +151,19 @@ impl Sandbox {
             .spawn()
             .map_err(|error| format!("cannot start the sandbox: {error}"))?;
         let ended = crate::wait::until(limit, || match child.try_wait() {
-            Ok(Some(_)) => Ok(()),
+            Ok(Some(status)) => Ok(status),
             Ok(None) => Err("the scenario is over its time".to_owned()),
             Err(error) => Err(error.to_string()),
         });
-        if ended.is_err() {
-            let _ = child.kill();
-            let _ = child.wait();
+        match ended {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("the scenario ended with {status}")),
+            Err(reason) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(reason)
+            }
         }
-        ended
-    }
-
-    /// What the scenario counted, if it came to an end.
-    fn result(&self) -> Option<Totals> {
-        let text = fs::read_to_string(self.directory.join("result.json")).ok()?;
-        Totals::from_json(&serde_json::from_str(&text).ok()?)
     }
 
     /// Shows the end of each log and says where the whole is.
@@ -200,7 +192,7 @@ impl Sandbox {
 /// The inside of a sandbox: makes the private places, runs the scenario, leaves its count.
 pub fn run_inside(name: &str, mode: Mode) -> ExitCode {
     let directory = PathBuf::from(std::env::var_os(DIRECTORY_VARIABLE).unwrap_or_default());
-    let mut report = Report::new(name, mode);
+    let mut report = Report::new(name, mode, &directory);
     let outcome = private_places().and_then(|()| {
         let scenario = scenario::ALL
             .iter()
@@ -215,13 +207,7 @@ pub fn run_inside(name: &str, mode: Mode) -> ExitCode {
     if let Err(reason) = outcome {
         report.check("the scenario comes to its end", Err(reason));
     }
-    match fs::write(directory.join("result.json"), report.totals().to_json().to_string()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{}: {error}", directory.display());
-            ExitCode::FAILURE
-        }
-    }
+    ExitCode::SUCCESS
 }
 
 /// Mounts a fresh `/run` and `/etc/openvswitch`, makes `/sys` that of the new network namespace, and brings loopback up.

@@ -12,8 +12,8 @@ use crate::process::{self, Daemon, run_lines};
 use crate::report::{Fail, Outcome, Report};
 use crate::wait;
 
-/// A session is up after this: the connect-retry timer of either side may have to run once.
-const ESTABLISH_LIMIT: Duration = Duration::from_secs(60);
+/// A session is up after this: the neighbours listen before the controller calls for the first time.
+const ESTABLISH_LIMIT: Duration = Duration::from_secs(30);
 
 /// Routes are exchanged this soon after that.
 const ROUTES_LIMIT: Duration = Duration::from_secs(15);

@@ -81,7 +81,7 @@ pub const ALL: &[Scenario] = &[
         about: "BIRD exchanges IPv4 and IPv6 routes with the controller; malformed UPDATEs from others leave it alone",
         full_only: false,
         run: bgp::run,
-        limit_s: (120, 180),
+        limit_s: (240, 240),
     },
     Scenario {
         name: "mininet",
@@ -102,7 +102,7 @@ pub const ALL: &[Scenario] = &[
         about: "two labs on one machine at the same time, with the same port numbers",
         full_only: true,
         run: twin::run,
-        limit_s: (300, 300),
+        limit_s: (400, 400),
     },
 ];
 

@@ -13,7 +13,7 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
         twins.push(Daemon::start(&lab.directory, name, &[&this, "--short", "--only", "fabric", "--only", "bgp"])?);
     }
     for (number, twin) in twins.iter_mut().enumerate() {
-        let outcome = twin.wait(Duration::from_secs(240)).and_then(|status| {
+        let outcome = twin.wait(Duration::from_secs(360)).and_then(|status| {
             let output = twin.output();
             let last = output.lines().last().unwrap_or_default().to_owned();
             if status.success() { Ok(last) } else { Err(format!("{status}: {last}")) }

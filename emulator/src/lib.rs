@@ -5,7 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod fabric;
+mod host;
 pub mod probe;
+mod queue;
+mod random;
 pub mod spec;
 
 pub use fabric::{CutKind, Fabric, FabricEvent, FabricStats, HostStats, LinkStats};

@@ -55,7 +55,8 @@ impl Protocol {
             Protocol::Bgp(options) => {
                 bgp::wire::decode_for_display(message, options.display()).map(|report| to_json(&report))
             }
-            Protocol::Openflow | Protocol::Lldp => {
+            Protocol::Lldp => topology::lldp::decode_for_display(message).map(|report| to_json(&report)),
+            Protocol::Openflow => {
                 let _ = message;
                 Err(DecodeError::new(0, "decoder", DecodeErrorKind::Missing))
             }

@@ -147,6 +147,16 @@ fn malformed_third_party_bgp_messages_are_refused() {
     sweep("bgp/malformed", BGP_READINGS, false, DATA_BGP);
 }
 
+#[test]
+fn third_party_lldp_frames_decode() {
+    sweep("lldp/frames", &[Protocol::Lldp], true, &[]);
+}
+
+#[test]
+fn malformed_third_party_lldp_frames_are_refused() {
+    sweep("lldp/malformed", &[Protocol::Lldp], false, &[]);
+}
+
 /// Messages that dissectors read, though RFC 7606 names an outcome for them, and which.
 const REFUSED_BGP: &[(&str, &str)] = &[
     ("BGP_BgpMessageParserFuzzTest-l95_update.bin", "ATOMIC_AGGREGATE flagged optional: §3 c"),

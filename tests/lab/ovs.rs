@@ -27,10 +27,10 @@ impl Ovs {
         ];
         let arguments = ["ovsdb-server", DATABASE, socket, "--pidfile", ssl[0], ssl[1], ssl[2]];
         let mut database = Daemon::start(directory, "ovsdb-server", &arguments)?;
-        database.until(Duration::from_secs(10), |database| vsctl(&["--no-wait", "init"]).map(drop))?;
+        database.until(Duration::from_secs(10), |_| vsctl(&["--no-wait", "init"]).map(drop))?;
         let mut vswitchd =
             Daemon::start(directory, "ovs-vswitchd", &["ovs-vswitchd", "unix:/run/openvswitch/db.sock", "--pidfile"])?;
-        vswitchd.until(Duration::from_secs(10), |vswitchd| run("ovs-appctl", &["version"]).map(drop))?;
+        vswitchd.until(Duration::from_secs(10), |_| run("ovs-appctl", &["version"]).map(drop))?;
         Ok(Ovs { _vswitchd: vswitchd, _database: database })
     }
 }

@@ -115,7 +115,7 @@ fn bird(directory: &Path) -> Result<Daemon, Fail> {
     std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
     let arguments = ["ip", "netns", "exec", "router", "bird", "-f", "-c", &file.display().to_string(), "-s", CONTROL];
     let mut bird = Daemon::start(directory, "bird", &arguments)?;
-    bird.until(Duration::from_secs(10), |bird| birdc("show status").map(drop))?;
+    bird.until(Duration::from_secs(10), |_| birdc("show status").map(drop))?;
     Ok(bird)
 }
 

@@ -40,7 +40,7 @@ case $triple in *-linux-gnu) ;; *) give_up "libFuzzer is built here on Linux wit
 command -v c++ >/dev/null || give_up "no C++ compiler (Debian: g++)"
 
 # --target keeps the flags away from build scripts, which run without the fuzzer.
-if ! RUSTFLAGS="--cfg fuzzing $coverage" cargo build --quiet --release --locked --target "$triple" $features; then
+if ! RUSTFLAGS="--cfg fuzzing $coverage" cargo build --quiet --release --target "$triple" $features; then
     echo "FAILED  fuzz: the targets do not build"
     echo "0 passed, 1 failed, $left_out skipped"
     exit 1

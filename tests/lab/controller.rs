@@ -61,11 +61,7 @@ impl Controller {
 
     /// Waits until the process serves.
     fn wait_healthy(&mut self) -> Result<(), Fail> {
-        let daemon = &mut self.daemon;
-        wait::until(Duration::from_secs(10), || {
-            daemon.ensure_running()?;
-            http::get(HTTP, "/healthz").map(drop)
-        })
+        self.daemon.until(Duration::from_secs(10), |_| http::get(HTTP, "/healthz").map(drop))
     }
 
     /// Starts it again after it has ended.
@@ -98,24 +94,28 @@ impl Controller {
 
     /// The sum of a metric's samples that have all of `labels`; no sample is a failure.
     pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64, Fail> {
-        let text = self.metrics()?;
-        let mut found = text.lines().filter_map(|line| sample(line, name, labels)).peekable();
-        if found.peek().is_none() {
-            return Err(format!("/metrics has no {name}"));
-        }
-        Ok(found.sum())
+        metric(name, labels)
     }
 
     /// Waits until a metric has a value.
     pub fn wait_metric(&mut self, limit: Duration, name: &str, value: f64) -> Result<Duration, Fail> {
         let start = Instant::now();
-        wait::until(limit, || {
-            self.ensure_running()?;
-            let now = self.metric(name, &[])?;
+        self.daemon.until(limit, |_| {
+            let now = metric(name, &[])?;
             wait::ensure(now == value, || format!("{name} is {now}, not {value}"))
         })?;
         Ok(start.elapsed())
     }
+}
+
+/// See [`Controller::metric`].
+fn metric(name: &str, labels: &[(&str, &str)]) -> Result<f64, Fail> {
+    let text = http::get(HTTP, "/metrics")?;
+    let mut found = text.lines().filter_map(|line| sample(line, name, labels)).peekable();
+    if found.peek().is_none() {
+        return Err(format!("/metrics has no {name}"));
+    }
+    Ok(found.sum())
 }
 
 /// The value of a line of the text format, if it is a sample of `name` with all of `labels`.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::process::{Daemon, run};
 use crate::report::Fail;
-use crate::wait;
 
 const DATABASE: &str = "/etc/openvswitch/conf.db";
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
@@ -28,16 +27,10 @@ impl Ovs {
         ];
         let arguments = ["ovsdb-server", DATABASE, socket, "--pidfile", ssl[0], ssl[1], ssl[2]];
         let mut database = Daemon::start(directory, "ovsdb-server", &arguments)?;
-        wait::until(Duration::from_secs(10), || {
-            database.ensure_running()?;
-            vsctl(&["--no-wait", "init"]).map(drop)
-        })?;
+        database.until(Duration::from_secs(10), |_| vsctl(&["--no-wait", "init"]).map(drop))?;
         let mut vswitchd =
             Daemon::start(directory, "ovs-vswitchd", &["ovs-vswitchd", "unix:/run/openvswitch/db.sock", "--pidfile"])?;
-        wait::until(Duration::from_secs(10), || {
-            vswitchd.ensure_running()?;
-            run("ovs-appctl", &["version"]).map(drop)
-        })?;
+        vswitchd.until(Duration::from_secs(10), |_| run("ovs-appctl", &["version"]).map(drop))?;
         Ok(Ovs { _vswitchd: vswitchd, _database: database })
     }
 }

@@ -43,8 +43,7 @@ impl Ping {
     /// Waits until answers have come for a while, so that what is measured is an established flow.
     pub fn wait_established(&mut self) -> Result<(), Fail> {
         let daemon = &mut self.daemon;
-        wait::until(Duration::from_secs(10), || {
-            daemon.ensure_running()?;
+        daemon.until(Duration::from_secs(10), |daemon| {
             let answers = daemon.output().lines().filter(|line| line.contains("icmp_seq=")).count();
             wait::ensure(answers >= 50, || format!("{answers} answers so far"))
         })

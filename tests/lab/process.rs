@@ -110,6 +110,20 @@ impl Daemon {
         }
     }
 
+    /// Looks until `condition` is `Ok` or `limit` has passed; at once a failure when the process ends meanwhile.
+    pub fn until<T>(
+        &mut self,
+        limit: Duration,
+        mut condition: impl FnMut(&Daemon) -> Result<T, Fail>,
+    ) -> Result<T, Fail> {
+        wait::until(limit, || {
+            if let Err(ended) = self.ensure_running() {
+                return Ok(Err(ended));
+            }
+            condition(self).map(Ok)
+        })?
+    }
+
     /// Sends a signal by name (`TERM`, `INT`, `KILL`) to the process alone.
     pub fn signal(&self, signal: &str) -> Result<(), Fail> {
         run("kill", &[&format!("-{signal}"), &self.child.id().to_string()]).map(drop)

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use net::Packet;
+use net::packet::Packet;
 
 fuzz_target!(|octets: &[u8]| {
     let Ok(packet) = Packet::parse(octets) else { return };

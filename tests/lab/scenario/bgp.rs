@@ -1,4 +1,5 @@
-//! The routing half: BIRD as a peer, in a namespace of its own, and raw neighbours that send what nobody should.
+//! The routing half: BIRD as a peer, in a namespace of its own, and raw neighbours that send what nobody should. BIRD has two sessions: one over
+//! IPv4 that carries both families, one over IPv6.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -61,10 +62,9 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
         let seen = wait::until(ROUTES_LIMIT, || bird_has(prefix));
         report.check(&format!("BIRD has our {prefix}"), seen.map(|()| String::new()));
     }
-    for (session, count) in [("bird4", 2.0), ("bird6", 2.0)] {
-        let address = if session == "bird4" { "192.0.2.2" } else { "2001:db8:ffff::2" };
+    for (address, count) in [("192.0.2.2", 4.0), ("2001:db8:ffff::2", 2.0)] {
         let seen = wait::until(ROUTES_LIMIT, || received(&controller, address, count));
-        report.check(&format!("we have BIRD's routes of {address}"), seen);
+        report.check(&format!("we have BIRD's routes from {address}"), seen);
     }
     report.check("BIRD's routes are counted right after a withdrawal", withdrawal(&controller));
 
@@ -88,7 +88,7 @@ fn config() -> String {
     );
     let accept = "import: accept, export: accept";
     text += &format!(
-        "    - {{ address: 192.0.2.2, port: 179, asn: 65002, local_address: 192.0.2.1, families: [ipv4-unicast], {accept} }}\n\
+        "    - {{ address: 192.0.2.2, port: 179, asn: 65002, local_address: 192.0.2.1, next_hop_v6: \"2001:db8:ffff::1\", families: [ipv4-unicast, ipv6-unicast], {accept} }}\n\
          \x20   - {{ address: \"2001:db8:ffff::2\", port: 179, asn: 65002, local_address: \"2001:db8:ffff::1\", families: [ipv6-unicast], {accept} }}\n"
     );
     for (address, asn) in RAW {
@@ -107,17 +107,15 @@ fn bird(directory: &Path) -> Result<Daemon, Fail> {
          protocol static originate4 {{ ipv4; route {} blackhole; route {} blackhole; }}\n\
          protocol static originate6 {{ ipv6; route {} blackhole; route {} blackhole; }}\n\
          template bgp trunkline {{ local as 65002; passive on; error wait time 1, 5; }}\n\
-         protocol bgp bird4 from trunkline {{ neighbor 192.0.2.1 as 65001; ipv4 {{ import all; export all; }}; }}\n\
+         protocol bgp bird4 from trunkline {{ neighbor 192.0.2.1 as 65001; ipv4 {{ import all; export all; }};\n\
+         \x20   ipv6 {{ import all; export all; next hop address 2001:db8:ffff::2; }}; }}\n\
          protocol bgp bird6 from trunkline {{ neighbor 2001:db8:ffff::1 as 65001; ipv6 {{ import all; export all; }}; }}\n",
         THEIRS[0], THEIRS[1], THEIRS[2], THEIRS[3]
     );
     std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
     let arguments = ["ip", "netns", "exec", "router", "bird", "-f", "-c", &file.display().to_string(), "-s", CONTROL];
     let mut bird = Daemon::start(directory, "bird", &arguments)?;
-    wait::until(Duration::from_secs(10), || {
-        bird.ensure_running()?;
-        birdc("show status").map(drop)
-    })?;
+    bird.until(Duration::from_secs(10), |_| birdc("show status").map(drop))?;
     Ok(bird)
 }
 
@@ -157,9 +155,9 @@ fn received(controller: &Controller, address: &str, count: f64) -> Outcome {
 /// BIRD withdraws and announces again.
 fn withdrawal(controller: &Controller) -> Outcome {
     birdc("disable originate4")?;
-    wait::until(ROUTES_LIMIT, || received(controller, "192.0.2.2", 0.0))?;
+    wait::until(ROUTES_LIMIT, || received(controller, "192.0.2.2", 2.0))?;
     birdc("enable originate4")?;
-    wait::until(ROUTES_LIMIT, || received(controller, "192.0.2.2", 2.0))
+    wait::until(ROUTES_LIMIT, || received(controller, "192.0.2.2", 4.0))
 }
 
 /// The neighbours that send what they should not.

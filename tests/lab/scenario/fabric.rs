@@ -67,8 +67,7 @@ fn prometheus(directory: &Path) -> Outcome {
     let mut prometheus = Daemon::start(directory, "prometheus", &arguments)?;
     let path = format!("/api/v1/query?query={}", http::encode(metric::SWITCHES));
     let wanted = BRIDGES.len().to_string();
-    let value = wait::until(Duration::from_secs(20), || {
-        prometheus.ensure_running()?;
+    let value = prometheus.until(Duration::from_secs(20), |_| {
         let answer = http::get_json(PROMETHEUS, &path)?;
         let value = answer.pointer("/data/result/0/value/1").and_then(|value| value.as_str()).unwrap_or("nothing");
         wait::ensure(value == wanted, || format!("{} is {value}", metric::SWITCHES))?;

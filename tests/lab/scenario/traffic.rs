@@ -61,8 +61,7 @@ impl Transfer {
         let name = format!("iperf3-server-{}", to.name);
         let _ = std::fs::remove_file(directory.join(format!("{name}.log")));
         let mut server = Daemon::start(directory, &name, &arguments)?;
-        wait::until(Duration::from_secs(5), || {
-            server.ensure_running()?;
+        server.until(Duration::from_secs(5), |server| {
             wait::ensure(server.output().contains("Server listening"), || "iperf3 does not listen".into())
         })?;
         let (target, time) = (to.ipv4().to_string(), seconds.to_string());
@@ -113,8 +112,7 @@ pub fn one_copy_of_a_broadcast(directory: &Path, fabric: &Fabric, from: &Host, t
         let arguments = host.command(&["tcpdump", "-l", "-n", "-p", "-Q", "in", "-i", &device, &filter]);
         let name = format!("tcpdump-{}-{target}", host.name);
         let mut capture = Daemon::start(directory, &name, &arguments)?;
-        wait::until(Duration::from_secs(5), || {
-            capture.ensure_running()?;
+        capture.until(Duration::from_secs(5), |capture| {
             wait::ensure(capture.output().contains("listening on"), || "tcpdump does not listen".into())
         })?;
         captures.push(capture);

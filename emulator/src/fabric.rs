@@ -483,7 +483,7 @@ impl Fabric {
                 }
                 self.stats.frames_delivered += 1;
                 let port = slot.port;
-                self.into_switch(port, frame, 0, now);
+                self.deliver(port, frame, 0, now);
             }
             Event::SwitchTimer(index) => {
                 let Some(node) = self.nodes.get_mut(index) else { return };
@@ -530,10 +530,10 @@ impl Fabric {
         count(&mut link.stats.octets, from, frame.len() as u64);
         self.stats.frames_delivered += 1;
         let [a, b] = link.ends;
-        self.into_switch(if from == 0 { b } else { a }, frame, hops, now);
+        self.deliver(if from == 0 { b } else { a }, frame, hops, now);
     }
 
-    fn into_switch(&mut self, port: PortId, frame: Bytes, hops: u32, now: Time) {
+    fn deliver(&mut self, port: PortId, frame: Bytes, hops: u32, now: Time) {
         let Some(&index) = self.index.get(&port.datapath_id) else { return };
         if let Some(node) = self.nodes.get_mut(index) {
             node.switch.handle_packet(port.port_no, frame, now);

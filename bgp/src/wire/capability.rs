@@ -3,10 +3,13 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
+use net::DecodeError;
 
 use super::numbers::registry;
-use super::{Afi, Asn, Family, Safi};
+use super::open::fits;
+use super::reader::Reader;
+use super::{Afi, Asn, EncodeError, Family, Safi};
 
 registry! {
     /// A capability code (IANA Capability Codes).
@@ -241,10 +244,164 @@ impl Capability {
     }
 }
 
-/// The family in AFI (2), Safi (1) order of [`Capability::ExtendedNextHop`], if its SAFI fits one octet.
 impl ExtendedNextHopFamily {
     /// The NLRI's family, if the SAFI fits its usual octet.
     pub fn family(&self) -> Option<Family> {
         Some(Family { afi: self.afi, safi: Safi(u8::try_from(self.safi).ok()?) })
     }
+}
+
+impl Capability {
+    /// One capability; only its code and length can be wrong, its value falls back to [`Capability::Unknown`].
+    pub(super) fn parse(reader: &mut Reader<'_>) -> Result<Capability, DecodeError> {
+        let code = CapabilityCode(reader.u8("open.capability.code")?);
+        let length = usize::from(reader.u8("open.capability.length")?);
+        let value = reader.cut(length, "open.capability.value")?;
+        let known = parse_value(code, value);
+        Ok(known.unwrap_or_else(|| Capability::Unknown { code, value: Bytes::copy_from_slice(value.rest()) }))
+    }
+
+    pub(super) fn encode(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
+        out.put_u8(self.code().0);
+        let length_at = out.len();
+        out.put_u8(0);
+        match self {
+            Capability::Multiprotocol { family } => {
+                out.put_u16(family.afi.0);
+                out.put_u8(0);
+                out.put_u8(family.safi.0);
+            }
+            Capability::RouteRefresh | Capability::ExtendedMessage | Capability::EnhancedRouteRefresh => {}
+            Capability::ExtendedNextHop { families } => {
+                for row in families {
+                    out.put_u16(row.afi.0);
+                    out.put_u16(row.safi);
+                    out.put_u16(row.next_hop_afi.0);
+                }
+            }
+            Capability::Role { role } => out.put_u8(role.0),
+            Capability::GracefulRestart(restart) => {
+                let flags = u16::from(restart.restarting) << 3
+                    | u16::from(restart.notification) << 2
+                    | u16::from(restart.reserved & 3);
+                out.put_u16(flags << 12 | (restart.restart_time & 0x0fff));
+                for row in &restart.families {
+                    put_family(out, row.family);
+                    out.put_u8(row.flags);
+                }
+            }
+            Capability::FourOctetAs { asn } => out.put_u32(asn.0),
+            Capability::AddPath { families } => {
+                for row in families {
+                    put_family(out, row.family);
+                    out.put_u8(row.send_receive.0);
+                }
+            }
+            Capability::LongLivedGracefulRestart { families } => {
+                for row in families {
+                    put_family(out, row.family);
+                    out.put_u8(row.flags);
+                    out.put_uint(u64::from(row.stale_time & 0x00ff_ffff), 3);
+                }
+            }
+            Capability::Fqdn { hostname, domain } => {
+                for name in [hostname, domain] {
+                    out.put_u8(fits(name.len(), usize::from(u8::MAX))? as u8);
+                    out.put_slice(name);
+                }
+            }
+            Capability::Unknown { value, .. } => out.put_slice(value),
+        }
+        let length = fits(out.len() - length_at - 1, usize::from(u8::MAX))?;
+        if let Some(field) = out.get_mut(length_at) {
+            *field = length as u8;
+        }
+        Ok(())
+    }
+}
+
+fn put_family(out: &mut BytesMut, family: Family) {
+    out.put_u16(family.afi.0);
+    out.put_u8(family.safi.0);
+}
+
+fn take_family(reader: &mut Reader<'_>) -> Option<Family> {
+    Some(Family { afi: Afi(reader.u16("afi").ok()?), safi: Safi(reader.u8("safi").ok()?) })
+}
+
+/// `None` if the code is not known or the value does not have its form.
+fn parse_value(code: CapabilityCode, mut reader: Reader<'_>) -> Option<Capability> {
+    let capability = match code {
+        CapabilityCode::MULTIPROTOCOL => {
+            let afi = Afi(reader.u16("afi").ok()?);
+            reader.u8("reserved").ok()?; // RFC 4760 §8: ignored by the receiver
+            Capability::Multiprotocol { family: Family { afi, safi: Safi(reader.u8("safi").ok()?) } }
+        }
+        CapabilityCode::ROUTE_REFRESH => Capability::RouteRefresh,
+        CapabilityCode::EXTENDED_MESSAGE => Capability::ExtendedMessage,
+        CapabilityCode::ENHANCED_ROUTE_REFRESH => Capability::EnhancedRouteRefresh,
+        CapabilityCode::ROLE => Capability::Role { role: Role(reader.u8("role").ok()?) },
+        CapabilityCode::FOUR_OCTET_AS => Capability::FourOctetAs { asn: Asn(reader.u32("asn").ok()?) },
+        CapabilityCode::EXTENDED_NEXT_HOP => {
+            let families = rows(&mut reader, |reader| {
+                Some(ExtendedNextHopFamily {
+                    afi: Afi(reader.u16("afi").ok()?),
+                    safi: reader.u16("safi").ok()?,
+                    next_hop_afi: Afi(reader.u16("next_hop_afi").ok()?),
+                })
+            })?;
+            Capability::ExtendedNextHop { families }
+        }
+        CapabilityCode::GRACEFUL_RESTART => {
+            let head = reader.u16("restart_time").ok()?;
+            let families = rows(&mut reader, |reader| {
+                Some(GracefulRestartFamily { family: take_family(reader)?, flags: reader.u8("flags").ok()? })
+            })?;
+            Capability::GracefulRestart(GracefulRestart {
+                restarting: head & 0x8000 != 0,
+                notification: head & 0x4000 != 0,
+                reserved: (head >> 12 & 3) as u8,
+                restart_time: head & 0x0fff,
+                families,
+            })
+        }
+        CapabilityCode::ADD_PATH => {
+            let families = rows(&mut reader, |reader| {
+                let family = take_family(reader)?;
+                Some(AddPathFamily { family, send_receive: AddPathMode(reader.u8("send_receive").ok()?) })
+            })?;
+            // RFC 7911 §4: one or more tuples.
+            if families.is_empty() {
+                return None;
+            }
+            Capability::AddPath { families }
+        }
+        CapabilityCode::LONG_LIVED_GRACEFUL_RESTART => {
+            let families = rows(&mut reader, |reader| {
+                let family = take_family(reader)?;
+                let flags = reader.u8("flags").ok()?;
+                let high = u32::from(reader.u8("stale_time").ok()?);
+                let low = u32::from(reader.u16("stale_time").ok()?);
+                Some(LongLivedFamily { family, flags, stale_time: high << 16 | low })
+            })?;
+            Capability::LongLivedGracefulRestart { families }
+        }
+        CapabilityCode::FQDN => {
+            let mut name = || {
+                let length = usize::from(reader.u8("length").ok()?);
+                reader.take(length, "name").ok().map(Bytes::copy_from_slice)
+            };
+            Capability::Fqdn { hostname: name()?, domain: name()? }
+        }
+        _ => return None,
+    };
+    reader.is_empty().then_some(capability)
+}
+
+fn rows<T>(reader: &mut Reader<'_>, mut row: impl FnMut(&mut Reader<'_>) -> Option<T>) -> Option<Vec<T>> {
+    let mut rows = Vec::new();
+    while !reader.is_empty() {
+        rows.push(row(reader)?);
+    }
+    Some(rows)
 }

@@ -1,6 +1,12 @@
 //! The five messages, and which is which.
 
-use super::{AttributeError, Notification, Open, Outcome, RouteRefresh, Update};
+use bytes::BytesMut;
+
+use super::header::{MessageType, encode_framed, split};
+use super::{
+    AttributeError, DecodeContext, EncodeContext, EncodeError, MESSAGE_LIMIT, MessageError, Notification, Open,
+    Outcome, RouteRefresh, Update,
+};
 
 /// A BGP message (RFC 4271 §4, RFC 2918).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,5 +40,59 @@ impl Decoded {
     /// decoding fails.
     pub fn outcome(&self) -> Option<Outcome> {
         self.errors.iter().map(|error| error.outcome).max()
+    }
+}
+
+impl Message {
+    /// Decodes one whole message: `frame` ends where its length says ([`super::frame_length`]).
+    pub fn decode(frame: &[u8], context: &DecodeContext) -> Result<Decoded, MessageError> {
+        let (kind, body) = split(frame, context.message_limit)?;
+        let mut errors = Vec::new();
+        let message = match kind {
+            MessageType::OPEN => Message::Open(Open::parse(body)?),
+            MessageType::UPDATE => {
+                let (update, attribute_errors) = Update::parse(body, context)?;
+                errors = attribute_errors;
+                Message::Update(update)
+            }
+            MessageType::NOTIFICATION => Message::Notification(Notification::parse(body)?),
+            MessageType::ROUTE_REFRESH => Message::RouteRefresh(RouteRefresh::parse(body, frame)?),
+            // The header has no other type: KEEPALIVE.
+            _ => Message::Keepalive,
+        };
+        Ok(Decoded { message, errors })
+    }
+
+    /// Appends the message to `out`; on error nothing is appended.
+    pub fn encode(&self, context: &EncodeContext, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let limit = match self {
+            // RFC 8654 §4: these stay short, and the peer's limit is not known before its OPEN.
+            Message::Open(_) | Message::Keepalive => MESSAGE_LIMIT,
+            _ => context.message_limit,
+        };
+        encode_framed(self.kind(), limit, out, |out| match self {
+            Message::Open(open) => open.encode(out),
+            Message::Update(update) => update.encode(context, out),
+            Message::Notification(notification) => {
+                notification.encode(out);
+                Ok(())
+            }
+            Message::Keepalive => Ok(()),
+            Message::RouteRefresh(refresh) => {
+                refresh.encode(out);
+                Ok(())
+            }
+        })
+    }
+
+    /// The message's type.
+    pub const fn kind(&self) -> MessageType {
+        match self {
+            Message::Open(_) => MessageType::OPEN,
+            Message::Update(_) => MessageType::UPDATE,
+            Message::Notification(_) => MessageType::NOTIFICATION,
+            Message::Keepalive => MessageType::KEEPALIVE,
+            Message::RouteRefresh(_) => MessageType::ROUTE_REFRESH,
+        }
     }
 }

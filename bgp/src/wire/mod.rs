@@ -10,6 +10,7 @@ mod capability;
 mod community;
 mod context;
 mod error;
+mod header;
 #[cfg(feature = "serde")]
 mod hex;
 mod message;
@@ -17,6 +18,8 @@ mod nlri;
 pub mod notification;
 mod numbers;
 mod open;
+mod packer;
+mod reader;
 mod refresh;
 mod update;
 
@@ -31,10 +34,12 @@ pub use context::{
     AS_PATH_LIMIT, DecodeContext, EXTENDED_MESSAGE_LIMIT, EncodeContext, MESSAGE_LIMIT, MalformedFamily, PeerKind,
 };
 pub use error::{AttributeError, EncodeError, Fault, MessageError, Outcome};
+pub use header::{HEADER_LENGTH, MessageType, frame_length};
 pub use message::{Decoded, Message};
 pub use nlri::{MpNextHop, MpNlri, NextHop, Nlri};
 pub use notification::{ErrorCode, Notification};
 pub use numbers::{Afi, Asn, Family, ParseAsnError, ParseFamilyError, RouterId, Safi};
 pub use open::{Open, OptionalParameter, VERSION};
+pub use packer::{pack_announcements, pack_end_of_rib, pack_withdrawals};
 pub use refresh::{RefreshSubtype, RouteRefresh};
 pub use update::{MpReach, MpUnreach, Update};

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bytes::Bytes;
-use net::Prefix;
+use bytes::{BufMut, Bytes, BytesMut};
+use net::{DecodeError, DecodeErrorKind, Prefix};
+
+use super::Family;
+use super::reader::Reader;
 
 /// One route's key on the wire (RFC 4271 §4.3, RFC 7911 §3).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,4 +113,126 @@ pub enum MpNextHop {
     Address(NextHop),
     /// Of a family that this crate does not decode.
     Raw(#[cfg_attr(feature = "serde", serde(serialize_with = "super::hex::serialize"))] Bytes),
+}
+
+/// Reads prefixes of `address_bits` wide addresses until the reader is empty. Bits beyond a prefix's length are ignored
+/// (RFC 4271 §4.3).
+pub(super) fn parse_prefixes(
+    reader: &mut Reader<'_>,
+    address_bits: u8,
+    add_path: bool,
+    field: &'static str,
+) -> Result<Vec<Nlri>, DecodeError> {
+    // The shortest realistic prefix has four octets: enough room for most messages without growing, never too much.
+    let mut prefixes = Vec::with_capacity(reader.remaining() / 4);
+    while !reader.is_empty() {
+        let path_id = if add_path { reader.u32(field)? } else { 0 };
+        let length = reader.u8(field)?;
+        let bad_length = DecodeErrorKind::BadLength { length: length.into() };
+        if length > address_bits {
+            return Err(DecodeError::new(reader.offset() - 1, field, bad_length));
+        }
+        let octets = reader.take(usize::from(length.div_ceil(8)), field)?;
+        let prefix = if address_bits == 32 {
+            Prefix::new(IpAddr::V4(padded(octets).into()), length)
+        } else {
+            Prefix::new(IpAddr::V6(padded(octets).into()), length)
+        };
+        // Never `None`: the length was checked.
+        prefixes.extend(prefix.map(|prefix| Nlri { path_id, prefix }));
+    }
+    Ok(prefixes)
+}
+
+fn padded<const N: usize>(octets: &[u8]) -> [u8; N] {
+    let mut address = [0; N];
+    address.iter_mut().zip(octets).for_each(|(to, from)| *to = *from);
+    address
+}
+
+impl Nlri {
+    /// Octets on the wire.
+    pub(super) fn encoded_length(&self, add_path: bool) -> usize {
+        (if add_path { 4 } else { 0 }) + 1 + usize::from(self.prefix.len().div_ceil(8))
+    }
+
+    pub(super) fn encode(&self, add_path: bool, out: &mut BytesMut) {
+        if add_path {
+            out.put_u32(self.path_id);
+        }
+        let length = self.prefix.len();
+        out.put_u8(length);
+        let count = usize::from(length.div_ceil(8));
+        match self.prefix {
+            Prefix::V4(prefix) => out.put_slice(prefix.bits().to_be_bytes().get(..count).unwrap_or_default()),
+            Prefix::V6(prefix) => out.put_slice(prefix.bits().to_be_bytes().get(..count).unwrap_or_default()),
+        }
+    }
+}
+
+impl MpNlri {
+    pub(super) fn parse(
+        reader: &mut Reader<'_>,
+        family: Family,
+        add_path: bool,
+        field: &'static str,
+    ) -> Result<MpNlri, DecodeError> {
+        match family.address_bits() {
+            Some(bits) => parse_prefixes(reader, bits, add_path, field).map(MpNlri::Unicast),
+            None => Ok(MpNlri::Raw(Bytes::copy_from_slice(reader.rest()))),
+        }
+    }
+
+    pub(super) fn encode(&self, add_path: bool, out: &mut BytesMut) {
+        match self {
+            MpNlri::Unicast(nlri) => nlri.iter().for_each(|nlri| nlri.encode(add_path, out)),
+            MpNlri::Raw(octets) => out.put_slice(octets),
+        }
+    }
+}
+
+impl MpNextHop {
+    /// `octets` is the whole Network Address of Next Hop field.
+    pub(super) fn parse(
+        mut reader: Reader<'_>,
+        family: Family,
+        extended_next_hop: bool,
+    ) -> Result<MpNextHop, DecodeError> {
+        const FIELD: &str = "mp_reach_nlri.next_hop";
+        let length = reader.remaining();
+        let ipv6 = family == Family::IPV6_UNICAST || extended_next_hop;
+        Ok(MpNextHop::Address(match length {
+            _ if !family.is_typed() => return Ok(MpNextHop::Raw(Bytes::copy_from_slice(reader.rest()))),
+            4 if family == Family::IPV4_UNICAST => NextHop::V4(reader.ipv4(FIELD)?),
+            16 if ipv6 => NextHop::V6 { address: reader.ipv6(FIELD)?, link_local: None },
+            32 if ipv6 => NextHop::V6 { address: reader.ipv6(FIELD)?, link_local: Some(reader.ipv6(FIELD)?) },
+            _ => {
+                let at = reader.offset().saturating_sub(1);
+                let field = "mp_reach_nlri.next_hop_length";
+                return Err(DecodeError::new(at, field, DecodeErrorKind::BadLength { length }));
+            }
+        }))
+    }
+}
+
+impl NextHop {
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        match self {
+            NextHop::V4(address) => out.put_slice(&address.octets()),
+            NextHop::V6 { address, link_local } => {
+                out.put_slice(&address.octets());
+                if let Some(link_local) = link_local {
+                    out.put_slice(&link_local.octets());
+                }
+            }
+        }
+    }
+
+    pub(super) const fn encoded_length(&self) -> usize {
+        match self {
+            NextHop::V4(_) => 4,
+            NextHop::V6 { link_local: None, .. } => 16,
+            NextHop::V6 { link_local: Some(_), .. } => 32,
+        }
+    }
 }

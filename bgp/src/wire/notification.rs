@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::numbers::registry;
+use super::reader::Reader;
+use super::{Fault, MessageError};
 
 /// A NOTIFICATION message.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -158,7 +160,11 @@ impl Notification {
     }
 
     fn cease_with_text(error_subcode: u8, text: &str) -> Notification {
-        let text = text.get(..text.floor_char_boundary(SHUTDOWN_TEXT_LIMIT)).unwrap_or_default();
+        let mut end = text.len().min(SHUTDOWN_TEXT_LIMIT);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = text.get(..end).unwrap_or_default();
         if text.is_empty() {
             return Notification::new(ErrorCode::CEASE, error_subcode);
         }
@@ -179,6 +185,19 @@ impl Notification {
         let (length, rest) = self.data.split_first()?;
         let text = rest.get(..usize::from(*length))?;
         std::str::from_utf8(text).ok().filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn parse(mut reader: Reader<'_>) -> Result<Notification, MessageError> {
+        let malformed = |at| MessageError::new(at, Fault::MalformedNotification, Bytes::new());
+        let error_code = ErrorCode(reader.u8("notification.error_code").map_err(malformed)?);
+        let error_subcode = reader.u8("notification.error_subcode").map_err(malformed)?;
+        Ok(Notification { error_code, error_subcode, data: Bytes::copy_from_slice(reader.rest()) })
+    }
+
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        out.put_u8(self.error_code.0);
+        out.put_u8(self.error_subcode);
+        out.put_slice(&self.data);
     }
 
     /// The subcode's name in its code's registry.

@@ -1,12 +1,18 @@
 //! Path attributes as values (RFC 4271 §5, §4.3 and the RFCs beside each field).
 
+mod decode;
+mod encode;
+
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 
 use super::numbers::registry;
 use super::{AsPath, Asn, Community, ExtendedCommunity, LargeCommunity, RouterId};
-use std::fmt;
+
+pub(super) use decode::Collected;
+pub(super) use encode::put_attribute;
 
 registry! {
     /// A path attribute's type code (IANA BGP Path Attributes).
@@ -148,7 +154,7 @@ pub struct RawAttribute {
     #[cfg_attr(feature = "serde", serde(rename = "type"))]
     pub kind: AttributeType,
     /// Its value. A copy, not a slice of the frame: a route that stays must not keep a whole frame in memory.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "super::hex::serialize"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::wire::hex::serialize"))]
     pub value: Bytes,
 }
 
@@ -188,6 +194,11 @@ impl PartialBits {
     /// Sets the bit of `kind`; nothing happens for types that cannot have it.
     pub const fn insert(&mut self, kind: AttributeType) {
         self.0 |= Self::mask(kind);
+    }
+
+    /// Clears the bit of `kind`.
+    pub const fn remove(&mut self, kind: AttributeType) {
+        self.0 &= !Self::mask(kind);
     }
 
     /// No attribute came with the bit.

@@ -1,5 +1,7 @@
 //! UPDATE (RFC 4271 §4.3, RFC 4760).
 
+mod codec;
+
 use std::sync::Arc;
 
 use super::{Family, MpNextHop, MpNlri, Nlri, PathAttributes, RawAttribute};

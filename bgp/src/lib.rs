@@ -1,6 +1,7 @@
 //! BGP-4: wire codec, sans-IO sessions, RIBs, decision process and export.
 #![deny(unsafe_code)]
 
+pub mod export;
 pub mod policy;
 pub mod rib;
 pub mod session;

@@ -26,7 +26,7 @@ pub use table::SourceId;
 
 pub(crate) use attribute_table::AttributeId;
 pub(crate) use prefix_table::{PrefixId, PrefixSet};
-pub(crate) use table::{Best, Table};
+pub(crate) use table::Table;
 
 use crate::policy::Policy;
 use crate::session::{Announcement, RouteUpdate};

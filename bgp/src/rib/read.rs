@@ -88,6 +88,8 @@ pub struct FamilyCounts {
     pub paths: usize,
     /// Different attribute sets.
     pub attribute_sets: usize,
+    /// Prefixes in the export log.
+    pub logged: usize,
 }
 
 impl Rib {
@@ -220,6 +222,7 @@ impl Rib {
             best: table.best_count,
             paths: table.path_count,
             attribute_sets: table.attributes.len(),
+            logged: table.log.len(),
         })
     }
 }

@@ -267,6 +267,10 @@ impl Table {
         self.prefixes.prefix(id)
     }
 
+    pub(crate) fn find(&self, prefix: Prefix) -> Option<PrefixId> {
+        self.prefixes.get(prefix)
+    }
+
     pub(crate) fn route_attributes(&self, id: AttributeId) -> Option<&Arc<RouteAttributes>> {
         self.attributes.get(id)
     }

@@ -68,6 +68,8 @@ pub enum Fault {
     InvalidNetworkField,
     /// AS_PATH does not parse, or holds what it must not.
     MalformedAsPath,
+    /// AS 0 in AS_PATH or AGGREGATOR (RFC 7607).
+    AsZero,
     /// AS_PATH holds more AS numbers than [`super::DecodeContext::as_path_limit`].
     AsPathTooLong,
     /// An attribute that this kind of peer must not send, or that is configured to be discarded.
@@ -147,7 +149,9 @@ impl MessageError {
                 (ErrorCode::UPDATE_MESSAGE, update::OPTIONAL_ATTRIBUTE_ERROR)
             }
             Fault::InvalidNetworkField => (ErrorCode::UPDATE_MESSAGE, update::INVALID_NETWORK_FIELD),
-            Fault::MalformedAsPath | Fault::AsPathTooLong => (ErrorCode::UPDATE_MESSAGE, update::MALFORMED_AS_PATH),
+            Fault::MalformedAsPath | Fault::AsZero | Fault::AsPathTooLong => {
+                (ErrorCode::UPDATE_MESSAGE, update::MALFORMED_AS_PATH)
+            }
             Fault::MalformedNotification => (ErrorCode::MESSAGE_HEADER, header::BAD_MESSAGE_LENGTH),
             Fault::RefreshLength => (ErrorCode::ROUTE_REFRESH_MESSAGE, refresh::INVALID_MESSAGE_LENGTH),
         };

@@ -9,6 +9,7 @@ mod attributes;
 mod capability;
 mod community;
 mod context;
+pub mod display;
 mod error;
 mod header;
 #[cfg(feature = "serde")]
@@ -33,6 +34,7 @@ pub use community::{Community, ExtendedCommunity, LargeCommunity};
 pub use context::{
     AS_PATH_LIMIT, DecodeContext, EXTENDED_MESSAGE_LIMIT, EncodeContext, MESSAGE_LIMIT, MalformedFamily, PeerKind,
 };
+pub use display::{DecodeReport, DisplayOptions, decode_for_display};
 pub use error::{AttributeError, EncodeError, Fault, MessageError, Outcome};
 pub use header::{HEADER_LENGTH, MessageType, frame_length};
 pub use message::{Decoded, Message};

@@ -154,7 +154,7 @@ impl Collected {
     pub(in crate::wire) fn parse(mut reader: Reader<'_>, context: &DecodeContext) -> Collected {
         let mut collected = Collected::default();
         while !reader.is_empty() {
-            let (start, offset) = (reader.rest(), reader.offset());
+            let start = reader.rest();
             match header(&mut reader) {
                 Ok(attribute) => collected.attribute(attribute, context),
                 // RFC 7606 §4: what is left cannot be an attribute. The field's end stands, and so do the routes.
@@ -163,7 +163,7 @@ impl Collected {
                     let multiprotocol = matches!(kind, AttributeType::MP_REACH_NLRI | AttributeType::MP_UNREACH_NLRI);
                     // RFC 7606 §3 j: routes that cannot be read cannot be withdrawn.
                     let wrong = if multiprotocol { Wrong::reset } else { Wrong::withdraw };
-                    collected.record(kind, start, offset, wrong(at, Fault::AttributeLength));
+                    collected.record(kind, start, wrong(at, Fault::AttributeLength));
                     break;
                 }
             }
@@ -183,7 +183,11 @@ impl Collected {
         if nlri || self.seen.contains(AttributeType::MP_REACH_NLRI) {
             let mandatory = [
                 (AttributeType::ORIGIN, true),
-                (AttributeType::AS_PATH, true),
+                // RFC 8205 §3: BGPsec_PATH stands in its place, on sessions that negotiated it. None of ours do.
+                (
+                    AttributeType::AS_PATH,
+                    context.peer_kind != PeerKind::Unknown || !self.seen.contains(AttributeType::BGPSEC_PATH),
+                ),
                 (AttributeType::NEXT_HOP, nlri),
                 // RFC 4271 §5.1.5: SHALL be included between internal peers.
                 (AttributeType::LOCAL_PREF, context.peer_kind == PeerKind::Internal),
@@ -191,7 +195,7 @@ impl Collected {
             for (kind, needed) in mandatory {
                 if needed && !self.seen.contains(kind) {
                     let at = DecodeError::new(at, field(kind), DecodeErrorKind::Missing);
-                    self.record(kind, &[kind.0], at.offset, Wrong::withdraw(at, Fault::MissingWellKnown));
+                    self.record(kind, &[kind.0], Wrong::withdraw(at, Fault::MissingWellKnown));
                 }
             }
         } else if self.seen.more_than_unreach() {
@@ -212,11 +216,11 @@ impl Collected {
             let value = u64::from(next_hop.to_bits());
             let at = DecodeError::new(at, field(kind), DecodeErrorKind::BadValue { value });
             let [a, b, c, d] = next_hop.octets();
-            self.record(kind, &[0x40, 3, 4, a, b, c, d], at.offset, Wrong::withdraw(at, Fault::InvalidNextHop));
+            self.record(kind, &[0x40, 3, 4, a, b, c, d], Wrong::withdraw(at, Fault::InvalidNextHop));
         }
     }
 
-    fn record(&mut self, kind: AttributeType, octets: &[u8], _offset: usize, wrong: Wrong) {
+    fn record(&mut self, kind: AttributeType, octets: &[u8], wrong: Wrong) {
         let worst = self.errors.iter().map(|error| error.outcome).max();
         if self.errors.len() < ERROR_LIMIT || worst < Some(wrong.outcome) {
             let Wrong { at, outcome, fault } = wrong;
@@ -226,7 +230,7 @@ impl Collected {
 
     fn attribute(&mut self, attribute: Attribute<'_>, context: &DecodeContext) {
         if let Err(wrong) = self.checked(&attribute, context) {
-            self.record(attribute.kind, attribute.octets, attribute.offset, wrong);
+            self.record(attribute.kind, attribute.octets, wrong);
         }
     }
 
@@ -250,7 +254,7 @@ impl Collected {
             ));
         }
         let Some(required) = required_flags(kind) else {
-            if !flags.is_optional() {
+            if !flags.is_optional() && context.peer_kind != PeerKind::Unknown {
                 // RFC 4271 §6.3; nothing in RFC 7606 revises it.
                 let at = here(DecodeErrorKind::BadType { value: kind.0.into() });
                 return Err(Wrong::reset(at, Fault::UnrecognizedWellKnown));
@@ -328,8 +332,14 @@ impl Collected {
                     let at = DecodeError::new(start, field, DecodeErrorKind::BadValue { value: count as u64 });
                     return Err(Wrong::withdraw(at, Fault::AsPathTooLong));
                 }
+                let zero = path.contains(Asn::ZERO);
                 attributes.as_path = path;
                 self.has_as_path = true;
+                if zero {
+                    // RFC 7607 §2.
+                    let at = DecodeError::new(start, field, DecodeErrorKind::BadValue { value: 0 });
+                    return Err(Wrong::withdraw(at, Fault::AsZero));
+                }
             }
             AttributeType::NEXT_HOP => {
                 exactly(4)?;
@@ -349,7 +359,14 @@ impl Collected {
                 attributes.atomic_aggregate = true;
             }
             AttributeType::AGGREGATOR => {
-                attributes.aggregator = Some(parse_aggregator(value, context.four_octet_as, field)?);
+                let aggregator = parse_aggregator(value, context.four_octet_as, field)?;
+                let keep = aggregator.asn != Asn::ZERO || context.peer_kind == PeerKind::Unknown;
+                attributes.aggregator = Some(aggregator).filter(|_| keep);
+                if aggregator.asn == Asn::ZERO {
+                    // RFC 7607 §2.
+                    let at = DecodeError::new(bad_length.offset, field, DecodeErrorKind::BadValue { value: 0 });
+                    return Err(Wrong::discard(at, Fault::AsZero));
+                }
             }
             AttributeType::COMMUNITIES => {
                 list_of(4)?;
@@ -371,7 +388,15 @@ impl Collected {
                 attributes.extended_communities = chunks(value).map(ExtendedCommunity).collect();
             }
             AttributeType::AS4_PATH => self.as4_path = Some(parse_as4_path(value, field)?),
-            AttributeType::AS4_AGGREGATOR => self.as4_aggregator = Some(parse_aggregator(value, true, field)?),
+            AttributeType::AS4_AGGREGATOR => {
+                let aggregator = parse_aggregator(value, true, field)?;
+                if aggregator.asn == Asn::ZERO {
+                    // RFC 7607 §2.
+                    let at = DecodeError::new(bad_length.offset, field, DecodeErrorKind::BadValue { value: 0 });
+                    return Err(Wrong::discard(at, Fault::AsZero));
+                }
+                self.as4_aggregator = Some(aggregator);
+            }
             AttributeType::LARGE_COMMUNITY => {
                 list_of(12)?;
                 while !value.is_empty() {
@@ -463,7 +488,7 @@ fn chunks<const N: usize>(value: Reader<'_>) -> impl Iterator<Item = [u8; N]> {
 }
 
 /// Segments of `width`-octet numbers, as four-octet ones. Malformed: unknown segment type, empty segment, a segment that
-/// overruns (RFC 7606 §7.2), AS 0 (RFC 7607 §2).
+/// overruns (RFC 7606 §7.2).
 fn parse_as_path(value: &mut Reader<'_>, width: usize, field: &'static str) -> Result<AsPath, DecodeError> {
     let mut octets = Vec::with_capacity(value.remaining() * 4 / width);
     while !value.is_empty() {
@@ -476,10 +501,6 @@ fn parse_as_path(value: &mut Reader<'_>, width: usize, field: &'static str) -> R
         let mut numbers = value.cut(usize::from(count) * width, field)?;
         while !numbers.is_empty() {
             let number = if width == 4 { numbers.u32(field)? } else { numbers.u16(field)?.into() };
-            if number == 0 {
-                let at = numbers.offset() - width;
-                return Err(DecodeError::new(at, field, DecodeErrorKind::BadValue { value: 0 }));
-            }
             octets.extend_from_slice(&number.to_be_bytes());
         }
     }
@@ -503,14 +524,14 @@ fn parse_as4_path(mut value: Reader<'_>, field: &'static str) -> Result<AsPath, 
         return Err(Wrong::discard(at, Fault::AttributeLength));
     }
     let without = path.without_confederation();
-    if without.is_empty() {
+    if without.is_empty() || without.contains(Asn::ZERO) {
         let at = DecodeError::new(start, field, DecodeErrorKind::BadType { value: 3 });
         return Err(Wrong::discard(at, Fault::OptionalAttribute));
     }
     Ok(without)
 }
 
-/// RFC 7606 §7.7, RFC 6793 §6; AS 0 by RFC 7607 §2.
+/// RFC 7606 §7.7, RFC 6793 §6.
 fn parse_aggregator(mut value: Reader<'_>, four_octet_as: bool, field: &'static str) -> Result<Aggregator, Wrong> {
     let (offset, length) = (value.offset(), value.remaining());
     let discard = |at| Wrong::discard(at, Fault::AttributeLength);
@@ -518,10 +539,6 @@ fn parse_aggregator(mut value: Reader<'_>, four_octet_as: bool, field: &'static 
         return Err(discard(DecodeError::new(offset, field, DecodeErrorKind::BadLength { length })));
     }
     let number = if four_octet_as { value.u32(field) } else { value.u16(field).map(u32::from) }.map_err(discard)?;
-    if number == 0 {
-        let at = DecodeError::new(offset, field, DecodeErrorKind::BadValue { value: 0 });
-        return Err(Wrong::discard(at, Fault::OptionalAttribute));
-    }
     Ok(Aggregator { asn: Asn(number), router_id: RouterId(value.ipv4(field).map_err(discard)?) })
 }
 

@@ -59,6 +59,8 @@ registry! {
         BGP_LS = 29, "BGP-LS";
         /// RFC 8092.
         LARGE_COMMUNITY = 32, "LARGE_COMMUNITY";
+        /// RFC 8205; kept as data.
+        BGPSEC_PATH = 33, "BGPsec_PATH";
         /// RFC 9234.
         ONLY_TO_CUSTOMER = 35, "ONLY_TO_CUSTOMER";
         /// RFC 8669; kept as data, its TLV structure is checked.

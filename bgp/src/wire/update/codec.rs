@@ -52,8 +52,7 @@ impl Update {
             }
         };
         let complete = collected.complete();
-        let announces = has_nlri || collected.mp_reach.is_some();
-        let stray_attributes = if complete || announces { Vec::new() } else { stray(attributes, &collected.errors) };
+        let stray_attributes = if complete { Vec::new() } else { stray(attributes, &collected.errors) };
         let update = Update {
             withdrawn,
             mp_unreach: collected.mp_unreach,
@@ -102,8 +101,7 @@ fn put_section(out: &mut BytesMut, section: impl FnOnce(&mut BytesMut)) -> Resul
     Ok(())
 }
 
-/// The attributes as they came, without the multiprotocol ones and those that have errors. The field parses: errors that
-/// say otherwise reset the session where nothing is announced.
+/// The attributes as they came, without the multiprotocol ones and those that have errors, as far as the field parses.
 fn stray(mut reader: Reader<'_>, errors: &[AttributeError]) -> Vec<RawAttribute> {
     let mut attributes = Vec::new();
     while let Ok(flags) = reader.u8("flags").map(AttributeFlags) {

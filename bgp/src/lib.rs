@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod export;
+pub mod peer;
 pub mod policy;
 pub mod rib;
 pub mod session;

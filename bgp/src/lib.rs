@@ -2,6 +2,8 @@
 #![deny(unsafe_code)]
 
 pub mod export;
+#[cfg(feature = "tokio")]
+pub mod io;
 pub mod peer;
 pub mod policy;
 pub mod rib;

@@ -23,12 +23,12 @@ pub struct Hello {
     /// The elements; empty for peers older than 1.3.1.
     pub elements: Vec<HelloElement>,
     /// What stands behind the elements and is none (senders of other versions put anything here; it is ignored).
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::json::hex"))]
     pub trailing: Bytes,
 }
 
 /// An element of a HELLO (OpenFlow 1.3.5 §7.5.1).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum HelloElement {
     /// The versions that the sender speaks: bit `n` of word `n / 32` stands for version `n`.
     VersionBitmap(Vec<u32>),

@@ -48,7 +48,6 @@ numbers! {
 
 /// A question to the switch (OpenFlow 1.3.5 §7.3.5, `ofp_multipart_request`).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct MultipartRequest {
     /// Whether more parts of the question follow.
     pub flags: MultipartRequestFlags,
@@ -107,7 +106,6 @@ pub enum MultipartRequestBody {
 
 /// An answer of the switch, or a part of it (OpenFlow 1.3.5 §7.3.5, `ofp_multipart_reply`).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct MultipartReply {
     /// Whether more parts follow (`OFPMPF_REPLY_MORE`). The other 15 flags are reserved and written as zero.
     pub more: bool,

@@ -20,6 +20,7 @@ numbers! {
 
 /// A packet for the controller (OpenFlow 1.3.5 §7.4.1, `ofp_packet_in`).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PacketIn {
     /// Where the switch keeps the packet, if it does.
     pub buffer_id: BufferId,
@@ -32,13 +33,16 @@ pub struct PacketIn {
     /// The cookie of that flow, all ones if there is none.
     pub cookie: u64,
     /// The packet's pipeline fields, at least in_port.
+    #[cfg_attr(feature = "serde", serde(rename = "match"))]
     pub match_: Match,
     /// The packet, or its start.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::json::hex"))]
     pub data: Bytes,
 }
 
 /// A packet from the controller (OpenFlow 1.3.5 §7.3.7, `ofp_packet_out`).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PacketOut {
     /// A packet that the switch has kept, or NO_BUFFER for `data`.
     pub buffer_id: BufferId,
@@ -47,6 +51,7 @@ pub struct PacketOut {
     /// What to do with it; none drops it.
     pub actions: Vec<Action>,
     /// The packet; empty if `buffer_id` names one.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::json::hex"))]
     pub data: Bytes,
 }
 

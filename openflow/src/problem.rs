@@ -1,0 +1,474 @@
+//! Problems: what is well-formed and makes no sense. Each has the error code that a switch would answer with.
+//!
+//! These are the checks that need no switch: prerequisites, masks, reserved numbers, unknown commands and flags. Whether a
+//! table, port or group exists is the switch's own business.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use net::PortNo;
+
+use crate::action::Action;
+use crate::configuration::ConfigFlags;
+use crate::error::ErrorCode;
+use crate::flow::{FlowMod, FlowModCommand};
+use crate::flow_match::Match;
+use crate::group::{Bucket, GroupMod, GroupModCommand, GroupType};
+use crate::identifier::{GroupId, MeterId, TableId};
+use crate::instruction::Instruction;
+use crate::message::Message;
+use crate::meter::{MeterBand, MeterFlags, MeterMod, MeterModCommand};
+use crate::multipart::{MultipartReplyBody, MultipartRequestBody, TableFeatureProperty, TableFeatures};
+use crate::oxm::{OxmField, OxmKind, Prerequisite, VID_NONE, to_u64};
+use crate::role::ControllerRole;
+
+/// Something in a well-formed message that makes no sense.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Problem {
+    /// Where: a field in the specification's nouns.
+    pub field: String,
+    /// What a switch would answer.
+    pub error: ErrorCode,
+    /// What is wrong.
+    pub detail: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.field, self.detail, self.error)
+    }
+}
+
+/// Problems that are listed of one message. The rest is not looked for: nobody reads more, and a message of 64 KiB can be made of
+/// nothing else.
+pub const MAX_PROBLEMS: usize = 100;
+
+/// Collects problems.
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, field: impl Into<String>, error: ErrorCode, detail: impl Into<String>) {
+        if !self.is_full() {
+            self.0.push(Problem { field: field.into(), error, detail: detail.into() });
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= MAX_PROBLEMS
+    }
+
+    fn check(&mut self, fine: bool, field: &str, error: ErrorCode, detail: impl fmt::Display) {
+        if !fine {
+            self.add(field, error, detail.to_string());
+        }
+    }
+}
+
+/// Experimenters whose messages mean something to a common switch: Nicira (Open vSwitch) and the ONF.
+const KNOWN_EXPERIMENTERS: [u32; 2] = [0x0000_2320, 0x4f4e_4600];
+
+impl Match {
+    /// Missing prerequisites, duplicates, masks and values that the fields can't have.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Problems(Vec::new());
+        check_match(self, &mut problems);
+        problems.0
+    }
+}
+
+impl Message {
+    /// What makes no sense in this message, in the order of its fields; at most [`MAX_PROBLEMS`].
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Problems(Vec::new());
+        let to = &mut problems;
+        match self {
+            Message::Experimenter(message) => check_experimenter(message.experimenter, "experimenter", to),
+            Message::SetConfig(config) | Message::GetConfigReply(config) => {
+                let fine = config.flags.0 & !ConfigFlags::FRAG_MASK.0 == 0 && config.flags != ConfigFlags::FRAG_MASK;
+                to.check(fine, "flags", ErrorCode::SWITCH_CONFIG_BAD_FLAGS, "no way to handle fragments");
+            }
+            Message::PacketIn(packet_in) => check_match(&packet_in.match_, to),
+            Message::FlowRemoved(flow_removed) => check_match(&flow_removed.match_, to),
+            Message::PacketOut(packet_out) => {
+                let from = packet_out.in_port;
+                let fine = from.is_physical() || from == PortNo::CONTROLLER || from == PortNo::LOCAL;
+                to.check(fine, "in_port", ErrorCode::REQUEST_BAD_PORT, format_args!("{from} is no port to come in by"));
+                check_actions(&packet_out.actions, true, to);
+            }
+            Message::FlowMod(flow_mod) => check_flow_mod(flow_mod, to),
+            Message::GroupMod(group_mod) => check_group_mod(group_mod, to),
+            Message::PortMod(port_mod) => {
+                let fine = port_mod.port_no.is_physical() || port_mod.port_no == PortNo::LOCAL;
+                to.check(
+                    fine,
+                    "port_no",
+                    ErrorCode::PORT_MOD_BAD_PORT,
+                    format_args!("{} is no port", port_mod.port_no),
+                );
+                let fine = !port_mod.config.has_unknown() && !port_mod.mask.has_unknown();
+                to.check(fine, "config", ErrorCode::PORT_MOD_BAD_CONFIG, "unknown bits");
+                let fine = !port_mod.advertise.has_unknown();
+                to.check(fine, "advertise", ErrorCode::PORT_MOD_BAD_ADVERTISE, "unknown bits");
+            }
+            Message::TableMod(table_mod) => {
+                // OFPTC_DEPRECATED_MASK is all that there is.
+                to.check(table_mod.config & !3 == 0, "config", ErrorCode::TABLE_MOD_BAD_CONFIG, "unknown bits");
+            }
+            Message::MultipartRequest(request) => check_request(&request.body, to),
+            Message::MultipartReply(reply) => check_reply(&reply.body, to),
+            Message::RoleRequest(role) | Message::RoleReply(role) => {
+                let fine = role.role.0 <= ControllerRole::SLAVE.0;
+                to.check(fine, "role", ErrorCode::ROLE_REQUEST_BAD_ROLE, format_args!("{} is no role", role.role));
+            }
+            Message::MeterMod(meter_mod) => check_meter_mod(meter_mod, to),
+            Message::Unknown { message_type, .. } => {
+                to.add(
+                    "header.type",
+                    ErrorCode::REQUEST_BAD_TYPE,
+                    format!("{message_type} is no OpenFlow 1.3 message"),
+                );
+            }
+            Message::Hello(_)
+            | Message::Error(_)
+            | Message::EchoRequest(_)
+            | Message::EchoReply(_)
+            | Message::FeaturesRequest
+            | Message::FeaturesReply(_)
+            | Message::GetConfigRequest
+            | Message::PortStatus(_)
+            | Message::BarrierRequest
+            | Message::BarrierReply
+            | Message::QueueGetConfigRequest(_)
+            | Message::QueueGetConfigReply(_)
+            | Message::GetAsyncRequest
+            | Message::GetAsyncReply(_)
+            | Message::SetAsync(_) => {}
+        }
+        problems.0
+    }
+}
+
+fn check_match(match_: &Match, to: &mut Problems) {
+    let mut seen = BTreeSet::new();
+    for field in match_.fields() {
+        if to.is_full() {
+            return;
+        }
+        let name = || format!("match.{}", field.kind);
+        if !seen.insert(field.kind) {
+            to.add(name(), ErrorCode::MATCH_DUP_FIELD, "stands twice");
+        }
+        let Some(row) = field.kind.row() else {
+            if field.kind.class == crate::oxm::CLASS_OPENFLOW_BASIC {
+                to.add(name(), ErrorCode::MATCH_BAD_FIELD, "OpenFlow 1.3 has no such field");
+            }
+            continue;
+        };
+        if field.mask.is_some() && !row.maskable {
+            to.add(name(), ErrorCode::MATCH_BAD_MASK, "can't be masked");
+        }
+        if let Some(mask) = field.mask
+            && field.value.iter().zip(mask).any(|(value, mask)| value & !mask != 0)
+        {
+            to.add(name(), ErrorCode::MATCH_BAD_WILDCARDS, "bits are set in the value that are not in the mask");
+        }
+        if has_bits_above(&field, row.bits) {
+            to.add(name(), ErrorCode::MATCH_BAD_VALUE, format!("has more than {} bits", row.bits));
+        }
+        if let Some(missing) = missing_prerequisite(match_, row.prerequisite) {
+            to.add(name(), ErrorCode::MATCH_BAD_PREREQ, missing);
+        }
+    }
+}
+
+fn has_bits_above(field: &OxmField<'_>, bits: u16) -> bool {
+    bits < 64 && to_u64(field.value).is_some_and(|value| value >> bits != 0)
+}
+
+fn missing_prerequisite(match_: &Match, prerequisite: Prerequisite) -> Option<String> {
+    let number = |kind| match_.get(kind).filter(|field| field.is_exact()).and_then(|field| field.to_u64());
+    let one_of = |kind: OxmKind, values: &[u64]| {
+        let fine = number(kind).is_some_and(|value| values.contains(&value));
+        (!fine).then(|| {
+            let values: Vec<String> = values.iter().map(|value| format!("{value:#x}")).collect();
+            format!("needs {kind}={}", values.join(" or "))
+        })
+    };
+    match prerequisite {
+        Prerequisite::None => None,
+        Prerequisite::InPort => match_.get(OxmKind::IN_PORT).is_none().then(|| "needs in_port".into()),
+        Prerequisite::VlanTag => {
+            let tagged = match_.get(OxmKind::VLAN_VID).and_then(|field| field.to_u64());
+            tagged.is_none_or(|vid| vid == u64::from(VID_NONE)).then(|| "needs vlan_vid of a tagged packet".into())
+        }
+        Prerequisite::EthType(types) => {
+            let types: Vec<u64> = types.iter().map(|eth_type| u64::from(*eth_type)).collect();
+            one_of(OxmKind::ETH_TYPE, &types)
+        }
+        Prerequisite::IpProto(protocol) => one_of(OxmKind::IP_PROTO, &[u64::from(protocol)]),
+        Prerequisite::Icmpv6Type(types) => {
+            let types: Vec<u64> = types.iter().map(|icmp_type| u64::from(*icmp_type)).collect();
+            one_of(OxmKind::ICMPV6_TYPE, &types)
+        }
+    }
+}
+
+fn check_experimenter(experimenter: u32, field: &str, to: &mut Problems) {
+    let fine = KNOWN_EXPERIMENTERS.contains(&experimenter);
+    to.check(fine, field, ErrorCode::REQUEST_BAD_EXPERIMENTER, format_args!("{experimenter:#x} is not known"));
+}
+
+/// `table`: whether an output to TABLE means something, which it does in packet-outs only.
+fn check_actions(actions: &[Action], table: bool, to: &mut Problems) {
+    for action in actions {
+        if to.is_full() {
+            return;
+        }
+        let argument = |fine, to: &mut Problems| {
+            to.check(fine, "action", ErrorCode::ACTION_BAD_ARGUMENT, format_args!("{action:?}: no such ethertype"));
+        };
+        match action {
+            Action::Output { port, .. } => {
+                let reserved = port.0 >= PortNo::IN_PORT.0 && *port != PortNo::ANY && (table || *port != PortNo::TABLE);
+                let fine = port.is_physical() || reserved;
+                to.check(
+                    fine,
+                    "action.output.port",
+                    ErrorCode::ACTION_BAD_OUT_PORT,
+                    format_args!("{port} is no output"),
+                );
+            }
+            Action::Group(group_id) => {
+                let fine = group_id.0 <= GroupId::MAX.0;
+                let detail = format_args!("{group_id} is no group");
+                to.check(fine, "action.group.group_id", ErrorCode::ACTION_BAD_OUT_GROUP, detail);
+            }
+            Action::PushVlan(ethertype) => argument(matches!(ethertype, 0x8100 | 0x88a8), to),
+            Action::PushMpls(ethertype) => argument(matches!(ethertype, 0x8847 | 0x8848), to),
+            Action::PushPbb(ethertype) => argument(*ethertype == 0x88e7, to),
+            Action::SetField(field) => check_set_field(&field.as_field(), to),
+            Action::Experimenter { experimenter, .. } => {
+                let fine = KNOWN_EXPERIMENTERS.contains(experimenter);
+                let detail = format_args!("{experimenter:#x} is not known");
+                to.check(fine, "action.experimenter", ErrorCode::ACTION_BAD_EXPERIMENTER, detail);
+            }
+            Action::Unknown { action_type, .. } => {
+                to.add("action.type", ErrorCode::ACTION_BAD_TYPE, format!("{action_type} is no OpenFlow 1.3 action"));
+            }
+            Action::CopyTtlOut
+            | Action::CopyTtlIn
+            | Action::SetMplsTtl(_)
+            | Action::DecMplsTtl
+            | Action::PopVlan
+            | Action::PopMpls(_)
+            | Action::SetQueue(_)
+            | Action::SetNwTtl(_)
+            | Action::DecNwTtl
+            | Action::PopPbb => {}
+        }
+    }
+}
+
+fn check_set_field(field: &OxmField<'_>, to: &mut Problems) {
+    let name = || format!("action.set_field.{}", field.kind);
+    if matches!(field.kind, OxmKind::IN_PORT | OxmKind::IN_PHY_PORT | OxmKind::METADATA) {
+        to.add(name(), ErrorCode::ACTION_BAD_SET_TYPE, "can't be set");
+    }
+    if field.mask.is_some() {
+        to.add(name(), ErrorCode::ACTION_BAD_SET_TYPE, "OpenFlow 1.3 sets whole fields, without a mask");
+    }
+    match field.kind.row() {
+        Some(row) if has_bits_above(field, row.bits) => {
+            to.add(name(), ErrorCode::ACTION_BAD_SET_ARGUMENT, format!("has more than {} bits", row.bits));
+        }
+        None if field.kind.class == crate::oxm::CLASS_OPENFLOW_BASIC => {
+            to.add(name(), ErrorCode::ACTION_BAD_SET_TYPE, "OpenFlow 1.3 has no such field");
+        }
+        _ => {}
+    }
+}
+
+/// `table_id`: the table they are in, where that is known.
+fn check_instructions(instructions: &[Instruction], table_id: Option<TableId>, to: &mut Problems) {
+    for (index, instruction) in instructions.iter().enumerate() {
+        if to.is_full() {
+            return;
+        }
+        let instruction_type = instruction.instruction_type();
+        if instructions.iter().take(index).any(|earlier| earlier.instruction_type() == instruction_type) {
+            // OpenFlow 1.4 has a code of its own for this.
+            to.add("instruction.type", ErrorCode::INSTRUCTION_UNSUP_INST, format!("{instruction_type} stands twice"));
+        }
+        match instruction {
+            Instruction::GotoTable(next) => {
+                let later = table_id.is_none_or(|table_id| next.0 > table_id.0);
+                let fine = *next != TableId::ALL && later;
+                let detail = format_args!("{next} is no later table");
+                to.check(fine, "instruction.goto_table.table_id", ErrorCode::INSTRUCTION_BAD_TABLE_ID, detail);
+            }
+            Instruction::WriteActions(actions) | Instruction::ApplyActions(actions) => {
+                check_actions(actions, false, to)
+            }
+            Instruction::Meter(meter_id) => {
+                let fine = meter_id.0 >= 1 && meter_id.0 <= MeterId::MAX.0;
+                let detail = format_args!("{meter_id} is no meter");
+                to.check(fine, "instruction.meter.meter_id", ErrorCode::METER_MOD_INVALID_METER, detail);
+            }
+            Instruction::Experimenter { experimenter, .. } => {
+                let fine = KNOWN_EXPERIMENTERS.contains(experimenter);
+                let detail = format_args!("{experimenter:#x} is not known");
+                to.check(fine, "instruction.experimenter", ErrorCode::INSTRUCTION_BAD_EXPERIMENTER, detail);
+            }
+            Instruction::Unknown { .. } => {
+                let detail = format!("{instruction_type} is no OpenFlow 1.3 instruction");
+                to.add("instruction.type", ErrorCode::INSTRUCTION_UNKNOWN_INST, detail);
+            }
+            Instruction::WriteMetadata { .. } | Instruction::ClearActions => {}
+        }
+    }
+}
+
+fn check_flow_mod(flow_mod: &FlowMod, to: &mut Problems) {
+    let command = flow_mod.command;
+    to.check(command.name().is_some(), "command", ErrorCode::FLOW_MOD_BAD_COMMAND, format_args!("{command} is none"));
+    let delete = matches!(command, FlowModCommand::DELETE | FlowModCommand::DELETE_STRICT);
+    let fine = delete || flow_mod.table_id != TableId::ALL;
+    to.check(fine, "table_id", ErrorCode::FLOW_MOD_BAD_TABLE_ID, "only deletes go to all tables");
+    let fine = !flow_mod.flags.has_unknown();
+    to.check(fine, "flags", ErrorCode::FLOW_MOD_BAD_FLAGS, format_args!("{}", flow_mod.flags));
+    check_match(&flow_mod.match_, to);
+    check_instructions(&flow_mod.instructions, (!delete).then_some(flow_mod.table_id), to);
+}
+
+fn check_group_mod(group_mod: &GroupMod, to: &mut Problems) {
+    let command = group_mod.command;
+    to.check(command.name().is_some(), "command", ErrorCode::GROUP_MOD_BAD_COMMAND, format_args!("{command} is none"));
+    let fine = group_mod.group_type.name().is_some();
+    to.check(fine, "type", ErrorCode::GROUP_MOD_BAD_TYPE, format_args!("{} is none", group_mod.group_type));
+    let delete = command == GroupModCommand::DELETE;
+    let fine = group_mod.group_id.0 <= GroupId::MAX.0 || (delete && group_mod.group_id == GroupId::ALL);
+    to.check(fine, "group_id", ErrorCode::GROUP_MOD_INVALID_GROUP, format_args!("{} is none", group_mod.group_id));
+    if !delete {
+        check_buckets(group_mod.group_type, &group_mod.buckets, to);
+    }
+}
+
+fn check_buckets(group_type: GroupType, buckets: &[Bucket], to: &mut Problems) {
+    let fine = group_type != GroupType::INDIRECT || buckets.len() == 1;
+    to.check(fine, "buckets", ErrorCode::GROUP_MOD_INVALID_GROUP, "an indirect group has one bucket");
+    for bucket in buckets {
+        let fine = group_type == GroupType::SELECT || bucket.weight == 0;
+        to.check(fine, "bucket.weight", ErrorCode::GROUP_MOD_INVALID_GROUP, "only select groups have weights");
+        let watched = bucket.watch_port != PortNo::ANY || bucket.watch_group != GroupId::ANY;
+        let fine = group_type != GroupType::FF || watched;
+        to.check(fine, "bucket", ErrorCode::GROUP_MOD_BAD_WATCH, "a fast-failover bucket watches a port or a group");
+        check_actions(&bucket.actions, false, to);
+    }
+}
+
+fn check_meter_mod(meter_mod: &MeterMod, to: &mut Problems) {
+    let command = meter_mod.command;
+    to.check(command.name().is_some(), "command", ErrorCode::METER_MOD_BAD_COMMAND, format_args!("{command} is none"));
+    let rate = MeterFlags::KBPS | MeterFlags::PKTPS;
+    let fine = !meter_mod.flags.has_unknown() && !meter_mod.flags.contains(rate);
+    to.check(fine, "flags", ErrorCode::METER_MOD_BAD_FLAGS, format_args!("{}", meter_mod.flags));
+    let id = meter_mod.meter_id;
+    let fine = (id.0 >= 1 && id.0 <= MeterId::MAX.0)
+        || matches!(id, MeterId::SLOWPATH | MeterId::CONTROLLER)
+        || (id == MeterId::ALL && command == MeterModCommand::DELETE);
+    to.check(fine, "meter_id", ErrorCode::METER_MOD_INVALID_METER, format_args!("{id} is none"));
+    if command != MeterModCommand::DELETE {
+        check_bands(&meter_mod.bands, to);
+    }
+}
+
+fn check_bands(bands: &[MeterBand], to: &mut Problems) {
+    for band in bands {
+        let (rate, _) = band.rate_and_burst();
+        to.check(rate != 0, "meter_band.rate", ErrorCode::METER_MOD_BAD_RATE, "is zero");
+        match band {
+            MeterBand::Drop { .. } | MeterBand::DscpRemark { .. } => {}
+            MeterBand::Experimenter { experimenter, .. } => {
+                let detail = format!("experimenter {experimenter:#x} is not known");
+                to.add("meter_band.experimenter", ErrorCode::METER_MOD_BAD_BAND, detail);
+            }
+            MeterBand::Unknown { band_type, .. } => {
+                let detail = format!("{band_type} is no OpenFlow 1.3 band");
+                to.add("meter_band.type", ErrorCode::METER_MOD_BAD_BAND, detail);
+            }
+        }
+    }
+}
+
+fn check_request(body: &MultipartRequestBody, to: &mut Problems) {
+    match body {
+        MultipartRequestBody::Flow(request) | MultipartRequestBody::Aggregate(request) => {
+            check_match(&request.match_, to);
+        }
+        MultipartRequestBody::TableFeatures(tables) => check_tables(tables, to),
+        MultipartRequestBody::Experimenter(request) => check_experimenter(request.experimenter, "experimenter", to),
+        MultipartRequestBody::Unknown { multipart_type, .. } => {
+            to.add("type", ErrorCode::REQUEST_BAD_MULTIPART, format!("{multipart_type} is no OpenFlow 1.3 request"));
+        }
+        MultipartRequestBody::Desc
+        | MultipartRequestBody::Table
+        | MultipartRequestBody::PortStats(_)
+        | MultipartRequestBody::Queue(_)
+        | MultipartRequestBody::Group(_)
+        | MultipartRequestBody::GroupDesc
+        | MultipartRequestBody::GroupFeatures
+        | MultipartRequestBody::Meter(_)
+        | MultipartRequestBody::MeterConfig(_)
+        | MultipartRequestBody::MeterFeatures
+        | MultipartRequestBody::PortDesc => {}
+    }
+}
+
+fn check_reply(body: &MultipartReplyBody, to: &mut Problems) {
+    match body {
+        MultipartReplyBody::Flow(flows) => {
+            for flow in flows {
+                check_match(&flow.match_, to);
+                check_instructions(&flow.instructions, Some(flow.table_id), to);
+            }
+        }
+        MultipartReplyBody::GroupDesc(groups) => {
+            groups.iter().for_each(|group| check_buckets(group.group_type, &group.buckets, to));
+        }
+        MultipartReplyBody::MeterConfig(meters) => meters.iter().for_each(|meter| check_bands(&meter.bands, to)),
+        MultipartReplyBody::TableFeatures(tables) => check_tables(tables, to),
+        MultipartReplyBody::Experimenter(reply) => check_experimenter(reply.experimenter, "experimenter", to),
+        MultipartReplyBody::Unknown { multipart_type, .. } => {
+            to.add("type", ErrorCode::REQUEST_BAD_MULTIPART, format!("{multipart_type} is no OpenFlow 1.3 reply"));
+        }
+        MultipartReplyBody::Desc(_)
+        | MultipartReplyBody::Aggregate(_)
+        | MultipartReplyBody::Table(_)
+        | MultipartReplyBody::PortStats(_)
+        | MultipartReplyBody::Queue(_)
+        | MultipartReplyBody::Group(_)
+        | MultipartReplyBody::GroupFeatures(_)
+        | MultipartReplyBody::Meter(_)
+        | MultipartReplyBody::MeterFeatures(_)
+        | MultipartReplyBody::PortDesc(_) => {}
+    }
+}
+
+fn check_tables(tables: &[TableFeatures], to: &mut Problems) {
+    for table in tables {
+        for (index, property) in table.properties.iter().enumerate() {
+            let property_type = property.property_type();
+            if let TableFeatureProperty::Unknown { .. } = property {
+                let detail = format!("{property_type} is no OpenFlow 1.3 property");
+                to.add("table_feature_property.type", ErrorCode::TABLE_FEATURES_BAD_TYPE, detail);
+            }
+            let experimenter = matches!(property, TableFeatureProperty::Experimenter { .. });
+            let twice = table.properties.iter().take(index).any(|earlier| earlier.property_type() == property_type);
+            if twice && !experimenter {
+                let detail = format!("{property_type} stands twice");
+                to.add("table_feature_property.type", ErrorCode::TABLE_FEATURES_BAD_TYPE, detail);
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Properties of the codec: what is encoded decodes to itself, and no octets make it panic.
+
+mod strategies;
+
+use bytes::{Bytes, BytesMut};
+use openflow::{DecodeReport, MAX_FRAME_LEN, Match, Message, decode_for_display, error_for, frame_length};
+use proptest::prelude::*;
+
+fn encode(xid: u32, message: &Message) -> Bytes {
+    let mut out = BytesMut::new();
+    message.encode(xid, &mut out).unwrap();
+    out.freeze()
+}
+
+/// Everything that reads a frame, on any octets.
+fn exercise(frame: &Bytes) {
+    let _ = frame_length(frame);
+    match decode_for_display(frame) {
+        Ok(DecodeReport { xid, message, problems, .. }) => {
+            let _ = (format!("{message:?}"), problems.iter().map(ToString::to_string).collect::<Vec<_>>());
+            #[cfg(feature = "serde")]
+            serde_json::to_string(&message).unwrap();
+            // What was normalised (padding, reserved bits) stays as it is now.
+            let mut out = BytesMut::new();
+            if message.encode(xid, &mut out).is_ok() {
+                let again = Message::decode(&out.freeze()).map(|(_, message)| message);
+                assert_eq!(again.as_ref(), Ok(&message));
+            }
+        }
+        Err(error) => {
+            assert!(error.offset <= frame.len(), "{error}");
+            let answer = error_for(&error, frame);
+            assert!(answer.code().name().is_some(), "{error}: {answer:?}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_decodes_to_itself(message in strategies::message(), xid: u32) {
+        let frame = encode(xid, &message);
+        prop_assert!(frame.len() <= MAX_FRAME_LEN);
+        prop_assert_eq!(frame_length(&frame), Ok(Some(frame.len())));
+        prop_assert_eq!(Message::decode(&frame), Ok((xid, message)));
+    }
+
+    #[test]
+    fn every_truncation_of_a_message_is_refused(message in strategies::message(), cut: prop::sample::Index) {
+        let frame = encode(1, &message);
+        let cut = cut.index(frame.len());
+        prop_assert!(Message::decode(&frame.slice(..cut)).is_err());
+    }
+
+    #[test]
+    fn arbitrary_octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+        exercise(&Bytes::from(octets));
+    }
+
+    #[test]
+    fn arbitrary_bodies_of_every_type_never_panic(
+        message_type in 0u8..32,
+        body in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut frame = vec![4, message_type];
+        frame.extend_from_slice(&(body.len() as u16 + 8).to_be_bytes());
+        frame.extend_from_slice(&[0; 4]);
+        frame.extend_from_slice(&body);
+        exercise(&Bytes::from(frame));
+    }
+
+    #[test]
+    fn mutated_messages_never_panic(
+        message in strategies::message(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut: Option<prop::sample::Index>,
+    ) {
+        let mut frame = encode(7, &message).to_vec();
+        for (at, octet) in changes {
+            let at = at.index(frame.len());
+            frame[at] = octet;
+        }
+        if let Some(cut) = cut {
+            frame.truncate(cut.index(frame.len()).max(8));
+        }
+        // The header's length is made right most of the time, so that the body is reached.
+        let length = (frame.len() as u16).to_be_bytes();
+        frame[2..4].copy_from_slice(&length);
+        exercise(&Bytes::from(frame));
+    }
+
+    #[test]
+    fn a_canonical_match_is_canonical_and_means_the_same_in_any_order(
+        match_ in strategies::match_(),
+        seed: u64,
+    ) {
+        let canonical = match_.canonical();
+        prop_assert_eq!(&canonical.canonical(), &canonical);
+        let mut fields: Vec<_> = match_.fields().map(|field| field.to_owned()).collect();
+        fields.sort_by_key(|field| field.kind());
+        fields.dedup_by_key(|field| field.kind());
+        let sorted: Match = fields.iter().cloned().collect();
+        let turn = if fields.is_empty() { 0 } else { seed as usize % fields.len() };
+        fields.rotate_left(turn);
+        let rotated: Match = fields.iter().cloned().collect();
+        prop_assert_eq!(rotated.canonical(), sorted.canonical());
+        let built = fields.iter().fold(Match::new(), |built, field| built.with(field));
+        prop_assert_eq!(built, sorted);
+    }
+}

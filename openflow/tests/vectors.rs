@@ -1,0 +1,148 @@
+//! Octets that other projects, real switches and fuzzers wrote. The environment variable TRUNKLINE_VECTORS names their folder;
+//! without it these tests are skipped and say so.
+
+use std::path::{Path, PathBuf};
+
+use bytes::{Bytes, BytesMut};
+use openflow::{Message, decode_for_display};
+
+/// The files `*.bin` of one folder, or nothing when there is no folder of vectors.
+fn files(folder: &str) -> Vec<(String, Bytes)> {
+    let Some(root) = std::env::var_os("TRUNKLINE_VECTORS") else {
+        println!("skipped: TRUNKLINE_VECTORS is not set");
+        return Vec::new();
+    };
+    let directory = Path::new(&root).join("openflow").join(folder);
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(&directory)
+        .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "bin"))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "{} has no vectors", directory.display());
+    paths
+        .into_iter()
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, Bytes::from(std::fs::read(path).unwrap()))
+        })
+        .collect()
+}
+
+fn verdict(folder: &str, name: &str) -> String {
+    let root = std::env::var_os("TRUNKLINE_VECTORS").unwrap();
+    let path = Path::new(&root).join("openflow").join(folder).join(name).with_extension("json");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    format!("{}: {}", json["verdict"].as_str().unwrap_or_default(), json["why"].as_str().unwrap_or_default())
+}
+
+fn encode(xid: u32, message: &Message) -> BytesMut {
+    let mut out = BytesMut::new();
+    message.encode(xid, &mut out).unwrap();
+    out
+}
+
+/// No sender among the vectors writes anything but zero into padding, so there is no list of exceptions.
+#[test]
+fn every_message_is_encoded_as_it_was_decoded() {
+    for (name, frame) in files("messages") {
+        let (xid, message) = Message::decode(&frame).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(encode(xid, &message), frame, "{name}: {message:?}");
+    }
+}
+
+/// What Open vSwitch refuses although the structure reads has problems here, too. One message is fine by the specification: its
+/// set-field stands inside one of Open vSwitch's own actions, which is data here.
+#[test]
+fn semantic_errors_are_problems_and_no_decode_errors() {
+    let only_open_vswitch = ["os-ken_ovs-ofctl-of13-action_ct_flow_mod.bin"];
+    for (name, frame) in files("messages") {
+        let verdict = verdict("messages", &name);
+        if !verdict.starts_with("semantic") {
+            continue;
+        }
+        let report = decode_for_display(&frame).unwrap_or_else(|error| panic!("{name}: {error}"));
+        println!("{name}: {verdict}: {:?}", report.problems);
+        assert_eq!(report.problems.is_empty(), only_open_vswitch.contains(&name.as_str()), "{name}: {verdict}");
+    }
+}
+
+/// Two of them are well-formed by the letter of the specification and carry bands that a switch refuses: those are problems.
+#[test]
+fn malformed_messages_are_refused() {
+    let refused_by_meaning = ["os-ken_4-45-ofp_meter_mod.bin", "ovs_OFPT_METER_MOD-request-bad-band-OF1.3.bin"];
+    for (name, frame) in files("malformed") {
+        match decode_for_display(&frame) {
+            Err(error) => println!("{name}: {error}"),
+            Ok(report) => {
+                assert!(refused_by_meaning.contains(&name.as_str()), "{name}: {report:?}");
+                assert!(!report.problems.is_empty(), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn disputed_messages_never_panic_and_survive_if_they_decode() {
+    for (name, frame) in files("disputed") {
+        if let Ok((xid, message)) = Message::decode(&frame) {
+            assert_eq!(encode(xid, &message), frame, "{name}");
+        }
+    }
+}
+
+#[test]
+fn other_versions_are_refused_but_for_hello_and_error() {
+    for (name, frame) in files("other-versions") {
+        let negotiation = frame[1] <= 1;
+        match Message::decode(&frame) {
+            Ok(_) => assert!(negotiation, "{name}"),
+            Err(error) if negotiation => panic!("{name}: {error}"),
+            Err(error) => {
+                assert!(error.to_string().contains("bad version") || error.field == "body", "{name}: {error}")
+            }
+        }
+    }
+}
+
+/// A fragment's kind is clear from where it comes: an action goes into a packet-out, an instruction or a match into a flow-mod.
+#[test]
+fn fragments_decode_inside_a_message() {
+    for (name, fragment) in files("fragments") {
+        let frame = if name.starts_with("pio_action") {
+            packet_out(&fragment)
+        } else if name.starts_with("pio_instruction") {
+            flow_mod(&[0, 1, 0, 4, 0, 0, 0, 0], &fragment)
+        } else if name.starts_with("pio_oxm") {
+            flow_mod(&fragment, &[])
+        } else if name.starts_with("ovs_OpenFlow-1.1-instruction") {
+            let frame = flow_mod(&[0, 1, 0, 4, 0, 0, 0, 0], &fragment);
+            // These hold actions of OpenFlow 1.1, several instructions in an order that has to be refused, or rubbish.
+            let _ = Message::decode(&frame);
+            continue;
+        } else {
+            let _ = Message::decode(&packet_out(&fragment));
+            continue;
+        };
+        let (xid, message) = Message::decode(&frame).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(encode(xid, &message), frame, "{name}");
+    }
+}
+
+fn message(message_type: u8, body: &[&[u8]]) -> Bytes {
+    let body = body.concat();
+    let mut frame = vec![4, message_type];
+    frame.extend_from_slice(&(body.len() as u16 + 8).to_be_bytes());
+    frame.extend_from_slice(&[0, 0, 0, 1]);
+    frame.extend_from_slice(&body);
+    Bytes::from(frame)
+}
+
+fn packet_out(actions: &[u8]) -> Bytes {
+    let length = (actions.len() as u16).to_be_bytes();
+    message(13, &[&[0xff; 4], &[0xff, 0xff, 0xff, 0xfd], &length, &[0; 6], actions])
+}
+
+fn flow_mod(match_: &[u8], instructions: &[u8]) -> Bytes {
+    message(14, &[&[0; 24], &[0xff; 12], &[0; 4], match_, instructions])
+}

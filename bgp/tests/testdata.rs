@@ -1,5 +1,5 @@
-//! The messages in `testdata/`: hex and what it means. Each decodes to the JSON beside it and encodes back to the same octets, or says why not.
-//! `UPDATE_EXPECT=1` writes the JSON anew.
+//! The messages in `testdata/`: hex and what it means. Each decodes to the JSON beside it and encodes back to the same
+//! octets, or says why not. `UPDATE_EXPECT=1` writes the JSON anew.
 #![cfg(feature = "serde")]
 
 use std::collections::BTreeSet;

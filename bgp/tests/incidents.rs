@@ -154,9 +154,8 @@ fn every_incident_has_the_outcome_that_the_rfcs_give_it() {
         (
             // The NLRI field holds a prefix of 136 bits further on: RFC 7606 §5.3 leaves only the reset.
             "CVE-2023-46753: only an unknown attribute, no mandatory ones",
-            hex(
-                "ffffffffffffffffffffffffffffffff003c0200000014ff1f001000040146464646460004464646464646664646f50d05800100010200ffff000000",
-            ),
+            hex("ffffffffffffffffffffffffffffffff 003c 02 0000 0014 ff1f0010 00040146464646460004464646464646 66 \
+                 4646f50d05800100010200ffff000000"),
             external(),
             Err(Fault::InvalidNetworkField),
         ),

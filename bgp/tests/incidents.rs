@@ -359,7 +359,8 @@ fn opens_that_end_too_early_are_malformed_and_nothing_is_read_past_the_end() {
 
 #[test]
 fn malformed_capabilities_are_ignored_and_kept() {
-    // FQDN whose domain is cut off, role of two octets, ADD-PATH of three, four-octet AS of two, graceful restart of one.
+    // FQDN whose domain is cut off, role of two octets, ADD-PATH of three, four-octet AS of two, graceful restart of
+    // one.
     for capability in ["49 02 0161", "09 02 0000", "45 03 000101", "41 02 0001", "40 01 00", "01 03 000100"] {
         let value = hex(capability);
         let mut body = hex("04 fdea 005a 0a000002");

@@ -1,8 +1,9 @@
-//! Decoding a message of unknown origin for people to read: no session says how wide AS numbers are or whether there are path
-//! identifiers, so the options or the octets themselves have to.
+//! Decoding a message of unknown origin for people to read: no session says how wide AS numbers are or whether there
+//! are path identifiers, so the options or the octets themselves have to.
 //!
-//! Structure decides: whatever RFC 7606 has an outcome for is an error here, attribute discard included. What is well-formed
-//! but would be refused for its meaning is a [`Problem`]. Families, attributes and capabilities that are not decoded are data.
+//! Structure decides: whatever RFC 7606 has an outcome for is an error here, attribute discard included. What is
+//! well-formed but would be refused for its meaning is a [`Problem`]. Families, attributes and capabilities that are
+//! not decoded are data.
 
 use std::collections::BTreeSet;
 use std::fmt;

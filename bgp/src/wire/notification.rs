@@ -135,7 +135,8 @@ pub mod subcode {
     }
 }
 
-/// Longest shutdown communication in octets (RFC 9003 §2: its length is one octet). Longer texts are cut at a character.
+/// Longest shutdown communication in octets (RFC 9003 §2: its length is one octet). Longer texts are cut at a
+/// character.
 pub const SHUTDOWN_TEXT_LIMIT: usize = 255;
 
 impl Notification {
@@ -149,7 +150,8 @@ impl Notification {
         Notification { error_code, error_subcode, data }
     }
 
-    /// Cease with Administrative Shutdown and, unless it is empty, a text for the operator on the other side (RFC 9003 §2).
+    /// Cease with Administrative Shutdown and, unless it is empty, a text for the operator on the other side (RFC 9003
+    /// §2).
     pub fn shutdown(text: &str) -> Notification {
         Notification::cease_with_text(subcode::cease::ADMINISTRATIVE_SHUTDOWN, text)
     }

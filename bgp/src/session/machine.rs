@@ -411,21 +411,28 @@ impl Session {
             (_, Input::Notification(notification) | Input::NotificationVersionError(notification)) => {
                 self.fail(CloseReason::Received(notification), Damp::Yes, now)
             }
-            // 21, 22, 28
-            (
-                state,
-                Input::HeaderError(error)
-                | Input::OpenError(error)
-                | Input::UpdateError(error)
-                | Input::RefreshError(error),
-            ) => {
+            // 21, and 22 before the session stands. RFC 4271 §8.2.2 has Established answer 21 with an FSM error; §6.1 has the
+            // codes that say what is wrong, and they are what peers send.
+            (state, Input::HeaderError(error)) => {
                 self.forget_failures_of(&state, now);
-                self.counters.count_errors(&error.attribute_errors);
                 if error.fault == Fault::MalformedNotification {
                     // RFC 4271 §6.4: there is no answer to a NOTIFICATION.
                     return self.fail(ConnectionLost, Damp::Yes, now);
                 }
                 self.refuse(error.notification(), now)
+            }
+            (State::OpenSent { .. } | State::OpenConfirm { .. }, Input::OpenError(error)) => {
+                self.refuse(error.notification(), now)
+            }
+            // 28
+            (State::Established { since, .. }, Input::UpdateError(error) | Input::RefreshError(error)) => {
+                self.forget_failures(since, now);
+                self.counters.count_errors(&error.attribute_errors);
+                let notification = error.notification();
+                if !error.attribute_errors.is_empty() {
+                    self.events.push_back(Event::Malformed(error.attribute_errors));
+                }
+                self.refuse(notification, now)
             }
             // 23
             (_, Input::CollisionDump) => {

@@ -258,3 +258,28 @@ impl fmt::Display for Notification {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shutdown_text_survives_and_is_cut_between_characters() {
+        assert_eq!(Notification::shutdown("bye").shutdown_text(), Some("bye"));
+        assert_eq!(Notification::shutdown("").data, Bytes::new());
+        let long = Notification::reset(&"ß".repeat(200));
+        assert_eq!(long.shutdown_text().map(str::len), Some(254));
+        assert_eq!(long.to_string().split(" (").next(), Some("Cease: Administrative Reset"));
+    }
+
+    #[test]
+    fn a_shutdown_text_that_lies_about_its_length_or_is_not_utf8_is_no_text() {
+        for data in [&[5, b'x'][..], &[1, 0xff], &[0], &[]] {
+            let data = Bytes::copy_from_slice(data);
+            let cease = Notification::with_data(ErrorCode::CEASE, subcode::cease::ADMINISTRATIVE_SHUTDOWN, data);
+            assert_eq!(cease.shutdown_text(), None);
+        }
+        let other = Notification { error_subcode: subcode::cease::PEER_DECONFIGURED, ..Notification::shutdown("x") };
+        assert_eq!(other.shutdown_text(), None);
+    }
+}

@@ -1,5 +1,6 @@
 //! The tokio driver over loopback: real sockets, ports picked by the system.
 #![cfg(feature = "tokio")]
+#![allow(clippy::disallowed_types, reason = "the other ends of the driver's connections")]
 
 use bgp::io::{DriverError, Handle, spawn};
 use bgp::policy::Policy;

@@ -99,6 +99,9 @@ pub enum Event {
 /// past it the neighbour's cursor waits.
 const SEND_WINDOW: usize = 256 * 1024;
 
+/// The same in pieces: a stream of single changes makes many small ones, and each costs a driver more than its octets.
+const SEND_PIECES: usize = 512;
+
 /// Events that wait for the owner; the oldest are dropped past this. Nothing depends on them.
 const EVENT_LIMIT: usize = 1024;
 
@@ -145,7 +148,33 @@ struct Connection {
     neighbor: IpAddr,
     inner: peer::ConnectionId,
     local: Option<IpAddr>,
+    /// Octets handed out and not reported as written.
     unsent: usize,
+    /// The pieces they were handed out in.
+    pieces: VecDeque<usize>,
+}
+
+impl Connection {
+    fn has_room(&self) -> bool {
+        self.unsent < SEND_WINDOW && self.pieces.len() < SEND_PIECES
+    }
+
+    fn add(&mut self, octets: usize) {
+        self.unsent += octets;
+        self.pieces.push_back(octets);
+    }
+
+    fn take(&mut self, mut octets: usize) {
+        self.unsent = self.unsent.saturating_sub(octets);
+        while let Some(piece) = self.pieces.front_mut() {
+            if *piece > octets {
+                *piece -= octets;
+                return;
+            }
+            octets -= *piece;
+            self.pieces.pop_front();
+        }
+    }
 }
 
 impl Speaker {
@@ -304,7 +333,7 @@ impl Speaker {
     /// So many octets of those handed out have been written.
     pub fn handle_sent(&mut self, id: ConnectionId, octets: usize, now: Time) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        connection.unsent = connection.unsent.saturating_sub(octets);
+        connection.take(octets);
         let left = connection.unsent > 0;
         // RFC 9687: the timer measures time without progress. This was progress.
         self.with(id, now, |peer, inner| {
@@ -449,7 +478,7 @@ impl Speaker {
     fn new_connection(&mut self, neighbor: IpAddr, inner: peer::ConnectionId, local: Option<IpAddr>) -> ConnectionId {
         self.next_connection += 1;
         let id = ConnectionId(self.next_connection);
-        self.connections.insert(id, Connection { neighbor, inner, local, unsent: 0 });
+        self.connections.insert(id, Connection { neighbor, inner, local, unsent: 0, pieces: VecDeque::new() });
         if let Some(neighbor) = self.neighbors.get_mut(&neighbor) {
             neighbor.connections.insert(inner, id);
         }
@@ -504,7 +533,7 @@ impl Speaker {
                 // Something waits from here on; a timer that runs already goes on. Not only on the first octets: the session does not measure
                 // before it is Established.
                 neighbor.peer.handle_blocked(inner, true, now);
-                connection.unsent += octets.len();
+                connection.add(octets.len());
                 self.transmits.push_back(Transmit::Send { connection: id, octets });
             }
             PeerTransmit::Close(inner) => {
@@ -638,7 +667,7 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
         let Some(session) = &neighbor.session else { return };
         let has_room = |connections: &BTreeMap<ConnectionId, Connection>, id: &ConnectionId| {
-            connections.get(id).is_some_and(|connection| connection.unsent < SEND_WINDOW)
+            connections.get(id).is_some_and(Connection::has_room)
         };
         let (source, id) = (session.source, session.connection);
         let Some(group) = self.groups.get_mut(&session.terms) else { return };

@@ -5,10 +5,13 @@
 
 mod addr;
 mod error;
+pub mod packet;
 mod prefix;
+mod prefix_map;
 mod time;
 
 pub use addr::{DatapathId, MacAddr, ParseAddrError, PortId, PortNo, VlanId};
 pub use error::{DecodeError, DecodeErrorKind};
 pub use prefix::{Ipv4Prefix, Ipv6Prefix, ParsePrefixError, Prefix};
+pub use prefix_map::PrefixMap;
 pub use time::Time;

@@ -35,6 +35,7 @@ mod queue;
 mod reply;
 mod report;
 mod role;
+pub mod switch;
 mod text;
 mod wire;
 

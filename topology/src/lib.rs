@@ -1,2 +1,20 @@
-//! Network topology: LLDP codec, link discovery, hosts and the network snapshot.
+//! What the network is: LLDP, link discovery, hosts, and the [`Network`] snapshot with its stream of [`Change`]s.
+//!
+//! [`Discovery`] is a machine without clock or socket: it is told what switches and ports there are and which LLDP frames came in,
+//! and says which probes to send, which ports lead to other switches and which hosts hang off the others. Nothing in here knows
+//! OpenFlow: the owner turns packet-ins and port descriptions into calls and probes into packet-outs.
 #![forbid(unsafe_code)]
+
+mod config;
+mod discovery;
+pub mod lldp;
+mod network;
+
+pub use config::{
+    DiscoveryConfig, EXPECTED_LINK_LIMIT, HOST_SILENCE_FACTOR, MAX_ADDRESSES_PER_HOST, MAX_HOSTS, MAX_HOSTS_PER_PORT,
+    MAX_QUEUED_PROBES, MIN_DWELL_PROBES, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
+};
+pub use discovery::{Discovery, DiscoveryCounters, HostSighting, ProbeTransmit};
+pub use network::{
+    Change, Host, HostForgottenReason, Link, LinkDownReason, LldpNeighbor, Network, Port, PortInfo, PortState, Switch,
+};

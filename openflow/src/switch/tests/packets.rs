@@ -1,0 +1,141 @@
+//! What the switch reads from frames and how it rewrites them.
+
+use super::frames::*;
+use crate::oxm::OxmKind;
+use crate::switch::Packet;
+use crate::switch::flow_key::Slot;
+use bytes::Bytes;
+use net::PortNo;
+
+fn packet(frame: Bytes) -> Packet {
+    Packet::new(PortNo(1), frame)
+}
+
+fn get(frame: Bytes, slot: Slot) -> u128 {
+    packet(frame).key().get(slot)
+}
+
+#[test]
+fn the_fields_of_a_tagged_udp_packet_are_found() {
+    let frame = ethernet(B, A, Some(0xa064), 0x0800, &transport4(17, 64, 1000, 2000));
+    let packet = packet(frame);
+    let key = packet.key();
+    assert_eq!(key.get(Slot::ETH_DST), 0x0200_0000_000b);
+    assert_eq!((key.get(Slot::VLAN_VID), key.get(Slot::VLAN_PCP)), (0x1064, 5));
+    assert_eq!((key.eth_type(), key.get(Slot::IP_PROTO)), (0x0800, 17));
+    assert_eq!((key.get(Slot::IPV4_SRC), key.get(Slot::IPV4_DST)), (0x0a00_0001, 0x0a00_0002));
+    assert_eq!((key.get(Slot::L4_SRC), key.get(Slot::L4_DST)), (1000, 2000));
+}
+
+#[test]
+fn neighbour_discovery_is_read_to_its_option() {
+    let frame = ethernet(B, A, None, 0x86dd, &solicitation());
+    let packet = packet(frame);
+    let key = packet.key();
+    assert_eq!((key.get(Slot::ICMP_TYPE), key.get(Slot::IP_PROTO)), (135, 58));
+    assert_eq!(key.get(Slot::ND_TARGET) & 0xff, 9);
+    assert_eq!(key.get(Slot::LINK_SRC), 0x0200_0000_000a);
+}
+
+#[test]
+fn fragments_have_no_ports() {
+    let first = ethernet(B, A, None, 0x0800, &ipv4(17, 64, 0x2000, &segment(17, 5, 6)));
+    let later = ethernet(B, A, None, 0x0800, &ipv4(17, 64, 0x0010, &segment(17, 5, 6)));
+    for frame in [first, later] {
+        assert!(packet(frame.clone()).is_fragment());
+        assert_eq!((get(frame.clone(), Slot::L4_SRC), get(frame, Slot::IP_PROTO)), (0, 17));
+    }
+}
+
+#[test]
+fn lengths_that_lie_leave_the_fields_out() {
+    let mut ip = transport4(17, 64, 5, 6);
+    ip[2..4].copy_from_slice(&2000u16.to_be_bytes());
+    let frame = ethernet(B, A, None, 0x0800, &ip);
+    assert_eq!(
+        (get(frame.clone(), Slot::ETH_TYPE), get(frame.clone(), Slot::IP_PROTO), get(frame, Slot::IPV4_SRC)),
+        (0x0800, 0, 0)
+    );
+    assert_eq!(get(ethernet(B, A, None, 60, &[0; 60]), Slot::ETH_TYPE), 0x05ff);
+    let snap = [0xaa, 0xaa, 3, 0, 0, 0, 0x88, 0xcc, 0, 0];
+    assert_eq!(get(ethernet(B, A, None, 10, &snap), Slot::ETH_TYPE), 0x88cc);
+}
+
+/// Each rewrite of each field leaves all checksums right and puts the value where it is read again.
+#[test]
+fn set_field_keeps_the_checksums_right() {
+    let new6 = 0x2001_0db8_0000_0000_0000_0000_00ab_cdefu128;
+    let cases = [
+        (0x0800, 6, transport4(6, 9, 1, 2), OxmKind::IPV4_SRC, Slot::IPV4_SRC, 0xc000_0201),
+        (0x0800, 17, transport4(17, 9, 1, 2), OxmKind::IPV4_DST, Slot::IPV4_DST, 0xc000_0201),
+        (0x0800, 6, transport4(6, 9, 1, 2), OxmKind::TCP_SRC, Slot::L4_SRC, 4321),
+        (0x0800, 17, transport4(17, 9, 1, 2), OxmKind::UDP_DST, Slot::L4_DST, 4321),
+        (0x0800, 17, transport4(17, 9, 1, 2), OxmKind::IP_DSCP, Slot::IP_DSCP, 46),
+        (0x0800, 1, echo4(), OxmKind::IPV4_SRC, Slot::IPV4_SRC, 0xc000_0201),
+        (0x0800, 1, echo4(), OxmKind::ICMPV4_TYPE, Slot::ICMP_TYPE, 0),
+        (0x0800, 1, echo4(), OxmKind::ICMPV4_CODE, Slot::ICMP_CODE, 7),
+        (0x86dd, 6, transport6(6, 1, 2), OxmKind::IPV6_SRC, Slot::IPV6_SRC, new6),
+        (0x86dd, 17, transport6(17, 1, 2), OxmKind::IPV6_DST, Slot::IPV6_DST, new6),
+        (0x86dd, 17, transport6(17, 1, 2), OxmKind::UDP_SRC, Slot::L4_SRC, 9),
+        (0x86dd, 17, transport6(17, 1, 2), OxmKind::IPV6_FLABEL, Slot::IPV6_FLABEL, 0xabcde),
+        (0x86dd, 17, transport6(17, 1, 2), OxmKind::IP_ECN, Slot::IP_ECN, 1),
+        (0x86dd, 17, transport6(17, 1, 2), OxmKind::IP_DSCP, Slot::IP_DSCP, 46),
+        (0x86dd, 58, solicitation(), OxmKind::IPV6_SRC, Slot::IPV6_SRC, new6),
+        (0x86dd, 58, solicitation(), OxmKind::IPV6_ND_TARGET, Slot::ND_TARGET, new6),
+        (0x86dd, 58, solicitation(), OxmKind::IPV6_ND_SLL, Slot::LINK_SRC, 0x0a0b_0c0d_0e0f),
+        (0x86dd, 58, solicitation(), OxmKind::ICMPV6_CODE, Slot::ICMP_CODE, 3),
+    ];
+    for (eth_type, proto, ip, kind, slot, value) in cases {
+        for tag in [None, Some(100)] {
+            let mut packet = packet(ethernet(B, A, tag, eth_type, &ip));
+            packet.set_field(kind, value);
+            assert_eq!(packet.key().get(slot), value, "{kind} over {proto}");
+            let ip = &packet.octets()[if tag.is_some() { 18 } else { 14 }..];
+            assert_eq!(transport_checksum(ip), 0, "transport checksum after {kind} over {proto}");
+            if eth_type == 0x0800 {
+                assert_eq!(header_checksum(ip), 0, "header checksum after {kind} over {proto}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_udp_packet_without_a_checksum_stays_without() {
+    let mut ip = transport4(17, 64, 1, 2);
+    ip[26..28].copy_from_slice(&[0, 0]);
+    let mut packet = packet(ethernet(B, A, None, 0x0800, &ip));
+    packet.set_field(OxmKind::IPV4_SRC, 0x0102_0304);
+    assert_eq!(packet.octets()[14 + 26..14 + 28], [0, 0]);
+}
+
+#[test]
+fn ttl_goes_down_to_one_and_no_further() {
+    let mut packet = packet(ethernet(B, A, None, 0x0800, &transport4(17, 2, 1, 2)));
+    assert!(packet.dec_nw_ttl().is_ok());
+    assert_eq!((packet.octets()[14 + 8], header_checksum(&packet.octets()[14..])), (1, 0));
+    assert!(packet.dec_nw_ttl().is_err());
+    packet.set_nw_ttl(77);
+    assert_eq!((packet.octets()[14 + 8], header_checksum(&packet.octets()[14..])), (77, 0));
+}
+
+#[test]
+fn push_set_and_pop_vlan_give_the_frame_back() {
+    let frame = udp(1, 2);
+    let mut packet = packet(frame.clone());
+    packet.push_vlan(0x8100);
+    assert_eq!(packet.key().get(Slot::VLAN_TCI), 0x1000);
+    packet.set_field(OxmKind::VLAN_VID, 0x1005);
+    packet.set_field(OxmKind::VLAN_PCP, 3);
+    assert_eq!(packet.octets()[12..18], [0x81, 0, 0x60, 5, 8, 0]);
+    assert_eq!(packet.key().get(Slot::L4_DST), 2);
+    packet.pop_vlan();
+    assert_eq!(packet.share(), frame);
+}
+
+#[test]
+fn a_frame_that_nobody_rewrites_is_not_copied() {
+    let frame = udp(1, 2);
+    let mut packet = packet(frame.clone());
+    packet.set_field(OxmKind::UDP_DST, 2);
+    assert_eq!(packet.share().as_ptr(), frame.as_ptr());
+}

@@ -1,0 +1,75 @@
+//! What an operator may set, and the limits that are not settings.
+
+use std::time::Duration;
+
+/// How long a switch whose control connection was lost stays in the network. Its data plane goes on forwarding, so its links and
+/// hosts are frozen, not forgotten; 90 s covers a controller's or a switch's restart. After it the switch is gone.
+pub const SWITCH_GRACE: Duration = Duration::from_secs(90);
+
+/// How long a port that is expected to be a link may stay [`Unknown`](crate::PortState::Unknown) before it counts as an edge. Open
+/// vSwitch waits 1, 2, 4, then 8 s between connection attempts: 20 s let the far end connect too. Also how long a port whose link fell
+/// silent while the port stayed up is kept from being an edge: flooding into a link whose probes were lost makes a loop.
+pub const EXPECTED_LINK_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long the links of a switch that connected again may go without an answered probe, instead of the usual misses: the rule
+/// that brings probes to the controller may have to be installed again first.
+pub const RECONNECTED_LINK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Probes that have to leave by a port before it may become an edge, however short the dwell: one lost frame must not make a link
+/// look like an edge. With an exhausted probe budget this makes the dwell longer.
+pub const MIN_DWELL_PROBES: u32 = 3;
+
+/// Hosts on one port by default. Further ones are not learned and are counted: one port cannot fill the table.
+pub const MAX_HOSTS_PER_PORT: usize = 1_024;
+
+/// Hosts in all by default. Further ones are not learned and are counted.
+pub const MAX_HOSTS: usize = 65_536;
+
+/// IP addresses of one host. Further ones are not recorded and are counted; IPv6 privacy addresses need about eight.
+pub const MAX_ADDRESSES_PER_HOST: usize = 16;
+
+/// A host of which nothing was seen for this many host time-outs is forgotten even if no switch said that it is idle. The switch
+/// measures idleness, because only it sees all packets; this is for an idle report that was lost. A live host shows
+/// itself sooner: its ARP or Neighbour Discovery cache runs out within minutes.
+pub const HOST_SILENCE_FACTOR: u32 = 12;
+
+/// Probes waiting in [`Discovery::poll_transmit`](crate::Discovery::poll_transmit). An owner that falls behind this far loses probes,
+/// which are counted; a probe that was not sent is not a miss.
+pub const MAX_QUEUED_PROBES: usize = 4_096;
+
+/// What an operator may set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DiscoveryConfig {
+    /// Time between two probes out of a link's port.
+    pub probe_interval: Duration,
+    /// Probes in a row that have to go unanswered for a link to be down.
+    pub probe_misses: u32,
+    /// How long a port that came up has to be silent to be an edge.
+    pub dwell: Duration,
+    /// Time between two probes out of an edge port: they find a switch that was plugged in behind the port's back.
+    pub edge_probe_interval: Duration,
+    /// Probes per second over all ports. When the intervals ask for more, all of them are stretched alike.
+    pub probe_budget_per_second: u32,
+    /// How long a host may be silent. The switch measures it; see [`HOST_SILENCE_FACTOR`].
+    pub host_timeout: Duration,
+    /// Hosts on one port.
+    pub max_hosts_per_port: usize,
+    /// Hosts in all.
+    pub max_hosts: usize,
+}
+
+impl Default for DiscoveryConfig {
+    fn default() -> DiscoveryConfig {
+        DiscoveryConfig {
+            probe_interval: Duration::from_millis(300),
+            probe_misses: 3,
+            dwell: Duration::from_millis(500),
+            edge_probe_interval: Duration::from_secs(1),
+            // A probe costs about 10 µs from timer to packet-in on one core: 4,000 are 4 % of it.
+            probe_budget_per_second: 4_000,
+            host_timeout: Duration::from_secs(300),
+            max_hosts_per_port: MAX_HOSTS_PER_PORT,
+            max_hosts: MAX_HOSTS,
+        }
+    }
+}

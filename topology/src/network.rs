@@ -1,0 +1,252 @@
+//! The network as it is known now, and the changes that led there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use net::{DatapathId, MacAddr, PortId, PortNo, Time};
+
+/// A port as its switch describes it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct PortInfo {
+    /// Its number on the switch.
+    pub port_no: PortNo,
+    /// Its own MAC address.
+    pub hw_addr: MacAddr,
+    /// Its name on the switch.
+    pub name: String,
+    /// Not switched off by configuration, and the link layer is up.
+    pub up: bool,
+    /// Current bit rate in kbit/s; 0 if the switch does not say.
+    pub curr_speed_kbps: u32,
+}
+
+/// What is at the other end of a port.
+///
+/// ```text
+///          dwell without a probe           probe seen
+/// Unknown ───────────────────────► Edge ───────────────► Link
+///    ▲ └───────────────────────────────────────────────► ▲ │
+///    └──────── port down (any state), link lost ───────────┘
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+pub enum PortState {
+    /// Not known yet, or the port is down: no flooding, no learning.
+    Unknown,
+    /// Hosts.
+    Edge,
+    /// Another port of this network's switches.
+    Link,
+}
+
+/// A neighbour that speaks LLDP and is not one of this controller's switches. Unauthenticated: for people, not for decisions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct LldpNeighbor {
+    /// Its chassis id as text.
+    pub chassis_id: String,
+    /// Its port id as text.
+    pub port_id: String,
+    /// Its description of the port.
+    pub port_description: Option<String>,
+    /// Its name.
+    pub system_name: Option<String>,
+    /// What it says it is.
+    pub system_description: Option<String>,
+}
+
+/// A port of a switch in the network.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Port {
+    /// As the switch describes it.
+    pub info: PortInfo,
+    /// What is at the other end. Always [`PortState::Unknown`] when the port is down.
+    pub state: PortState,
+    /// Who says by LLDP that it is at the other end.
+    pub lldp_neighbor: Option<LldpNeighbor>,
+}
+
+/// A switch in the network.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Switch {
+    /// Whether its control connection is up. If not, what is known of it is frozen.
+    pub connected: bool,
+    /// Its ports.
+    pub ports: BTreeMap<PortNo, Port>,
+}
+
+impl Switch {
+    /// Whether each port that is up is known to be an edge or a link.
+    pub fn is_settled(&self) -> bool {
+        self.ports.values().all(|port| !port.info.up || port.state != PortState::Unknown)
+    }
+}
+
+/// One direction of a link: probes that left by `source` came in by `target`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Link {
+    /// Where frames leave.
+    pub source: PortId,
+    /// Where they arrive.
+    pub target: PortId,
+    /// Since when it is known.
+    pub since: Time,
+}
+
+/// A station on an edge port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Host {
+    /// Its MAC address.
+    pub mac: MacAddr,
+    /// Where it is.
+    pub port: PortId,
+    /// IP addresses that it used, at most [`MAX_ADDRESSES_PER_HOST`](crate::MAX_ADDRESSES_PER_HOST).
+    pub addresses: BTreeSet<IpAddr>,
+    /// Since when it is there.
+    pub since: Time,
+    /// When the controller last saw a packet of it. Packets that the switch forwards by itself do not count.
+    pub last_seen: Time,
+}
+
+/// Everything that is known of the network.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Network {
+    /// Grows by one with each [`Change`].
+    pub generation: u64,
+    /// Switches, connected or frozen.
+    pub switches: BTreeMap<DatapathId, Switch>,
+    /// Directions of links by the port where frames leave.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "values"))]
+    pub links: BTreeMap<PortId, Link>,
+    /// Hosts.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "values"))]
+    pub hosts: BTreeMap<MacAddr, Host>,
+    /// Which host used an IP address last: the index of [`Host::addresses`].
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub host_by_address: BTreeMap<IpAddr, MacAddr>,
+}
+
+impl Network {
+    /// A port.
+    pub fn port(&self, port: PortId) -> Option<&Port> {
+        self.switches.get(&port.datapath_id)?.ports.get(&port.port_no)
+    }
+
+    /// The host that used `address` last.
+    pub fn host_at(&self, address: IpAddr) -> Option<&Host> {
+        self.hosts.get(self.host_by_address.get(&address)?)
+    }
+
+    /// Whether the link out of `source` is known in both directions, so that it may carry traffic. A plug that leads a port back to
+    /// itself is no such link.
+    pub fn is_bidirectional(&self, source: PortId) -> bool {
+        let Some(link) = self.links.get(&source) else { return false };
+        link.target != source && self.links.get(&link.target).is_some_and(|back| back.target == source)
+    }
+
+    /// Each link that is known in both directions once: the direction whose source is the smaller port.
+    pub fn bidirectional_links(&self) -> impl Iterator<Item = &Link> {
+        self.links.values().filter(|link| link.source < link.target && self.is_bidirectional(link.source))
+    }
+
+    /// All ports with their ids.
+    pub fn ports(&self) -> impl Iterator<Item = (PortId, &Port)> {
+        self.switches.iter().flat_map(|(datapath_id, switch)| {
+            switch.ports.iter().map(|(port_no, port)| (PortId::new(*datapath_id, *port_no), port))
+        })
+    }
+
+    #[allow(dead_code)]
+    pub(crate) fn port_mut(&mut self, port: PortId) -> Option<&mut Port> {
+        self.switches.get_mut(&port.datapath_id)?.ports.get_mut(&port.port_no)
+    }
+}
+
+/// JSON objects want text keys, which a port is not; links and hosts say themselves where they belong.
+#[cfg(feature = "serde")]
+fn values<K, V: serde::Serialize, S: serde::Serializer>(
+    map: &BTreeMap<K, V>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(map.values())
+}
+
+/// Why a direction of a link is no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+pub enum LinkDownReason {
+    /// One of its ports went down.
+    PortDown,
+    /// One of its ports is no more.
+    PortRemoved,
+    /// Its probes went unanswered.
+    ProbesMissed,
+    /// Its probes arrive at another port now.
+    FarEndChanged,
+    /// One of its switches is gone.
+    SwitchGone,
+}
+
+/// Why a host was forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+pub enum HostForgottenReason {
+    /// Its port went down.
+    PortDown,
+    /// Its port is no more.
+    PortRemoved,
+    /// Its port leads to another switch, or is expected to.
+    PortBecameLink,
+    /// The switch said that it is silent.
+    Idle,
+    /// Nothing was seen of it for too long.
+    Silent,
+    /// Its switch is gone.
+    SwitchGone,
+}
+
+/// One change of the [`Network`]. It is told after the network shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// A switch connected, for the first time or again.
+    SwitchUp(DatapathId),
+    /// A switch's control connection was lost. It stays in the network, frozen.
+    SwitchDown(DatapathId),
+    /// A switch stayed away too long and is no more in the network.
+    SwitchGone(DatapathId),
+    /// A port appeared, vanished, went up or down, changed its state, its description or its LLDP neighbour.
+    PortChanged(PortId),
+    /// A direction of a link appeared.
+    LinkUp(Link),
+    /// A direction of a link is no more.
+    LinkDown {
+        /// As it was.
+        link: Link,
+        /// Why.
+        reason: LinkDownReason,
+    },
+    /// A host appeared.
+    HostLearned(MacAddr),
+    /// A host is on another port.
+    HostMoved {
+        /// Which.
+        mac: MacAddr,
+        /// Where it was.
+        from: PortId,
+    },
+    /// The addresses of a host changed: it used a new one, or another host took one over.
+    HostAddressed(MacAddr),
+    /// A host is no more.
+    HostForgotten {
+        /// As it was.
+        host: Host,
+        /// Why.
+        reason: HostForgottenReason,
+    },
+}

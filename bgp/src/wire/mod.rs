@@ -22,6 +22,8 @@ mod open;
 mod packer;
 mod reader;
 mod refresh;
+#[cfg(test)]
+mod tests;
 mod update;
 
 pub use as_path::{AsPath, SEGMENT_LIMIT, Segment, SegmentKind};

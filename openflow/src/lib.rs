@@ -7,6 +7,22 @@
 //! What is decoded is encoded again octet for octet, with what this version doesn't know inside it, but for these octets, which
 //! say nothing and are written as zero: padding, what stands behind the first NUL of a text, and the 15 reserved flags of a
 //! multipart reply. A HELLO element without its padding at the end of the message gets it.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use net::PortNo;
+//! use openflow::{Action, FlowMod, Instruction, Match, Message, TableId};
+//!
+//! let mut flow_mod = FlowMod::add(TableId(0), 10, Match::new().with_in_port(PortNo(1)));
+//! flow_mod.instructions.push(Instruction::ApplyActions(vec![Action::output(PortNo(2))]));
+//! let message = Message::FlowMod(flow_mod);
+//! assert_eq!(message.to_string(), "OFPT_FLOW_MOD: ADD priority=10,in_port=1 actions=output:2");
+//!
+//! let mut out = BytesMut::new();
+//! message.encode(7, &mut out)?;
+//! assert_eq!(Message::decode(&out.freeze())?, (7, message));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod action;

@@ -3,7 +3,8 @@
 
 use super::checksum;
 use super::extract::{
-    ETH_ARP, ETH_IPV4, ETH_IPV6, IP_ICMP, IP_ICMPV6, IP_SCTP, IP_TCP, IP_UDP, Layout, ND_ADVERT, ND_SOLICIT, extract,
+    ETH_ARP, ETH_IPV4, ETH_IPV6, IP_ICMP, IP_ICMPV6, IP_SCTP, IP_TCP, IP_UDP, Layout, ND_ADVERT, ND_SOLICIT, WIRE_TAGS,
+    extract,
 };
 use super::flow_key::{FlowKey, Slot};
 use crate::oxm::OxmKind;
@@ -14,6 +15,8 @@ use net::PortNo;
 #[derive(Clone, Debug)]
 pub struct Packet {
     frame: Frame,
+    /// Tags to look through: those that were pushed here hide nothing from the tables, as with Open vSwitch.
+    max_tags: u8,
     key: FlowKey,
     layout: Layout,
 }
@@ -34,8 +37,8 @@ pub const FRAME_LEN_MAX: usize = 65_535;
 impl Packet {
     /// A frame that came in by `in_port`. Any octets are a packet: fields that can't be read are zero.
     pub fn new(in_port: PortNo, frame: Bytes) -> Packet {
-        let (key, layout) = extract(&frame, in_port);
-        Packet { frame: Frame::Shared(frame), key, layout }
+        let (key, layout) = extract(&frame, in_port, WIRE_TAGS);
+        Packet { frame: Frame::Shared(frame), max_tags: WIRE_TAGS, key, layout }
     }
 
     /// The match fields.
@@ -85,7 +88,7 @@ impl Packet {
 
     /// Reads the frame again after a rewrite; what isn't in the frame is kept.
     fn reread(&mut self) {
-        let (mut key, layout) = extract(self.octets(), self.key.in_port());
+        let (mut key, layout) = extract(self.octets(), self.key.in_port(), self.max_tags);
         for slot in [Slot::METADATA, Slot::TUNNEL_ID] {
             key.set(slot, self.key.get(slot));
         }
@@ -148,7 +151,6 @@ impl Packet {
             OxmKind::TUNNEL_ID => return self.key.set(Slot::TUNNEL_ID, value),
             OxmKind::ETH_DST => (Some(0), 6, Sums::None),
             OxmKind::ETH_SRC => (Some(6), 6, Sums::None),
-            OxmKind::ETH_TYPE => (self.ethertype_offset(), 2, Sums::None),
             OxmKind::VLAN_VID | OxmKind::VLAN_PCP => return self.set_vlan(kind, value as u16),
             OxmKind::IP_DSCP => return self.set_tos(ip, 0x03, (value as u8) << 2),
             OxmKind::IP_ECN => return self.set_tos(ip, 0xfc, value as u8 & 3),
@@ -180,11 +182,6 @@ impl Packet {
         let Some(at) = at else { return };
         self.write(at, low(len), sums);
         self.reread();
-    }
-
-    /// Where the EtherType stands: behind the tag, if there is one.
-    fn ethertype_offset(&self) -> Option<usize> {
-        Some(self.layout.vlan_tci.map_or(12, |tci| tci + 2)).filter(|at| at + 2 <= self.octets().len())
     }
 
     fn set_vlan(&mut self, kind: OxmKind, value: u16) {
@@ -237,6 +234,7 @@ impl Packet {
         frame.extend_from_slice(&[0, 0]);
         frame.extend_from_slice(rest);
         self.frame = Frame::Edited(frame);
+        self.max_tags = self.max_tags.saturating_add(1);
         self.reread();
     }
 
@@ -251,6 +249,7 @@ impl Packet {
         frame.extend_from_slice(addresses);
         frame.extend_from_slice(rest);
         self.frame = Frame::Edited(frame);
+        self.max_tags = self.max_tags.saturating_sub(1).max(WIRE_TAGS);
         self.reread();
     }
 

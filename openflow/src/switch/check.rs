@@ -167,7 +167,7 @@ fn out_port(port: PortNo) -> Result<(), ErrorCode> {
     }
 }
 
-fn settable(kind: OxmKind) -> bool {
+pub(crate) fn settable(kind: OxmKind) -> bool {
     !matches!(
         kind,
         OxmKind::IN_PORT

@@ -181,7 +181,7 @@ pub(crate) fn slot(kind: OxmKind) -> Option<Slot> {
 }
 
 /// Beyond the specification's table, Open vSwitch takes masks on transport ports and on the fields of ND.
-fn maskable(kind: OxmKind) -> bool {
+pub(crate) fn maskable(kind: OxmKind) -> bool {
     kind.maskable().unwrap_or(false)
         || matches!(
             kind,

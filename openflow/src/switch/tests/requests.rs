@@ -335,3 +335,23 @@ fn instructions_that_do_nothing_are_not_read_back() {
     let (_, flow) = switch.tables().iter().next().unwrap();
     assert_eq!(flow.instructions, [Instruction::GotoTable(TableId(1))]);
 }
+
+#[test]
+fn table_features_come_in_parts_and_can_not_be_changed() {
+    let mut switch = switch();
+    let parts = answer(&mut switch, MultipartRequestBody::TableFeatures(vec![]), Time::ZERO);
+    let mut tables = Vec::new();
+    for (index, (more, body)) in parts.iter().enumerate() {
+        assert_eq!(*more, index + 1 < parts.len());
+        let MultipartReplyBody::TableFeatures(part) = body else { panic!("{body:?}") };
+        tables.extend(part.iter().map(|table| table.table_id.0));
+        let reply = crate::multipart::MultipartReply { more: *more, body: body.clone() };
+        let mut out = bytes::BytesMut::new();
+        Message::MultipartReply(reply).encode(1, &mut out).unwrap();
+        assert_eq!(Message::decode(&out.freeze()).unwrap().0, 1);
+    }
+    assert_eq!(tables, (0..254).collect::<Vec<u8>>());
+    let Some((_, MultipartReplyBody::TableFeatures(first))) = parts.into_iter().next() else { panic!("a part") };
+    let change = question(MultipartRequestBody::TableFeatures(first));
+    assert_eq!(error_of(&mut switch, change), Some(ErrorCode::TABLE_FEATURES_EPERM));
+}

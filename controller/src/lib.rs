@@ -1,2 +1,21 @@
-//! The Trunkline controller: core, paths, flow funnel, applications, configuration and the trunkline binary.
+//! The Trunkline controller.
+//!
+//! ```text
+//! io (sockets, TLS, clock) ──► core ──► topology ──► path ──► app ──► flow ──► core ──► io
+//! ```
+//! `core` is sans-IO and knows everybody; `path`, `flow` and `app` are pure parts of it; `service` runs it in threads; `config`, `cli`,
+//! `decode` and `http` are what users touch.
 #![deny(unsafe_code)]
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod core;
+pub mod decode;
+pub mod demo;
+pub mod flow;
+pub mod http;
+pub mod io;
+pub mod path;
+pub mod run;
+// pub mod service;

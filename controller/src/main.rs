@@ -1,2 +1,5 @@
 //! The `trunkline` binary.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    controller::cli::main()
+}

@@ -7,9 +7,11 @@ mod addr;
 mod error;
 pub mod packet;
 mod prefix;
+mod prefix_map;
 mod time;
 
 pub use addr::{DatapathId, MacAddr, ParseAddrError, PortId, PortNo, VlanId};
 pub use error::{DecodeError, DecodeErrorKind};
 pub use prefix::{Ipv4Prefix, Ipv6Prefix, ParsePrefixError, Prefix};
+pub use prefix_map::PrefixMap;
 pub use time::Time;

@@ -139,6 +139,15 @@ impl Prefix {
             _ => false,
         }
     }
+
+    /// Whether `other` is of the same family and is this prefix or a more specific one.
+    pub const fn covers(self, other: Prefix) -> bool {
+        match (self, other) {
+            (Prefix::V4(prefix), Prefix::V4(other)) => prefix.covers(other),
+            (Prefix::V6(prefix), Prefix::V6(other)) => prefix.covers(other),
+            _ => false,
+        }
+    }
 }
 
 const fn mask32(len: u8) -> u32 {

@@ -7,6 +7,7 @@
 
 mod config;
 mod discovery;
+pub mod lldp;
 mod network;
 
 pub use config::{

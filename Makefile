@@ -1,0 +1,38 @@
+# The commands of this project. `make help` lists them.
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+TRUNKLINE := $(TARGET)/release/trunkline
+LAB := $(CARGO) test --quiet -p trunkline-tests --test lab --
+
+.PHONY: help demo test lab lab-full lab-install bench doc fuzz release
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: release ## an emulated fabric and two routers on the real controller: needs no root
+	$(TRUNKLINE) demo
+
+test: ## everything: format, lints, tests, documentation, hygiene, fuzzing, and as root on Debian the lab
+	tests/all.sh
+
+lab: release lab-install ## real Open vSwitch, BIRD and Prometheus: shows what happens (root on Debian)
+	TRUNKLINE_BIN=$(TRUNKLINE) $(LAB) --show
+
+lab-full: release lab-install ## the same at length: every link cut, twenty restarts, two labs at once
+	TRUNKLINE_BIN=$(TRUNKLINE) $(LAB) --full
+
+lab-install: ## install what the lab needs; no service is started
+	tests/lab/install.sh
+
+bench: ## microbenchmarks
+	$(CARGO) bench --workspace
+
+doc: ## the documentation of all crates, in target/doc
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
+
+fuzz: ## every fuzz target for a short time, from its seeds
+	tests/fuzz/run.sh
+
+release:
+	$(CARGO) build --release -p trunkline-controller

@@ -1,0 +1,194 @@
+//! One flat Ethernet network: hosts are learned at edge ports, every switch gets a rule per known host towards it, everything
+//! else floods along a tree.
+//!
+//! On the host's own switch the rule puts the frame out of the port; on every other switch that can reach it, it points to the
+//! group of (this switch, destination switch), whose buckets are the equal-cost next hops: a path change is one group-mod, however
+//! many hosts are behind it. ARP requests and neighbour solicitations for known hosts are answered here.
+
+mod answer;
+mod build;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use net::{DatapathId, MacAddr, PortId};
+use topology::{Change, Host};
+
+use super::{App, Effects, Event, Recovered, RuleSet, View};
+use crate::flow::pipeline::{CLASSIFY, classify};
+use crate::flow::{Owner, RuleId};
+use crate::path::PathChanges;
+
+/// The application. Its only state is an index of the network's hosts by switch.
+#[derive(Debug, Default)]
+pub struct Forwarding {
+    hosts: BTreeMap<DatapathId, BTreeSet<MacAddr>>,
+    places: BTreeMap<MacAddr, PortId>,
+}
+
+impl Forwarding {
+    /// Knows no host yet.
+    pub fn new() -> Forwarding {
+        Forwarding::default()
+    }
+
+    fn switch_up(&mut self, at: DatapathId, view: &View<'_>, effects: &mut Effects<'_>) {
+        let mut rules = effects.rule_set(at);
+        self.rules(at, view, &mut rules);
+        let (rules, groups) = rules.into_parts();
+        effects.apply(at, rules, groups);
+    }
+
+    /// A port came, went, or changed its state: what it may do with frames follows from its state alone.
+    fn port_changed(&mut self, port: PortId, view: &View<'_>, effects: &mut Effects<'_>) {
+        let at = port.datapath_id;
+        effects.set_rule(at, build::link_key(port), build::link_rule(port, view));
+        // A port that is gone is not among the switch's ports any more.
+        let group_id = effects.group_id(at, build::flood_key());
+        effects.set_rule(at, build::flood_in_key(port), build::flood_in_rule(port, group_id, view));
+        self.restate_flood(at, view, effects);
+    }
+
+    fn restate_flood(&mut self, at: DatapathId, view: &View<'_>, effects: &mut Effects<'_>) {
+        let Some(switch) = view.network.switches.get(&at) else { return };
+        effects.set_group(at, build::flood_key(), build::flood_group(at, view));
+        let group_id = effects.group_id(at, build::flood_key());
+        for &port_no in switch.ports.keys() {
+            let port = PortId::new(at, port_no);
+            effects.set_rule(at, build::flood_in_key(port), build::flood_in_rule(port, group_id, view));
+        }
+    }
+
+    fn host_placed(&mut self, host: &Host, view: &View<'_>, effects: &mut Effects<'_>) {
+        let at = host.port.datapath_id;
+        if let Some(old) = self.places.insert(host.mac, host.port)
+            && old != host.port
+        {
+            effects.set_rule(old.datapath_id, build::host_in_key(host.mac), None);
+            self.unindex(host.mac, old.datapath_id, view, effects);
+        }
+        effects.set_rule(at, build::host_in_key(host.mac), Some(build::host_in_rule(host.mac, host.port, view)));
+        let first = self.hosts.entry(at).or_default();
+        let was_empty = first.is_empty();
+        first.insert(host.mac);
+        for &switch in view.network.switches.keys() {
+            if was_empty {
+                effects.set_group(switch, build::path_key(at), build::path_group(switch, at, view));
+            }
+            self.state_host_out(switch, host.mac, host.port, view, effects);
+        }
+    }
+
+    fn host_forgotten(&mut self, mac: MacAddr, view: &View<'_>, effects: &mut Effects<'_>) {
+        let Some(port) = self.places.remove(&mac) else { return };
+        effects.set_rule(port.datapath_id, build::host_in_key(mac), None);
+        for &switch in view.network.switches.keys() {
+            effects.set_rule(switch, build::host_out_key(mac), None);
+        }
+        self.unindex(mac, port.datapath_id, view, effects);
+    }
+
+    /// Take a host out of the index; the last one on a switch takes the groups that lead there with it.
+    fn unindex(&mut self, mac: MacAddr, at: DatapathId, view: &View<'_>, effects: &mut Effects<'_>) {
+        let Some(hosts) = self.hosts.get_mut(&at) else { return };
+        hosts.remove(&mac);
+        if hosts.is_empty() {
+            self.hosts.remove(&at);
+            for &switch in view.network.switches.keys() {
+                effects.set_group(switch, build::path_key(at), None);
+            }
+        }
+    }
+
+    fn state_host_out(&self, at: DatapathId, mac: MacAddr, port: PortId, view: &View<'_>, effects: &mut Effects<'_>) {
+        let group_id = effects.group_id(at, build::path_key(port.datapath_id));
+        effects.set_rule(at, build::host_out_key(mac), build::host_out_rule(at, mac, port, group_id, view));
+    }
+
+    fn paths_changed(&mut self, changes: &PathChanges, view: &View<'_>, effects: &mut Effects<'_>) {
+        for (&destination, switches) in &changes.hops {
+            let Some(hosts) = self.hosts.get(&destination) else { continue };
+            for &at in switches {
+                effects.set_group(at, build::path_key(destination), build::path_group(at, destination, view));
+                for &mac in hosts {
+                    if let Some(&port) = self.places.get(&mac) {
+                        self.state_host_out(at, mac, port, view, effects);
+                    }
+                }
+            }
+        }
+        for &at in &changes.flood {
+            self.restate_flood(at, view, effects);
+        }
+    }
+}
+
+impl App for Forwarding {
+    fn owner(&self) -> Owner {
+        Owner::Forwarding
+    }
+
+    fn handle(&mut self, event: Event<'_>, view: &View<'_>, effects: &mut Effects<'_>) {
+        match event {
+            Event::Change(change) => match change {
+                Change::SwitchUp(at) => self.switch_up(*at, view, effects),
+                Change::PortChanged(port) => self.port_changed(*port, view, effects),
+                Change::HostLearned(mac) | Change::HostMoved { mac, .. } => {
+                    if let Some(host) = view.network.hosts.get(mac) {
+                        self.host_placed(host, view, effects);
+                    }
+                }
+                Change::HostForgotten { host, .. }
+                    // It may have been learned again within the same batch.
+                    if !view.network.hosts.contains_key(&host.mac) => {
+                        self.host_forgotten(host.mac, view, effects);
+                    }
+                // Links act through paths and port states.
+                _ => {}
+            },
+            Event::Paths(changes) => self.paths_changed(changes, view, effects),
+            Event::PacketIn { port, frame } => answer::packet_in(port, frame, view, effects),
+        }
+    }
+
+    fn rules(&self, at: DatapathId, view: &View<'_>, rules: &mut RuleSet<'_>) {
+        let Some(switch) = view.network.switches.get(&at) else { return };
+        build::fixed_rules().into_iter().for_each(|rule| rules.rule(rule));
+        if let Some(group) = build::flood_group(at, view) {
+            rules.group(group);
+        }
+        let flood_id = rules.group_id(build::flood_key());
+        for &port_no in switch.ports.keys() {
+            let port = PortId::new(at, port_no);
+            if let Some(rule) = build::link_rule(port, view) {
+                rules.rule(rule);
+            }
+            if let Some(rule) = build::flood_in_rule(port, flood_id, view) {
+                rules.rule(rule);
+            }
+        }
+        for host in view.network.hosts.values() {
+            let destination = host.port.datapath_id;
+            if destination == at {
+                rules.rule(build::host_in_rule(host.mac, host.port, view));
+            } else if let Some(group) = build::path_group(at, destination, view) {
+                rules.group(group);
+            }
+            let group_id = rules.group_id(build::path_key(destination));
+            if let Some(rule) = build::host_out_rule(at, host.mac, host.port, group_id, view) {
+                rules.rule(rule);
+            }
+        }
+    }
+
+    fn recover(&self, at: DatapathId, rule: &RuleId, recovered: &mut Recovered) {
+        if rule.table != CLASSIFY {
+            return;
+        }
+        let Some(port_no) = rule.match_.in_port() else { return };
+        match (rule.priority, rule.match_.eth_src()) {
+            (classify::LINK, None) => recovered.links.push(PortId::new(at, port_no)),
+            (classify::HOST, Some(mac)) => recovered.hosts.push((mac, PortId::new(at, port_no))),
+            _ => {}
+        }
+    }
+}

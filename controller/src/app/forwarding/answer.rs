@@ -1,0 +1,72 @@
+//! ARP requests and neighbour solicitations to all: answered for a known host, else flooded once along the tree.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use bytes::Bytes;
+use net::packet::{Arp, ArpOperation, Endpoints, NeighborDiscovery, NetworkLayer, Packet, build};
+use net::{MacAddr, PortId, PortNo};
+use openflow::Action;
+use topology::{Host, PortState};
+
+use super::build::{flood_ports, floods};
+use crate::app::{Effects, View, packet_out};
+
+/// Frames that the tables have sent on by themselves need nothing here; questions to all were given to the controller alone.
+pub(super) fn packet_in(port: PortId, frame: &[u8], view: &View<'_>, effects: &mut Effects<'_>) {
+    let Ok(packet) = Packet::parse(frame) else { return };
+    if !packet.ethernet.destination.is_multicast() {
+        return;
+    }
+    // The tables let nothing but edge ports ask; a port that has just become a link is not believed.
+    if view.network.port(port).is_none_or(|found| found.state != PortState::Edge) {
+        return;
+    }
+    let asker = packet.ethernet.source;
+    let answer = match (&packet.network, &packet.neighbor_discovery) {
+        (NetworkLayer::Arp(arp), _) => answer_arp(arp, asker, view),
+        (NetworkLayer::Ipv6(ipv6), Some(NeighborDiscovery::NeighborSolicitation(solicitation))) => {
+            answer_solicitation(ipv6.source, solicitation.target, asker, view)
+        }
+        _ => return,
+    };
+    match answer {
+        Some(answer) => {
+            let action = vec![Action::output(port.port_no)];
+            effects.packet_out(port.datapath_id, packet_out(PortNo::CONTROLLER, action, answer));
+        }
+        None if floods(port, view) => {
+            let ports = flood_ports(port.datapath_id, view).into_iter().filter(|&out| out != port.port_no);
+            let actions: Vec<Action> = ports.map(Action::output).collect();
+            if !actions.is_empty() {
+                let frame = Bytes::copy_from_slice(frame);
+                effects.packet_out(port.datapath_id, packet_out(port.port_no, actions, frame));
+            }
+        }
+        None => {}
+    }
+}
+
+fn answer_arp(arp: &Arp, asker: MacAddr, view: &View<'_>) -> Option<Bytes> {
+    if arp.operation != ArpOperation::REQUEST {
+        return None;
+    }
+    // A gratuitous request asks for its own address: only another owner is an answer.
+    let host = owner_of(IpAddr::V4(arp.target_ip), asker, view)?;
+    Some(build::arp_reply(host.mac, arp.target_ip, arp.sender_mac, arp.sender_ip))
+}
+
+fn answer_solicitation(source: Ipv6Addr, target: Ipv6Addr, asker: MacAddr, view: &View<'_>) -> Option<Bytes> {
+    let host = owner_of(IpAddr::V6(target), asker, view)?;
+    let solicited = !source.is_unspecified();
+    // RFC 4861 §7.2.4: who asks without an address (duplicate address detection) is answered at all nodes.
+    let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    let (destination_mac, destination) =
+        if solicited { (asker, source) } else { (MacAddr([0x33, 0x33, 0, 0, 0, 1]), all_nodes) };
+    let ends = Endpoints { source_mac: host.mac, destination_mac, source: target, destination };
+    Some(build::neighbor_advertisement(&ends, target, solicited))
+}
+
+/// The host that has an address, unless it is the asker itself.
+fn owner_of<'a>(address: IpAddr, asker: MacAddr, view: &View<'a>) -> Option<&'a Host> {
+    view.network.host_at(address).filter(|host| host.mac != asker)
+}

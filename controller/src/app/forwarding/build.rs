@@ -1,0 +1,168 @@
+//! The rules themselves: pure functions from the view to rules and groups.
+
+use net::{DatapathId, MacAddr, PortId, PortNo};
+use openflow::{Action, Bucket, GroupId, GroupType, Instruction, Match};
+use topology::PortState;
+
+use crate::app::View;
+use crate::flow::pipeline::{CLASSIFY, FORWARD, classify, forward};
+use crate::flow::{Group, Key, Owner, Rule};
+
+const KIND_FIXED: u8 = 1;
+const KIND_LINK: u8 = 2;
+const KIND_HOST_IN: u8 = 3;
+const KIND_HOST_OUT: u8 = 4;
+const KIND_PATH: u8 = 5;
+const KIND_FLOOD: u8 = 6;
+const KIND_FLOOD_IN: u8 = 7;
+
+const ETH_TYPE_ARP: u16 = 0x0806;
+const ETH_TYPE_IPV6: u16 = 0x86dd;
+const ETH_TYPE_LLDP: u16 = 0x88cc;
+const IP_PROTO_ICMPV6: u8 = 58;
+const NEIGHBOR_SOLICITATION: u8 = 135;
+const NEIGHBOR_ADVERTISEMENT: u8 = 136;
+
+const fn key(kind: u8, a: u64) -> Key {
+    Key { owner: Owner::Forwarding, kind, a, b: 0 }
+}
+
+pub(super) fn link_key(port: PortId) -> Key {
+    key(KIND_LINK, port.port_no.0 as u64)
+}
+
+pub(super) fn host_in_key(mac: MacAddr) -> Key {
+    key(KIND_HOST_IN, mac.to_u64())
+}
+
+pub(super) fn host_out_key(mac: MacAddr) -> Key {
+    key(KIND_HOST_OUT, mac.to_u64())
+}
+
+pub(super) fn path_key(destination: DatapathId) -> Key {
+    key(KIND_PATH, destination.0)
+}
+
+pub(super) fn flood_key() -> Key {
+    key(KIND_FLOOD, 0)
+}
+
+pub(super) fn flood_in_key(port: PortId) -> Key {
+    key(KIND_FLOOD_IN, port.port_no.0 as u64)
+}
+
+fn to_controller() -> Action {
+    // Open vSwitch buffers nothing: the whole frame has to come.
+    Action::Output { port: PortNo::CONTROLLER, max_len: openflow::CONTROLLER_NO_BUFFER }
+}
+
+fn output(port: PortNo) -> Action {
+    Action::Output { port, max_len: 0 }
+}
+
+/// Rules that every switch has, whatever the network looks like.
+pub(super) fn fixed_rules() -> Vec<Rule> {
+    let punt = || vec![Instruction::ApplyActions(vec![to_controller()])];
+    let copy = || vec![Instruction::ApplyActions(vec![to_controller()]), Instruction::GotoTable(FORWARD)];
+    let icmpv6 = |icmp_type| {
+        Match::new().with_eth_type(ETH_TYPE_IPV6).with_ip_proto(IP_PROTO_ICMPV6).with_icmpv6_type(icmp_type)
+    };
+    let group_bit = MacAddr([1, 0, 0, 0, 0, 0]);
+    let arp = Match::new().with_eth_type(ETH_TYPE_ARP);
+    let link_local = MacAddr([0x01, 0x80, 0xc2, 0, 0, 0]);
+    let link_local_mask = MacAddr([0xff, 0xff, 0xff, 0xff, 0xff, 0xf0]);
+    let rows = [
+        (classify::LLDP, Match::new().with_eth_type(ETH_TYPE_LLDP), punt()),
+        (classify::LINK_LOCAL, Match::new().with_eth_dst_masked(link_local, link_local_mask), Vec::new()),
+        (classify::ASK, arp.clone().with_eth_dst(MacAddr::BROADCAST), punt()),
+        (classify::ASK, icmpv6(NEIGHBOR_SOLICITATION).with_eth_dst_masked(group_bit, group_bit), punt()),
+        (classify::OVERHEAR, arp, copy()),
+        (classify::OVERHEAR, icmpv6(NEIGHBOR_SOLICITATION), copy()),
+        (classify::OVERHEAR, icmpv6(NEIGHBOR_ADVERTISEMENT), copy()),
+        (classify::MISS, Match::new(), copy()),
+    ];
+    let rules = rows.into_iter().enumerate();
+    rules
+        .map(|(n, (priority, match_, does))| Rule::new(key(KIND_FIXED, n as u64), CLASSIFY, priority, match_, does))
+        .collect()
+}
+
+/// A frame from another switch goes straight on: it was looked at where it entered.
+pub(super) fn link_rule(port: PortId, view: &View<'_>) -> Option<Rule> {
+    let state = view.network.port(port)?.state;
+    if state != PortState::Link {
+        return None;
+    }
+    let match_ = Match::new().with_in_port(port.port_no);
+    Some(Rule::new(link_key(port), CLASSIFY, classify::LINK, match_, vec![Instruction::GotoTable(FORWARD)]))
+}
+
+/// A host is where it is known to be: its frames are not looked at again, and the switch tells when they stop.
+pub(super) fn host_in_rule(mac: MacAddr, port: PortId, view: &View<'_>) -> Rule {
+    let match_ = Match::new().with_in_port(port.port_no).with_eth_src(mac);
+    let does = vec![Instruction::GotoTable(FORWARD)];
+    let idle_timeout = u16::try_from(view.host_timeout.as_secs()).unwrap_or(u16::MAX).max(1);
+    Rule { idle_timeout, ..Rule::new(host_in_key(mac), CLASSIFY, classify::HOST, match_, does) }
+}
+
+/// The way to a host: out of its port on its own switch, else through the group that leads to its switch.
+pub(super) fn host_out_rule(
+    at: DatapathId,
+    mac: MacAddr,
+    port: PortId,
+    group_id: GroupId,
+    view: &View<'_>,
+) -> Option<Rule> {
+    let action = if at == port.datapath_id { output(port.port_no) } else { Action::Group(group_id) };
+    let stage = view.paths.distance(at, port.datapath_id)?;
+    let match_ = Match::new().with_eth_dst(mac);
+    let does = vec![Instruction::ApplyActions(vec![action])];
+    Some(Rule { stage, ..Rule::new(host_out_key(mac), FORWARD, forward::HOST, match_, does) })
+}
+
+/// All equal-cost next hops towards another switch. A bucket whose port is down is skipped by the switch itself.
+pub(super) fn path_group(at: DatapathId, destination: DatapathId, view: &View<'_>) -> Option<Group> {
+    let hop = view.paths.hop(at, destination)?;
+    let bucket =
+        |&port: &PortNo| Bucket { weight: 1, watch_port: port, watch_group: GroupId::ANY, actions: vec![output(port)] };
+    let buckets = hop.ports.iter().map(bucket).collect();
+    Some(Group { key: path_key(destination), group_type: GroupType::SELECT, buckets, stage: hop.distance })
+}
+
+/// Whether broadcasts may enter and leave by this port: edge ports and links of the flood tree.
+pub(super) fn floods(port: PortId, view: &View<'_>) -> bool {
+    let Some(found) = view.network.port(port) else { return false };
+    match found.state {
+        PortState::Unknown => false,
+        PortState::Edge => found.info.up,
+        PortState::Link => view.paths.is_flood_port(port.datapath_id, port.port_no),
+    }
+}
+
+/// Every port that floods; the switch itself leaves out the one that the frame came in by.
+pub(super) fn flood_group(at: DatapathId, view: &View<'_>) -> Option<Group> {
+    let ports = flood_ports(at, view);
+    if ports.is_empty() {
+        return None;
+    }
+    let bucket =
+        |port| Bucket { weight: 0, watch_port: PortNo::ANY, watch_group: GroupId::ANY, actions: vec![output(port)] };
+    let buckets = ports.into_iter().map(bucket).collect();
+    Some(Group { key: flood_key(), group_type: GroupType::ALL, buckets, stage: 0 })
+}
+
+/// The ports of a switch that flood, ascending.
+pub(super) fn flood_ports(at: DatapathId, view: &View<'_>) -> Vec<PortNo> {
+    let Some(switch) = view.network.switches.get(&at) else { return Vec::new() };
+    switch.ports.keys().copied().filter(|&port_no| floods(PortId::new(at, port_no), view)).collect()
+}
+
+/// A frame to nobody known may flood if it came in by a port that floods; else it matches nothing and is dropped.
+pub(super) fn flood_in_rule(port: PortId, group_id: GroupId, view: &View<'_>) -> Option<Rule> {
+    if !floods(port, view) {
+        return None;
+    }
+    let match_ = Match::new().with_in_port(port.port_no);
+    let does = vec![Instruction::ApplyActions(vec![Action::Group(group_id)])];
+    Some(Rule::new(flood_in_key(port), FORWARD, forward::FLOOD, match_, does))
+}

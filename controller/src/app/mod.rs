@@ -1,0 +1,157 @@
+//! The applications. Each states which rules it wants; none ever sends a flow-mod.
+//!
+//! An application holds configuration and caches only: all facts live in the [`View`]. [`apps`] lists them in pipeline order;
+//! reading that list is reading the product.
+
+pub mod forwarding;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use net::PortNo;
+use net::{DatapathId, PortId};
+use openflow::{Action, BufferId, GroupId, PacketOut};
+use topology::{Change, Network};
+
+use crate::flow::{Group, Key, Owner, Reconciler, Rule};
+use crate::path::{PathChanges, Paths};
+
+/// All applications, in pipeline order.
+pub fn apps() -> Vec<Box<dyn App>> {
+    vec![Box::new(forwarding::Forwarding::new())]
+}
+
+/// The facts, as they stand when an event is handled.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// Switches, ports, links and hosts.
+    pub network: &'a Network,
+    /// Next hops and flood tree over that network.
+    pub paths: &'a Paths,
+    /// How long a silent host is remembered.
+    pub host_timeout: Duration,
+}
+
+/// Something that an application may want to answer.
+#[derive(Clone, Copy)]
+pub enum Event<'a> {
+    /// The network has changed; the view already shows it.
+    Change(&'a Change),
+    /// Paths have changed; the view already shows it.
+    Paths(&'a PathChanges),
+    /// A frame that a switch has sent to the controller, after discovery and host learning have seen it.
+    PacketIn {
+        /// Where it entered the fabric.
+        port: PortId,
+        /// The whole frame.
+        frame: &'a [u8],
+    },
+}
+
+/// A consumer of events that states rules.
+pub trait App {
+    /// Whose rules these are.
+    fn owner(&self) -> Owner;
+
+    /// Change the rules that the event touches, and nothing else.
+    fn handle(&mut self, event: Event<'_>, view: &View<'_>, effects: &mut Effects<'_>);
+
+    /// The full recompute for one switch: pure, reads no cache. Equals what [`App::handle`] has stated so far.
+    fn rules(&self, datapath_id: DatapathId, view: &View<'_>, rules: &mut RuleSet<'_>);
+
+    /// What an installed rule of ours tells about the network, when a switch is read back after a restart.
+    fn recover(&self, datapath_id: DatapathId, rule: &crate::flow::RuleId, recovered: &mut Recovered);
+}
+
+/// What read-back rules tell of the network that the last run knew.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Ports that led to another switch.
+    pub links: Vec<PortId>,
+    /// Hosts and the edge ports where they were.
+    pub hosts: Vec<(net::MacAddr, PortId)>,
+}
+
+/// How an application acts: rules and groups by key, and packet-outs.
+pub struct Effects<'a> {
+    reconciler: &'a mut Reconciler,
+    packet_outs: &'a mut Vec<(DatapathId, PacketOut)>,
+}
+
+impl<'a> Effects<'a> {
+    /// Effects on `reconciler`; packet-outs are collected.
+    pub fn new(reconciler: &'a mut Reconciler, packet_outs: &'a mut Vec<(DatapathId, PacketOut)>) -> Effects<'a> {
+        Effects { reconciler, packet_outs }
+    }
+
+    /// State that `key`'s rule on a switch is `rule`, or that there is none.
+    pub fn set_rule(&mut self, datapath_id: DatapathId, key: Key, rule: Option<Rule>) {
+        self.reconciler.set_rule(datapath_id, key, rule);
+    }
+
+    /// State that `key`'s group on a switch is `group`, or that there is none.
+    pub fn set_group(&mut self, datapath_id: DatapathId, key: Key, group: Option<Group>) {
+        self.reconciler.set_group(datapath_id, key, group);
+    }
+
+    /// The number of `key`'s group on a switch.
+    pub fn group_id(&mut self, datapath_id: DatapathId, key: Key) -> GroupId {
+        self.reconciler.group_id(datapath_id, key)
+    }
+
+    /// A full statement for one switch, from [`App::rules`].
+    pub fn apply(&mut self, datapath_id: DatapathId, rules: BTreeMap<Key, Rule>, groups: BTreeMap<Key, Group>) {
+        for (key, group) in groups {
+            self.set_group(datapath_id, key, Some(group));
+        }
+        for (key, rule) in rules {
+            self.set_rule(datapath_id, key, Some(rule));
+        }
+    }
+
+    /// Send a frame out of a switch at once; nobody waits for it and nobody repeats it.
+    pub fn packet_out(&mut self, datapath_id: DatapathId, packet_out: PacketOut) {
+        self.packet_outs.push((datapath_id, packet_out));
+    }
+
+    /// A rule set whose group numbers come from the same place as these effects'.
+    pub fn rule_set(&mut self, datapath_id: DatapathId) -> RuleSet<'_> {
+        RuleSet { datapath_id, reconciler: self.reconciler, rules: BTreeMap::new(), groups: BTreeMap::new() }
+    }
+}
+
+/// All rules and groups of one switch.
+pub struct RuleSet<'a> {
+    datapath_id: DatapathId,
+    reconciler: &'a mut Reconciler,
+    rules: BTreeMap<Key, Rule>,
+    groups: BTreeMap<Key, Group>,
+}
+
+impl RuleSet<'_> {
+    /// One rule.
+    pub fn rule(&mut self, rule: Rule) {
+        self.rules.insert(rule.key, rule);
+    }
+
+    /// One group.
+    pub fn group(&mut self, group: Group) {
+        self.groups.insert(group.key, group);
+    }
+
+    /// The number of `key`'s group on this switch.
+    pub fn group_id(&mut self, key: Key) -> GroupId {
+        self.reconciler.group_id(self.datapath_id, key)
+    }
+
+    /// Everything that was stated.
+    pub fn into_parts(self) -> (BTreeMap<Key, Rule>, BTreeMap<Key, Group>) {
+        (self.rules, self.groups)
+    }
+}
+
+/// A packet-out that carries its whole frame.
+pub fn packet_out(in_port: PortNo, actions: Vec<Action>, data: Bytes) -> PacketOut {
+    PacketOut { buffer_id: BufferId::NO_BUFFER, in_port, actions, data }
+}

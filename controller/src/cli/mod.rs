@@ -1,0 +1,261 @@
+//! The command line: `run`, `demo`, `check`, `decode` and `version`.
+//!
+//! Exit status: 0 all went well; 1 it failed (what was asked for could not be done, or a message is malformed); 2 the command line or the
+//! configuration is wrong, and nothing was started.
+
+mod check;
+mod log;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use net::Prefix;
+
+use crate::config::Config;
+use crate::decode::{self, BgpOptions, Protocol};
+use crate::demo::{DemoOptions, demo};
+use crate::run::{RunOptions, run};
+
+/// The exit status for a wrong command line or configuration; clap uses the same one.
+const BAD_USAGE: u8 = 2;
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  all went well
+  1  it failed: what was asked for could not be done, or a message is malformed
+  2  the command line or the configuration is wrong; nothing was started";
+
+/// One control plane for a network's switches and routers: OpenFlow 1.3 controller, BGP speaker, topology discovery, metrics.
+#[derive(Debug, Parser)]
+#[command(name = "trunkline", version, arg_required_else_help = true, after_help = examples(&[
+    ("trunkline run", "control the switches of this machine, without any configuration"),
+    ("trunkline run network.yaml", "the same as configured"),
+    ("trunkline demo", "see it work on an emulated network"),
+    ("trunkline check network.yaml", "see what is wrong with a configuration"),
+]))]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: log::LogOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the controller until it is told to stop (Ctrl-C, SIGTERM).
+    ///
+    /// Without a configuration file it waits for switches at port 6653 (OpenFlow 1.3), takes plain TCP from this machine only, and serves
+    /// metrics at http://127.0.0.1:9653/metrics.
+    #[command(after_help = examples(&[
+        ("trunkline run", "built-in defaults: every switch of this machine, one flat network"),
+        ("trunkline run /etc/trunkline/network.yaml", "as configured"),
+        ("trunkline run --plain-from 192.0.2.0/24", "take switches from there too, without TLS"),
+        ("trunkline --log debug run", "say more"),
+    ]))]
+    Run(RunArgs),
+    /// Show the controller at work on an emulated network: no root, no switches needed.
+    #[command(after_help = examples(&[
+        ("trunkline demo", "watch until Ctrl-C"),
+        ("trunkline demo --once", "one full scenario and a summary; exit status 0 if every host reached every other"),
+        ("trunkline demo --once --seed 7", "the same scenario again"),
+    ]))]
+    Demo(DemoArgs),
+    /// Check a configuration file and say everything that is wrong with it.
+    ///
+    /// Each problem is a line `FILE:LINE:COLUMN: key path: what is wrong`. Files that the configuration names are opened.
+    #[command(after_help = examples(&[
+        ("trunkline check network.yaml", "exit status 0 if it is good, 2 if not"),
+        ("generate-config | trunkline check -", "from standard input"),
+    ]))]
+    Check {
+        /// The configuration file, or - for standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Decode protocol messages to JSON, one object per message and line.
+    ///
+    /// The input is hex text (spaces, colons, commas, 0x, line breaks and # comments are passed over; no offsets) or binary, which is
+    /// found out by looking. OpenFlow and BGP input may hold several messages one after the other; LLDP input is one whole Ethernet
+    /// frame. What is well-formed but means nothing good is listed under `problems`. What is malformed gives an object with `error`
+    /// (offset, field, kind) and exit status 1.
+    #[command(after_help = examples(&[
+        ("trunkline decode openflow hello.bin", "a file"),
+        ("echo 04 00 0008 00000001 | trunkline decode openflow", "hex from standard input"),
+        ("trunkline decode bgp --as2 --add-path update.hex", "two-octet AS numbers, path identifiers"),
+        ("trunkline decode lldp frame.bin", "a whole Ethernet frame"),
+    ]))]
+    Decode(DecodeArgs),
+    /// Print the version.
+    #[command(after_help = examples(&[("trunkline version", "name and version on one line")]))]
+    Version,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The configuration file; without it, built-in defaults.
+    #[arg(value_name = "CONFIG")]
+    config: Option<PathBuf>,
+    /// Take switches from here without TLS, besides openflow.plain_from. May be given more than once.
+    #[arg(long, value_name = "CIDR", value_parser = parse_prefix)]
+    plain_from: Vec<Prefix>,
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Run one full scenario in bounded time, print a summary, and end.
+    #[arg(long)]
+    once: bool,
+    /// The seed of everything random: the same seed, the same course of events.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct DecodeArgs {
+    /// What the input is.
+    #[arg(value_enum)]
+    protocol: ProtocolName,
+    /// The input file, or - for standard input.
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+    /// BGP: AS numbers have four octets. Without --as4 and --as2: four if the message can be read so, else two if it can only be read so.
+    #[arg(long, conflicts_with = "as2")]
+    as4: bool,
+    /// BGP: AS numbers have two octets.
+    #[arg(long)]
+    as2: bool,
+    /// BGP: unicast routes carry path identifiers (RFC 7911).
+    #[arg(long)]
+    add_path: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum ProtocolName {
+    /// OpenFlow 1.3 messages.
+    Openflow,
+    /// BGP-4 messages, each with its marker.
+    Bgp,
+    /// One Ethernet frame.
+    Lldp,
+}
+
+/// Does what the command line says, and returns the exit status.
+pub fn main() -> ExitCode {
+    let mut out = io::stdout().lock();
+    let status = run_command(std::env::args_os(), &mut out, &mut io::stderr());
+    // A reader that has gone away (`trunkline decode … | head`) wants no more; that is no failure of ours.
+    let _ = out.flush();
+    ExitCode::from(status)
+}
+
+/// [`main`] with its inputs and outputs given.
+fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let line = match CommandLine::try_parse_from(arguments) {
+        Ok(line) => line,
+        Err(error) => {
+            let text = error.render();
+            let _ = if error.use_stderr() { write!(err, "{text}") } else { write!(out, "{text}") };
+            return u8::try_from(error.exit_code()).unwrap_or(BAD_USAGE);
+        }
+    };
+    match line.command {
+        Command::Run(arguments) => match start_logging(&line.log, err) {
+            Ok(()) => start(arguments, err),
+            Err(status) => status,
+        },
+        Command::Demo(DemoArgs { once, seed }) => match start_logging(&line.log, err) {
+            Ok(()) => report(demo(DemoOptions { once, seed }), err),
+            Err(status) => status,
+        },
+        Command::Check { file } => check::check(&file, out, err),
+        Command::Decode(arguments) => decode(arguments, out, err),
+        Command::Version => {
+            let _ = writeln!(out, "trunkline {}", env!("CARGO_PKG_VERSION"));
+            0
+        }
+    }
+}
+
+fn start_logging(options: &log::LogOptions, err: &mut dyn Write) -> Result<(), u8> {
+    log::start(options).map_err(|message| {
+        let _ = writeln!(err, "trunkline: {message}");
+        BAD_USAGE
+    })
+}
+
+fn start(arguments: RunArgs, err: &mut dyn Write) -> u8 {
+    let mut config = match &arguments.config {
+        None => Config::default(),
+        Some(file) => match Config::load(file) {
+            Ok(checked) => {
+                for warning in &checked.warnings.0 {
+                    tracing::warn!(file = %file.display(), line = warning.line, path = warning.path, "{}", warning.message);
+                }
+                checked.config
+            }
+            Err(error) => {
+                let _ = writeln!(err, "{error}");
+                return BAD_USAGE;
+            }
+        },
+    };
+    for prefix in arguments.plain_from {
+        if !config.openflow.plain_from.contains(&prefix) {
+            config.openflow.plain_from.push(prefix);
+        }
+    }
+    report(run(RunOptions { config, config_file: arguments.config }), err)
+}
+
+fn decode(arguments: DecodeArgs, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let DecodeArgs { protocol, file, as4, as2, add_path } = arguments;
+    let protocol = match protocol {
+        ProtocolName::Bgp => Protocol::Bgp(BgpOptions { as4, as2, add_path }),
+        _ if as4 || as2 || add_path => {
+            let _ = writeln!(err, "trunkline: --as4, --as2 and --add-path are for BGP only");
+            return BAD_USAGE;
+        }
+        ProtocolName::Openflow => Protocol::Openflow,
+        ProtocolName::Lldp => Protocol::Lldp,
+    };
+    let input = match decode::read_input(&file) {
+        Ok(input) => input,
+        Err(error) => {
+            let _ = writeln!(err, "trunkline: {}: {error}", file.display());
+            return 1;
+        }
+    };
+    u8::from(!decode::decode(protocol, &input, out, err))
+}
+
+fn report(result: Result<(), Box<dyn std::error::Error + Send + Sync>>, err: &mut dyn Write) -> u8 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            let _ = writeln!(err, "trunkline: {error}");
+            1
+        }
+    }
+}
+
+fn parse_prefix(text: &str) -> Result<Prefix, String> {
+    text.parse().map_err(|error: net::ParsePrefixError| error.to_string())
+}
+
+/// The end of a help text: examples, then the exit status.
+fn examples(rows: &[(&str, &str)]) -> String {
+    let width = rows.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    let mut text = String::from("Examples:\n");
+    for (command, what) in rows {
+        text.push_str(&format!("  {command:width$}  {what}\n"));
+    }
+    text.push('\n');
+    text.push_str(EXIT_STATUS);
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! Tests of the command line as a whole: arguments in, exit status and both outputs out.
+
+use super::*;
+use clap::CommandFactory as _;
+
+/// Runs a command line; exit status, standard output, standard error.
+fn trunkline(line: &str) -> (u8, String, String) {
+    let arguments = std::iter::once("trunkline").chain(line.split_whitespace()).map(OsString::from);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let status = run_command(arguments, &mut out, &mut err);
+    (status, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+/// A file that goes away with the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, content: impl AsRef<[u8]>) -> File {
+        let path = std::env::temp_dir().join(format!("trunkline-cli-{}-{name}", std::process::id()));
+        std::fs::write(&path, content).unwrap();
+        File(path)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    CommandLine::command().debug_assert();
+}
+
+#[test]
+fn every_help_has_examples_and_the_exit_status() {
+    for command in ["", "run", "demo", "check", "decode", "version"] {
+        let (status, out, _) = trunkline(&format!("{command} --help"));
+        assert_eq!(status, 0, "{command}");
+        assert!(out.contains("Examples:\n") && out.contains("Exit status:\n"), "{command}: {out}");
+    }
+}
+
+#[test]
+fn bad_usage_is_status_2() {
+    for line in [
+        "",
+        "fly",
+        "decode",
+        "decode ipx",
+        "decode bgp --as2 --as4",
+        "decode lldp --as4",
+        "run --plain-from 10.0.0.1/8",
+        "check",
+    ] {
+        let (status, out, err) = trunkline(line);
+        assert_eq!((status, out.as_str()), (2, ""), "{line}");
+        assert!(!err.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn version_is_one_line() {
+    let (status, out, _) = trunkline("version");
+    assert_eq!((status, out), (0, format!("trunkline {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn check_summarises_a_good_file_and_warns_beside_it() {
+    let file = File::new(
+        "good.yaml",
+        "bgp: { asn: 65001, router_id: 10.0.0.1, neighbors: [{ address: 192.0.2.2, asn: 65002 }] }",
+    );
+    let name = file.0.display().to_string();
+    let (status, out, err) = trunkline(&format!("check {name}"));
+    assert_eq!(status, 0, "{err}");
+    assert_eq!(
+        out,
+        format!(
+            "{name}: good (1 warning): OpenFlow at ptcp:6653:[::], HTTP at 127.0.0.1:9653, BGP AS 65001 with 1 neighbour\n"
+        )
+    );
+    assert!(err.starts_with(&format!("{name}:1:")) && err.contains("RFC 8212"), "{err}");
+}
+
+#[test]
+fn check_lists_every_problem_with_status_2() {
+    let file = File::new("bad.yaml", "colour: red\nhttp: { listen: nowhere }\n");
+    let name = file.0.display().to_string();
+    let (status, out, err) = trunkline(&format!("check {name}"));
+    assert_eq!((status, out.as_str(), err.lines().count()), (2, "", 2), "{err}");
+    assert!(err.lines().all(|line| line.starts_with(&format!("{name}:"))), "{err}");
+    // The controller refuses it in the same words.
+    assert_eq!(trunkline(&format!("run {name}")), (2, String::new(), err));
+}
+
+#[test]
+fn check_of_a_file_that_is_not_there_says_so() {
+    let (status, _, err) = trunkline("check /nonexistent/x.yaml");
+    assert_eq!(status, 2);
+    assert!(err.contains("/nonexistent/x.yaml: cannot be read: No such file"), "{err}");
+}
+
+#[test]
+fn decode_of_a_file_that_is_not_there_says_so() {
+    let (status, _, err) = trunkline("decode bgp /nonexistent/x.bin");
+    assert_eq!(status, 1);
+    assert!(err.contains("/nonexistent/x.bin: No such file"), "{err}");
+}

@@ -1,0 +1,368 @@
+//! THE table of the configuration file: every key with its shape, range, default and meaning.
+//!
+//! The walk checks against it, and `docs/configuration.md` and the JSON Schema are generated from it. A new key is one row here, one field
+//! in `types.rs` and one line in `read.rs`.
+
+use std::time::Duration;
+
+/// A mapping with known keys.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// What it is for; Markdown.
+    pub(super) about: &'static str,
+    pub(super) keys: &'static [Key],
+}
+
+/// One key of a [`Section`].
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    pub(super) need: Need,
+    /// The standard that sets the range, as it is cited; empty if the range is ours.
+    pub(super) rule: &'static str,
+    /// What it does; Markdown, one or two sentences.
+    pub(super) about: &'static str,
+}
+
+/// Whether a key has to stand there, and what its absence means.
+#[derive(Debug)]
+pub(super) enum Need {
+    Required,
+    /// The default, written as in the file.
+    Default(&'static str),
+    /// What happens without it, in words.
+    Without(&'static str),
+}
+
+/// The form of a value.
+#[derive(Debug)]
+pub(super) enum Shape {
+    Section(&'static Section),
+    List {
+        of: &'static Shape,
+        min: usize,
+    },
+    Boolean,
+    Integer {
+        min: u64,
+        max: u64,
+    },
+    /// Between `min` and `max` in multiples of `step`, or zero if `or_zero`.
+    Duration {
+        min: Duration,
+        max: Duration,
+        step: Duration,
+        or_zero: bool,
+    },
+    /// At most `max` characters.
+    Text {
+        max: usize,
+    },
+    /// One of these words.
+    Word(&'static [&'static str]),
+    Prefix,
+    Address,
+    Ipv4Address,
+    Ipv6Address,
+    SocketAddress,
+    Listen,
+    File,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// Most characters of a free text: a log line carries it.
+const MAX_DESCRIPTION: usize = 255;
+
+pub(super) static ROOT: Section = Section {
+    about: "The whole file. Every section is optional.",
+    keys: &[
+        Key {
+            name: "openflow",
+            shape: Shape::Section(&OPENFLOW),
+            need: Need::Without("the defaults below"),
+            rule: "",
+            about: "Where and from whom switches may connect.",
+        },
+        Key {
+            name: "http",
+            shape: Shape::Section(&HTTP),
+            need: Need::Without("the defaults below"),
+            rule: "",
+            about: "Metrics and health.",
+        },
+        Key {
+            name: "fabric",
+            shape: Shape::Section(&FABRIC),
+            need: Need::Without("the defaults below"),
+            rule: "",
+            about: "Discovery of links and hosts.",
+        },
+        Key {
+            name: "bgp",
+            shape: Shape::Section(&BGP),
+            need: Need::Without("BGP is off"),
+            rule: "",
+            about: "The BGP speaker.",
+        },
+    ],
+};
+
+static OPENFLOW: Section = Section {
+    about: "Where and from whom switches may connect. OpenFlow 1.3 is spoken.",
+    keys: &[
+        Key {
+            name: "listen",
+            shape: Shape::List { of: &Shape::Listen, min: 1 },
+            need: Need::Default(r#"["ptcp:6653:[::]"]"#),
+            rule: "",
+            about: "Where to wait for switches, in Open vSwitch's words: `ptcp:PORT[:HOST]` (plain TCP, or TLS if the switch starts with it \
+                    and `tls` is given), `pssl:PORT[:HOST]` (TLS only), `punix:PATH` (a Unix socket). An IPv6 host stands in brackets. Without a host: \
+                    all addresses. Port 0 takes any free one. `[::]` means `0.0.0.0` on a machine without IPv6.",
+        },
+        Key {
+            name: "plain_from",
+            shape: Shape::List { of: &Shape::Prefix, min: 0 },
+            need: Need::Default(r#"[127.0.0.0/8, "::1/128"]"#),
+            rule: "",
+            about: "Sources that may connect without TLS. Others are refused, and the log says which line to add. `run --plain-from` adds to it.",
+        },
+        Key {
+            name: "tls",
+            shape: Shape::Section(&TLS),
+            need: Need::Without("no TLS: `pssl` cannot be listened at"),
+            rule: "",
+            about: "The controller's certificate and the authority of the switches' certificates.",
+        },
+    ],
+};
+
+static TLS: Section = Section {
+    about: "Certificates for OpenFlow over TLS. Relative paths start at the configuration file's folder. Switches have to present a certificate.",
+    keys: &[
+        Key {
+            name: "certificate",
+            shape: Shape::File,
+            need: Need::Required,
+            rule: "",
+            about: "The controller's certificate chain, PEM.",
+        },
+        Key {
+            name: "key",
+            shape: Shape::File,
+            need: Need::Required,
+            rule: "",
+            about: "The private key of `certificate`, PEM.",
+        },
+        Key {
+            name: "client_ca",
+            shape: Shape::File,
+            need: Need::Required,
+            rule: "",
+            about: "The authority that signed the switches' certificates, PEM.",
+        },
+    ],
+};
+
+static HTTP: Section = Section {
+    about: "Metrics (`/metrics`) and health (`/healthz`), read-only.",
+    keys: &[Key {
+        name: "listen",
+        shape: Shape::SocketAddress,
+        need: Need::Default(r#""127.0.0.1:9653""#),
+        rule: "",
+        about: "Where to serve.",
+    }],
+};
+
+static FABRIC: Section = Section {
+    about: "How links and hosts are found and forgotten.",
+    keys: &[
+        Key {
+            name: "probe_interval",
+            shape: Shape::Duration {
+                min: Duration::from_millis(50),
+                max: Duration::from_secs(30),
+                step: MILLISECOND,
+                or_zero: false,
+            },
+            need: Need::Default("300ms"),
+            rule: "",
+            about: "Time between two LLDP probes of one link. Three missed probes take a link down; a port that goes down takes it down at once.",
+        },
+        Key {
+            name: "host_timeout",
+            shape: Shape::Duration {
+                min: Duration::from_secs(10),
+                max: Duration::from_secs(u16::MAX as u64),
+                step: SECOND,
+                or_zero: false,
+            },
+            need: Need::Default("5m"),
+            rule: "OpenFlow 1.3.5 §7.3.4.1",
+            about: "A host that sends nothing for this long is forgotten.",
+        },
+    ],
+};
+
+static BGP: Section = Section {
+    about: "The BGP speaker. Without this section there is none.",
+    keys: &[
+        Key {
+            name: "asn",
+            shape: Shape::Integer { min: 1, max: u32::MAX as u64 },
+            need: Need::Required,
+            rule: "RFC 6793, RFC 7607",
+            about: "This router's AS number. 23456 (AS_TRANS) is nobody's.",
+        },
+        Key {
+            name: "router_id",
+            shape: Shape::Ipv4Address,
+            need: Need::Required,
+            rule: "RFC 6286",
+            about: "This router's BGP identifier, unique within the AS; not 0.0.0.0.",
+        },
+        Key {
+            name: "listen",
+            shape: Shape::SocketAddress,
+            need: Need::Default(r#""[::]:179""#),
+            rule: "",
+            about: "Where to wait for neighbours. `[::]` takes IPv4 too.",
+        },
+        Key {
+            name: "originate",
+            shape: Shape::List { of: &Shape::Prefix, min: 0 },
+            need: Need::Default("[]"),
+            rule: "",
+            about: "Prefixes to announce as this router's own.",
+        },
+        Key {
+            name: "neighbors",
+            shape: Shape::List { of: &Shape::Section(&NEIGHBOR), min: 0 },
+            need: Need::Default("[]"),
+            rule: "",
+            about: "The neighbours. No two may have the same address, port and local address.",
+        },
+    ],
+};
+
+static NEIGHBOR: Section = Section {
+    about: "One BGP neighbour.",
+    keys: &[
+        Key {
+            name: "address",
+            shape: Shape::Address,
+            need: Need::Required,
+            rule: "",
+            about: "The neighbour's address.",
+        },
+        Key {
+            name: "port",
+            shape: Shape::Integer { min: 1, max: u16::MAX as u64 },
+            need: Need::Default("179"),
+            rule: "",
+            about: "The port to connect to.",
+        },
+        Key {
+            name: "asn",
+            shape: Shape::Integer { min: 1, max: u32::MAX as u64 },
+            need: Need::Required,
+            rule: "RFC 6793, RFC 7607",
+            about: "The neighbour's AS number. The same as `bgp.asn` makes it an iBGP neighbour.",
+        },
+        Key {
+            name: "local_address",
+            shape: Shape::Address,
+            need: Need::Without("the system chooses"),
+            rule: "",
+            about: "The address to connect from, of the same family as `address`.",
+        },
+        Key {
+            name: "families",
+            shape: Shape::List { of: &Shape::Word(FAMILIES), min: 1 },
+            need: Need::Default("[ipv4-unicast, ipv6-unicast]"),
+            rule: "RFC 4760",
+            about: "Address families to offer; the session carries those that both sides offer.",
+        },
+        Key {
+            name: "passive",
+            shape: Shape::Boolean,
+            need: Need::Default("false"),
+            rule: "",
+            about: "Only wait for the neighbour, never connect to it.",
+        },
+        Key {
+            name: "hold_time",
+            shape: Shape::Duration {
+                min: Duration::from_secs(3),
+                max: Duration::from_secs(u16::MAX as u64),
+                step: SECOND,
+                or_zero: true,
+            },
+            need: Need::Default("90s"),
+            rule: "RFC 4271 §4.2",
+            about: "Proposed hold time; the smaller of both sides' proposals counts. 0 turns hold timer and keepalives off.",
+        },
+        Key {
+            name: "import",
+            shape: Shape::Word(POLICIES),
+            need: Need::Without("`reject` for an eBGP neighbour (RFC 8212), `accept` for an iBGP neighbour"),
+            rule: "RFC 8212",
+            about: "What to do with the routes that the neighbour announces.",
+        },
+        Key {
+            name: "export",
+            shape: Shape::Word(POLICIES),
+            need: Need::Without("`reject` for an eBGP neighbour (RFC 8212), `accept` for an iBGP neighbour"),
+            rule: "RFC 8212",
+            about: "What to announce to the neighbour.",
+        },
+        Key {
+            name: "next_hop_v6",
+            shape: Shape::Ipv6Address,
+            need: Need::Without("the session's own address"),
+            rule: "RFC 2545",
+            about: "Next hop of the IPv6 routes that are announced. Give it where the session runs over IPv4.",
+        },
+        Key {
+            name: "description",
+            shape: Shape::Text { max: MAX_DESCRIPTION },
+            need: Need::Without("none"),
+            rule: "",
+            about: "Free text, for people.",
+        },
+    ],
+};
+
+/// The words of `families`, in the order of `AddressFamily`.
+pub(super) const FAMILIES: &[&str] = &["ipv4-unicast", "ipv6-unicast"];
+/// The words of `import` and `export`, in the order of `Policy`.
+pub(super) const POLICIES: &[&str] = &["accept", "reject"];
+
+/// A file with every key, as the reference shows it. A test reads it.
+pub(super) const EXAMPLE: &str = r#"openflow:
+  listen: ["ptcp:6653:[::]", "punix:/run/trunkline/openflow.sock"]
+  plain_from: [127.0.0.0/8, "::1/128", 192.0.2.0/24]
+  tls: { certificate: controller.pem, key: controller.key, client_ca: switches-ca.pem }
+http: { listen: "127.0.0.1:9653" }
+fabric: { probe_interval: 300ms, host_timeout: 5m }
+bgp:
+  asn: 65001
+  router_id: 10.0.0.1
+  listen: "[::]:179"
+  originate: ["203.0.113.0/24", "2001:db8::/32"]
+  neighbors:
+    - address: 192.0.2.2
+      port: 179
+      asn: 65002
+      local_address: 192.0.2.1
+      families: [ipv4-unicast, ipv6-unicast]
+      passive: false
+      hold_time: 90s
+      import: accept         # without import/export an eBGP neighbour exchanges nothing (RFC 8212)
+      export: accept
+      next_hop_v6: "2001:db8::1"
+      description: upstream, rack 4
+"#;

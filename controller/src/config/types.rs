@@ -1,0 +1,200 @@
+//! The typed configuration. Whatever holds one of these has nothing left to check.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use net::{Ipv4Prefix, Ipv6Prefix, Prefix};
+
+/// The whole configuration. The default is what `trunkline run` does without a file.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Config {
+    /// Where switches connect.
+    pub openflow: OpenflowConfig,
+    /// Metrics and health.
+    pub http: HttpConfig,
+    /// Discovery and hosts.
+    pub fabric: FabricConfig,
+    /// The BGP speaker; off without the section.
+    pub bgp: Option<BgpConfig>,
+}
+
+/// Section `openflow`: where and from whom switch connections are taken.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OpenflowConfig {
+    /// Where switches connect; no two are equal, at least one.
+    pub listen: Vec<Listen>,
+    /// Sources that may connect without TLS.
+    pub plain_from: Vec<Prefix>,
+    /// Certificates; always present if `listen` has a [`Listen::Ssl`].
+    pub tls: Option<TlsConfig>,
+}
+
+/// A place to listen at for OpenFlow connections.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Listen {
+    /// `ptcp:PORT[:HOST]`: plain TCP, or TLS if the first byte says so and certificates are configured.
+    Tcp(SocketAddr),
+    /// `pssl:PORT[:HOST]`: TLS only.
+    Ssl(SocketAddr),
+    /// `punix:PATH`: a Unix socket.
+    Unix(PathBuf),
+}
+
+/// Section `openflow.tls`: the controller's identity and whom it trusts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsConfig {
+    /// The controller's certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// The authority that signed the switches' certificates, PEM.
+    pub client_ca: PathBuf,
+}
+
+/// Section `http`: metrics and health, read-only.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HttpConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+}
+
+/// Section `fabric`: the switches, links and hosts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FabricConfig {
+    /// Time between two LLDP probes of one link.
+    pub probe_interval: Duration,
+    /// A host that is silent for this long is forgotten.
+    pub host_timeout: Duration,
+}
+
+/// Section `bgp`: the BGP speaker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BgpConfig {
+    /// This router's AS number: not 0, not 23456 (AS_TRANS).
+    pub asn: u32,
+    /// This router's identifier: not 0.0.0.0.
+    pub router_id: Ipv4Addr,
+    /// Where neighbours connect.
+    pub listen: SocketAddr,
+    /// Prefixes that this router announces as its own; no two are equal.
+    pub originate: Vec<Prefix>,
+    /// The neighbours; no two with the same address, port and local address.
+    pub neighbors: Vec<NeighborConfig>,
+}
+
+/// One entry of `bgp.neighbors`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NeighborConfig {
+    /// The neighbour's address.
+    pub address: IpAddr,
+    /// The port to connect to.
+    pub port: u16,
+    /// Its AS number. The same as ours makes it an iBGP neighbour.
+    pub asn: u32,
+    /// The address to connect from, of the same family as `address`.
+    pub local_address: Option<IpAddr>,
+    /// Address families to offer; at least one, no two equal, in the order of the enum.
+    pub families: Vec<AddressFamily>,
+    /// Never connect, only accept.
+    pub passive: bool,
+    /// Proposed hold time: zero (none) or 3 to 65535 whole seconds (RFC 4271 §4.2).
+    pub hold_time: Duration,
+    /// What to do with the neighbour's routes. Without the key: reject if eBGP (RFC 8212), accept if iBGP.
+    pub import: Policy,
+    /// What to tell the neighbour. Without the key: as for `import`.
+    pub export: Policy,
+    /// Next hop of the IPv6 routes that we announce; without it, the session's own address is used.
+    pub next_hop_v6: Option<Ipv6Addr>,
+    /// Free text, for people.
+    pub description: Option<String>,
+}
+
+/// A policy, as far as there is one yet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Policy {
+    /// Every route passes.
+    Accept,
+    /// No route passes.
+    Reject,
+}
+
+/// An address family that a BGP session can carry.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum AddressFamily {
+    /// AFI 1, SAFI 1.
+    Ipv4Unicast,
+    /// AFI 2, SAFI 1 (RFC 4760).
+    Ipv6Unicast,
+}
+
+impl Config {
+    /// A port for OpenFlow without a configuration (OpenFlow 1.3.5 §6.3.3, IANA `openflow`).
+    pub const OPENFLOW_PORT: u16 = 6653;
+    /// The port for BGP without a configuration (RFC 4271 §8.2.1).
+    pub const BGP_PORT: u16 = 179;
+}
+
+impl Default for OpenflowConfig {
+    fn default() -> OpenflowConfig {
+        OpenflowConfig {
+            listen: vec![Listen::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, Config::OPENFLOW_PORT)))],
+            plain_from: [
+                Ipv4Prefix::new(Ipv4Addr::new(127, 0, 0, 0), 8).map(Prefix::V4),
+                Ipv6Prefix::new(Ipv6Addr::LOCALHOST, 128).map(Prefix::V6),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            tls: None,
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> HttpConfig {
+        HttpConfig { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9653)) }
+    }
+}
+
+impl Default for FabricConfig {
+    fn default() -> FabricConfig {
+        FabricConfig { probe_interval: Duration::from_millis(300), host_timeout: Duration::from_secs(300) }
+    }
+}
+
+impl NeighborConfig {
+    /// A neighbour with every optional key at its default. `local_asn` decides between eBGP and iBGP.
+    pub fn new(address: IpAddr, asn: u32, local_asn: u32) -> NeighborConfig {
+        let policy = if asn == local_asn { Policy::Accept } else { Policy::Reject };
+        NeighborConfig {
+            address,
+            port: Config::BGP_PORT,
+            asn,
+            local_address: None,
+            families: vec![AddressFamily::Ipv4Unicast, AddressFamily::Ipv6Unicast],
+            passive: false,
+            hold_time: Duration::from_secs(90),
+            import: policy,
+            export: policy,
+            next_hop_v6: None,
+            description: None,
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    /// In the words of the configuration file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, address) = match self {
+            Listen::Tcp(address) => ("ptcp", address),
+            Listen::Ssl(address) => ("pssl", address),
+            Listen::Unix(path) => return write!(f, "punix:{}", path.display()),
+        };
+        match address {
+            SocketAddr::V4(address) => write!(f, "{word}:{}:{}", address.port(), address.ip()),
+            SocketAddr::V6(address) => write!(f, "{word}:{}:[{}]", address.port(), address.ip()),
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! A switch's connection from its first octet to its end: handshake, the check for a double, description, live.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use net::{DatapathId, PortId, PortNo, Time};
+use openflow::{
+    Channel, ChannelConfig, ChannelEvent, CloseReason, ConfigFlags, ErrorCode, ErrorMessage, FeaturesReply, Message,
+    MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, Port, PortReason, PortStatus,
+    SwitchConfig,
+};
+use topology::PortInfo;
+
+use super::{Core, CoreEvent};
+
+/// How long the live connection has to answer an echo when another switch claims its datapath id.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+/// Ports per switch that are taken in; more are refused, because a peer that never ends its list must not fill the memory.
+const PORTS_MAX: usize = 65_536;
+
+/// A transport connection, numbered by the driver. Never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(pub u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why a connection ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CloseCause {
+    /// The transport ended, or failed.
+    Transport,
+    /// The channel gave up: handshake, liveness, framing.
+    Channel(CloseReason),
+    /// A live switch has this datapath id already.
+    DuplicateDatapathId(DatapathId),
+    /// Another connection took this one's place, because it did not answer any more.
+    Replaced,
+    /// Only main connections are used.
+    AuxiliaryConnection,
+}
+
+impl fmt::Display for CloseCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CloseCause::Transport => f.write_str("the connection ended"),
+            CloseCause::Channel(reason) => write!(f, "{reason}"),
+            CloseCause::DuplicateDatapathId(id) => write!(f, "a live switch has datapath id {id} already"),
+            CloseCause::Replaced => f.write_str("silent, and another connection has the same datapath id"),
+            CloseCause::AuxiliaryConnection => f.write_str("auxiliary connections are not used"),
+        }
+    }
+}
+
+pub(super) struct Connection {
+    pub(super) channel: Channel,
+    pub(super) stage: Stage,
+}
+
+pub(super) enum Stage {
+    /// HELLO and FEATURES are under way.
+    Handshake,
+    /// Another connection has this datapath id: it is being probed.
+    Waiting { datapath_id: DatapathId, incumbent: ConnectionId },
+    /// Ports are being described; then the rules are read back.
+    Describing { datapath_id: DatapathId, ports: BTreeMap<PortNo, Port> },
+    /// In the network.
+    Live { datapath_id: DatapathId },
+    /// Output is being flushed; nothing is read any more.
+    Closing,
+}
+
+impl Connection {
+    pub(super) fn new(config: ChannelConfig, now: Time) -> Connection {
+        Connection { channel: Channel::controller(config, now), stage: Stage::Handshake }
+    }
+}
+
+impl Core {
+    /// Take what a connection's channel has to say.
+    pub(super) fn drain_channel(&mut self, id: ConnectionId, now: Time) {
+        while let Some(connection) = self.connections.get_mut(&id) {
+            let Some(event) = connection.channel.poll_event() else { break };
+            match event {
+                ChannelEvent::Up { features } => self.channel_up(id, &features, now),
+                ChannelEvent::Message { xid, message } => self.message(id, xid, message, now),
+                // The switch side's word; this is the controller's.
+                ChannelEvent::Negotiated => {}
+                ChannelEvent::Malformed { xid, message_type, error } => {
+                    self.counters.malformed += 1;
+                    let what = format!("{message_type} (xid {xid:#x}): {error}");
+                    self.events.push_back(CoreEvent::Malformed { connection: id, what });
+                }
+                ChannelEvent::ProbeAnswered => self.incumbent_answered(id),
+                ChannelEvent::ProbeTimedOut => self.incumbent_silent(id, now),
+                ChannelEvent::Closed { reason } => {
+                    self.drop_connection(id, CloseCause::Channel(reason), now);
+                    break;
+                }
+            }
+        }
+        if self.connections.get(&id).is_some_and(|connection| connection.channel.queued_len() > 0) {
+            self.ready.insert(id);
+        }
+    }
+
+    fn channel_up(&mut self, id: ConnectionId, features: &FeaturesReply, now: Time) {
+        let datapath_id = features.datapath_id;
+        if features.auxiliary_id != 0 {
+            self.refuse(id, CloseCause::AuxiliaryConnection, now);
+            return;
+        }
+        let Some(&incumbent) = self.by_datapath.get(&datapath_id) else {
+            self.admit(id, datapath_id);
+            return;
+        };
+        if let Some(other) = self.connections.get_mut(&incumbent) {
+            other.channel.probe(now, PROBE_LIMIT);
+            self.ready.insert(incumbent);
+        }
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.stage = Stage::Waiting { datapath_id, incumbent };
+        }
+    }
+
+    /// The live connection has answered: everybody who claims its datapath id goes.
+    fn incumbent_answered(&mut self, incumbent: ConnectionId) {
+        for (id, datapath_id) in self.waiting_for(incumbent) {
+            self.counters.duplicates_refused += 1;
+            self.refuse(id, CloseCause::DuplicateDatapathId(datapath_id), Time::ZERO);
+        }
+    }
+
+    /// The live connection is dead: the first of those who wait takes over, the others go on waiting, for it.
+    fn incumbent_silent(&mut self, incumbent: ConnectionId, now: Time) {
+        let waiting = self.waiting_for(incumbent);
+        if waiting.is_empty() {
+            return;
+        }
+        self.refuse(incumbent, CloseCause::Replaced, now);
+        let mut waiting = waiting.into_iter();
+        if let Some((heir, datapath_id)) = waiting.next() {
+            self.admit(heir, datapath_id);
+            for (id, datapath_id) in waiting {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.stage = Stage::Waiting { datapath_id, incumbent: heir };
+                }
+                if let Some(connection) = self.connections.get_mut(&heir) {
+                    connection.channel.probe(now, PROBE_LIMIT);
+                }
+            }
+        }
+    }
+
+    fn waiting_for(&self, incumbent: ConnectionId) -> Vec<(ConnectionId, DatapathId)> {
+        let waits = |connection: &Connection| match connection.stage {
+            Stage::Waiting { datapath_id, incumbent: other } if other == incumbent => Some(datapath_id),
+            _ => None,
+        };
+        self.connections.iter().filter_map(|(&id, connection)| Some((id, waits(connection)?))).collect()
+    }
+
+    /// The switch is who it says: ask for what has to be known before it joins the network.
+    fn admit(&mut self, id: ConnectionId, datapath_id: DatapathId) {
+        self.by_datapath.insert(datapath_id, id);
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.stage = Stage::Describing { datapath_id, ports: BTreeMap::new() };
+        }
+        // Whole packets only: Open vSwitch has no buffers to refer to.
+        let config = SwitchConfig { flags: ConfigFlags::FRAG_NORMAL, miss_send_len: openflow::CONTROLLER_NO_BUFFER };
+        self.send(id, None, &Message::SetConfig(config));
+        self.send(id, None, &request(MultipartRequestBody::PortDesc));
+    }
+
+    /// All ports are known and the rules have been read back.
+    pub(super) fn go_live(&mut self, id: ConnectionId) -> Option<Vec<PortInfo>> {
+        let connection = self.connections.get_mut(&id)?;
+        let Stage::Describing { datapath_id, ports } = &mut connection.stage else { return None };
+        let infos = ports.values().filter(|port| port.port_no.is_physical()).map(port_info).collect();
+        connection.stage = Stage::Live { datapath_id: *datapath_id };
+        Some(infos)
+    }
+
+    /// Say why in an OpenFlow error, then close.
+    fn refuse(&mut self, id: ConnectionId, cause: CloseCause, now: Time) {
+        let error = ErrorMessage::new(ErrorCode::REQUEST_EPERM, Bytes::copy_from_slice(cause.to_string().as_bytes()));
+        self.send(id, None, &Message::Error(error));
+        self.drop_connection(id, cause, now);
+    }
+
+    /// The end of a connection, whoever wants it. The driver flushes and closes; a second call does nothing but forget it.
+    pub(super) fn drop_connection(&mut self, id: ConnectionId, cause: CloseCause, now: Time) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let transport_gone = cause == CloseCause::Transport;
+        let stage = std::mem::replace(&mut connection.stage, Stage::Closing);
+        let datapath_id = match stage {
+            Stage::Describing { datapath_id, .. } | Stage::Live { datapath_id } => Some(datapath_id),
+            Stage::Handshake | Stage::Waiting { .. } | Stage::Closing => None,
+        };
+        if !transport_gone && !matches!(stage, Stage::Closing) {
+            self.events.push_back(CoreEvent::Close { connection: id, cause: cause.clone() });
+        }
+        if let Some(datapath_id) = datapath_id {
+            self.by_datapath.remove(&datapath_id);
+            self.settling.forget(datapath_id);
+            self.reconciler.handle_disconnected(datapath_id, now);
+            if matches!(stage, Stage::Live { .. }) {
+                self.discovery.handle_switch_down(datapath_id, now);
+                self.events.push_back(CoreEvent::SwitchDisconnected { datapath_id, cause });
+            }
+        }
+        if transport_gone {
+            if let Some(connection) = self.connections.remove(&id) {
+                self.counters.add_channel(connection.channel.counters());
+            }
+            self.ready.remove(&id);
+        } else {
+            self.ready.insert(id);
+        }
+        if datapath_id.is_some() {
+            // Who waited for this one need not wait any longer.
+            let waiting = self.waiting_for(id);
+            if let Some(&(heir, datapath_id)) = waiting.first() {
+                if !self.by_datapath.contains_key(&datapath_id) && transport_gone {
+                    for (other, _) in &waiting {
+                        if let Some(connection) = self.connections.get_mut(other) {
+                            connection.stage = Stage::Waiting { datapath_id, incumbent: heir };
+                        }
+                    }
+                    self.admit(heir, datapath_id);
+                }
+            }
+        }
+    }
+
+    /// A message that is not the channel's own business.
+    fn message(&mut self, id: ConnectionId, xid: u32, message: Message, now: Time) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let datapath_id = match &mut connection.stage {
+            // An unknown datapath gets no service: neither hosts nor links are learned from it.
+            Stage::Handshake | Stage::Waiting { .. } | Stage::Closing => return,
+            Stage::Describing { datapath_id, ports } => {
+                let datapath_id = *datapath_id;
+                match &message {
+                    Message::MultipartReply(MultipartReply { more, body: MultipartReplyBody::PortDesc(list) }) => {
+                        for port in list.iter().take(PORTS_MAX.saturating_sub(ports.len())) {
+                            ports.insert(port.port_no, port.clone());
+                        }
+                        if !more {
+                            self.reconciler.handle_connected(datapath_id);
+                        }
+                        return;
+                    }
+                    Message::PortStatus(status) => {
+                        if status.reason == PortReason::DELETE {
+                            ports.remove(&status.port.port_no);
+                        } else if ports.len() < PORTS_MAX {
+                            ports.insert(status.port.port_no, status.port.clone());
+                        }
+                        return;
+                    }
+                    Message::PacketIn(_) => return,
+                    _ => datapath_id,
+                }
+            }
+            Stage::Live { datapath_id } => *datapath_id,
+        };
+        match message {
+            Message::PacketIn(packet_in) => self.packet_in(datapath_id, &packet_in, now),
+            Message::PortStatus(status) => self.port_status(datapath_id, &status, now),
+            Message::FlowRemoved(removed) => self.flow_removed(datapath_id, &removed, now),
+            Message::BarrierReply => {
+                self.reconciler.handle_barrier_reply(datapath_id, xid, now);
+            }
+            Message::MultipartReply(reply) => {
+                if !self.reconciler.handle_multipart(datapath_id, xid, &reply) {
+                    if let MultipartReplyBody::PortStats(stats) = reply.body {
+                        self.events.push_back(CoreEvent::PortStats { datapath_id, stats });
+                    }
+                }
+            }
+            Message::Error(error) => {
+                self.counters.errors_received += 1;
+                self.reconciler.handle_error(datapath_id, xid, &error, now);
+            }
+            // Replies to nothing we asked, and requests that only a controller makes.
+            _ => {}
+        }
+    }
+
+    fn port_status(&mut self, datapath_id: DatapathId, status: &PortStatus, now: Time) {
+        let port = PortId::new(datapath_id, status.port.port_no);
+        if !port.port_no.is_physical() {
+            return;
+        }
+        if status.reason == PortReason::DELETE {
+            self.discovery.handle_port_removed(port, now);
+        } else {
+            self.discovery.handle_port(datapath_id, port_info(&status.port), now);
+        }
+    }
+
+    fn flow_removed(&mut self, datapath_id: DatapathId, removed: &openflow::FlowRemoved, now: Time) {
+        let known = self.reconciler.handle_flow_removed(datapath_id, removed, now);
+        let timed_out = removed.reason == openflow::FlowRemovedReason::IDLE_TIMEOUT;
+        if known && timed_out {
+            if let (Some(port_no), Some(mac)) = (removed.match_.in_port(), removed.match_.eth_src()) {
+                self.discovery.handle_host_idle(PortId::new(datapath_id, port_no), mac, now);
+            }
+        }
+    }
+
+    pub(super) fn request_port_stats(&mut self) {
+        let live: Vec<ConnectionId> = self
+            .by_datapath
+            .values()
+            .copied()
+            .filter(|id| self.connections.get(id).is_some_and(|c| matches!(c.stage, Stage::Live { .. })))
+            .collect();
+        for id in live {
+            self.send(id, None, &request(MultipartRequestBody::PortStats(PortNo::ANY)));
+        }
+    }
+}
+
+fn request(body: MultipartRequestBody) -> Message {
+    Message::MultipartRequest(MultipartRequest::new(body))
+}
+
+fn port_info(port: &Port) -> PortInfo {
+    PortInfo {
+        port_no: port.port_no,
+        hw_addr: port.hw_addr,
+        name: port.name(),
+        up: port.is_up(),
+        curr_speed_kbps: port.curr_speed,
+    }
+}

@@ -1,0 +1,39 @@
+//! Plain counters: the driver hands them to telemetry once per tick.
+
+use std::collections::BTreeMap;
+
+use openflow::{ChannelCounters, MessageType};
+
+/// Counters of the core since its start.
+#[derive(Clone, Debug, Default)]
+pub struct CoreCounters {
+    /// Transport connections accepted.
+    pub connections_accepted: u64,
+    /// Connections ended because another switch with the same datapath id is alive.
+    pub duplicates_refused: u64,
+    /// Packet-ins handled.
+    pub packet_ins: u64,
+    /// Packet-ins that were not understood down to the Ethernet header.
+    pub packet_ins_malformed: u64,
+    /// Changes of paths handed to the applications.
+    pub path_updates: u64,
+    /// Errors that switches sent.
+    pub errors_received: u64,
+    /// Messages that could not be decoded.
+    pub malformed: u64,
+    /// Messages received, by type, on all connections, ended ones included.
+    pub received: BTreeMap<MessageType, u64>,
+    /// Messages sent, by type, on all connections, ended ones included.
+    pub sent: BTreeMap<MessageType, u64>,
+}
+
+impl CoreCounters {
+    pub(super) fn add_channel(&mut self, channel: &ChannelCounters) {
+        for (message_type, count) in channel.received.iter() {
+            *self.received.entry(message_type).or_default() += count;
+        }
+        for (message_type, count) in channel.sent.iter() {
+            *self.sent.entry(message_type).or_default() += count;
+        }
+    }
+}

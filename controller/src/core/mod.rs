@@ -1,0 +1,424 @@
+//! The controller core: frames from switches in, frames to switches out, and everything between, without a socket, a lock or a clock.
+//!
+//! One turn: a channel decodes, discovery and host table learn, paths follow, applications state rules, the reconciler emits
+//! the difference. The driver reads frames, calls [`Core::handle_frames`], writes what [`Core::take_output`] gives, and wakes the core
+//! at [`Core::poll_timeout`]. The simulator does the same under virtual time.
+
+mod connection;
+mod counters;
+mod packet_in;
+mod settle;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use net::{DatapathId, Time};
+use openflow::{ChannelConfig, FrameError, Message, PacketOut};
+use topology::{Change, Discovery, DiscoveryConfig, Network};
+
+use crate::app::{App, Effects, Event, View, apps};
+use crate::flow::{FlowEvent, Reconciler};
+use crate::path::Paths;
+
+pub use connection::{CloseCause, ConnectionId};
+use connection::{Connection, Stage};
+pub use counters::CoreCounters;
+use settle::Settling;
+
+/// What the core needs to know beforehand.
+#[derive(Clone, Debug)]
+pub struct CoreConfig {
+    /// Probes, dwell, ageing.
+    pub discovery: DiscoveryConfig,
+    /// Handshake and liveness of the switch connections.
+    pub channel: ChannelConfig,
+    /// How often port statistics are asked for.
+    pub port_stats_interval: Duration,
+    /// Key of the probes' authentication: random, one per run.
+    pub probe_key: [u8; 32],
+    /// Seed of everything that looks random.
+    pub seed: u64,
+}
+
+impl Default for CoreConfig {
+    fn default() -> CoreConfig {
+        CoreConfig {
+            discovery: DiscoveryConfig::default(),
+            channel: ChannelConfig::default(),
+            port_stats_interval: Duration::from_secs(5),
+            probe_key: [0; 32],
+            seed: 0,
+        }
+    }
+}
+
+/// What the core tells its driver.
+#[derive(Clone, Debug)]
+pub enum CoreEvent {
+    /// A switch has finished its handshake and is not another one's double.
+    SwitchConnected {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// Its connection.
+        connection: ConnectionId,
+        /// Rules of ours that were found on it.
+        rules: usize,
+    },
+    /// A switch has lost its connection.
+    SwitchDisconnected {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// Flush the connection's output, then close it.
+    Close {
+        /// The connection.
+        connection: ConnectionId,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// The network has changed.
+    Change(Change),
+    /// Paths around a broken link stand everywhere.
+    Rerouted {
+        /// From the loss being known to the last switch's barrier.
+        took: Duration,
+    },
+    /// A switch refused a rule.
+    Refused {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// What was refused.
+        what: String,
+        /// The switch's error, in words.
+        error: String,
+    },
+    /// A message that cannot be decoded; the channel has answered it.
+    Malformed {
+        /// The connection.
+        connection: ConnectionId,
+        /// Which message, and what is wrong with it.
+        what: String,
+    },
+    /// Port counters of a switch.
+    PortStats {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// Some of its ports.
+        stats: Vec<openflow::PortStats>,
+    },
+}
+
+/// The controller core.
+pub struct Core {
+    config: CoreConfig,
+    connections: BTreeMap<ConnectionId, Connection>,
+    /// Truth about who is who: a datapath id has one admitted connection.
+    by_datapath: BTreeMap<DatapathId, ConnectionId>,
+    discovery: Discovery,
+    paths: Paths,
+    reconciler: Reconciler,
+    apps: Vec<Box<dyn App>>,
+    settling: Settling,
+    reroute_since: Option<Time>,
+    next_port_stats: Time,
+    packet_outs: Vec<(DatapathId, PacketOut)>,
+    ready: BTreeSet<ConnectionId>,
+    events: VecDeque<CoreEvent>,
+    counters: CoreCounters,
+}
+
+impl Core {
+    /// A core that knows nothing of the network yet.
+    pub fn new(config: CoreConfig, now: Time) -> Core {
+        Core {
+            discovery: Discovery::new(config.discovery.clone(), config.probe_key, config.seed, now),
+            connections: BTreeMap::new(),
+            by_datapath: BTreeMap::new(),
+            paths: Paths::new(),
+            reconciler: Reconciler::new(),
+            apps: apps(),
+            settling: Settling::new(),
+            reroute_since: None,
+            next_port_stats: now + config.port_stats_interval,
+            packet_outs: Vec::new(),
+            ready: BTreeSet::new(),
+            events: VecDeque::new(),
+            counters: CoreCounters::default(),
+            config,
+        }
+    }
+
+    /// A transport connection from a switch stands.
+    pub fn handle_connect(&mut self, id: ConnectionId, now: Time) {
+        self.connections.insert(id, Connection::new(self.config.channel, now));
+        self.counters.connections_accepted += 1;
+        self.turn(now);
+    }
+
+    /// Whole frames from a connection, in order. One turn for all of them.
+    pub fn handle_frames(&mut self, id: ConnectionId, frames: impl IntoIterator<Item = Bytes>, now: Time) {
+        for frame in frames {
+            let Some(connection) = self.connections.get_mut(&id) else { break };
+            connection.channel.handle_frame(frame, now);
+            self.drain_channel(id, now);
+        }
+        self.turn(now);
+    }
+
+    /// A connection's octets cannot be cut into frames any more.
+    pub fn handle_frame_error(&mut self, id: ConnectionId, error: FrameError, now: Time) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.channel.handle_frame_error(error, now);
+            self.drain_channel(id, now);
+        }
+        self.turn(now);
+    }
+
+    /// A transport connection has ended, whoever ended it.
+    pub fn handle_closed(&mut self, id: ConnectionId, now: Time) {
+        self.drop_connection(id, CloseCause::Transport, now);
+        self.turn(now);
+    }
+
+    /// Deadlines have passed.
+    pub fn handle_timeout(&mut self, now: Time) {
+        let due: Vec<ConnectionId> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.channel.poll_timeout().is_some_and(|(at, _)| at <= now))
+            .map(|(&id, _)| id)
+            .collect();
+        for id in due {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.channel.handle_timeout(now);
+            }
+            self.drain_channel(id, now);
+        }
+        if self.discovery.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            self.discovery.handle_timeout(now);
+        }
+        if self.reconciler.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            self.reconciler.handle_timeout(now);
+        }
+        if self.next_port_stats <= now {
+            self.next_port_stats = now + self.config.port_stats_interval;
+            self.request_port_stats();
+        }
+        self.turn(now);
+    }
+
+    /// The next deadline, and whose it is.
+    pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
+        let channels = self.connections.values().filter_map(|connection| connection.channel.poll_timeout()).min();
+        let own = (!self.by_datapath.is_empty()).then_some((self.next_port_stats, "port statistics"));
+        [channels, own, self.discovery.poll_timeout(), self.reconciler.poll_timeout(), self.settling.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// A connection that has output since it was last named here; get it with [`Core::take_output`].
+    pub fn poll_ready(&mut self) -> Option<ConnectionId> {
+        self.ready.pop_first()
+    }
+
+    /// All pending output of a connection, in one piece.
+    pub fn take_output(&mut self, id: ConnectionId) -> Option<Bytes> {
+        self.connections.get_mut(&id)?.channel.poll_transmit()
+    }
+
+    /// The next thing to know or to do.
+    pub fn poll_event(&mut self) -> Option<CoreEvent> {
+        self.events.pop_front()
+    }
+
+    /// Switches, ports, links and hosts.
+    pub fn network(&self) -> &Network {
+        self.discovery.network()
+    }
+
+    /// Next hops and the flood tree.
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// Desired and installed rules.
+    pub fn reconciler(&self) -> &Reconciler {
+        &self.reconciler
+    }
+
+    /// Probes, links and hosts, counted.
+    pub fn discovery_counters(&self) -> &topology::DiscoveryCounters {
+        self.discovery.counters()
+    }
+
+    /// Counters since the start, those of ended connections included.
+    pub fn counters(&self) -> CoreCounters {
+        let mut counters = self.counters.clone();
+        for connection in self.connections.values() {
+            counters.add_channel(connection.channel.counters());
+        }
+        counters
+    }
+
+    /// Connected switches.
+    pub fn switches_connected(&self) -> usize {
+        self.by_datapath.len()
+    }
+
+    /// Switches on which rules of an earlier run are still held.
+    pub fn switches_settling(&self) -> usize {
+        self.settling.held_count()
+    }
+
+    /// A measured round-trip time of the control connection, per switch.
+    pub fn round_trip_times(&self) -> impl Iterator<Item = (DatapathId, Duration)> + '_ {
+        self.by_datapath.iter().filter_map(|(&id, connection)| {
+            self.connections.get(connection)?.channel.rtt().map(|rtt| (id, rtt))
+        })
+    }
+
+    /// What every switch should hold, recomputed from nothing: the measure for the incremental path.
+    pub fn recompute(&self) -> BTreeMap<DatapathId, Reconciler> {
+        let paths = Paths::compute(self.network());
+        let view = View { network: self.network(), paths: &paths, host_timeout: self.config.discovery.host_timeout };
+        let mut result = BTreeMap::new();
+        for &datapath_id in self.network().switches.keys() {
+            let mut reconciler = Reconciler::new();
+            let mut packet_outs = Vec::new();
+            let mut effects = Effects::new(&mut reconciler, &mut packet_outs);
+            for app in &self.apps {
+                let mut rules = effects.rule_set(datapath_id);
+                app.rules(datapath_id, &view, &mut rules);
+                let (rules, groups) = rules.into_parts();
+                effects.apply(datapath_id, rules, groups);
+            }
+            result.insert(datapath_id, reconciler);
+        }
+        result
+    }
+
+    // ---- one turn -----------------------------------------------------------------------------------------------
+
+    fn turn(&mut self, now: Time) {
+        self.absorb(now);
+        self.settle(now);
+        self.reconciler.advance(now);
+        self.absorb(now);
+        self.transmit(now);
+    }
+
+    /// Let changes run through paths and applications until nothing new comes of them.
+    fn absorb(&mut self, now: Time) {
+        loop {
+            let mut changes = Vec::new();
+            while let Some(change) = self.discovery.poll_event() {
+                changes.push(change);
+            }
+            let mut flow_events = Vec::new();
+            while let Some(event) = self.reconciler.poll_event() {
+                flow_events.push(event);
+            }
+            if changes.is_empty() && flow_events.is_empty() {
+                return;
+            }
+            for event in flow_events {
+                self.flow_event(event, now);
+            }
+            self.apply_changes(changes, now);
+        }
+    }
+
+    fn apply_changes(&mut self, changes: Vec<Change>, now: Time) {
+        let shape = |change: &Change| {
+            matches!(
+                change,
+                Change::SwitchUp(_) | Change::SwitchGone(_) | Change::LinkUp(_) | Change::LinkDown { .. }
+            )
+        };
+        let path_changes = if changes.iter().any(shape) {
+            self.paths.update(self.discovery.network())
+        } else {
+            crate::path::PathChanges::default()
+        };
+        for change in &changes {
+            match change {
+                Change::SwitchGone(datapath_id) => self.reconciler.forget_switch(*datapath_id),
+                Change::LinkDown { .. } => self.reroute_since = self.reroute_since.or(Some(now)),
+                _ => {}
+            }
+            self.tell_apps(Event::Change(change));
+        }
+        if !path_changes.is_empty() {
+            self.counters.path_updates += 1;
+            self.tell_apps(Event::Paths(&path_changes));
+        }
+        for change in changes {
+            self.events.push_back(CoreEvent::Change(change));
+        }
+    }
+
+    fn tell_apps(&mut self, event: Event<'_>) {
+        let view = View {
+            network: self.discovery.network(),
+            paths: &self.paths,
+            host_timeout: self.config.discovery.host_timeout,
+        };
+        let mut effects = Effects::new(&mut self.reconciler, &mut self.packet_outs);
+        for app in &mut self.apps {
+            app.handle(event, &view, &mut effects);
+        }
+    }
+
+    fn flow_event(&mut self, event: FlowEvent, now: Time) {
+        match event {
+            FlowEvent::ReadBack { datapath_id, rules, groups } => self.read_back(datapath_id, rules, groups, now),
+            FlowEvent::Quiescent { .. } => {
+                if let Some(since) = self.reroute_since.take() {
+                    self.events.push_back(CoreEvent::Rerouted { took: now.since(since) });
+                }
+            }
+            FlowEvent::Refused { datapath_id, error, what } => {
+                let error = error.code().to_string();
+                self.events.push_back(CoreEvent::Refused { datapath_id, what, error });
+            }
+        }
+    }
+
+    /// Put everything that the turn has decided into the channels.
+    fn transmit(&mut self, now: Time) {
+        while let Some(probe) = self.discovery.poll_transmit() {
+            let packet_out = packet_in::probe_packet_out(&probe);
+            self.packet_outs.push((probe.port.datapath_id, packet_out));
+        }
+        for (datapath_id, packet_out) in std::mem::take(&mut self.packet_outs) {
+            if let Some(&id) = self.by_datapath.get(&datapath_id) {
+                self.send(id, None, &Message::PacketOut(packet_out));
+            }
+        }
+        while let Some(transmit) = self.reconciler.poll_transmit() {
+            if let Some(&id) = self.by_datapath.get(&transmit.datapath_id) {
+                self.send(id, Some(transmit.xid), &transmit.message);
+            }
+        }
+        let _ = now;
+    }
+
+    /// Encode a message into a connection's output.
+    fn send(&mut self, id: ConnectionId, xid: Option<u32>, message: &Message) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if matches!(connection.stage, Stage::Closing) {
+            return;
+        }
+        match xid {
+            Some(xid) => connection.channel.send_with_xid(xid, message),
+            None => {
+                connection.channel.send(message);
+            }
+        }
+        self.ready.insert(id);
+    }
+}

@@ -1,0 +1,74 @@
+//! The funnel: desired state, one reconciler, ordered differences.
+
+mod ids;
+pub mod pipeline;
+mod reconciler;
+mod rule;
+mod switch;
+#[cfg(test)]
+mod tests;
+
+pub use reconciler::{FlowCounters, FlowEvent, Reconciler, Transmit};
+pub use rule::{Group, Key, Owner, Rule, RuleId, is_our_cookie, owner_of_cookie};
+pub use switch::{InstalledGroup, InstalledRule};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use net::DatapathId;
+use openflow::{Action, Bucket, GroupId, GroupType, Instruction};
+
+/// A switch's rules and groups with every group number replaced by what the group does: two tables are the same network behaviour exactly if
+/// these are equal.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Normalized {
+    /// Identity → cookie, instructions in words.
+    pub rules: BTreeMap<RuleId, (u64, String)>,
+    /// What the groups do, in words.
+    pub groups: BTreeSet<String>,
+}
+
+/// What should be on a switch.
+pub fn normalized_desired(reconciler: &Reconciler, datapath_id: DatapathId) -> Normalized {
+    let groups: BTreeMap<GroupId, String> = reconciler
+        .desired_groups(datapath_id)
+        .map(|(id, group)| (id, group_words(group.group_type, &group.buckets)))
+        .collect();
+    let rules = reconciler
+        .desired(datapath_id)
+        .map(|(id, rule)| (id.clone(), (rule.key.cookie(), words(&rule.instructions, &groups))))
+        .collect();
+    Normalized { rules, groups: groups.into_values().collect() }
+}
+
+/// What is on a switch, as far as the reconciler knows.
+pub fn normalized_installed(reconciler: &Reconciler, datapath_id: DatapathId) -> Normalized {
+    let groups: BTreeMap<GroupId, String> = reconciler
+        .installed_groups(datapath_id)
+        .map(|(id, group)| (id, group_words(group.group_type, &group.buckets)))
+        .collect();
+    let rules = reconciler
+        .installed(datapath_id)
+        .map(|(id, rule)| (id.clone(), (rule.cookie, words(&rule.instructions, &groups))))
+        .collect();
+    Normalized { rules, groups: groups.into_values().collect() }
+}
+
+fn group_words(group_type: GroupType, buckets: &[Bucket]) -> String {
+    let mut buckets: Vec<String> = buckets.iter().map(|bucket| format!("{bucket:?}")).collect();
+    if group_type != GroupType::FF {
+        buckets.sort();
+    }
+    format!("{group_type} {}", buckets.join(" "))
+}
+
+fn words(instructions: &[Instruction], groups: &BTreeMap<GroupId, String>) -> String {
+    let action = |action: &Action| match action {
+        Action::Group(id) => groups.get(id).cloned().unwrap_or_else(|| format!("no such group: {id:?}")),
+        other => format!("{other:?}"),
+    };
+    let instruction = |instruction: &Instruction| match instruction {
+        Instruction::ApplyActions(actions) => actions.iter().map(action).collect::<Vec<_>>().join(", "),
+        other => format!("{other:?}"),
+    };
+    instructions.iter().map(instruction).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,612 @@
+//! Desired against installed, for all switches: what is sent to which switch, in which order.
+//!
+//! Applications change what is desired; the switches' replies tell what is installed. Everything else (connect, restart,
+//! reconnect, drift) is the difference between the two. A difference leaves in *rollouts*: phases across all switches with a
+//! barrier from each switch between them (OpenFlow 1.3.5 §7.3.8). The two lanes of `pipeline` have one rollout each.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use net::{DatapathId, PortNo, Time};
+use openflow::{
+    ErrorMessage, FlowModCommand, FlowRemoved, FlowStatsRequest, GroupId, GroupModCommand, Match, Message, MultipartReply, MultipartReplyBody,
+    MultipartRequest, MultipartRequestBody, TableId,
+};
+
+use super::pipeline::Lane;
+use super::rule::{Group, Key, Rule, RuleId};
+use super::switch::{InstalledRule, Op, Step, SwitchFlows};
+
+/// Flows per slice of a read-back: one dump of 100,000 stalls Open vSwitch's userspace forwarding for 0.1 s, slices of this size lose nothing.
+const SLICE_FLOWS: u64 = 2_000;
+/// Most slices of a read-back: the low bits of the cookie hash select them.
+const SLICES_MAX: u64 = 4_096;
+/// Messages to one switch without a barrier: more would queue where nobody can reorder or take them back.
+const WINDOW: usize = 512;
+/// A unicast phase waits this long for a slow switch, then goes on without it: one sick switch must not hold up the others' paths. The
+/// channel ends the connection if the barrier stays out.
+const PHASE_LIMIT: Duration = Duration::from_secs(1);
+/// Our own transaction ids; the channel's own stay below.
+const XID_FIRST: u32 = 0x8000_0000;
+
+/// A message for a switch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Transmit {
+    /// The switch.
+    pub datapath_id: DatapathId,
+    /// Its transaction id.
+    pub xid: u32,
+    /// The message.
+    pub message: Message,
+}
+
+/// What the reconciler tells its owner.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FlowEvent {
+    /// A connected switch has been read back; nothing of ours on it is changed until [`Reconciler::release`].
+    ReadBack {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// Rules of ours that were found.
+        rules: usize,
+        /// Groups of ours that were found.
+        groups: usize,
+    },
+    /// Everything that was desired has been confirmed by barriers.
+    Quiescent {
+        /// When the first of the changes was stated.
+        since: Time,
+    },
+    /// A switch refused a rule or group; it is tried again later.
+    Refused {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// Its error.
+        error: ErrorMessage,
+        /// What was refused, in words.
+        what: String,
+    },
+}
+
+/// Plain counters, for telemetry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FlowCounters {
+    /// Flow-mods sent: additions (also those that overwrite) and deletions.
+    pub flow_mods: [u64; 2],
+    /// Group-mods sent: additions, changes and deletions.
+    pub group_mods: [u64; 3],
+    /// Barriers sent.
+    pub barriers: u64,
+    /// Rollouts finished.
+    pub rollouts: u64,
+    /// Steps that a switch refused.
+    pub refused: u64,
+    /// Rules of ours that somebody else removed.
+    pub drifted: u64,
+}
+
+impl FlowCounters {
+    /// Flow-mods and group-mods sent, of any kind.
+    pub fn mods(&self) -> u64 {
+        self.flow_mods.iter().sum::<u64>() + self.group_mods.iter().sum::<u64>()
+    }
+
+    fn count(&mut self, message: &Message) {
+        match message {
+            Message::FlowMod(flow_mod) if flow_mod.command == FlowModCommand::ADD => self.flow_mods[0] += 1,
+            Message::FlowMod(_) => self.flow_mods[1] += 1,
+            Message::GroupMod(group_mod) => match group_mod.command {
+                GroupModCommand::ADD => self.group_mods[0] += 1,
+                GroupModCommand::MODIFY => self.group_mods[1] += 1,
+                _ => self.group_mods[2] += 1,
+            },
+            _ => {}
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Session {
+    Down,
+    Reading(Reading),
+    Live,
+}
+
+#[derive(Debug)]
+struct Reading {
+    xid: u32,
+    step: ReadStep,
+    groups: usize,
+    rules: usize,
+}
+
+#[derive(Debug)]
+enum ReadStep {
+    Count,
+    Groups { slices: u64 },
+    Flows { slice: u64, slices: u64 },
+}
+
+#[derive(Debug)]
+struct SwitchEntry {
+    flows: SwitchFlows,
+    session: Session,
+    /// Only additions may go out: what is there may be right, and we can't know yet.
+    held: bool,
+    next_xid: u32,
+    sent: BTreeMap<u32, Op>,
+}
+
+impl Default for SwitchEntry {
+    fn default() -> SwitchEntry {
+        SwitchEntry {
+            flows: SwitchFlows::default(),
+            session: Session::Down,
+            held: false,
+            next_xid: XID_FIRST,
+            sent: BTreeMap::new(),
+        }
+    }
+}
+
+impl SwitchEntry {
+    fn xid(&mut self) -> u32 {
+        let xid = self.next_xid;
+        self.next_xid = xid.checked_add(1).unwrap_or(XID_FIRST);
+        xid
+    }
+}
+
+/// Steps across switches, phase by phase.
+#[derive(Debug, Default)]
+struct Rollout {
+    phases: BTreeMap<Step, BTreeMap<DatapathId, VecDeque<Op>>>,
+    current: BTreeMap<DatapathId, VecDeque<Op>>,
+    waiting: BTreeMap<DatapathId, u32>,
+    deadline: Option<Time>,
+}
+
+impl Rollout {
+    fn is_idle(&self) -> bool {
+        self.phases.is_empty() && self.current.is_empty() && self.waiting.is_empty()
+    }
+
+    fn drop_switch(&mut self, id: DatapathId) {
+        self.current.remove(&id);
+        self.waiting.remove(&id);
+        for phase in self.phases.values_mut() {
+            phase.remove(&id);
+        }
+    }
+}
+
+/// Desired and installed rules and groups of all switches.
+#[derive(Debug, Default)]
+pub struct Reconciler {
+    switches: BTreeMap<DatapathId, SwitchEntry>,
+    unicast: Rollout,
+    flood: Rollout,
+    flood_held: bool,
+    changed_since: Option<Time>,
+    outbox: VecDeque<Transmit>,
+    events: VecDeque<FlowEvent>,
+    counters: FlowCounters,
+}
+
+impl Reconciler {
+    /// No switches.
+    pub fn new() -> Reconciler {
+        Reconciler::default()
+    }
+
+    // ---- what applications state --------------------------------------------------------------------------------
+
+    /// State that `key`'s rule on a switch is `rule`, or that there is none.
+    pub fn set_rule(&mut self, datapath_id: DatapathId, key: Key, rule: Option<Rule>) {
+        if rule.is_none() && !self.switches.contains_key(&datapath_id) {
+            return;
+        }
+        self.switches.entry(datapath_id).or_default().flows.set_rule(key, rule);
+    }
+
+    /// State that `key`'s group on a switch is `group`, or that there is none.
+    pub fn set_group(&mut self, datapath_id: DatapathId, key: Key, group: Option<Group>) {
+        if group.is_none() && !self.switches.contains_key(&datapath_id) {
+            return;
+        }
+        self.switches.entry(datapath_id).or_default().flows.set_group(key, group);
+    }
+
+    /// The number of `key`'s group on a switch, for rules that point to it. State the group too.
+    pub fn group_id(&mut self, datapath_id: DatapathId, key: Key) -> GroupId {
+        self.switches.entry(datapath_id).or_default().flows.group_id(key)
+    }
+
+    /// A switch has left the network for good.
+    pub fn forget_switch(&mut self, datapath_id: DatapathId) {
+        self.drop_from_rollouts(datapath_id);
+        self.switches.remove(&datapath_id);
+    }
+
+    // ---- the five verbs -----------------------------------------------------------------------------------------
+
+    /// A switch is connected: read back what it holds. Groups first, so that no rule is known before the group it points to.
+    pub fn handle_connected(&mut self, datapath_id: DatapathId) {
+        self.drop_from_rollouts(datapath_id);
+        let entry = self.switches.entry(datapath_id).or_default();
+        entry.flows.clear_installed();
+        entry.sent.clear();
+        entry.held = true;
+        let xid = entry.xid();
+        entry.session = Session::Reading(Reading { xid, step: ReadStep::Count, groups: 0, rules: 0 });
+        self.request(datapath_id, xid, MultipartRequestBody::Aggregate(flows_with(0, 0)));
+    }
+
+    /// A switch's connection has ended. What it should hold stays desired.
+    pub fn handle_disconnected(&mut self, datapath_id: DatapathId, now: Time) {
+        self.drop_from_rollouts(datapath_id);
+        if let Some(entry) = self.switches.get_mut(&datapath_id) {
+            entry.session = Session::Down;
+            entry.flows.clear_installed();
+            entry.sent.clear();
+        }
+        self.advance(now);
+    }
+
+    /// A part of a multipart reply. True if it was an answer to the reconciler.
+    pub fn handle_multipart(&mut self, datapath_id: DatapathId, xid: u32, reply: &MultipartReply) -> bool {
+        let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
+        let Session::Reading(reading) = &mut entry.session else { return false };
+        if reading.xid != xid {
+            return false;
+        }
+        match &reply.body {
+            MultipartReplyBody::Aggregate(aggregate) => {
+                let slices = u64::from(aggregate.flow_count).div_ceil(SLICE_FLOWS).max(1);
+                reading.step = ReadStep::Groups { slices: slices.next_power_of_two().min(SLICES_MAX) };
+            }
+            MultipartReplyBody::GroupDesc(groups) => {
+                for group in groups {
+                    reading.groups += usize::from(entry.flows.read_group(group));
+                }
+            }
+            MultipartReplyBody::Flow(flows) => {
+                for flow in flows {
+                    reading.rules += usize::from(entry.flows.read_rule(flow));
+                }
+            }
+            _ => {}
+        }
+        if reply.more {
+            return true;
+        }
+        self.read_on(datapath_id);
+        true
+    }
+
+    /// Ask for the next part of the read-back, or finish it.
+    fn read_on(&mut self, datapath_id: DatapathId) {
+        let Some(entry) = self.switches.get_mut(&datapath_id) else { return };
+        let next_xid = entry.xid();
+        let Session::Reading(reading) = &mut entry.session else { return };
+        let body = match reading.step {
+            ReadStep::Count => MultipartRequestBody::Aggregate(flows_with(0, 0)),
+            ReadStep::Groups { slices } => {
+                reading.step = ReadStep::Flows { slice: 0, slices };
+                MultipartRequestBody::GroupDesc
+            }
+            ReadStep::Flows { slice, slices } if slice < slices => {
+                reading.step = ReadStep::Flows { slice: slice + 1, slices };
+                MultipartRequestBody::Flow(flows_with(slice, slices - 1))
+            }
+            ReadStep::Flows { .. } => {
+                let (rules, groups) = (reading.rules, reading.groups);
+                entry.session = Session::Live;
+                // Nothing of ours is there: nothing can be harmed.
+                entry.held = rules + groups > 0;
+                entry.flows.mark_all();
+                self.events.push_back(FlowEvent::ReadBack { datapath_id, rules, groups });
+                return;
+            }
+        };
+        reading.xid = next_xid;
+        self.request(datapath_id, next_xid, body);
+    }
+
+    /// A barrier reply. True if the barrier was the reconciler's.
+    pub fn handle_barrier_reply(&mut self, datapath_id: DatapathId, xid: u32, now: Time) -> bool {
+        if xid < XID_FIRST {
+            return false;
+        }
+        if let Some(entry) = self.switches.get_mut(&datapath_id) {
+            // Everything sent before the barrier has been done or refused.
+            entry.sent = entry.sent.split_off(&xid);
+        }
+        for lane in [Lane::Unicast, Lane::Flood] {
+            let rollout = self.rollout(lane);
+            if rollout.waiting.get(&datapath_id) == Some(&xid) {
+                rollout.waiting.remove(&datapath_id);
+                self.send_window(lane, datapath_id);
+            }
+        }
+        self.advance(now);
+        true
+    }
+
+    /// An error from a switch. True if it answers one of the reconciler's messages.
+    pub fn handle_error(&mut self, datapath_id: DatapathId, xid: u32, error: &ErrorMessage, now: Time) -> bool {
+        if xid < XID_FIRST {
+            return false;
+        }
+        let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
+        if let Session::Reading(reading) = &entry.session
+            && reading.xid == xid
+        {
+            // A switch without groups or aggregates refuses the question: it holds none.
+            if matches!(reading.step, ReadStep::Count) {
+                entry.session =
+                    Session::Reading(Reading { xid, step: ReadStep::Groups { slices: 1 }, groups: 0, rules: 0 });
+            }
+            self.read_on(datapath_id);
+            return true;
+        }
+        let Some(op) = entry.sent.remove(&xid) else { return false };
+        entry.flows.refused(&op, now);
+        self.counters.refused += 1;
+        let what = describe(&op);
+        self.events.push_back(FlowEvent::Refused { datapath_id, error: error.clone(), what });
+        true
+    }
+
+    /// A switch removed a flow entry. True if it was a rule of ours that we believed to be there.
+    pub fn handle_flow_removed(&mut self, datapath_id: DatapathId, removed: &FlowRemoved, now: Time) -> bool {
+        let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
+        let id = RuleId { table: removed.table_id, priority: removed.priority, match_: removed.match_.canonical() };
+        let known = entry.flows.rule_removed(&id);
+        if known && removed.reason == openflow::FlowRemovedReason::DELETE {
+            self.counters.drifted += 1;
+        }
+        self.advance(now);
+        known
+    }
+
+    /// The switch's ports have settled and its links are known: what differs may be changed and deleted from now on.
+    pub fn release(&mut self, datapath_id: DatapathId) {
+        if let Some(entry) = self.switches.get_mut(&datapath_id) {
+            entry.held = false;
+        }
+    }
+
+    /// Hold back (or let go) every change of flooding, on all switches: a tree that is half known may close a loop.
+    pub fn hold_flood(&mut self, held: bool) {
+        self.flood_held = held;
+    }
+
+    /// Whether changes and deletions on this switch are held back.
+    pub fn is_held(&self, datapath_id: DatapathId) -> bool {
+        self.switches.get(&datapath_id).is_some_and(|entry| entry.held)
+    }
+
+    /// Whether the switch is connected and read back.
+    pub fn is_live(&self, datapath_id: DatapathId) -> bool {
+        self.switches.get(&datapath_id).is_some_and(|entry| matches!(entry.session, Session::Live))
+    }
+
+    /// Start what is due: call after a batch of changes.
+    pub fn advance(&mut self, now: Time) {
+        self.advance_lane(Lane::Unicast, now);
+        self.advance_lane(Lane::Flood, now);
+        if let Some(since) = self.changed_since {
+            let pending = self.switches.values().any(|entry| {
+                matches!(entry.session, Session::Live) && entry.flows.has_dirty() && !entry.held && !self.flood_held
+            });
+            if !pending && self.unicast.is_idle() && self.flood.is_idle() {
+                self.changed_since = None;
+                self.counters.rollouts += 1;
+                self.events.push_back(FlowEvent::Quiescent { since });
+            }
+        }
+    }
+
+    /// Deadlines of phases and of refused rules.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if self.unicast.deadline.is_some_and(|deadline| deadline <= now) {
+            let late: Vec<DatapathId> = self.unicast.waiting.keys().copied().collect();
+            for id in late {
+                self.unicast.waiting.remove(&id);
+                if let Some(ops) = self.unicast.current.remove(&id) {
+                    // Not sent yet: so that it is found again, compare it again.
+                    if let (false, Some(entry)) = (ops.is_empty(), self.switches.get_mut(&id)) {
+                        entry.flows.mark_all();
+                    }
+                }
+            }
+            self.unicast.deadline = None;
+        }
+        for entry in self.switches.values_mut() {
+            entry.flows.wake_retries(now);
+        }
+        self.advance(now);
+    }
+
+    /// The next message for a switch.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.outbox.pop_front()
+    }
+
+    /// The next thing to know.
+    pub fn poll_event(&mut self) -> Option<FlowEvent> {
+        self.events.pop_front()
+    }
+
+    /// The next deadline.
+    pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
+        let phase = self.unicast.deadline.map(|at| (at, "rollout phase"));
+        let live = self.switches.values().filter(|entry| matches!(entry.session, Session::Live));
+        let retry = live.filter_map(|entry| entry.flows.next_retry()).min().map(|at| (at, "refused rule"));
+        [phase, retry].into_iter().flatten().min()
+    }
+
+    // ---- reading ------------------------------------------------------------------------------------------------
+
+    /// Rules of ours on a switch, as read back and as changed since.
+    pub fn installed(&self, datapath_id: DatapathId) -> impl Iterator<Item = (&RuleId, &InstalledRule)> {
+        self.switches.get(&datapath_id).into_iter().flat_map(|entry| entry.flows.installed())
+    }
+
+    /// Rules that should be on a switch.
+    pub fn desired(&self, datapath_id: DatapathId) -> impl Iterator<Item = (&RuleId, &Rule)> {
+        self.switches.get(&datapath_id).into_iter().flat_map(|entry| entry.flows.desired())
+    }
+
+    /// Groups that should be on a switch.
+    pub fn desired_groups(&self, datapath_id: DatapathId) -> impl Iterator<Item = (GroupId, &Group)> {
+        self.switches.get(&datapath_id).into_iter().flat_map(|entry| entry.flows.desired_groups())
+    }
+
+    /// Groups of ours on a switch: number, type and buckets.
+    pub fn installed_groups(
+        &self,
+        datapath_id: DatapathId,
+    ) -> impl Iterator<Item = (GroupId, &super::switch::InstalledGroup)> {
+        self.switches.get(&datapath_id).into_iter().flat_map(|entry| entry.flows.installed_groups())
+    }
+
+    /// Rules installed, rules desired, groups installed and steps refused, per switch.
+    pub fn sizes(&self) -> impl Iterator<Item = (DatapathId, [usize; 4])> + '_ {
+        self.switches.iter().map(|(&id, entry)| {
+            let flows = &entry.flows;
+            let sizes = [flows.installed_count(), flows.desired_count(), flows.group_count(), flows.refused_count()];
+            (id, sizes)
+        })
+    }
+
+    /// Whether a rule of ours is on the switch.
+    pub fn is_installed(&self, datapath_id: DatapathId, id: &RuleId) -> bool {
+        self.switches.get(&datapath_id).is_some_and(|entry| entry.flows.is_installed(id))
+    }
+
+    /// Counters since the start.
+    pub fn counters(&self) -> FlowCounters {
+        self.counters
+    }
+
+    // ---- rollouts -----------------------------------------------------------------------------------------------
+
+    fn rollout(&mut self, lane: Lane) -> &mut Rollout {
+        match lane {
+            Lane::Unicast => &mut self.unicast,
+            Lane::Flood => &mut self.flood,
+        }
+    }
+
+    fn advance_lane(&mut self, lane: Lane, now: Time) {
+        loop {
+            let rollout = self.rollout(lane);
+            if !rollout.waiting.is_empty() {
+                return;
+            }
+            rollout.deadline = None;
+            if let Some((_, phase)) = rollout.phases.pop_first() {
+                rollout.current = phase;
+                let ids: Vec<DatapathId> = self.rollout(lane).current.keys().copied().collect();
+                for id in ids {
+                    self.send_window(lane, id);
+                }
+                if lane == Lane::Unicast && !self.unicast.waiting.is_empty() {
+                    self.unicast.deadline = Some(now + PHASE_LIMIT);
+                }
+                continue;
+            }
+            if !self.plan(lane, now) {
+                return;
+            }
+        }
+    }
+
+    /// Take the differences of a lane into a new rollout; false if there are none.
+    fn plan(&mut self, lane: Lane, now: Time) -> bool {
+        if lane == Lane::Flood && self.flood_held {
+            return false;
+        }
+        let mut phases: BTreeMap<Step, BTreeMap<DatapathId, VecDeque<Op>>> = BTreeMap::new();
+        for (&id, entry) in &mut self.switches {
+            if !matches!(entry.session, Session::Live) || !entry.flows.has_dirty() {
+                continue;
+            }
+            let mut steps = entry.flows.take_steps(lane, entry.held);
+            // In one phase groups go before the rules that point to them.
+            steps.sort_by_key(|(step, op)| (*step, !matches!(op, Op::PutGroup(_) | Op::ShrinkGroup(_))));
+            for (step, op) in steps {
+                phases.entry(step).or_default().entry(id).or_default().push_back(op);
+            }
+        }
+        let planned = !phases.is_empty();
+        if planned {
+            self.changed_since.get_or_insert(now);
+            self.rollout(lane).phases = phases;
+        }
+        planned
+    }
+
+    /// Send up to a window of the current phase to one switch, and a barrier behind it.
+    fn send_window(&mut self, lane: Lane, id: DatapathId) {
+        let rollout = match lane {
+            Lane::Unicast => &mut self.unicast,
+            Lane::Flood => &mut self.flood,
+        };
+        let Some(queue) = rollout.current.get_mut(&id) else { return };
+        let Some(entry) = self.switches.get_mut(&id) else {
+            rollout.current.remove(&id);
+            return;
+        };
+        let mut sent = 0;
+        while sent < WINDOW {
+            let Some(op) = queue.pop_front() else { break };
+            let Some(message) = entry.flows.perform(&op) else { continue };
+            self.counters.count(&message);
+            let xid = entry.xid();
+            entry.sent.insert(xid, op);
+            self.outbox.push_back(Transmit { datapath_id: id, xid, message });
+            sent += 1;
+        }
+        if sent == 0 {
+            rollout.current.remove(&id);
+            return;
+        }
+        let xid = entry.xid();
+        self.counters.barriers += 1;
+        self.outbox.push_back(Transmit { datapath_id: id, xid, message: Message::BarrierRequest });
+        rollout.waiting.insert(id, xid);
+    }
+
+    fn drop_from_rollouts(&mut self, id: DatapathId) {
+        self.unicast.drop_switch(id);
+        self.flood.drop_switch(id);
+    }
+
+    fn request(&mut self, datapath_id: DatapathId, xid: u32, body: MultipartRequestBody) {
+        let message = Message::MultipartRequest(MultipartRequest::new(body));
+        self.outbox.push_back(Transmit { datapath_id, xid, message });
+    }
+}
+
+fn flows_with(cookie: u64, cookie_mask: u64) -> FlowStatsRequest {
+    FlowStatsRequest {
+        table_id: TableId::ALL,
+        out_port: PortNo::ANY,
+        out_group: GroupId::ANY,
+        cookie,
+        cookie_mask,
+        match_: Match::new(),
+    }
+}
+
+fn describe(op: &Op) -> String {
+    match op {
+        Op::PutRule(id) => format!("add flow table={} priority={} {:?}", id.table, id.priority, id.match_),
+        Op::DeleteRule(id) => format!("delete flow table={} priority={} {:?}", id.table, id.priority, id.match_),
+        Op::PutGroup(id) | Op::ShrinkGroup(id) => format!("set group {:#x}", id.0),
+        Op::DeleteGroup(id) => format!("delete group {:#x}", id.0),
+    }
+}

@@ -1,0 +1,158 @@
+//! What an application states: rules and groups under keys, and the cookie that marks them as ours on the switch.
+
+use openflow::{Bucket, FlowModFlags, GroupId, GroupType, Instruction, Match, TableId};
+
+/// Whose rule it is. The number is part of the cookie on the switch: never reuse one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum Owner {
+    /// `app::forwarding`.
+    Forwarding = 1,
+}
+
+impl Owner {
+    /// The owner's name, as commands print it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Owner::Forwarding => "forwarding",
+        }
+    }
+
+    const fn from_number(number: u8) -> Option<Owner> {
+        match number {
+            1 => Some(Owner::Forwarding),
+            _ => None,
+        }
+    }
+}
+
+/// First octet of every cookie of ours; the second is the owner.
+const COOKIE_MARK: u8 = 0x54;
+
+/// What a rule or group stands for, in its owner's words. One key names at most one rule and one group per switch.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key {
+    /// The application.
+    pub owner: Owner,
+    /// The application's own kind number.
+    pub kind: u8,
+    /// First operand (a MAC address, a datapath id, a port number).
+    pub a: u64,
+    /// Second operand; 0 if the kind has none.
+    pub b: u64,
+}
+
+impl Key {
+    /// The cookie: 16 bits "ours + owner", 48 bits of a stable hash of the key. Never seeded: it has to be the same after a restart.
+    pub fn cookie(&self) -> u64 {
+        let mark = u64::from(u16::from_be_bytes([COOKIE_MARK, self.owner as u8]));
+        mark << 48 | self.hash() & 0xffff_ffff_ffff
+    }
+
+    /// A stable hash of the key, well mixed in its low bits.
+    pub(crate) fn hash(&self) -> u64 {
+        let mut hash = 0x9e37_79b9_7f4a_7c15_u64 ^ (u64::from(self.owner as u8) << 8 | u64::from(self.kind));
+        for word in [self.a, self.b] {
+            // The finaliser of SplitMix64: every input bit reaches every output bit.
+            hash = hash.wrapping_add(word).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            hash ^= hash >> 31;
+        }
+        hash
+    }
+}
+
+/// The owner of a rule found on a switch; `None` if the rule is not ours.
+pub fn owner_of_cookie(cookie: u64) -> Option<Owner> {
+    let [mark, owner, ..] = cookie.to_be_bytes();
+    if mark == COOKIE_MARK { Owner::from_number(owner) } else { None }
+}
+
+/// Whether a rule found on a switch was made by any version of this controller.
+pub fn is_our_cookie(cookie: u64) -> bool {
+    let [mark, ..] = cookie.to_be_bytes();
+    mark == COOKIE_MARK
+}
+
+/// A flow entry that should be on a switch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rule {
+    /// What it stands for.
+    pub key: Key,
+    /// Its table.
+    pub table: TableId,
+    /// Its priority; with table and match the identity on the switch.
+    pub priority: u16,
+    /// What it matches, in canonical form.
+    pub match_: Match,
+    /// What it does.
+    pub instructions: Vec<Instruction>,
+    /// Seconds without a packet until the switch removes it and says so; 0 for never.
+    pub idle_timeout: u16,
+    /// Hops to the destination. Orders the rollout, never diffed.
+    pub stage: u16,
+}
+
+impl Rule {
+    /// A rule without timeout, at stage 0.
+    pub fn new(key: Key, table: TableId, priority: u16, match_: Match, instructions: Vec<Instruction>) -> Rule {
+        Rule { key, table, priority, match_, instructions, idle_timeout: 0, stage: 0 }
+    }
+
+    /// The identity of a flow entry on a switch (OpenFlow 1.3.5 §6.4: same table, priority and match overwrite each other).
+    pub fn id(&self) -> RuleId {
+        RuleId { table: self.table, priority: self.priority, match_: self.match_.clone() }
+    }
+
+    /// Flags of the flow-mod: a rule with a timeout tells when it goes.
+    pub fn flags(&self) -> FlowModFlags {
+        if self.idle_timeout > 0 { FlowModFlags::SEND_FLOW_REM } else { FlowModFlags::NONE }
+    }
+}
+
+/// The identity of a flow entry on a switch.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RuleId {
+    /// Table.
+    pub table: TableId,
+    /// Priority.
+    pub priority: u16,
+    /// Match, in canonical form.
+    pub match_: Match,
+}
+
+/// A group that should be on a switch. Its number is the reconciler's business.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Group {
+    /// What it stands for.
+    pub key: Key,
+    /// All, select, indirect or fast failover.
+    pub group_type: GroupType,
+    /// Its buckets.
+    pub buckets: Vec<Bucket>,
+    /// Hops to the destination. Orders the rollout, never diffed.
+    pub stage: u16,
+}
+
+/// Group numbers of ours are `54xxxxxx`: groups have no cookie to tell whose they are.
+pub(crate) const GROUP_MARK: u32 = (COOKIE_MARK as u32) << 24;
+
+/// Whether a group found on a switch is ours.
+pub fn is_our_group(id: GroupId) -> bool {
+    id.0 & 0xff00_0000 == GROUP_MARK
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_tells_its_owner_and_is_the_same_in_every_run() {
+        let key = Key { owner: Owner::Forwarding, kind: 3, a: 0x0200_0000_0001, b: 7 };
+        assert_eq!(owner_of_cookie(key.cookie()), Some(Owner::Forwarding));
+        assert_eq!(key.cookie() >> 48, 0x5401);
+        assert_eq!(key.cookie(), 0x5401_0000_0000_0000 | key.hash() & 0xffff_ffff_ffff);
+        assert!(!is_our_cookie(0) && !is_our_cookie(0x5300_0000_0000_0001));
+    }
+}

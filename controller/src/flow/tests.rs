@@ -1,0 +1,424 @@
+//! The funnel against model switches that hold exactly what their messages say.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use net::{DatapathId, PortNo, Time};
+use openflow::{
+    Action, AggregateStats, Bucket, ErrorCode, ErrorMessage, FlowModCommand, FlowStats, GroupDesc, GroupId, GroupMod,
+    GroupModCommand, GroupType, Instruction, Match, Message, MultipartReply, MultipartReplyBody, MultipartRequestBody,
+};
+use proptest::prelude::*;
+
+use super::pipeline::{FORWARD, forward};
+use super::*;
+
+/// A switch that does what it is told, in order, when it is asked to.
+#[derive(Default)]
+struct Model {
+    rules: BTreeMap<RuleId, (u64, Vec<Instruction>)>,
+    groups: BTreeMap<GroupId, GroupMod>,
+    inbox: VecDeque<(u32, Message)>,
+    log: Vec<String>,
+}
+
+impl Model {
+    /// Handle one message; the replies.
+    fn step(&mut self) -> Vec<(u32, Message)> {
+        let Some((xid, message)) = self.inbox.pop_front() else { return Vec::new() };
+        match message {
+            Message::FlowMod(flow_mod) => {
+                let id = RuleId { table: flow_mod.table_id, priority: flow_mod.priority, match_: flow_mod.match_ };
+                if flow_mod.command == FlowModCommand::ADD {
+                    for group in pointed_to(&flow_mod.instructions) {
+                        assert!(self.groups.contains_key(&group), "a rule points to a group that is not there");
+                    }
+                    self.log.push(format!("add {} {:?}", id.priority, id.match_));
+                    self.rules.insert(id, (flow_mod.cookie, flow_mod.instructions));
+                } else {
+                    self.log.push(format!("delete {} {:?}", id.priority, id.match_));
+                    self.rules.remove(&id);
+                }
+                Vec::new()
+            }
+            Message::GroupMod(group_mod) => {
+                let there = self.groups.contains_key(&group_mod.group_id);
+                self.log.push(format!("group {:?} {} buckets", group_mod.command, group_mod.buckets.len()));
+                match group_mod.command {
+                    GroupModCommand::ADD => assert!(!there, "a group is added twice"),
+                    _ => assert!(there, "a group is changed that is not there"),
+                }
+                if group_mod.command == GroupModCommand::DELETE {
+                    let used = self.rules.values().any(|(_, does)| pointed_to(does).contains(&group_mod.group_id));
+                    assert!(!used, "a group is deleted under a rule");
+                    self.groups.remove(&group_mod.group_id);
+                } else {
+                    self.groups.insert(group_mod.group_id, group_mod);
+                }
+                Vec::new()
+            }
+            Message::BarrierRequest => vec![(xid, Message::BarrierReply)],
+            Message::MultipartRequest(request) => {
+                let body = match request.body {
+                    MultipartRequestBody::Aggregate(_) => MultipartReplyBody::Aggregate(AggregateStats {
+                        packet_count: 0,
+                        byte_count: 0,
+                        flow_count: self.rules.len() as u32,
+                    }),
+                    MultipartRequestBody::GroupDesc => {
+                        MultipartReplyBody::GroupDesc(self.groups.values().map(group_desc).collect())
+                    }
+                    MultipartRequestBody::Flow(request) => MultipartReplyBody::Flow(
+                        self.rules
+                            .iter()
+                            .filter(|(_, (cookie, _))| cookie & request.cookie_mask == request.cookie)
+                            .map(flow_stats)
+                            .collect(),
+                    ),
+                    other => panic!("not asked for: {other:?}"),
+                };
+                vec![(xid, Message::MultipartReply(MultipartReply { more: false, body }))]
+            }
+            other => panic!("not a message of the funnel: {other:?}"),
+        }
+    }
+}
+
+fn pointed_to(instructions: &[Instruction]) -> Vec<GroupId> {
+    let mut groups = Vec::new();
+    for instruction in instructions {
+        if let Instruction::ApplyActions(actions) = instruction {
+            groups.extend(actions.iter().filter_map(|action| match action {
+                Action::Group(id) => Some(*id),
+                _ => None,
+            }));
+        }
+    }
+    groups
+}
+
+fn group_desc(group: &GroupMod) -> GroupDesc {
+    GroupDesc { group_type: group.group_type, group_id: group.group_id, buckets: group.buckets.clone() }
+}
+
+fn flow_stats((id, (cookie, instructions)): (&RuleId, &(u64, Vec<Instruction>))) -> FlowStats {
+    FlowStats {
+        table_id: id.table,
+        duration_sec: 0,
+        duration_nsec: 0,
+        priority: id.priority,
+        idle_timeout: 0,
+        hard_timeout: 0,
+        flags: openflow::FlowModFlags::NONE,
+        cookie: *cookie,
+        packet_count: 0,
+        byte_count: 0,
+        match_: id.match_.clone(),
+        instructions: instructions.clone(),
+    }
+}
+
+/// A reconciler and its switches; messages are delivered when `pump` or `step` says so.
+#[derive(Default)]
+struct Lab {
+    reconciler: Reconciler,
+    switches: BTreeMap<DatapathId, Model>,
+    now: u64,
+}
+
+impl Lab {
+    fn connect(&mut self, id: DatapathId) {
+        self.switches.entry(id).or_default().inbox.clear();
+        self.reconciler.handle_connected(id);
+        self.collect();
+    }
+
+    fn now(&self) -> Time {
+        Time::from_millis(self.now)
+    }
+
+    fn collect(&mut self) {
+        while let Some(transmit) = self.reconciler.poll_transmit() {
+            if let Some(model) = self.switches.get_mut(&transmit.datapath_id) {
+                model.inbox.push_back((transmit.xid, transmit.message));
+            }
+        }
+    }
+
+    fn step(&mut self, id: DatapathId) {
+        let Some(model) = self.switches.get_mut(&id) else { return };
+        for (xid, reply) in model.step() {
+            let now = Time::from_millis(self.now);
+            match reply {
+                Message::BarrierReply => assert!(self.reconciler.handle_barrier_reply(id, xid, now)),
+                Message::MultipartReply(reply) => assert!(self.reconciler.handle_multipart(id, xid, &reply)),
+                _ => unreachable!("the model answers nothing else"),
+            }
+        }
+        self.collect();
+    }
+
+    fn pump(&mut self) {
+        self.reconciler.advance(self.now());
+        self.collect();
+        while self.switches.values().any(|model| !model.inbox.is_empty()) {
+            for id in self.switches.keys().copied().collect::<Vec<_>>() {
+                self.step(id);
+            }
+            self.reconciler.advance(self.now());
+            self.collect();
+        }
+    }
+
+    fn release_all(&mut self) {
+        for &id in self.switches.keys() {
+            self.reconciler.release(id);
+        }
+        self.reconciler.hold_flood(false);
+    }
+
+    fn assert_equal(&self) {
+        for (&id, model) in &self.switches {
+            let desired: BTreeMap<_, _> = self
+                .reconciler
+                .desired(id)
+                .map(|(rule_id, rule)| (rule_id.clone(), (rule.key.cookie(), rule.instructions.clone())))
+                .collect();
+            assert_eq!(model.rules, desired, "rules of {id}");
+            let groups: BTreeMap<_, _> =
+                self.reconciler.desired_groups(id).map(|(group_id, group)| (group_id, group.buckets.clone())).collect();
+            let held: BTreeMap<_, _> = model.groups.iter().map(|(&id, group)| (id, group.buckets.clone())).collect();
+            assert_eq!(held, groups, "groups of {id}");
+        }
+    }
+}
+
+const S1: DatapathId = DatapathId(1);
+const S2: DatapathId = DatapathId(2);
+
+fn key(a: u64) -> Key {
+    Key { owner: Owner::Forwarding, kind: 9, a, b: 0 }
+}
+
+fn host_rule(a: u64, port: u32, stage: u16) -> Rule {
+    let match_ = Match::new().with_eth_dst(net::MacAddr::from_u64(a));
+    let does = vec![Instruction::ApplyActions(vec![Action::output(PortNo(port))])];
+    Rule { stage, ..Rule::new(key(a), FORWARD, forward::HOST, match_, does) }
+}
+
+fn group(a: u64, group_type: GroupType, ports: &[u32]) -> Group {
+    let buckets = ports.iter().map(|&port| Bucket::new(vec![Action::output(PortNo(port))])).collect();
+    Group { key: key(a), group_type, buckets, stage: 0 }
+}
+
+#[test]
+fn an_empty_switch_gets_what_is_desired() {
+    let mut lab = Lab::default();
+    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
+    lab.connect(S1);
+    lab.pump();
+    lab.assert_equal();
+    assert_eq!(lab.reconciler.counters().flow_mods, [1, 0]);
+}
+
+#[test]
+fn a_restart_with_the_same_wishes_sends_no_flow_mod() {
+    let mut lab = Lab::default();
+    let wish = |lab: &mut Lab| {
+        for a in 1..50 {
+            lab.reconciler.set_rule(S1, key(a), Some(host_rule(a, 1, 0)));
+        }
+        lab.reconciler.set_group(S1, key(100), Some(group(100, GroupType::SELECT, &[1, 2])));
+    };
+    wish(&mut lab);
+    lab.connect(S1);
+    lab.pump();
+    // The controller is another process now; the switch is the same.
+    lab.reconciler = Reconciler::new();
+    wish(&mut lab);
+    lab.connect(S1);
+    lab.pump();
+    lab.release_all();
+    lab.pump();
+    lab.assert_equal();
+    assert_eq!(lab.reconciler.counters().mods(), 0);
+}
+
+#[test]
+fn while_a_switch_is_held_only_additions_go_out() {
+    let mut lab = Lab::default();
+    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
+    lab.reconciler.set_rule(S1, key(2), Some(host_rule(2, 2, 0)));
+    lab.connect(S1);
+    lab.pump();
+    lab.reconciler = Reconciler::new();
+    lab.reconciler.set_rule(S1, key(2), Some(host_rule(2, 7, 0)));
+    lab.reconciler.set_rule(S1, key(3), Some(host_rule(3, 3, 0)));
+    lab.connect(S1);
+    lab.pump();
+    assert!(lab.reconciler.is_held(S1));
+    let model = &lab.switches[&S1];
+    assert_eq!(model.rules.len(), 3, "1 is kept, 2 is unchanged, 3 is new");
+    let old = host_rule(2, 2, 0);
+    assert_eq!(model.rules[&old.id()].1, old.instructions);
+    lab.release_all();
+    lab.pump();
+    lab.assert_equal();
+}
+
+#[test]
+fn rules_go_out_nearest_to_the_destination_first() {
+    let mut lab = Lab::default();
+    lab.connect(S1);
+    lab.connect(S2);
+    lab.pump();
+    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 1)));
+    lab.reconciler.set_rule(S2, key(1), Some(host_rule(1, 5, 0)));
+    lab.reconciler.advance(lab.now());
+    lab.collect();
+    assert!(lab.switches[&S1].inbox.is_empty(), "the far switch waits for the near one's barrier");
+    lab.step(S2);
+    assert!(lab.switches[&S1].inbox.is_empty());
+    lab.step(S2);
+    assert!(!lab.switches[&S1].inbox.is_empty());
+    lab.pump();
+    lab.assert_equal();
+}
+
+#[test]
+fn a_flood_port_is_taken_away_everywhere_before_one_is_added_anywhere() {
+    let mut lab = Lab::default();
+    for id in [S1, S2] {
+        lab.reconciler.set_group(id, key(1), Some(group(1, GroupType::ALL, &[1, 2])));
+        lab.connect(id);
+    }
+    lab.pump();
+    lab.reconciler.set_group(S1, key(1), Some(group(1, GroupType::ALL, &[1])));
+    lab.reconciler.set_group(S2, key(1), Some(group(1, GroupType::ALL, &[1, 2, 3])));
+    lab.reconciler.advance(lab.now());
+    lab.collect();
+    assert!(lab.switches[&S2].inbox.is_empty(), "the addition waits for the removal's barrier");
+    lab.step(S1);
+    lab.step(S1);
+    assert!(!lab.switches[&S2].inbox.is_empty());
+    lab.pump();
+    lab.assert_equal();
+}
+
+#[test]
+fn a_refused_rule_is_told_and_tried_again_after_a_longer_wait_each_time() {
+    let mut lab = Lab::default();
+    lab.connect(S1);
+    lab.pump();
+    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
+    for wait in [1_000, 2_000, 4_000] {
+        lab.reconciler.advance(lab.now());
+        let sent: Vec<_> = std::iter::from_fn(|| lab.reconciler.poll_transmit()).collect();
+        let [flow_mod, barrier] = &sent[..] else { panic!("a flow-mod and a barrier: {sent:?}") };
+        let error = ErrorMessage::new(ErrorCode::FLOW_MOD_TABLE_FULL, bytes::Bytes::new());
+        assert!(lab.reconciler.handle_error(S1, flow_mod.xid, &error, lab.now()));
+        lab.reconciler.handle_barrier_reply(S1, barrier.xid, lab.now());
+        assert!(matches!(
+            std::iter::from_fn(|| lab.reconciler.poll_event()).find(|event| matches!(event, FlowEvent::Refused { .. })),
+            Some(FlowEvent::Refused { .. })
+        ));
+        assert_eq!(lab.reconciler.poll_timeout().map(|(at, _)| at), Some(Time::from_millis(lab.now + wait)));
+        lab.now += wait;
+        lab.reconciler.handle_timeout(lab.now());
+    }
+    lab.pump();
+    lab.assert_equal();
+    assert_eq!(lab.reconciler.poll_timeout(), None);
+}
+
+#[test]
+fn a_silent_switch_holds_the_others_up_for_one_phase_limit_only() {
+    let mut lab = Lab::default();
+    lab.connect(S1);
+    lab.connect(S2);
+    lab.pump();
+    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
+    lab.reconciler.set_rule(S2, key(1), Some(host_rule(1, 1, 1)));
+    lab.reconciler.advance(lab.now());
+    lab.collect();
+    let (deadline, _) = lab.reconciler.poll_timeout().unwrap();
+    assert!(lab.switches[&S2].inbox.is_empty());
+    lab.reconciler.handle_timeout(deadline);
+    lab.collect();
+    assert!(!lab.switches[&S2].inbox.is_empty());
+    lab.pump();
+    lab.assert_equal();
+}
+
+#[derive(Clone, Debug)]
+enum Deed {
+    Set { switch: u64, a: u64, port: u32, stage: u16 },
+    Remove { switch: u64, a: u64 },
+    Group { switch: u64, a: u64, flood: bool, ports: Vec<u32> },
+    RemoveGroup { switch: u64, a: u64 },
+    Step { switch: u64 },
+    Reconnect { switch: u64 },
+    Restart,
+}
+
+fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+    let switch = 1..4u64;
+    let deed = prop_oneof![
+        4 => (switch.clone(), 0..12u64, 1..5u32, 0..3u16)
+            .prop_map(|(switch, a, port, stage)| Deed::Set { switch, a, port, stage }),
+        2 => (switch.clone(), 0..12u64).prop_map(|(switch, a)| Deed::Remove { switch, a }),
+        2 => (switch.clone(), 20..24u64, any::<bool>(), proptest::collection::btree_set(1..6u32, 1..4))
+            .prop_map(|(switch, a, flood, ports)| Deed::Group { switch, a, flood, ports: ports.into_iter().collect() }),
+        1 => (switch.clone(), 20..24u64).prop_map(|(switch, a)| Deed::RemoveGroup { switch, a }),
+        6 => switch.clone().prop_map(|switch| Deed::Step { switch }),
+        1 => switch.prop_map(|switch| Deed::Reconnect { switch }),
+        1 => Just(Deed::Restart),
+    ];
+    proptest::collection::vec(deed, 0..120)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// Whatever was stated, whenever switches answered, came back or the controller restarted: in the end they hold what is desired.
+    #[test]
+    fn installed_equals_desired_after_quiescence(deeds in deeds()) {
+        let mut lab = Lab::default();
+        for id in 1..4 {
+            lab.connect(DatapathId(id));
+        }
+        for deed in deeds {
+            match deed {
+                Deed::Set { switch, a, port, stage } => {
+                    lab.reconciler.set_rule(DatapathId(switch), key(a), Some(host_rule(a, port, stage)));
+                }
+                Deed::Remove { switch, a } => lab.reconciler.set_rule(DatapathId(switch), key(a), None),
+                Deed::Group { switch, a, flood, ports } => {
+                    // A key's group never changes its lane.
+                    let a = if flood { a + 10 } else { a };
+                    let group_type = if flood { GroupType::ALL } else { GroupType::SELECT };
+                    lab.reconciler.set_group(DatapathId(switch), key(a), Some(group(a, group_type, &ports)));
+                }
+                Deed::RemoveGroup { switch, a } => lab.reconciler.set_group(DatapathId(switch), key(a), None),
+                Deed::Step { switch } => lab.step(DatapathId(switch)),
+                Deed::Reconnect { switch } => {
+                    let id = DatapathId(switch);
+                    lab.reconciler.handle_disconnected(id, lab.now());
+                    lab.collect();
+                    lab.connect(id);
+                }
+                Deed::Restart => {
+                    lab.reconciler = Reconciler::new();
+                    for id in 1..4 {
+                        lab.connect(DatapathId(id));
+                    }
+                }
+            }
+            lab.reconciler.advance(lab.now());
+            lab.collect();
+        }
+        lab.pump();
+        lab.release_all();
+        lab.pump();
+        lab.assert_equal();
+    }
+}

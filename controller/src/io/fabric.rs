@@ -1,0 +1,230 @@
+//! The fabric thread: one current-thread runtime that holds the core and every switch's task. No frame ever crosses a thread.
+//!
+//! ```text
+//! accept ──► who is it (plain_from, first octet) ──► reader: octets → frames → core turn ──► ready connections ──► writers
+//!                                                     timer: next deadline → core turn ──►
+//! ```
+
+mod accept;
+mod connection;
+mod report;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use net::{Prefix, Time};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::LocalSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::clock::Clock;
+use super::listen::Listener;
+use crate::core::{ConnectionId, Core, CoreConfig};
+
+pub use report::Snapshot;
+use telemetry::Sample;
+
+/// Connections whose handshake is unfinished; more wait in the kernel's backlog until one is done or has failed.
+const UNFINISHED_MAX: usize = 4_096;
+/// How often telemetry gets its delta and the snapshot is renewed.
+const TICK: Duration = Duration::from_millis(500);
+/// A graceful stop waits this long for the last octets to leave.
+const FLUSH_LIMIT: Duration = Duration::from_millis(500);
+
+/// What the fabric thread works with.
+pub struct FabricOptions {
+    /// Bound sockets.
+    pub listeners: Vec<Listener>,
+    /// Where plain TCP may come from.
+    pub plain_from: Vec<Prefix>,
+    /// TLS, if it is configured.
+    pub tls: Option<TlsAcceptor>,
+    /// The core's own parameters.
+    pub core: CoreConfig,
+}
+
+/// A running fabric thread.
+pub struct FabricHandle {
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    stop: watch::Sender<bool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl FabricHandle {
+    /// The newest picture of the network; at most one tick old. Never waits for the core.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// A receiver of snapshots.
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// Stop: no new connections, the last octets flushed, rules left on the switches. Waits for the thread.
+    pub fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.thread.join();
+    }
+}
+
+/// Start the fabric thread. `samples` gets those of each tick.
+pub fn spawn(options: FabricOptions, samples: Sender<Vec<Sample>>) -> std::io::Result<FabricHandle> {
+    let (snapshot_sender, snapshots) = watch::channel(Arc::new(Snapshot::default()));
+    let (stop, stopped) = watch::channel(false);
+    let thread = std::thread::Builder::new().name("fabric".to_owned()).spawn(move || {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "the fabric thread has no runtime");
+                return;
+            }
+        };
+        let local = LocalSet::new();
+        local.block_on(&runtime, run(options, samples, snapshot_sender, stopped));
+    })?;
+    Ok(FabricHandle { snapshots, stop, thread })
+}
+
+/// One connection, as the core's turn sees it.
+struct Outlet {
+    /// There is output, or the connection is to be closed.
+    wake: Notify,
+    close: Cell<bool>,
+    /// Held until the handshake is done.
+    permit: RefCell<Option<OwnedSemaphorePermit>>,
+}
+
+struct Fabric {
+    core: RefCell<Core>,
+    clock: Clock,
+    outlets: RefCell<BTreeMap<ConnectionId, Rc<Outlet>>>,
+    next_connection: Cell<u64>,
+    timer: Notify,
+    /// The deadline that the timer sleeps until.
+    deadline: Cell<Option<Time>>,
+    unfinished: Arc<Semaphore>,
+    plain_from: Vec<Prefix>,
+    tls: Option<TlsAcceptor>,
+    report: RefCell<report::Collector>,
+}
+
+impl Fabric {
+    /// A core turn, and what follows from it.
+    fn turn(&self, turn: impl FnOnce(&mut Core, Time)) {
+        let mut core = self.core.borrow_mut();
+        turn(&mut core, self.clock.now());
+        let outlets = self.outlets.borrow();
+        while let Some(id) = core.poll_ready() {
+            if let Some(outlet) = outlets.get(&id) {
+                outlet.wake.notify_one();
+            }
+        }
+        while let Some(event) = core.poll_event() {
+            match &event {
+                crate::core::CoreEvent::Close { connection, .. } => {
+                    if let Some(outlet) = outlets.get(connection) {
+                        outlet.close.set(true);
+                        outlet.wake.notify_one();
+                    }
+                }
+                crate::core::CoreEvent::SwitchConnected { connection, .. } => {
+                    if let Some(outlet) = outlets.get(connection) {
+                        outlet.permit.take();
+                    }
+                }
+                _ => {}
+            }
+            self.report.borrow_mut().event(event);
+        }
+        let next = core.poll_timeout().map(|(at, _)| at);
+        if next.is_some_and(|at| self.deadline.get().is_none_or(|set| at < set)) {
+            self.timer.notify_one();
+        }
+    }
+}
+
+async fn run(
+    options: FabricOptions,
+    samples: Sender<Vec<Sample>>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let clock = Clock::start();
+    let fabric = Rc::new(Fabric {
+        core: RefCell::new(Core::new(options.core, clock.now())),
+        clock,
+        outlets: RefCell::new(BTreeMap::new()),
+        next_connection: Cell::new(1),
+        timer: Notify::new(),
+        deadline: Cell::new(None),
+        unfinished: Arc::new(Semaphore::new(UNFINISHED_MAX)),
+        plain_from: options.plain_from,
+        tls: options.tls,
+        report: RefCell::new(report::Collector::new()),
+    });
+    for listener in options.listeners {
+        tokio::task::spawn_local(accept::accept(fabric.clone(), listener));
+    }
+    let timer = tokio::task::spawn_local(timer(fabric.clone()));
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {
+                let core = fabric.core.borrow();
+                let now = fabric.clock.now();
+                let mut report = fabric.report.borrow_mut();
+                let snapshot = report.snapshot(&core, now);
+                // Nobody listens any more only while the process ends.
+                let _ = samples.send(report.take(&snapshot));
+                snapshots.send_replace(Arc::new(snapshot));
+            }
+            _ = stopped.changed() => break,
+        }
+    }
+    timer.abort();
+    let last_octets = async {
+        while fabric.outlets.borrow().values().any(|outlet| !outlet.close.get()) {
+            let outlets: Vec<Rc<Outlet>> = fabric.outlets.borrow().values().cloned().collect();
+            for outlet in outlets {
+                outlet.close.set(true);
+                outlet.wake.notify_one();
+            }
+            tokio::task::yield_now().await;
+        }
+        while !fabric.outlets.borrow().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    if tokio::time::timeout(FLUSH_LIMIT, last_octets).await.is_err() {
+        tracing::debug!("some switches did not take their last octets in time");
+    }
+}
+
+/// Sleep until the core's next deadline, or until an earlier one comes up.
+async fn timer(fabric: Rc<Fabric>) {
+    loop {
+        let next = fabric.core.borrow().poll_timeout().map(|(at, _)| at);
+        fabric.deadline.set(next);
+        match next {
+            Some(at) if at <= fabric.clock.now() => {
+                fabric.turn(|core, now| core.handle_timeout(now));
+                // Frames get their turn even if deadlines never end.
+                tokio::task::yield_now().await;
+            }
+            Some(at) => {
+                let until = tokio::time::Instant::from_std(fabric.clock.instant(at));
+                tokio::select! {
+                    () = tokio::time::sleep_until(until) => {}
+                    () = fabric.timer.notified() => {}
+                }
+            }
+            None => fabric.timer.notified().await,
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! What leaves the fabric thread: the samples of one tick for telemetry, one snapshot for everybody who only looks, and log lines.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use net::{DatapathId, Time};
+use openflow::{CloseReason, MessageType, PortStats};
+use telemetry::{Histogram, Metric, Sample};
+use topology::{Change, DiscoveryCounters, Network, PortState};
+
+use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent};
+use crate::flow::FlowCounters;
+
+/// A picture of the network for API, CLI and demo.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// When it was taken, on the fabric's own clock.
+    pub at: Time,
+    /// Connected switches.
+    pub switches_connected: usize,
+    /// Switches whose rules of an earlier run are still held.
+    pub settling: usize,
+    /// Switches, ports, links, hosts.
+    pub network: Network,
+    /// Ordered pairs of switches with a path.
+    pub paths: usize,
+    /// Per switch: rules installed, rules desired, groups installed, rules refused.
+    pub flows: BTreeMap<DatapathId, [usize; 4]>,
+    /// Counters of the core.
+    pub counters: CoreCounters,
+    /// Counters of the reconciler.
+    pub flow_counters: FlowCounters,
+    /// Counters of discovery.
+    pub discovery: DiscoveryCounters,
+    /// Control round-trip time per switch.
+    pub round_trip_times: BTreeMap<DatapathId, Duration>,
+    /// Reroutes so far.
+    pub reroutes: u64,
+    /// How long the last reroute took.
+    pub last_reroute: Option<Duration>,
+}
+
+/// Collects what happens between two ticks.
+pub(super) struct Collector {
+    packet_in: Histogram,
+    turn: Histogram,
+    reroute: Histogram,
+    reroutes: u64,
+    last_reroute: Option<Duration>,
+    samples: Vec<Sample>,
+    peers: BTreeMap<ConnectionId, String>,
+}
+
+impl Collector {
+    pub(super) fn new() -> Collector {
+        Collector {
+            packet_in: Histogram::new(Metric::PacketInDuration),
+            turn: Histogram::new(Metric::CoreTurnDuration),
+            reroute: Histogram::new(Metric::RerouteDuration),
+            reroutes: 0,
+            last_reroute: None,
+            samples: Vec::new(),
+            peers: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn opened(&mut self, id: ConnectionId, peer: String) {
+        self.peers.insert(id, peer);
+    }
+
+    pub(super) fn closed(&mut self, id: ConnectionId) {
+        self.peers.remove(&id);
+    }
+
+    /// One core turn has handled some frames, so many of them packet-ins.
+    pub(super) fn turn(&mut self, packet_ins: u64, took: Duration) {
+        self.turn.observe(took);
+        // The answers of a batch leave together: each packet-in waited for the whole turn.
+        for _ in 0..packet_ins {
+            self.packet_in.observe(took);
+        }
+    }
+
+    /// A connection that never became one of the core's.
+    pub(super) fn refused(&mut self) {
+        self.samples.push(Sample::add(Metric::Connections, 1).label("refused"));
+    }
+
+    pub(super) fn snapshot(&self, core: &Core, now: Time) -> Snapshot {
+        Snapshot {
+            at: now,
+            switches_connected: core.switches_connected(),
+            settling: core.switches_settling(),
+            network: core.network().clone(),
+            paths: core.paths().pair_count(),
+            flows: core.reconciler().sizes().collect(),
+            counters: core.counters(),
+            flow_counters: core.reconciler().counters(),
+            discovery: core.discovery_counters().clone(),
+            round_trip_times: core.round_trip_times().collect(),
+            reroutes: self.reroutes,
+            last_reroute: self.last_reroute,
+        }
+    }
+
+    /// The samples of this tick.
+    pub(super) fn take(&mut self, snapshot: &Snapshot) -> Vec<Sample> {
+        let mut samples = std::mem::take(&mut self.samples);
+        samples.extend([&mut self.packet_in, &mut self.turn, &mut self.reroute].into_iter().filter_map(Histogram::take));
+        sample_switches(snapshot, &mut samples);
+        sample_topology(snapshot, &mut samples);
+        sample_counters(snapshot, &mut samples);
+        samples
+    }
+
+    /// Log it and keep what telemetry wants.
+    pub(super) fn event(&mut self, event: CoreEvent) {
+        let peer = |id: ConnectionId| self.peers.get(&id).map_or("?", String::as_str);
+        match event {
+            CoreEvent::SwitchConnected { datapath_id, connection, rules } => {
+                tracing::info!(dpid = %datapath_id, peer = peer(connection), rules_found = rules, "switch connected");
+                self.samples.push(Sample::add(Metric::Connections, 1).label("connected"));
+            }
+            CoreEvent::SwitchDisconnected { datapath_id, cause } => {
+                tracing::info!(dpid = %datapath_id, %cause, "switch disconnected");
+                self.samples.push(Sample::add(Metric::Disconnections, 1).label(reason(&cause)));
+            }
+            CoreEvent::Close { connection, cause } => {
+                tracing::warn!(connection = connection.0, peer = peer(connection), %cause, "closing the connection");
+                if !matches!(cause, CloseCause::DuplicateDatapathId(_)) {
+                    self.samples.push(Sample::add(Metric::Connections, 1).label("failed"));
+                }
+            }
+            CoreEvent::Rerouted { took } => {
+                tracing::info!(took_us = took.as_micros() as u64, "rerouted around a lost link");
+                self.reroute.observe(took);
+                self.reroutes += 1;
+                self.last_reroute = Some(took);
+            }
+            CoreEvent::Refused { datapath_id, what, error } => {
+                tracing::warn!(dpid = %datapath_id, what, error, "the switch refused; it is tried again later");
+            }
+            CoreEvent::Malformed { connection, what } => {
+                tracing::warn!(connection = connection.0, peer = peer(connection), what, "malformed message");
+            }
+            CoreEvent::PortStats { datapath_id, stats } => {
+                for stats in stats {
+                    sample_port(datapath_id, &stats, &mut self.samples);
+                }
+            }
+            CoreEvent::Change(change) => log_change(&change),
+        }
+    }
+}
+
+fn reason(cause: &CloseCause) -> &'static str {
+    match cause {
+        CloseCause::Transport => "closed",
+        CloseCause::Channel(
+            CloseReason::EchoTimeout | CloseReason::BarrierTimeout { .. } | CloseReason::HandshakeTimeout,
+        ) => "timeout",
+        CloseCause::Channel(_) | CloseCause::DuplicateDatapathId(_) | CloseCause::AuxiliaryConnection => "error",
+        CloseCause::Replaced => "replaced",
+    }
+}
+
+fn sample_switches(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
+    samples.push(Sample::gauge(Metric::SwitchesConnected, snapshot.switches_connected as f64));
+    samples.push(Sample::gauge(Metric::SwitchesSettling, snapshot.settling as f64));
+    for (id, switch) in &snapshot.network.switches {
+        samples.push(Sample::gauge(Metric::SwitchConnected, f64::from(u8::from(switch.connected))).label(id));
+        for (port_no, port) in &switch.ports {
+            let up = f64::from(u8::from(port.info.up));
+            samples.push(Sample::gauge(Metric::PortUp, up).label(id).label(port_no).label(&port.info.name));
+        }
+    }
+    for (id, rtt) in &snapshot.round_trip_times {
+        samples.push(Sample::gauge(Metric::SwitchRoundTrip, rtt.as_secs_f64()).label(id));
+    }
+    for (id, [installed, desired, groups, _]) in &snapshot.flows {
+        samples.push(Sample::gauge(Metric::RulesInstalled, *installed as f64).label(id));
+        samples.push(Sample::gauge(Metric::RulesDesired, *desired as f64).label(id));
+        samples.push(Sample::gauge(Metric::GroupsInstalled, *groups as f64).label(id));
+    }
+}
+
+fn sample_topology(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
+    let network = &snapshot.network;
+    samples.push(Sample::gauge(Metric::Links, network.bidirectional_links().count() as f64));
+    samples.push(Sample::gauge(Metric::Hosts, network.hosts.len() as f64));
+    samples.push(Sample::gauge(Metric::Paths, snapshot.paths as f64));
+    let switches = network.switches.len();
+    let missing = (switches * switches.saturating_sub(1)).saturating_sub(snapshot.paths);
+    samples.push(Sample::gauge(Metric::PathsMissing, missing as f64));
+    for (state, name) in [(PortState::Unknown, "unknown"), (PortState::Edge, "edge"), (PortState::Link, "link")] {
+        let count = network.ports().filter(|(_, port)| port.state == state).count();
+        samples.push(Sample::gauge(Metric::Ports, count as f64).label(name));
+    }
+}
+
+fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
+    let discovery = &snapshot.discovery;
+    for (change, count) in [("up", discovery.links_up), ("down", discovery.links_down)] {
+        samples.push(Sample::total(Metric::LinkChanges, count).label(change));
+    }
+    let hosts = [
+        ("learned", discovery.hosts_learned),
+        ("moved", discovery.hosts_moved),
+        ("forgotten", discovery.hosts_forgotten + discovery.hosts_expired),
+    ];
+    for (change, count) in hosts {
+        samples.push(Sample::total(Metric::HostChanges, count).label(change));
+    }
+    samples.push(Sample::total(Metric::ProbesSent, discovery.probes_sent));
+    let probes = [
+        ("valid", discovery.probes_received),
+        ("forged", discovery.probes_forged),
+        ("replayed", discovery.probes_replayed),
+        ("stale", discovery.probes_stale),
+    ];
+    for (result, count) in probes {
+        samples.push(Sample::total(Metric::ProbesReceived, count).label(result));
+    }
+    samples.push(Sample::total(Metric::ForeignLldp, discovery.lldp_foreign));
+
+    let flows = &snapshot.flow_counters;
+    for (command, count) in ["add", "delete"].iter().zip(flows.flow_mods) {
+        samples.push(Sample::total(Metric::FlowModsSent, count).label(command));
+    }
+    for (command, count) in ["add", "modify", "delete"].iter().zip(flows.group_mods) {
+        samples.push(Sample::total(Metric::GroupModsSent, count).label(command));
+    }
+    samples.push(Sample::total(Metric::ModsRefused, flows.refused));
+    samples.push(Sample::total(Metric::Repairs, flows.drifted));
+
+    let counters = &snapshot.counters;
+    samples.push(Sample::total(Metric::Connections, counters.duplicates_refused).label("duplicate"));
+    samples.push(Sample::total(Metric::PathComputations, counters.path_updates));
+    for (message_type, &count) in &counters.received {
+        samples.push(Sample::total(Metric::MessagesReceived, count).label(type_label(*message_type)));
+    }
+    for (message_type, &count) in &counters.sent {
+        samples.push(Sample::total(Metric::MessagesSent, count).label(type_label(*message_type)));
+    }
+}
+
+/// `OFPT_PACKET_IN` is `packet_in`; types that OpenFlow 1.3 doesn't have are one.
+fn type_label(message_type: MessageType) -> String {
+    let name = message_type.name().and_then(|name| name.strip_prefix("OFPT_"));
+    name.map_or_else(|| "unknown".to_owned(), str::to_ascii_lowercase)
+}
+
+fn sample_port(id: DatapathId, stats: &PortStats, samples: &mut Vec<Sample>) {
+    if !stats.port_no.is_physical() {
+        return;
+    }
+    let rows = [
+        (Metric::PortReceivedPackets, stats.rx_packets),
+        (Metric::PortSentPackets, stats.tx_packets),
+        (Metric::PortReceivedBytes, stats.rx_bytes),
+        (Metric::PortSentBytes, stats.tx_bytes),
+        (Metric::PortReceiveDropped, stats.rx_dropped),
+        (Metric::PortSendDropped, stats.tx_dropped),
+        (Metric::PortReceiveErrors, stats.rx_errors),
+        (Metric::PortSendErrors, stats.tx_errors),
+    ];
+    for (metric, count) in rows {
+        samples.push(Sample::total(metric, count).label(id).label(stats.port_no));
+    }
+}
+
+fn log_change(change: &Change) {
+    match change {
+        Change::LinkUp(link) => tracing::info!(from = %link.source, to = %link.target, "link up"),
+        Change::LinkDown { link, reason } => {
+            tracing::info!(from = %link.source, to = %link.target, ?reason, "link down");
+        }
+        Change::HostLearned(mac) => tracing::debug!(%mac, "host learned"),
+        Change::HostMoved { mac, from } => tracing::info!(%mac, %from, "host moved"),
+        Change::HostAddressed(mac) => tracing::debug!(%mac, "host has a new address"),
+        Change::HostForgotten { host, reason } => tracing::debug!(mac = %host.mac, ?reason, "host forgotten"),
+        Change::PortChanged(port) => tracing::debug!(%port, "port changed"),
+        Change::SwitchUp(id) => tracing::debug!(dpid = %id, "switch is in the network"),
+        Change::SwitchDown(id) => {
+            tracing::info!(dpid = %id, "switch without controller: its links and hosts are kept for a while");
+        }
+        Change::SwitchGone(id) => tracing::info!(dpid = %id, "switch is gone from the network"),
+    }
+}

@@ -1,0 +1,6 @@
+//! The I/O shell: sockets, TLS, clock and threads. Everything that decides is elsewhere.
+
+pub mod clock;
+pub mod fabric;
+pub mod listen;
+pub mod tls;

@@ -1,0 +1,105 @@
+//! The running controller: the fabric thread, the BGP thread, and one for telemetry and HTTP. `trunkline run` and `trunkline demo` start the same one.
+
+mod bgp_service;
+mod telemetry_service;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::core::CoreConfig;
+use crate::http;
+use crate::io::fabric::{self, FabricHandle, FabricOptions, Snapshot};
+use crate::io::listen::Listener;
+use crate::io::tls;
+
+pub use bgp_service::BgpHandle;
+
+/// A controller that runs until [`Controller::stop`].
+pub struct Controller {
+    fabric: FabricHandle,
+    bgp: Option<BgpHandle>,
+    telemetry: telemetry_service::TelemetryHandle,
+    openflow: Vec<SocketAddr>,
+}
+
+impl Controller {
+    /// Take every address, read every certificate, then start. Nothing runs if anything is wrong.
+    ///
+    /// # Errors
+    /// What keeps it from starting, as a sentence for the operator.
+    pub fn start(config: &Config) -> Result<Controller, String> {
+        let tls = config.openflow.tls.as_ref().map(tls::acceptor).transpose()?;
+        let listeners = config.openflow.listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
+        let openflow = listeners.iter().filter_map(Listener::local_addr).collect();
+        let seed = random_octets()?;
+        let mut core = CoreConfig { probe_key: seed, ..CoreConfig::default() };
+        core.discovery.probe_interval = config.fabric.probe_interval;
+        core.discovery.host_timeout = config.fabric.host_timeout;
+        core.seed = u64::from_be_bytes(first_eight(&random_octets()?));
+        let http = http::bind_blocking(config.http.listen)?;
+        let bgp = config.bgp.as_ref().map(|bgp| bgp_service::start(bgp, core.seed)).transpose()?;
+
+        let (samples, taken) = std::sync::mpsc::channel();
+        let options = FabricOptions { listeners, plain_from: config.openflow.plain_from.clone(), tls, core };
+        let fabric = fabric::spawn(options, samples).map_err(|error| format!("cannot start a thread: {error}"))?;
+        let telemetry = telemetry_service::start(http, taken, fabric.snapshots(), bgp.clone())?;
+        Ok(Controller { fabric, bgp, telemetry, openflow })
+    }
+
+    /// Where switches connect over TCP.
+    pub fn openflow_addresses(&self) -> &[SocketAddr] {
+        &self.openflow
+    }
+
+    /// Where metrics are.
+    pub fn http_address(&self) -> SocketAddr {
+        self.telemetry.address()
+    }
+
+    /// The newest picture of the network.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.fabric.snapshot()
+    }
+
+    /// Pictures of the network as they come.
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.fabric.snapshots()
+    }
+
+    /// The BGP speaker, if there is one.
+    pub fn bgp(&self) -> Option<&BgpHandle> {
+        self.bgp.as_ref()
+    }
+
+    /// Stop gracefully: BGP neighbours are told, the switches keep their rules. Returns when everything has ended.
+    pub fn stop(self) {
+        if let Some(bgp) = &self.bgp {
+            bgp.stop();
+        }
+        self.fabric.stop();
+        self.telemetry.stop();
+    }
+}
+
+/// How long a part may take to end before it is left behind.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+fn first_eight(octets: &[u8; 32]) -> [u8; 8] {
+    let mut first = [0; 8];
+    first.copy_from_slice(&octets[..8]);
+    first
+}
+
+/// Octets that nobody can guess: the key of the probes hangs on them.
+fn random_octets() -> Result<[u8; 32], String> {
+    use std::io::Read;
+    let mut octets = [0; 32];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut octets))
+        .map_err(|error| format!("cannot read /dev/urandom: {error}"))?;
+    Ok(octets)
+}

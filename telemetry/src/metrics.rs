@@ -1,0 +1,249 @@
+//! THE list of metrics. `docs/metrics.md` is generated from it.
+//!
+//! Names end in their unit, counters in `_total`. Labels are bounded: by the network's size (`dpid`, `port`, `peer`) or by a vocabulary that
+//! stands in the help text. Nothing that a host or a route can invent is ever a label.
+
+/// What there is to know about a metric.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Description {
+    /// The name that Prometheus sees.
+    pub name: &'static str,
+    /// One sentence.
+    pub help: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// The names of its labels, in the order in which a sample gives their values.
+    pub labels: &'static [&'static str],
+    /// When its series go away.
+    pub lifetime: Lifetime,
+}
+
+/// How a metric behaves.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations by size; upper bounds of the buckets, ascending, without infinity.
+    Histogram(&'static [f64]),
+}
+
+/// When a series goes away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lifetime {
+    /// Never: it is sampled when something happens, and its absence means nothing.
+    Forever,
+    /// When it has not been sampled for a while: it is sampled at every tick as long as its subject exists.
+    WhileSampled,
+}
+
+/// 1 µs to 0.1 s: what one turn of the core may take.
+const MICROSECONDS: &[f64] = &[1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1];
+/// 1 ms to 10 s: what a network needs to settle.
+const MILLISECONDS: &[f64] = &[1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+/// Expands the rows below to the enum and its descriptions; no logic.
+macro_rules! metrics {
+    ($($variant:ident $kind:expr, $lifetime:ident, $name:literal, $labels:expr, $help:literal;)*) => {
+        /// A metric.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Metric {
+            $(#[doc = $help] $variant,)*
+        }
+
+        impl Metric {
+            /// Every metric, in the order of the list.
+            pub const ALL: &[Metric] = &[$(Metric::$variant,)*];
+
+            /// Name, help, kind, labels.
+            pub const fn description(self) -> Description {
+                match self {
+                    $(Metric::$variant => Description {
+                        name: $name, help: $help, kind: $kind, labels: &$labels, lifetime: Lifetime::$lifetime,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+metrics! {
+    // OpenFlow connections and messages.
+    SwitchesConnected Kind::Gauge, Forever, "trunkline_openflow_switches_connected", [],
+        "Switches whose OpenFlow handshake is done and whose connection lives.";
+    SwitchConnected Kind::Gauge, WhileSampled, "trunkline_openflow_switch_connected", ["dpid"],
+        "1 while the switch is connected, 0 while it is known but not connected.";
+    SwitchRoundTrip Kind::Gauge, WhileSampled, "trunkline_openflow_switch_round_trip_seconds", ["dpid"],
+        "Time that the switch took to answer the last echo request.";
+    Connections Kind::Counter, Forever, "trunkline_openflow_connections_total", ["result"],
+        "Connections taken, by what became of them: connected, refused (source or certificate), failed (handshake), duplicate (datapath id).";
+    Disconnections Kind::Counter, Forever, "trunkline_openflow_disconnections_total", ["reason"],
+        "Connections of switches that ended, by reason: closed, timeout, error, replaced, shutdown.";
+    MessagesReceived Kind::Counter, Forever, "trunkline_openflow_messages_received_total", ["type"],
+        "OpenFlow messages received, by message type.";
+    MessagesSent Kind::Counter, Forever, "trunkline_openflow_messages_sent_total", ["type"],
+        "OpenFlow messages sent, by message type.";
+    ErrorsReceived Kind::Counter, Forever, "trunkline_openflow_errors_received_total", ["type"],
+        "OpenFlow error messages received, by error type.";
+    DecodeErrors Kind::Counter, Forever, "trunkline_openflow_decode_errors_total", ["kind"],
+        "OpenFlow messages that could not be decoded, by what was wrong with them.";
+    PacketInsDropped Kind::Counter, Forever, "trunkline_openflow_packet_ins_dropped_total", [],
+        "Packet-ins that were not looked at because a switch sent more than its share.";
+    PacketOutsDropped Kind::Counter, Forever, "trunkline_openflow_packet_outs_dropped_total", [],
+        "Packet-outs that were not sent because a switch did not read.";
+    PacketInDuration Kind::Histogram(MICROSECONDS), Forever, "trunkline_openflow_packet_in_duration_seconds", [],
+        "Time from a packet-in's last octet read to its answer queued.";
+    CoreTurnDuration Kind::Histogram(MICROSECONDS), Forever, "trunkline_core_turn_duration_seconds", [],
+        "Time that one turn of the core took.";
+
+    // Ports.
+    PortUp Kind::Gauge, WhileSampled, "trunkline_port_up", ["dpid", "port", "name"],
+        "1 if the port is neither administratively down nor without link, else 0.";
+    PortReceivedPackets Kind::Counter, WhileSampled, "trunkline_port_receive_packets_total", ["dpid", "port"],
+        "Packets that the port received.";
+    PortSentPackets Kind::Counter, WhileSampled, "trunkline_port_transmit_packets_total", ["dpid", "port"],
+        "Packets that the port sent.";
+    PortReceivedBytes Kind::Counter, WhileSampled, "trunkline_port_receive_bytes_total", ["dpid", "port"],
+        "Octets that the port received.";
+    PortSentBytes Kind::Counter, WhileSampled, "trunkline_port_transmit_bytes_total", ["dpid", "port"],
+        "Octets that the port sent.";
+    PortReceiveDropped Kind::Counter, WhileSampled, "trunkline_port_receive_dropped_total", ["dpid", "port"],
+        "Packets that the port dropped on receipt.";
+    PortSendDropped Kind::Counter, WhileSampled, "trunkline_port_transmit_dropped_total", ["dpid", "port"],
+        "Packets that the port dropped instead of sending them.";
+    PortReceiveErrors Kind::Counter, WhileSampled, "trunkline_port_receive_errors_total", ["dpid", "port"],
+        "Packets that the port received with an error.";
+    PortSendErrors Kind::Counter, WhileSampled, "trunkline_port_transmit_errors_total", ["dpid", "port"],
+        "Packets that the port failed to send.";
+
+    // Desired and installed state.
+    Flows Kind::Gauge, WhileSampled, "trunkline_flows", ["dpid"],
+        "Flow entries known to be on the switch.";
+    RulesDesired Kind::Gauge, WhileSampled, "trunkline_reconciler_rules_desired", ["dpid"],
+        "Rules that the applications want on the switch.";
+    RulesInstalled Kind::Gauge, WhileSampled, "trunkline_reconciler_rules_installed", ["dpid"],
+        "Rules of ours that the switch has confirmed by a barrier.";
+    GroupsInstalled Kind::Gauge, WhileSampled, "trunkline_reconciler_groups_installed", ["dpid"],
+        "Groups of ours on the switch.";
+    SwitchesSettling Kind::Gauge, Forever, "trunkline_reconciler_switches_settling", [],
+        "Switches whose rules are being read back and where nothing is deleted yet.";
+    FlowModsSent Kind::Counter, Forever, "trunkline_reconciler_flow_mods_sent_total", ["command"],
+        "Flow-mods sent, by command: add, modify, delete.";
+    GroupModsSent Kind::Counter, Forever, "trunkline_reconciler_group_mods_sent_total", ["command"],
+        "Group-mods sent, by command: add, modify, delete.";
+    ModsRefused Kind::Counter, Forever, "trunkline_reconciler_mods_refused_total", [],
+        "Flow-mods and group-mods that a switch answered with an error.";
+    Repairs Kind::Counter, Forever, "trunkline_reconciler_repairs_total", [],
+        "Rules that were found changed or missing on a switch and were put right.";
+    BarrierDuration Kind::Histogram(MILLISECONDS), Forever, "trunkline_reconciler_barrier_duration_seconds", [],
+        "Time from a barrier request sent to its reply.";
+
+    // Topology.
+    Links Kind::Gauge, Forever, "trunkline_topology_links", [],
+        "Links that are up in both directions, each counted once.";
+    LinkChanges Kind::Counter, Forever, "trunkline_topology_link_changes_total", ["change"],
+        "Link directions that came up or went down; change: up, down.";
+    Ports Kind::Gauge, Forever, "trunkline_topology_ports", ["state"],
+        "Ports by state: unknown, edge, link.";
+    Hosts Kind::Gauge, Forever, "trunkline_topology_hosts", [],
+        "Hosts known.";
+    HostChanges Kind::Counter, Forever, "trunkline_topology_host_changes_total", ["change"],
+        "Changes of the host table; change: learned, moved, forgotten.";
+    ProbesSent Kind::Counter, Forever, "trunkline_topology_probes_sent_total", [],
+        "LLDP probes sent.";
+    ProbesReceived Kind::Counter, Forever, "trunkline_topology_probes_received_total", ["result"],
+        "LLDP probes received, by result: valid, forged (wrong code), replayed, stale.";
+    ForeignLldp Kind::Counter, Forever, "trunkline_topology_foreign_lldp_received_total", [],
+        "LLDP frames received that are no probes: neighbours that are not ours.";
+
+    // Paths.
+    Paths Kind::Gauge, Forever, "trunkline_paths", [],
+        "Ordered pairs of switches with a path between them.";
+    PathsMissing Kind::Gauge, Forever, "trunkline_paths_missing", [],
+        "Ordered pairs of connected switches without a path between them.";
+    PathComputations Kind::Counter, Forever, "trunkline_path_computations_total", [],
+        "Destination trees computed.";
+    PathDuration Kind::Histogram(MICROSECONDS), Forever, "trunkline_path_computation_duration_seconds", [],
+        "Time to compute the trees that one change touched.";
+    RerouteDuration Kind::Histogram(MILLISECONDS), Forever, "trunkline_reroute_duration_seconds", [],
+        "Time from the news of a lost link to the last switch's confirmation of the new paths.";
+
+    // BGP.
+    BgpPeers Kind::Gauge, Forever, "trunkline_bgp_peers", ["state"],
+        "BGP neighbours by state of the session: idle, connect, active, open_sent, open_confirm, established.";
+    BgpPeerUp Kind::Gauge, WhileSampled, "trunkline_bgp_peer_up", ["peer", "asn"],
+        "1 while the session is established, else 0.";
+    BgpPeerState Kind::Gauge, WhileSampled, "trunkline_bgp_peer_state", ["peer"],
+        "State of the session: 1 idle, 2 connect, 3 active, 4 open_sent, 5 open_confirm, 6 established (as in RFC 4273).";
+    BgpPeerUptime Kind::Gauge, WhileSampled, "trunkline_bgp_peer_uptime_seconds", ["peer"],
+        "Time since the session was established; 0 if it is not.";
+    BgpPeerEstablished Kind::Counter, WhileSampled, "trunkline_bgp_peer_established_total", ["peer"],
+        "How often the session was established.";
+    BgpPeerMessagesReceived Kind::Counter, WhileSampled, "trunkline_bgp_peer_messages_received_total", ["peer", "type"],
+        "BGP messages received, by type: open, update, notification, keepalive, route_refresh.";
+    BgpPeerMessagesSent Kind::Counter, WhileSampled, "trunkline_bgp_peer_messages_sent_total", ["peer", "type"],
+        "BGP messages sent, by type: open, update, notification, keepalive, route_refresh.";
+    BgpPeerUpdateErrors Kind::Counter, WhileSampled, "trunkline_bgp_peer_update_errors_total", ["peer", "outcome"],
+        "Malformed updates by outcome (RFC 7606): attribute_discard, treat_as_withdraw, afi_safi_disable, session_reset.";
+    BgpPeerPrefixesReceived Kind::Gauge, WhileSampled, "trunkline_bgp_peer_prefixes_received", ["peer", "family"],
+        "Prefixes in the neighbour's Adj-RIB-In.";
+    BgpPeerPrefixesAccepted Kind::Gauge, WhileSampled, "trunkline_bgp_peer_prefixes_accepted", ["peer", "family"],
+        "Prefixes of the neighbour that import accepted.";
+    BgpPeerPrefixesAdvertised Kind::Gauge, WhileSampled, "trunkline_bgp_peer_prefixes_advertised", ["peer", "family"],
+        "Prefixes that the neighbour was told.";
+    BgpPeerPrefixesPending Kind::Gauge, WhileSampled, "trunkline_bgp_peer_prefixes_pending", ["peer"],
+        "Changes of the table that the neighbour has not been told yet.";
+    BgpRibPrefixes Kind::Gauge, Forever, "trunkline_bgp_rib_prefixes", ["family"],
+        "Prefixes in the Loc-RIB.";
+    BgpRibPaths Kind::Gauge, Forever, "trunkline_bgp_rib_paths", ["family"],
+        "Paths to all prefixes, best or not.";
+    BgpRibAttributeSets Kind::Gauge, Forever, "trunkline_bgp_rib_attribute_sets", [],
+        "Distinct sets of path attributes in memory.";
+
+    // The process itself.
+    BuildInfo Kind::Gauge, Forever, "trunkline_build_info", ["version"],
+        "Always 1; the version is in the label.";
+    SamplesDropped Kind::Counter, Forever, "trunkline_telemetry_samples_dropped_total", ["reason"],
+        "Samples that telemetry did not take, by reason: kind, labels, series_limit.";
+    Series Kind::Gauge, Forever, "trunkline_telemetry_series", [],
+        "Series that telemetry holds.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_of_one_form() {
+        let names: BTreeSet<_> = Metric::ALL.iter().map(|metric| metric.description().name).collect();
+        assert_eq!(names.len(), Metric::ALL.len());
+        for metric in Metric::ALL {
+            let Description { name, help, kind, labels, .. } = metric.description();
+            assert!(name.starts_with("trunkline_"), "{name}");
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+            assert_eq!(name.ends_with("_total"), kind == Kind::Counter, "{name}");
+            assert!(help.ends_with('.') && !help.contains('\n'), "{name}");
+            assert!(labels.iter().all(|label| !matches!(*label, "le" | "quantile" | "job" | "instance")), "{name}");
+        }
+    }
+
+    #[test]
+    fn metrics_without_labels_never_vanish() {
+        for metric in Metric::ALL {
+            let Description { name, labels, lifetime, .. } = metric.description();
+            assert!(!labels.is_empty() || lifetime == Lifetime::Forever, "{name}");
+        }
+    }
+
+    #[test]
+    fn buckets_ascend() {
+        for metric in Metric::ALL {
+            if let Kind::Histogram(bounds) = metric.description().kind {
+                assert!(bounds.windows(2).all(|pair| pair[0] < pair[1]), "{metric:?}");
+                assert!(bounds.iter().all(|bound| bound.is_finite()), "{metric:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The OpenFlow decoder: it never panics, and what it has read it can write and read again.
+#![no_main]
+
+use bytes::{Bytes, BytesMut};
+use libfuzzer_sys::fuzz_target;
+use openflow::Message;
+
+fuzz_target!(|octets: &[u8]| {
+    let frame = Bytes::copy_from_slice(octets);
+    let Ok((xid, message)) = Message::decode(&frame) else { return };
+    let mut encoded = BytesMut::new();
+    // What came in one message may not fit into one when it is written in full; that is an error, not a panic.
+    if message.encode(xid, &mut encoded).is_ok() {
+        let again = Message::decode(&encoded.freeze());
+        assert_eq!(again.as_ref(), Ok(&(xid, message)), "what was written reads differently");
+    }
+});

@@ -1,0 +1,130 @@
+//! The program under test, as a process, seen from outside: its log, its exit status and its metrics.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use crate::http;
+use crate::process::{Daemon, STOP_LIMIT};
+use crate::report::Fail;
+use crate::wait;
+
+/// Where `/metrics` is, by default and in the lab.
+pub const HTTP: &str = "127.0.0.1:9653";
+
+/// The metrics that the lab reads.
+pub mod metric {
+    /// Switches connected, one number.
+    pub const SWITCHES: &str = "trunkline_openflow_switches_connected";
+    /// Links that are up in both directions, each counted once.
+    pub const LINKS: &str = "trunkline_topology_links";
+    /// Hosts learned.
+    pub const HOSTS: &str = "trunkline_topology_hosts";
+    /// Prefixes of a BGP neighbour that import policy accepted, with the labels `peer` and `family`.
+    pub const BGP_ACCEPTED: &str = "trunkline_bgp_peer_prefixes_accepted";
+}
+
+/// A `trunkline run` and how to start it again.
+pub struct Controller {
+    directory: PathBuf,
+    binary: PathBuf,
+    config: Option<PathBuf>,
+    daemon: Daemon,
+}
+
+impl Controller {
+    /// Starts `trunkline run`, with a configuration file of the given text or without any, and waits until it answers on `/healthz`.
+    pub fn start(directory: &Path, binary: &Path, config: Option<&str>) -> Result<Controller, Fail> {
+        let file = match config {
+            Some(text) => {
+                let file = directory.join("lab.yaml");
+                std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+                Some(file)
+            }
+            None => None,
+        };
+        let daemon = Controller::spawn(directory, binary, file.as_deref())?;
+        let mut controller =
+            Controller { directory: directory.to_owned(), binary: binary.to_owned(), config: file, daemon };
+        controller.wait_healthy()?;
+        Ok(controller)
+    }
+
+    /// The process.
+    fn spawn(directory: &Path, binary: &Path, config: Option<&Path>) -> Result<Daemon, Fail> {
+        let binary = binary.display().to_string();
+        let config = config.map(|config| config.display().to_string());
+        let mut arguments = vec![binary.as_str(), "run"];
+        arguments.extend(config.as_deref());
+        Daemon::start(directory, "trunkline", &arguments)
+    }
+
+    /// Waits until the process serves.
+    fn wait_healthy(&mut self) -> Result<(), Fail> {
+        let daemon = &mut self.daemon;
+        wait::until(Duration::from_secs(10), || {
+            daemon.ensure_running()?;
+            http::get(HTTP, "/healthz").map(drop)
+        })
+    }
+
+    /// Starts it again after it has ended.
+    pub fn start_again(&mut self) -> Result<(), Fail> {
+        self.daemon = Controller::spawn(&self.directory, &self.binary, self.config.as_deref())?;
+        self.wait_healthy()
+    }
+
+    /// Ends it without a warning, as a crash would.
+    pub fn kill(&mut self) {
+        self.daemon.kill();
+    }
+
+    /// Asks it to end (SIGTERM) and waits: how it ended and how long that took.
+    pub fn terminate(&mut self) -> Result<(ExitStatus, Duration), Fail> {
+        let start = Instant::now();
+        self.daemon.signal("TERM")?;
+        Ok((self.daemon.wait(STOP_LIMIT)?, start.elapsed()))
+    }
+
+    /// Fails when it has ended by itself.
+    pub fn ensure_running(&mut self) -> Result<(), Fail> {
+        self.daemon.ensure_running()
+    }
+
+    /// The whole of `/metrics`.
+    pub fn metrics(&self) -> Result<String, Fail> {
+        http::get(HTTP, "/metrics")
+    }
+
+    /// The sum of a metric's samples that have all of `labels`; no sample is a failure.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64, Fail> {
+        let text = self.metrics()?;
+        let mut found = text.lines().filter_map(|line| sample(line, name, labels)).peekable();
+        if found.peek().is_none() {
+            return Err(format!("/metrics has no {name}"));
+        }
+        Ok(found.sum())
+    }
+
+    /// Waits until a metric has a value.
+    pub fn wait_metric(&mut self, limit: Duration, name: &str, value: f64) -> Result<Duration, Fail> {
+        let start = Instant::now();
+        wait::until(limit, || {
+            self.ensure_running()?;
+            let now = self.metric(name, &[])?;
+            wait::ensure(now == value, || format!("{name} is {now}, not {value}"))
+        })?;
+        Ok(start.elapsed())
+    }
+}
+
+/// The value of a line of the text format, if it is a sample of `name` with all of `labels`.
+fn sample(line: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let rest = line.strip_prefix(name)?;
+    let (set, value) = match rest.strip_prefix('{') {
+        Some(rest) => rest.rsplit_once("} ")?,
+        None => ("", rest.strip_prefix(' ')?),
+    };
+    let has = |(label, value): &(&str, &str)| set.contains(&format!("{label}=\"{value}\""));
+    if labels.iter().all(has) { value.trim().parse().ok() } else { None }
+}

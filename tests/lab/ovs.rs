@@ -1,0 +1,99 @@
+//! A private Open vSwitch: its database, its daemon, and bridges with the userspace datapath.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::process::{Daemon, run};
+use crate::report::Fail;
+use crate::wait;
+
+const DATABASE: &str = "/etc/openvswitch/conf.db";
+const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
+
+/// `ovsdb-server` and `ovs-vswitchd`, on the default paths, which are private in a sandbox.
+pub struct Ovs {
+    _vswitchd: Daemon,
+    _database: Daemon,
+}
+
+impl Ovs {
+    /// Starts both and waits until they serve.
+    pub fn start(directory: &Path) -> Result<Ovs, Fail> {
+        run("ovsdb-tool", &["create", DATABASE, SCHEMA])?;
+        let socket = "--remote=punix:/run/openvswitch/db.sock";
+        let ssl = [
+            "--private-key=db:Open_vSwitch,SSL,private_key",
+            "--certificate=db:Open_vSwitch,SSL,certificate",
+            "--bootstrap-ca-cert=db:Open_vSwitch,SSL,ca_cert",
+        ];
+        let arguments = ["ovsdb-server", DATABASE, socket, "--pidfile", ssl[0], ssl[1], ssl[2]];
+        let mut database = Daemon::start(directory, "ovsdb-server", &arguments)?;
+        wait::until(Duration::from_secs(10), || {
+            database.ensure_running()?;
+            vsctl(&["--no-wait", "init"]).map(drop)
+        })?;
+        let mut vswitchd =
+            Daemon::start(directory, "ovs-vswitchd", &["ovs-vswitchd", "unix:/run/openvswitch/db.sock", "--pidfile"])?;
+        wait::until(Duration::from_secs(10), || {
+            vswitchd.ensure_running()?;
+            run("ovs-appctl", &["version"]).map(drop)
+        })?;
+        Ok(Ovs { _vswitchd: vswitchd, _database: database })
+    }
+}
+
+/// Runs `ovs-vsctl`, which waits until the daemon has done it.
+pub fn vsctl(arguments: &[&str]) -> Result<String, Fail> {
+    let mut all = vec!["--timeout=10"];
+    all.extend(arguments);
+    run("ovs-vsctl", &all)
+}
+
+/// Adds a bridge that only does what its controller says.
+pub fn add_bridge(name: &str, datapath_id: u64, controller: &str) -> Result<(), Fail> {
+    let id = format!("other-config:datapath-id={datapath_id:016x}");
+    let out_of_band = "other-config:disable-in-band=true";
+    let bridge = ["--", "set", "bridge", name, "datapath_type=netdev", "protocols=OpenFlow13", "fail_mode=secure"];
+    let mut arguments = vec!["add-br", name];
+    arguments.extend(bridge);
+    arguments.extend([id.as_str(), out_of_band, "--", "set-controller", name, controller]);
+    vsctl(&arguments).map(drop)
+}
+
+/// Adds an existing network device to a bridge under the given OpenFlow port number.
+pub fn add_port(bridge: &str, device: &str, number: u32) -> Result<(), Fail> {
+    let number = format!("ofport_request={number}");
+    vsctl(&["add-port", bridge, device, "--", "set", "interface", device, &number]).map(drop)
+}
+
+/// Whether the bridge says that it is connected to its controller.
+pub fn is_connected(bridge: &str) -> Result<bool, Fail> {
+    let controller = vsctl(&["get", "bridge", bridge, "controller"])?;
+    let id = controller.trim().trim_matches(['[', ']']);
+    Ok(vsctl(&["get", "controller", id, "is_connected"])?.trim() == "true")
+}
+
+/// What the controller record of a bridge says about the connection.
+pub fn connection(bridge: &str) -> Result<String, Fail> {
+    let controller = vsctl(&["get", "bridge", bridge, "controller"])?;
+    let id = controller.trim().trim_matches(['[', ']']);
+    Ok(vsctl(&["get", "controller", id, "status"])?.trim().to_owned())
+}
+
+/// The flows of a bridge, sorted, without what changes by itself (counters and ages).
+pub fn flows(bridge: &str) -> Result<Vec<String>, Fail> {
+    let text = run("ovs-ofctl", &["-O", "OpenFlow13", "--no-stats", "dump-flows", bridge])?;
+    let mut flows: Vec<String> =
+        text.lines().map(str::trim).filter(|line| line.contains("actions=")).map(str::to_owned).collect();
+    flows.sort();
+    Ok(flows)
+}
+
+/// The groups of a bridge, sorted.
+pub fn groups(bridge: &str) -> Result<Vec<String>, Fail> {
+    let text = run("ovs-ofctl", &["-O", "OpenFlow13", "dump-groups", bridge])?;
+    let mut groups: Vec<String> =
+        text.lines().map(str::trim).filter(|line| line.starts_with("group_id=")).map(str::to_owned).collect();
+    groups.sort();
+    Ok(groups)
+}

@@ -1,0 +1,142 @@
+//! The scenarios, in the order in which they run.
+
+mod bgp;
+mod cut;
+mod fabric;
+mod hostile;
+mod mininet;
+mod restart;
+mod tls;
+mod traffic;
+mod twin;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Mode;
+use crate::controller::{Controller, metric};
+use crate::fabric::{BRIDGES, Fabric, LINKS};
+use crate::report::{Fail, Report};
+
+/// What a scenario is given.
+pub struct Lab {
+    /// Logs and files of this run.
+    pub directory: PathBuf,
+    /// How much to do.
+    pub mode: Mode,
+    /// The program under test.
+    pub binary: PathBuf,
+}
+
+/// A scenario. An `Err` ends it early and counts as a failed check.
+pub struct Scenario {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// Left out unless everything is asked for.
+    pub full_only: bool,
+    pub run: fn(&Lab, &mut Report) -> Result<(), Fail>,
+    /// A scenario that takes longer is stopped and has failed: (short, full) in seconds.
+    limit_s: (u64, u64),
+}
+
+impl Scenario {
+    /// How long the scenario may take.
+    pub fn limit(&self, mode: Mode) -> Duration {
+        Duration::from_secs(mode.pick(self.limit_s.0, self.limit_s.1))
+    }
+}
+
+/// All of them.
+pub const ALL: &[Scenario] = &[
+    Scenario {
+        name: "fabric",
+        about: "ring with a chord: discovery, pings, TCP, no storm, Prometheus, graceful stop",
+        full_only: false,
+        run: fabric::run,
+        limit_s: (120, 180),
+    },
+    Scenario {
+        name: "cut",
+        about: "a link is cut, with and without loss of carrier, and mended, while pings run",
+        full_only: false,
+        run: cut::run,
+        limit_s: (150, 900),
+    },
+    Scenario {
+        name: "restart",
+        about: "the controller is killed and started again; established flows lose nothing",
+        full_only: false,
+        run: restart::run,
+        limit_s: (150, 1200),
+    },
+    Scenario {
+        name: "hostile",
+        about: "garbage, wrong versions, slow writers and a second switch with the same datapath id disturb nobody",
+        full_only: false,
+        run: hostile::run,
+        limit_s: (150, 300),
+    },
+    Scenario {
+        name: "bgp",
+        about: "BIRD exchanges IPv4 and IPv6 routes with the controller; malformed UPDATEs from others leave it alone",
+        full_only: false,
+        run: bgp::run,
+        limit_s: (240, 240),
+    },
+    Scenario {
+        name: "mininet",
+        about: "mn --topo tree,2 --test pingall against a controller without a configuration file",
+        full_only: false,
+        run: mininet::run,
+        limit_s: (120, 180),
+    },
+    Scenario {
+        name: "tls",
+        about: "Open vSwitch over TLS with client certificates; a foreign certificate is refused",
+        full_only: false,
+        run: tls::run,
+        limit_s: (90, 120),
+    },
+    Scenario {
+        name: "twin",
+        about: "two labs on one machine at the same time, with the same port numbers",
+        full_only: true,
+        run: twin::run,
+        limit_s: (400, 400),
+    },
+];
+
+/// The configuration of a lab without BGP.
+pub const PLAIN_CONFIG: &str = "\
+openflow:
+  listen: [\"ptcp:6653:127.0.0.1\"]
+http: { listen: \"127.0.0.1:9653\" }
+fabric: { probe_interval: 300ms, host_timeout: 5m }
+";
+
+/// Where the bridges connect to.
+pub const OPENFLOW: &str = "tcp:127.0.0.1:6653";
+
+/// Time for all bridges to connect: Open vSwitch tries again after 1, 2, 4 and 8 seconds.
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(20);
+
+/// Time for all links to be discovered once the bridges are connected.
+const DISCOVERY_LIMIT: Duration = Duration::from_secs(10);
+
+/// Waits until all bridges are connected and every link is known in both directions.
+pub fn wait_discovered(controller: &mut Controller, report: &mut Report) -> Result<(), Fail> {
+    let switches = controller.wait_metric(CONNECT_LIMIT, metric::SWITCHES, BRIDGES.len() as f64);
+    let took = |time: Duration| format!("after {:.1} s", time.as_secs_f64());
+    report.require("all four bridges are connected", switches.map(took))?;
+    let links = controller.wait_metric(DISCOVERY_LIMIT, metric::LINKS, LINKS.len() as f64);
+    report.require("all five links are discovered in both directions", links.map(took))
+}
+
+/// Builds the fabric, starts the controller on it, and waits until every host can reach every other.
+pub fn working_fabric(lab: &Lab, report: &mut Report) -> Result<(Fabric, Controller), Fail> {
+    let mut controller = Controller::start(&lab.directory, &lab.binary, Some(PLAIN_CONFIG))?;
+    let fabric = Fabric::build(&lab.directory, OPENFLOW)?;
+    wait_discovered(&mut controller, report)?;
+    report.require("hosts reach each other", traffic::wait_reachable(&fabric))?;
+    Ok((fabric, controller))
+}

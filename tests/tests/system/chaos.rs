@@ -1,0 +1,93 @@
+//! Random events from a seed; after quiescence no loop, no black hole, installed == desired, incremental == recompute.
+
+use std::time::Duration;
+
+use emulator::{CutKind, FabricSpec, HostIndex, LinkIndex};
+use trunkline_tests::{Simulator, SimulatorOptions};
+
+/// A small generator of our own, so that a seed means the same run for ever (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % limit.max(1) as u64) as usize
+    }
+}
+
+fn random_event(simulator: &mut Simulator, random: &mut Random) {
+    let spec = simulator.fabric.spec();
+    let (switches, links, hosts) = (spec.switches.len(), spec.links.len(), spec.hosts.len());
+    let now = simulator.now();
+    match random.below(10) {
+        0 | 1 => simulator.fabric.cut_link(LinkIndex(random.below(links)), CutKind::PortDown, now),
+        2 => simulator.fabric.cut_link(LinkIndex(random.below(links)), CutKind::Silent, now),
+        3 | 4 => simulator.fabric.mend_link(LinkIndex(random.below(links)), now),
+        5 => {
+            let id = spec.switches[random.below(switches)].datapath_id;
+            simulator.break_connection(id, Duration::from_millis(random.below(3_000) as u64));
+        }
+        6 => {
+            let up = random.below(2) == 0;
+            simulator.fabric.set_host_up(HostIndex(random.below(hosts)), up, now);
+        }
+        7 if random.below(4) == 0 => {
+            simulator.kill_controller();
+            simulator.run_for(Duration::from_millis(random.below(2_000) as u64));
+            simulator.start_controller(Duration::from_millis(random.below(300) as u64));
+        }
+        _ => {
+            let (source, target) = (random.below(hosts), random.below(hosts));
+            if source != target {
+                simulator.fabric.send_probe(HostIndex(source), HostIndex(target), now);
+            }
+        }
+    }
+}
+
+fn chaos(spec: &FabricSpec, seed: u64) {
+    let mut random = Random(seed);
+    let mut simulator = Simulator::new(spec, SimulatorOptions { seed, ..SimulatorOptions::default() });
+    for _ in 0..60 {
+        random_event(&mut simulator, &mut random);
+        simulator.run_for(Duration::from_micros(random.below(700_000) as u64));
+    }
+    // Quiescence: everything is mended, everybody speaks.
+    for link in 0..spec.links.len() {
+        let now = simulator.now();
+        simulator.fabric.mend_link(LinkIndex(link), now);
+    }
+    for host in 0..spec.hosts.len() {
+        let now = simulator.now();
+        simulator.fabric.set_host_up(HostIndex(host), true, now);
+    }
+    // Ports whose link fell silent are kept from being edges for 20 s, the start of a controller takes up to 30 s.
+    simulator.run_for(Duration::from_secs(60));
+    simulator.converge();
+    let before = simulator.fabric.stats();
+    simulator.probe_all_pairs(Duration::from_millis(1));
+    simulator.run_for(Duration::from_secs(4));
+    let after = simulator.fabric.stats();
+    let sent = after.probes_sent - before.probes_sent;
+    assert_eq!(after.probes_delivered - before.probes_delivered, sent, "seed {seed}: black hole");
+    assert_eq!(after.looped_frames, 0, "seed {seed}: loop");
+    assert_eq!(after.probes_duplicated, 0, "seed {seed}: doubled probes");
+    simulator.assert_installed_is_desired();
+}
+
+#[test]
+fn a_ring_with_a_chord_comes_to_rest_after_any_events() {
+    for seed in 1..=40 {
+        chaos(&FabricSpec::ring_with_chord(4, 6), seed);
+    }
+}
+
+#[test]
+fn a_fat_tree_comes_to_rest_after_any_events() {
+    for seed in 100..104 {
+        chaos(&FabricSpec::fat_tree(4), seed);
+    }
+}

@@ -1,0 +1,6 @@
+//! The whole system under virtual time: real core, channels and software switches; one `mod` per trip.
+
+mod chaos;
+mod forwarding;
+mod healing;
+mod restart;

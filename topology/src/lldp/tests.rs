@@ -1,0 +1,242 @@
+//! Frames of real devices and made-up ones, both directions.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
+/// Chassis "02:00:00:00:00:01" by MAC, port "1" locally assigned, 120 s; then `tlvs`.
+fn lldpdu(tlvs: &str) -> Vec<u8> {
+    unhex(&format!("0207 04 020000000001  0402 07 31  0602 0078  {tlvs}"))
+}
+
+fn error(octets: &[u8]) -> String {
+    Lldpdu::parse(octets).unwrap_err().to_string()
+}
+
+#[test]
+fn the_mandatory_tlvs_alone_are_a_data_unit() {
+    let parsed = Lldpdu::parse(&lldpdu("0000")).unwrap();
+    assert_eq!(parsed.chassis_id.to_text(), "02:00:00:00:00:01");
+    assert_eq!((parsed.port_id.to_text().as_str(), parsed.ttl, parsed.tlvs.len()), ("1", 120, 0));
+}
+
+#[test]
+fn the_mandatory_tlvs_come_first_in_order_and_once() {
+    assert_eq!(error(&[]), "offset 0: lldp.chassis_id: missing");
+    assert_eq!(error(&unhex("0402 0731")), "offset 0: lldp.chassis_id: bad type 2");
+    assert_eq!(error(&unhex("0207 04 020000000001  0602 0078")), "offset 9: lldp.port_id: bad type 3");
+    assert_eq!(error(&lldpdu("0207 04 020000000001 0000")), "offset 17: lldp.chassis_id: stands twice");
+    assert_eq!(error(&lldpdu("0402 0732 0000")), "offset 17: lldp.port_id: stands twice");
+    assert_eq!(error(&lldpdu("0602 0078 0000")), "offset 17: lldp.ttl: stands twice");
+}
+
+#[test]
+fn a_data_unit_without_end_is_malformed() {
+    assert_eq!(error(&lldpdu("")), "offset 17: lldp.end: missing");
+    assert_eq!(error(&lldpdu("00")), "offset 17: lldp.tlv: truncated: needs 2 octets, 1 are left");
+    assert_eq!(error(&lldpdu("0001 00")), "offset 19: lldp.end: bad length 1");
+}
+
+#[test]
+fn lengths_that_lie_are_found_where_they_lie() {
+    assert_eq!(error(&lldpdu("0a05 6162")), "offset 19: lldp.tlv: truncated: needs 5 octets, 2 are left");
+    assert_eq!(error(&lldpdu("0e03 000100")), "offset 19: lldp.system_capabilities: bad length 3");
+    assert_eq!(error(&unhex("0202 0402  0402 0731  0602 0078 0000")), "offset 2: lldp.chassis_id: bad length 2");
+    assert_eq!(error(&unhex("0201 04")), "offset 2: lldp.chassis_id: bad length 1");
+    let truncated = "offset 19: lldp.organizationally_specific.oui: truncated: needs 3 octets, 2 are left";
+    assert_eq!(error(&lldpdu("fe02 0012 0000")), truncated);
+    assert_eq!(error(&lldpdu("1002 0101 0000")), "offset 19: lldp.management_address.address_length: bad length 1");
+    assert_eq!(
+        error(&lldpdu("100d 05 01 0a000001 02 00000001 00 ff 0000")),
+        "offset 31: lldp.management_address: 1 octets are left over"
+    );
+}
+
+#[test]
+fn what_is_not_known_survives_byte_for_byte() {
+    let octets = lldpdu("1402 beef  fe06 001122 07 0102  fe04 001122 00  0000");
+    let parsed = Lldpdu::parse(&octets).unwrap();
+    let mut out = BytesMut::new();
+    parsed.encode(&mut out).unwrap();
+    assert_eq!(out, octets);
+    assert_eq!(parsed.tlvs.len(), 3);
+}
+
+#[test]
+fn a_tagged_frame_is_read_with_offsets_from_its_start() {
+    let mut octets = unhex("0180c200000e 020000000001 8100 0064 88cc");
+    octets.extend(lldpdu("0001 00"));
+    assert_eq!(LldpFrame::parse(&octets).unwrap_err().to_string(), "offset 37: lldp.end: bad length 1");
+    let mut octets = unhex("0180c200000e 020000000001 8100 0064 0800");
+    octets.extend(lldpdu("0000"));
+    assert_eq!(LldpFrame::parse(&octets).unwrap_err().to_string(), "offset 16: ethernet.ethertype: bad type 2048");
+}
+
+#[test]
+fn oddities_are_problems_and_not_errors() {
+    let mut octets = unhex("020000000002 010000000001 8100 0064 88cc");
+    octets.extend(unhex("0203 08 6162  0402 0931  0602 0000  0a01 ff 0a01 61 1200 0e04 0001 8002 0000 01"));
+    let report = decode_for_display(&octets).unwrap();
+    assert_eq!(
+        report.problems,
+        [
+            "destination 02:00:00:00:00:02 is not a group address of LLDP",
+            "source 01:00:00:00:00:01 is not a station's address",
+            "the frame carries a VLAN tag: LLDP frames are sent untagged",
+            "chassis id subtype 8 is reserved",
+            "port id subtype 9 is reserved",
+            "ttl 0 says goodbye, yet other TLVs follow",
+            "the padding after the End TLV is not zero",
+            "the system name is not UTF-8",
+            "more than one system name",
+            "TLV type 9 is reserved",
+            "a capability is enabled that the system does not have",
+            "a reserved capability bit is set",
+        ]
+    );
+    assert_eq!((report.chassis_id.id.as_str(), report.padding_length), ("6162", 1));
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_report_is_json_with_the_standards_names() {
+    let mut octets = unhex("0180c200000e 020000000001 88cc");
+    octets.extend(lldpdu("0a02 7331 0e04 0014 0004 100c 05 01 0a000001 02 00000001 00 fe05 00120f 01 03 0000"));
+    let json = serde_json::to_value(decode_for_display(&octets).unwrap()).unwrap();
+    let expected = serde_json::json!({
+        "destination": "01:80:c2:00:00:0e", "source": "02:00:00:00:00:01", "vlan_tags": [],
+        "chassis_id": { "subtype": 4, "subtype_name": "mac_address", "id": "02:00:00:00:00:01" },
+        "port_id": { "subtype": 7, "subtype_name": "locally_assigned", "id": "1" },
+        "ttl": 120,
+        "tlvs": [
+            { "type": "system_name", "value": "s1" },
+            { "type": "system_capabilities", "system_capabilities": ["mac_bridge", "router"], "enabled_capabilities": ["mac_bridge"] },
+            { "type": "management_address", "address_subtype": 1, "address": "10.0.0.1",
+              "interface_numbering_subtype": 2, "interface_number": 1, "oid": "" },
+            { "type": "organizationally_specific", "oui": "00120f", "subtype": 1, "value": "03" },
+        ],
+        "padding_length": 0, "problems": [],
+    });
+    assert_eq!(json, expected);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_not_cut() {
+    let long = Bytes::from(vec![b'x'; 508]);
+    let parsed = Lldpdu::parse(&lldpdu("0000")).unwrap();
+    let value = long.clone();
+    let tlvs = vec![Tlv::OrganizationallySpecific { oui: [0; 3], subtype: 0, value }];
+    assert!(Lldpdu { tlvs, ..parsed.clone() }.encode(&mut BytesMut::new()).is_err());
+    assert!(Lldpdu { tlvs: vec![Tlv::SystemName(long)], ..parsed }.encode(&mut BytesMut::new()).is_err());
+}
+
+fn vectors(folder: &str) -> Option<Vec<(PathBuf, Vec<u8>)>> {
+    let Some(root) = std::env::var_os("TRUNKLINE_VECTORS") else {
+        println!("skipped: TRUNKLINE_VECTORS is not set");
+        return None;
+    };
+    let folder = PathBuf::from(root).join("lldp").join(folder);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "bin"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    Some(files.into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect())
+}
+
+#[test]
+fn frames_of_real_devices_decode_and_encode_to_the_same_octets() {
+    for (path, octets) in vectors("frames").unwrap_or_default() {
+        let frame = LldpFrame::parse(&octets).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut out = BytesMut::new();
+        frame.encode(&mut out).unwrap();
+        assert_eq!(out, octets, "{}", path.display());
+        decode_for_display(&octets).unwrap();
+    }
+}
+
+#[test]
+fn malformed_frames_are_refused() {
+    for (path, octets) in vectors("malformed").unwrap_or_default() {
+        assert!(LldpFrame::parse(&octets).is_err(), "{}", path.display());
+    }
+}
+
+fn bytes(range: std::ops::Range<usize>) -> impl Strategy<Value = Bytes> {
+    prop::collection::vec(any::<u8>(), range).prop_map(Bytes::from)
+}
+
+fn any_tlv() -> impl Strategy<Value = Tlv> {
+    prop_oneof![
+        bytes(0..256).prop_map(Tlv::PortDescription),
+        bytes(0..256).prop_map(Tlv::SystemName),
+        bytes(0..256).prop_map(Tlv::SystemDescription),
+        any::<[u16; 2]>().prop_map(|[system, enabled]| Tlv::SystemCapabilities {
+            system: Capabilities(system),
+            enabled: Capabilities(enabled)
+        }),
+        (any::<u8>(), bytes(1..32), any::<u8>(), any::<u32>(), bytes(0..129)).prop_map(
+            |(address_subtype, address, interface_numbering_subtype, interface_number, oid)| {
+                Tlv::ManagementAddress(ManagementAddress {
+                    address_subtype,
+                    address,
+                    interface_numbering_subtype,
+                    interface_number,
+                    oid,
+                })
+            }
+        ),
+        (any::<[u8; 3]>(), any::<u8>(), bytes(0..508))
+            .prop_map(|(oui, subtype, value)| { Tlv::OrganizationallySpecific { oui, subtype, value } }),
+        (9u8..127, bytes(0..512)).prop_map(|(tlv_type, value)| Tlv::Reserved { tlv_type, value }),
+    ]
+}
+
+fn any_id(fixed: [u8; 2]) -> impl Strategy<Value = (u8, Bytes)> {
+    (any::<u8>(), bytes(1..256)).prop_filter("ids of fixed length", move |(subtype, _)| !fixed.contains(subtype))
+}
+
+proptest! {
+    #[test]
+    fn a_data_unit_parses_as_it_was_built(
+        chassis in any_id([4, 5]), port in any_id([3, 4]), ttl: u16, tlvs in prop::collection::vec(any_tlv(), 0..6)
+    ) {
+        let unit = Lldpdu {
+            chassis_id: ChassisId { subtype: ChassisIdSubtype(chassis.0), id: chassis.1 },
+            port_id: LldpPortId { subtype: PortIdSubtype(port.0), id: port.1 },
+            ttl,
+            tlvs,
+        };
+        let mut out = BytesMut::new();
+        unit.encode(&mut out).unwrap();
+        prop_assert_eq!(Lldpdu::parse(&out).unwrap(), unit);
+    }
+
+    #[test]
+    fn what_parses_encodes_to_the_same_octets_and_nothing_panics(tail in prop::collection::vec(any::<u8>(), 0..80), at in 0usize..60, value: u8) {
+        let mut octets = unhex("0180c200000e 020000000001 88cc");
+        octets.extend(lldpdu("0a02 7331 100c 05 01 0a000001 02 00000001 00"));
+        octets.extend(tail);
+        if let Some(octet) = octets.get_mut(at) {
+            *octet = value;
+        }
+        match LldpFrame::parse(&octets) {
+            Ok(frame) => {
+                let mut out = BytesMut::new();
+                frame.encode(&mut out).unwrap();
+                prop_assert_eq!(&out[..], &octets[..]);
+                prop_assert!(decode_for_display(&octets).is_ok());
+            }
+            Err(error) => prop_assert!(error.offset <= octets.len(), "{error}"),
+        }
+    }
+}

@@ -5,8 +5,22 @@
 //!     as 65001 id 10.9.0.1 listen 127.0.0.1:1179 originate 203.0.113.0/24 originate 2001:db8:1::/48 \
 //!     neighbor 127.0.0.12 as 65002 port 11180 local 127.0.0.1
 //! ```
-//! Words after `neighbor ADDRESS` belong to it: `as N`, `port N`, `local ADDRESS`, `passive`, `hold SECONDS`, `nexthop6 ADDRESS`, `noimport`,
-//! `noexport`, `v4only`, `norole1` (don't insist that AS_PATH starts with its AS). `routes N` originates N generated prefixes of each family.
+//! Words after `neighbor ADDRESS` belong to it: `as N`, `port N`, `local ADDRESS`, `passive`, `hold SECONDS`, `nexthop4 ADDRESS`,
+//! `nexthop6 ADDRESS`, `noimport`, `noexport`, `v4only`, `anyfirst` (AS_PATH need not start with its AS). `routes N` before the first neighbour
+//! originates N generated prefixes of each family.
+//!
+//! A BIRD 2 that goes with it (on loopback BIRD has to be given an IPv6 next hop for IPv6 over an IPv4 session; it refuses IPv4-mapped ones
+//! unless `extended next hop on` stands in the channel):
+//! ```text
+//! protocol bgp x {
+//!     local 127.0.0.12 port 11180 as 65002;
+//!     neighbor 127.0.0.1 port 1179 as 65001;
+//!     multihop;
+//!     ipv4 { import all; export all; };
+//!     ipv6 { import all; export all; next hop address ::1; };
+//! }
+//! ```
+//! FRR and GoBGP refuse next hops in 127.0.0.0/8: give both sides other addresses (`ip addr add 10.99.0.1/32 dev lo` in a network namespace).
 //!
 //! Then on standard input: `status`, `routes`, `routes6`, `why PREFIX`, `originate PREFIX`, `withdraw PREFIX`, `drop ADDRESS`; `quit` or the end of
 //! input stops it.
@@ -55,12 +69,13 @@ fn parse(words: impl Iterator<Item = String>) -> Result<(SpeakerConfig, Vec<Sock
             ("port", Some(neighbor)) => neighbor.port = value()?.parse()?,
             ("local", Some(neighbor)) => neighbor.local_address = Some(value()?.parse()?),
             ("hold", Some(neighbor)) => neighbor.hold_time = value()?.parse()?,
+            ("nexthop4", Some(neighbor)) => neighbor.next_hop_v4 = Some(value()?.parse()?),
             ("nexthop6", Some(neighbor)) => neighbor.next_hop_v6 = Some(value()?.parse()?),
             ("passive", Some(neighbor)) => neighbor.passive = true,
             ("noimport", Some(neighbor)) => neighbor.import = Policy::Unset,
             ("noexport", Some(neighbor)) => neighbor.export = Policy::Unset,
             ("v4only", Some(neighbor)) => neighbor.families = [Family::IPV4_UNICAST].into(),
-            ("norole1", Some(neighbor)) => neighbor.enforce_first_as = false,
+            ("anyfirst", Some(neighbor)) => neighbor.enforce_first_as = false,
             _ => return Err(format!("{word}: not known here").into()),
         }
     }

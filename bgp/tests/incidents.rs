@@ -55,16 +55,18 @@ fn two_octet() -> DecodeContext {
 }
 
 /// The outcome, or the fault that resets the session.
-fn outcome(octets: &[u8], context: &DecodeContext) -> Result<Option<Outcome>, Fault> {
+type Expected = Result<Option<Outcome>, Fault>;
+
+fn outcome(octets: &[u8], context: &DecodeContext) -> Expected {
     match Message::decode(octets, context) {
         Ok(decoded) => Ok(decoded.outcome()),
         Err(MessageError { fault, .. }) => Err(fault),
     }
 }
 
-const WITHDRAW: Result<Option<Outcome>, Fault> = Ok(Some(Outcome::TreatAsWithdraw));
-const DISCARD: Result<Option<Outcome>, Fault> = Ok(Some(Outcome::AttributeDiscard));
-const FINE: Result<Option<Outcome>, Fault> = Ok(None);
+const WITHDRAW: Expected = Ok(Some(Outcome::TreatAsWithdraw));
+const DISCARD: Expected = Ok(Some(Outcome::AttributeDiscard));
+const FINE: Expected = Ok(None);
 
 #[test]
 fn every_incident_has_the_outcome_that_the_rfcs_give_it() {
@@ -88,7 +90,7 @@ fn every_incident_has_the_outcome_that_the_rfcs_give_it() {
         attributes.extend(std::iter::repeat_n(0, length));
         update(&attributes, &hex(ROUTE))
     };
-    let rows: Vec<(&str, Vec<u8>, DecodeContext, Result<Option<Outcome>, Fault>)> = vec![
+    let rows: Vec<(&str, Vec<u8>, DecodeContext, Expected)> = vec![
         ("2009 SuproNet: AS_PATH over 128, extended length", long_path(200, 1), external(), FINE),
         ("2009 SuproNet: AS_PATH over 255 in two segments", long_path(300, 2), external(), FINE),
         (
@@ -299,7 +301,7 @@ fn every_incident_has_the_outcome_that_the_rfcs_give_it() {
 }
 
 /// The session stays up unless the outcome is a reset, and never panics.
-fn in_a_session(name: &str, octets: &[u8], expected: Result<Option<Outcome>, Fault>) {
+fn in_a_session(name: &str, octets: &[u8], expected: Expected) {
     let config = SessionConfig::new(Asn(65001), RouterId::from_u32(1), Asn(65002));
     let peer = SessionConfig::new(Asn(65002), RouterId::from_u32(2), Asn(65001));
     let mut session = Session::new(Arc::new(config), 1);
@@ -359,7 +361,8 @@ fn opens_that_end_too_early_are_malformed_and_nothing_is_read_past_the_end() {
 
 #[test]
 fn malformed_capabilities_are_ignored_and_kept() {
-    // FQDN whose domain is cut off, role of two octets, ADD-PATH of three, four-octet AS of two, graceful restart of one.
+    // FQDN whose domain is cut off, role of two octets, ADD-PATH of three, four-octet AS of two, graceful restart of
+    // one.
     for capability in ["49 02 0161", "09 02 0000", "45 03 000101", "41 02 0001", "40 01 00", "01 03 000100"] {
         let value = hex(capability);
         let mut body = hex("04 fdea 005a 0a000002");

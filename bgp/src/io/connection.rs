@@ -32,9 +32,12 @@ pub(super) struct Inside {
     closing: oneshot::Receiver<()>,
 }
 
-/// Pieces that may wait to be written. UPDATEs are bounded by the speaker's window before this; the rest is a few messages
+/// Pieces that may wait to be written. UPDATEs are held back by the speaker's window well before this; the rest is a few messages
 /// a minute. A connection that gets here is broken.
 const QUEUE_LIMIT: usize = 1024;
+
+/// Pieces per write.
+const BATCH: usize = 64;
 
 /// Octets per read: many messages at once, and no more memory per idle connection than this.
 const READ_SIZE: usize = 64 * 1024;
@@ -145,12 +148,28 @@ async fn write(
     queue: &mut mpsc::Receiver<Bytes>,
     inputs: &mpsc::Sender<Input>,
 ) -> io::Result<()> {
-    while let Some(octets) = queue.recv().await {
-        writer.write_all(&octets).await?;
-        if inputs.send(Input::Sent { id, octets: octets.len() }).await.is_err() {
-            // The speaker is gone; what it queued still goes out.
-            continue;
+    let mut pieces = Vec::with_capacity(BATCH);
+    let mut joined = BytesMut::new();
+    while queue.recv_many(&mut pieces, BATCH).await > 0 {
+        let octets = pieces.iter().map(Bytes::len).sum();
+        match pieces.as_slice() {
+            // The usual big piece goes out as it is.
+            [piece] => writer.write_all(piece).await?,
+            // Many small ones in one system call.
+            _ if octets <= READ_SIZE => {
+                joined.clear();
+                pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
+                writer.write_all(&joined).await?;
+            }
+            _ => {
+                for piece in &pieces {
+                    writer.write_all(piece).await?;
+                }
+            }
         }
+        pieces.clear();
+        // An error means that the speaker is gone; what it queued still goes out.
+        let _ = inputs.send(Input::Sent { id, octets }).await;
     }
     writer.flush().await
 }

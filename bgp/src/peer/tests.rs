@@ -275,8 +275,8 @@ mod properties {
     use proptest::prelude::*;
 
     proptest! {
-        /// Both sides start, connections and octets arrive in any interleaving that keeps each connection's own order: in the
-        /// end, given time, both are up over exactly one connection.
+        /// Both sides start, connections and octets arrive in any interleaving that keeps each connection's own order:
+        /// in the end, given time, both are up over exactly one connection.
         #[test]
         fn colliding_peers_always_end_up_with_one_session(
             choices in proptest::collection::vec(0..4_u8, 0..40),

@@ -15,7 +15,7 @@ mod status;
 pub use config::{BGP_PORT, NeighborConfig, NeighborError, SpeakerConfig};
 pub use status::{NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
 
-use crate::export::{ExportTerms, UpdateGroup};
+use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
 use crate::peer::{self, Peer, PeerTransmit};
 use crate::policy::Policy;
 use crate::rib::{ImportOptions, Page, Rib, RibConfig, Source, SourceId, SourceKind};
@@ -99,6 +99,9 @@ pub enum Event {
 /// past it the neighbour's cursor waits.
 const SEND_WINDOW: usize = 256 * 1024;
 
+/// The same in pieces: a stream of single changes makes many small ones, and each costs a driver more than its octets.
+const SEND_PIECES: usize = 512;
+
 /// Events that wait for the owner; the oldest are dropped past this. Nothing depends on them.
 const EVENT_LIMIT: usize = 1024;
 
@@ -145,7 +148,33 @@ struct Connection {
     neighbor: IpAddr,
     inner: peer::ConnectionId,
     local: Option<IpAddr>,
+    /// Octets handed out and not reported as written.
     unsent: usize,
+    /// The pieces they were handed out in.
+    pieces: VecDeque<usize>,
+}
+
+impl Connection {
+    fn has_room(&self) -> bool {
+        self.unsent < SEND_WINDOW && self.pieces.len() < SEND_PIECES
+    }
+
+    fn add(&mut self, octets: usize) {
+        self.unsent += octets;
+        self.pieces.push_back(octets);
+    }
+
+    fn take(&mut self, mut octets: usize) {
+        self.unsent = self.unsent.saturating_sub(octets);
+        while let Some(piece) = self.pieces.front_mut() {
+            if *piece > octets {
+                *piece -= octets;
+                return;
+            }
+            octets -= *piece;
+            self.pieces.pop_front();
+        }
+    }
 }
 
 impl Speaker {
@@ -304,7 +333,7 @@ impl Speaker {
     /// So many octets of those handed out have been written.
     pub fn handle_sent(&mut self, id: ConnectionId, octets: usize, now: Time) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        connection.unsent = connection.unsent.saturating_sub(octets);
+        connection.take(octets);
         let left = connection.unsent > 0;
         // RFC 9687: the timer measures time without progress. This was progress.
         self.with(id, now, |peer, inner| {
@@ -364,6 +393,16 @@ impl Speaker {
         match self.neighbors.get(&address.to_canonical()).and_then(|neighbor| neighbor.session.as_ref()) {
             Some(session) => self.rib.adj_rib_in(session.source, family, after, limit),
             None => Page { routes: Vec::new(), next: None },
+        }
+    }
+
+    /// A page of what a neighbour has been sent; see [`UpdateGroup::adj_rib_out`]. Empty while its session is down.
+    pub fn adj_rib_out(&self, address: IpAddr, family: Family, after: Option<Prefix>, limit: usize) -> AdvertisedPage {
+        let session = self.neighbors.get(&address.to_canonical()).and_then(|neighbor| neighbor.session.as_ref());
+        let group = session.and_then(|session| Some((session.source, self.groups.get(&session.terms)?)));
+        match group {
+            Some((source, group)) => group.adj_rib_out(source, family, after, limit, &self.rib),
+            None => AdvertisedPage { routes: Vec::new(), next: None },
         }
     }
 
@@ -449,7 +488,7 @@ impl Speaker {
     fn new_connection(&mut self, neighbor: IpAddr, inner: peer::ConnectionId, local: Option<IpAddr>) -> ConnectionId {
         self.next_connection += 1;
         let id = ConnectionId(self.next_connection);
-        self.connections.insert(id, Connection { neighbor, inner, local, unsent: 0 });
+        self.connections.insert(id, Connection { neighbor, inner, local, unsent: 0, pieces: VecDeque::new() });
         if let Some(neighbor) = self.neighbors.get_mut(&neighbor) {
             neighbor.connections.insert(inner, id);
         }
@@ -504,7 +543,7 @@ impl Speaker {
                 // Something waits from here on; a timer that runs already goes on. Not only on the first octets: the session does not measure
                 // before it is Established.
                 neighbor.peer.handle_blocked(inner, true, now);
-                connection.unsent += octets.len();
+                connection.add(octets.len());
                 self.transmits.push_back(Transmit::Send { connection: id, octets });
             }
             PeerTransmit::Close(inner) => {
@@ -582,7 +621,7 @@ impl Speaker {
             encode: negotiated.encode.clone(),
         };
         let group = self.groups.entry(terms.clone()).or_insert_with(|| UpdateGroup::new(terms.clone()));
-        group.join(source, negotiated.families.iter().copied(), &self.rib);
+        group.join(source, negotiated.families.iter().copied(), negotiated.enhanced_route_refresh, &self.rib);
         let ends_of_rib = BTreeSet::new();
         neighbor.session = Some(Established { source, connection: id, negotiated, local_address, terms, ends_of_rib });
         self.tell(Event::Up { neighbor: address, kind });
@@ -638,7 +677,7 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
         let Some(session) = &neighbor.session else { return };
         let has_room = |connections: &BTreeMap<ConnectionId, Connection>, id: &ConnectionId| {
-            connections.get(id).is_some_and(|connection| connection.unsent < SEND_WINDOW)
+            connections.get(id).is_some_and(Connection::has_room)
         };
         let (source, id) = (session.source, session.connection);
         let Some(group) = self.groups.get_mut(&session.terms) else { return };

@@ -1,5 +1,6 @@
 //! Whole speakers under virtual time: sessions, tables and export together.
 
+mod chaos;
 mod world;
 
 use bgp::policy::Policy;
@@ -298,6 +299,29 @@ fn a_neighbour_that_talks_but_never_reads_is_let_go_by_the_send_hold_timer() {
     }
     world.run(Duration::from_secs(60));
     assert!(world.neighbor(1, 9).last_reset.is_some_and(|error| error.contains("took nothing")));
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn status_routes_and_reasons_are_json() {
+    let mut world = pair(2);
+    world.run_until(SOON, "convergence", |world| converged(world, &[4, 4]));
+    world.run(Duration::from_secs(2));
+    let now = world.now;
+    let status = serde_json::to_value(world.speaker(1).status(now)).unwrap();
+    let neighbor = &status["neighbors"][0];
+    assert_eq!(neighbor["address"], "192.0.2.2");
+    assert_eq!(neighbor["state"], "Established");
+    assert_eq!(neighbor["families"][1]["family"], "ipv6-unicast");
+    assert_eq!(neighbor["families"][1]["received"], 2);
+    assert_eq!(status["tables"][0]["best"], 4);
+    let page = serde_json::to_value(world.speaker(1).rib().loc_rib(V4, None, 10)).unwrap();
+    let route = &page["routes"][2];
+    assert_eq!(route["prefix"], "12.0.0.0/24");
+    assert_eq!(route["next_hop"]["ipv4"], "192.0.2.2");
+    assert_eq!(route["attributes"]["origin"], "IGP");
+    let why = serde_json::to_value(world.speaker(1).rib().why(v4(2, 0))).unwrap();
+    assert_eq!(why[0]["verdict"], "best");
 }
 
 /// A neighbour made of octets: address 192.0.2.9, AS 65009, passive on our side.

@@ -21,10 +21,17 @@ pub struct Packet {
     layout: Layout,
 }
 
+/// The octets as they came or were last handed out, and a copy once something is rewritten.
 #[derive(Clone, Debug)]
-enum Frame {
-    Shared(Bytes),
-    Edited(BytesMut),
+struct Frame {
+    shared: Bytes,
+    edited: Option<BytesMut>,
+}
+
+impl Frame {
+    const fn new(shared: Bytes) -> Frame {
+        Frame { shared, edited: None }
+    }
 }
 
 /// A TTL that can't be decremented any more (OpenFlow 1.3.5 §5.12: checked and reported as OFPR_INVALID_TTL).
@@ -38,7 +45,7 @@ impl Packet {
     /// A frame that came in by `in_port`. Any octets are a packet: fields that can't be read are zero.
     pub fn new(in_port: PortNo, frame: Bytes) -> Packet {
         let (key, layout) = extract(&frame, in_port, WIRE_TAGS);
-        Packet { frame: Frame::Shared(frame), max_tags: WIRE_TAGS, key, layout }
+        Packet { frame: Frame::new(frame), max_tags: WIRE_TAGS, key, layout }
     }
 
     /// The match fields.
@@ -53,20 +60,15 @@ impl Packet {
 
     /// The frame as it is now.
     pub fn octets(&self) -> &[u8] {
-        match &self.frame {
-            Frame::Shared(octets) => octets,
-            Frame::Edited(octets) => octets,
-        }
+        self.frame.edited.as_deref().unwrap_or(&self.frame.shared)
     }
 
     /// The frame as it is now, shared: further rewrites copy first.
     pub fn share(&mut self) -> Bytes {
-        let octets = match &mut self.frame {
-            Frame::Shared(octets) => octets.clone(),
-            Frame::Edited(octets) => std::mem::take(octets).freeze(),
-        };
-        self.frame = Frame::Shared(octets.clone());
-        octets
+        if let Some(edited) = self.frame.edited.take() {
+            self.frame.shared = edited.freeze();
+        }
+        self.frame.shared.clone()
     }
 
     /// The `masked` bits of the metadata register become those of `metadata` (OpenFlow 1.3.5 §5.9, Write-Metadata).
@@ -76,14 +78,8 @@ impl Packet {
     }
 
     fn octets_mut(&mut self) -> &mut BytesMut {
-        match &mut self.frame {
-            Frame::Shared(octets) => self.frame = Frame::Edited(BytesMut::from(&octets[..])),
-            Frame::Edited(_) => {}
-        }
-        match &mut self.frame {
-            Frame::Edited(octets) => octets,
-            Frame::Shared(_) => unreachable!("made an edited frame just above"),
-        }
+        let Frame { shared, edited } = &mut self.frame;
+        edited.get_or_insert_with(|| BytesMut::from(&shared[..]))
     }
 
     /// Reads the frame again after a rewrite; what isn't in the frame is kept.
@@ -233,7 +229,7 @@ impl Packet {
         frame.extend_from_slice(&ethertype.to_be_bytes());
         frame.extend_from_slice(&[0, 0]);
         frame.extend_from_slice(rest);
-        self.frame = Frame::Edited(frame);
+        self.frame.edited = Some(frame);
         self.max_tags = self.max_tags.saturating_add(1);
         self.reread();
     }
@@ -248,7 +244,7 @@ impl Packet {
         let mut frame = BytesMut::with_capacity(octets.len());
         frame.extend_from_slice(addresses);
         frame.extend_from_slice(rest);
-        self.frame = Frame::Edited(frame);
+        self.frame.edited = Some(frame);
         self.max_tags = self.max_tags.saturating_sub(1).max(WIRE_TAGS);
         self.reread();
     }

@@ -103,6 +103,12 @@ async fn two_drivers_exchange_a_thousand_routes_each_and_part_in_peace() {
     );
     assert_eq!(second.adj_rib_in(loopback(1), Family::IPV4_UNICAST, None, 10).await.unwrap().routes.len(), 10);
 
+    let sent = second.adj_rib_out(loopback(1), Family::IPV4_UNICAST, None, 1500).await.unwrap();
+    // A page visits at most 1,000 prefixes: the neighbour's own, which it is not sent back.
+    assert!(sent.routes.is_empty() && sent.next.is_some());
+    let sent = second.adj_rib_out(loopback(1), Family::IPV4_UNICAST, sent.next, 1500).await.unwrap();
+    assert_eq!(sent.routes.len(), 1000);
+
     let added: Prefix = "203.0.113.0/24".parse().unwrap();
     first.originate(added).await.unwrap();
     wait(&second, "one more", |status| status.tables[0].counts.best == 2001).await;

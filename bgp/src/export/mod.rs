@@ -16,7 +16,7 @@ mod tests;
 
 use crate::policy::Policy;
 use crate::rib::{AttributeId, Cursor, PrefixId, PrefixSet, Rib, SourceId, SourceKind, Table, family_index};
-use crate::wire::{Asn, EncodeContext, Family, NextHop, PathAttributes};
+use crate::wire::{Asn, EncodeContext, Family, NextHop, PathAttributes, RefreshSubtype};
 use bytes::{Bytes, BytesMut};
 use net::Prefix;
 use smallvec::SmallVec;
@@ -66,6 +66,28 @@ pub struct Outgoing {
     pub withdrawn: u64,
 }
 
+/// A route as a member is sent it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Advertised {
+    /// The prefix.
+    pub prefix: Prefix,
+    /// Its attributes.
+    pub attributes: PathAttributes,
+    /// Its next hop.
+    pub next_hop: NextHop,
+}
+
+/// Part of an Adj-RIB-Out, in prefix order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct AdvertisedPage {
+    /// Possibly none, although more follow.
+    pub routes: Vec<Advertised>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<Prefix>,
+}
+
 /// How often a group encoded and how often it could share.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -87,8 +109,9 @@ pub struct UpdateGroup {
     counters: GroupCounters,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Member {
+    enhanced_refresh: bool,
     outs: [Option<AdjRibOut>; 2],
 }
 
@@ -98,6 +121,18 @@ struct AdjRibOut {
     held: PrefixSet,
     /// End-of-RIB is due once the cursor gets here.
     end_of_rib: Option<Cursor>,
+    refresh: Refresh,
+}
+
+/// Where a refresh with a beginning and an end (RFC 7313) is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Refresh {
+    /// There is none.
+    Idle,
+    /// BoRR is due.
+    Asked,
+    /// EoRR is due once the member is up to date: a route that changed meanwhile must be announced before the end, or the peer drops it.
+    Running,
 }
 
 /// UPDATEs for a stretch of the log.
@@ -142,18 +177,26 @@ impl UpdateGroup {
         self.counters
     }
 
-    /// A session came up: it gets the whole of `families`, each with End-of-RIB behind it.
-    pub fn join(&mut self, member: SourceId, families: impl IntoIterator<Item = Family>, rib: &Rib) {
+    /// A session came up: it gets the whole of `families`, each with End-of-RIB behind it. `enhanced_refresh`: both sides know where a refresh
+    /// begins and ends (RFC 7313).
+    pub fn join(
+        &mut self,
+        member: SourceId,
+        families: impl IntoIterator<Item = Family>,
+        enhanced_refresh: bool,
+        rib: &Rib,
+    ) {
         let mut outs = [None, None];
         for family in families {
             if let (Some(index), Some(table)) = (family_index(family), rib.table(family))
                 && let Some(out) = outs.get_mut(index)
             {
                 let end_of_rib = Some(table.log_end());
-                *out = Some(AdjRibOut { cursor: Cursor::START, held: PrefixSet::default(), end_of_rib });
+                let held = PrefixSet::default();
+                *out = Some(AdjRibOut { cursor: Cursor::START, held, end_of_rib, refresh: Refresh::Idle });
             }
         }
-        self.members.insert(member, Member { outs });
+        self.members.insert(member, Member { enhanced_refresh, outs });
     }
 
     /// A session is over.
@@ -169,8 +212,13 @@ impl UpdateGroup {
 
     /// A member wants a family again (RFC 2918 §4).
     pub fn handle_refresh(&mut self, member: SourceId, family: Family) {
+        let enhanced = self.members.get(&member).is_some_and(|member| member.enhanced_refresh);
         if let Some(out) = self.out_mut(member, family) {
             out.cursor = Cursor::START;
+            // Before End-of-RIB it is the first time anyway.
+            if enhanced && out.end_of_rib.is_none() {
+                out.refresh = Refresh::Asked;
+            }
         }
     }
 
@@ -180,16 +228,27 @@ impl UpdateGroup {
             loop {
                 let table = rib.table_mut(family)?;
                 let Some(out) = self.out_mut(member, family) else { break };
-                if out.end_of_rib.is_some_and(|end| out.cursor >= end) {
+                let up_to_date = out.cursor == table.log_end();
+                let mark = if out.end_of_rib.is_some_and(|end| out.cursor >= end) {
                     out.end_of_rib = None;
-                    let octets = pack::end_of_rib(&self.terms.encode, family);
+                    Some(pack::end_of_rib(family))
+                } else if out.refresh == Refresh::Asked {
+                    out.refresh = Refresh::Running;
+                    Some(pack::refresh(family, RefreshSubtype::BEGIN))
+                } else if out.refresh == Refresh::Running && up_to_date {
+                    out.refresh = Refresh::Idle;
+                    Some(pack::refresh(family, RefreshSubtype::END))
+                } else {
+                    None
+                };
+                if let Some(octets) = mark {
                     return Some(Outgoing {
                         octets: SmallVec::from_iter([octets]),
                         messages: 1,
                         ..Outgoing::default()
                     });
                 }
-                if out.cursor == table.log_end() {
+                if up_to_date {
                     break;
                 }
                 let outgoing = self.advance(member, family, table);
@@ -208,7 +267,7 @@ impl UpdateGroup {
         Rib::FAMILIES.into_iter().any(|family| {
             let out = self.out(member, family);
             let end = rib.table(family).map(Table::log_end);
-            out.is_some_and(|out| out.end_of_rib.is_some() || Some(out.cursor) != end)
+            out.is_some_and(|out| out.end_of_rib.is_some() || out.refresh != Refresh::Idle || Some(out.cursor) != end)
         })
     }
 
@@ -223,6 +282,30 @@ impl UpdateGroup {
             let id = rib.table(family).and_then(|table| table.find(prefix));
             id.zip(self.out(member, family)).is_some_and(|(id, out)| out.held.contains(id))
         })
+    }
+
+    /// What `member` holds of ours, in pages as in [`Rib::loc_rib`]: the routes as they are to be sent now; one that has changed since the member
+    /// was last sent it shows the change.
+    pub fn adj_rib_out(
+        &self,
+        member: SourceId,
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+        rib: &Rib,
+    ) -> AdvertisedPage {
+        let mut page = AdvertisedPage { routes: Vec::new(), next: None };
+        let Some((out, table)) = self.out(member, family).zip(rib.table(family)) else { return page };
+        let (ids, next) = table.page(after, limit);
+        page.next = next;
+        for (prefix, id) in ids.into_iter().filter(|(_, id)| out.held.contains(*id)) {
+            let route = || {
+                let best = table.best(id)?;
+                rules::export(&self.terms, family, best.kind, table.route_attributes(best.attributes)?)
+            };
+            page.routes.extend(route().map(|(attributes, next_hop)| Advertised { prefix, attributes, next_hop }));
+        }
+        page
     }
 
     fn out(&self, member: SourceId, family: Family) -> Option<&AdjRibOut> {

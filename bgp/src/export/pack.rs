@@ -2,7 +2,7 @@
 
 use crate::wire::{
     EncodeContext, EncodeError, Family, Message, MpNextHop, MpNlri, MpReach, MpUnreach, NextHop, Nlri, PathAttributes,
-    Update,
+    RefreshSubtype, RouteRefresh, Update,
 };
 use bytes::{Bytes, BytesMut};
 use net::Prefix;
@@ -49,10 +49,19 @@ pub(super) fn withdraw(context: &EncodeContext, family: Family, prefixes: &[Pref
 }
 
 /// The End-of-RIB marker of `family`.
-pub(super) fn end_of_rib(context: &EncodeContext, family: Family) -> Bytes {
+pub(super) fn end_of_rib(family: Family) -> Bytes {
+    short(Message::Update(Update::new_end_of_rib(family)))
+}
+
+/// A ROUTE-REFRESH of `family`.
+pub(super) fn refresh(family: Family, subtype: RefreshSubtype) -> Bytes {
+    short(Message::RouteRefresh(RouteRefresh::new(family, subtype)))
+}
+
+/// A message of some 30 octets, the same in every context: encoding has no error.
+fn short(message: Message) -> Bytes {
     let mut out = BytesMut::new();
-    // 23 or 30 octets: no error.
-    let _ = Message::Update(Update::new_end_of_rib(family)).encode(context, &mut out);
+    let _ = message.encode(&EncodeContext::default(), &mut out);
     out.freeze()
 }
 

@@ -71,9 +71,24 @@ struct Receiver {
     routes: BTreeMap<Prefix, String>,
     ends_of_rib: Vec<Family>,
     updates: usize,
+    /// Not sent again since BoRR.
+    stale: Option<std::collections::BTreeSet<Prefix>>,
+    refreshes: usize,
 }
 
 impl Receiver {
+    fn refresh(&mut self, subtype: RefreshSubtype) {
+        match subtype {
+            RefreshSubtype::BEGIN => self.stale = Some(self.routes.keys().copied().collect()),
+            RefreshSubtype::END => {
+                let stale = self.stale.take().expect("EoRR without BoRR");
+                assert!(stale.is_empty(), "held and not sent again: {stale:?}");
+                self.refreshes += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn read(&mut self, outgoing: &Outgoing) {
         let mut messages = 0;
         for octets in &outgoing.octets {
@@ -82,14 +97,21 @@ impl Receiver {
                 let (frame, rest) = octets.split_at(length);
                 octets = rest;
                 messages += 1;
-                let Message::Update(update) = Message::decode(frame, &DecodeContext::default()).unwrap().message else {
-                    panic!("not an UPDATE")
-                };
-                self.update(update);
+                match Message::decode(frame, &DecodeContext::default()).unwrap().message {
+                    Message::Update(update) => self.update(update),
+                    Message::RouteRefresh(refresh) => self.refresh(refresh.subtype),
+                    other => panic!("{other:?}"),
+                }
             }
             assert!(octets.is_empty(), "whole messages");
         }
         assert_eq!(messages, outgoing.messages);
+    }
+
+    fn sent_again(&mut self, prefix: Prefix) {
+        if let Some(stale) = &mut self.stale {
+            stale.remove(&prefix);
+        }
     }
 
     fn update(&mut self, update: Update) {
@@ -103,6 +125,7 @@ impl Receiver {
             gone.extend(nlri);
         }
         for nlri in gone {
+            self.sent_again(nlri.prefix);
             assert!(self.routes.remove(&nlri.prefix).is_some(), "{} is withdrawn but not held", nlri.prefix);
         }
         let mut came = update.nlri.clone();
@@ -110,6 +133,7 @@ impl Receiver {
             came.extend(nlri);
         }
         for nlri in came {
+            self.sent_again(nlri.prefix);
             self.routes.insert(nlri.prefix, update.attributes.as_ref().unwrap().as_path.to_string());
         }
     }
@@ -130,7 +154,7 @@ fn a_new_member_gets_the_table_then_end_of_rib_of_each_family() {
     rib.handle_routes(sender, &announce(1, 7, 0..1000), Time::ZERO);
     rib.originate("2001:db8:1::/48".parse().unwrap(), Time::ZERO);
     let mut group = UpdateGroup::new(terms(SourceKind::External));
-    group.join(member, Rib::FAMILIES, &rib);
+    group.join(member, Rib::FAMILIES, false, &rib);
     let mut receiver = Receiver::default();
     receiver.read_all(&mut group, member, &mut rib);
     assert_eq!(receiver.routes.len(), 1001);
@@ -139,6 +163,10 @@ fn a_new_member_gets_the_table_then_end_of_rib_of_each_family() {
     assert_eq!(receiver.routes[&"2001:db8:1::/48".parse().unwrap()], "65000");
     assert_eq!(receiver.updates, 2 + 2, "1000 prefixes with one attribute set fit in one message");
     assert!(group.holds(member, numbered(3), &rib));
+    let page = group.adj_rib_out(member, V4, Some(numbered(1)), 2, &rib);
+    assert_eq!(page.routes.iter().map(|route| route.prefix).collect::<Vec<_>>(), [numbered(2), numbered(3)]);
+    assert_eq!(page.next, Some(numbered(3)));
+    assert!(page.routes.iter().all(|route| route.attributes.as_path.to_string() == "65000 65001 7"));
 }
 
 #[test]
@@ -146,7 +174,7 @@ fn an_empty_table_is_end_of_rib_at_once() {
     let mut rib = rib();
     let member = rib.add_source(source(1));
     let mut group = UpdateGroup::new(terms(SourceKind::External));
-    group.join(member, [V4], &rib);
+    group.join(member, [V4], true, &rib);
     let mut receiver = Receiver::default();
     receiver.read_all(&mut group, member, &mut rib);
     assert_eq!(receiver.ends_of_rib, [V4]);
@@ -159,7 +187,7 @@ fn a_member_is_not_sent_its_own_routes_and_loses_a_prefix_whose_best_becomes_its
     let mut group = UpdateGroup::new(terms(SourceKind::External));
     let mut receivers: [Receiver; 3] = Default::default();
     for member in members {
-        group.join(member, [V4], &rib);
+        group.join(member, [V4], true, &rib);
     }
     let mut settle = |rib: &mut Rib, receivers: &mut [Receiver; 3]| {
         for (receiver, member) in receivers.iter_mut().zip(members) {
@@ -187,7 +215,7 @@ fn members_in_step_share_one_encoding_and_the_kept_segments_go_with_the_last() {
     let sender = rib.add_source(source(1));
     let members: Vec<SourceId> = (2..12).map(|n| rib.add_source(source(n))).collect();
     let mut group = UpdateGroup::new(terms(SourceKind::External));
-    members.iter().for_each(|member| group.join(*member, [V4], &rib));
+    members.iter().for_each(|member| group.join(*member, [V4], true, &rib));
     rib.handle_routes(sender, &announce(1, 7, 0..500), Time::ZERO);
     let mut pointers = std::collections::BTreeSet::new();
     for member in &members {
@@ -216,8 +244,8 @@ fn a_member_that_never_reads_holds_up_nobody_and_owes_nothing_when_it_leaves() {
     let sender = rib.add_source(source(1));
     let (slow, fast) = (rib.add_source(source(2)), rib.add_source(source(3)));
     let mut group = UpdateGroup::new(terms(SourceKind::External));
-    group.join(slow, [V4], &rib);
-    group.join(fast, [V4], &rib);
+    group.join(slow, [V4], true, &rib);
+    group.join(fast, [V4], true, &rib);
     let mut receiver = Receiver::default();
     // The slow one reads one segment, then nothing through many changes.
     rib.handle_routes(sender, &announce(1, 1, 0..100), Time::ZERO);
@@ -247,7 +275,7 @@ fn a_refresh_sends_everything_again_and_nothing_is_withdrawn() {
     let (sender, member) = (rib.add_source(source(1)), rib.add_source(source(2)));
     rib.handle_routes(sender, &announce(1, 7, 0..10), Time::ZERO);
     let mut group = UpdateGroup::new(terms(SourceKind::External));
-    group.join(member, [V4], &rib);
+    group.join(member, [V4], true, &rib);
     let mut receiver = Receiver::default();
     receiver.read_all(&mut group, member, &mut rib);
     let updates = receiver.updates;
@@ -255,6 +283,7 @@ fn a_refresh_sends_everything_again_and_nothing_is_withdrawn() {
     assert!(group.is_behind(member, &rib));
     receiver.read_all(&mut group, member, &mut rib);
     assert_eq!((receiver.routes.len(), receiver.updates), (10, updates + 1));
+    assert_eq!((receiver.refreshes, receiver.stale), (1, None), "between BoRR and EoRR");
 }
 
 #[test]
@@ -262,7 +291,7 @@ fn a_route_too_long_for_any_message_is_withdrawn_instead() {
     let mut rib = rib();
     let (sender, member) = (rib.add_source(source(1)), rib.add_source(source(2)));
     let mut group = UpdateGroup::new(terms(SourceKind::External));
-    group.join(member, [V4], &rib);
+    group.join(member, [V4], true, &rib);
     let mut receiver = Receiver::default();
     rib.handle_routes(sender, &announce(1, 7, [0, 1]), Time::ZERO);
     receiver.read_all(&mut group, member, &mut rib);
@@ -307,7 +336,7 @@ proptest! {
         let mut group = UpdateGroup::new(terms(SourceKind::External));
         let mut members: Vec<SourceId> = (1..=4).map(|n| rib.add_source(source(n))).collect();
         let mut receivers: Vec<Receiver> = (0..4).map(|_| Receiver::default()).collect();
-        members.iter().for_each(|member| group.join(*member, [V4], &rib));
+        members.iter().for_each(|member| group.join(*member, [V4], true, &rib));
         for operation in operations {
             match operation {
                 Operation::Announce { peer, tail, prefixes } => {
@@ -323,7 +352,7 @@ proptest! {
                     group.leave(members[peer], &mut rib);
                     rib.remove_source(members[peer]);
                     members[peer] = rib.add_source(source(peer as u8 + 1));
-                    group.join(members[peer], [V4], &rib);
+                    group.join(members[peer], [V4], true, &rib);
                     receivers[peer] = Receiver::default();
                 }
                 Operation::Refresh { peer } => group.handle_refresh(members[peer], V4),

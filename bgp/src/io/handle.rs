@@ -1,6 +1,7 @@
 //! The caller's end of a running speaker.
 
 use super::Driver;
+use crate::export::AdvertisedPage;
 use crate::rib::{Explanation, Page};
 use crate::speaker::{NeighborConfig, NeighborError, SpeakerStatus};
 use crate::wire::Family;
@@ -34,14 +35,49 @@ impl std::error::Error for Stopped {}
 #[derive(Debug)]
 pub(super) enum Request {
     Status(oneshot::Sender<SpeakerStatus>),
-    LocRib { family: Family, after: Option<Prefix>, limit: usize, answer: oneshot::Sender<Page> },
-    AdjRibIn { neighbor: IpAddr, family: Family, after: Option<Prefix>, limit: usize, answer: oneshot::Sender<Page> },
-    Why { prefix: Prefix, answer: oneshot::Sender<Vec<Explanation>> },
-    AddNeighbor { config: Box<NeighborConfig>, answer: oneshot::Sender<Result<(), NeighborError>> },
-    RemoveNeighbor { neighbor: IpAddr, answer: oneshot::Sender<bool> },
-    Originate { prefix: Prefix, answer: oneshot::Sender<()> },
-    Withdraw { prefix: Prefix, answer: oneshot::Sender<()> },
-    Stop { done: oneshot::Sender<()> },
+    LocRib {
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+        answer: oneshot::Sender<Page>,
+    },
+    AdjRibIn {
+        neighbor: IpAddr,
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+        answer: oneshot::Sender<Page>,
+    },
+    AdjRibOut {
+        neighbor: IpAddr,
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+        answer: oneshot::Sender<AdvertisedPage>,
+    },
+    Why {
+        prefix: Prefix,
+        answer: oneshot::Sender<Vec<Explanation>>,
+    },
+    AddNeighbor {
+        config: Box<NeighborConfig>,
+        answer: oneshot::Sender<Result<(), NeighborError>>,
+    },
+    RemoveNeighbor {
+        neighbor: IpAddr,
+        answer: oneshot::Sender<bool>,
+    },
+    Originate {
+        prefix: Prefix,
+        answer: oneshot::Sender<()>,
+    },
+    Withdraw {
+        prefix: Prefix,
+        answer: oneshot::Sender<()>,
+    },
+    Stop {
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// Most prefixes that one page visits, whatever is asked for: keeps the speaker's turn below a millisecond.
@@ -89,6 +125,17 @@ impl Handle {
         self.ask(|answer| Request::AdjRibIn { neighbor, family, after, limit: limit.min(PAGE_LIMIT), answer }).await
     }
 
+    /// A page of what a neighbour has been sent.
+    pub async fn adj_rib_out(
+        &self,
+        neighbor: IpAddr,
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+    ) -> Result<AdvertisedPage, Stopped> {
+        self.ask(|answer| Request::AdjRibOut { neighbor, family, after, limit: limit.min(PAGE_LIMIT), answer }).await
+    }
+
     /// Every route to `prefix`, and why it is or isn't the best.
     pub async fn why(&self, prefix: Prefix) -> Result<Vec<Explanation>, Stopped> {
         self.ask(|answer| Request::Why { prefix, answer }).await
@@ -132,6 +179,9 @@ impl Driver {
             }
             Request::AdjRibIn { neighbor, family, after, limit, answer } => {
                 drop(answer.send(self.speaker.adj_rib_in(neighbor, family, after, limit)));
+            }
+            Request::AdjRibOut { neighbor, family, after, limit, answer } => {
+                drop(answer.send(self.speaker.adj_rib_out(neighbor, family, after, limit)));
             }
             Request::Why { prefix, answer } => drop(answer.send(self.speaker.rib().why(prefix))),
             Request::AddNeighbor { config, answer } => drop(answer.send(self.speaker.add_neighbor(*config, now))),

@@ -27,6 +27,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -55,6 +56,9 @@ const INPUTS_PER_TURN: usize = 16;
 
 /// How long [`Handle::stop`] waits for the last octets to go out.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// Pause after a connection that could not be accepted: when the system is out of file descriptors, asking again at once only burns time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A neighbour that sends nothing but errors must not fill the disk.
 const WARN_INTERVAL: Duration = Duration::from_secs(10);
@@ -289,14 +293,22 @@ impl Driver {
 
 /// The next connection on any of the listeners; never, without listeners.
 async fn accept(listeners: &[TcpListener]) -> (TcpStream, SocketAddr) {
-    std::future::poll_fn(|context| {
-        for listener in listeners {
-            // Errors are those of the one connection that is already gone, or of the system being out of something: look again when woken.
-            if let std::task::Poll::Ready(Ok(accepted)) = listener.poll_accept(context) {
-                return std::task::Poll::Ready(accepted);
+    loop {
+        let accepted = std::future::poll_fn(|context| {
+            for listener in listeners {
+                if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                    return Poll::Ready(accepted);
+                }
+            }
+            Poll::Pending
+        });
+        match accepted.await {
+            Ok(accepted) => return accepted,
+            // The one connection is gone already, or the system is out of something: the listener itself is fine.
+            Err(error) => {
+                debug!(%error, "accepting failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
-        std::task::Poll::Pending
-    })
-    .await
+    }
 }

@@ -130,14 +130,13 @@ impl Rib {
     ) -> Page {
         let mut page = Page { routes: Vec::new(), next: None };
         let Some(table) = self.table(family) else { return page };
-        let limit = limit.max(1);
-        let prefixes = table.prefixes.page(after, limit);
-        for (_, id) in &prefixes {
+        let (prefixes, next) = table.page(after, limit);
+        for (_, id) in prefixes {
             if let Some(entry) = table.entries.get(id.index()) {
-                visit(table, *id, entry, &mut page.routes);
+                visit(table, id, entry, &mut page.routes);
             }
         }
-        page.next = prefixes.last().filter(|_| prefixes.len() == limit).map(|(prefix, _)| *prefix);
+        page.next = next;
         page
     }
 

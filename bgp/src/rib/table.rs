@@ -267,6 +267,14 @@ impl Table {
         self.prefixes.prefix(id)
     }
 
+    /// At most `limit` prefixes after `after`, and where the next page begins.
+    pub(crate) fn page(&self, after: Option<Prefix>, limit: usize) -> (Vec<(Prefix, PrefixId)>, Option<Prefix>) {
+        let limit = limit.max(1);
+        let page = self.prefixes.page(after, limit);
+        let next = page.last().filter(|_| page.len() == limit).map(|(prefix, _)| *prefix);
+        (page, next)
+    }
+
     pub(crate) fn find(&self, prefix: Prefix) -> Option<PrefixId> {
         self.prefixes.get(prefix)
     }

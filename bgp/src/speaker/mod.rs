@@ -15,7 +15,7 @@ mod status;
 pub use config::{BGP_PORT, NeighborConfig, NeighborError, SpeakerConfig};
 pub use status::{NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
 
-use crate::export::{ExportTerms, UpdateGroup};
+use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
 use crate::peer::{self, Peer, PeerTransmit};
 use crate::policy::Policy;
 use crate::rib::{ImportOptions, Page, Rib, RibConfig, Source, SourceId, SourceKind};
@@ -396,6 +396,16 @@ impl Speaker {
         }
     }
 
+    /// A page of what a neighbour has been sent; see [`UpdateGroup::adj_rib_out`]. Empty while its session is down.
+    pub fn adj_rib_out(&self, address: IpAddr, family: Family, after: Option<Prefix>, limit: usize) -> AdvertisedPage {
+        let session = self.neighbors.get(&address.to_canonical()).and_then(|neighbor| neighbor.session.as_ref());
+        let group = session.and_then(|session| Some((session.source, self.groups.get(&session.terms)?)));
+        match group {
+            Some((source, group)) => group.adj_rib_out(source, family, after, limit, &self.rib),
+            None => AdvertisedPage { routes: Vec::new(), next: None },
+        }
+    }
+
     /// A neighbour has been sent `prefix` and no withdrawal since.
     pub fn is_advertised(&self, address: IpAddr, prefix: Prefix) -> bool {
         let session = self.neighbors.get(&address.to_canonical()).and_then(|neighbor| neighbor.session.as_ref());
@@ -611,7 +621,7 @@ impl Speaker {
             encode: negotiated.encode.clone(),
         };
         let group = self.groups.entry(terms.clone()).or_insert_with(|| UpdateGroup::new(terms.clone()));
-        group.join(source, negotiated.families.iter().copied(), &self.rib);
+        group.join(source, negotiated.families.iter().copied(), negotiated.enhanced_route_refresh, &self.rib);
         let ends_of_rib = BTreeSet::new();
         neighbor.session = Some(Established { source, connection: id, negotiated, local_address, terms, ends_of_rib });
         self.tell(Event::Up { neighbor: address, kind });

@@ -1,5 +1,6 @@
 //! Whole speakers under virtual time: sessions, tables and export together.
 
+mod chaos;
 mod world;
 
 use bgp::policy::Policy;

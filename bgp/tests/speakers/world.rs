@@ -15,8 +15,10 @@ pub struct World {
     pub nodes: Vec<Node>,
     queue: BTreeMap<(Time, u64), Delivery>,
     sequence: u64,
-    /// Pairs of nodes between which nothing arrives any more.
+    /// Pairs of nodes between which nothing arrives.
     cut: BTreeSet<(usize, usize)>,
+    /// What waits for a cut to be mended: TCP loses nothing as long as the connection lives.
+    parked: Vec<Delivery>,
 }
 
 pub struct Node {
@@ -41,7 +43,7 @@ enum Delivery {
     Connected { node: usize, connection: ConnectionId },
     Failed { node: usize, connection: ConnectionId },
     Octets { from: usize, sender: ConnectionId, octets: Bytes },
-    Closed { node: usize, connection: ConnectionId },
+    Closed { from: usize, node: usize, connection: ConnectionId },
 }
 
 pub fn address(number: u8) -> IpAddr {
@@ -63,7 +65,14 @@ impl World {
             stalled: false,
             held: VecDeque::new(),
         });
-        World { now: Time::ZERO, nodes: nodes.collect(), queue: BTreeMap::new(), sequence: 0, cut: BTreeSet::new() }
+        World {
+            now: Time::ZERO,
+            nodes: nodes.collect(),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            cut: BTreeSet::new(),
+            parked: Vec::new(),
+        }
     }
 
     /// Runs for `duration`.
@@ -126,6 +135,9 @@ impl World {
 
     pub fn mend(&mut self) {
         self.cut.clear();
+        for delivery in std::mem::take(&mut self.parked) {
+            self.schedule(Duration::ZERO, delivery);
+        }
     }
 
     pub fn stall(&mut self, number: u8, stalled: bool) {
@@ -158,10 +170,9 @@ impl World {
                         self.schedule(LATENCY, Delivery::Octets { from, sender: connection, octets });
                     }
                     Transmit::Close { connection } => {
-                        if let Some(end) = self.nodes[from].ends.remove(&connection)
-                            && !self.cut.contains(&(from, end.node))
-                        {
-                            self.schedule(LATENCY, Delivery::Closed { node: end.node, connection: end.connection });
+                        if let Some(end) = self.nodes[from].ends.remove(&connection) {
+                            let closed = Delivery::Closed { from, node: end.node, connection: end.connection };
+                            self.schedule(LATENCY, closed);
                         }
                     }
                 }
@@ -186,7 +197,7 @@ impl World {
                         self.nodes[from].ends.insert(connection, End { node: to, connection: accepted });
                     }
                     // TCP tells the client of the refusal only after it was connected.
-                    None => self.schedule(LATENCY, Delivery::Closed { node: from, connection }),
+                    None => self.schedule(LATENCY, Delivery::Closed { from: to, node: from, connection }),
                 }
             }
             Delivery::Connected { node, connection } => {
@@ -194,7 +205,10 @@ impl World {
                 self.nodes[node].speaker.handle_connected(connection, local, now);
             }
             Delivery::Failed { node, connection } => self.nodes[node].speaker.handle_connect_failed(connection, now),
-            Delivery::Closed { node, connection } => {
+            Delivery::Closed { from, node, connection } if self.cut.contains(&(from, node)) => {
+                self.parked.push(Delivery::Closed { from, node, connection });
+            }
+            Delivery::Closed { node, connection, .. } => {
                 self.nodes[node].ends.remove(&connection);
                 self.nodes[node].speaker.handle_closed(connection, now);
             }
@@ -204,7 +218,11 @@ impl World {
                     let found = node.ends.iter().find(|(_, end)| end.node == from && end.connection == sender);
                     found.map(|(connection, _)| (index, *connection))
                 });
-                let Some((to, connection)) = to.filter(|(to, _)| !self.cut.contains(&(from, *to))) else { return };
+                let Some((to, connection)) = to else { return };
+                if self.cut.contains(&(from, to)) {
+                    self.parked.push(Delivery::Octets { from, sender, octets });
+                    return;
+                }
                 if self.nodes[to].stalled {
                     self.nodes[to].held.push_back((from, sender, octets));
                     return;

@@ -1,9 +1,10 @@
 //! Answers to MULTIPART_REQUEST (OpenFlow 1.3.5 §7.3.5). Long ones come in parts.
 
+use super::features;
 use super::flow_match::FlowMatch;
 use super::groups::{Group, MAX_GROUPS};
 use super::meters::{MAX_BANDS, MAX_METERS, Meter};
-use super::switch::Switch;
+use super::switch::{Switch, SwitchConfig};
 use super::tables::{FlowEntry, FlowFilter};
 use crate::error::ErrorCode;
 use crate::identifier::{GroupId, MeterId, QueueId, TableId};
@@ -90,7 +91,9 @@ impl Switch {
                 if !wanted.is_empty() {
                     return Err(ErrorCode::TABLE_FEATURES_EPERM);
                 }
-                return Err(ErrorCode::REQUEST_BAD_MULTIPART);
+                let SwitchConfig { n_tables, max_flows, .. } = self.config;
+                let tables = (0..n_tables).map(|table| features::of_table(table, n_tables, max_flows)).collect();
+                self.parts(xid, tables, features::entry_len, MultipartReplyBody::TableFeatures);
             }
             MultipartRequestBody::PortDesc => {
                 let ports = self.ports.iter().map(|record| record.port.clone()).collect();

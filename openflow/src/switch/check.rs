@@ -2,7 +2,7 @@
 //! each action as it stands, then its consistency with the match.
 
 use super::extract::VLAN_PRESENT;
-use super::flow_key::Slot;
+use super::flow_key::{FlowKey, Slot};
 use super::flow_match::{FlowMatch, number, slot};
 use super::groups::Groups;
 use super::meters::Meters;
@@ -20,14 +20,8 @@ pub const MAX_PORTS: u32 = 0xff00;
 /// into one part of a multipart reply.
 pub const MAX_ACTIONS: usize = 1_024;
 
-/// The instructions in the order in which they are executed (OpenFlow 1.3.5 §5.9), if all are possible as far as can be said without
-/// looking at groups and meters.
-pub(crate) fn instructions(
-    instructions: &[Instruction],
-    table_id: TableId,
-    n_tables: u8,
-    flow_match: &FlowMatch,
-) -> Result<Vec<Instruction>, ErrorCode> {
+/// The instructions in the order in which they are executed (OpenFlow 1.3.5 §5.9), if each one and each action makes sense alone.
+pub(crate) fn instructions(instructions: &[Instruction]) -> Result<Vec<Instruction>, ErrorCode> {
     let mut ordered = instructions.to_vec();
     ordered.sort_by_key(order);
     for instruction in instructions {
@@ -41,26 +35,45 @@ pub(crate) fn instructions(
     if ordered.windows(2).any(twice) {
         return Err(ErrorCode::INSTRUCTION_UNSUP_INST);
     }
-    let mut flow_match = *flow_match;
     let mut count = 0;
     for instruction in &ordered {
+        if let Instruction::ApplyActions(list) | Instruction::WriteActions(list) = instruction {
+            list.iter().try_for_each(one)?;
+            count += list.len();
+        }
+    }
+    if count > MAX_ACTIONS {
+        return Err(ErrorCode::ACTION_TOO_MANY);
+    }
+    // Open vSwitch keeps no instruction that does nothing, and doesn't show one when it is asked.
+    ordered.retain(|instruction| match instruction {
+        Instruction::ApplyActions(list) | Instruction::WriteActions(list) => !list.is_empty(),
+        _ => true,
+    });
+    Ok(ordered)
+}
+
+/// Whether ordered instructions fit together, the match and the table.
+pub(crate) fn consistency(
+    ordered: &[Instruction],
+    table_id: TableId,
+    n_tables: u8,
+    flow_match: &FlowMatch,
+) -> Result<(), ErrorCode> {
+    let mut known = Known::of(flow_match);
+    let mut consistent = true;
+    for instruction in ordered {
         match instruction {
-            Instruction::ApplyActions(list) => {
-                actions(list, &mut flow_match)?;
-                count += list.len();
-            }
+            Instruction::ApplyActions(list) => consistent &= known.follow(list)?,
             // The set is executed at the end of the pipeline, on the packet as it is then.
-            Instruction::WriteActions(list) => {
-                actions(list, &mut flow_match.clone())?;
-                count += list.len();
-            }
+            Instruction::WriteActions(list) => drop(known.clone().follow(list)?),
             Instruction::GotoTable(next) if next.0 <= table_id.0 || next.0 >= n_tables => {
                 return Err(ErrorCode::INSTRUCTION_BAD_TABLE_ID);
             }
             _ => {}
         }
     }
-    if count > MAX_ACTIONS { Err(ErrorCode::ACTION_TOO_MANY) } else { Ok(ordered) }
+    if consistent { Ok(()) } else { Err(ErrorCode::ACTION_MATCH_INCONSISTENT) }
 }
 
 /// Whether each meter and each group that the instructions name exists.
@@ -97,15 +110,11 @@ pub(crate) fn group_references(actions: &[Action], groups: &Groups) -> Result<()
     if actions.iter().any(missing) { Err(ErrorCode::ACTION_BAD_OUT_GROUP) } else { Ok(()) }
 }
 
-/// Checks actions one after the other; `flow_match` says what is known of the packet and follows the changes they make.
-pub(crate) fn actions(actions: &[Action], flow_match: &mut FlowMatch) -> Result<(), ErrorCode> {
-    for action in actions {
-        one(action)?;
-    }
-    for action in actions {
-        consistent(action, flow_match)?;
-    }
-    Ok(())
+/// Checks the actions of a packet-out against the packet.
+pub(crate) fn actions(actions: &[Action], key: &FlowKey) -> Result<(), ErrorCode> {
+    actions.iter().try_for_each(one)?;
+    let mut known = Known::of(&FlowMatch::of_packet(key));
+    if known.follow(actions)? { Ok(()) } else { Err(ErrorCode::ACTION_MATCH_INCONSISTENT) }
 }
 
 /// What can be said of an action alone.
@@ -158,7 +167,7 @@ fn out_port(port: PortNo) -> Result<(), ErrorCode> {
     }
 }
 
-fn settable(kind: OxmKind) -> bool {
+pub(crate) fn settable(kind: OxmKind) -> bool {
     !matches!(
         kind,
         OxmKind::IN_PORT
@@ -170,34 +179,70 @@ fn settable(kind: OxmKind) -> bool {
     )
 }
 
-/// Whether the packets of the flow have what the action works on, as far as the match says (OpenFlow 1.3.5 §7.5.4.3,
-/// OFPBAC_MATCH_INCONSISTENT).
-fn consistent(action: &Action, flow_match: &mut FlowMatch) -> Result<(), ErrorCode> {
-    let tagged = flow_match.value.get(Slot::VLAN_VID) & u128::from(VLAN_PRESENT) != 0;
-    let fits = match action {
-        Action::SetField(field) => {
-            let kind = field.kind();
-            let fits = flow_match.prerequisites_hold(kind) && (kind != OxmKind::VLAN_VID || tagged);
-            if let (true, Some(place)) = (fits, slot(kind)) {
-                flow_match.value.set(place, number(field.as_field().value));
-                flow_match.mask.set(place, place.full());
+/// Tags that Open vSwitch follows; pushing one more is refused.
+const MAX_TAGS: u8 = 2;
+
+/// What is known of the packets of a flow, first by its match, then by what the actions have done so far.
+#[derive(Clone)]
+struct Known {
+    flow_match: FlowMatch,
+    tags: u8,
+}
+
+impl Known {
+    fn of(flow_match: &FlowMatch) -> Known {
+        let tagged = flow_match.value.get(Slot::VLAN_VID) & u128::from(VLAN_PRESENT) != 0;
+        Known { flow_match: *flow_match, tags: u8::from(tagged) }
+    }
+
+    /// Follows the actions one by one. False if one of them changes a header that the packets needn't have: Open vSwitch says so
+    /// after every other fault, and not at all of an action set.
+    fn follow(&mut self, actions: &[Action]) -> Result<bool, ErrorCode> {
+        let mut consistent = true;
+        for action in actions {
+            consistent &= self.step(action)?;
+        }
+        Ok(consistent)
+    }
+
+    fn step(&mut self, action: &Action) -> Result<bool, ErrorCode> {
+        let fits = match action {
+            Action::SetField(field) => {
+                let kind = field.kind();
+                // OpenFlow 1.3.5 §7.5.4.3.
+                if !self.flow_match.prerequisites_hold(kind) || (kind == OxmKind::VLAN_VID && self.tags == 0) {
+                    return Err(ErrorCode::ACTION_MATCH_INCONSISTENT);
+                }
+                if let Some(place) = slot(kind) {
+                    self.flow_match.value.set(place, number(field.as_field().value));
+                    self.flow_match.mask.set(place, place.full());
+                }
+                true
             }
-            fits
-        }
-        Action::SetNwTtl(_) | Action::DecNwTtl => {
-            matches!(flow_match.exact(Slot::ETH_TYPE), Some(0x0800 | 0x86dd))
-        }
-        Action::PushVlan(_) => {
-            flow_match.value.set(Slot::VLAN_TCI, u128::from(VLAN_PRESENT));
-            flow_match.mask.set(Slot::VLAN_TCI, Slot::VLAN_TCI.full());
-            true
-        }
-        Action::PopVlan => {
-            flow_match.value.set(Slot::VLAN_TCI, 0);
-            flow_match.mask.set(Slot::VLAN_TCI, Slot::VLAN_TCI.full());
-            tagged
-        }
-        _ => true,
-    };
-    if fits { Ok(()) } else { Err(ErrorCode::ACTION_MATCH_INCONSISTENT) }
+            Action::SetNwTtl(_) | Action::DecNwTtl => {
+                matches!(self.flow_match.exact(Slot::ETH_TYPE), Some(0x0800 | 0x86dd))
+            }
+            Action::PushVlan(_) => {
+                if self.tags == MAX_TAGS {
+                    return Err(ErrorCode::ACTION_BAD_TAG);
+                }
+                self.set_tags(self.tags + 1);
+                true
+            }
+            Action::PopVlan => {
+                let fits = self.tags > 0;
+                self.set_tags(self.tags.saturating_sub(1));
+                fits
+            }
+            _ => true,
+        };
+        Ok(fits)
+    }
+
+    fn set_tags(&mut self, tags: u8) {
+        self.tags = tags;
+        let tci = if tags > 0 { VLAN_PRESENT } else { 0 };
+        self.flow_match.value.set(Slot::VLAN_TCI, u128::from(tci));
+        self.flow_match.mask.set(Slot::VLAN_TCI, Slot::VLAN_TCI.full());
+    }
 }

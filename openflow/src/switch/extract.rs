@@ -1,4 +1,4 @@
-//! From an Ethernet frame to a [`FlowKey`], as Open vSwitch reads it: one 802.1Q tag at most, ports and ICMP types zero in every
+//! From an Ethernet frame to a [`FlowKey`], as Open vSwitch reads it: one 802.1Q tag at most (and those that were pushed on the way), ports and ICMP types zero in every
 //! fragment, headers that contradict the frame's length left out. Never fails: what can't be read stays zero.
 
 use super::flow_key::{FlowKey, Slot};
@@ -54,11 +54,14 @@ const MAX_PADDING: usize = 255;
 /// IPv6 extension headers looked through; a packet with more is matched by its IPv6 header alone.
 const MAX_EXTENSION_HEADERS: usize = 8;
 
-/// Reads a frame that came in by `in_port`.
-pub(crate) fn extract(frame: &[u8], in_port: PortNo) -> (FlowKey, Layout) {
+/// Tags that are looked through in a frame from the wire, as with Open vSwitch's default `vlan-limit`.
+pub(crate) const WIRE_TAGS: u8 = 1;
+
+/// Reads a frame that came in by `in_port`. The outermost tag is matched; up to `max_tags` are looked through to what is behind them.
+pub(crate) fn extract(frame: &[u8], in_port: PortNo, max_tags: u8) -> (FlowKey, Layout) {
     let mut reader = Extractor { frame, key: FlowKey::ZERO, layout: Layout::default() };
     reader.key.set(Slot::IN_PORT, u128::from(in_port.0));
-    let _ = reader.ethernet();
+    let _ = reader.ethernet(max_tags);
     (reader.key, reader.layout)
 }
 
@@ -81,16 +84,21 @@ fn number(octets: &[u8], at: usize, len: usize) -> Option<u128> {
 
 /// Each step gives `None` where the frame ends; what was read before stays.
 impl Extractor<'_> {
-    fn ethernet(&mut self) -> Option<()> {
+    fn ethernet(&mut self, max_tags: u8) -> Option<()> {
         self.key.set(Slot::ETH_DST, number(self.frame, 0, 6)?);
         self.key.set(Slot::ETH_SRC, number(self.frame, 6, 6)?);
         let mut at = 12;
         let mut eth_type = be16(self.frame, at)?;
-        if eth_type == ETH_VLAN || eth_type == ETH_QINQ {
+        for _ in 0..max_tags {
+            if eth_type != ETH_VLAN && eth_type != ETH_QINQ {
+                break;
+            }
             let tci = be16(self.frame, at + 2)?;
             let inner = be16(self.frame, at + 4)?;
-            self.layout.vlan_tci = Some(at + 2);
-            self.key.set(Slot::VLAN_TCI, u128::from(tci | VLAN_PRESENT));
+            if self.layout.vlan_tci.is_none() {
+                self.layout.vlan_tci = Some(at + 2);
+                self.key.set(Slot::VLAN_TCI, u128::from(tci | VLAN_PRESENT));
+            }
             at += 4;
             eth_type = inner;
         }

@@ -1,9 +1,11 @@
 //! A [`Match`] made ready for lookup: one value and one mask over the words of a [`FlowKey`], and the set algebra on them.
 
+use super::check::MAX_PORTS;
 use super::flow_key::{FlowKey, Slot};
 use crate::error::ErrorCode;
 use crate::flow_match::Match;
 use crate::oxm::{CLASS_OPENFLOW_BASIC, OxmField, OxmKind};
+use net::PortNo;
 
 /// Which packets a flow matches: those whose key, masked by `mask`, is `value`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
@@ -36,14 +38,19 @@ impl FlowMatch {
         let bits = field.kind.bits().unwrap_or(slot.bits as u16);
         let full = if bits >= 128 { u128::MAX } else { (1u128 << bits) - 1 };
         let mask = field.mask.map_or(full, number);
-        if value & !mask != 0 {
+        if field.mask.is_some() && value & !mask != 0 {
             return Err(ErrorCode::MATCH_BAD_WILDCARDS);
         }
         if mask & full != full && mask != 0 && !maskable(field.kind) {
             return Err(ErrorCode::MATCH_BAD_MASK);
         }
         // The operation of ARP and RARP has 16 bits on the wire; no operation above 255 exists, and Open vSwitch matches 8.
-        if value & !full != 0 || (field.kind == OxmKind::ARP_OP && value > 0xff) {
+        let impossible = match field.kind {
+            OxmKind::ARP_OP => value > 0xff,
+            OxmKind::IN_PORT => value >= u128::from(MAX_PORTS) && value < u128::from(PortNo::IN_PORT.0),
+            _ => false,
+        };
+        if value & !full != 0 || impossible {
             return Err(ErrorCode::MATCH_BAD_VALUE);
         }
         if !self.prerequisites_hold(field.kind) {
@@ -174,7 +181,7 @@ pub(crate) fn slot(kind: OxmKind) -> Option<Slot> {
 }
 
 /// Beyond the specification's table, Open vSwitch takes masks on transport ports and on the fields of ND.
-fn maskable(kind: OxmKind) -> bool {
+pub(crate) fn maskable(kind: OxmKind) -> bool {
     kind.maskable().unwrap_or(false)
         || matches!(
             kind,

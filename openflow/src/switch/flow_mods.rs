@@ -21,34 +21,38 @@ impl Switch {
         if flow_mod.table_id == TableId::ALL && !deletes {
             return Err(ErrorCode::FLOW_MOD_BAD_TABLE_ID);
         }
+        if !matches!(command.0, 0..=4) {
+            return Err(ErrorCode::FLOW_MOD_BAD_COMMAND);
+        }
         let out_port = flow_mod.out_port;
         if out_port.0 >= check::MAX_PORTS && out_port.0 < PortNo::IN_PORT.0 {
             return Err(ErrorCode::ACTION_BAD_OUT_PORT);
         }
+        let instructions = check::instructions(&flow_mod.instructions)?;
         if flow_mod.flags.has_unknown() {
             return Err(ErrorCode::FLOW_MOD_BAD_FLAGS);
         }
         let table_id = if flow_mod.table_id == TableId::ALL { TableId(0) } else { flow_mod.table_id };
-        let n_tables = self.config.n_tables;
-        let instructions = check::instructions(&flow_mod.instructions, table_id, n_tables, &flow_match)?;
-        if !matches!(command.0, 0..=4) {
-            return Err(ErrorCode::FLOW_MOD_BAD_COMMAND);
-        }
-        if table_id.0 >= n_tables {
+        check::consistency(&instructions, table_id, self.config.n_tables, &flow_match)?;
+        if table_id.0 >= self.config.n_tables {
             return Err(ErrorCode::REQUEST_BAD_TABLE_ID);
         }
-        if !deletes {
-            check::references(&instructions, &self.groups, &self.meters)?;
-            if flow_mod.buffer_id != BufferId::NO_BUFFER {
-                return Err(ErrorCode::REQUEST_BUFFER_UNKNOWN);
-            }
+        if !deletes && flow_mod.buffer_id != BufferId::NO_BUFFER {
+            return Err(ErrorCode::REQUEST_BUFFER_UNKNOWN);
         }
         let strict = matches!(command, FlowModCommand::MODIFY_STRICT | FlowModCommand::DELETE_STRICT);
         let filter = FlowFilter::of_flow_mod(flow_mod, flow_match, strict, deletes);
         match command {
-            FlowModCommand::ADD => self.add_flow(flow_mod, flow_match, instructions, now),
+            FlowModCommand::ADD => {
+                check::references(&instructions, &self.groups, &self.meters)?;
+                self.add_flow(flow_mod, flow_match, instructions, now)
+            }
             FlowModCommand::MODIFY | FlowModCommand::MODIFY_STRICT => {
-                for id in self.tables.select(&filter) {
+                let selected = self.tables.select(&filter);
+                if !selected.is_empty() {
+                    check::references(&instructions, &self.groups, &self.meters)?;
+                }
+                for id in selected {
                     self.tables.change(id, |flow| {
                         flow.instructions.clone_from(&instructions);
                         flow.modified = now;

@@ -84,6 +84,9 @@ impl Groups {
     /// The OFPGMFC or OFPBAC code; nothing has changed then.
     pub fn add(&mut self, group_mod: &GroupMod, now: Time) -> Result<(), ErrorCode> {
         check_group(group_mod)?;
+        if group_mod.group_id.0 > GroupId::MAX.0 {
+            return Err(ErrorCode::GROUP_MOD_INVALID_GROUP);
+        }
         if self.groups.contains_key(&group_mod.group_id) {
             return Err(ErrorCode::GROUP_MOD_GROUP_EXISTS);
         }
@@ -107,11 +110,19 @@ impl Groups {
     }
 
     /// OFPGC_DELETE of one group or of all. Gives those that were there; that there were none is no error.
-    pub fn delete(&mut self, group_id: GroupId) -> Vec<GroupId> {
-        if group_id == GroupId::ALL {
-            return std::mem::take(&mut self.groups).into_keys().collect();
+    ///
+    /// # Errors
+    /// The OFPGMFC or OFPBAC code: with buckets, a delete makes no sense.
+    pub fn delete(&mut self, group_mod: &GroupMod) -> Result<Vec<GroupId>, ErrorCode> {
+        check_actions(group_mod)?;
+        if !group_mod.buckets.is_empty() {
+            return Err(ErrorCode::GROUP_MOD_INVALID_GROUP);
         }
-        self.groups.remove(&group_id).map(|_| group_id).into_iter().collect()
+        check_type(group_mod)?;
+        if group_mod.group_id == GroupId::ALL {
+            return Ok(std::mem::take(&mut self.groups).into_keys().collect());
+        }
+        Ok(self.groups.remove(&group_mod.group_id).map(|_| group_mod.group_id).into_iter().collect())
     }
 
     /// Whether a bucket may be used: it watches nothing, or its port is live, or a bucket of its group is.
@@ -172,23 +183,31 @@ impl Group {
     }
 }
 
-/// What can be said of a group-mod alone, in Open vSwitch's order. Groups that its buckets name need not exist, nor be free of circles:
-/// the pipeline bounds those.
-fn check_group(group_mod: &GroupMod) -> Result<(), ErrorCode> {
-    if group_mod.group_id.0 > GroupId::MAX.0 {
-        return Err(ErrorCode::GROUP_MOD_INVALID_GROUP);
+fn check_actions(group_mod: &GroupMod) -> Result<(), ErrorCode> {
+    group_mod.buckets.iter().flat_map(|bucket| &bucket.actions).try_for_each(check::one)
+}
+
+fn check_type(group_mod: &GroupMod) -> Result<(), ErrorCode> {
+    match group_mod.group_type {
+        GroupType::ALL | GroupType::SELECT | GroupType::INDIRECT | GroupType::FF => Ok(()),
+        _ => Err(ErrorCode::GROUP_MOD_BAD_TYPE),
     }
-    for bucket in &group_mod.buckets {
-        for action in &bucket.actions {
-            check::one(action)?;
-        }
-    }
-    if !matches!(group_mod.group_type, GroupType::ALL | GroupType::SELECT | GroupType::INDIRECT | GroupType::FF) {
-        return Err(ErrorCode::GROUP_MOD_BAD_TYPE);
-    }
+}
+
+/// What is looked at before the command.
+pub(crate) fn check_shape(group_mod: &GroupMod) -> Result<(), ErrorCode> {
+    check_actions(group_mod)?;
+    check_type(group_mod)?;
     if group_mod.group_type == GroupType::INDIRECT && group_mod.buckets.len() != 1 {
         return Err(ErrorCode::GROUP_MOD_INVALID_GROUP);
     }
+    Ok(())
+}
+
+/// What can be said of a group-mod alone, in Open vSwitch's order. Groups that its buckets name need not exist, nor be free of circles:
+/// the pipeline bounds those.
+fn check_group(group_mod: &GroupMod) -> Result<(), ErrorCode> {
+    check_shape(group_mod)?;
     if group_mod.buckets.len() > MAX_BUCKETS {
         return Err(ErrorCode::GROUP_MOD_OUT_OF_BUCKETS);
     }
@@ -253,8 +272,9 @@ mod tests {
             groups.add(&group_mod(GroupType::ALL, vec![plain]), Time::ZERO),
             Err(ErrorCode::GROUP_MOD_GROUP_EXISTS)
         );
-        assert_eq!(groups.delete(GroupId::ALL), [GroupId(1)]);
-        assert_eq!(groups.delete(GroupId(1)), []);
+        let all = GroupMod { group_id: GroupId::ALL, ..group_mod(GroupType::ALL, vec![]) };
+        assert_eq!(groups.delete(&all), Ok(vec![GroupId(1)]));
+        assert_eq!(groups.delete(&group_mod(GroupType::ALL, vec![])), Ok(vec![]));
     }
 
     #[test]

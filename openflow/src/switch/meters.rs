@@ -98,7 +98,7 @@ impl Meters {
         self.meters.remove(&meter_id).map(|_| meter_id).into_iter().collect()
     }
 
-    /// Whether a packet of `len` octets would pass now. Changes nothing: see [`Meters::charge`].
+    /// Whether a packet of `len` octets would pass now. Changes nothing: the packet is charged when it has gone its way.
     pub fn passes(&self, meter_id: MeterId, len: usize, now: Time) -> bool {
         let Some(meter) = self.meters.get(&meter_id) else { return true };
         meter.bands.iter().all(|band| band.available(meter.flags, now) >= cost(meter.flags, len))

@@ -9,6 +9,7 @@ mod answers;
 mod check;
 mod checksum;
 mod extract;
+mod features;
 mod flow_key;
 mod flow_match;
 mod flow_mods;

@@ -3,7 +3,8 @@
 
 use super::checksum;
 use super::extract::{
-    ETH_ARP, ETH_IPV4, ETH_IPV6, IP_ICMP, IP_ICMPV6, IP_SCTP, IP_TCP, IP_UDP, Layout, ND_ADVERT, ND_SOLICIT, extract,
+    ETH_ARP, ETH_IPV4, ETH_IPV6, IP_ICMP, IP_ICMPV6, IP_SCTP, IP_TCP, IP_UDP, Layout, ND_ADVERT, ND_SOLICIT, WIRE_TAGS,
+    extract,
 };
 use super::flow_key::{FlowKey, Slot};
 use crate::oxm::OxmKind;
@@ -14,14 +15,23 @@ use net::PortNo;
 #[derive(Clone, Debug)]
 pub struct Packet {
     frame: Frame,
+    /// Tags to look through: those that were pushed here hide nothing from the tables, as with Open vSwitch.
+    max_tags: u8,
     key: FlowKey,
     layout: Layout,
 }
 
+/// The octets as they came or were last handed out, and a copy once something is rewritten.
 #[derive(Clone, Debug)]
-enum Frame {
-    Shared(Bytes),
-    Edited(BytesMut),
+struct Frame {
+    shared: Bytes,
+    edited: Option<BytesMut>,
+}
+
+impl Frame {
+    const fn new(shared: Bytes) -> Frame {
+        Frame { shared, edited: None }
+    }
 }
 
 /// A TTL that can't be decremented any more (OpenFlow 1.3.5 §5.12: checked and reported as OFPR_INVALID_TTL).
@@ -34,8 +44,8 @@ pub const FRAME_LEN_MAX: usize = 65_535;
 impl Packet {
     /// A frame that came in by `in_port`. Any octets are a packet: fields that can't be read are zero.
     pub fn new(in_port: PortNo, frame: Bytes) -> Packet {
-        let (key, layout) = extract(&frame, in_port);
-        Packet { frame: Frame::Shared(frame), key, layout }
+        let (key, layout) = extract(&frame, in_port, WIRE_TAGS);
+        Packet { frame: Frame::new(frame), max_tags: WIRE_TAGS, key, layout }
     }
 
     /// The match fields.
@@ -50,20 +60,15 @@ impl Packet {
 
     /// The frame as it is now.
     pub fn octets(&self) -> &[u8] {
-        match &self.frame {
-            Frame::Shared(octets) => octets,
-            Frame::Edited(octets) => octets,
-        }
+        self.frame.edited.as_deref().unwrap_or(&self.frame.shared)
     }
 
     /// The frame as it is now, shared: further rewrites copy first.
     pub fn share(&mut self) -> Bytes {
-        let octets = match &mut self.frame {
-            Frame::Shared(octets) => octets.clone(),
-            Frame::Edited(octets) => std::mem::take(octets).freeze(),
-        };
-        self.frame = Frame::Shared(octets.clone());
-        octets
+        if let Some(edited) = self.frame.edited.take() {
+            self.frame.shared = edited.freeze();
+        }
+        self.frame.shared.clone()
     }
 
     /// The `masked` bits of the metadata register become those of `metadata` (OpenFlow 1.3.5 §5.9, Write-Metadata).
@@ -73,19 +78,13 @@ impl Packet {
     }
 
     fn octets_mut(&mut self) -> &mut BytesMut {
-        match &mut self.frame {
-            Frame::Shared(octets) => self.frame = Frame::Edited(BytesMut::from(&octets[..])),
-            Frame::Edited(_) => {}
-        }
-        match &mut self.frame {
-            Frame::Edited(octets) => octets,
-            Frame::Shared(_) => unreachable!("made an edited frame just above"),
-        }
+        let Frame { shared, edited } = &mut self.frame;
+        edited.get_or_insert_with(|| BytesMut::from(&shared[..]))
     }
 
     /// Reads the frame again after a rewrite; what isn't in the frame is kept.
     fn reread(&mut self) {
-        let (mut key, layout) = extract(self.octets(), self.key.in_port());
+        let (mut key, layout) = extract(self.octets(), self.key.in_port(), self.max_tags);
         for slot in [Slot::METADATA, Slot::TUNNEL_ID] {
             key.set(slot, self.key.get(slot));
         }
@@ -148,7 +147,6 @@ impl Packet {
             OxmKind::TUNNEL_ID => return self.key.set(Slot::TUNNEL_ID, value),
             OxmKind::ETH_DST => (Some(0), 6, Sums::None),
             OxmKind::ETH_SRC => (Some(6), 6, Sums::None),
-            OxmKind::ETH_TYPE => (self.ethertype_offset(), 2, Sums::None),
             OxmKind::VLAN_VID | OxmKind::VLAN_PCP => return self.set_vlan(kind, value as u16),
             OxmKind::IP_DSCP => return self.set_tos(ip, 0x03, (value as u8) << 2),
             OxmKind::IP_ECN => return self.set_tos(ip, 0xfc, value as u8 & 3),
@@ -180,11 +178,6 @@ impl Packet {
         let Some(at) = at else { return };
         self.write(at, low(len), sums);
         self.reread();
-    }
-
-    /// Where the EtherType stands: behind the tag, if there is one.
-    fn ethertype_offset(&self) -> Option<usize> {
-        Some(self.layout.vlan_tci.map_or(12, |tci| tci + 2)).filter(|at| at + 2 <= self.octets().len())
     }
 
     fn set_vlan(&mut self, kind: OxmKind, value: u16) {
@@ -236,7 +229,8 @@ impl Packet {
         frame.extend_from_slice(&ethertype.to_be_bytes());
         frame.extend_from_slice(&[0, 0]);
         frame.extend_from_slice(rest);
-        self.frame = Frame::Edited(frame);
+        self.frame.edited = Some(frame);
+        self.max_tags = self.max_tags.saturating_add(1);
         self.reread();
     }
 
@@ -250,7 +244,8 @@ impl Packet {
         let mut frame = BytesMut::with_capacity(octets.len());
         frame.extend_from_slice(addresses);
         frame.extend_from_slice(rest);
-        self.frame = Frame::Edited(frame);
+        self.frame.edited = Some(frame);
+        self.max_tags = self.max_tags.saturating_sub(1).max(WIRE_TAGS);
         self.reread();
     }
 

@@ -1,7 +1,7 @@
 //! One packet through the pipeline (OpenFlow 1.3.5 §5.1): pure. What the packet did, where it went and what the controller gets is the
 //! [`Trace`]; counting it is the owner's business, so the same run answers "what would happen to this packet?".
 
-use super::extract::extract;
+use super::extract::{WIRE_TAGS, extract};
 use super::flow_key::{FlowKey, Slot};
 use super::groups::Groups;
 use super::meters::Meters;
@@ -150,7 +150,7 @@ pub fn run_actions(view: View<'_>, mut packet: Packet, actions: &[Action]) -> Tr
 
 /// The match fields of a frame that came in by `in_port`.
 pub fn fields(in_port: PortNo, frame: &[u8]) -> FlowKey {
-    extract(frame, in_port).0
+    extract(frame, in_port, WIRE_TAGS).0
 }
 
 struct Run<'a> {

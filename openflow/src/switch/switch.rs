@@ -1,8 +1,7 @@
 //! The stateful switch: messages and frames in, messages and frames out, on the five verbs.
 
 use super::check;
-use super::flow_match::FlowMatch;
-use super::groups::Groups;
+use super::groups::{Groups, check_shape};
 use super::meters::Meters;
 use super::packet::Packet;
 use super::pipeline::{self, Step, ToController, Trace, View};
@@ -359,7 +358,7 @@ impl Switch {
             return Err(ErrorCode::REQUEST_BAD_PORT);
         }
         let packet = Packet::new(in_port, packet_out.data.clone());
-        check::actions(&packet_out.actions, &mut FlowMatch::of_packet(packet.key()))?;
+        check::actions(&packet_out.actions, packet.key())?;
         check::group_references(&packet_out.actions, &self.groups)?;
         let trace = pipeline::run_actions(self.view(now), packet, &packet_out.actions);
         self.apply(trace, now);
@@ -372,14 +371,14 @@ impl Switch {
             GroupModCommand::ADD => self.groups.add(group_mod, now),
             GroupModCommand::MODIFY => self.groups.modify(group_mod),
             GroupModCommand::DELETE => {
-                for group_id in self.groups.delete(group_mod.group_id) {
+                for group_id in self.groups.delete(group_mod)? {
                     // OpenFlow 1.3.5 §6.5: flows that use a deleted group go with it.
                     let filter = FlowFilter::using_group(group_id);
                     self.remove_flows(&filter, FlowRemovedReason::GROUP_DELETE, now);
                 }
                 Ok(())
             }
-            _ => Err(ErrorCode::GROUP_MOD_BAD_COMMAND),
+            _ => check_shape(group_mod).and(Err(ErrorCode::GROUP_MOD_BAD_COMMAND)),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::flow::{FlowModCommand, FlowModFlags, FlowRemovedReason};
 use crate::group::{Bucket, GroupMod, GroupModCommand, GroupType};
 use crate::identifier::{BufferId, GroupId, MeterId};
 use crate::meter::{MeterBand, MeterFlags, MeterMod, MeterModCommand};
-use crate::oxm::{OxmFieldOwned, OxmKind};
+use crate::oxm::OxmFieldOwned;
 use crate::packet::{PacketIn, PacketInReason, PacketOut};
 use crate::port::{PortConfig, PortMod, PortReason};
 
@@ -372,5 +372,16 @@ fn a_vlan_match_tells_untagged_tagged_and_one_vlan_apart() {
     assert_eq!(ports_of(&send(&mut switch, 1, &udp(1, 2), Time::ZERO)), [2]);
     assert_eq!(ports_of(&send(&mut switch, 1, &tagged(5), Time::ZERO)), [3]);
     assert_eq!(send(&mut switch, 1, &tagged(100), Time::ZERO), [(4, udp(1, 2))]);
-    let _ = OxmKind::VLAN_VID;
+}
+
+#[test]
+fn a_pushed_tag_hides_nothing_from_later_tables() {
+    let mut switch = switch();
+    let push = vec![Instruction::ApplyActions(vec![Action::PushVlan(0x8100)]), Instruction::GotoTable(TableId(1))];
+    add(&mut switch, flow(0, 1, Match::new(), push));
+    let udp_port = Match::new().with_eth_type(0x0800).with_ip_proto(17).with_udp_dst(2);
+    add(&mut switch, flow(1, 1, udp_port, apply(vec![output(2)])));
+    let tagged = ethernet(B, A, Some(100), 0x0800, &transport4(17, 64, 1, 2));
+    let outputs = send(&mut switch, 1, &tagged, Time::ZERO);
+    assert_eq!((ports_of(&outputs), outputs[0].1.len()), (vec![2], tagged.len() + 4));
 }

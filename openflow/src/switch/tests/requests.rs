@@ -278,3 +278,80 @@ fn fragments_are_dropped_where_the_configuration_says_so() {
     assert_eq!(send(&mut switch, 1, &fragment, Time::ZERO), []);
     assert_eq!(ask(&mut switch, Message::GetConfigRequest, Time::ZERO), [Message::GetConfigReply(settings)]);
 }
+
+/// Each pair of faults in one message, with the one that Open vSwitch 3.1 names.
+#[test]
+fn of_several_faults_the_one_that_open_vswitch_sees_first_is_named() {
+    let mut switch = switch();
+    let any = Match::new;
+    let arp = || Match::new().with_eth_type(0x0806);
+    let port = |number| OxmFieldOwned::number(OxmKind::TCP_SRC, number).unwrap();
+    let write = |action| vec![Instruction::WriteActions(vec![action])];
+    let goto = vec![Instruction::GotoTable(TableId(0))];
+    let cases = [
+        // An action that only might not fit is a fault after all others, and none in an action set.
+        (
+            flow(1, 1, any(), [apply(vec![Action::DecNwTtl]), goto.clone()].concat()),
+            Some(ErrorCode::INSTRUCTION_BAD_TABLE_ID),
+        ),
+        (flow(1, 1, arp(), write(Action::DecNwTtl)), None),
+        // A set-field without its prerequisite can't be done at all.
+        (
+            flow(1, 1, arp(), [write(Action::SetField(port(1))), goto].concat()),
+            Some(ErrorCode::ACTION_MATCH_INCONSISTENT),
+        ),
+        (
+            flow(
+                0,
+                1,
+                any(),
+                apply(vec![Action::PushVlan(0x8100), Action::PushVlan(0x8100), Action::PushVlan(0x8100)]),
+            ),
+            Some(ErrorCode::ACTION_BAD_TAG),
+        ),
+        (
+            FlowMod { buffer_id: BufferId(3), ..flow(0, 1, any(), apply(vec![Action::Group(GroupId(1))])) },
+            Some(ErrorCode::REQUEST_BUFFER_UNKNOWN),
+        ),
+        (
+            FlowMod { flags: FlowModFlags(0x20), ..flow(0, 1, any(), apply(vec![output(0xff05)])) },
+            Some(ErrorCode::ACTION_BAD_OUT_PORT),
+        ),
+        // What modifies nothing names no group either.
+        (
+            FlowMod { command: FlowModCommand::MODIFY, ..flow(3, 1, any(), apply(vec![Action::Group(GroupId(1))])) },
+            None,
+        ),
+    ];
+    for (flow_mod, code) in cases {
+        assert_eq!(error_of(&mut switch, Message::FlowMod(flow_mod.clone())), code, "{flow_mod:?}");
+    }
+}
+
+#[test]
+fn instructions_that_do_nothing_are_not_read_back() {
+    let mut switch = switch();
+    add(&mut switch, flow(0, 1, Match::new(), [apply(vec![]), vec![Instruction::GotoTable(TableId(1))]].concat()));
+    let (_, flow) = switch.tables().iter().next().unwrap();
+    assert_eq!(flow.instructions, [Instruction::GotoTable(TableId(1))]);
+}
+
+#[test]
+fn table_features_come_in_parts_and_can_not_be_changed() {
+    let mut switch = switch();
+    let parts = answer(&mut switch, MultipartRequestBody::TableFeatures(vec![]), Time::ZERO);
+    let mut tables = Vec::new();
+    for (index, (more, body)) in parts.iter().enumerate() {
+        assert_eq!(*more, index + 1 < parts.len());
+        let MultipartReplyBody::TableFeatures(part) = body else { panic!("{body:?}") };
+        tables.extend(part.iter().map(|table| table.table_id.0));
+        let reply = crate::multipart::MultipartReply { more: *more, body: body.clone() };
+        let mut out = bytes::BytesMut::new();
+        Message::MultipartReply(reply).encode(1, &mut out).unwrap();
+        assert_eq!(Message::decode(&out.freeze()).unwrap().0, 1);
+    }
+    assert_eq!(tables, (0..254).collect::<Vec<u8>>());
+    let Some((_, MultipartReplyBody::TableFeatures(first))) = parts.into_iter().next() else { panic!("a part") };
+    let change = question(MultipartRequestBody::TableFeatures(first));
+    assert_eq!(error_of(&mut switch, change), Some(ErrorCode::TABLE_FEATURES_EPERM));
+}

@@ -1,8 +1,6 @@
 //! The fabric with rules programmed by hand.
 
-mod common;
-
-use common::{World, flood_rules, flow, next_ports, outputs, static_rules, to_group};
+use crate::common::{World, flood_rules, flow, next_ports, outputs, static_rules, to_group};
 use emulator::{CutKind, FabricEvent, FabricSpec, FabricStats, HostIndex, LinkIndex, ProbeKind, ProbeLoss};
 use net::{DatapathId, PortId, PortNo, Time};
 use openflow::{Action, Bucket, GroupId, GroupMod, GroupModCommand, GroupType, Match, Message, PortReason};

@@ -1,0 +1,6 @@
+//! Emulated networks under virtual time.
+
+mod chaos;
+mod common;
+mod fabric;
+mod router;

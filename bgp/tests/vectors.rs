@@ -223,7 +223,8 @@ mod agreement {
         values.iter().filter_map(parse).collect()
     }
 
-    /// The dissector writes prefixes without their length, and out of order where it groups them: compared as a sorted list.
+    /// The dissector writes prefixes without their length, and out of order where it groups them: compared as a sorted
+    /// list.
     fn sorted(mut values: Vec<String>) -> Vec<String> {
         values.iter_mut().for_each(|value| {
             if let Ok(address) = value.parse::<Ipv6Addr>() {

@@ -39,8 +39,8 @@ pub enum Event {
     /// The peer sent what cannot be read of this family, which is ignored from here on (AFI/SAFI disable, RFC 7606 §2).
     /// The routes learned before are gone.
     FamilyDisabled(Family),
-    /// An UPDATE had errors (RFC 7606). Its routes, if any, follow as withdrawn or with what is left of their attributes;
-    /// if one of the errors resets the session, [`Event::Closed`] follows.
+    /// An UPDATE had errors (RFC 7606). Its routes, if any, follow as withdrawn or with what is left of their
+    /// attributes; if one of the errors resets the session, [`Event::Closed`] follows.
     Malformed(Vec<AttributeError>),
 }
 

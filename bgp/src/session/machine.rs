@@ -411,8 +411,8 @@ impl Session {
             (_, Input::Notification(notification) | Input::NotificationVersionError(notification)) => {
                 self.fail(CloseReason::Received(notification), Damp::Yes, now)
             }
-            // 21, and 22 before the session stands. RFC 4271 §8.2.2 has Established answer 21 with an FSM error; §6.1 has the
-            // codes that say what is wrong, and they are what peers send.
+            // 21, and 22 before the session stands. RFC 4271 §8.2.2 has Established answer 21 with an FSM error; §6.1
+            // has the codes that say what is wrong, and they are what peers send.
             (state, Input::HeaderError(error)) => {
                 self.forget_failures_of(&state, now);
                 if error.fault == Fault::MalformedNotification {
@@ -524,8 +524,8 @@ impl Session {
                 self.events.push_back(Event::FamilyDisabled(family));
             }
         }
-        let families = negotiated.families.difference(&self.disabled).copied().collect();
-        let (routes, ignored) = routes(update, &errors, &families);
+        let wanted = |family| negotiated.families.contains(&family) && !self.disabled.contains(&family);
+        let (routes, ignored) = routes(update, &errors, wanted);
         self.counters.ignored_families += ignored;
         if !errors.is_empty() {
             self.events.push_back(Event::Malformed(errors));

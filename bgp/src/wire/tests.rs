@@ -129,8 +129,7 @@ fn attributes(confederation: bool) -> impl Strategy<Value = PathAttributes> {
     );
     (path, lists).prop_map(|(path, lists)| {
         let (origin, as_path, next_hop, med, local_pref, atomic_aggregate, aggregator) = path;
-        let (communities, originator_id, cluster_list, extended_communities, large, only_to_customer, unknown, partial) =
-            lists;
+        let (communities, originator_id, cluster_list, extended_communities, large, otc, unknown, partial) = lists;
         let large_communities =
             large.into_iter().map(|[global, local1, local2]| LargeCommunity { global, local1, local2 }).collect();
         let mut bits = PartialBits::default();
@@ -150,7 +149,7 @@ fn attributes(confederation: bool) -> impl Strategy<Value = PathAttributes> {
             cluster_list,
             extended_communities,
             large_communities,
-            only_to_customer,
+            only_to_customer: otc,
             unknown,
             partial: bits,
         }
@@ -356,15 +355,15 @@ proptest! {
             (Family::IPV6_UNICAST, NextHop::V6 { address: "2001:db8::1".parse().unwrap(), link_local: None }, &v6),
         ];
         for (family, next_hop, routes) in next_hops {
-            let mut announced = BytesMut::new();
-            let packed = pack_announcements(family, &attributes, next_hop, routes.iter().copied(), &encode, &mut announced);
+            let mut octets = BytesMut::new();
+            let packed = pack_announcements(family, &attributes, next_hop, routes.iter().copied(), &encode, &mut octets);
             if packed.is_err() {
-                prop_assert!(announced.is_empty());
+                prop_assert!(octets.is_empty());
                 continue;
             }
             let mut withdrawn = BytesMut::new();
             let withdrawals = pack_withdrawals(family, routes.iter().copied(), &encode, &mut withdrawn);
-            for (octets, count, announces) in [(announced, packed.unwrap(), true), (withdrawn, withdrawals, false)] {
+            for (octets, count, announces) in [(octets, packed.unwrap(), true), (withdrawn, withdrawals, false)] {
                 let mut rest = octets.as_ref();
                 let (mut seen, mut messages, mut lengths) = (Vec::new(), 0, Vec::new());
                 while let Some(length) = frame_length(rest, limit).unwrap() {

@@ -1,5 +1,6 @@
-//! What is checked before a route may take part in the decision (RFC 4271 §9.1.2, RFC 4456 §8). Routes that fail stay in the
-//! Adj-RIB-In with the reason: `why` shows them, and a change of policy brings them back without a word to the neighbour.
+//! What is checked before a route may take part in the decision (RFC 4271 §9.1.2, RFC 4456 §8). Routes that fail stay
+//! in the Adj-RIB-In with the reason: `why` shows them, and a change of policy brings them back without a word to the
+//! neighbour.
 
 use super::SourceKind;
 use crate::policy::{Policy, PolicyVerdict};

@@ -1,8 +1,9 @@
 //! The routing information bases (RFC 4271 §3.2): Adj-RIB-In, Loc-RIB and the export log.
 //!
-//! There is one structure: per family a table of prefixes, each with all its paths as received, what import made of them, and which one is
-//! best. A neighbour's Adj-RIB-In and the Loc-RIB are ways of looking at it. Every change of a best path puts the prefix at the end of the
-//! family's export log, which update groups and other readers follow at their own pace.
+//! There is one structure: per family a table of prefixes, each with all its paths as received, what import made of
+//! them, and which one is best. A neighbour's Adj-RIB-In and the Loc-RIB are ways of looking at it. Every change of a
+//! best path puts the prefix at the end of the family's export log, which update groups and other readers follow at
+//! their own pace.
 
 mod attribute_table;
 pub mod decision;
@@ -77,7 +78,8 @@ struct SourceSlot {
     counts: [SourceCounts; 2],
 }
 
-/// All routes of one speaker. Nothing in here reads a clock or waits: inputs come in by `handle_*`, answers are read by cursor or by page.
+/// All routes of one speaker. Nothing in here reads a clock or waits: inputs come in by `handle_*`, answers are read by
+/// cursor or by page.
 #[derive(Debug)]
 pub struct Rib {
     config: RibConfig,

@@ -245,11 +245,11 @@ impl Rib {
     pub fn handle_import_policy(&mut self, id: SourceId, policy: Policy) {
         let Some(Some(slot)) = self.sources.get_mut(id.index()) else { return };
         slot.source.import = policy;
+        let source = slot.source.clone();
         let options = &self.config.import;
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
         for table in &mut self.tables {
             for index in 0..table.entries.len() {
-                let source = slot.source.clone();
                 let delta = table.reimport(PrefixId(index as u32), id, &ranks, |attributes, received| {
                     let Some(route) = attributes.get(received).cloned() else { return (received, Ok(())) };
                     let outcome = import::import(&route.attributes, route.next_hop, &source, options);

@@ -5,12 +5,12 @@
 //!     as 65001 id 10.9.0.1 listen 127.0.0.1:1179 originate 203.0.113.0/24 originate 2001:db8:1::/48 \
 //!     neighbor 127.0.0.12 as 65002 port 11180 local 127.0.0.1
 //! ```
-//! Words after `neighbor ADDRESS` belong to it: `as N`, `port N`, `local ADDRESS`, `passive`, `hold SECONDS`, `nexthop4 ADDRESS`,
-//! `nexthop6 ADDRESS`, `noimport`, `noexport`, `v4only`, `anyfirst` (AS_PATH need not start with its AS). `routes N` before the first neighbour
-//! originates N generated prefixes of each family.
+//! Words after `neighbor ADDRESS` belong to it: `as N`, `port N`, `local ADDRESS`, `passive`, `hold SECONDS`, `nexthop4
+//! ADDRESS`, `nexthop6 ADDRESS`, `noimport`, `noexport`, `v4only`, `anyfirst` (AS_PATH need not start with its AS).
+//! `routes N` before the first neighbour originates N generated prefixes of each family.
 //!
-//! A BIRD 2 that goes with it (on loopback BIRD has to be given an IPv6 next hop for IPv6 over an IPv4 session; it refuses IPv4-mapped ones
-//! unless `extended next hop on` stands in the channel):
+//! A BIRD 2 that goes with it (on loopback BIRD has to be given an IPv6 next hop for IPv6 over an IPv4 session; it
+//! refuses IPv4-mapped ones unless `extended next hop on` stands in the channel):
 //! ```text
 //! protocol bgp x {
 //!     local 127.0.0.12 port 11180 as 65002;
@@ -20,10 +20,11 @@
 //!     ipv6 { import all; export all; next hop address ::1; };
 //! }
 //! ```
-//! FRR and GoBGP refuse next hops in 127.0.0.0/8: give both sides other addresses (`ip addr add 10.99.0.1/32 dev lo` in a network namespace).
+//! FRR and GoBGP refuse next hops in 127.0.0.0/8: give both sides other addresses (`ip addr add 10.99.0.1/32 dev lo` in
+//! a network namespace).
 //!
-//! Then on standard input: `status`, `routes`, `routes6`, `why PREFIX`, `originate PREFIX`, `withdraw PREFIX`, `drop ADDRESS`; `quit` or the end of
-//! input stops it.
+//! Then on standard input: `status`, `routes`, `routes6`, `why PREFIX`, `originate PREFIX`, `withdraw PREFIX`, `drop
+//! ADDRESS`; `quit` or the end of input stops it.
 
 use bgp::io::{Handle, spawn};
 use bgp::policy::Policy;

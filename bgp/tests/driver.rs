@@ -124,6 +124,30 @@ async fn two_drivers_exchange_a_thousand_routes_each_and_part_in_peace() {
 }
 
 #[tokio::test]
+async fn two_speakers_on_one_ipv6_address_exchange_what_ipv6_can_carry() {
+    let address = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    let at = |number, own, port| NeighborConfig { address, local_address: None, ..neighbor(number, own, port) };
+    let mut first = config(15, 10);
+    first.neighbors = vec![NeighborConfig { passive: true, ..at(16, 15, 179) }];
+    // A machine without IPv6 has nothing to test here.
+    let Ok(first) = spawn(first, &[SocketAddr::new(address, 0)]) else {
+        println!("skipped: no IPv6 on this machine");
+        return;
+    };
+    let mut second = config(16, 10);
+    second.neighbors = vec![at(15, 16, first.listening()[0].port())];
+    second.neighbors[0].next_hop_v4 = Some(Ipv4Addr::new(192, 0, 2, 1));
+    let second = spawn(second, &[]).unwrap();
+    // An IPv6 session has no IPv4 next hop of its own: only the one that was given one sends IPv4 routes.
+    wait(&first, "first", |status| has(status, 20)).await;
+    wait(&second, "second", |status| status.tables[1].counts.best == 20).await;
+    let status = second.status().await.unwrap();
+    assert_eq!(status.tables[0].counts.best, 10);
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test]
 async fn neighbours_come_and_go_at_run_time() {
     let (first, second) = pair(3, 4, 10).await;
     wait(&second, "up", |status| has(status, 20)).await;

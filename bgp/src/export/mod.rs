@@ -1,12 +1,14 @@
-//! Export: peers that are sent the same octets form an update group, which reads the export log and encodes once for all of them.
+//! Export: peers that are sent the same octets form an update group, which reads the export log and encodes once for
+//! all of them.
 //!
 //! ```text
 //!  export log ──► segment (UPDATEs packed by attribute set, one shared buffer) ──► each member at that place in the log
 //! ```
 //!
-//! A member is a cursor and a bit per prefix that it holds: its Adj-RIB-Out. It is asked for octets only when its connection has room; one
-//! that is slow has no queue, its cursor stays where it is, and when it reads on it finds each changed prefix once. Split horizon is a skip:
-//! a member leaves out the messages with its own routes. Withdrawals go only to who holds the prefix.
+//! A member is a cursor and a bit per prefix that it holds: its Adj-RIB-Out. It is asked for octets only when its
+//! connection has room; one that is slow has no queue, its cursor stays where it is, and when it reads on it finds each
+//! changed prefix once. Split horizon is a skip: a member leaves out the messages with its own routes. Withdrawals go
+//! only to who holds the prefix.
 
 mod pack;
 mod rules;
@@ -46,8 +48,8 @@ pub struct ExportTerms {
     pub encode: EncodeContext,
 }
 
-/// Log records that one segment covers. About 64 KiB of UPDATEs at five prefixes per attribute set: large enough that per-segment work
-/// doesn't show, small enough that a peer with room for little doesn't wait for much.
+/// Log records that one segment covers. About 64 KiB of UPDATEs at five prefixes per attribute set: large enough that
+/// per-segment work doesn't show, small enough that a peer with room for little doesn't wait for much.
 const SEGMENT_RECORDS: usize = 4096;
 
 /// Segments that a group keeps for members that come by later. One that falls further behind encodes for itself.
@@ -131,7 +133,8 @@ enum Refresh {
     Idle,
     /// BoRR is due.
     Asked,
-    /// EoRR is due once the member is up to date: a route that changed meanwhile must be announced before the end, or the peer drops it.
+    /// EoRR is due once the member is up to date: a route that changed meanwhile must be announced before the end, or
+    /// the peer drops it.
     Running,
 }
 
@@ -177,8 +180,8 @@ impl UpdateGroup {
         self.counters
     }
 
-    /// A session came up: it gets the whole of `families`, each with End-of-RIB behind it. `enhanced_refresh`: both sides know where a refresh
-    /// begins and ends (RFC 7313).
+    /// A session came up: it gets the whole of `families`, each with End-of-RIB behind it. `enhanced_refresh`: both
+    /// sides know where a refresh begins and ends (RFC 7313).
     pub fn join(
         &mut self,
         member: SourceId,
@@ -284,8 +287,8 @@ impl UpdateGroup {
         })
     }
 
-    /// What `member` holds of ours, in pages as in [`Rib::loc_rib`]: the routes as they are to be sent now; one that has changed since the member
-    /// was last sent it shows the change.
+    /// What `member` holds of ours, in pages as in [`Rib::loc_rib`]: the routes as they are to be sent now; one that
+    /// has changed since the member was last sent it shows the change.
     pub fn adj_rib_out(
         &self,
         member: SourceId,

@@ -9,8 +9,8 @@ use net::Prefix;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Appends UPDATEs that announce all of `prefixes`, and calls `message` with each one's octets and part of `prefixes`. On error the
-/// attributes alone are too long for any message; nothing is appended.
+/// Appends UPDATEs that announce all of `prefixes`, and calls `message` with each one's octets and part of `prefixes`.
+/// On error the attributes alone are too long for any message; nothing is appended.
 pub(super) fn announce(
     context: &EncodeContext,
     family: Family,

@@ -65,7 +65,8 @@ fn withdraw(prefixes: impl IntoIterator<Item = u32>) -> RouteUpdate {
     RouteUpdate { family: V4, withdrawn, announced: None }
 }
 
-/// A peer at the other end: what it holds after reading what it is sent. Panics where a withdrawal names what it does not hold.
+/// A peer at the other end: what it holds after reading what it is sent. Panics where a withdrawal names what it does
+/// not hold.
 #[derive(Default)]
 struct Receiver {
     routes: BTreeMap<Prefix, String>,

@@ -32,8 +32,8 @@ pub(super) struct Inside {
     closing: oneshot::Receiver<()>,
 }
 
-/// Pieces that may wait to be written. UPDATEs are held back by the speaker's window well before this; the rest is a few messages
-/// a minute. A connection that gets here is broken.
+/// Pieces that may wait to be written. UPDATEs are held back by the speaker's window well before this; the rest is a
+/// few messages a minute. A connection that gets here is broken.
 const QUEUE_LIMIT: usize = 1024;
 
 /// Pieces per write.
@@ -113,8 +113,8 @@ pub(super) async fn run(id: ConnectionId, stream: TcpStream, inside: Inside, inp
             let _ = inputs.send(Input::Closed { id, error }).await;
         }
         End::LetGo { .. } => {
-            // Closing with unread octets would reset the connection and could destroy our last message on its way: read on until
-            // the neighbour has closed too.
+            // Closing with unread octets would reset the connection and could destroy our last message on its way: read
+            // on until the neighbour has closed too.
             let _ = writer.shutdown().await;
             let _ = tokio::time::timeout(LINGER, drain(&mut reader)).await;
         }
@@ -135,7 +135,8 @@ async fn read(id: ConnectionId, reader: &mut OwnedReadHalf, inputs: &mpsc::Sende
         if reader.read_buf(&mut buffer).await? == 0 {
             return Ok(());
         }
-        // Waits while the speaker is busy; TCP then holds the neighbour back, and the channel is fair between connections.
+        // Waits while the speaker is busy; TCP then holds the neighbour back, and the channel is fair between
+        // connections.
         if inputs.send(Input::Octets { id, octets: buffer.split().freeze() }).await.is_err() {
             return Ok(());
         }

@@ -161,7 +161,8 @@ impl Handle {
         self.ask(|answer| Request::Withdraw { prefix, answer }).await
     }
 
-    /// Ends all sessions with a Cease (administrative shutdown), waits a few seconds at most for it to go out, and ends the speaker.
+    /// Ends all sessions with a Cease (administrative shutdown), waits a few seconds at most for it to go out, and ends
+    /// the speaker.
     pub async fn stop(&self) {
         // An error means that it has ended already.
         let _ = self.ask(|done| Request::Stop { done }).await;

@@ -5,8 +5,9 @@
 //!  [`Handle`] ──────────requests (bounded)─────►
 //! ```
 //!
-//! The tasks are dumb: a connection task carries octets, the speaker task calls the five verbs. One speaker is one task on the caller's
-//! runtime; a process may hold many. A neighbour that doesn't read fills its window and then costs nothing until it reads on.
+//! The tasks are dumb: a connection task carries octets, the speaker task calls the five verbs. One speaker is one task
+//! on the caller's runtime; a process may hold many. A neighbour that doesn't read fills its window and then costs
+//! nothing until it reads on.
 
 // Sockets and the clock live here and nowhere else in the crate.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
@@ -14,7 +15,7 @@
 mod connection;
 mod handle;
 
-pub use handle::{Handle, Stopped};
+pub use handle::{Handle, PAGE_LIMIT, Stopped};
 
 use crate::speaker::{ConnectionId, Event, Speaker, SpeakerConfig, Transmit};
 use crate::wire::AttributeError;
@@ -45,19 +46,22 @@ enum Input {
     Closed { id: ConnectionId, error: Option<io::Error> },
 }
 
-/// Inputs that may wait for the speaker. Each connection task waits with at most one of its own, so none can crowd the others out.
+/// Inputs that may wait for the speaker. Each connection task waits with at most one of its own, so none can crowd the
+/// others out.
 const INPUT_LIMIT: usize = 64;
 
 /// Requests that may wait for the speaker; who asks more waits.
 const REQUEST_LIMIT: usize = 16;
 
-/// Inputs handled before what they cause is sent: bounds how long a neighbour that sends much delays what the others get.
+/// Inputs handled before what they cause is sent: bounds how long a neighbour that sends much delays what the others
+/// get.
 const INPUTS_PER_TURN: usize = 16;
 
 /// How long [`Handle::stop`] waits for the last octets to go out.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
-/// Pause after a connection that could not be accepted: when the system is out of file descriptors, asking again at once only burns time.
+/// Pause after a connection that could not be accepted: when the system is out of file descriptors, asking again at
+/// once only burns time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A neighbour that sends nothing but errors must not fill the disk.
@@ -91,8 +95,8 @@ impl fmt::Display for DriverError {
 
 impl std::error::Error for DriverError {}
 
-/// Starts a speaker on the current runtime. With `listen` empty it only opens connections. Port 0 picks a free one; [`Handle::listening`] says
-/// which.
+/// Starts a speaker on the current runtime. With `listen` empty it only opens connections. Port 0 picks a free one;
+/// [`Handle::listening`] says which.
 ///
 /// # Errors
 /// An address that cannot be listened on, a neighbour that cannot be. Nothing runs then.

@@ -1,8 +1,9 @@
 //! The decision process (RFC 4271 §9.1.2.2): one function over the whole candidate group of a prefix.
 //!
-//! It eliminates: each step keeps the candidates that are best at it and drops the rest. A step looks at all survivors at once, so the
-//! answer doesn't depend on the order in which routes arrived, although "lower MED wins" is not a transitive relation between two routes
-//! (it counts only between routes from the same neighbour AS). The last two steps compare what is unique per path, so there always is exactly one best.
+//! It eliminates: each step keeps the candidates that are best at it and drops the rest. A step looks at all survivors
+//! at once, so the answer doesn't depend on the order in which routes arrived, although "lower MED wins" is not a
+//! transitive relation between two routes (it counts only between routes from the same neighbour AS). The last two
+//! steps compare what is unique per path, so there always is exactly one best.
 
 use net::Time;
 use smallvec::SmallVec;

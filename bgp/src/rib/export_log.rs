@@ -1,7 +1,8 @@
 //! The export log: which prefixes changed, in which order, each standing at its latest position only.
 //!
-//! Readers hold a [`Cursor`]. A reader that is far behind finds a prefix that changed a thousand times once, and a new reader that starts at
-//! the beginning finds the whole table: the log is never longer than the table it describes (a small constant factor until the next compaction).
+//! Readers hold a [`Cursor`]. A reader that is far behind finds a prefix that changed a thousand times once, and a new
+//! reader that starts at the beginning finds the whole table: the log is never longer than the table it describes (a
+//! small constant factor until the next compaction).
 
 use super::prefix_table::PrefixId;
 use std::collections::VecDeque;

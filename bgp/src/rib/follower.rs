@@ -7,8 +7,9 @@ use super::{Rib, Table};
 use crate::wire::Family;
 use net::Prefix;
 
-/// A reader of one family's best routes. It first gets the whole table, then every change; a prefix that changed often since the last
-/// read is reported once. Hand it back with [`Rib::unfollow`], or the Rib remembers for ever what it still has to be told.
+/// A reader of one family's best routes. It first gets the whole table, then every change; a prefix that changed often
+/// since the last read is reported once. Hand it back with [`Rib::unfollow`], or the Rib remembers for ever what it
+/// still has to be told.
 #[derive(Debug)]
 pub struct Follower {
     family: Family,
@@ -44,7 +45,8 @@ impl Rib {
         Follower { family, cursor: Cursor::START, held: PrefixSet::default() }
     }
 
-    /// What changed since the last call: at most `limit` log records are looked at. Empty when the reader is up to date.
+    /// What changed since the last call: at most `limit` log records are looked at. Empty when the reader is up to
+    /// date.
     pub fn changes(&mut self, follower: &mut Follower, limit: usize) -> Vec<Change> {
         let mut records = Vec::new();
         let mut changes = Vec::new();

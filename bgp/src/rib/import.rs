@@ -1,5 +1,6 @@
-//! What is checked before a route may take part in the decision (RFC 4271 §9.1.2, RFC 4456 §8). Routes that fail stay in the
-//! Adj-RIB-In with the reason: `why` shows them, and a change of policy brings them back without a word to the neighbour.
+//! What is checked before a route may take part in the decision (RFC 4271 §9.1.2, RFC 4456 §8). Routes that fail stay
+//! in the Adj-RIB-In with the reason: `why` shows them, and a change of policy brings them back without a word to the
+//! neighbour.
 
 use super::SourceKind;
 use crate::policy::{Policy, PolicyVerdict};
@@ -129,7 +130,10 @@ fn check(
 }
 
 fn check_next_hop(next_hop: IpAddr, source: &Source) -> Result<(), Ineligible> {
-    if Some(next_hop.to_canonical()) == source.local_address.map(|address| address.to_canonical()) {
+    let canonical = |address: Option<IpAddr>| address.map(|address| address.to_canonical());
+    let (ours, theirs) = (canonical(source.local_address), canonical(source.address));
+    // Two speakers may share one address under different ports; then it is theirs as well.
+    if ours == Some(next_hop.to_canonical()) && ours != theirs {
         return Err(Ineligible::NextHopIsOurs);
     }
     // An IPv4-mapped next hop is what it maps.
@@ -198,6 +202,13 @@ mod tests {
         assert_eq!(state(&[65002], "127.0.0.2", &local), Ok(()));
         assert_eq!(state(&[65002], "::ffff:127.0.0.2", &local), Ok(()));
         assert_eq!(state(&[65002], "::ffff:127.0.0.1", &local), Err(Ineligible::NextHopIsOurs));
+    }
+
+    #[test]
+    fn a_neighbour_with_the_same_address_and_another_port_may_be_its_own_next_hop() {
+        let address = Some("::1".parse().unwrap());
+        let shared = Source { address, local_address: address, ..source(SourceKind::External) };
+        assert_eq!(state(&[65002], "::1", &shared), Ok(()));
     }
 
     #[test]

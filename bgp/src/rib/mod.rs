@@ -1,8 +1,9 @@
 //! The routing information bases (RFC 4271 §3.2): Adj-RIB-In, Loc-RIB and the export log.
 //!
-//! There is one structure: per family a table of prefixes, each with all its paths as received, what import made of them, and which one is
-//! best. A neighbour's Adj-RIB-In and the Loc-RIB are ways of looking at it. Every change of a best path puts the prefix at the end of the
-//! family's export log, which update groups and other readers follow at their own pace.
+//! There is one structure: per family a table of prefixes, each with all its paths as received, what import made of
+//! them, and which one is best. A neighbour's Adj-RIB-In and the Loc-RIB are ways of looking at it. Every change of a
+//! best path puts the prefix at the end of the family's export log, which update groups and other readers follow at
+//! their own pace.
 
 mod attribute_table;
 pub mod decision;
@@ -77,7 +78,8 @@ struct SourceSlot {
     counts: [SourceCounts; 2],
 }
 
-/// All routes of one speaker. Nothing in here reads a clock or waits: inputs come in by `handle_*`, answers are read by cursor or by page.
+/// All routes of one speaker. Nothing in here reads a clock or waits: inputs come in by `handle_*`, answers are read by
+/// cursor or by page.
 #[derive(Debug)]
 pub struct Rib {
     config: RibConfig,
@@ -243,11 +245,11 @@ impl Rib {
     pub fn handle_import_policy(&mut self, id: SourceId, policy: Policy) {
         let Some(Some(slot)) = self.sources.get_mut(id.index()) else { return };
         slot.source.import = policy;
+        let source = slot.source.clone();
         let options = &self.config.import;
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
         for table in &mut self.tables {
             for index in 0..table.entries.len() {
-                let source = slot.source.clone();
                 let delta = table.reimport(PrefixId(index as u32), id, &ranks, |attributes, received| {
                     let Some(route) = attributes.get(received).cloned() else { return (received, Ok(())) };
                     let outcome = import::import(&route.attributes, route.next_hop, &source, options);

@@ -4,7 +4,8 @@ use net::{Ipv4Prefix, Ipv6Prefix, Prefix};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// A prefix of one family's table. Ids are handed out densely and used again after release, so that they index arrays and bit sets.
+/// A prefix of one family's table. Ids are handed out densely and used again after release, so that they index arrays
+/// and bit sets.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PrefixId(pub(crate) u32);
 
@@ -107,8 +108,8 @@ impl PrefixTable {
         }
     }
 
-    /// At most `limit` prefixes that stand after `after` in address order. A prefix of the other family is before everything
-    /// (IPv4 in an IPv6 table) or after everything.
+    /// At most `limit` prefixes that stand after `after` in address order. A prefix of the other family is before
+    /// everything (IPv4 in an IPv6 table) or after everything.
     pub(crate) fn page(&self, after: Option<Prefix>, limit: usize) -> Vec<(Prefix, PrefixId)> {
         match (self, after) {
             (PrefixTable::V4(keys), None) => {

@@ -28,7 +28,8 @@ pub struct Route {
     pub peer_asn: Asn,
     /// The neighbour's BGP identifier.
     pub peer_router_id: RouterId,
-    /// Attributes and next hop, shared with all routes that have the same. In an Adj-RIB-In as received, else after import policy.
+    /// Attributes and next hop, shared with all routes that have the same. In an Adj-RIB-In as received, else after
+    /// import policy.
     #[cfg_attr(feature = "serde", serde(flatten, serialize_with = "shared"))]
     pub attributes: Arc<RouteAttributes>,
     /// When it was learned first.
@@ -93,7 +94,8 @@ pub struct FamilyCounts {
 }
 
 impl Rib {
-    /// The Loc-RIB of `family` after the prefix `after` (from the start without one). A page visits at most `limit` prefixes.
+    /// The Loc-RIB of `family` after the prefix `after` (from the start without one). A page visits at most `limit`
+    /// prefixes.
     pub fn loc_rib(&self, family: Family, after: Option<Prefix>, limit: usize) -> Page {
         self.page(family, after, limit, |table, id, entry, out| {
             if let Some(best) = entry.best {

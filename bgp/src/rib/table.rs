@@ -1,4 +1,5 @@
-//! One family's routes: prefixes, paths, best paths and the export log. The unit of sharding: it shares nothing with the other families.
+//! One family's routes: prefixes, paths, best paths and the export log. The unit of sharding: it shares nothing with
+//! the other families.
 
 use super::attribute_table::{AttributeId, AttributeTable, RouteAttributes};
 use super::decision::{self, Candidate, DecisionOptions, SourceKind};
@@ -93,8 +94,8 @@ impl Table {
         }
     }
 
-    /// Adds `path` to `prefix`, in place of the one with the same source and path id. The caller's references to both attribute sets stay
-    /// the caller's.
+    /// Adds `path` to `prefix`, in place of the one with the same source and path id. The caller's references to both
+    /// attribute sets stay the caller's.
     pub(super) fn insert(&mut self, prefix: Prefix, path: Path, ranks: &Ranks<'_>) -> Delta {
         let Some(id) = self.prefixes.intern(prefix) else { return Delta::default() };
         if id.index() >= self.entries.len() {
@@ -180,8 +181,9 @@ impl Table {
         let Some(entry) = self.entries.get(id.index()) else { return };
         let best = self.best_of(entry, ranks);
         let Some(entry) = self.entries.get_mut(id.index()) else { return };
-        // Attribute ids may have been used again between the old best's release and the new one's interning; then an equal id with a
-        // different meaning would go unnoticed. `insert` retains the new before it releases the old, which rules that out.
+        // Attribute ids may have been used again between the old best's release and the new one's interning; then an
+        // equal id with a different meaning would go unnoticed. `insert` retains the new before it releases the old,
+        // which rules that out.
         if entry.best != best {
             self.best_count += usize::from(best.is_some());
             self.best_count -= usize::from(entry.best.is_some());

@@ -54,8 +54,9 @@ pub struct NeighborConfig {
     pub export: Policy,
     /// Our next hop for IPv4 routes. By default our address on the session if that is IPv4.
     pub next_hop_v4: Option<Ipv4Addr>,
-    /// Our next hop for IPv6 routes. By default our address on the session if that is IPv6; on an IPv4 session `::1` between
-    /// processes of one machine (127.0.0.0/8), else the IPv4-mapped address (`::ffff:192.0.2.1`), which FRR and GoBGP take and BIRD refuses.
+    /// Our next hop for IPv6 routes. By default our address on the session if that is IPv6; on an IPv4 session `::1`
+    /// between processes of one machine (127.0.0.0/8), else the IPv4-mapped address (`::ffff:192.0.2.1`), which FRR and
+    /// GoBGP take and BIRD refuses.
     pub next_hop_v6: Option<Ipv6Addr>,
     /// Our next hop also on routes that we pass from external peers to this internal one.
     pub next_hop_self: bool,

@@ -6,8 +6,8 @@
 //!  octets ◄── Peer ◄── UpdateGroup (a cursor per neighbour)
 //! ```
 //!
-//! Routes leave only while a connection has room: what is handed out by [`Speaker::poll_transmit`] and not yet reported by
-//! [`Speaker::handle_sent`] stays below a window. A neighbour that doesn't read is a cursor that doesn't move.
+//! Routes leave only while a connection has room: what is handed out by [`Speaker::poll_transmit`] and not yet reported
+//! by [`Speaker::handle_sent`] stays below a window. A neighbour that doesn't read is a cursor that doesn't move.
 
 mod config;
 mod status;
@@ -59,15 +59,16 @@ pub enum Transmit {
         /// Whole messages.
         octets: Bytes,
     },
-    /// Close the connection, or give up opening it, after what was sent before is written or a bounded time has passed. No more is heard of its
-    /// number.
+    /// Close the connection, or give up opening it, after what was sent before is written or a bounded time has passed.
+    /// No more is heard of its number.
     Close {
         /// Which.
         connection: ConnectionId,
     },
 }
 
-/// What the speaker tells its owner. Routes are not events: they are read from [`Speaker::rib`], by page or by follower.
+/// What the speaker tells its owner. Routes are not events: they are read from [`Speaker::rib`], by page or by
+/// follower.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
     /// A session is Established.
@@ -288,7 +289,8 @@ impl Speaker {
         }
     }
 
-    /// Somebody has connected from `remote` to our address `local`. `None`: no neighbour of ours, or not wanted now; close it.
+    /// Somebody has connected from `remote` to our address `local`. `None`: no neighbour of ours, or not wanted now;
+    /// close it.
     pub fn handle_accepted(&mut self, remote: SocketAddr, local: SocketAddr, now: Time) -> Option<ConnectionId> {
         let address = remote.ip().to_canonical();
         let local = local.ip().to_canonical();
@@ -540,8 +542,8 @@ impl Speaker {
                 let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
                 let Some(id) = neighbor.connections.get(&inner).copied() else { return };
                 let Some(connection) = self.connections.get_mut(&id) else { return };
-                // Something waits from here on; a timer that runs already goes on. Not only on the first octets: the session does not measure
-                // before it is Established.
+                // Something waits from here on; a timer that runs already goes on. Not only on the first octets: the
+                // session does not measure before it is Established.
                 neighbor.peer.handle_blocked(inner, true, now);
                 connection.add(octets.len());
                 self.transmits.push_back(Transmit::Send { connection: id, octets });
@@ -658,8 +660,8 @@ impl Speaker {
         self.events.push_back(event);
     }
 
-    /// Gives each neighbour with room about one segment of what it has not been sent. If that was not all, the next turn is due at once:
-    /// a turn stays short however much there is to send.
+    /// Gives each neighbour with room about one segment of what it has not been sent. If that was not all, the next
+    /// turn is due at once: a turn stays short however much there is to send.
     fn pump(&mut self, now: Time) {
         self.pending = None;
         let up: Vec<IpAddr> = self

@@ -1,7 +1,7 @@
 //! One neighbour: up to two sessions while both sides connect at once, and the rule that leaves one (RFC 4271 §6.8).
 //!
-//! A [`Session`] owns one connection; whether a connection may come in, and which of two stays, is decided here. Connections
-//! have numbers, so that a driver can have both in hand. At most one session is ever Established.
+//! A [`Session`] owns one connection; whether a connection may come in, and which of two stays, is decided here.
+//! Connections have numbers, so that a driver can have both in hand. At most one session is ever Established.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ pub enum PeerTransmit {
     Connect(ConnectionId),
     /// Write these octets: one or more whole messages.
     Send(ConnectionId, Bytes),
-    /// Close the connection, or give up opening it, after what was sent before is written or a bounded time has passed. No more
-    /// is heard of its number.
+    /// Close the connection, or give up opening it, after what was sent before is written or a bounded time has passed.
+    /// No more is heard of its number.
     Close(ConnectionId),
 }
 
@@ -98,8 +98,8 @@ impl Peer {
 
     /// The neighbour has opened a connection. `None`: it is not wanted, the driver closes it.
     ///
-    /// Refused when stopped, when only we connect, in the pause after a protocol error (DampPeerOscillations), when a session
-    /// stands, and when there are two already.
+    /// Refused when stopped, when only we connect, in the pause after a protocol error (DampPeerOscillations), when a
+    /// session stands, and when there are two already.
     pub fn handle_accepted(&mut self, now: Time) -> Option<ConnectionId> {
         let session = &mut self.primary.session;
         if self.config.mode == ConnectMode::Active || session.is_stopped() || session.is_damped() {
@@ -189,8 +189,8 @@ impl Peer {
         self.transmits.pop_front()
     }
 
-    /// What the owner is to know. [`Event::Established`] and [`Event::Closed`] are about the neighbour: the connection that
-    /// loses a collision is not reported, only counted.
+    /// What the owner is to know. [`Event::Established`] and [`Event::Closed`] are about the neighbour: the connection
+    /// that loses a collision is not reported, only counted.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -301,7 +301,8 @@ impl Peer {
             (_, SessionState::Established) => Some(Which::Primary),
             (SessionState::OpenConfirm, SessionState::OpenConfirm) => {
                 let negotiated = self.primary.session.negotiated()?;
-                // RFC 4271 §6.8, RFC 6286 §2.3: the connection of the higher identifier stays, of the higher AS if they are equal.
+                // RFC 4271 §6.8, RFC 6286 §2.3: the connection of the higher identifier stays, of the higher AS if they
+                // are equal.
                 let ours = (negotiated.local_router_id.to_u32(), negotiated.local_asn);
                 let theirs = (negotiated.peer_router_id.to_u32(), negotiated.peer_asn);
                 let keep_ours = ours > theirs;

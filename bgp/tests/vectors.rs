@@ -1,5 +1,5 @@
-//! Third-party messages: every one that independent decoders read is read here too, and re-encodes to octets that decode to
-//! the same; every malformed one is refused; disputed ones never panic.
+//! Third-party messages: every one that independent decoders read is read here too, and re-encodes to octets that
+//! decode to the same; every malformed one is refused; disputed ones never panic.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -104,8 +104,8 @@ fn every_valid_message_decodes_and_reencodes_stably() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// The sender's message in our form: multiprotocol attributes first, the others in ascending order of type, no extended length
-/// where it is not needed (unknown attributes keep theirs), no unused flag bits.
+/// The sender's message in our form: multiprotocol attributes first, the others in ascending order of type, no extended
+/// length where it is not needed (unknown attributes keep theirs), no unused flag bits.
 fn canonical(octets: &[u8]) -> Vec<u8> {
     if octets[18] != 2 {
         return octets.to_vec();
@@ -179,5 +179,148 @@ fn disputed_messages_never_panic() {
             let _message: Option<Message> = report.ok().map(|report| report.message);
         }
         assert!(!name.is_empty());
+    }
+}
+
+/// Our JSON of a message beside what another dissector says of it.
+#[cfg(feature = "serde")]
+mod agreement {
+    use super::*;
+    use serde_json::Value;
+    use std::net::Ipv6Addr;
+
+    /// All values of `key` below `value`, in order.
+    fn collect(value: &Value, key: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match value {
+                        Value::String(text) if name == key => found.push(text.clone()),
+                        Value::Array(texts) if name == key => {
+                            found.extend(texts.iter().filter_map(Value::as_str).map(str::to_owned));
+                            texts.iter().filter(|text| !text.is_string()).for_each(|text| collect(text, key, found));
+                        }
+                        _ => collect(value, key, found),
+                    }
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| collect(value, key, found)),
+            _ => {}
+        }
+    }
+
+    fn theirs(value: &Value, keys: &[&str]) -> Vec<String> {
+        let mut found = Vec::new();
+        keys.iter().for_each(|key| collect(value, key, &mut found));
+        found
+    }
+
+    fn numbers(values: &[String]) -> Vec<u64> {
+        let parse = |text: &String| match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok(),
+            None => text.parse().ok(),
+        };
+        values.iter().filter_map(parse).collect()
+    }
+
+    /// The dissector writes prefixes without their length, and out of order where it groups them: compared as a sorted
+    /// list.
+    fn sorted(mut values: Vec<String>) -> Vec<String> {
+        values.iter_mut().for_each(|value| {
+            if let Ok(address) = value.parse::<Ipv6Addr>() {
+                *value = address.to_string();
+            }
+        });
+        values.sort();
+        values.dedup();
+        values
+    }
+
+    #[test]
+    fn tshark_reads_the_same_fields() {
+        let Some(folder) = folder("messages") else { return };
+        let (mut compared, mut different) = (0, Vec::new());
+        for (name, octets) in messages(&folder) {
+            let text = std::fs::read_to_string(folder.join(&name).with_extension("json")).unwrap();
+            let expect: Value = serde_json::from_str(&text).unwrap();
+            let Some(dissection) = expect["expect"].get("tshark-4.0.17") else { continue };
+            let Ok(report) = decode_for_display(&octets, DisplayOptions::default()) else { continue };
+            let mut check = |what: &str, ours: Vec<String>, theirs: Vec<String>| {
+                compared += 1;
+                if ours != theirs {
+                    different.push(format!("{name}: {what}: ours {ours:?}, tshark {theirs:?}"));
+                }
+            };
+            let texts = |values: Vec<u64>| -> Vec<String> { values.iter().map(u64::to_string).collect() };
+            let theirs_numbers = |keys: &[&str]| texts(numbers(&theirs(dissection, keys)));
+            match &report.message {
+                Message::Open(open) => {
+                    check("asn", vec![open.my_autonomous_system.to_string()], theirs_numbers(&["bgp.open.myas"]));
+                    check("hold time", vec![open.hold_time.to_string()], theirs_numbers(&["bgp.open.holdtime"]));
+                    let identifier = open.bgp_identifier.to_string();
+                    check("identifier", vec![identifier], theirs(dissection, &["bgp.open.identifier"]));
+                    let codes = open.capabilities().map(|capability| capability.code().0.to_string()).collect();
+                    check("capabilities", codes, theirs_numbers(&["bgp.cap.type"]));
+                }
+                Message::Update(update) => {
+                    if let Some(path) = &update.attributes {
+                        let width = |key| theirs_numbers(&[key]);
+                        let (two, four) = (
+                            width("bgp.update.path_attribute.as_path_segment.as2"),
+                            width("bgp.update.path_attribute.as_path_segment.as4"),
+                        );
+                        // It guesses the width; where it guesses otherwise there is nothing to compare.
+                        let guess = if report.as_width == Some(AsWidth::Two) { two } else { four };
+                        if !guess.is_empty() {
+                            check("as_path", path.as_path.asns().map(|asn| asn.to_string()).collect(), guess);
+                        }
+                        let prefix = "bgp.update.path_attribute.";
+                        let origin = theirs_numbers(&[&format!("{prefix}origin")]);
+                        check("origin", vec![(path.origin as u8).to_string()], origin);
+                        let number = |value: Option<u32>| value.map(|value| value.to_string()).into_iter().collect();
+                        let med = theirs_numbers(&[&format!("{prefix}multi_exit_disc")]);
+                        check("multi_exit_disc", number(path.med), med);
+                        let local_pref = theirs_numbers(&[&format!("{prefix}local_pref")]);
+                        check("local_pref", number(path.local_pref), local_pref);
+                        let next_hop = path.next_hop.map(|next_hop| next_hop.to_string()).into_iter().collect();
+                        check("next_hop", next_hop, theirs(dissection, &[&format!("{prefix}next_hop")]));
+                        // It lists those of AS 0 and 65535 apart.
+                        let ordinary = 0x0001_0000..0xffff_0000;
+                        let communities = path.communities.iter().filter(|community| ordinary.contains(&community.0));
+                        let communities = communities.map(|community| (community.0 & 0xffff).to_string()).collect();
+                        let value = theirs_numbers(&[&format!("{prefix}community_value")]);
+                        check("communities", communities, value);
+                        let large = path.large_communities.iter().map(|large| large.global.to_string()).collect();
+                        check("large_community", large, theirs_numbers(&["bgp.large_communities.ga"]));
+                    }
+                    let address = |nlri: &bgp::wire::Nlri| nlri.prefix.addr().to_string();
+                    let nlri = update.nlri.iter().map(address).collect();
+                    check("nlri", sorted(nlri), sorted(theirs(dissection, &["bgp.nlri_prefix"])));
+                    let withdrawn = update.withdrawn.iter().map(address).collect();
+                    let prefixes = theirs(dissection, &["bgp.withdrawn_prefix"]);
+                    check("withdrawn_routes", sorted(withdrawn), sorted(prefixes));
+                    if let Some(bgp::wire::MpReach { nlri: bgp::wire::MpNlri::Unicast(nlri), .. }) = &update.mp_reach {
+                        let keys = ["bgp.mp_reach_nlri_ipv6_prefix", "bgp.mp_reach_nlri_ipv4_prefix"];
+                        let nlri = nlri.iter().map(address).collect();
+                        check("mp_reach_nlri", sorted(nlri), sorted(theirs(dissection, &keys)));
+                    }
+                    if let Some(bgp::wire::MpUnreach { nlri: bgp::wire::MpNlri::Unicast(nlri), .. }) =
+                        &update.mp_unreach
+                    {
+                        let keys = ["bgp.mp_unreach_nlri_ipv6_prefix", "bgp.mp_unreach_nlri_ipv4_prefix"];
+                        let nlri = nlri.iter().map(address).collect();
+                        check("mp_unreach_nlri", sorted(nlri), sorted(theirs(dissection, &keys)));
+                    }
+                }
+                Message::Notification(notification) => {
+                    let code = theirs_numbers(&["bgp.notify.major_error"]);
+                    check("error_code", vec![notification.error_code.0.to_string()], code);
+                }
+                Message::Keepalive | Message::RouteRefresh(_) => {}
+            }
+            assert!(serde_json::to_string(&report).unwrap().starts_with("{\"type\":"), "{name}");
+        }
+        println!("{compared} fields compared");
+        assert!(different.is_empty(), "{} of {compared}:\n{}", different.len(), different.join("\n"));
     }
 }

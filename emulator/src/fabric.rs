@@ -1,15 +1,31 @@
 //! Switches, links and hosts as one machine.
 
-use crate::probe::{ProbeId, ProbeKind, ProbeLoss};
+mod control;
+mod frames;
+mod probing;
+mod stats;
+mod wiring;
+
+pub use stats::{FabricStats, HostStats, LinkStats};
+
+use crate::host::Host;
+use crate::probe::{ProbeBook, ProbeId, ProbeLoss};
+use crate::queue::Queue;
+use crate::random::Random;
 use crate::spec::{FabricSpec, HostIndex, LinkIndex};
-use bytes::Bytes;
-use net::{DatapathId, PortId, Time};
-use openflow::switch::Switch;
-use std::collections::BTreeMap;
+use bytes::{Bytes, BytesMut};
+use net::{DatapathId, MacAddr, PortId, Time};
+use openflow::switch::{Switch, SwitchConfig};
+use openflow::{Channel, Port, PortFeatures};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Hosts that announce themselves do so within this time of the start, each at a moment of its own.
 pub const ANNOUNCE_SPREAD: Duration = Duration::from_millis(200);
+
+/// Frames on all links together; one more is dropped and counted as [`FabricStats::frames_overflowed`]. A flood in a network with loops
+/// doubles with every hop: this, with the hop limit, is what bounds a storm.
+pub const MAX_FRAMES_IN_FLIGHT: usize = 16_384;
 
 /// How a link is cut.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -59,68 +75,186 @@ pub enum FabricEvent {
     },
 }
 
-/// Totals over the whole fabric. Every counter only grows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct FabricStats {
-    /// Probes handed in.
-    pub probes_sent: u64,
-    /// Probes that arrived.
-    pub probes_delivered: u64,
-    /// Probes given up.
-    pub probes_lost: u64,
-    /// Arrivals of probes that had arrived before.
-    pub probes_duplicated: u64,
-    /// Arrivals of probes that had been given up.
-    pub probes_late: u64,
-    /// Frames that reached the other end of a link.
-    pub frames_delivered: u64,
-    /// Frames that were lost on a link that was cut.
-    pub frames_cut: u64,
-    /// Frames dropped because they had made more hops than a loop-free path has.
-    pub looped_frames: u64,
-    /// Frames dropped because too many were in flight.
-    pub frames_overflowed: u64,
-    /// Frames that a switch sent to a port with nothing plugged in.
-    pub frames_unplugged: u64,
-}
-
-/// Counters of a link, per direction: `[a to b, b to a]`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct LinkStats {
-    /// Frames that reached the other end.
-    pub frames: [u64; 2],
-    /// Octets in them.
-    pub octets: [u64; 2],
-    /// Frames lost because the link was cut.
-    pub cut: [u64; 2],
-}
-
-/// Counters of a host.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct HostStats {
-    /// Frames that reached it, also those for others.
-    pub received: u64,
-    /// Frames for its own MAC address or a group address that it listens to.
-    pub accepted: u64,
-    /// Frames that it sent.
-    pub sent: u64,
-    /// Frames of its own that came back to it.
-    pub echoed: u64,
-}
-
 /// Switches, links and hosts on one clock and one seed; see the crate's description.
+///
+/// Inputs may come late: before each one, everything that was due until then happens at its own time, in order.
 pub struct Fabric {
     spec: FabricSpec,
-    switches: BTreeMap<DatapathId, Switch>,
+    hop_limit: u32,
+    nodes: Vec<Node>,
+    index: BTreeMap<DatapathId, usize>,
+    hosts: Vec<HostSlot>,
+    links: Vec<Link>,
+    /// What is plugged into each switch port.
+    plugs: BTreeMap<PortId, Plug>,
+    queue: Queue<Event>,
+    in_flight: usize,
+    probes: ProbeBook,
+    /// Connections that may have octets to send.
+    talking: BTreeSet<usize>,
+    /// The last words of connections that are closed.
+    outbox: VecDeque<(DatapathId, Bytes)>,
+    events: VecDeque<FabricEvent>,
     stats: FabricStats,
 }
 
+struct Node {
+    switch: Switch,
+    channel: Option<Channel>,
+    received: BytesMut,
+    /// When the timer of the switch, and that of its channel, stand in the queue.
+    armed: [Option<Time>; 2],
+}
+
+struct HostSlot {
+    host: Host,
+    port: PortId,
+    latency: Duration,
+    plugged: bool,
+    /// Changes whenever frames under way are lost.
+    epoch: u32,
+    armed: Option<Time>,
+}
+
+struct Link {
+    ends: [PortId; 2],
+    latency: Duration,
+    cut: Option<CutKind>,
+    epoch: u32,
+    stats: LinkStats,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Plug {
+    /// The end `end` (0 or 1) of a link.
+    Link {
+        link: usize,
+        end: usize,
+    },
+    Host(usize),
+}
+
+#[derive(Debug)]
+enum Event {
+    /// A frame reaches the end of a link away from end `from`.
+    OverLink {
+        link: usize,
+        from: usize,
+        epoch: u32,
+        frame: Bytes,
+        hops: u32,
+    },
+    /// A frame reaches a host.
+    ToHost {
+        host: usize,
+        epoch: u32,
+        frame: Bytes,
+    },
+    /// A frame of a host reaches its switch.
+    FromHost {
+        host: usize,
+        epoch: u32,
+        frame: Bytes,
+    },
+    SwitchTimer(usize),
+    ChannelTimer(usize),
+    HostTimer(usize),
+    Announce(usize),
+    ProbeDeadline(ProbeId),
+    ProbeForgotten(ProbeId),
+}
+
 impl Fabric {
-    /// A fabric with all ports up and no switch connected. Entries of the spec that contradict others (see
-    /// [`FabricSpec::problems`]) are left out.
+    /// A fabric with all ports up and no switch connected. Links and hosts of the spec that contradict earlier ones (see
+    /// [`FabricSpec::problems`]) keep their index and stay unplugged.
     pub fn new(seed: u64, spec: &FabricSpec, now: Time) -> Fabric {
-        let _ = (seed, now);
-        Fabric { spec: spec.clone(), switches: BTreeMap::new(), stats: FabricStats::default() }
+        let mut random = Random::new(seed);
+        let mut fabric = Fabric {
+            hop_limit: spec.hop_limit.unwrap_or(spec.switches.len() as u32 + 1),
+            spec: spec.clone(),
+            nodes: Vec::new(),
+            index: BTreeMap::new(),
+            hosts: Vec::new(),
+            links: Vec::new(),
+            plugs: BTreeMap::new(),
+            queue: Queue::new(),
+            in_flight: 0,
+            probes: ProbeBook::default(),
+            talking: BTreeSet::new(),
+            outbox: VecDeque::new(),
+            events: VecDeque::new(),
+            stats: FabricStats::default(),
+        };
+        for switch in &spec.switches {
+            let config = SwitchConfig {
+                n_tables: spec.n_tables,
+                seed: random.next(),
+                name: switch.name.clone(),
+                ..SwitchConfig::new(switch.datapath_id)
+            };
+            if fabric.index.contains_key(&switch.datapath_id) {
+                continue;
+            }
+            fabric.index.insert(switch.datapath_id, fabric.nodes.len());
+            let mut switch = Switch::new(config, now);
+            switch.handle_disconnected(now);
+            fabric.nodes.push(Node { switch, channel: None, received: BytesMut::new(), armed: [None; 2] });
+        }
+        for (index, link) in spec.links.iter().enumerate() {
+            let ends = [link.a, link.b];
+            if link.a != link.b && ends.iter().all(|end| fabric.is_free(*end)) {
+                for (end, port) in ends.into_iter().enumerate() {
+                    fabric.plugs.insert(port, Plug::Link { link: index, end });
+                    fabric.add_port(port, now);
+                }
+            }
+            fabric.links.push(Link { ends, latency: link.latency, cut: None, epoch: 0, stats: LinkStats::default() });
+        }
+        for (index, host) in spec.hosts.iter().enumerate() {
+            let plugged = fabric.is_free(host.port);
+            if plugged {
+                fabric.plugs.insert(host.port, Plug::Host(index));
+                fabric.add_port(host.port, now);
+            }
+            fabric.hosts.push(HostSlot {
+                host: Host::new(host.mac, host.ipv4, host.ipv6),
+                port: host.port,
+                latency: host.latency,
+                plugged,
+                epoch: 0,
+                armed: None,
+            });
+            if spec.announce {
+                let after = Duration::from_nanos(random.below(ANNOUNCE_SPREAD.as_nanos() as u64));
+                fabric.queue.push(now + after, Event::Announce(index));
+            }
+        }
+        fabric
+    }
+
+    /// Whether this is a port for a cable, of a switch that is there, with no cable in it.
+    fn is_free(&self, port: PortId) -> bool {
+        self.index.contains_key(&port.datapath_id) && port.port_no.is_physical() && !self.plugs.contains_key(&port)
+    }
+
+    /// Gives the switch this port, unless it has it.
+    fn add_port(&mut self, port: PortId, now: Time) {
+        let Some(node) = self.node_mut(port.datapath_id) else { return };
+        if node.switch.ports().get(port.port_no).is_some() {
+            return;
+        }
+        let [_, _, _, _, _, b, c, d] = port.datapath_id.0.to_be_bytes();
+        let hw_addr = MacAddr([0x06, b, c, d, (port.port_no.0 >> 8) as u8, port.port_no.0 as u8]);
+        let name = format!("{}-eth{}", node.switch.name(), port.port_no.0);
+        let mut description = Port::new(port.port_no, hw_addr, &name);
+        description.curr = PortFeatures::RATE_10GB_FD | PortFeatures::COPPER;
+        description.curr_speed = 10_000_000;
+        description.max_speed = 10_000_000;
+        node.switch.add_port(description, now);
+    }
+
+    fn node_mut(&mut self, datapath_id: DatapathId) -> Option<&mut Node> {
+        self.nodes.get_mut(*self.index.get(&datapath_id)?)
     }
 
     /// What it was made from.
@@ -130,120 +264,94 @@ impl Fabric {
 
     /// Datapath ids of all switches, in order.
     pub fn datapath_ids(&self) -> impl Iterator<Item = DatapathId> + '_ {
-        self.switches.keys().copied()
+        self.index.keys().copied()
     }
+}
 
-    /// A new connection of a switch to its controller: a fresh channel, which at once has a HELLO to send. An older connection is dropped.
-    /// The switch's tables are kept.
-    pub fn connect(&mut self, datapath_id: DatapathId, now: Time) {
-        let _ = (datapath_id, now);
-    }
-
-    /// Every switch connects.
-    pub fn connect_all(&mut self, now: Time) {
-        let _ = now;
-    }
-
-    /// The connection of a switch is gone, as when the controller dies. The switch goes on forwarding by its tables.
-    pub fn disconnect(&mut self, datapath_id: DatapathId, now: Time) {
-        let _ = (datapath_id, now);
-    }
-
-    /// Every connection is gone.
-    pub fn disconnect_all(&mut self, now: Time) {
-        let _ = now;
-    }
-
-    /// Whether a switch has a connection.
-    pub fn is_connected(&self, datapath_id: DatapathId) -> bool {
-        let _ = datapath_id;
-        false
-    }
-
-    /// Octets from the controller, cut anywhere.
-    pub fn handle_bytes(&mut self, datapath_id: DatapathId, octets: &[u8], now: Time) {
-        let _ = (datapath_id, octets, now);
-    }
-
+/// Time.
+impl Fabric {
     /// Everything that is due by `now` happens.
     pub fn handle_timeout(&mut self, now: Time) {
-        let _ = now;
+        self.advance(now);
     }
 
-    /// Octets for the controller of one switch.
-    pub fn poll_transmit(&mut self) -> Option<(DatapathId, Bytes)> {
-        None
+    /// When `handle_timeout` has something to do next. It may turn out to be nothing.
+    pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
+        self.queue.next_at().map(|at| (at, "fabric event"))
     }
 
     /// What happened.
     pub fn poll_event(&mut self) -> Option<FabricEvent> {
-        None
+        self.events.pop_front()
     }
 
-    /// When `handle_timeout` has something to do next.
-    pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        None
+    fn advance(&mut self, now: Time) {
+        while let Some((at, event)) = self.queue.pop_due(now) {
+            self.happen(event, at);
+        }
     }
 
-    /// Cuts a link. Frames under way on it are lost. A link that is cut already changes to this kind of cut.
-    pub fn cut_link(&mut self, link: LinkIndex, kind: CutKind, now: Time) {
-        let _ = (link, kind, now);
+    fn happen(&mut self, event: Event, now: Time) {
+        match event {
+            Event::OverLink { link, from, epoch, frame, hops } => self.over_link(link, from, epoch, frame, hops, now),
+            Event::ToHost { host, epoch, frame } => {
+                self.in_flight -= 1;
+                let Some(slot) = self.hosts.get_mut(host) else { return };
+                if slot.epoch != epoch {
+                    self.stats.frames_cut += 1;
+                    return;
+                }
+                self.stats.frames_delivered += 1;
+                slot.host.handle_frame(&frame, now);
+                self.after_host(host, now);
+            }
+            Event::FromHost { host, epoch, frame } => {
+                self.in_flight -= 1;
+                let Some(slot) = self.hosts.get(host) else { return };
+                if slot.epoch != epoch {
+                    self.stats.frames_cut += 1;
+                    return;
+                }
+                self.stats.frames_delivered += 1;
+                let port = slot.port;
+                self.deliver(port, frame, 0, now);
+            }
+            Event::SwitchTimer(index) => {
+                let Some(node) = self.nodes.get_mut(index) else { return };
+                if node.armed[0].take_if(|armed| *armed == now).is_some() {
+                    node.switch.handle_timeout(now);
+                    self.after_switch(index, now, 0);
+                }
+            }
+            Event::ChannelTimer(index) => {
+                let Some(node) = self.nodes.get_mut(index) else { return };
+                if node.armed[1].take_if(|armed| *armed == now).is_some() {
+                    if let Some(channel) = &mut node.channel {
+                        channel.handle_timeout(now);
+                    }
+                    self.channel_events(index, now);
+                    self.after_channel(index);
+                }
+            }
+            Event::HostTimer(host) => {
+                let Some(slot) = self.hosts.get_mut(host) else { return };
+                if slot.armed.take_if(|armed| *armed == now).is_some() {
+                    slot.host.handle_timeout(now);
+                    self.after_host(host, now);
+                }
+            }
+            Event::Announce(host) => self.announce_now(host, now),
+            Event::ProbeDeadline(id) => self.lose(id, ProbeLoss::Deadline),
+            Event::ProbeForgotten(id) => self.probes.forget(id),
+        }
     }
+}
 
-    /// Mends a link.
-    pub fn mend_link(&mut self, link: LinkIndex, now: Time) {
-        let _ = (link, now);
-    }
-
-    /// How a link is cut now, if it is.
-    pub fn link_cut(&self, link: LinkIndex) -> Option<CutKind> {
-        let _ = link;
-        None
-    }
-
-    /// The link between two switches with the lowest index.
-    pub fn find_link(&self, a: DatapathId, b: DatapathId) -> Option<LinkIndex> {
-        let _ = (a, b);
-        None
-    }
-
-    /// Cuts or mends the cable of a host; its switch port goes down or up.
-    pub fn set_host_up(&mut self, host: HostIndex, up: bool, now: Time) {
-        let _ = (host, up, now);
-    }
-
-    /// Unplugs a host and plugs it into another port, where it announces itself. The port must be free or it stays where it is:
-    /// then the answer is false.
-    pub fn move_host(&mut self, host: HostIndex, port: PortId, now: Time) -> bool {
-        let _ = (host, port, now);
-        false
-    }
-
-    /// A host tells everybody its addresses: gratuitous ARP and unsolicited neighbour advertisement.
-    pub fn announce(&mut self, host: HostIndex, now: Time) {
-        let _ = (host, now);
-    }
-
-    /// An ICMP echo from one host to another; [`Fabric::send_probe_of`] with [`ProbeKind::Echo`].
-    pub fn send_probe(&mut self, source: HostIndex, target: HostIndex, now: Time) -> ProbeId {
-        self.send_probe_of(ProbeKind::Echo, source, target, now)
-    }
-
-    /// A probe from one host to another. Its fate is an event: delivered, or lost at the deadline of the spec.
-    pub fn send_probe_of(&mut self, kind: ProbeKind, source: HostIndex, target: HostIndex, now: Time) -> ProbeId {
-        let _ = (kind, source, target, now);
-        self.stats.probes_sent += 1;
-        ProbeId(self.stats.probes_sent)
-    }
-
-    /// A frame of any kind leaves a host.
-    pub fn send_frame(&mut self, host: HostIndex, frame: Bytes, now: Time) {
-        let _ = (host, frame, now);
-    }
-
+/// What can be seen.
+impl Fabric {
     /// A switch, to look at its tables, groups and ports.
     pub fn switch(&self, datapath_id: DatapathId) -> Option<&Switch> {
-        self.switches.get(&datapath_id)
+        self.node(datapath_id).map(|node| &node.switch)
     }
 
     /// Totals.
@@ -253,23 +361,35 @@ impl Fabric {
 
     /// Counters of a link.
     pub fn link_stats(&self, link: LinkIndex) -> LinkStats {
-        let _ = link;
-        LinkStats::default()
+        self.links.get(link.0).map(|link| link.stats).unwrap_or_default()
     }
 
     /// Counters of a host.
     pub fn host_stats(&self, host: HostIndex) -> HostStats {
-        let _ = host;
-        HostStats::default()
+        self.hosts.get(host.0).map(|slot| slot.host.stats).unwrap_or_default()
     }
 
     /// Frames on links now.
     pub fn frames_in_flight(&self) -> usize {
-        0
+        self.in_flight
+    }
+
+    /// Probes whose fate is not known yet.
+    pub fn probes_under_way(&self) -> usize {
+        self.probes.under_way()
     }
 
     /// Flow entries in all switches now.
     pub fn flow_count(&self) -> usize {
-        self.switches.values().map(Switch::flow_count).sum()
+        self.nodes.iter().map(|node| node.switch.flow_count()).sum()
+    }
+}
+
+/// Puts a timer into the queue if it has to ring earlier than the one that is there. A timer that rings too early finds nothing to do.
+fn arm(queue: &mut Queue<Event>, armed: &mut Option<Time>, deadline: Option<Time>, event: Event) {
+    let Some(deadline) = deadline else { return };
+    if armed.is_none_or(|armed| deadline < armed) {
+        *armed = Some(deadline);
+        queue.push(deadline, event);
     }
 }

@@ -9,8 +9,10 @@ mod host;
 pub mod probe;
 mod queue;
 mod random;
+pub mod router;
 pub mod spec;
 
 pub use fabric::{CutKind, Fabric, FabricEvent, FabricStats, HostStats, LinkStats};
 pub use probe::{ProbeId, ProbeKind, ProbeLoss};
+pub use router::{GeneratedRoute, Router, RouterConfig};
 pub use spec::{FabricSpec, HostIndex, HostSpec, LinkIndex, LinkSpec, SwitchSpec};

@@ -268,15 +268,19 @@ impl Channel {
     }
 
     /// Asks for a sign of life at once: for when a second switch claims this one's datapath id. Answered by
-    /// [`ChannelEvent::ProbeAnswered`] or, after `within`, by [`ChannelEvent::ProbeTimedOut`].
+    /// [`ChannelEvent::ProbeAnswered`] or, after `within`, by [`ChannelEvent::ProbeTimedOut`], unless the channel closes before.
     pub fn probe(&mut self, now: Time, within: Duration) {
         self.now = now;
         let xid = self.take_xid();
-        let State::Up(up) = &mut self.state else {
-            self.events.push_back(ChannelEvent::ProbeTimedOut);
-            return;
-        };
-        up.probe = Some(Probe { xid, sent: now, deadline: now + within });
+        match &mut self.state {
+            State::Up(up) => up.probe = Some(Probe { xid, sent: now, deadline: now + within }),
+            // The owner hears of the end instead.
+            State::Closed => return,
+            State::AwaitHello { .. } | State::AwaitFeatures { .. } => {
+                self.events.push_back(ChannelEvent::ProbeTimedOut);
+                return;
+            }
+        }
         self.put(xid, &Message::EchoRequest(Bytes::new()));
     }
 

@@ -1,6 +1,8 @@
 //! JSON: field names as the specification has them, octets as lower-case hex, addresses as their usual text. Bodies whose shape
 //! depends on a type carry that type's name as `type`.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -48,11 +50,13 @@ impl Serialize for Match {
     /// `{"in_port": 1, "ipv4_dst": "10.0.0.0/255.0.0.0"}`. A field that stands twice gets `#2` behind its name.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (index, field) in self.fields().enumerate() {
-            let earlier = self.fields().take(index).filter(|earlier| earlier.kind == field.kind).count();
-            match earlier {
-                0 => map.serialize_entry(&field.kind.to_string(), &FieldValue(field))?,
-                _ => map.serialize_entry(&format!("{}#{}", field.kind, earlier + 1), &FieldValue(field))?,
+        let mut seen: BTreeMap<OxmKind, usize> = BTreeMap::new();
+        for field in self.fields() {
+            let count = seen.entry(field.kind).or_default();
+            *count += 1;
+            match *count {
+                1 => map.serialize_entry(&field.kind.to_string(), &FieldValue(field))?,
+                count => map.serialize_entry(&format!("{}#{count}", field.kind), &FieldValue(field))?,
             }
         }
         map.end()

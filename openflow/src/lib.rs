@@ -58,7 +58,7 @@ pub use multipart::{
 pub use oxm::{OxmField, OxmFieldOwned, OxmKind};
 pub use packet::{PacketIn, PacketInReason, PacketOut};
 pub use port::{Port, PortConfig, PortFeatures, PortLinkState, PortMod, PortName, PortReason, PortStatus};
-pub use problem::Problem;
+pub use problem::{MAX_PROBLEMS, Problem};
 pub use queue::{PacketQueue, QueueGetConfigReply, QueueGetConfigRequest, QueueProperty, QueuePropertyType};
 pub use reply::{ERROR_DATA_LEN, error_code, error_for};
 pub use report::{DecodeReport, decode_for_display};

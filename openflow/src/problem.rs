@@ -3,6 +3,7 @@
 //! These are the checks that need no switch: prerequisites, masks, reserved numbers, unknown commands and flags. Whether a
 //! table, port or group exists is the switch's own business.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use net::PortNo;
@@ -39,12 +40,22 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Problems that are listed of one message. The rest is not looked for: nobody reads more, and a message of 64 KiB can be made of
+/// nothing else.
+pub const MAX_PROBLEMS: usize = 100;
+
 /// Collects problems.
 struct Problems(Vec<Problem>);
 
 impl Problems {
     fn add(&mut self, field: impl Into<String>, error: ErrorCode, detail: impl Into<String>) {
-        self.0.push(Problem { field: field.into(), error, detail: detail.into() });
+        if !self.is_full() {
+            self.0.push(Problem { field: field.into(), error, detail: detail.into() });
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= MAX_PROBLEMS
     }
 
     fn check(&mut self, fine: bool, field: &str, error: ErrorCode, detail: impl fmt::Display) {
@@ -67,7 +78,7 @@ impl Match {
 }
 
 impl Message {
-    /// What makes no sense in this message, in the order of its fields.
+    /// What makes no sense in this message, in the order of its fields; at most [`MAX_PROBLEMS`].
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Problems(Vec::new());
         let to = &mut problems;
@@ -139,9 +150,13 @@ impl Message {
 }
 
 fn check_match(match_: &Match, to: &mut Problems) {
-    for (index, field) in match_.fields().enumerate() {
+    let mut seen = BTreeSet::new();
+    for field in match_.fields() {
+        if to.is_full() {
+            return;
+        }
         let name = || format!("match.{}", field.kind);
-        if match_.fields().take(index).any(|earlier| earlier.kind == field.kind) {
+        if !seen.insert(field.kind) {
             to.add(name(), ErrorCode::MATCH_DUP_FIELD, "stands twice");
         }
         let Some(row) = field.kind.row() else {
@@ -207,6 +222,9 @@ fn check_experimenter(experimenter: u32, field: &str, to: &mut Problems) {
 /// `table`: whether an output to TABLE means something, which it does in packet-outs only.
 fn check_actions(actions: &[Action], table: bool, to: &mut Problems) {
     for action in actions {
+        if to.is_full() {
+            return;
+        }
         let argument = |fine, to: &mut Problems| {
             to.check(fine, "action", ErrorCode::ACTION_BAD_ARGUMENT, format_args!("{action:?}: no such ethertype"));
         };
@@ -274,6 +292,9 @@ fn check_set_field(field: &OxmField<'_>, to: &mut Problems) {
 /// `table_id`: the table they are in, where that is known.
 fn check_instructions(instructions: &[Instruction], table_id: Option<TableId>, to: &mut Problems) {
     for (index, instruction) in instructions.iter().enumerate() {
+        if to.is_full() {
+            return;
+        }
         let instruction_type = instruction.instruction_type();
         if instructions.iter().take(index).any(|earlier| earlier.instruction_type() == instruction_type) {
             // OpenFlow 1.4 has a code of its own for this.

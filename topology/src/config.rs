@@ -19,6 +19,19 @@ pub const RECONNECTED_LINK_LIMIT: Duration = Duration::from_secs(5);
 /// look like an edge. With an exhausted probe budget this makes the dwell longer.
 pub const MIN_DWELL_PROBES: u32 = 3;
 
+/// Ports of one switch. Further ones are left out of the network and are counted; the largest chassis have under a thousand.
+pub const MAX_PORTS_PER_SWITCH: usize = 8_192;
+
+/// Probes of one port that are on their way. An older one that comes in after this many newer ones were sent is stale.
+pub const MAX_OUTSTANDING_PROBES: usize = 8;
+
+/// How old a probe may be. The way out of one switch and in by the next takes milliseconds; this leaves room for a busy controller.
+pub const PROBE_MAX_AGE: Duration = Duration::from_secs(3);
+
+/// How often what a foreign LLDP neighbour says of itself may change the network: a host that sends another name in every frame
+/// must not cause a change with every frame. Frames in between are counted and left.
+pub const NEIGHBOR_CHANGE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Hosts on one port by default. Further ones are not learned and are counted: one port cannot fill the table.
 pub const MAX_HOSTS_PER_PORT: usize = 1_024;
 

@@ -9,10 +9,12 @@ mod config;
 mod discovery;
 pub mod lldp;
 mod network;
+pub mod probe;
 
 pub use config::{
     DiscoveryConfig, EXPECTED_LINK_LIMIT, HOST_SILENCE_FACTOR, MAX_ADDRESSES_PER_HOST, MAX_HOSTS, MAX_HOSTS_PER_PORT,
-    MAX_QUEUED_PROBES, MIN_DWELL_PROBES, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
+    MAX_OUTSTANDING_PROBES, MAX_PORTS_PER_SWITCH, MAX_QUEUED_PROBES, MIN_DWELL_PROBES, NEIGHBOR_CHANGE_INTERVAL,
+    PROBE_MAX_AGE, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
 };
 pub use discovery::{Discovery, DiscoveryCounters, HostSighting, ProbeTransmit};
 pub use network::{

@@ -162,7 +162,6 @@ impl Network {
         })
     }
 
-    #[allow(dead_code)]
     pub(crate) fn port_mut(&mut self, port: PortId) -> Option<&mut Port> {
         self.switches.get_mut(&port.datapath_id)?.ports.get_mut(&port.port_no)
     }

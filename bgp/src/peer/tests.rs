@@ -275,8 +275,8 @@ mod properties {
     use proptest::prelude::*;
 
     proptest! {
-        /// Both sides start, connections and octets arrive in any interleaving that keeps each connection's own order: in the
-        /// end, given time, both are up over exactly one connection.
+        /// Both sides start, connections and octets arrive in any interleaving that keeps each connection's own order:
+        /// in the end, given time, both are up over exactly one connection.
         #[test]
         fn colliding_peers_always_end_up_with_one_session(
             choices in proptest::collection::vec(0..4_u8, 0..40),
@@ -308,6 +308,69 @@ mod properties {
             prop_assert_eq!(pair.states(), UP);
             prop_assert_eq!(pair.live_links().len(), 1);
             prop_assert!(pair.peers.iter().all(|peer| peer.secondary.is_none()));
+        }
+
+        /// Whatever a driver and a neighbour do: Established and Closed alternate, and nothing is asked of a connection
+        /// after its Close.
+        #[test]
+        fn any_sequence_of_inputs_keeps_events_paired_and_closed_connections_closed(
+            steps in proptest::collection::vec((0..10_u8, 0..4_u64, 0..3_u32), 0..80),
+        ) {
+            let mut peer = peer(1, 5, 2, ConnectMode::Both);
+            let (mut now, mut up) = (Time::ZERO, false);
+            let (mut known, mut closed) = (Vec::new(), Vec::new());
+            let encode = |message: Message| {
+                let mut octets = bytes::BytesMut::new();
+                message.encode(&Default::default(), &mut octets).unwrap();
+                octets
+            };
+            for (step, back, id) in steps {
+                // One of the latest connections, so that most inputs hit something alive.
+                let last = u64::try_from(known.len()).unwrap();
+                let connection = ConnectionId(last.saturating_sub(back));
+                match step {
+                    0 | 1 => peer.handle_start(now),
+                    2 => peer.handle_connected(connection, now),
+                    3 => known.extend(peer.handle_accepted(now)),
+                    4 => {
+                        peer.handle_closed(connection, now);
+                        closed.push(connection);
+                    }
+                    5 => {
+                        let open = SessionConfig::new(Asn(2), RouterId::from_u32(4 + id), Asn(1)).open();
+                        peer.handle_bytes(connection, &encode(Message::Open(open)), now);
+                    }
+                    6 => peer.handle_bytes(connection, &encode(Message::Keepalive), now),
+                    7 => peer.handle_bytes(connection, &[0; 19], now),
+                    8 if back == 0 => peer.handle_stop("", now),
+                    _ => {
+                        now = peer.poll_timeout().map_or(now, |(at, _)| at.max(now));
+                        peer.handle_timeout(now);
+                    }
+                }
+                while let Some(transmit) = peer.poll_transmit() {
+                    match transmit {
+                        PeerTransmit::Connect(connection) => {
+                            prop_assert!(!known.contains(&connection));
+                            known.push(connection);
+                        }
+                        PeerTransmit::Send(connection, _) => prop_assert!(!closed.contains(&connection)),
+                        PeerTransmit::Close(connection) => {
+                            prop_assert!(!closed.contains(&connection));
+                            closed.push(connection);
+                        }
+                    }
+                }
+                while let Some(event) = peer.poll_event() {
+                    match event {
+                        Event::Established(_) => prop_assert!(!std::mem::replace(&mut up, true)),
+                        Event::Closed(_) => up = false,
+                        _ => prop_assert!(up),
+                    }
+                }
+                prop_assert_eq!(up, peer.state() == SessionState::Established);
+                prop_assert_eq!(up, peer.negotiated().is_some());
+            }
         }
     }
 }

@@ -39,8 +39,8 @@ pub enum Event {
     /// The peer sent what cannot be read of this family, which is ignored from here on (AFI/SAFI disable, RFC 7606 §2).
     /// The routes learned before are gone.
     FamilyDisabled(Family),
-    /// An UPDATE had errors that did not end the session (RFC 7606). Its routes, if any, follow as withdrawn or with what
-    /// is left of their attributes.
+    /// An UPDATE had errors (RFC 7606). Its routes, if any, follow as withdrawn or with what is left of their
+    /// attributes; if one of the errors resets the session, [`Event::Closed`] follows.
     Malformed(Vec<AttributeError>),
 }
 
@@ -60,7 +60,8 @@ pub struct RouteUpdate {
 pub struct Announcement {
     /// At least one.
     pub nlri: Vec<Nlri>,
-    /// Their attributes; `next_hop` in there is that of the NEXT_HOP attribute and means nothing for multiprotocol routes.
+    /// Their attributes; `next_hop` in there is that of the NEXT_HOP attribute and means nothing for multiprotocol
+    /// routes.
     pub attributes: Arc<PathAttributes>,
     /// Their next hop.
     pub next_hop: NextHop,

@@ -1,5 +1,5 @@
-//! The states, the inputs, and the one `match` over both. Numbers beside inputs are the event numbers of RFC 4271 §8.1 and
-//! RFC 9687.
+//! The states, the inputs, and the one `match` over both. Numbers beside inputs are the event numbers of RFC 4271 §8.1
+//! and RFC 9687.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -406,25 +406,33 @@ impl Session {
                 self.forget_failures_of(&state, now);
                 self.refuse(Notification::new(ErrorCode::HOLD_TIMER_EXPIRED, 0), now)
             }
-            // 24, 25. RFC 4271 §8.2.2 has OpenSent answer 25 with an FSM error, but who sends a NOTIFICATION has closed.
+            // 24, 25. RFC 4271 §8.2.2 has OpenSent answer 25 with an FSM error, but who sends a NOTIFICATION has
+            // closed.
             (_, Input::Notification(notification) | Input::NotificationVersionError(notification)) => {
                 self.fail(CloseReason::Received(notification), Damp::Yes, now)
             }
-            // 21, 22, 28
-            (
-                state,
-                Input::HeaderError(error)
-                | Input::OpenError(error)
-                | Input::UpdateError(error)
-                | Input::RefreshError(error),
-            ) => {
+            // 21, and 22 before the session stands. RFC 4271 §8.2.2 has Established answer 21 with an FSM error; §6.1
+            // has the codes that say what is wrong, and they are what peers send.
+            (state, Input::HeaderError(error)) => {
                 self.forget_failures_of(&state, now);
-                self.counters.count_errors(&error.attribute_errors);
                 if error.fault == Fault::MalformedNotification {
                     // RFC 4271 §6.4: there is no answer to a NOTIFICATION.
                     return self.fail(ConnectionLost, Damp::Yes, now);
                 }
                 self.refuse(error.notification(), now)
+            }
+            (State::OpenSent { .. } | State::OpenConfirm { .. }, Input::OpenError(error)) => {
+                self.refuse(error.notification(), now)
+            }
+            // 28
+            (State::Established { since, .. }, Input::UpdateError(error) | Input::RefreshError(error)) => {
+                self.forget_failures(since, now);
+                self.counters.count_errors(&error.attribute_errors);
+                let notification = error.notification();
+                if !error.attribute_errors.is_empty() {
+                    self.events.push_back(Event::Malformed(error.attribute_errors));
+                }
+                self.refuse(notification, now)
             }
             // 23
             (_, Input::CollisionDump) => {
@@ -432,7 +440,8 @@ impl Session {
                 self.send_notification(&Notification::new(ErrorCode::CEASE, subcode::cease::CONNECTION_COLLISION));
                 self.fail(Collision, Damp::No, now)
             }
-            // Everything else is a message that has no business in this state (RFC 6608), or a timer that cannot run in it.
+            // Everything else is a message that has no business in this state (RFC 6608), or a timer that cannot run in
+            // it.
             (state, _) => {
                 let subcode = match state {
                     State::OpenSent { .. } => subcode::fsm::IN_OPEN_SENT,
@@ -464,8 +473,8 @@ impl Session {
         Wait::Connection { retry: Some(now + self.random.jittered(self.config.connect_retry_time)) }
     }
 
-    /// The connection went away before the peer's OPEN came: waits for the next in Active. The pause is that of a failure, so
-    /// that a peer that was not ready is met again soon.
+    /// The connection went away before the peer's OPEN came: waits for the next in Active. The pause is that of a
+    /// failure, so that a peer that was not ready is met again soon.
     fn lose_connection(&mut self, now: Time) -> State {
         self.close_connection();
         if self.config.mode == super::ConnectMode::Passive {
@@ -544,7 +553,8 @@ impl Session {
 
     fn send(&mut self, message: &Message, context: &EncodeContext) {
         let mut octets = BytesMut::new();
-        // Session messages are far below every limit; an OPEN that is not says so by not being sent, and the hold timer ends it.
+        // Session messages are far below every limit; an OPEN that is not says so by not being sent, and the hold timer
+        // ends it.
         if message.encode(context, &mut octets).is_ok() {
             self.counters.sent.count(message.kind());
             self.transmits.push_back(Transmit::Send(octets.freeze()));

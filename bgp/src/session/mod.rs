@@ -1,8 +1,9 @@
 //! One BGP session: the state machine of RFC 4271 §8 without sockets or clock.
 //!
-//! The machine owns one connection at a time, which its driver opens, writes and closes on demand ([`Transmit`]). Deadlines live
-//! in the state that needs them. Octets come in as they are read; framing and decode errors are the machine's business. Who
-//! may connect (RFC 4271 events 14 and 15) and which of two connections stays is [`crate::peer::Peer`]'s.
+//! The machine owns one connection at a time, which its driver opens, writes and closes on demand ([`Transmit`]).
+//! Deadlines live in the state that needs them. Octets come in as they are read; framing and decode errors are the
+//! machine's business. Who may connect (RFC 4271 events 14 and 15) and which of two connections stays is
+//! [`crate::peer::Peer`]'s.
 //!
 //! ```text
 //!           start            connected           OPEN              KEEPALIVE

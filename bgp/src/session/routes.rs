@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::{Announcement, RouteUpdate};
 use crate::wire::{AttributeError, Family, MpNextHop, MpNlri, NextHop, Nlri, Outcome, Update};
 
-/// The routes of `update`, at most one [`RouteUpdate`] per family and place in the message; and how many NLRI fields were
-/// ignored because `families` has not got their family.
+/// The routes of `update`, at most one [`RouteUpdate`] per family and place in the message; and how many NLRI fields
+/// were ignored because `families` has not got their family.
 pub(super) fn routes(
     update: Update,
     errors: &[AttributeError],

@@ -325,12 +325,15 @@ fn roles_that_do_not_go_together_are_refused() {
 #[test]
 fn messages_that_have_no_business_in_a_state_are_fsm_errors() {
     let update = Message::Update(Update::default());
+    let refresh = Message::RouteRefresh(RouteRefresh::new(Family::IPV4_UNICAST, RefreshSubtype::REQUEST));
     let cases = [
         (SessionState::OpenSent, Message::Keepalive, subcode::fsm::IN_OPEN_SENT),
         (SessionState::OpenSent, update.clone(), subcode::fsm::IN_OPEN_SENT),
         (SessionState::OpenConfirm, update, subcode::fsm::IN_OPEN_CONFIRM),
         (SessionState::OpenConfirm, Message::Open(peer_open()), subcode::fsm::IN_OPEN_CONFIRM),
         (SessionState::Established, Message::Open(peer_open()), subcode::fsm::IN_ESTABLISHED),
+        (SessionState::OpenSent, refresh.clone(), subcode::fsm::IN_OPEN_SENT),
+        (SessionState::OpenConfirm, refresh, subcode::fsm::IN_OPEN_CONFIRM),
     ];
     for (state, message, subcode) in cases {
         let mut rig = Rig::at(config(), state);

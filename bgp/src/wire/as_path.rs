@@ -1,5 +1,5 @@
-//! AS_PATH (RFC 4271 §4.3, RFC 5065, RFC 6793): held in its four-octet wire form, which is compact, compares and hashes as
-//! bytes, and re-encodes by a copy.
+//! AS_PATH (RFC 4271 §4.3, RFC 5065, RFC 6793): held in its four-octet wire form, which is compact, compares and hashes
+//! as bytes, and re-encodes by a copy.
 //!
 //! Invariant: a sequence of whole segments, each of a known kind with 1 to 255 AS numbers.
 
@@ -145,8 +145,8 @@ impl AsPath {
         self.asns().filter(|other| *other == asn).count()
     }
 
-    /// The leftmost AS if the path begins with an AS_SEQUENCE: the neighbouring AS of MED comparison (RFC 4271 §9.1.2.2 c).
-    /// Confederation segments in front of it are skipped.
+    /// The leftmost AS if the path begins with an AS_SEQUENCE: the neighbouring AS of MED comparison (RFC 4271 §9.1.2.2
+    /// c). Confederation segments in front of it are skipped.
     pub fn neighbor(&self) -> Option<Asn> {
         let segment = self.segments().find(|segment| !segment.kind.is_confederation())?;
         if segment.kind == SegmentKind::AsSequence { segment.asns().next() } else { None }

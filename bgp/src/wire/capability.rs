@@ -1,5 +1,5 @@
-//! Capabilities (RFC 5492): what a speaker says in its OPEN that it can do. Unknown ones, and known ones whose value does
-//! not have the form its RFC demands, are kept as octets.
+//! Capabilities (RFC 5492): what a speaker says in its OPEN that it can do. Unknown ones, and known ones whose value
+//! does not have the form its RFC demands, are kept as octets.
 
 use std::fmt;
 
@@ -91,8 +91,8 @@ pub enum Capability {
         #[cfg_attr(feature = "serde", serde(serialize_with = "text"))]
         domain: Bytes,
     },
-    /// Not known here, or its value is not of the form that its RFC demands (then it is ignored: RFC 5492 §3 has no error
-    /// for it).
+    /// Not known here, or its value is not of the form that its RFC demands (then it is ignored: RFC 5492 §3 has no
+    /// error for it).
     Unknown {
         /// Its code.
         code: CapabilityCode,

@@ -8,8 +8,8 @@ use super::{AttributeType, Family};
 pub const MESSAGE_LIMIT: usize = 4096;
 /// Longest message with RFC 8654, in octets: what the length field can say.
 pub const EXTENDED_MESSAGE_LIMIT: usize = 65535;
-/// Most AS numbers in an AS_PATH by default. The longest in the Internet's table are below 100 except in incidents, and several
-/// implementations have failed on paths of thousands. A longer path is treated as withdrawn.
+/// Most AS numbers in an AS_PATH by default. The longest in the Internet's table are below 100 except in incidents, and
+/// several implementations have failed on paths of thousands. A longer path is treated as withdrawn.
 pub const AS_PATH_LIMIT: usize = 750;
 
 /// How the sender is related to us; decides which attributes it may send.

@@ -1,8 +1,9 @@
-//! Decoding a message of unknown origin for people to read: no session says how wide AS numbers are or whether there are path
-//! identifiers, so the options or the octets themselves have to.
+//! Decoding a message of unknown origin for people to read: no session says how wide AS numbers are or whether there
+//! are path identifiers, so the options or the octets themselves have to.
 //!
-//! Structure decides: whatever RFC 7606 has an outcome for is an error here, attribute discard included. What is well-formed
-//! but would be refused for its meaning is a [`Problem`]. Families, attributes and capabilities that are not decoded are data.
+//! Structure decides: whatever RFC 7606 has an outcome for is an error here, attribute discard included. What is
+//! well-formed but would be refused for its meaning is a [`Problem`]. Families, attributes and capabilities that are
+//! not decoded are data.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -174,5 +175,59 @@ pub fn first_message(octets: &[u8]) -> Result<usize, DecodeError> {
             let kind = DecodeErrorKind::Truncated { needed: declared, available: octets.len() };
             Err(DecodeError::new(if octets.len() < 18 { 0 } else { 16 }, "header.length", kind))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(attributes: &[u8]) -> Vec<u8> {
+        let nlri = [24, 203, 0, 113];
+        let mut octets = vec![0xff; 16];
+        octets.extend_from_slice(&[0, (23 + attributes.len() + nlri.len()) as u8, 2, 0, 0, 0, attributes.len() as u8]);
+        octets.extend_from_slice(attributes);
+        octets.extend_from_slice(&nlri);
+        octets
+    }
+
+    const ORIGIN: [u8; 4] = [0x40, 1, 1, 0];
+    const NEXT_HOP: [u8; 7] = [0x40, 3, 4, 192, 0, 2, 1];
+
+    #[test]
+    fn auto_takes_four_octets_where_it_can_and_two_where_it_must_and_says_which() {
+        let width = |as_path: &[u8], as_width| {
+            let octets = update(&[&ORIGIN, as_path, &NEXT_HOP].concat());
+            decode_for_display(&octets, DisplayOptions { as_width, add_path: false }).map(|report| report.as_width)
+        };
+        let (two, four) = ([0x40, 2, 4, 2, 1, 0xfd, 0xea], [0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xea]);
+        assert_eq!(width(&two, AsWidthOption::Auto), Ok(Some(AsWidth::Two)));
+        assert_eq!(width(&four, AsWidthOption::Auto), Ok(Some(AsWidth::Four)));
+        assert_eq!(width(&[0x40, 2, 0], AsWidthOption::Auto), Ok(Some(AsWidth::Four)));
+        assert!(width(&two, AsWidthOption::Four).is_err());
+        assert!(width(&four, AsWidthOption::Two).is_err());
+    }
+
+    #[test]
+    fn any_outcome_is_an_error_with_its_place_and_meaning_alone_is_a_problem() {
+        let as_path = [0x40, 2, 0];
+        // ATOMIC_AGGREGATE with a value: only an attribute discard, and yet malformed.
+        let discard = update(&[&ORIGIN[..], &as_path, &NEXT_HOP, &[0x40, 6, 1, 0]].concat());
+        let error = decode_for_display(&discard, DisplayOptions::default()).unwrap_err();
+        assert_eq!(error.to_string(), "offset 40: path_attributes.atomic_aggregate: bad length 1");
+        let zero = update(&[&ORIGIN[..], &as_path, &[0x40, 3, 4, 0, 0, 0, 0]].concat());
+        let report = decode_for_display(&zero, DisplayOptions::default()).unwrap();
+        assert_eq!(report.problems.len(), 1);
+        assert_eq!(report.problems[0].field, "path_attributes.next_hop");
+    }
+
+    #[test]
+    fn the_first_message_of_a_file_is_found_or_what_is_missing_said() {
+        let octets = update(&ORIGIN);
+        assert_eq!(first_message(&octets), Ok(octets.len()));
+        let error = first_message(&octets[..25]).unwrap_err();
+        assert_eq!(error.to_string(), "offset 16: header.length: truncated: needs 31 octets, 25 are left");
+        assert!(first_message(&octets[..5]).is_err());
+        assert!(first_message(&[0; 19]).is_err());
     }
 }

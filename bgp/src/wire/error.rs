@@ -120,8 +120,8 @@ impl MessageError {
         MessageError { at, fault, data, attribute_errors: Vec::new() }
     }
 
-    /// The NOTIFICATION that answers the error: the one place where errors become codes. A malformed NOTIFICATION has no
-    /// answer on the wire; the one given here is for the log.
+    /// The NOTIFICATION that answers the error: the one place where errors become codes. A malformed NOTIFICATION has
+    /// no answer on the wire; the one given here is for the log.
     pub fn notification(&self) -> Notification {
         use subcode::{header, open, refresh, update};
         let (code, subcode) = match self.fault {
@@ -170,8 +170,8 @@ impl std::error::Error for MessageError {}
 /// A message that cannot be sent to this peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EncodeError {
-    /// The message would be `length` octets long. Where it is one route's attributes that don't fit, the route has to be
-    /// withdrawn from this peer.
+    /// The message would be `length` octets long. Where it is one route's attributes that don't fit, the route has to
+    /// be withdrawn from this peer.
     TooLong {
         /// Octets needed.
         length: usize,

@@ -39,8 +39,8 @@ const MARKER: [u8; 16] = [0xff; 16];
 
 /// Finds the end of the first message in a stream of octets.
 ///
-/// `Ok(None)` if more octets are needed. The length is checked against `limit` as soon as the header is there, so that a
-/// receiver never waits for more than `limit` octets (RFC 4271 §6.1).
+/// `Ok(None)` if more octets are needed. The length is checked against `limit` as soon as the header is there, so that
+/// a receiver never waits for more than `limit` octets (RFC 4271 §6.1).
 pub fn frame_length(octets: &[u8], limit: usize) -> Result<Option<usize>, MessageError> {
     if octets.len() < HEADER_LENGTH {
         return Ok(None);
@@ -96,8 +96,8 @@ pub(super) fn split(frame: &[u8], limit: usize) -> Result<(MessageType, Reader<'
     Ok((kind, Reader::new(frame.get(HEADER_LENGTH..).unwrap_or_default(), HEADER_LENGTH)))
 }
 
-/// Writes a message: the header, then what `body` writes, then the length into the header. Nothing is written if the message
-/// comes out longer than `limit`.
+/// Writes a message: the header, then what `body` writes, then the length into the header. Nothing is written if the
+/// message comes out longer than `limit`.
 pub(super) fn encode_framed(
     kind: MessageType,
     limit: usize,

@@ -36,8 +36,8 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    /// The strongest outcome of all errors (RFC 7606 §3 h); `None` if there are none. Never [`Outcome::SessionReset`]: then
-    /// decoding fails.
+    /// The strongest outcome of all errors (RFC 7606 §3 h); `None` if there are none. Never [`Outcome::SessionReset`]:
+    /// then decoding fails.
     pub fn outcome(&self) -> Option<Outcome> {
         self.errors.iter().map(|error| error.outcome).max()
     }

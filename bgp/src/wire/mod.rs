@@ -1,8 +1,9 @@
 //! The wire codec: octets to typed messages and back.
 //!
-//! Decoding takes the negotiated context as an argument and reads the whole message; each attribute error has the outcome
-//! that RFC 7606 gives it. Attributes, capabilities and families that are not known are data, kept and re-encoded intact. No
-//! length in a message is ever trusted past its parent: each inner length first cuts a reader of its own.
+//! Decoding takes the negotiated context as an argument and reads the whole message; each attribute error has the
+//! outcome that RFC 7606 gives it. Attributes, capabilities and families that are not known are data, kept and
+//! re-encoded intact. No length in a message is ever trusted past its parent: each inner length first cuts a reader of
+//! its own.
 
 mod as_path;
 mod attributes;
@@ -22,6 +23,8 @@ mod open;
 mod packer;
 mod reader;
 mod refresh;
+#[cfg(test)]
+mod tests;
 mod update;
 
 pub use as_path::{AsPath, SEGMENT_LIMIT, Segment, SegmentKind};

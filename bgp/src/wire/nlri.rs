@@ -14,9 +14,15 @@ use super::reader::Reader;
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Nlri {
     /// RFC 7911 Path Identifier; 0 where ADD-PATH is not negotiated.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "is_zero"))]
     pub path_id: u32,
     /// The prefix.
     pub prefix: Prefix,
+}
+
+#[cfg(feature = "serde")]
+fn is_zero(path_id: &u32) -> bool {
+    *path_id == 0
 }
 
 impl Nlri {

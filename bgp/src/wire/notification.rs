@@ -135,7 +135,8 @@ pub mod subcode {
     }
 }
 
-/// Longest shutdown communication in octets (RFC 9003 §2: its length is one octet). Longer texts are cut at a character.
+/// Longest shutdown communication in octets (RFC 9003 §2: its length is one octet). Longer texts are cut at a
+/// character.
 pub const SHUTDOWN_TEXT_LIMIT: usize = 255;
 
 impl Notification {
@@ -149,7 +150,8 @@ impl Notification {
         Notification { error_code, error_subcode, data }
     }
 
-    /// Cease with Administrative Shutdown and, unless it is empty, a text for the operator on the other side (RFC 9003 §2).
+    /// Cease with Administrative Shutdown and, unless it is empty, a text for the operator on the other side (RFC 9003
+    /// §2).
     pub fn shutdown(text: &str) -> Notification {
         Notification::cease_with_text(subcode::cease::ADMINISTRATIVE_SHUTDOWN, text)
     }
@@ -254,5 +256,30 @@ impl fmt::Display for Notification {
             Some(text) => write!(f, " ({text:?})"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shutdown_text_survives_and_is_cut_between_characters() {
+        assert_eq!(Notification::shutdown("bye").shutdown_text(), Some("bye"));
+        assert_eq!(Notification::shutdown("").data, Bytes::new());
+        let long = Notification::reset(&"ß".repeat(200));
+        assert_eq!(long.shutdown_text().map(str::len), Some(254));
+        assert_eq!(long.to_string().split(" (").next(), Some("Cease: Administrative Reset"));
+    }
+
+    #[test]
+    fn a_shutdown_text_that_lies_about_its_length_or_is_not_utf8_is_no_text() {
+        for data in [&[5, b'x'][..], &[1, 0xff], &[0], &[]] {
+            let data = Bytes::copy_from_slice(data);
+            let cease = Notification::with_data(ErrorCode::CEASE, subcode::cease::ADMINISTRATIVE_SHUTDOWN, data);
+            assert_eq!(cease.shutdown_text(), None);
+        }
+        let other = Notification { error_subcode: subcode::cease::PEER_DECONFIGURED, ..Notification::shutdown("x") };
+        assert_eq!(other.shutdown_text(), None);
     }
 }

@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 /// One IANA registry: a newtype, its named rows, `name()`, and `Display` as the name or the bare number.
 macro_rules! registry {
-    ($(#[$meta:meta])* $type:ident($repr:ty) { $($(#[$row_meta:meta])* $name:ident = $value:literal, $text:literal;)* }) => {
+    ($(#[$meta:meta])* $type:ident($repr:ty) {
+        $($(#[$row_meta:meta])* $name:ident = $value:literal, $text:literal;)*
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]

@@ -1,5 +1,5 @@
-//! Packing routes into UPDATEs: as many routes of one attribute set into one message as the peer's message limit takes, never
-//! an octet more.
+//! Packing routes into UPDATEs: as many routes of one attribute set into one message as the peer's message limit takes,
+//! never an octet more.
 
 use bytes::{BufMut, BytesMut};
 
@@ -20,8 +20,8 @@ const MP_HEAD: usize = 7;
 /// (RFC 7606 §5.1). `attributes.next_hop` is not looked at. NLRI of another family are left out.
 ///
 /// # Errors
-/// [`EncodeError::TooLong`] if the attributes leave no room for the family's longest NLRI: then nothing is appended, and the
-/// routes have to be withdrawn from this peer.
+/// [`EncodeError::TooLong`] if the attributes leave no room for the family's longest NLRI: then nothing is appended,
+/// and the routes have to be withdrawn from this peer.
 pub fn pack_announcements(
     family: Family,
     attributes: &PathAttributes,

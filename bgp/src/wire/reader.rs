@@ -1,5 +1,5 @@
-//! A cursor over octets that knows where in the message it stands. A field with an inner length cuts a reader of its own,
-//! so that no length reads past its parent.
+//! A cursor over octets that knows where in the message it stands. A field with an inner length cuts a reader of its
+//! own, so that no length reads past its parent.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -200,6 +200,7 @@ fn neighbor(
         warn_without_policy(walk, fields, asn, local_asn);
     }
 
+    let families_given = families.is_some();
     let mut neighbor = NeighborConfig::new(address?, asn?, local_asn?);
     neighbor.port = port.unwrap_or(neighbor.port);
     neighbor.local_address = local_address;
@@ -210,7 +211,29 @@ fn neighbor(
     neighbor.export = export.unwrap_or(neighbor.export);
     neighbor.next_hop_v6 = next_hop_v6;
     neighbor.description = description;
+    if families_given {
+        warn_of_next_hops(walk, fields, &neighbor);
+    }
     Some(neighbor)
+}
+
+/// Routes of the family that the session does not run over need a next hop that the session does not offer. Only where the families are
+/// written down: by default they are offered in case, and most neighbours decline one.
+fn warn_of_next_hops(walk: &mut Walk<'_>, fields: &Fields<'_>, neighbor: &NeighborConfig) {
+    let has = |family| neighbor.families.contains(&family) && neighbor.export == Policy::Accept;
+    let message = match neighbor.address {
+        IpAddr::V4(address)
+            if has(AddressFamily::Ipv6Unicast) && neighbor.next_hop_v6.is_none() && !address.is_loopback() =>
+        {
+            "IPv6 routes are announced over IPv4 with an IPv4-mapped next hop, which some routers refuse (BIRD does): give next_hop_v6"
+        }
+        IpAddr::V6(_) if has(AddressFamily::Ipv4Unicast) => {
+            "IPv4 routes that need this router as their next hop are not announced over IPv6, which offers no IPv4 address"
+        }
+        _ => return,
+    };
+    let mark = fields.get("families").map_or(fields.mark, |field| field.node.mark);
+    walk.warn(mark, &fields.path_of("families"), message);
 }
 
 fn warn_without_policy(walk: &mut Walk<'_>, fields: &Fields<'_>, asn: u32, local_asn: u32) {

@@ -322,9 +322,11 @@ static NEIGHBOR: Section = Section {
         Key {
             name: "next_hop_v6",
             shape: Shape::Ipv6Address,
-            need: Need::Without("the session's own address"),
+            need: Need::Without(
+                "our address on the session; over IPv4 that is written `::ffff:ADDRESS`, which BIRD refuses (on loopback: `::1`)",
+            ),
             rule: "RFC 2545",
-            about: "Next hop of the IPv6 routes that are announced. Give it where the session runs over IPv4.",
+            about: "Next hop of the IPv6 routes that are announced. Give it where a session over IPv4 carries IPv6 routes.",
         },
         Key {
             name: "description",

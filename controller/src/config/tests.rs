@@ -301,6 +301,24 @@ fn an_ebgp_neighbour_without_policy_is_a_warning_and_an_ibgp_neighbour_accepts()
 }
 
 #[test]
+fn routes_that_lack_a_next_hop_are_a_warning() {
+    let text = |address: &str, rest: &str| {
+        let neighbor = format!("{{ address: '{address}', asn: 1, families: [ipv4-unicast, ipv6-unicast]{rest} }}");
+        lines(&format!("bgp: {{ asn: 1, router_id: 1.1.1.1, neighbors: [{neighbor}] }}"))
+    };
+    assert!(text("192.0.2.2", "").contains("warning: bgp.neighbors[0].families: IPv6 routes are announced over IPv4"));
+    assert!(text("2001:db8::2", "").contains("warning: bgp.neighbors[0].families: IPv4 routes that need this router"));
+    for (address, rest) in [
+        ("192.0.2.2", ", next_hop_v6: '2001:db8::1'"),
+        ("192.0.2.2", ", export: reject"),
+        ("127.0.0.2", ""),
+        ("2001:db8::2", ", export: reject"),
+    ] {
+        assert_eq!(text(address, rest), "", "{address}{rest}");
+    }
+}
+
+#[test]
 fn plain_tcp_from_everywhere_is_a_warning() {
     assert!(
         lines("openflow: { plain_from: ['::/0'] }").starts_with("1:26: warning: openflow.plain_from[0]: every address")

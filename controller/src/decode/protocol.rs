@@ -2,7 +2,7 @@
 
 use bgp::wire::DisplayOptions;
 use bgp::wire::display::AsWidthOption;
-use net::{DecodeError, DecodeErrorKind};
+use net::DecodeError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -56,10 +56,7 @@ impl Protocol {
                 bgp::wire::decode_for_display(message, options.display()).map(|report| to_json(&report))
             }
             Protocol::Lldp => topology::lldp::decode_for_display(message).map(|report| to_json(&report)),
-            Protocol::Openflow => {
-                let _ = message;
-                Err(DecodeError::new(0, "decoder", DecodeErrorKind::Missing))
-            }
+            Protocol::Openflow => openflow::decode_for_display(message).map(|report| to_json(&report)),
         }
     }
 }

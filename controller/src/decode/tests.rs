@@ -148,6 +148,27 @@ fn malformed_third_party_bgp_messages_are_refused() {
 }
 
 #[test]
+fn an_openflow_message_without_its_prerequisite_decodes_with_a_problem() {
+    // A flow-mod that adds a rule for tcp_dst=80 and says neither eth_type nor ip_proto.
+    let hex = "04 0e 0040 00000001 0000000000000000 0000000000000000 00 00 0000 0000 8000 ffffffff ffffffff ffffffff 0000 0000 \
+               0001 000a 80001c02 0050 000000000000";
+    let (good, lines, err) = run(Protocol::Openflow, hex.as_bytes());
+    assert!(good, "{err}");
+    assert_eq!(lines[0]["type"], "OFPT_FLOW_MOD");
+    assert_eq!(lines[0]["problems"][0]["error"], "OFPBMC_BAD_PREREQ", "{}", lines[0]);
+}
+
+#[test]
+fn third_party_openflow_messages_decode() {
+    sweep("openflow/messages", &[Protocol::Openflow], true, &[]);
+}
+
+#[test]
+fn malformed_third_party_openflow_messages_are_refused() {
+    sweep("openflow/malformed", &[Protocol::Openflow], false, MEANINGLESS_OPENFLOW);
+}
+
+#[test]
 fn third_party_lldp_frames_decode() {
     sweep("lldp/frames", &[Protocol::Lldp], true, &[]);
 }
@@ -156,6 +177,28 @@ fn third_party_lldp_frames_decode() {
 fn malformed_third_party_lldp_frames_are_refused() {
     sweep("lldp/malformed", &[Protocol::Lldp], false, &[]);
 }
+
+#[test]
+fn what_decoders_disagree_about_never_panics() {
+    let folders = [
+        ("openflow/disputed", Protocol::Openflow),
+        ("openflow/other-versions", Protocol::Openflow),
+        ("openflow/fragments", Protocol::Openflow),
+        ("bgp/disputed", BGP),
+    ];
+    for (folder, protocol) in folders {
+        for file in vectors(folder).unwrap_or_default() {
+            let (good, lines, _) = run(protocol, &std::fs::read(&file).unwrap());
+            assert_eq!(good, lines.iter().all(|line| line.get("error").is_none()), "{}", file.display());
+        }
+    }
+}
+
+/// Well-formed with a band that means nothing to a switch (OFPMMFC_BAD_BAND): decoded, and listed under `problems`.
+const MEANINGLESS_OPENFLOW: &[(&str, &str)] = &[
+    ("os-ken_4-45-ofp_meter_mod.bin", "a band of an unknown experimenter, in the form of OpenFlow 1.3.5 §7.3.4.4"),
+    ("ovs_OFPT_METER_MOD-request-bad-band-OF1.3.bin", "a band of an unknown type, with a length that fits"),
+];
 
 /// Messages that dissectors read, though RFC 7606 names an outcome for them, and which.
 const REFUSED_BGP: &[(&str, &str)] = &[

@@ -269,7 +269,7 @@ impl Run<'_> {
             Action::SetNwTtl(ttl) => packet.set_nw_ttl(*ttl),
             Action::DecNwTtl => {
                 if let Err(invalid) = packet.dec_nw_ttl() {
-                    self.to_controller(packet, PacketInReason::INVALID_TTL, u16::MAX, origin);
+                    self.punt(packet, PacketInReason::INVALID_TTL, u16::MAX, origin);
                     return Err(invalid);
                 }
             }
@@ -286,7 +286,7 @@ impl Run<'_> {
             PortNo::TABLE => self.tables(packet.clone(), depth + 1),
             PortNo::CONTROLLER => {
                 let reason = if origin.is_table_miss { PacketInReason::NO_MATCH } else { PacketInReason::ACTION };
-                self.to_controller(packet, reason, max_len, origin);
+                self.punt(packet, reason, max_len, origin);
             }
             PortNo::ALL | PortNo::FLOOD => {
                 let view = self.view;
@@ -309,7 +309,8 @@ impl Run<'_> {
         }
     }
 
-    fn to_controller(&mut self, packet: &mut Packet, reason: PacketInReason, max_len: u16, origin: Origin) {
+    /// A copy goes to the controller.
+    fn punt(&mut self, packet: &mut Packet, reason: PacketInReason, max_len: u16, origin: Origin) {
         let key = *packet.key();
         self.trace.to_controller.push(ToController {
             reason,

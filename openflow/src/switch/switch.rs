@@ -104,7 +104,7 @@ impl Switch {
     /// A switch without flows, with the one port that every switch of Open vSwitch has: [`PortNo::LOCAL`], down.
     pub fn new(config: SwitchConfig, now: Time) -> Switch {
         let [_, _, a, b, c, d, e, f] = config.datapath_id.0.to_be_bytes();
-        let mut local = Port::new(PortNo::LOCAL, MacAddr([(a & 0xfe) | 2, b, c, d, e, f]), &config.name);
+        let mut local = Port::new(PortNo::LOCAL, MacAddr([(a & 0xf0) | 0x0a, b, c, d, e, f]), &config.name);
         local.config = PortConfig::PORT_DOWN;
         let mut ports = Ports::new();
         ports.insert(local, now);

@@ -1,11 +1,30 @@
-//! The discovery machine.
+//! The discovery machine: switches and ports here, links in `links.rs`, hosts in `hosts.rs`.
+//!
+//! Invariants, whatever the input: a host is on an Edge port that is up; both ends of a link exist, are up and in state Link; a port in
+//! state Link is an end of a link; the generation grows by one with each change; a deadline that was handled is not due again.
 
+mod hosts;
+mod links;
+mod port;
+mod schedule;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use net::{DatapathId, MacAddr, PortId, Time};
+use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 
-use crate::{Change, DiscoveryConfig, Network, PortInfo};
+use crate::probe::{Probe, ProbeKey};
+use crate::{
+    Change, DiscoveryConfig, EXPECTED_LINK_LIMIT, HostForgottenReason, LinkDownReason, MAX_PORTS_PER_SWITCH,
+    MAX_QUEUED_PROBES, MIN_DWELL_PROBES, Network, Port, PortInfo, PortState, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
+};
+use port::PortControl;
+use schedule::{ProbeClass, Schedule};
+use timers::{Timer, Timers};
 
 /// A packet of a host was seen at a port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,9 +50,9 @@ pub struct ProbeTransmit {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct DiscoveryCounters {
-    /// Probes handed out to be sent.
+    /// Probes made and queued to be sent.
     pub probes_sent: u64,
-    /// Probes not sent because too many were waiting to be.
+    /// Probes not made because too many were waiting to be sent.
     pub probes_dropped: u64,
     /// Probes of ours that came in and were good.
     pub probes_received: u64,
@@ -41,19 +60,21 @@ pub struct DiscoveryCounters {
     pub probes_forged: u64,
     /// Probes of ours that came in a second time by the same port.
     pub probes_replayed: u64,
-    /// Probes of ours that came in by a second port: a hub, or someone relays them.
+    /// Probes of ours that came in by a second port too: a hub, or someone relays them. The first port counts.
     pub probes_duplicated: u64,
-    /// Probes of ours that came in too late, or whose port is no more what it was.
+    /// Probes of ours that came in too late, or whose port went down since.
     pub probes_stale: u64,
     /// LLDP frames of others.
     pub lldp_foreign: u64,
-    /// LLDP frames that cannot be read.
+    /// LLDP frames that can't be read.
     pub lldp_malformed: u64,
+    /// LLDP frames from ports that are not there, are down, or whose switch is not connected.
+    pub lldp_ignored: u64,
     /// Directions of links found.
     pub links_up: u64,
     /// Directions of links lost.
     pub links_down: u64,
-    /// Directions of links whose far end changed without the link going down.
+    /// Directions of links whose far end changed without the link going down: a hub, or cables moved behind one.
     pub link_far_ends_changed: u64,
     /// Hosts learned.
     pub hosts_learned: u64,
@@ -69,64 +90,180 @@ pub struct DiscoveryCounters {
     pub addresses_refused: u64,
     /// Addresses that another host took over.
     pub addresses_moved: u64,
+    /// Ports left out because their switch has too many.
+    pub ports_refused: u64,
 }
 
 /// The discovery machine: see the crate's page.
 #[derive(Debug)]
 pub struct Discovery {
+    config: DiscoveryConfig,
+    key: ProbeKey,
     network: Network,
     counters: DiscoveryCounters,
+    controls: BTreeMap<PortId, PortControl>,
+    /// Sources of the links into a port.
+    links_into: BTreeMap<PortId, BTreeSet<PortId>>,
+    /// Hosts on a port.
+    hosts_on: BTreeMap<PortId, BTreeSet<MacAddr>>,
+    timers: Timers,
+    /// Ports in the order in which their probes are due.
+    probe_queue: BTreeSet<(Time, PortId)>,
+    schedule: Schedule,
+    transmits: VecDeque<ProbeTransmit>,
+    events: VecDeque<Change>,
 }
 
 impl Discovery {
-    /// A machine that knows nothing yet. `key` authenticates probes and must be new in each run; `seed` decides everything random.
-    pub fn new(_config: DiscoveryConfig, _key: [u8; 32], _seed: u64, _now: Time) -> Discovery {
-        Discovery { network: Network::default(), counters: DiscoveryCounters::default() }
+    /// A machine that knows nothing yet. `key` authenticates probes: it has to be secret and new in each run. `seed` decides everything
+    /// random, so that a run can be repeated.
+    pub fn new(config: DiscoveryConfig, key: [u8; 32], seed: u64, _now: Time) -> Discovery {
+        let schedule = Schedule::new(&config, seed);
+        Discovery {
+            config,
+            key: ProbeKey::new(key, seed),
+            network: Network::default(),
+            counters: DiscoveryCounters::default(),
+            controls: BTreeMap::new(),
+            links_into: BTreeMap::new(),
+            hosts_on: BTreeMap::new(),
+            timers: Timers::default(),
+            probe_queue: BTreeSet::new(),
+            schedule,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+        }
     }
 
-    /// A switch connected, for the first time or again, and has these ports.
-    pub fn handle_switch_up(&mut self, _datapath_id: DatapathId, _ports: Vec<PortInfo>, _now: Time) {}
+    /// A switch connected, for the first time or again, and has exactly these ports.
+    ///
+    /// After a re-connection what was frozen counts again: links have [`RECONNECTED_LINK_LIMIT`] to be confirmed, ports that are missing
+    /// or down take their links and hosts with them.
+    pub fn handle_switch_up(&mut self, datapath_id: DatapathId, ports: Vec<PortInfo>, now: Time) {
+        self.timers.clear(Timer::SwitchGrace(datapath_id));
+        let switch = self.network.switches.entry(datapath_id).or_default();
+        switch.connected = true;
+        let old: Vec<PortNo> = switch.ports.keys().copied().collect();
+        self.emit(Change::SwitchUp(datapath_id));
+        let listed: BTreeSet<PortNo> = ports.iter().map(|info| info.port_no).collect();
+        for port_no in old {
+            let port = PortId::new(datapath_id, port_no);
+            if listed.contains(&port_no) {
+                self.resume_port(port, now);
+            } else {
+                self.remove_port(port, now);
+            }
+        }
+        for info in ports {
+            self.update_port(datapath_id, info, now);
+        }
+        self.send_due_probes(now);
+    }
 
-    /// A switch's control connection was lost.
-    pub fn handle_switch_down(&mut self, _datapath_id: DatapathId, _now: Time) {}
+    /// A switch's control connection was lost. Its data plane goes on, so its links and hosts stay, frozen, for [`SWITCH_GRACE`]; a
+    /// link ends earlier only if a port at its other, connected end goes down.
+    pub fn handle_switch_down(&mut self, datapath_id: DatapathId, now: Time) {
+        let Some(switch) = self.network.switches.get_mut(&datapath_id).filter(|switch| switch.connected) else {
+            return;
+        };
+        switch.connected = false;
+        let ports: Vec<PortNo> = switch.ports.keys().copied().collect();
+        for port_no in ports {
+            let port = PortId::new(datapath_id, port_no);
+            self.timers.clear(Timer::Dwell(port));
+            self.refresh_probing(port, None);
+        }
+        self.timers.set(Timer::SwitchGrace(datapath_id), now + SWITCH_GRACE);
+        self.emit(Change::SwitchDown(datapath_id));
+    }
 
-    /// A port appeared or changed.
-    pub fn handle_port(&mut self, _datapath_id: DatapathId, _info: PortInfo, _now: Time) {}
+    /// A port appeared or changed: OpenFlow's PORT_STATUS with reason ADD or MODIFY.
+    pub fn handle_port(&mut self, datapath_id: DatapathId, info: PortInfo, now: Time) {
+        self.update_port(datapath_id, info, now);
+        self.send_due_probes(now);
+    }
 
-    /// A port is no more.
-    pub fn handle_port_removed(&mut self, _port: PortId, _now: Time) {}
+    /// A port is no more: OpenFlow's PORT_STATUS with reason DELETE.
+    pub fn handle_port_removed(&mut self, port: PortId, now: Time) {
+        self.remove_port(port, now);
+        self.send_due_probes(now);
+    }
 
-    /// The rules that a switch holds say that this port leads to another switch.
-    pub fn handle_expected_link(&mut self, _port: PortId, _now: Time) {}
+    /// The rules that a switch holds say that this port leads to another switch: the port stays Unknown until the link is seen or
+    /// [`EXPECTED_LINK_LIMIT`] is over. For a controller that started anew, after [`Discovery::handle_switch_up`]. A port that
+    /// had become an edge meanwhile turns back.
+    pub fn handle_expected_link(&mut self, port: PortId, now: Time) {
+        match self.up_port(port).map(|port| port.state) {
+            Some(PortState::Unknown) => {}
+            Some(PortState::Edge) => self.set_state(port, PortState::Unknown, now),
+            Some(PortState::Link) | None => return,
+        }
+        self.hold_unknown(port, now + EXPECTED_LINK_LIMIT);
+        self.send_due_probes(now);
+    }
 
-    /// An LLDP frame came in by this port.
-    pub fn handle_frame(&mut self, _port: PortId, _frame: &[u8], _now: Time) {}
+    /// An LLDP frame (ethertype 0x88cc) came in by this port: one of our probes, or a foreign neighbour's.
+    pub fn handle_frame(&mut self, port: PortId, frame: &[u8], now: Time) {
+        self.receive(port, frame, now);
+        self.send_due_probes(now);
+    }
 
-    /// A host's packet was seen.
-    pub fn handle_host(&mut self, _sighting: HostSighting, _now: Time) {}
+    /// A host's packet was seen. Counts only on Edge ports of connected switches, and only for a unicast MAC address.
+    pub fn handle_host(&mut self, sighting: HostSighting, now: Time) {
+        if self.is_connected(sighting.port.datapath_id) {
+            self.learn(sighting, now);
+        }
+    }
 
-    /// The rules that a switch holds say that this host is behind this port.
-    pub fn handle_expected_host(&mut self, _sighting: HostSighting, _now: Time) {}
+    /// The rules that a switch holds say that this host is behind this port: it is learned as soon as the port is an edge, unless it
+    /// was seen elsewhere by then. For a controller that started anew, after [`Discovery::handle_switch_up`].
+    pub fn handle_expected_host(&mut self, sighting: HostSighting, now: Time) {
+        self.expect_host(sighting, now);
+    }
 
-    /// The switch said that this host is silent.
-    pub fn handle_host_idle(&mut self, _port: PortId, _mac: MacAddr, _now: Time) {}
+    /// The switch said that this host is silent (the rule for its packets idled out): it is forgotten if it is still there.
+    pub fn handle_host_idle(&mut self, port: PortId, mac: MacAddr, _now: Time) {
+        if self.network.hosts.get(&mac).is_some_and(|host| host.port == port) {
+            self.forget(mac, HostForgottenReason::Idle);
+        }
+    }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, _now: Time) {}
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Dwell(port) => self.dwell_over(port, now),
+                Timer::Neighbor(port) => self.neighbor_expired(port),
+                Timer::SwitchGrace(datapath_id) => self.switch_gone(datapath_id, now),
+                Timer::HostSilence(mac) => self.check_silence(mac, now),
+            }
+        }
+        self.send_due_probes(now);
+    }
 
-    /// The next probe to send.
+    /// The next probe to send, as a packet-out.
     pub fn poll_transmit(&mut self) -> Option<ProbeTransmit> {
-        None
+        loop {
+            let transmit = self.transmits.pop_front()?;
+            // The port may have gone down or the switch away since the probe was made.
+            if self.controls.get(&transmit.port).is_some_and(|control| control.class.is_some()) {
+                return Some(transmit);
+            }
+        }
     }
 
     /// The next change, already visible in [`Discovery::network`].
     pub fn poll_event(&mut self) -> Option<Change> {
-        None
+        self.events.pop_front()
     }
 
     /// When [`Discovery::handle_timeout`] is wanted next, and why.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        None
+        let probe = self.probe_queue.first().map(|(at, _)| ((*at).max(self.schedule.ready_at()), "probe"));
+        match (self.timers.next(), probe) {
+            (Some(timer), Some(probe)) => Some(if probe.0 < timer.0 { probe } else { timer }),
+            (timer, probe) => timer.or(probe),
+        }
     }
 
     /// The network now.
@@ -138,4 +275,241 @@ impl Discovery {
     pub fn counters(&self) -> &DiscoveryCounters {
         &self.counters
     }
+
+    fn emit(&mut self, change: Change) {
+        self.network.generation += 1;
+        self.events.push_back(change);
+    }
+
+    fn is_connected(&self, datapath_id: DatapathId) -> bool {
+        self.network.switches.get(&datapath_id).is_some_and(|switch| switch.connected)
+    }
+
+    fn up_port(&self, port: PortId) -> Option<&Port> {
+        self.network.port(port).filter(|port| port.info.up)
+    }
+
+    fn update_port(&mut self, datapath_id: DatapathId, info: PortInfo, now: Time) {
+        let port = PortId::new(datapath_id, info.port_no);
+        let up = info.up;
+        let Some(switch) = self.network.switches.get_mut(&datapath_id) else { return };
+        let full = switch.ports.len() >= MAX_PORTS_PER_SWITCH;
+        let (was_up, changed) = match switch.ports.get_mut(&info.port_no) {
+            Some(known) => {
+                let changed = known.info != info;
+                (std::mem::replace(&mut known.info, info).up, changed)
+            }
+            None if !can_be_probed(info.port_no) => return,
+            None if full => {
+                self.counters.ports_refused += 1;
+                return;
+            }
+            None => {
+                let new = Port { info, state: PortState::Unknown, lldp_neighbor: None };
+                switch.ports.insert(port.port_no, new);
+                self.controls.insert(port, PortControl::new());
+                (false, true)
+            }
+        };
+        if was_up && !up {
+            self.port_down(port, LinkDownReason::PortDown, HostForgottenReason::PortDown, now);
+        }
+        if changed {
+            self.emit(Change::PortChanged(port));
+        }
+        if !was_up && up {
+            self.begin_unknown(port, now);
+        }
+    }
+
+    fn remove_port(&mut self, port: PortId, now: Time) {
+        if self.network.port(port).is_none() {
+            return;
+        }
+        self.port_down(port, LinkDownReason::PortRemoved, HostForgottenReason::PortRemoved, now);
+        self.drop_port(port);
+    }
+
+    /// Takes a port that has no links and hosts any more out of the network.
+    fn drop_port(&mut self, port: PortId) {
+        if let Some(switch) = self.network.switches.get_mut(&port.datapath_id) {
+            switch.ports.remove(&port.port_no);
+        }
+        self.controls.remove(&port);
+        self.emit(Change::PortChanged(port));
+    }
+
+    /// Everything that hangs on the port being up ends: its links in both directions, its hosts, its state. The caller tells the
+    /// change of the port itself.
+    fn port_down(&mut self, port: PortId, link: LinkDownReason, host: HostForgottenReason, now: Time) {
+        if let Some(shown) = self.network.port_mut(port) {
+            shown.state = PortState::Unknown;
+            shown.lldp_neighbor = None;
+            shown.info.up = false;
+        }
+        self.timers.clear(Timer::Dwell(port));
+        self.timers.clear(Timer::Neighbor(port));
+        self.refresh_probing(port, None);
+        if let Some(control) = self.controls.get_mut(&port) {
+            control.reset();
+        }
+        self.remove_links_at(port, link, now);
+        self.forget_hosts_on(port, host);
+    }
+
+    /// A port of a switch that connected again and still has it; whether it is up comes next.
+    fn resume_port(&mut self, port: PortId, now: Time) {
+        let Some(state) = self.up_port(port).map(|port| port.state) else { return };
+        if state == PortState::Unknown {
+            let hold = self.controls.get(&port).map_or(Time::ZERO, |control| control.unknown_until);
+            self.begin_unknown(port, now);
+            self.hold_unknown(port, hold);
+            return;
+        }
+        self.refresh_probing(port, Some(now));
+        let into = self.links_into.get(&port).into_iter().flatten().copied();
+        for source in into.chain([port]) {
+            if let Some(control) = self.controls.get_mut(&source) {
+                control.unanswered = 0;
+                control.confirm_until = now + RECONNECTED_LINK_LIMIT;
+            }
+        }
+    }
+
+    /// The port is Unknown from now on, for the dwell at least.
+    fn begin_unknown(&mut self, port: PortId, now: Time) {
+        let dwell = self.config.dwell;
+        if let Some(control) = self.controls.get_mut(&port) {
+            control.probes_since_unknown = 0;
+            control.unknown_until = now + dwell;
+        }
+        self.timers.clear(Timer::Dwell(port));
+        self.refresh_probing(port, Some(now));
+    }
+
+    /// The port stays Unknown until `until` at least.
+    fn hold_unknown(&mut self, port: PortId, until: Time) {
+        let Some(control) = self.controls.get_mut(&port) else { return };
+        control.unknown_until = control.unknown_until.max(until);
+        if self.timers.is_set(Timer::Dwell(port)) {
+            self.timers.set(Timer::Dwell(port), control.unknown_until);
+        }
+    }
+
+    fn dwell_over(&mut self, port: PortId, now: Time) {
+        if self.up_port(port).is_some_and(|port| port.state == PortState::Unknown) {
+            self.set_state(port, PortState::Edge, now);
+        }
+    }
+
+    /// Changes the state of a port that is up, with all that follows.
+    fn set_state(&mut self, port: PortId, state: PortState, now: Time) {
+        let Some(shown) = self.network.port_mut(port).filter(|port| port.info.up && port.state != state) else {
+            return;
+        };
+        let old = std::mem::replace(&mut shown.state, state);
+        self.emit(Change::PortChanged(port));
+        if old == PortState::Edge {
+            self.forget_hosts_on(port, HostForgottenReason::PortBecameLink);
+        }
+        match state {
+            PortState::Unknown => self.begin_unknown(port, now),
+            PortState::Edge => {
+                self.refresh_probing(port, None);
+                self.adopt_expected_hosts(port, now);
+            }
+            PortState::Link => {
+                self.timers.clear(Timer::Dwell(port));
+                if let Some(control) = self.controls.get_mut(&port) {
+                    control.expected_hosts.clear();
+                }
+                // An edge is probed seldom: its own direction of the link should not wait for that.
+                self.refresh_probing(port, if old == PortState::Edge { Some(now) } else { None });
+            }
+        }
+    }
+
+    /// Brings how the port is probed in line with what it is. `at` asks for a probe at that time, if it is probed at all.
+    fn refresh_probing(&mut self, port: PortId, at: Option<Time>) {
+        let probed = self.is_connected(port.datapath_id);
+        let class = self.up_port(port).filter(|_| probed).map(|port| ProbeClass::from(port.state));
+        let Some(control) = self.controls.get_mut(&port) else { return };
+        self.schedule.count(control.class, class);
+        control.class = class;
+        let next = match class {
+            Some(_) => at.or(control.next_probe),
+            None => None,
+        };
+        if control.next_probe != next {
+            if let Some(old) = std::mem::replace(&mut control.next_probe, next) {
+                self.probe_queue.remove(&(old, port));
+            }
+            if let Some(next) = next {
+                self.probe_queue.insert((next, port));
+            }
+        }
+    }
+
+    /// Sends the probes that are due, as far as the budget goes.
+    fn send_due_probes(&mut self, now: Time) {
+        while let Some(&(at, port)) = self.probe_queue.first() {
+            if at > now || !self.schedule.take(now) {
+                return;
+            }
+            self.probe_queue.pop_first();
+            self.probe(port, now);
+        }
+    }
+
+    /// The port's probe is due and out of the queue: settles what its earlier ones say, sends it, and queues the next.
+    fn probe(&mut self, port: PortId, now: Time) {
+        if let Some(control) = self.controls.get_mut(&port) {
+            control.next_probe = None;
+        }
+        self.count_miss(port, now);
+        let Some(class) = self.controls.get(&port).and_then(|control| control.class) else { return };
+        self.send_probe(port, now);
+        let at = now + self.schedule.interval(class);
+        self.refresh_probing(port, Some(at));
+    }
+
+    fn send_probe(&mut self, port: PortId, now: Time) {
+        if self.transmits.len() >= MAX_QUEUED_PROBES {
+            self.counters.probes_dropped += 1;
+            return;
+        }
+        let Some(shown) = self.network.port(port) else { return };
+        let Some(control) = self.controls.get_mut(&port) else { return };
+        let probe = Probe { port, nonce: self.key.next_nonce(), sent_at: now };
+        let frame = probe.encode(shown.info.hw_addr, &self.key);
+        control.sent(probe.nonce, now);
+        control.unanswered = control.unanswered.saturating_add(1);
+        self.counters.probes_sent += 1;
+        if shown.state == PortState::Unknown {
+            control.probes_since_unknown = control.probes_since_unknown.saturating_add(1);
+            if control.probes_since_unknown == MIN_DWELL_PROBES {
+                // The last of them has to have the time to come back, too.
+                let at = control.unknown_until.max(now + self.config.dwell / 4);
+                self.timers.set(Timer::Dwell(port), at);
+            }
+        }
+        self.transmits.push_back(ProbeTransmit { port, frame });
+    }
+
+    fn switch_gone(&mut self, datapath_id: DatapathId, now: Time) {
+        let Some(switch) = self.network.switches.get(&datapath_id).filter(|switch| !switch.connected) else { return };
+        let ports: Vec<PortNo> = switch.ports.keys().copied().collect();
+        for port_no in ports {
+            let port = PortId::new(datapath_id, port_no);
+            self.port_down(port, LinkDownReason::SwitchGone, HostForgottenReason::SwitchGone, now);
+            self.drop_port(port);
+        }
+        self.network.switches.remove(&datapath_id);
+        self.emit(Change::SwitchGone(datapath_id));
+    }
+}
+
+/// Ports that a cable or the switch's own system can be behind. The other reserved numbers are no places in the network.
+fn can_be_probed(port_no: PortNo) -> bool {
+    port_no.is_physical() || port_no == PortNo::LOCAL
 }

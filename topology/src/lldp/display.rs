@@ -60,6 +60,7 @@ pub struct IdReport {
 /// A TLV after the mandatory three.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(tag = "type", rename_all = "snake_case"))]
+#[expect(missing_docs, reason = "the fields are those of `Tlv`, as text")]
 pub enum TlvReport {
     /// Text.
     PortDescription { value: String },

@@ -1,19 +1,20 @@
-//! Reading path attributes: each has its own errors, and each error the outcome that RFC 7606 §7 (or the attribute's own RFC)
-//! gives it. The attributes are read to the end whatever happens; order does not matter.
+//! Reading path attributes: each has its own errors, and each error the outcome that RFC 7606 §7 (or the attribute's
+//! own RFC) gives it. The attributes are read to the end whatever happens; order does not matter.
 
 use bytes::Bytes;
 use net::{DecodeError, DecodeErrorKind};
 
-use super::super::as_path::push_segment;
 use super::super::reader::Reader;
 use super::super::{
     Afi, AsPath, Asn, AttributeError, Community, DecodeContext, ExtendedCommunity, Family, Fault, LargeCommunity,
-    MalformedFamily, MpNextHop, MpNlri, MpReach, MpUnreach, Outcome, PeerKind, RouterId, Safi, SegmentKind,
+    MalformedFamily, MpNextHop, MpNlri, MpReach, MpUnreach, Outcome, PeerKind, RouterId, Safi,
 };
+use super::as_numbers::{merge_paths, parse_aggregator, parse_as_path, parse_as4_path};
+use super::structure::{check_aigp, check_prefix_sid, check_tunnel_encapsulation};
 use super::{Aggregator, AttributeFlags, AttributeType, Origin, PathAttributes, RawAttribute};
 
-/// Most attribute errors kept of one message. A hostile message can hold thousands of duplicates; further errors are kept only
-/// if they are worse than all before.
+/// Most attribute errors kept of one message. A hostile message can hold thousands of duplicates; further errors are
+/// kept only if they are worse than all before.
 const ERROR_LIMIT: usize = 64;
 
 /// The attributes of one UPDATE as far as they could be read.
@@ -69,7 +70,7 @@ struct Attribute<'a> {
 }
 
 /// What is wrong with an attribute, before it is put on record.
-struct Wrong {
+pub(super) struct Wrong {
     at: DecodeError,
     outcome: Outcome,
     fault: Fault,
@@ -84,7 +85,7 @@ impl Wrong {
         Wrong::new(at, Outcome::TreatAsWithdraw, fault)
     }
 
-    const fn discard(at: DecodeError, fault: Fault) -> Wrong {
+    pub(super) const fn discard(at: DecodeError, fault: Fault) -> Wrong {
         Wrong::new(at, Outcome::AttributeDiscard, fault)
     }
 
@@ -487,63 +488,8 @@ fn chunks<const N: usize>(value: Reader<'_>) -> impl Iterator<Item = [u8; N]> {
     chunks.iter().copied()
 }
 
-/// Segments of `width`-octet numbers, as four-octet ones. Malformed: unknown segment type, empty segment, a segment that
-/// overruns (RFC 7606 §7.2).
-fn parse_as_path(value: &mut Reader<'_>, width: usize, field: &'static str) -> Result<AsPath, DecodeError> {
-    let mut octets = Vec::with_capacity(value.remaining() * 4 / width);
-    while !value.is_empty() {
-        let kind = parse_segment_kind(value, field)?;
-        let count = value.u8(field)?;
-        if count == 0 {
-            return Err(DecodeError::new(value.offset() - 1, field, DecodeErrorKind::BadLength { length: 0 }));
-        }
-        octets.extend_from_slice(&[kind as u8, count]);
-        let mut numbers = value.cut(usize::from(count) * width, field)?;
-        while !numbers.is_empty() {
-            let number = if width == 4 { numbers.u32(field)? } else { numbers.u16(field)?.into() };
-            octets.extend_from_slice(&number.to_be_bytes());
-        }
-    }
-    Ok(AsPath::from_checked(octets))
-}
-
-fn parse_segment_kind(value: &mut Reader<'_>, field: &'static str) -> Result<SegmentKind, DecodeError> {
-    let at = value.offset();
-    let number = value.u8(field)?;
-    let unknown = DecodeError::new(at, field, DecodeErrorKind::BadType { value: number.into() });
-    SegmentKind::from_u8(number).ok_or(unknown)
-}
-
-/// RFC 6793 §6: malformed AS4_PATH is discarded, confederation segments are taken out of it.
-fn parse_as4_path(mut value: Reader<'_>, field: &'static str) -> Result<AsPath, Wrong> {
-    let start = value.offset();
-    let length = value.remaining();
-    let path = parse_as_path(&mut value, 4, field).map_err(|at| Wrong::discard(at, Fault::OptionalAttribute))?;
-    if path.is_empty() {
-        let at = DecodeError::new(start, field, DecodeErrorKind::BadLength { length });
-        return Err(Wrong::discard(at, Fault::AttributeLength));
-    }
-    let without = path.without_confederation();
-    if without.is_empty() || without.contains(Asn::ZERO) {
-        let at = DecodeError::new(start, field, DecodeErrorKind::BadType { value: 3 });
-        return Err(Wrong::discard(at, Fault::OptionalAttribute));
-    }
-    Ok(without)
-}
-
-/// RFC 7606 §7.7, RFC 6793 §6.
-fn parse_aggregator(mut value: Reader<'_>, four_octet_as: bool, field: &'static str) -> Result<Aggregator, Wrong> {
-    let (offset, length) = (value.offset(), value.remaining());
-    let discard = |at| Wrong::discard(at, Fault::AttributeLength);
-    if length != if four_octet_as { 8 } else { 6 } {
-        return Err(discard(DecodeError::new(offset, field, DecodeErrorKind::BadLength { length })));
-    }
-    let number = if four_octet_as { value.u32(field) } else { value.u16(field).map(u32::from) }.map_err(discard)?;
-    Ok(Aggregator { asn: Asn(number), router_id: RouterId(value.ipv4(field).map_err(discard)?) })
-}
-
-/// RFC 7606 §7.11 and §7.12: what cannot be read cannot be withdrawn; the session is reset, or the family disabled where that
-/// is configured and the family could be read.
+/// RFC 7606 §7.11 and §7.12: what cannot be read cannot be withdrawn; the session is reset, or the family disabled
+/// where that is configured and the family could be read.
 fn unreadable(at: DecodeError, fault: Fault, family: Option<Family>, context: &DecodeContext) -> Wrong {
     match family {
         Some(family) if context.malformed_family == MalformedFamily::Disable => {
@@ -580,106 +526,4 @@ fn parse_mp_unreach(mut value: Reader<'_>, context: &DecodeContext) -> Result<Mp
     let nlri = MpNlri::parse(&mut value, family, add_path, "mp_unreach_nlri.withdrawn_routes")
         .map_err(|at| unreadable(at, Fault::InvalidNetworkField, Some(family), context))?;
     Ok(MpUnreach { family, nlri })
-}
-
-/// RFC 9012 §2: TLVs of a two-octet type and length, in each of them sub-TLVs whose length has one octet below type 128, two
-/// from there on.
-fn check_tunnel_encapsulation(mut value: Reader<'_>, field: &'static str) -> Result<(), DecodeError> {
-    while !value.is_empty() {
-        value.u16(field)?;
-        let length = value.u16(field)?;
-        let mut sub_tlvs = value.cut(usize::from(length), field)?;
-        while !sub_tlvs.is_empty() {
-            let kind = sub_tlvs.u8(field)?;
-            let length = if kind < 128 { sub_tlvs.u8(field)?.into() } else { sub_tlvs.u16(field)? };
-            sub_tlvs.take(usize::from(length), field)?;
-        }
-    }
-    Ok(())
-}
-
-/// RFC 7311 §3: TLVs whose length counts their own three octets of header; the first of type 1 has eight more.
-fn check_aigp(mut value: Reader<'_>, field: &'static str) -> Result<(), DecodeError> {
-    let mut first = true;
-    while !value.is_empty() {
-        let kind = value.u8(field)?;
-        let bad_at = value.offset();
-        let length = usize::from(value.u16(field)?);
-        let bad = DecodeError::new(bad_at, field, DecodeErrorKind::BadLength { length });
-        let size = length.checked_sub(3).ok_or(bad)?;
-        if kind == 1 && std::mem::take(&mut first) && size != 8 {
-            return Err(bad);
-        }
-        value.take(size, field)?;
-    }
-    Ok(())
-}
-
-/// RFC 8669 §3: TLVs of a one-octet type and a two-octet length.
-fn check_prefix_sid(mut value: Reader<'_>, field: &'static str) -> Result<(), DecodeError> {
-    while !value.is_empty() {
-        value.u8(field)?;
-        let length = value.u16(field)?;
-        value.take(usize::from(length), field)?;
-    }
-    Ok(())
-}
-
-/// RFC 6793 §4.2.3: the leading part of AS_PATH that AS4_PATH does not cover, then AS4_PATH. If AS4_PATH is longer, a speaker
-/// on the way has shortened the path and AS4_PATH does not count.
-fn merge_paths(as_path: &AsPath, as4_path: &AsPath) -> AsPath {
-    let Some(mut uncovered) = as_path.length().checked_sub(as4_path.length()) else {
-        return as_path.clone();
-    };
-    let mut octets = Vec::with_capacity(as_path.as_octets().len());
-    for segment in as_path.segments() {
-        match segment.kind {
-            // Leading, or next to what was taken: the loop ends at the first segment that is not.
-            SegmentKind::AsConfedSequence | SegmentKind::AsConfedSet => {
-                push_segment(&mut octets, segment.kind, segment.asns());
-            }
-            SegmentKind::AsSet if uncovered > 0 => {
-                push_segment(&mut octets, segment.kind, segment.asns());
-                uncovered -= 1;
-            }
-            SegmentKind::AsSequence if uncovered > 0 => {
-                let taken = uncovered.min(segment.asn_count());
-                push_segment(&mut octets, segment.kind, segment.asns().take(taken));
-                uncovered -= taken;
-                if taken < segment.asn_count() {
-                    break;
-                }
-            }
-            SegmentKind::AsSet | SegmentKind::AsSequence => break,
-        }
-    }
-    append_joined(octets, as4_path)
-}
-
-/// A sequence that was cut in two by the merge becomes one again where one segment can hold it.
-fn append_joined(mut octets: Vec<u8>, path: &AsPath) -> AsPath {
-    let front = AsPath::from_checked(std::mem::take(&mut octets));
-    let fronts: Vec<_> = front.segments().collect();
-    let backs: Vec<_> = path.segments().collect();
-    let joinable = match (fronts.last(), backs.first()) {
-        (Some(last), Some(first)) => {
-            last.kind == SegmentKind::AsSequence
-                && first.kind == SegmentKind::AsSequence
-                && last.asn_count() + first.asn_count() <= super::super::SEGMENT_LIMIT
-        }
-        _ => false,
-    };
-    let (whole, split) = if joinable { (fronts.len() - 1, 1) } else { (fronts.len(), 0) };
-    for segment in fronts.iter().take(whole) {
-        push_segment(&mut octets, segment.kind, segment.asns());
-    }
-    if joinable {
-        let numbers: Vec<Asn> =
-            fronts.iter().skip(whole).chain(backs.iter().take(split)).flat_map(|segment| segment.asns()).collect();
-        push_segment(&mut octets, SegmentKind::AsSequence, numbers.into_iter());
-    }
-    for segment in backs.iter().skip(split) {
-        push_segment(&mut octets, segment.kind, segment.asns());
-    }
-    AsPath::from_checked(octets)
 }

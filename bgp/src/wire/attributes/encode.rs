@@ -35,8 +35,8 @@ impl RawAttribute {
 }
 
 impl PathAttributes {
-    /// All attributes. Toward a two-octet peer AS_TRANS stands for what does not fit, and AS4_PATH and AS4_AGGREGATOR say
-    /// what it was (RFC 6793 §4.2.2).
+    /// All attributes. Toward a two-octet peer AS_TRANS stands for what does not fit, and AS4_PATH and AS4_AGGREGATOR
+    /// say what it was (RFC 6793 §4.2.2).
     pub(in crate::wire) fn encode(&self, context: &EncodeContext, out: &mut BytesMut) {
         let mut unknown = self.unknown.iter().peekable();
         let mut writer = Writer { out, context, attributes: self };

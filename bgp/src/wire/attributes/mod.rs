@@ -1,7 +1,9 @@
 //! Path attributes as values (RFC 4271 §5, §4.3 and the RFCs beside each field).
 
+mod as_numbers;
 mod decode;
 mod encode;
+mod structure;
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -171,8 +173,8 @@ impl RawAttribute {
     }
 }
 
-/// Which of the optional transitive attributes that have a field of their own came with the Partial bit, which once set stays
-/// set (RFC 4271 §5).
+/// Which of the optional transitive attributes that have a field of their own came with the Partial bit, which once set
+/// stays set (RFC 4271 §5).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct PartialBits(u8);
 
@@ -227,7 +229,8 @@ pub struct PathAttributes {
     pub origin: Origin,
     /// RFC 4271 §5.1.2; four-octet, AS4_PATH merged in (RFC 6793 §4.2.3).
     pub as_path: AsPath,
-    /// RFC 4271 §5.1.3: of the prefixes in the UPDATE's NLRI field. Routes of MP_REACH_NLRI have theirs beside their NLRI.
+    /// RFC 4271 §5.1.3: of the prefixes in the UPDATE's NLRI field. Routes of MP_REACH_NLRI have theirs beside their
+    /// NLRI.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub next_hop: Option<Ipv4Addr>,
     /// MULTI_EXIT_DISC, RFC 4271 §5.1.4.

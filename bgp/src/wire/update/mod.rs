@@ -28,8 +28,8 @@ pub struct Update {
     /// NLRI: IPv4 unicast.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub nlri: Vec<Nlri>,
-    /// The attributes as they came, multiprotocol ones apart, of a message that has not got both ORIGIN and AS_PATH. They
-    /// mean nothing: such a message announces nothing, or its routes are treated as withdrawn.
+    /// The attributes as they came, multiprotocol ones apart, of a message that has not got both ORIGIN and AS_PATH.
+    /// They mean nothing: such a message announces nothing, or its routes are treated as withdrawn.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub stray_attributes: Vec<RawAttribute>,
 }

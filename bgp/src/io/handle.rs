@@ -1,0 +1,152 @@
+//! The caller's end of a running speaker.
+
+use super::Driver;
+use crate::rib::{Explanation, Page};
+use crate::speaker::{NeighborConfig, NeighborError, SpeakerStatus};
+use crate::wire::Family;
+use net::Prefix;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+/// A running speaker. Clones speak to the same one; when the last is dropped the speaker says goodbye and ends.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    requests: mpsc::Sender<Request>,
+    listening: Arc<[SocketAddr]>,
+    task: Arc<AbortHandle>,
+}
+
+/// The speaker has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the BGP speaker has ended")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+#[derive(Debug)]
+pub(super) enum Request {
+    Status(oneshot::Sender<SpeakerStatus>),
+    LocRib { family: Family, after: Option<Prefix>, limit: usize, answer: oneshot::Sender<Page> },
+    AdjRibIn { neighbor: IpAddr, family: Family, after: Option<Prefix>, limit: usize, answer: oneshot::Sender<Page> },
+    Why { prefix: Prefix, answer: oneshot::Sender<Vec<Explanation>> },
+    AddNeighbor { config: Box<NeighborConfig>, answer: oneshot::Sender<Result<(), NeighborError>> },
+    RemoveNeighbor { neighbor: IpAddr, answer: oneshot::Sender<bool> },
+    Originate { prefix: Prefix, answer: oneshot::Sender<()> },
+    Withdraw { prefix: Prefix, answer: oneshot::Sender<()> },
+    Stop { done: oneshot::Sender<()> },
+}
+
+/// Most prefixes that one page visits, whatever is asked for: keeps the speaker's turn below a millisecond.
+pub const PAGE_LIMIT: usize = 1000;
+
+impl Handle {
+    pub(super) fn new(requests: mpsc::Sender<Request>, listening: Arc<[SocketAddr]>, task: Arc<AbortHandle>) -> Handle {
+        Handle { requests, listening, task }
+    }
+
+    /// The addresses that are listened on, with the ports as the system gave them.
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.listening
+    }
+
+    /// Whether the speaker still runs.
+    pub fn is_running(&self) -> bool {
+        !self.task.is_finished()
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(request(answer)).await.map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+
+    /// Neighbours, counters and table sizes as they are now.
+    pub async fn status(&self) -> Result<SpeakerStatus, Stopped> {
+        self.ask(Request::Status).await
+    }
+
+    /// A page of the Loc-RIB; see [`crate::rib::Rib::loc_rib`]. At most [`PAGE_LIMIT`] prefixes are visited.
+    pub async fn routes(&self, family: Family, after: Option<Prefix>, limit: usize) -> Result<Page, Stopped> {
+        self.ask(|answer| Request::LocRib { family, after, limit: limit.min(PAGE_LIMIT), answer }).await
+    }
+
+    /// A page of what a neighbour has sent, as received.
+    pub async fn adj_rib_in(
+        &self,
+        neighbor: IpAddr,
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+    ) -> Result<Page, Stopped> {
+        self.ask(|answer| Request::AdjRibIn { neighbor, family, after, limit: limit.min(PAGE_LIMIT), answer }).await
+    }
+
+    /// Every route to `prefix`, and why it is or isn't the best.
+    pub async fn why(&self, prefix: Prefix) -> Result<Vec<Explanation>, Stopped> {
+        self.ask(|answer| Request::Why { prefix, answer }).await
+    }
+
+    /// Adds a neighbour and starts its session.
+    pub async fn add_neighbor(&self, config: NeighborConfig) -> Result<Result<(), NeighborError>, Stopped> {
+        self.ask(|answer| Request::AddNeighbor { config: Box::new(config), answer }).await
+    }
+
+    /// Ends a neighbour's session (Cease, peer de-configured) and forgets it. `false` if there is no such neighbour.
+    pub async fn remove_neighbor(&self, neighbor: IpAddr) -> Result<bool, Stopped> {
+        self.ask(|answer| Request::RemoveNeighbor { neighbor, answer }).await
+    }
+
+    /// Originates `prefix`.
+    pub async fn originate(&self, prefix: Prefix) -> Result<(), Stopped> {
+        self.ask(|answer| Request::Originate { prefix, answer }).await
+    }
+
+    /// Takes back what [`Handle::originate`] or the configuration did.
+    pub async fn withdraw(&self, prefix: Prefix) -> Result<(), Stopped> {
+        self.ask(|answer| Request::Withdraw { prefix, answer }).await
+    }
+
+    /// Ends all sessions with a Cease (administrative shutdown), waits a few seconds at most for it to go out, and ends the speaker.
+    pub async fn stop(&self) {
+        // An error means that it has ended already.
+        let _ = self.ask(|done| Request::Stop { done }).await;
+    }
+}
+
+impl Driver {
+    pub(super) fn handle_request(&mut self, request: Request) {
+        let now = self.now();
+        // Who no longer waits for an answer doesn't get one.
+        match request {
+            Request::Status(answer) => drop(answer.send(self.speaker.status(now))),
+            Request::LocRib { family, after, limit, answer } => {
+                drop(answer.send(self.speaker.rib().loc_rib(family, after, limit)));
+            }
+            Request::AdjRibIn { neighbor, family, after, limit, answer } => {
+                drop(answer.send(self.speaker.adj_rib_in(neighbor, family, after, limit)));
+            }
+            Request::Why { prefix, answer } => drop(answer.send(self.speaker.rib().why(prefix))),
+            Request::AddNeighbor { config, answer } => drop(answer.send(self.speaker.add_neighbor(*config, now))),
+            Request::RemoveNeighbor { neighbor, answer } => {
+                let _ = answer.send(self.speaker.remove_neighbor(neighbor, now));
+            }
+            Request::Originate { prefix, answer } => {
+                self.speaker.originate(prefix, now);
+                let _ = answer.send(());
+            }
+            Request::Withdraw { prefix, answer } => {
+                self.speaker.withdraw(prefix, now);
+                let _ = answer.send(());
+            }
+            Request::Stop { done } => self.stopping.push(done),
+        }
+    }
+}

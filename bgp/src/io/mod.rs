@@ -1,0 +1,302 @@
+//! The tokio driver: sockets and the clock around a [`Speaker`].
+//!
+//! ```text
+//!  connection task ×N ──inputs (bounded)──► speaker task ──octets (bounded by the speaker's window)──► connection task ×N
+//!  [`Handle`] ──────────requests (bounded)─────►
+//! ```
+//!
+//! The tasks are dumb: a connection task carries octets, the speaker task calls the five verbs. One speaker is one task on the caller's
+//! runtime; a process may hold many. A neighbour that doesn't read fills its window and then costs nothing until it reads on.
+
+// Sockets and the clock live here and nowhere else in the crate.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)]
+
+mod connection;
+mod handle;
+
+pub use handle::{Handle, Stopped};
+
+use crate::speaker::{ConnectionId, Event, Speaker, SpeakerConfig, Transmit};
+use crate::wire::AttributeError;
+use bytes::Bytes;
+use connection::Outbox;
+use handle::Request;
+use net::Time;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+/// What connection tasks tell the speaker task.
+#[derive(Debug)]
+enum Input {
+    Connected { id: ConnectionId, local: SocketAddr },
+    ConnectFailed { id: ConnectionId, error: io::Error },
+    Octets { id: ConnectionId, octets: Bytes },
+    Sent { id: ConnectionId, octets: usize },
+    Closed { id: ConnectionId, error: Option<io::Error> },
+}
+
+/// Inputs that may wait for the speaker. Each connection task waits with at most one of its own, so none can crowd the others out.
+const INPUT_LIMIT: usize = 64;
+
+/// Requests that may wait for the speaker; who asks more waits.
+const REQUEST_LIMIT: usize = 16;
+
+/// Inputs handled before what they cause is sent: bounds how long a neighbour that sends much delays what the others get.
+const INPUTS_PER_TURN: usize = 16;
+
+/// How long [`Handle::stop`] waits for the last octets to go out.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// A neighbour that sends nothing but errors must not fill the disk.
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 128;
+
+/// Why a driver did not start.
+#[derive(Debug)]
+pub enum DriverError {
+    /// An address cannot be listened on.
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A neighbour's configuration is impossible.
+    Neighbor(crate::speaker::NeighborError),
+}
+
+impl fmt::Display for DriverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DriverError::Listen { address, error } => write!(f, "cannot listen on {address} for BGP: {error}"),
+            DriverError::Neighbor(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for DriverError {}
+
+/// Starts a speaker on the current runtime. With `listen` empty it only opens connections. Port 0 picks a free one; [`Handle::listening`] says
+/// which.
+///
+/// # Errors
+/// An address that cannot be listened on, a neighbour that cannot be. Nothing runs then.
+pub fn spawn(config: SpeakerConfig, listen: &[SocketAddr]) -> Result<Handle, DriverError> {
+    let mut listeners = Vec::new();
+    let mut listening = Vec::new();
+    for address in listen {
+        let refused = |error| DriverError::Listen { address: *address, error };
+        let listener = bind(*address).map_err(refused)?;
+        listening.push(listener.local_addr().map_err(refused)?);
+        listeners.push(listener);
+    }
+    let speaker = Speaker::new(config, Time::ZERO).map_err(DriverError::Neighbor)?;
+    let (requests, incoming) = mpsc::channel(REQUEST_LIMIT);
+    let (inputs, from_connections) = mpsc::channel(INPUT_LIMIT);
+    let driver = Driver {
+        speaker,
+        origin: Instant::now(),
+        connections: BTreeMap::new(),
+        tasks: JoinSet::new(),
+        inputs,
+        stopping: Vec::new(),
+        warned: BTreeMap::new(),
+    };
+    let task = tokio::spawn(driver.run(listeners, from_connections, incoming));
+    Ok(Handle::new(requests, listening.into(), Arc::new(task.abort_handle())))
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart must not wait for the old connections to time out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+struct Driver {
+    speaker: Speaker,
+    origin: Instant,
+    connections: BTreeMap<ConnectionId, Outbox>,
+    tasks: JoinSet<()>,
+    inputs: mpsc::Sender<Input>,
+    stopping: Vec<tokio::sync::oneshot::Sender<()>>,
+    /// When a malformed UPDATE of a neighbour was last logged; as many as there are neighbours.
+    warned: BTreeMap<IpAddr, Instant>,
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        listeners: Vec<TcpListener>,
+        mut inputs: mpsc::Receiver<Input>,
+        mut requests: mpsc::Receiver<Request>,
+    ) {
+        for listener in &listeners {
+            if let Ok(address) = listener.local_addr() {
+                info!(%address, "listening for BGP");
+            }
+        }
+        self.flush();
+        loop {
+            let deadline = self.deadline();
+            tokio::select! {
+                Some(input) = inputs.recv() => {
+                    self.handle_input(input);
+                    for _ in 1..INPUTS_PER_TURN {
+                        let Ok(input) = inputs.try_recv() else { break };
+                        self.handle_input(input);
+                    }
+                }
+                request = requests.recv() => match request {
+                    Some(Request::Stop { done }) => {
+                        self.stopping.push(done);
+                        break;
+                    }
+                    Some(request) => self.handle_request(request),
+                    // Every handle is gone: nobody can stop this speaker any more.
+                    None => break,
+                },
+                (stream, remote) = accept(&listeners) => self.handle_accepted(stream, remote),
+                () = tokio::time::sleep_until(deadline) => self.speaker.handle_timeout(self.now()),
+                Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
+            }
+            self.flush();
+        }
+        drop(listeners);
+        self.stop(inputs).await;
+    }
+
+    fn now(&self) -> Time {
+        Time::ZERO + self.origin.elapsed()
+    }
+
+    fn deadline(&self) -> Instant {
+        // A far deadline stands for none: the clock may not reach as far as `Time::MAX`.
+        let far = self.origin.elapsed() + Duration::from_secs(3600);
+        let wait = self.speaker.poll_timeout().map_or(far, |(time, _)| time.since(Time::ZERO).min(far));
+        self.origin + wait
+    }
+
+    fn handle_input(&mut self, input: Input) {
+        let now = self.now();
+        match input {
+            Input::Octets { id, octets } => self.speaker.handle_octets(id, &octets, now),
+            Input::Sent { id, octets } => self.speaker.handle_sent(id, octets, now),
+            Input::Connected { id, local } => self.speaker.handle_connected(id, local, now),
+            Input::ConnectFailed { id, error } => {
+                debug!(%id, %error, "connection failed");
+                self.connections.remove(&id);
+                self.speaker.handle_connect_failed(id, now);
+            }
+            Input::Closed { id, error } => {
+                debug!(%id, error = error.map(tracing::field::display), "connection closed");
+                self.connections.remove(&id);
+                self.speaker.handle_closed(id, now);
+            }
+        }
+    }
+
+    fn handle_accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
+        let Ok(local) = stream.local_addr() else { return };
+        match self.speaker.handle_accepted(remote, local, self.now()) {
+            Some(id) => {
+                let (outbox, inside) = connection::channel();
+                self.connections.insert(id, outbox);
+                self.tasks.spawn(connection::run(id, stream, inside, self.inputs.clone()));
+            }
+            None => debug!(%remote, "connection refused: no such neighbour"),
+        }
+    }
+
+    /// Carries out what the speaker wants, and logs what it tells.
+    fn flush(&mut self) {
+        loop {
+            while let Some(transmit) = self.speaker.poll_transmit() {
+                self.transmit(transmit);
+            }
+            // A full queue makes an input of its own, which may cause more.
+            let Some(event) = self.speaker.poll_event() else { break };
+            match event {
+                Event::Up { neighbor, kind } => info!(peer = %neighbor, ?kind, "session up"),
+                Event::Down { neighbor, reason, was_up: true } => info!(peer = %neighbor, %reason, "session down"),
+                Event::Down { neighbor, reason, was_up: false } => debug!(peer = %neighbor, %reason, "attempt failed"),
+                Event::Malformed { neighbor, errors } => self.warn_malformed(neighbor, &errors),
+            }
+        }
+    }
+
+    /// The counters have every error; the log has one line per neighbour and [`WARN_INTERVAL`].
+    fn warn_malformed(&mut self, neighbor: IpAddr, errors: &[AttributeError]) {
+        let Some(error) = errors.first() else { return };
+        let now = Instant::now();
+        if self.warned.get(&neighbor).is_some_and(|last| now < *last + WARN_INTERVAL) {
+            return;
+        }
+        self.warned.insert(neighbor, now);
+        warn!(peer = %neighbor, attribute = %error.kind, outcome = ?error.outcome, at = %error.at, "malformed UPDATE");
+    }
+
+    fn transmit(&mut self, transmit: Transmit) {
+        match transmit {
+            Transmit::Connect { connection: id, local, remote } => {
+                let (outbox, inside) = connection::channel();
+                self.connections.insert(id, outbox);
+                self.tasks.spawn(connection::connect(id, local, remote, inside, self.inputs.clone()));
+            }
+            Transmit::Send { connection: id, octets } => {
+                let taken = self.connections.get(&id).is_none_or(|outbox| outbox.send(octets));
+                if !taken {
+                    warn!(%id, "the neighbour takes nothing: connection dropped");
+                    self.connections.remove(&id);
+                    self.speaker.handle_closed(id, self.now());
+                }
+            }
+            Transmit::Close { connection: id } => {
+                self.connections.remove(&id);
+            }
+        }
+    }
+
+    /// Cease to every neighbour, then the last octets.
+    async fn stop(mut self, mut inputs: mpsc::Receiver<Input>) {
+        self.speaker.stop(self.now());
+        self.flush();
+        self.connections.clear();
+        // Whatever still comes in is of no interest, but nobody must hang on handing it over.
+        inputs.close();
+        let tasks = &mut self.tasks;
+        let finished = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_LIMIT, finished).await.is_err() {
+            warn!("some neighbours did not take our last messages");
+        }
+        for done in self.stopping {
+            let _ = done.send(());
+        }
+    }
+}
+
+/// The next connection on any of the listeners; never, without listeners.
+async fn accept(listeners: &[TcpListener]) -> (TcpStream, SocketAddr) {
+    std::future::poll_fn(|context| {
+        for listener in listeners {
+            // Errors are those of the one connection that is already gone, or of the system being out of something: look again when woken.
+            if let std::task::Poll::Ready(Ok(accepted)) = listener.poll_accept(context) {
+                return std::task::Poll::Ready(accepted);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,161 @@
+//! The export log: which prefixes changed, in which order, each standing at its latest position only.
+//!
+//! Readers hold a [`Cursor`]. A reader that is far behind finds a prefix that changed a thousand times once, and a new reader that starts at
+//! the beginning finds the whole table: the log is never longer than the table it describes (a small constant factor until the next compaction).
+
+use super::prefix_table::PrefixId;
+use std::collections::VecDeque;
+
+/// A place in an export log: everything up to here has been read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct Cursor(pub(crate) u64);
+
+impl Cursor {
+    /// Before the first record: a reader here reads the whole table.
+    pub const START: Cursor = Cursor(0);
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    position: u64,
+    prefix: PrefixId,
+}
+
+#[derive(Default, Debug)]
+pub(crate) struct ExportLog {
+    records: VecDeque<Record>,
+    /// By prefix id: the position of its one valid record, 0 without one.
+    positions: Vec<u64>,
+    live: usize,
+    last: u64,
+}
+
+impl ExportLog {
+    /// Puts `prefix` at the end.
+    pub(crate) fn touch(&mut self, prefix: PrefixId) {
+        if prefix.index() >= self.positions.len() {
+            self.positions.resize(prefix.index() + 1, 0);
+        }
+        let Some(position) = self.positions.get_mut(prefix.index()) else { return };
+        self.live += usize::from(*position == 0);
+        self.last += 1;
+        *position = self.last;
+        self.records.push_back(Record { position: self.last, prefix });
+        self.compact();
+    }
+
+    /// Takes `prefix` out: no reader needs to hear of it.
+    pub(crate) fn forget(&mut self, prefix: PrefixId) {
+        let Some(position) = self.positions.get_mut(prefix.index()) else { return };
+        self.live -= usize::from(*position != 0);
+        *position = 0;
+        self.compact();
+    }
+
+    /// At most `limit` prefixes after `from`, oldest change first, and the cursor behind them.
+    pub(crate) fn read(&self, from: Cursor, limit: usize, out: &mut Vec<PrefixId>) -> Cursor {
+        out.clear();
+        let start = self.records.partition_point(|record| record.position <= from.0);
+        for record in self.records.range(start..) {
+            if self.is_live(record) {
+                if out.len() == limit {
+                    return out.last().map_or(from, |prefix| self.cursor_at(*prefix));
+                }
+                out.push(record.prefix);
+            }
+        }
+        self.end()
+    }
+
+    /// Behind the last record.
+    pub(crate) const fn end(&self) -> Cursor {
+        Cursor(self.last)
+    }
+
+    /// Number of prefixes in the log.
+    pub(crate) const fn len(&self) -> usize {
+        self.live
+    }
+
+    fn cursor_at(&self, prefix: PrefixId) -> Cursor {
+        Cursor(self.positions.get(prefix.index()).copied().unwrap_or(0))
+    }
+
+    fn is_live(&self, record: &Record) -> bool {
+        self.positions.get(record.prefix.index()) == Some(&record.position)
+    }
+
+    /// Drops dead records once they outnumber the live ones: constant time per change on average.
+    fn compact(&mut self) {
+        if self.records.len() < 2 * self.live + COMPACTION_SLACK {
+            return;
+        }
+        let positions = &self.positions;
+        self.records.retain(|record| positions.get(record.prefix.index()) == Some(&record.position));
+        if self.live == 0 {
+            self.positions.clear();
+        }
+    }
+}
+
+/// Dead records that are not worth a pass over the log.
+const COMPACTION_SLACK: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ids(values: &[u32]) -> Vec<PrefixId> {
+        values.iter().copied().map(PrefixId).collect()
+    }
+
+    #[test]
+    fn a_prefix_stands_at_its_latest_position_only() {
+        let mut log = ExportLog::default();
+        let mut out = Vec::new();
+        for id in [1, 2, 3, 1] {
+            log.touch(PrefixId(id));
+        }
+        let cursor = log.read(Cursor::START, 2, &mut out);
+        assert_eq!(out, ids(&[2, 3]));
+        log.touch(PrefixId(2));
+        log.forget(PrefixId(1));
+        let cursor = log.read(cursor, 9, &mut out);
+        assert_eq!(out, ids(&[2]));
+        assert_eq!(cursor, log.end());
+        log.read(cursor, 9, &mut out);
+        assert!(out.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn readers_at_any_pace_see_the_last_state_of_every_prefix(
+            operations in prop::collection::vec((0u32..40, any::<bool>()), 1..600), limit in 1usize..7,
+        ) {
+            let mut log = ExportLog::default();
+            let (mut slow, mut out) = (Cursor::START, Vec::new());
+            let mut seen = std::collections::BTreeSet::new();
+            for (step, (id, touch)) in operations.iter().enumerate() {
+                if *touch { log.touch(PrefixId(*id)) } else { log.forget(PrefixId(*id)) }
+                seen.remove(id);
+                prop_assert!(log.records.len() <= 2 * log.len() + COMPACTION_SLACK);
+                if step % 5 == 0 {
+                    slow = log.read(slow, limit, &mut out);
+                    seen.extend(out.iter().map(|id| id.0));
+                }
+            }
+            while slow != log.end() {
+                let before = slow;
+                slow = log.read(slow, limit, &mut out);
+                prop_assert!(slow > before && out.len() <= limit);
+                seen.extend(out.iter().map(|id| id.0));
+            }
+            log.read(Cursor::START, usize::MAX, &mut out);
+            prop_assert_eq!(out.len(), log.len());
+            for id in out.clone() {
+                prop_assert!(seen.contains(&id.0));
+            }
+        }
+    }
+}

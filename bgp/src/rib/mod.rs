@@ -1,0 +1,337 @@
+//! The routing information bases (RFC 4271 §3.2): Adj-RIB-In, Loc-RIB and the export log.
+//!
+//! There is one structure: per family a table of prefixes, each with all its paths as received, what import made of them, and which one is
+//! best. A neighbour's Adj-RIB-In and the Loc-RIB are ways of looking at it. Every change of a best path puts the prefix at the end of the
+//! family's export log, which update groups and other readers follow at their own pace.
+
+mod attribute_table;
+pub mod decision;
+mod export_log;
+mod follower;
+mod import;
+mod prefix_table;
+mod read;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use attribute_table::RouteAttributes;
+pub use decision::{AttributeRank, Candidate, DecisionOptions, SourceKind, Step};
+pub use export_log::Cursor;
+pub use follower::{Change, Follower};
+pub use import::{ImportOptions, Ineligible, Source};
+pub use read::{Explanation, FamilyCounts, Page, Route, Verdict};
+pub use table::SourceId;
+
+pub(crate) use attribute_table::AttributeId;
+pub(crate) use prefix_table::{PrefixId, PrefixSet};
+pub(crate) use table::Table;
+
+use crate::policy::Policy;
+use crate::session::{Announcement, RouteUpdate};
+use crate::wire::{AsPath, Family, NextHop, Nlri, Origin, PathAttributes};
+use attribute_table::AttributeTable;
+use net::{Prefix, Time};
+use prefix_table::PrefixTable;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use table::{Delta, Path, Ranks, SourceRank};
+
+/// What a [`Rib`] is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct RibConfig {
+    /// Who we are, for the loop checks.
+    pub import: ImportOptions,
+    /// The decision's knobs.
+    pub decision: DecisionOptions,
+    /// LOCAL_PREF of routes that come without one.
+    pub default_local_pref: u32,
+    /// Key of the hash maps.
+    pub seed: u64,
+}
+
+/// What RFC 4271 leaves open and everybody uses.
+pub const DEFAULT_LOCAL_PREF: u32 = 100;
+
+/// How many routes a source has.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct SourceCounts {
+    /// In its Adj-RIB-In.
+    pub received: u64,
+    /// Of these, in the decision.
+    pub accepted: u64,
+}
+
+impl SourceCounts {
+    fn apply(&mut self, delta: Delta) {
+        self.received = self.received.saturating_add_signed(delta.received);
+        self.accepted = self.accepted.saturating_add_signed(delta.accepted);
+    }
+}
+
+#[derive(Debug)]
+struct SourceSlot {
+    source: Source,
+    counts: [SourceCounts; 2],
+}
+
+/// All routes of one speaker. Nothing in here reads a clock or waits: inputs come in by `handle_*`, answers are read by cursor or by page.
+#[derive(Debug)]
+pub struct Rib {
+    config: RibConfig,
+    sources: Vec<Option<SourceSlot>>,
+    ranks: Vec<Option<SourceRank>>,
+    tables: [Table; 2],
+}
+
+impl Rib {
+    /// An empty Rib. [`Rib::LOCAL`] exists from the start.
+    pub fn new(config: RibConfig) -> Rib {
+        let attributes = || AttributeTable::new(config.seed, config.default_local_pref);
+        let mut rib = Rib {
+            config,
+            sources: Vec::new(),
+            ranks: Vec::new(),
+            tables: [
+                Table::new(Family::IPV4_UNICAST, PrefixTable::ipv4(), attributes()),
+                Table::new(Family::IPV6_UNICAST, PrefixTable::ipv6(), attributes()),
+            ],
+        };
+        rib.add_source(Source {
+            kind: SourceKind::Local,
+            asn: config.import.asn,
+            router_id: config.import.router_id,
+            address: None,
+            local_address: None,
+            import: Policy::Accept,
+            enforce_first_as: false,
+        });
+        rib
+    }
+
+    /// The source of the routes that this speaker originates.
+    pub const LOCAL: SourceId = SourceId(0);
+
+    /// The families that a Rib has.
+    pub const FAMILIES: [Family; 2] = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+
+    /// A session came up.
+    pub fn add_source(&mut self, source: Source) -> SourceId {
+        let rank = SourceRank { kind: source.kind, router_id: source.router_id.0, address: source.address };
+        let slot = SourceSlot { source, counts: Default::default() };
+        match self.sources.iter().position(Option::is_none) {
+            Some(index) => {
+                if let (Some(place), Some(old)) = (self.sources.get_mut(index), self.ranks.get_mut(index)) {
+                    (*place, *old) = (Some(slot), Some(rank));
+                }
+                SourceId(index as u32)
+            }
+            None => {
+                self.sources.push(Some(slot));
+                self.ranks.push(Some(rank));
+                SourceId(self.sources.len() as u32 - 1)
+            }
+        }
+    }
+
+    /// A session is over: its routes go, and its id with them.
+    pub fn remove_source(&mut self, id: SourceId) {
+        if id == Rib::LOCAL {
+            return;
+        }
+        for family in Rib::FAMILIES {
+            self.handle_family_down(id, family);
+        }
+        if let (Some(source), Some(rank)) = (self.sources.get_mut(id.index()), self.ranks.get_mut(id.index())) {
+            (*source, *rank) = (None, None);
+        }
+    }
+
+    /// A source as it was given.
+    pub fn source(&self, id: SourceId) -> Option<&Source> {
+        self.sources.get(id.index())?.as_ref().map(|slot| &slot.source)
+    }
+
+    /// How many routes of `family` a source has.
+    pub fn source_counts(&self, id: SourceId, family: Family) -> SourceCounts {
+        let counts = || self.sources.get(id.index())?.as_ref()?.counts.get(family_index(family)?).copied();
+        counts().unwrap_or_default()
+    }
+
+    /// Routes came or went. Withdrawals are applied first (RFC 4271 §4.3).
+    pub fn handle_routes(&mut self, id: SourceId, update: &RouteUpdate, now: Time) {
+        for nlri in &update.withdrawn {
+            self.remove_path(id, update.family, *nlri);
+        }
+        if let Some(announcement) = &update.announced {
+            self.announce(id, update.family, announcement, now);
+        }
+    }
+
+    fn announce(&mut self, id: SourceId, family: Family, announcement: &Announcement, now: Time) {
+        let Announcement { nlri, attributes, next_hop } = announcement;
+        let (Some(table), Some(Some(slot))) = (table_of(&mut self.tables, family), self.sources.get_mut(id.index()))
+        else {
+            return;
+        };
+        let outcome = import::import(attributes, *next_hop, &slot.source, &self.config.import);
+        let received =
+            table.attributes.intern(RouteAttributes { attributes: Arc::clone(attributes), next_hop: *next_hop });
+        let effective = effective(&mut table.attributes, received, outcome.modified);
+        let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
+        for nlri in nlri {
+            let path = Path {
+                source: id,
+                path_id: nlri.path_id,
+                received,
+                effective,
+                learned: now,
+                state: outcome.state,
+                stale: false,
+            };
+            let delta = table.insert(nlri.prefix, path, &ranks);
+            apply(slot, family, delta);
+        }
+        table.attributes.release(received);
+        table.attributes.release(effective);
+    }
+
+    fn remove_path(&mut self, id: SourceId, family: Family, nlri: Nlri) {
+        let Some(table) = table_of(&mut self.tables, family) else { return };
+        let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
+        let delta = table.remove(nlri.prefix, id, nlri.path_id, &ranks);
+        if let Some(Some(slot)) = self.sources.get_mut(id.index()) {
+            apply(slot, family, delta);
+        }
+    }
+
+    /// All routes of one family from one source are gone.
+    pub fn handle_family_down(&mut self, id: SourceId, family: Family) {
+        self.remove_paths_where(id, family, |_| true);
+    }
+
+    /// The source starts to send a family again (RFC 7313 §4).
+    pub fn handle_refresh_begin(&mut self, id: SourceId, family: Family) {
+        if let Some(table) = table_of(&mut self.tables, family) {
+            table.mark_source(id, |path| path.stale = true);
+        }
+    }
+
+    /// The source has sent a family again: what it did not send is gone (RFC 7313 §4).
+    pub fn handle_refresh_end(&mut self, id: SourceId, family: Family) {
+        self.remove_paths_where(id, family, |path| path.stale);
+    }
+
+    fn remove_paths_where(&mut self, id: SourceId, family: Family, gone: impl Fn(&Path) -> bool) {
+        let Some(table) = table_of(&mut self.tables, family) else { return };
+        let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
+        let Some(Some(slot)) = self.sources.get_mut(id.index()) else { return };
+        let mut left = self_counts(slot, family).received;
+        let mut index = 0;
+        // A source that has nothing costs nothing: a flapping neighbour must not make us walk the table.
+        while left > 0 && index < table.entries.len() {
+            let delta = table.remove_where(PrefixId(index as u32), |path| path.source == id && gone(path), &ranks);
+            left = left.saturating_add_signed(delta.received);
+            apply(slot, family, delta);
+            index += 1;
+        }
+    }
+
+    /// A source's import policy changed: its routes are judged again from the Adj-RIB-In.
+    pub fn handle_import_policy(&mut self, id: SourceId, policy: Policy) {
+        let Some(Some(slot)) = self.sources.get_mut(id.index()) else { return };
+        slot.source.import = policy;
+        let options = &self.config.import;
+        let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
+        for table in &mut self.tables {
+            for index in 0..table.entries.len() {
+                let source = slot.source.clone();
+                let delta = table.reimport(PrefixId(index as u32), id, &ranks, |attributes, received| {
+                    let Some(route) = attributes.get(received).cloned() else { return (received, Ok(())) };
+                    let outcome = import::import(&route.attributes, route.next_hop, &source, options);
+                    (effective(attributes, received, outcome.modified), outcome.state)
+                });
+                apply(slot, table.family, delta);
+            }
+        }
+    }
+
+    /// Originates `prefix` here: ORIGIN IGP, empty AS_PATH, our own address as next hop wherever it goes.
+    pub fn originate(&mut self, prefix: Prefix, now: Time) {
+        let (family, unspecified) = match prefix {
+            Prefix::V4(_) => (Family::IPV4_UNICAST, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            Prefix::V6(_) => (Family::IPV6_UNICAST, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+        };
+        let announcement = Announcement {
+            nlri: vec![Nlri::new(prefix)],
+            attributes: Arc::new(PathAttributes::new(Origin::Igp, AsPath::empty())),
+            next_hop: NextHop::from(unspecified),
+        };
+        self.announce(Rib::LOCAL, family, &announcement, now);
+    }
+
+    /// Takes back what [`Rib::originate`] did.
+    pub fn withdraw_originated(&mut self, prefix: Prefix) {
+        let family = match prefix {
+            Prefix::V4(_) => Family::IPV4_UNICAST,
+            Prefix::V6(_) => Family::IPV6_UNICAST,
+        };
+        self.remove_path(Rib::LOCAL, family, Nlri::new(prefix));
+    }
+
+    pub(crate) fn table(&self, family: Family) -> Option<&Table> {
+        self.tables.get(family_index(family)?)
+    }
+
+    pub(crate) fn table_mut(&mut self, family: Family) -> Option<&mut Table> {
+        table_of(&mut self.tables, family)
+    }
+}
+
+impl SourceId {
+    const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+pub(crate) const fn family_index(family: Family) -> Option<usize> {
+    match family {
+        Family::IPV4_UNICAST => Some(0),
+        Family::IPV6_UNICAST => Some(1),
+        _ => None,
+    }
+}
+
+fn table_of(tables: &mut [Table; 2], family: Family) -> Option<&mut Table> {
+    tables.get_mut(family_index(family)?)
+}
+
+fn self_counts(slot: &SourceSlot, family: Family) -> SourceCounts {
+    family_index(family).and_then(|index| slot.counts.get(index)).copied().unwrap_or_default()
+}
+
+fn apply(slot: &mut SourceSlot, family: Family, delta: Delta) {
+    if let Some(counts) = family_index(family).and_then(|index| slot.counts.get_mut(index)) {
+        counts.apply(delta);
+    }
+}
+
+/// The attributes after policy, with one reference for the caller.
+fn effective(
+    attributes: &mut AttributeTable,
+    received: AttributeId,
+    modified: Option<Box<PathAttributes>>,
+) -> AttributeId {
+    match (modified, attributes.get(received)) {
+        (Some(modified), Some(route)) => {
+            let next_hop = route.next_hop;
+            attributes.intern(RouteAttributes { attributes: Arc::from(modified), next_hop })
+        }
+        _ => {
+            attributes.retain(received);
+            received
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Reading the tables: in pages that resume after a prefix, so that a reader of a big table holds nobody up.
+
+use super::decision::{self, Candidate, SourceKind, Step};
+use super::import::Ineligible;
+use super::prefix_table::PrefixId;
+use super::table::{Entry, Path, Ranks, SourceId, Table};
+use super::{Rib, RouteAttributes};
+use crate::wire::{Asn, Family, RouterId};
+use net::{Prefix, Time};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// One route.
+#[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Route {
+    /// Where it goes.
+    pub prefix: Prefix,
+    /// Path identifier, 0 without one.
+    pub path_id: u32,
+    /// The session it came from.
+    pub source: SourceId,
+    /// How it was learned.
+    pub kind: SourceKind,
+    /// The neighbour's address; `None` if originated here.
+    pub peer_address: Option<IpAddr>,
+    /// The neighbour's AS.
+    pub peer_asn: Asn,
+    /// The neighbour's BGP identifier.
+    pub peer_router_id: RouterId,
+    /// Attributes and next hop, shared with all routes that have the same. In an Adj-RIB-In as received, else after import policy.
+    #[cfg_attr(feature = "serde", serde(flatten, serialize_with = "shared"))]
+    pub attributes: Arc<RouteAttributes>,
+    /// When it was learned first.
+    pub learned: Time,
+    /// Chosen by the decision process.
+    pub best: bool,
+    /// Why it takes no part in the decision, if it doesn't.
+    pub ineligible: Option<Ineligible>,
+}
+
+#[cfg(feature = "serde")]
+fn shared<S: serde::Serializer>(attributes: &Arc<RouteAttributes>, serializer: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&**attributes, serializer)
+}
+
+/// Part of a table, in prefix order.
+#[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Page {
+    /// Possibly none, although more follow.
+    pub routes: Vec<Route>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<Prefix>,
+}
+
+/// A route to a prefix and what the decision made of it.
+#[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Explanation {
+    /// The route, after import policy.
+    pub route: Route,
+    /// Its fate.
+    pub verdict: Verdict,
+}
+
+/// A candidate's fate in the decision process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+pub enum Verdict {
+    /// Chosen.
+    Best,
+    /// Dropped at this step.
+    Lost(Step),
+    /// Took no part.
+    Ineligible(Ineligible),
+}
+
+/// Sizes of one family's tables.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct FamilyCounts {
+    /// Prefixes with at least one path, or of which a reader has still to be told that they are gone.
+    pub prefixes: usize,
+    /// Prefixes with a best path: the Loc-RIB.
+    pub best: usize,
+    /// Paths: all Adj-RIBs-In together.
+    pub paths: usize,
+    /// Different attribute sets.
+    pub attribute_sets: usize,
+    /// Prefixes in the export log.
+    pub logged: usize,
+}
+
+impl Rib {
+    /// The Loc-RIB of `family` after the prefix `after` (from the start without one). A page visits at most `limit` prefixes.
+    pub fn loc_rib(&self, family: Family, after: Option<Prefix>, limit: usize) -> Page {
+        self.page(family, after, limit, |table, id, entry, out| {
+            if let Some(best) = entry.best {
+                let path = entry.paths.iter().find(|path| path.source == best.source && path.path_id == best.path_id);
+                out.extend(path.and_then(|path| self.route(table, id, entry, path, false)));
+            }
+        })
+    }
+
+    /// What `source` has sent of `family`, as received. Pages as in [`Rib::loc_rib`].
+    pub fn adj_rib_in(&self, source: SourceId, family: Family, after: Option<Prefix>, limit: usize) -> Page {
+        self.page(family, after, limit, |table, id, entry, out| {
+            let paths = entry.paths.iter().filter(|path| path.source == source);
+            out.extend(paths.filter_map(|path| self.route(table, id, entry, path, true)));
+        })
+    }
+
+    /// All paths of `family`, after import policy, the neighbours' in order of source. Pages as in [`Rib::loc_rib`].
+    pub fn paths(&self, family: Family, after: Option<Prefix>, limit: usize) -> Page {
+        self.page(family, after, limit, |table, id, entry, out| {
+            let mut routes: Vec<Route> =
+                entry.paths.iter().filter_map(|path| self.route(table, id, entry, path, false)).collect();
+            routes.sort_by_key(|route| (route.source, route.path_id));
+            out.extend(routes);
+        })
+    }
+
+    fn page(
+        &self,
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+        mut visit: impl FnMut(&Table, PrefixId, &Entry, &mut Vec<Route>),
+    ) -> Page {
+        let mut page = Page { routes: Vec::new(), next: None };
+        let Some(table) = self.table(family) else { return page };
+        let limit = limit.max(1);
+        let prefixes = table.prefixes.page(after, limit);
+        for (_, id) in &prefixes {
+            if let Some(entry) = table.entries.get(id.index()) {
+                visit(table, *id, entry, &mut page.routes);
+            }
+        }
+        page.next = prefixes.last().filter(|_| prefixes.len() == limit).map(|(prefix, _)| *prefix);
+        page
+    }
+
+    fn route(&self, table: &Table, id: PrefixId, entry: &Entry, path: &Path, as_received: bool) -> Option<Route> {
+        let source = self.source(path.source)?;
+        let attributes = if as_received { path.received } else { path.effective };
+        Some(Route {
+            prefix: table.prefix(id)?,
+            path_id: path.path_id,
+            source: path.source,
+            kind: source.kind,
+            peer_address: source.address,
+            peer_asn: source.asn,
+            peer_router_id: source.router_id,
+            attributes: Arc::clone(table.route_attributes(attributes)?),
+            learned: path.learned,
+            best: entry.best.is_some_and(|best| best.source == path.source && best.path_id == path.path_id),
+            ineligible: path.state.err(),
+        })
+    }
+
+    pub(super) fn best_route(&self, family: Family, id: PrefixId) -> Option<Route> {
+        let table = self.table(family)?;
+        let entry = table.entries.get(id.index())?;
+        let best = entry.best?;
+        let path = entry.paths.iter().find(|path| path.source == best.source && path.path_id == best.path_id)?;
+        self.route(table, id, entry, path, false)
+    }
+
+    /// The best route to exactly `prefix`.
+    pub fn best(&self, prefix: Prefix) -> Option<Route> {
+        let family = family_of(prefix);
+        self.best_route(family, self.table(family)?.prefixes.get(prefix)?)
+    }
+
+    /// Every route to `prefix` with its fate: the best first, then by how far each came.
+    pub fn why(&self, prefix: Prefix) -> Vec<Explanation> {
+        let entry = || {
+            let table = self.table(family_of(prefix))?;
+            let id = table.prefixes.get(prefix)?;
+            Some((table, id, table.entries.get(id.index())?))
+        };
+        let Some((table, id, entry)) = entry() else { return Vec::new() };
+        let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
+        let (mut candidates, mut owners): (Vec<Candidate>, Vec<usize>) = Default::default();
+        let mut verdicts: Vec<Option<Verdict>> =
+            entry.paths.iter().map(|path| path.state.err().map(Verdict::Ineligible)).collect();
+        for (index, path) in entry.paths.iter().enumerate().filter(|(_, path)| path.state.is_ok()) {
+            if let Some(candidate) = table.candidate(path, &ranks) {
+                candidates.push(candidate);
+                owners.push(index);
+            }
+        }
+        for (step, owner) in decision::explain(&candidates, ranks.options).into_iter().zip(owners) {
+            if let Some(verdict) = verdicts.get_mut(owner) {
+                *verdict = Some(step.map_or(Verdict::Best, Verdict::Lost));
+            }
+        }
+        let mut explanations: Vec<Explanation> = entry
+            .paths
+            .iter()
+            .zip(verdicts)
+            .filter_map(|(path, verdict)| {
+                Some(Explanation { route: self.route(table, id, entry, path, false)?, verdict: verdict? })
+            })
+            .collect();
+        explanations.sort_by_key(|explanation| {
+            let order = match explanation.verdict {
+                Verdict::Best => (0, None),
+                Verdict::Lost(step) => (1, Some(std::cmp::Reverse(step))),
+                Verdict::Ineligible(_) => (2, None),
+            };
+            (order, explanation.route.peer_address, explanation.route.path_id)
+        });
+        explanations
+    }
+
+    /// Sizes.
+    pub fn counts(&self, family: Family) -> FamilyCounts {
+        self.table(family).map_or_else(FamilyCounts::default, |table| FamilyCounts {
+            prefixes: table.prefixes.len(),
+            best: table.best_count,
+            paths: table.path_count,
+            attribute_sets: table.attributes.len(),
+            logged: table.log.len(),
+        })
+    }
+}
+
+const fn family_of(prefix: Prefix) -> Family {
+    match prefix {
+        Prefix::V4(_) => Family::IPV4_UNICAST,
+        Prefix::V6(_) => Family::IPV6_UNICAST,
+    }
+}

@@ -1,0 +1,341 @@
+use super::*;
+use crate::wire::{Asn, RouterId};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+fn config() -> RibConfig {
+    RibConfig {
+        import: ImportOptions { asn: Asn(65000), router_id: RouterId::from_u32(0x0a00_0001) },
+        decision: DecisionOptions::default(),
+        default_local_pref: DEFAULT_LOCAL_PREF,
+        seed: 1,
+    }
+}
+
+fn source(number: u8) -> Source {
+    Source {
+        kind: SourceKind::External,
+        asn: Asn(65000 + u32::from(number)),
+        router_id: RouterId::from_u32(u32::from(number)),
+        address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, number))),
+        local_address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 254))),
+        import: Policy::Accept,
+        enforce_first_as: true,
+    }
+}
+
+fn prefix(text: &str) -> Prefix {
+    text.parse().unwrap()
+}
+
+fn announce(family: Family, prefixes: &[Prefix], path: &[u32], med: Option<u32>, next_hop: IpAddr) -> RouteUpdate {
+    let path: Vec<Asn> = path.iter().copied().map(Asn).collect();
+    RouteUpdate {
+        family,
+        withdrawn: Vec::new(),
+        announced: Some(Announcement {
+            nlri: prefixes.iter().copied().map(Nlri::new).collect(),
+            attributes: Arc::new(PathAttributes { med, ..PathAttributes::new(Origin::Igp, AsPath::sequence(&path)) }),
+            next_hop: next_hop.into(),
+        }),
+    }
+}
+
+fn withdraw(family: Family, prefixes: &[Prefix]) -> RouteUpdate {
+    RouteUpdate { family, withdrawn: prefixes.iter().copied().map(Nlri::new).collect(), announced: None }
+}
+
+const V4: Family = Family::IPV4_UNICAST;
+const NEXT_HOP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 77));
+
+#[test]
+fn the_shorter_path_wins_and_why_says_at_which_step_the_other_lost() {
+    let mut rib = Rib::new(config());
+    let (first, second) = (rib.add_source(source(1)), rib.add_source(source(2)));
+    let p = prefix("198.51.100.0/24");
+    rib.handle_routes(first, &announce(V4, &[p], &[65001, 7], None, NEXT_HOP), Time::ZERO);
+    rib.handle_routes(second, &announce(V4, &[p], &[65002], None, NEXT_HOP), Time::ZERO);
+    let looped = rib.add_source(source(3));
+    rib.handle_routes(looped, &announce(V4, &[p], &[65003, 65000], None, NEXT_HOP), Time::ZERO);
+    let why = rib.why(p);
+    assert_eq!(
+        why.iter().map(|e| (e.route.source, e.verdict)).collect::<Vec<_>>(),
+        [
+            (second, Verdict::Best),
+            (first, Verdict::Lost(Step::AsPathLength)),
+            (looped, Verdict::Ineligible(Ineligible::OwnAsInPath)),
+        ]
+    );
+    assert_eq!(rib.source_counts(looped, V4), SourceCounts { received: 1, accepted: 0 });
+    rib.remove_source(second);
+    assert_eq!(rib.best(p).map(|route| route.source), Some(first));
+}
+
+#[test]
+fn a_change_of_import_policy_is_judged_from_what_was_received() {
+    let mut rib = Rib::new(config());
+    let peer = rib.add_source(Source { import: Policy::Unset, ..source(1) });
+    let p = prefix("198.51.100.0/24");
+    rib.handle_routes(peer, &announce(V4, &[p], &[65001], None, NEXT_HOP), Time::ZERO);
+    assert_eq!(rib.best(p), None);
+    assert_eq!(rib.why(p).first().map(|e| e.verdict), Some(Verdict::Ineligible(Ineligible::NoPolicy)));
+    rib.handle_import_policy(peer, Policy::Accept);
+    assert!(rib.best(p).is_some());
+    assert_eq!(rib.source_counts(peer, V4), SourceCounts { received: 1, accepted: 1 });
+    rib.handle_import_policy(peer, Policy::Reject);
+    assert_eq!(rib.best(p), None);
+    assert_eq!(rib.counts(V4), FamilyCounts { prefixes: 1, best: 0, paths: 1, attribute_sets: 1, logged: 0 });
+}
+
+#[test]
+fn originated_routes_win_and_leave() {
+    let mut rib = Rib::new(config());
+    let peer = rib.add_source(source(1));
+    let p = prefix("2001:db8::/32");
+    let v6 = Family::IPV6_UNICAST;
+    rib.handle_routes(peer, &announce(v6, &[p], &[65001], None, "2001:db8::1".parse().unwrap()), Time::ZERO);
+    rib.originate(p, Time::ZERO);
+    assert_eq!(rib.best(p).map(|route| route.kind), Some(SourceKind::Local));
+    rib.withdraw_originated(p);
+    assert_eq!(rib.best(p).map(|route| route.source), Some(peer));
+    rib.handle_routes(peer, &withdraw(v6, &[p]), Time::ZERO);
+    assert_eq!(rib.counts(v6), FamilyCounts::default());
+}
+
+#[test]
+fn a_refresh_drops_what_was_not_sent_again() {
+    let mut rib = Rib::new(config());
+    let peer = rib.add_source(source(1));
+    let (kept, gone) = (prefix("198.51.100.0/24"), prefix("203.0.113.0/24"));
+    rib.handle_routes(peer, &announce(V4, &[kept, gone], &[65001], None, NEXT_HOP), Time::ZERO);
+    rib.handle_refresh_begin(peer, V4);
+    rib.handle_routes(peer, &announce(V4, &[kept], &[65001], None, NEXT_HOP), Time::from_secs(9));
+    rib.handle_refresh_end(peer, V4);
+    assert_eq!(rib.best(gone), None);
+    // The same route again keeps its age.
+    assert_eq!(rib.best(kept).map(|route| route.learned), Some(Time::ZERO));
+}
+
+#[test]
+fn the_same_route_again_is_no_change_to_a_follower() {
+    let mut rib = Rib::new(config());
+    let peer = rib.add_source(source(1));
+    let p = prefix("198.51.100.0/24");
+    let update = announce(V4, &[p], &[65001], None, NEXT_HOP);
+    let mut follower = rib.follow(V4);
+    rib.handle_routes(peer, &update, Time::ZERO);
+    assert_eq!(rib.changes(&mut follower, 10).len(), 1);
+    rib.handle_routes(peer, &update, Time::from_secs(1));
+    assert!(rib.changes(&mut follower, 10).is_empty());
+    rib.handle_routes(peer, &withdraw(V4, &[p]), Time::from_secs(2));
+    assert_eq!(rib.counts(V4).prefixes, 1, "the id stays until the follower knows");
+    assert_eq!(rib.changes(&mut follower, 10), [Change { prefix: p, best: None }]);
+    assert_eq!(rib.counts(V4), FamilyCounts::default());
+}
+
+#[test]
+fn a_route_that_came_and_went_between_two_reads_is_not_mentioned() {
+    let mut rib = Rib::new(config());
+    let peer = rib.add_source(source(1));
+    let p = prefix("198.51.100.0/24");
+    let mut follower = rib.follow(V4);
+    rib.handle_routes(peer, &announce(V4, &[p], &[65001], None, NEXT_HOP), Time::ZERO);
+    rib.handle_routes(peer, &withdraw(V4, &[p]), Time::ZERO);
+    assert!(rib.changes(&mut follower, 10).is_empty());
+    assert_eq!(rib.counts(V4), FamilyCounts::default());
+}
+
+#[test]
+fn pages_walk_the_whole_table_in_order() {
+    let mut rib = Rib::new(config());
+    let peer = rib.add_source(source(1));
+    let prefixes: Vec<Prefix> = (0..25).map(|n| prefix(&format!("10.{n}.0.0/16"))).collect();
+    rib.handle_routes(peer, &announce(V4, &prefixes, &[65001], None, NEXT_HOP), Time::ZERO);
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = rib.loc_rib(V4, after, 10);
+        assert!(page.routes.len() <= 10);
+        seen.extend(page.routes.iter().map(|route| route.prefix));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, prefixes);
+    assert_eq!(rib.adj_rib_in(peer, V4, None, 100).routes.len(), 25);
+    assert_eq!(rib.paths(V4, None, 100).routes.len(), 25);
+}
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Announce { peer: u8, prefixes: Vec<u8>, length: u8, med: Option<u8> },
+    Withdraw { peer: u8, prefixes: Vec<u8> },
+    Flap { peer: u8 },
+    Policy { peer: u8, policy: Policy },
+    Originate { prefix: u8 },
+    WithdrawOriginated { prefix: u8 },
+    Read { limit: u8 },
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let prefixes = || prop::collection::vec(0u8..12, 1..6);
+    prop_oneof![
+        6 => (0u8..4, prefixes(), 0u8..3, prop::option::of(0u8..3))
+            .prop_map(|(peer, prefixes, length, med)| Operation::Announce { peer, prefixes, length, med }),
+        4 => (0u8..4, prefixes()).prop_map(|(peer, prefixes)| Operation::Withdraw { peer, prefixes }),
+        1 => (0u8..4).prop_map(|peer| Operation::Flap { peer }),
+        1 => (0u8..4, prop_oneof![Just(Policy::Accept), Just(Policy::Reject), Just(Policy::Unset)])
+            .prop_map(|(peer, policy)| Operation::Policy { peer, policy }),
+        1 => (0u8..12).prop_map(|prefix| Operation::Originate { prefix }),
+        1 => (0u8..12).prop_map(|prefix| Operation::WithdrawOriginated { prefix }),
+        2 => (1u8..6).prop_map(|limit| Operation::Read { limit }),
+    ]
+}
+
+/// What a Rib should say, computed from scratch each time.
+#[derive(Default)]
+struct Model {
+    routes: BTreeMap<(Prefix, u8), (RouteUpdate, Time)>,
+    originated: BTreeMap<Prefix, Time>,
+    policies: BTreeMap<u8, Policy>,
+}
+
+impl Model {
+    fn best(&self, p: Prefix) -> Option<(SourceKind, u8)> {
+        let mut candidates = Vec::new();
+        for ((prefix, peer), (update, learned)) in &self.routes {
+            let accepted = self.policies.get(peer).copied().unwrap_or(Policy::Accept) == Policy::Accept;
+            let announced = update.announced.as_ref().unwrap();
+            if *prefix != p || !accepted {
+                continue;
+            }
+            candidates.push((
+                *peer,
+                Candidate {
+                    rank: AttributeRank {
+                        local_pref: 100,
+                        as_path_length: announced.attributes.as_path.length() as u32,
+                        origin: 0,
+                        neighbor_as: Some(65000 + u32::from(*peer)),
+                        med: announced.attributes.med,
+                        originator_id: None,
+                        cluster_list_length: 0,
+                    },
+                    kind: SourceKind::External,
+                    igp_metric: 0,
+                    learned: *learned,
+                    router_id: Ipv4Addr::from_bits(u32::from(*peer)),
+                    peer_address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, *peer))),
+                    path_id: 0,
+                    peer_index: 0,
+                },
+            ));
+        }
+        if self.originated.contains_key(&p) {
+            return Some((SourceKind::Local, 0));
+        }
+        let list: Vec<Candidate> = candidates.iter().map(|(_, candidate)| *candidate).collect();
+        decision::choose(&list, &DecisionOptions::default()).map(|index| (SourceKind::External, candidates[index].0))
+    }
+}
+
+fn numbered(number: u8) -> Prefix {
+    Prefix::new(IpAddr::V4(Ipv4Addr::new(10, number, 0, 0)), 16).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #[test]
+    fn under_any_operations_the_rib_says_what_a_naive_model_says_and_leaves_nothing_behind(
+        operations in prop::collection::vec(operation(), 1..60),
+    ) {
+        let mut rib = Rib::new(config());
+        let mut model = Model::default();
+        let mut ids: BTreeMap<u8, SourceId> = (1..=4).map(|n| (n, rib.add_source(source(n)))).collect();
+        let mut follower = rib.follow(V4);
+        let mut followed: BTreeMap<Prefix, Route> = BTreeMap::new();
+        let mut follow = |rib: &mut Rib, followed: &mut BTreeMap<Prefix, Route>, limit: usize| {
+            let changes = rib.changes(&mut follower, limit);
+            let any = !changes.is_empty();
+            for change in changes {
+                match change.best {
+                    Some(route) => { followed.insert(change.prefix, route); }
+                    None => assert!(followed.remove(&change.prefix).is_some(), "a withdrawal of what was never told"),
+                }
+            }
+            any
+        };
+        for (step, operation) in operations.iter().enumerate() {
+            let now = Time::from_secs(step as u64);
+            match operation {
+                Operation::Announce { peer, prefixes, length, med } => {
+                    let peer = peer + 1;
+                    let mut path = vec![65000 + u32::from(peer)];
+                    path.extend((0..*length).map(|n| 100 + u32::from(n)));
+                    for number in prefixes {
+                        let update = announce(V4, &[numbered(*number)], &path, med.map(u32::from), NEXT_HOP);
+                        model.routes.insert((numbered(*number), peer), (update, now));
+                    }
+                    let prefixes: Vec<Prefix> = prefixes.iter().copied().map(numbered).collect();
+                    rib.handle_routes(ids[&peer], &announce(V4, &prefixes, &path, med.map(u32::from), NEXT_HOP), now);
+                }
+                Operation::Withdraw { peer, prefixes } => {
+                    let peer = peer + 1;
+                    let prefixes: Vec<Prefix> = prefixes.iter().copied().map(numbered).collect();
+                    prefixes.iter().for_each(|p| { model.routes.remove(&(*p, peer)); });
+                    rib.handle_routes(ids[&peer], &withdraw(V4, &prefixes), now);
+                }
+                Operation::Flap { peer } => {
+                    let peer = peer + 1;
+                    model.routes.retain(|(_, other), _| *other != peer);
+                    rib.remove_source(ids[&peer]);
+                    let import = model.policies.get(&peer).copied().unwrap_or(Policy::Accept);
+                    ids.insert(peer, rib.add_source(Source { import, ..source(peer) }));
+                }
+                Operation::Policy { peer, policy } => {
+                    let peer = peer + 1;
+                    model.policies.insert(peer, *policy);
+                    rib.handle_import_policy(ids[&peer], *policy);
+                }
+                Operation::Originate { prefix } => {
+                    model.originated.insert(numbered(*prefix), now);
+                    rib.originate(numbered(*prefix), now);
+                }
+                Operation::WithdrawOriginated { prefix } => {
+                    model.originated.remove(&numbered(*prefix));
+                    rib.withdraw_originated(numbered(*prefix));
+                }
+                Operation::Read { limit } => { follow(&mut rib, &mut followed, usize::from(*limit)); }
+            }
+            for number in 0..12 {
+                let best = rib.best(numbered(number)).map(|route| {
+                    let peer = route.peer_address.map_or(0, |address| match address {
+                        IpAddr::V4(address) => address.octets()[3],
+                        IpAddr::V6(_) => unreachable!(),
+                    });
+                    (route.kind, peer)
+                });
+                prop_assert_eq!(best, model.best(numbered(number)), "prefix {} after step {}", number, step);
+            }
+            for (peer, id) in &ids {
+                let held = model.routes.keys().filter(|(_, other)| other == peer).count() as u64;
+                prop_assert_eq!(rib.source_counts(*id, V4).received, held);
+            }
+        }
+        while follow(&mut rib, &mut followed, 5) {}
+        let table: BTreeMap<Prefix, Route> =
+            rib.loc_rib(V4, None, 100).routes.into_iter().map(|route| (route.prefix, route)).collect();
+        prop_assert_eq!(&followed.keys().collect::<Vec<_>>(), &table.keys().collect::<Vec<_>>());
+        for (prefix, route) in &table {
+            prop_assert_eq!(&followed[prefix].attributes, &route.attributes);
+        }
+
+        for id in ids.values() {
+            rib.remove_source(*id);
+        }
+        (0..12).for_each(|number| rib.withdraw_originated(numbered(number)));
+        while follow(&mut rib, &mut followed, 5) {}
+        prop_assert!(followed.is_empty());
+        prop_assert_eq!(rib.counts(V4), FamilyCounts::default());
+    }
+}

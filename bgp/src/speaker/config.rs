@@ -1,0 +1,225 @@
+//! How a speaker and its neighbours are set up.
+
+use crate::policy::Policy;
+use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, Rib};
+use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, SessionConfig};
+use crate::wire::{Asn, Family, RouterId};
+use net::Prefix;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The port that BGP is assigned (RFC 4271 §8.2.1).
+pub const BGP_PORT: u16 = 179;
+
+/// A speaker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SpeakerConfig {
+    /// Our AS.
+    pub asn: Asn,
+    /// Our BGP identifier.
+    pub router_id: RouterId,
+    /// Prefixes that we originate.
+    pub originate: Vec<Prefix>,
+    /// Whom we talk to.
+    pub neighbors: Vec<NeighborConfig>,
+    /// The decision's knobs.
+    pub decision: DecisionOptions,
+    /// LOCAL_PREF of routes that come without one.
+    pub default_local_pref: u32,
+    /// Source of timer jitter and hash keys.
+    pub seed: u64,
+}
+
+/// A neighbour.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NeighborConfig {
+    /// Its address: by this it is known, and connections from other addresses are refused.
+    pub address: IpAddr,
+    /// Its port, for connections that we open.
+    pub port: u16,
+    /// Its AS; ours makes it an internal peer.
+    pub asn: Asn,
+    /// Our address on the session; without one the system picks it for each connection.
+    pub local_address: Option<IpAddr>,
+    /// What to exchange.
+    pub families: BTreeSet<Family>,
+    /// Wait for the neighbour to connect.
+    pub passive: bool,
+    /// Offered hold time in seconds: 0, or 3 and more (RFC 4271 §4.2).
+    pub hold_time: u16,
+    /// What its routes are put through.
+    pub import: Policy,
+    /// What our routes to it are put through.
+    pub export: Policy,
+    /// Our next hop for IPv4 routes. By default our address on the session if that is IPv4.
+    pub next_hop_v4: Option<Ipv4Addr>,
+    /// Our next hop for IPv6 routes. By default our address on the session if that is IPv6; on an IPv4 session `::1` between
+    /// processes of one machine (127.0.0.0/8), else the IPv4-mapped address (`::ffff:192.0.2.1`), which FRR and GoBGP take and BIRD refuses.
+    pub next_hop_v6: Option<Ipv6Addr>,
+    /// Our next hop also on routes that we pass from external peers to this internal one.
+    pub next_hop_self: bool,
+    /// Refuse routes of an external neighbour that do not start with its AS. Off toward route servers.
+    pub enforce_first_as: bool,
+    /// Everything else about the session; the fields above win over what is in here.
+    pub session: Option<SessionConfig>,
+}
+
+/// Why a neighbour cannot be added.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NeighborError {
+    /// There is one with this address.
+    Duplicate(IpAddr),
+    /// Our address on the session is of the other address family.
+    LocalAddressFamily {
+        /// The neighbour's.
+        address: IpAddr,
+        /// Ours.
+        local_address: IpAddr,
+    },
+    /// RFC 4271 §4.2: 0, or at least 3 seconds.
+    HoldTime(u16),
+    /// No family, or one that the Rib does not have.
+    Families,
+    /// AS 0 (RFC 7607).
+    ZeroAsn,
+}
+
+impl fmt::Display for NeighborError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NeighborError::Duplicate(address) => write!(f, "neighbour {address} exists already"),
+            NeighborError::LocalAddressFamily { address, local_address } => {
+                write!(f, "neighbour {address}: {local_address} is of the other address family")
+            }
+            NeighborError::HoldTime(seconds) => write!(f, "hold time {seconds} is below 3 (RFC 4271 §4.2)"),
+            NeighborError::Families => f.write_str("the families must be ipv4-unicast, ipv6-unicast or both"),
+            NeighborError::ZeroAsn => f.write_str("AS 0 is reserved (RFC 7607)"),
+        }
+    }
+}
+
+impl std::error::Error for NeighborError {}
+
+impl SpeakerConfig {
+    /// A speaker without neighbours or routes.
+    pub fn new(asn: Asn, router_id: RouterId) -> SpeakerConfig {
+        SpeakerConfig {
+            asn,
+            router_id,
+            originate: Vec::new(),
+            neighbors: Vec::new(),
+            decision: DecisionOptions::default(),
+            default_local_pref: DEFAULT_LOCAL_PREF,
+            seed: 0,
+        }
+    }
+}
+
+impl NeighborConfig {
+    /// A neighbour with both families, on the standard port and without policies.
+    pub fn new(address: IpAddr, asn: Asn) -> NeighborConfig {
+        NeighborConfig {
+            address,
+            port: BGP_PORT,
+            asn,
+            local_address: None,
+            families: Rib::FAMILIES.into_iter().collect(),
+            passive: false,
+            hold_time: HOLD_TIME,
+            import: Policy::Unset,
+            export: Policy::Unset,
+            next_hop_v4: None,
+            next_hop_v6: None,
+            next_hop_self: false,
+            enforce_first_as: true,
+            session: None,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), NeighborError> {
+        if self.asn == Asn::ZERO {
+            return Err(NeighborError::ZeroAsn);
+        }
+        if matches!(self.hold_time, 1 | 2) {
+            return Err(NeighborError::HoldTime(self.hold_time));
+        }
+        if self.families.is_empty() || self.families.iter().any(|family| !Rib::FAMILIES.contains(family)) {
+            return Err(NeighborError::Families);
+        }
+        match self.local_address {
+            Some(local_address) if local_address.is_ipv4() != self.address.is_ipv4() => {
+                Err(NeighborError::LocalAddressFamily { address: self.address, local_address })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn session_config(&self, asn: Asn, router_id: RouterId) -> SessionConfig {
+        let base = self.session.clone().unwrap_or_else(|| SessionConfig::new(asn, router_id, self.asn));
+        let families = self.families.iter().map(|family| {
+            let config: FamilyConfig = base.families.get(family).copied().unwrap_or_default();
+            (*family, config)
+        });
+        SessionConfig {
+            local_asn: asn,
+            router_id,
+            peer_asn: Some(self.asn),
+            mode: if self.passive { ConnectMode::Passive } else { ConnectMode::Both },
+            families: families.collect(),
+            hold_time: self.hold_time,
+            ..base
+        }
+    }
+
+    /// Our next hop for IPv4 routes on a session on which `local` is our address.
+    pub(super) fn ipv4_next_hop(&self, local: Option<IpAddr>) -> Option<Ipv4Addr> {
+        let own = || match local?.to_canonical() {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        };
+        self.next_hop_v4.or_else(own)
+    }
+
+    /// Our next hop for IPv6 routes on a session on which `local` is our address.
+    pub(super) fn ipv6_next_hop(&self, local: Option<IpAddr>) -> Option<Ipv6Addr> {
+        let own = || match local?.to_canonical() {
+            IpAddr::V4(address) if address.is_loopback() => Some(Ipv6Addr::LOCALHOST),
+            IpAddr::V4(address) => Some(address.to_ipv6_mapped()),
+            IpAddr::V6(address) => Some(address),
+        };
+        self.next_hop_v6.or_else(own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ipv6_next_hop_of_an_ipv4_session_is_the_configured_one_or_made_of_our_address() {
+        let mut neighbor = NeighborConfig::new("192.0.2.2".parse().unwrap(), Asn(65002));
+        let next_hop = |neighbor: &NeighborConfig, local: &str| {
+            neighbor.ipv6_next_hop(local.parse().ok()).map(|address| address.to_string())
+        };
+        assert_eq!(next_hop(&neighbor, "127.0.0.1").as_deref(), Some("::1"));
+        assert_eq!(next_hop(&neighbor, "192.0.2.1").as_deref(), Some("::ffff:192.0.2.1"));
+        assert_eq!(next_hop(&neighbor, "2001:db8::1").as_deref(), Some("2001:db8::1"));
+        assert_eq!(neighbor.ipv4_next_hop("2001:db8::1".parse().ok()), None);
+        assert_eq!(neighbor.ipv4_next_hop("::ffff:192.0.2.1".parse().ok()), Some(Ipv4Addr::new(192, 0, 2, 1)));
+        neighbor.next_hop_v6 = "2001:db8::9".parse().ok();
+        assert_eq!(next_hop(&neighbor, "192.0.2.1").as_deref(), Some("2001:db8::9"));
+    }
+
+    #[test]
+    fn impossible_neighbours_are_refused_with_the_reason() {
+        let good = NeighborConfig::new("192.0.2.2".parse().unwrap(), Asn(65002));
+        assert_eq!(good.check(), Ok(()));
+        assert_eq!(NeighborConfig { hold_time: 2, ..good.clone() }.check(), Err(NeighborError::HoldTime(2)));
+        assert_eq!(NeighborConfig { asn: Asn(0), ..good.clone() }.check(), Err(NeighborError::ZeroAsn));
+        assert_eq!(NeighborConfig { families: BTreeSet::new(), ..good.clone() }.check(), Err(NeighborError::Families));
+        let local_address = "::1".parse().unwrap();
+        let error = NeighborConfig { local_address: Some(local_address), ..good.clone() }.check().unwrap_err();
+        assert_eq!(error.to_string(), "neighbour 192.0.2.2: ::1 is of the other address family");
+    }
+}

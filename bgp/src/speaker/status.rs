@@ -1,0 +1,145 @@
+//! Snapshots of a speaker for people and metrics.
+
+use crate::policy::Policy;
+use crate::rib::{FamilyCounts, SourceCounts, SourceKind};
+use crate::session::{CloseReason, MessageCounts, SessionState};
+use crate::wire::{Asn, Family, RouterId};
+use std::fmt;
+use std::net::IpAddr;
+
+/// A speaker as it is at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct SpeakerStatus {
+    /// Our AS.
+    pub asn: Asn,
+    /// Our BGP identifier.
+    pub router_id: RouterId,
+    /// One row per family.
+    pub tables: Vec<TableStatus>,
+    /// In order of address.
+    pub neighbors: Vec<NeighborStatus>,
+    /// Update groups with members.
+    pub update_groups: usize,
+    /// Stretches of UPDATEs encoded since the start.
+    pub segments_encoded: u64,
+    /// Stretches sent that had been encoded for another neighbour.
+    pub segments_shared: u64,
+    /// Connections refused because they came from no neighbour's address, or at a time when none was wanted.
+    pub connections_refused: u64,
+}
+
+/// One family's tables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct TableStatus {
+    /// The family.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "text"))]
+    pub family: Family,
+    /// Its sizes.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub counts: FamilyCounts,
+}
+
+/// A neighbour as it is at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct NeighborStatus {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port, for connections that we open.
+    pub port: u16,
+    /// Its AS.
+    pub asn: Asn,
+    /// eBGP or iBGP.
+    pub kind: SourceKind,
+    /// We wait for it to connect.
+    pub passive: bool,
+    /// Import policy.
+    pub import: Policy,
+    /// Export policy.
+    pub export: Policy,
+    /// Where the session is in the state machine of RFC 4271 §8.
+    pub state: SessionState,
+    /// Since when it is Established.
+    pub uptime_seconds: Option<u64>,
+    /// Its BGP identifier.
+    pub router_id: Option<RouterId>,
+    /// Our address on the session.
+    pub local_address: Option<IpAddr>,
+    /// Negotiated, in seconds.
+    pub hold_time: Option<u16>,
+    /// One row per configured family.
+    pub families: Vec<NeighborFamilyStatus>,
+    /// By type.
+    pub messages_received: MessageCounts,
+    /// By type.
+    pub messages_sent: MessageCounts,
+    /// UPDATE errors after which routes counted as withdrawn (RFC 7606).
+    pub errors_treated_as_withdraw: u64,
+    /// UPDATE errors after which an attribute was discarded (RFC 7606).
+    pub errors_attribute_discarded: u64,
+    /// Times that the session came up.
+    pub established_count: u64,
+    /// Connections that lost a collision (RFC 4271 §6.8).
+    pub collisions: u64,
+    /// Octets handed to the connection and not yet taken by it.
+    pub unsent_octets: usize,
+    /// There are route changes it has not been sent yet.
+    pub behind: bool,
+    /// Why the last session that was Established ended.
+    pub last_reset: Option<String>,
+    /// Why the last session or attempt ended.
+    pub last_error: Option<String>,
+}
+
+/// A neighbour's routes of one family.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct NeighborFamilyStatus {
+    /// The family.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "text"))]
+    pub family: Family,
+    /// Both sides have it.
+    pub negotiated: bool,
+    /// The neighbour has said that it has sent all it has (RFC 4724 §2).
+    pub end_of_rib: bool,
+    /// In its Adj-RIB-In.
+    pub received: u64,
+    /// Of these, eligible for the decision.
+    pub accepted: u64,
+    /// In its Adj-RIB-Out.
+    pub advertised: u64,
+}
+
+impl NeighborStatus {
+    /// Routes received and accepted, all families together.
+    pub fn routes(&self) -> SourceCounts {
+        self.families.iter().fold(SourceCounts::default(), |sum, family| SourceCounts {
+            received: sum.received + family.received,
+            accepted: sum.accepted + family.accepted,
+        })
+    }
+}
+
+#[cfg(feature = "serde")]
+fn text<S: serde::Serializer>(family: &Family, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(family)
+}
+
+/// Why a session ended, in words.
+pub(super) struct Reason<'a>(pub(super) &'a CloseReason);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            CloseReason::AdminStop => f.write_str("stopped here"),
+            CloseReason::Sent(notification) => write!(f, "sent: {notification}"),
+            CloseReason::Received(notification) => write!(f, "received: {notification}"),
+            CloseReason::ConnectFailed => f.write_str("the connection could not be opened"),
+            CloseReason::ConnectionLost => f.write_str("the connection broke"),
+            CloseReason::Collision => f.write_str("the other connection with the same neighbour was kept"),
+            CloseReason::SendHoldTimerExpired => f.write_str("the neighbour took nothing for too long (RFC 9687)"),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! LLDP frames in, links up and down.
+
+use net::{PortId, Time};
+
+use super::Discovery;
+use super::port::NonceFate;
+use super::timers::Timer;
+use crate::lldp::LldpFrame;
+use crate::probe::{Probe, ProbeError};
+use crate::{Change, EXPECTED_LINK_LIMIT, Link, LinkDownReason, LldpNeighbor, NEIGHBOR_CHANGE_INTERVAL, PortState};
+
+impl Discovery {
+    pub(super) fn receive(&mut self, port: PortId, frame: &[u8], now: Time) {
+        if !self.is_connected(port.datapath_id) || self.up_port(port).is_none() {
+            self.counters.lldp_ignored += 1;
+            return;
+        }
+        match Probe::parse(frame, &self.key) {
+            Ok(probe) => self.receive_probe(port, &probe, now),
+            Err(ProbeError::Forged) => self.counters.probes_forged += 1,
+            Err(ProbeError::NotAProbe) => self.receive_foreign(port, frame, now),
+        }
+    }
+
+    fn receive_probe(&mut self, target: PortId, probe: &Probe, now: Time) {
+        let source = probe.port;
+        let fate = match self.controls.get_mut(&source) {
+            Some(control) => control.arrived(probe.nonce, target, now),
+            None => NonceFate::Stale,
+        };
+        match fate {
+            NonceFate::Good => {
+                self.counters.probes_received += 1;
+                self.link_seen(source, target, now);
+            }
+            NonceFate::Replayed => self.counters.probes_replayed += 1,
+            NonceFate::Duplicated => self.counters.probes_duplicated += 1,
+            NonceFate::Stale => self.counters.probes_stale += 1,
+        }
+    }
+
+    /// A good probe went from `source` to `target`, both of which are up.
+    fn link_seen(&mut self, source: PortId, target: PortId, now: Time) {
+        if let Some(control) = self.controls.get_mut(&source) {
+            control.unanswered = 0;
+            control.confirm_until = Time::ZERO;
+        }
+        let old = self.network.links.get(&source).copied();
+        if old.is_some_and(|link| link.target == target) {
+            return;
+        }
+        if let Some(old) = old {
+            // The newest knowledge wins: of several ports behind a hub the one that answered last is the far end.
+            self.counters.link_far_ends_changed += 1;
+            self.take_link(source, LinkDownReason::FarEndChanged);
+            self.unlink_port(old.target, LinkDownReason::FarEndChanged, now);
+        }
+        let link = Link { source, target, since: now };
+        self.network.links.insert(source, link);
+        self.links_into.entry(target).or_default().insert(source);
+        self.counters.links_up += 1;
+        // The ports first: who hears of the link finds its ends in state Link.
+        self.set_state(source, PortState::Link, now);
+        self.set_state(target, PortState::Link, now);
+        self.emit(Change::LinkUp(link));
+    }
+
+    /// Called when a probe is about to leave: the link out of the port is down if the last ones all went unanswered. Counting probes and
+    /// not time keeps a controller that was busy, and so sent none, from taking links down.
+    pub(super) fn count_miss(&mut self, source: PortId, now: Time) {
+        let Some(link) = self.network.links.get(&source).copied() else { return };
+        let far_end_listens = self.is_connected(link.target.datapath_id);
+        let misses = self.config.probe_misses.max(1);
+        let Some(control) = self.controls.get_mut(&source) else { return };
+        if !far_end_listens {
+            // Nobody could have told us that they arrived.
+            control.unanswered = 0;
+        } else if control.unanswered >= misses && control.confirm_until <= now {
+            self.remove_link(source, LinkDownReason::ProbesMissed, now);
+        }
+    }
+
+    /// Removes the links out of `port` and into it. The port itself is down already.
+    pub(super) fn remove_links_at(&mut self, port: PortId, reason: LinkDownReason, now: Time) {
+        let into: Vec<PortId> = self.links_into.get(&port).into_iter().flatten().copied().collect();
+        for source in into.into_iter().chain([port]) {
+            self.remove_link(source, reason, now);
+        }
+    }
+
+    fn remove_link(&mut self, source: PortId, reason: LinkDownReason, now: Time) {
+        if let Some(link) = self.take_link(source, reason) {
+            self.unlink_port(link.source, reason, now);
+            self.unlink_port(link.target, reason, now);
+        }
+    }
+
+    /// Takes the link out of the network and tells it; the states of its ends are the caller's business.
+    fn take_link(&mut self, source: PortId, reason: LinkDownReason) -> Option<Link> {
+        let link = self.network.links.remove(&source)?;
+        if let Some(sources) = self.links_into.get_mut(&link.target) {
+            sources.remove(&source);
+            if sources.is_empty() {
+                self.links_into.remove(&link.target);
+            }
+        }
+        self.counters.links_down += 1;
+        self.emit(Change::LinkDown { link, reason });
+        Some(link)
+    }
+
+    /// A port that lost a link is Unknown again if that was its last one.
+    fn unlink_port(&mut self, port: PortId, reason: LinkDownReason, now: Time) {
+        if self.network.links.contains_key(&port) || self.links_into.contains_key(&port) {
+            return;
+        }
+        self.set_state(port, PortState::Unknown, now);
+        match reason {
+            // The cable may well be there still: as an edge the port would flood into a loop.
+            LinkDownReason::ProbesMissed | LinkDownReason::SwitchGone => {
+                self.hold_unknown(port, now + EXPECTED_LINK_LIMIT);
+            }
+            LinkDownReason::PortDown | LinkDownReason::PortRemoved | LinkDownReason::FarEndChanged => {}
+        }
+    }
+
+    fn receive_foreign(&mut self, port: PortId, frame: &[u8], now: Time) {
+        let lldpdu = match LldpFrame::parse(frame) {
+            Ok(frame) => frame.lldpdu,
+            Err(_) => {
+                self.counters.lldp_malformed += 1;
+                return;
+            }
+        };
+        self.counters.lldp_foreign += 1;
+        let neighbor = LldpNeighbor {
+            chassis_id: lldpdu.chassis_id.to_text(),
+            port_id: lldpdu.port_id.to_text(),
+            port_description: lldpdu.port_description(),
+            system_name: lldpdu.system_name(),
+            system_description: lldpdu.system_description(),
+        };
+        // IEEE 802.1AB-2016 §8.5.4: a time to live of 0 takes back what was said.
+        let neighbor = if lldpdu.ttl == 0 { None } else { Some(neighbor) };
+        let Some(control) = self.controls.get_mut(&port) else { return };
+        let Some(shown) = self.network.port_mut(port) else { return };
+        if shown.lldp_neighbor != neighbor {
+            if control.neighbor_changed_at.is_some_and(|at| now.since(at) < NEIGHBOR_CHANGE_INTERVAL) {
+                return;
+            }
+            control.neighbor_changed_at = Some(now);
+            shown.lldp_neighbor = neighbor;
+            self.emit(Change::PortChanged(port));
+        }
+        match lldpdu.ttl {
+            0 => self.timers.clear(Timer::Neighbor(port)),
+            seconds => self.timers.set(Timer::Neighbor(port), now + std::time::Duration::from_secs(seconds.into())),
+        }
+    }
+
+    pub(super) fn neighbor_expired(&mut self, port: PortId) {
+        if self.network.port_mut(port).is_some_and(|port| port.lldp_neighbor.take().is_some()) {
+            self.emit(Change::PortChanged(port));
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What the machine keeps of a port beside what the network shows of it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+
+use net::{MacAddr, PortId, Time};
+
+use super::schedule::ProbeClass;
+use crate::{MAX_OUTSTANDING_PROBES, PROBE_MAX_AGE};
+
+/// A probe on its way.
+#[derive(Debug)]
+struct Outstanding {
+    nonce: u64,
+    sent_at: Time,
+    /// The port that it came in by, once it did.
+    arrived: Option<PortId>,
+}
+
+/// What became of a nonce.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NonceFate {
+    /// It counts, now and never again.
+    Good,
+    /// It came in by the same port before.
+    Replayed,
+    /// It came in by another port before.
+    Duplicated,
+    /// Too old, or never sent since the port came up.
+    Stale,
+}
+
+/// The machine's side of a port.
+#[derive(Debug)]
+pub(super) struct PortControl {
+    /// How the port is probed; `None` if it is not: it is down, its switch is not connected, or it is no port for a cable.
+    pub(super) class: Option<ProbeClass>,
+    /// When its next probe is due: its place in the probe queue.
+    pub(super) next_probe: Option<Time>,
+    outstanding: VecDeque<Outstanding>,
+    /// Probes sent since the last one that came in.
+    pub(super) unanswered: u32,
+    /// Until when the link out of this port is not held against its misses.
+    pub(super) confirm_until: Time,
+    /// Until when the port stays Unknown at least.
+    pub(super) unknown_until: Time,
+    /// Probes sent since the port became Unknown.
+    pub(super) probes_since_unknown: u32,
+    /// When the network last showed something new about the foreign neighbour.
+    pub(super) neighbor_changed_at: Option<Time>,
+    /// Hosts that rules on the switch say are here, to be learned when the port becomes an edge.
+    pub(super) expected_hosts: BTreeMap<MacAddr, BTreeSet<IpAddr>>,
+}
+
+impl PortControl {
+    pub(super) fn new() -> PortControl {
+        PortControl {
+            class: None,
+            next_probe: None,
+            outstanding: VecDeque::new(),
+            unanswered: 0,
+            confirm_until: Time::ZERO,
+            unknown_until: Time::ZERO,
+            probes_since_unknown: 0,
+            neighbor_changed_at: None,
+            expected_hosts: BTreeMap::new(),
+        }
+    }
+
+    /// Remembers a probe that leaves now.
+    pub(super) fn sent(&mut self, nonce: u64, now: Time) {
+        if self.outstanding.len() >= MAX_OUTSTANDING_PROBES {
+            self.outstanding.pop_front();
+        }
+        self.outstanding.push_back(Outstanding { nonce, sent_at: now, arrived: None });
+    }
+
+    /// A probe with this nonce came in by `target`.
+    pub(super) fn arrived(&mut self, nonce: u64, target: PortId, now: Time) -> NonceFate {
+        let Some(probe) = self.outstanding.iter_mut().find(|probe| probe.nonce == nonce) else {
+            return NonceFate::Stale;
+        };
+        match probe.arrived {
+            Some(earlier) if earlier == target => NonceFate::Replayed,
+            Some(_) => NonceFate::Duplicated,
+            None if now.since(probe.sent_at) > PROBE_MAX_AGE => NonceFate::Stale,
+            None => {
+                probe.arrived = Some(target);
+                NonceFate::Good
+            }
+        }
+    }
+
+    /// The port went down: no probe that left before counts.
+    pub(super) fn reset(&mut self) {
+        *self = PortControl { class: self.class, next_probe: self.next_probe, ..PortControl::new() };
+    }
+}

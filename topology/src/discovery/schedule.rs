@@ -1,0 +1,187 @@
+//! When probes leave: intervals by what a port is, stretched to keep the budget, spread by jitter, never more than a few at once.
+
+use std::time::Duration;
+
+use net::Time;
+
+use crate::{DiscoveryConfig, PortState};
+
+/// Probes that may leave at one instant; the next ones follow at the pace of the budget. Sixteen fill a small switch's ports at once
+/// and are no burst to a controller that takes them in within a millisecond.
+const BURST: u64 = 16;
+/// Probes that a port sends in the time of a dwell.
+const PROBES_PER_DWELL: u32 = 4;
+/// No interval is shorter, whatever the configuration says: it keeps a zero from turning into a loop without end.
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Which interval applies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ProbeClass {
+    Unknown,
+    Edge,
+    Link,
+}
+
+impl From<PortState> for ProbeClass {
+    fn from(state: PortState) -> ProbeClass {
+        match state {
+            PortState::Unknown => ProbeClass::Unknown,
+            PortState::Edge => ProbeClass::Edge,
+            PortState::Link => ProbeClass::Link,
+        }
+    }
+}
+
+/// The pace of all probes together.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    /// Unstretched intervals in nanoseconds, by class.
+    intervals: [u64; 3],
+    /// Probed ports, by class.
+    ports: [u64; 3],
+    budget: u64,
+    /// Nanoseconds between two probes at the full budget.
+    gap: u64,
+    /// When the next probe would leave if all had kept to `gap`.
+    next: Time,
+    random: u64,
+}
+
+impl Schedule {
+    pub(super) fn new(config: &DiscoveryConfig, seed: u64) -> Schedule {
+        let nanos = |interval: Duration| u64::try_from(interval.max(MIN_INTERVAL).as_nanos()).unwrap_or(u64::MAX);
+        let budget = u64::from(config.probe_budget_per_second).max(1);
+        Schedule {
+            intervals: [
+                nanos((config.dwell / PROBES_PER_DWELL).min(config.probe_interval)),
+                nanos(config.edge_probe_interval),
+                nanos(config.probe_interval),
+            ],
+            ports: [0; 3],
+            budget,
+            gap: 1_000_000_000 / budget,
+            next: Time::ZERO,
+            random: seed,
+        }
+    }
+
+    /// A port is probed from now on as `new` and no more as `old`.
+    pub(super) fn count(&mut self, old: Option<ProbeClass>, new: Option<ProbeClass>) {
+        if let Some(class) = old {
+            self.ports[class as usize] = self.ports[class as usize].saturating_sub(1);
+        }
+        if let Some(class) = new {
+            self.ports[class as usize] += 1;
+        }
+    }
+
+    /// The time to the port's next probe: the stretched interval, give or take a tenth, so that ports that came up together drift apart.
+    pub(super) fn interval(&mut self, class: ProbeClass) -> Duration {
+        let interval = self.stretched(class);
+        let tenth = interval / 10;
+        let jitter = if tenth == 0 { 0 } else { self.next_random() % (2 * tenth) };
+        Duration::from_nanos(interval - tenth + jitter)
+    }
+
+    fn stretched(&self, class: ProbeClass) -> u64 {
+        let interval = self.intervals[class as usize];
+        // Both in probes per million seconds: whole numbers, so that every run computes the same.
+        let wanted: u128 = self
+            .ports
+            .iter()
+            .zip(self.intervals)
+            .map(|(ports, interval)| u128::from(*ports) * 1_000_000_000_000_000 / u128::from(interval))
+            .sum();
+        let budget = u128::from(self.budget) * 1_000_000;
+        if wanted <= budget {
+            return interval;
+        }
+        u64::try_from(u128::from(interval) * wanted / budget).unwrap_or(u64::MAX)
+    }
+
+    /// When the next probe may leave.
+    pub(super) fn ready_at(&self) -> Time {
+        self.next - Duration::from_nanos(self.gap.saturating_mul(BURST - 1))
+    }
+
+    /// Takes the right to send one probe now, if there is one.
+    pub(super) fn take(&mut self, now: Time) -> bool {
+        if self.ready_at() > now {
+            return false;
+        }
+        self.next = self.next.max(now) + Duration::from_nanos(self.gap);
+        true
+    }
+
+    #[cfg(test)]
+    pub(super) fn ports(&self) -> [u64; 3] {
+        self.ports
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood 2014): no secret hangs on it.
+    fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_stretch_alike_when_they_ask_for_more_than_the_budget() {
+        let config = DiscoveryConfig { probe_budget_per_second: 100, ..DiscoveryConfig::default() };
+        let mut schedule = Schedule::new(&config, 1);
+        for _ in 0..30 {
+            schedule.count(None, Some(ProbeClass::Link));
+        }
+        assert_eq!(schedule.stretched(ProbeClass::Link), 300_000_000);
+        for _ in 0..30 {
+            schedule.count(None, Some(ProbeClass::Link));
+        }
+        let stretched = Duration::from_nanos(schedule.stretched(ProbeClass::Link));
+        assert_eq!(stretched.as_millis(), 600);
+        assert_eq!(Duration::from_nanos(schedule.stretched(ProbeClass::Edge)).as_millis(), 2000);
+        for _ in 0..1_000 {
+            let interval = schedule.interval(ProbeClass::Link);
+            assert!(interval >= stretched.mul_f64(0.9) && interval <= stretched.mul_f64(1.1), "{interval:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_than_a_burst_leaves_at_once_and_the_rest_at_the_budget() {
+        let config = DiscoveryConfig { probe_budget_per_second: 1_000, ..DiscoveryConfig::default() };
+        let mut schedule = Schedule::new(&config, 1);
+        let mut now = Time::from_secs(100);
+        let mut at_once = 0;
+        while schedule.take(now) {
+            at_once += 1;
+        }
+        assert_eq!(at_once, BURST);
+        let start = now;
+        for _ in 0..500 {
+            now = schedule.ready_at();
+            assert!(schedule.take(now));
+        }
+        assert_eq!(now.since(start), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_zero_in_the_configuration_does_not_divide_or_loop() {
+        let zero = Duration::ZERO;
+        let config = DiscoveryConfig {
+            probe_interval: zero,
+            dwell: zero,
+            edge_probe_interval: zero,
+            probe_budget_per_second: 0,
+            ..DiscoveryConfig::default()
+        };
+        let mut schedule = Schedule::new(&config, 1);
+        schedule.count(None, Some(ProbeClass::Unknown));
+        assert!(schedule.interval(ProbeClass::Unknown) > zero);
+    }
+}

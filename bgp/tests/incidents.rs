@@ -152,7 +152,7 @@ fn every_incident_has_the_outcome_that_the_rfcs_give_it() {
             Err(Fault::AttributeLength),
         ),
         (
-            // The NLRI field holds a prefix of 136 bits further on: RFC 7606 §5.3 leaves only the reset.
+            // Its NLRI field begins with a prefix of 102 bits: RFC 7606 §3 j and §5.3 leave only the reset.
             "CVE-2023-46753: only an unknown attribute, no mandatory ones",
             hex("ffffffffffffffffffffffffffffffff 003c 02 0000 0014 ff1f0010 00040146464646460004464646464646 66 \
                  4646f50d05800100010200ffff000000"),
@@ -166,7 +166,7 @@ fn every_incident_has_the_outcome_that_the_rfcs_give_it() {
             WITHDRAW,
         ),
         (
-            // A prefix of 235 bits: as above.
+            // A prefix of 235 bits in it: as above.
             "CVE-2023-47235: like End-of-RIB, with an unknown attribute and routes",
             hex("ffffffffffffffffffffffffffffffff002b0200000003c0ff00010100eb00ac100b0b001ad908ac100b0b"),
             external(),

@@ -96,6 +96,18 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(|error| BindError { address, error })
 }
 
+/// The same before there is a runtime.
+///
+/// # Errors
+/// The address cannot be had; the message says what to do.
+pub fn bind_blocking(address: SocketAddr) -> Result<std::net::TcpListener, BindError> {
+    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    bound.map_err(|error| BindError { address, error })
+}
+
 /// Serves until `shutdown` is done; then takes no more connections, and returns when the open ones have ended or their time is up.
 pub async fn serve(listener: TcpListener, sources: Sources, shutdown: impl Future<Output = ()>) {
     let router = router(sources);

@@ -18,4 +18,4 @@ pub mod http;
 pub mod io;
 pub mod path;
 pub mod run;
-// pub mod service;
+pub mod service;

@@ -1,9 +1,13 @@
-//! `trunkline run`: the controller.
+//! `trunkline run`: the controller, until it is told to stop.
 
 use std::error::Error;
 use std::path::PathBuf;
 
+use net::Prefix;
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::config::Config;
+use crate::service::Controller;
 
 /// What to run with.
 #[derive(Clone, Debug)]
@@ -14,11 +18,48 @@ pub struct RunOptions {
     pub config_file: Option<PathBuf>,
 }
 
-/// Runs the controller until it is told to stop.
+/// Runs the controller until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// Whatever keeps the controller from starting, as a sentence for the operator.
 pub fn run(options: RunOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let _ = options;
-    Err("this build has no controller: the switches' and neighbours' connections are missing".into())
+    let RunOptions { config, config_file } = options;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // Before anything starts: a signal in between must not end the process half-way.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let controller = Controller::start(&config)?;
+        announce(&controller, &config, config_file);
+        loop {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+                _ = hangup.recv() => {
+                    tracing::warn!("SIGHUP: this version reads its configuration at the start only; restart it, no packet is lost");
+                    continue;
+                }
+            };
+            tracing::info!(signal = name, "stopping; switches keep their rules");
+            break;
+        }
+        // Joins threads: on a thread of its own, so that a second signal can still end the process by default.
+        tokio::task::spawn_blocking(move || controller.stop()).await?;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+fn announce(controller: &Controller, config: &Config, config_file: Option<PathBuf>) {
+    let file = config_file.map_or_else(|| "built-in defaults".to_owned(), |file| file.display().to_string());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = file, "trunkline is running");
+    for address in controller.openflow_addresses() {
+        tracing::info!(%address, "listening for switches");
+    }
+    let is_loopback = |prefix: &Prefix| prefix.addr().is_loopback() && prefix.len() > 0;
+    for prefix in config.openflow.plain_from.iter().filter(|prefix| !is_loopback(prefix)) {
+        tracing::warn!(%prefix, "switches from here may connect without TLS: whoever is there can pose as one");
+    }
+    tracing::info!(metrics = %format_args!("http://{}/metrics", controller.http_address()), "serving metrics");
 }

@@ -40,7 +40,7 @@ impl Controller {
         core.discovery.probe_interval = config.fabric.probe_interval;
         core.discovery.host_timeout = config.fabric.host_timeout;
         core.seed = u64::from_be_bytes(first_eight(&random_octets()?));
-        let http = http::bind_blocking(config.http.listen)?;
+        let http = http::bind_blocking(config.http.listen).map_err(|error| error.to_string())?;
         let bgp = config.bgp.as_ref().map(|bgp| bgp_service::start(bgp, core.seed)).transpose()?;
 
         let (samples, taken) = std::sync::mpsc::channel();

@@ -192,7 +192,8 @@ impl Channel {
         self.close(CloseReason::FrameLost(error));
     }
 
-    /// Time has passed.
+    /// Time has passed. A driver that was held up hands in what it has read first, so that its own delay isn't taken for the
+    /// other side's silence.
     pub fn handle_timeout(&mut self, now: Time) {
         self.now = now;
         self.stamp_barriers();

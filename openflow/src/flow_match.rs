@@ -450,3 +450,75 @@ impl Match {
         self.octets(OxmKind::ARP_OP).map(u16::from_be_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn mac(last: u8) -> MacAddr {
+        MacAddr([2, 0, 0, 0, 0, last])
+    }
+
+    #[test]
+    fn builders_keep_the_canonical_order_and_replace() {
+        let built =
+            Match::new().with_eth_dst(mac(1)).with_in_port(PortNo(3)).with_eth_type(0x0800).with_eth_dst(mac(2));
+        let kinds: Vec<OxmKind> = built.fields().map(|field| field.kind).collect();
+        assert_eq!(kinds, [OxmKind::IN_PORT, OxmKind::ETH_DST, OxmKind::ETH_TYPE]);
+        assert_eq!((built.in_port(), built.eth_dst(), built.eth_type()), (Some(PortNo(3)), Some(mac(2)), Some(0x0800)));
+        assert_eq!(built, built.canonical());
+    }
+
+    #[test]
+    fn a_getter_gives_exact_values_only() {
+        let masked = Match::new().with_metadata_masked(5, 0xff).with_eth_src(mac(1));
+        assert_eq!((masked.metadata(), masked.eth_src(), masked.eth_dst()), (None, Some(mac(1)), None));
+        assert_eq!(masked.get(OxmKind::METADATA).and_then(|field| field.to_u64()), Some(5));
+    }
+
+    #[test]
+    fn the_canonical_form_drops_what_a_mask_makes_meaningless() {
+        let network = Ipv4Addr::new(10, 0, 0, 0);
+        let messy = Match::from_iter([
+            OxmFieldOwned::new(OxmKind::VLAN_VID, &[0x10, 5], Some(&[0x1f, 0xff])).unwrap(),
+            OxmFieldOwned::new(OxmKind::IPV4_DST, &[10, 1, 2, 3], Some(&[255, 0, 0, 0])).unwrap(),
+            OxmFieldOwned::new(OxmKind::METADATA, &[1; 8], Some(&[0; 8])).unwrap(),
+            OxmFieldOwned::new(OxmKind::IN_PORT, &[0, 0, 0, 1], None).unwrap(),
+        ]);
+        let clean = Match::new()
+            .with_in_port(PortNo(1))
+            .with_vlan_vid(0x1005)
+            .with_ipv4_dst_masked(network, Ipv4Addr::new(255, 0, 0, 0));
+        assert_eq!(messy.canonical(), clean);
+    }
+
+    #[test]
+    fn a_match_parses_in_the_order_received_and_counts_its_padding() {
+        let octets = Bytes::from_static(&[0, 1, 0, 10, 0x80, 0, 0x0a, 2, 8, 0, 0xee, 0xee, 0xee, 0xee, 0xee, 0xee, 7]);
+        let mut reader = Reader::new(&octets);
+        let parsed = Match::parse(&mut reader).unwrap();
+        assert_eq!((parsed.eth_type(), reader.remaining()), (Some(0x0800), 1));
+    }
+
+    #[test]
+    fn the_deprecated_match_type_is_refused() {
+        let octets = Bytes::from_static(&[0, 0, 0, 88, 0, 0, 0, 0]);
+        let error = Match::parse(&mut Reader::new(&octets)).unwrap_err();
+        assert_eq!(error.to_string(), "offset 0: match.type: bad type 0");
+    }
+
+    #[test]
+    fn an_ipv4_five_tuple_with_a_port_is_held_inline() {
+        let tuple = Match::new()
+            .with_in_port(PortNo(1))
+            .with_eth_type(0x0800)
+            .with_ip_proto(6)
+            .with_ipv4_src(Ipv4Addr::LOCALHOST)
+            .with_ipv4_dst(Ipv4Addr::LOCALHOST)
+            .with_tcp_src(1)
+            .with_tcp_dst(2);
+        assert_eq!((tuple.as_tlvs().len(), tuple.is_on_heap()), (47, false));
+    }
+}

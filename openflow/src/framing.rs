@@ -162,3 +162,42 @@ mod codec {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_known_once_its_header_is_there() {
+        assert_eq!(frame_length(&[4, 0, 0, 16, 0, 0, 0]), Ok(None));
+        assert_eq!(frame_length(&[4, 0, 0, 16, 0, 0, 0, 1]), Ok(Some(16)));
+        assert_eq!(frame_length(&[9, 9, 0xff, 0xff, 0, 0, 0, 1]), Ok(Some(MAX_FRAME_LEN)), "whatever the version is");
+    }
+
+    #[test]
+    fn a_length_below_the_header_loses_the_stream() {
+        let error = frame_length(&[4, 0, 0, 7, 0, 0, 0, 1, 4]).unwrap_err();
+        assert_eq!(error.to_string(), "offset 2: header.length: bad length 7");
+        assert_eq!(error.header, [4, 0, 0, 7, 0, 0, 0, 1]);
+    }
+
+    #[cfg(feature = "codec")]
+    #[test]
+    fn the_codec_cuts_a_stream_however_it_arrives() {
+        use tokio_util::codec::Decoder;
+        let stream = [4, 20, 0, 8, 0, 0, 0, 1, 4, 2, 0, 10, 0, 0, 0, 2, 0xab, 0xcd, 4, 20, 0, 3, 0, 0, 0, 3];
+        let mut buffer = bytes::BytesMut::new();
+        let mut frames = Vec::new();
+        let mut lost = false;
+        for octet in stream {
+            buffer.extend_from_slice(&[octet]);
+            match FrameCodec.decode(&mut buffer) {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => {}
+                Err(error) => lost = matches!(error, StreamError::Frame(_)),
+            }
+        }
+        assert_eq!(frames, [&stream[..8], &stream[8..18]]);
+        assert!(lost);
+    }
+}

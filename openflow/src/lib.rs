@@ -1,12 +1,34 @@
 //! OpenFlow 1.3.5: codec, sans-IO channel and a software switch.
 //!
 //! A message is decoded by [`Message::decode`] from one whole frame and encoded by [`Message::encode`]. Structure decides what
-//! is malformed; what is well-formed but means nothing (a missing prerequisite, a bad mask) is a problem, not a decode error.
+//! is malformed; what is well-formed but means nothing (a missing prerequisite, a bad mask) is a problem ([`Message::problems`]),
+//! not a decode error. [`Channel`] is a connection without the connection: negotiation, liveness, barriers, error replies.
+//!
+//! What is decoded is encoded again octet for octet, with what this version doesn't know inside it, but for these octets, which
+//! say nothing and are written as zero: padding, what stands behind the first NUL of a text, and the 15 reserved flags of a
+//! multipart reply. A HELLO element without its padding at the end of the message gets it.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use net::PortNo;
+//! use openflow::{Action, FlowMod, Instruction, Match, Message, TableId};
+//!
+//! let mut flow_mod = FlowMod::add(TableId(0), 10, Match::new().with_in_port(PortNo(1)));
+//! flow_mod.instructions.push(Instruction::ApplyActions(vec![Action::output(PortNo(2))]));
+//! let message = Message::FlowMod(flow_mod);
+//! assert_eq!(message.to_string(), "OFPT_FLOW_MOD: ADD priority=10,in_port=1 actions=output:2");
+//!
+//! let mut out = BytesMut::new();
+//! message.encode(7, &mut out)?;
+//! assert_eq!(Message::decode(&out.freeze())?, (7, message));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod action;
 pub mod channel;
 mod configuration;
+mod display;
 mod error;
 mod flow;
 mod flow_match;

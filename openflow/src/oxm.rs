@@ -461,3 +461,63 @@ fn octets_text(octets: &[u8], notation: Option<Notation>) -> String {
     }
     .unwrap_or_else(|| octets.iter().map(|octet| format!("{octet:02x}")).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_the_40_fields_of_openflow_1_3() {
+        assert_eq!(OxmKind::ALL.len(), 40);
+        for (number, kind) in OxmKind::ALL.iter().enumerate() {
+            assert_eq!(usize::from(kind.field), number);
+            let (octets, bits) = (kind.value_len().unwrap(), usize::from(kind.bits().unwrap()));
+            assert!(bits <= octets * 8, "{kind}");
+        }
+        assert_eq!(OxmKind::basic(40).name(), None);
+    }
+
+    #[test]
+    fn a_field_has_the_length_of_the_table() {
+        assert!(OxmFieldOwned::new(OxmKind::IN_PORT, &[0, 0, 1], None).is_none());
+        assert!(OxmFieldOwned::new(OxmKind::ETH_DST, &[0; 6], Some(&[0; 5])).is_none());
+        assert!(OxmFieldOwned::new(OxmKind { class: 1, field: 3, experimenter: 0 }, &[0; 256], None).is_none());
+        assert!(OxmFieldOwned::new(OxmKind { class: 1, field: 0x80, experimenter: 0 }, &[], None).is_none());
+        assert!(OxmFieldOwned::number(OxmKind::TCP_DST, 65_536).is_none());
+        assert!(OxmFieldOwned::number(OxmKind::IPV6_DST, 1).is_none());
+        assert_eq!(OxmFieldOwned::number(OxmKind::PBB_ISID, 7).unwrap().as_tlv(), [0x80, 0, 0x4a, 3, 0, 0, 7]);
+    }
+
+    #[test]
+    fn an_experimenter_field_keeps_its_id_before_value_and_mask() {
+        let kind = OxmKind { class: CLASS_EXPERIMENTER, field: 42, experimenter: 0x4f4e_4600 };
+        let field = OxmFieldOwned::new(kind, &[0, 2], Some(&[0, 3])).unwrap();
+        assert_eq!(field.as_tlv(), [0xff, 0xff, 0x55, 8, 0x4f, 0x4e, 0x46, 0, 0, 2, 0, 3]);
+        assert_eq!(first_tlv(field.as_tlv(), 0), Ok(12));
+        assert_eq!(field.as_field(), OxmField { kind, value: &[0, 2], mask: Some(&[0, 3]) });
+    }
+
+    #[test]
+    fn a_mask_is_exact_when_it_covers_the_bits_that_mean_something() {
+        let exact = |kind: OxmKind, value: &[u8], mask: &[u8]| {
+            OxmFieldOwned::new(kind, value, Some(mask)).unwrap().as_field().is_exact()
+        };
+        assert!(exact(OxmKind::VLAN_VID, &[0, 5], &[0x1f, 0xff]));
+        assert!(!exact(OxmKind::VLAN_VID, &[0, 5], &[0x0f, 0xff]));
+        assert!(exact(OxmKind::IPV6_FLABEL, &[0; 4], &[0, 0x0f, 0xff, 0xff]));
+        assert!(!exact(OxmKind::ETH_DST, &[0; 6], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xfe]));
+    }
+
+    #[test]
+    fn values_are_written_in_their_usual_form() {
+        let text = |kind, value: &[u8], mask: Option<&[u8]>| {
+            OxmFieldOwned::new(kind, value, mask).unwrap().as_field().to_string()
+        };
+        assert_eq!(text(OxmKind::IN_PORT, &[0, 0, 0, 9], None), "in_port=9");
+        assert_eq!(text(OxmKind::ETH_TYPE, &[8, 0], None), "eth_type=0x0800");
+        assert_eq!(text(OxmKind::ETH_SRC, &[2, 0, 0, 0, 0, 1], None), "eth_src=02:00:00:00:00:01");
+        assert_eq!(text(OxmKind::IPV4_DST, &[10, 0, 0, 0], Some(&[255, 0, 0, 0])), "ipv4_dst=10.0.0.0/255.0.0.0");
+        let kind = OxmKind { class: 1, field: 3, experimenter: 0 };
+        assert_eq!(text(kind, &[0xab, 1], None), "class_0x1_3=ab01");
+    }
+}

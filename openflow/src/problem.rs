@@ -472,3 +472,106 @@ fn check_tables(tables: &[TableFeatures], to: &mut Problems) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::oxm::OxmFieldOwned;
+    use crate::{ActionType, BufferId, FlowModFlags};
+
+    fn codes(message: &Message) -> Vec<ErrorCode> {
+        message.problems().into_iter().map(|problem| problem.error).collect()
+    }
+
+    fn match_codes(match_: &Match) -> Vec<ErrorCode> {
+        match_.problems().into_iter().map(|problem| problem.error).collect()
+    }
+
+    #[test]
+    fn a_missing_prerequisite_is_named() {
+        let problems = Match::new().with_eth_type(0x0800).with_tcp_dst(80).problems();
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].to_string(), "match.tcp_dst: needs ip_proto=0x6 (OFPBMC_BAD_PREREQ)");
+        assert_eq!(match_codes(&Match::new().with_eth_type(0x0800).with_ip_proto(6).with_tcp_dst(80)), []);
+        assert_eq!(match_codes(&Match::new().with_vlan_vid(VID_NONE).with_vlan_pcp(1)), [ErrorCode::MATCH_BAD_PREREQ]);
+        assert_eq!(match_codes(&Match::new().with_vlan_vid(0x1001).with_vlan_pcp(1)), []);
+    }
+
+    #[test]
+    fn values_masks_and_duplicates_are_checked() {
+        let field = |kind, value: &[u8], mask: Option<&[u8]>| OxmFieldOwned::new(kind, value, mask).unwrap();
+        let twice =
+            Match::from_iter([field(OxmKind::ETH_TYPE, &[8, 0], None), field(OxmKind::ETH_TYPE, &[8, 0], None)]);
+        assert_eq!(match_codes(&twice), [ErrorCode::MATCH_DUP_FIELD]);
+        let masked = Match::new().with(&field(OxmKind::IN_PORT, &[0; 4], Some(&[0; 4])));
+        assert_eq!(match_codes(&masked), [ErrorCode::MATCH_BAD_MASK]);
+        let wild = Match::new().with_metadata_masked(3, 1);
+        assert_eq!(match_codes(&wild), [ErrorCode::MATCH_BAD_WILDCARDS]);
+        let big = Match::new().with_eth_type(0x86dd).with_ip_dscp(64);
+        assert_eq!(match_codes(&big), [ErrorCode::MATCH_BAD_VALUE]);
+        let unknown = Match::new().with(&field(OxmKind::basic(99), &[1], None));
+        assert_eq!(match_codes(&unknown), [ErrorCode::MATCH_BAD_FIELD]);
+        let nicira = Match::new().with(&field(OxmKind { class: 1, field: 0, experimenter: 0 }, &[0; 4], None));
+        assert_eq!(match_codes(&nicira), [], "another class is another's business");
+    }
+
+    #[test]
+    fn a_flow_mod_is_checked_in_all_its_parts() {
+        let mut flow_mod = FlowMod::add(TableId(3), 1, Match::new());
+        flow_mod.flags = FlowModFlags(0x8000);
+        flow_mod.instructions = vec![
+            Instruction::ApplyActions(vec![
+                Action::output(PortNo(0)),
+                Action::output(PortNo::TABLE),
+                Action::PushVlan(0x0800),
+                Action::SetField(OxmFieldOwned::number(OxmKind::IN_PORT, 1).unwrap()),
+                Action::Unknown { action_type: ActionType(99), body: Bytes::new() },
+            ]),
+            Instruction::GotoTable(TableId(3)),
+        ];
+        let expected = [
+            ErrorCode::FLOW_MOD_BAD_FLAGS,
+            ErrorCode::ACTION_BAD_OUT_PORT,
+            ErrorCode::ACTION_BAD_OUT_PORT,
+            ErrorCode::ACTION_BAD_ARGUMENT,
+            ErrorCode::ACTION_BAD_SET_TYPE,
+            ErrorCode::ACTION_BAD_TYPE,
+            ErrorCode::INSTRUCTION_BAD_TABLE_ID,
+        ];
+        assert_eq!(codes(&Message::FlowMod(flow_mod)), expected);
+        assert_eq!(codes(&Message::FlowMod(FlowMod::delete(TableId::ALL, Match::new()))), []);
+        let everywhere = FlowMod::add(TableId::ALL, 1, Match::new());
+        assert_eq!(codes(&Message::FlowMod(everywhere)), [ErrorCode::FLOW_MOD_BAD_TABLE_ID]);
+    }
+
+    #[test]
+    fn groups_and_packet_outs_are_checked() {
+        let mut group_mod = GroupMod {
+            command: GroupModCommand::ADD,
+            group_type: GroupType::FF,
+            group_id: GroupId(1),
+            buckets: vec![Bucket::new(vec![Action::output(PortNo(1))])],
+        };
+        assert_eq!(codes(&Message::GroupMod(group_mod.clone())), [ErrorCode::GROUP_MOD_BAD_WATCH]);
+        group_mod.group_type = GroupType::INDIRECT;
+        assert_eq!(codes(&Message::GroupMod(group_mod.clone())), []);
+        group_mod.buckets.clear();
+        assert_eq!(codes(&Message::GroupMod(group_mod)), [ErrorCode::GROUP_MOD_INVALID_GROUP]);
+        let packet_out = crate::PacketOut {
+            buffer_id: BufferId::NO_BUFFER,
+            in_port: PortNo::CONTROLLER,
+            actions: vec![Action::output(PortNo::TABLE)],
+            data: Bytes::new(),
+        };
+        assert_eq!(codes(&Message::PacketOut(packet_out)), []);
+    }
+
+    #[test]
+    fn problems_are_listed_up_to_a_limit() {
+        let field = OxmFieldOwned::number(OxmKind::ETH_TYPE, 0x0800).unwrap();
+        let many: Match = std::iter::repeat_n(field, 10_000).collect();
+        assert_eq!(many.problems().len(), MAX_PROBLEMS);
+    }
+}

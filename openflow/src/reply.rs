@@ -31,3 +31,29 @@ pub fn error_code(error: &DecodeError) -> ErrorCode {
         _ => ErrorCode::REQUEST_BAD_LEN,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_structure_at_fault_decides_the_code() {
+        let code = |field, kind| error_code(&DecodeError::new(0, field, kind));
+        let length = DecodeErrorKind::BadLength { length: 1 };
+        assert_eq!(code("match.type", DecodeErrorKind::BadType { value: 0 }), ErrorCode::MATCH_BAD_TYPE);
+        assert_eq!(code("oxm.length", length), ErrorCode::MATCH_BAD_LEN);
+        assert_eq!(code("action.set_field", length), ErrorCode::ACTION_BAD_SET_LEN);
+        assert_eq!(code("action.len", length), ErrorCode::ACTION_BAD_LEN);
+        assert_eq!(code("instruction.len", length), ErrorCode::INSTRUCTION_BAD_LEN);
+        assert_eq!(code("table_feature_property.length", length), ErrorCode::TABLE_FEATURES_BAD_LEN);
+        assert_eq!(code("flow_mod.cookie", length), ErrorCode::REQUEST_BAD_LEN);
+        assert_eq!(code("header.version", DecodeErrorKind::BadVersion { version: 1 }), ErrorCode::REQUEST_BAD_VERSION);
+    }
+
+    #[test]
+    fn an_error_repeats_the_start_of_the_message_at_fault() {
+        let frame = Bytes::from(vec![4; 200]);
+        let error = error_for(&DecodeError::truncated(8, "flow_mod.cookie", 8, 0), &frame);
+        assert_eq!((error.data.len(), &error.data[..]), (ERROR_DATA_LEN, &frame[..ERROR_DATA_LEN]));
+    }
+}

@@ -146,3 +146,30 @@ fn packet_out(actions: &[u8]) -> Bytes {
 fn flow_mod(match_: &[u8], instructions: &[u8]) -> Bytes {
     message(14, &[&[0; 24], &[0xff; 12], &[0; 4], match_, instructions])
 }
+
+/// The text that ovs-ofctl 3.1.0 prints of a message, after the type and number.
+fn ovs_ofctl(name: &str) -> Option<String> {
+    let root = std::env::var_os("TRUNKLINE_VECTORS")?;
+    let path = Path::new(&root).join("openflow/messages").join(name).with_extension("json");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let text = json["expect"]["ovs-ofctl-3.1.0"].as_str()?;
+    let (_, line) = text.lines().next()?.split_once("): ")?;
+    Some(line.trim_end().to_owned())
+}
+
+#[test]
+fn recorded_messages_print_as_ovs_ofctl_prints_them() {
+    let mut compared = 0;
+    for (name, frame) in files("messages") {
+        let Some(expected) = ovs_ofctl(&name).filter(|_| name.starts_with("ovs_ovs-3.1.0")) else { continue };
+        let text = match Message::decode(&frame).unwrap().1 {
+            Message::FlowMod(flow_mod) => flow_mod.to_string(),
+            Message::FlowRemoved(flow_removed) => flow_removed.to_string(),
+            Message::PacketOut(packet_out) => packet_out.to_string(),
+            _ => continue,
+        };
+        assert_eq!(text, expected, "{name}");
+        compared += 1;
+    }
+    println!("{compared} lines compared");
+}

@@ -524,8 +524,8 @@ impl Session {
                 self.events.push_back(Event::FamilyDisabled(family));
             }
         }
-        let families = negotiated.families.difference(&self.disabled).copied().collect();
-        let (routes, ignored) = routes(update, &errors, &families);
+        let wanted = |family| negotiated.families.contains(&family) && !self.disabled.contains(&family);
+        let (routes, ignored) = routes(update, &errors, wanted);
         self.counters.ignored_families += ignored;
         if !errors.is_empty() {
             self.events.push_back(Event::Malformed(errors));

@@ -255,9 +255,10 @@ impl Session {
         let frame = self.input.split_to(length);
         let kind = MessageType(frame.get(HEADER_LENGTH - 1).copied().unwrap_or_default());
         self.counters.received.count(kind);
-        let before_open = DecodeContext { message_limit: MESSAGE_LIMIT, ..DecodeContext::default() };
-        let context = negotiated.as_ref().map_or(&before_open, |negotiated| &negotiated.decode);
-        let input = Input::from_wire(kind, &frame, context);
+        let input = match &negotiated {
+            Some(negotiated) => Input::from_wire(kind, &frame, &negotiated.decode),
+            None => Input::from_wire(kind, &frame, &DecodeContext::default()),
+        };
         self.handle(input, now);
         true
     }

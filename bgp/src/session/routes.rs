@@ -1,20 +1,18 @@
 //! From an UPDATE to route events: the outcome of RFC 7606 applied, families that were not negotiated left out.
 
-use std::collections::BTreeSet;
-
 use super::{Announcement, RouteUpdate};
 use crate::wire::{AttributeError, Family, MpNextHop, MpNlri, NextHop, Nlri, Outcome, Update};
 
 /// The routes of `update`, at most one [`RouteUpdate`] per family and place in the message; and how many NLRI fields
-/// were ignored because `families` has not got their family.
+/// were ignored because their family is not `wanted`.
 pub(super) fn routes(
     update: Update,
     errors: &[AttributeError],
-    families: &BTreeSet<Family>,
+    wanted: impl Fn(Family) -> bool,
 ) -> (Vec<RouteUpdate>, u64) {
     let withdraw = errors.iter().any(|error| error.outcome == Outcome::TreatAsWithdraw);
     let attributes = update.attributes.filter(|_| !withdraw);
-    let mut collector = Collector { families, routes: Vec::new(), ignored: 0 };
+    let mut collector = Collector { wanted, routes: Vec::new(), ignored: 0 };
     let announcement = |nlri: Vec<Nlri>, next_hop: Option<NextHop>| match (&attributes, next_hop) {
         (Some(attributes), Some(next_hop)) => Ok(Announcement { nlri, attributes: attributes.clone(), next_hop }),
         // RFC 7606 §2 treat-as-withdraw; routes without a path or a next hop cannot stand either.
@@ -54,13 +52,13 @@ fn unicast(nlri: MpNlri) -> Vec<Nlri> {
     }
 }
 
-struct Collector<'a> {
-    families: &'a BTreeSet<Family>,
+struct Collector<F> {
+    wanted: F,
     routes: Vec<RouteUpdate>,
     ignored: u64,
 }
 
-impl Collector<'_> {
+impl<F: Fn(Family) -> bool> Collector<F> {
     /// `announced` is `Err` with the routes that are announced in vain.
     fn add(&mut self, family: Family, mut withdrawn: Vec<Nlri>, announced: Result<Announcement, Vec<Nlri>>) {
         let announced = match announced {
@@ -73,7 +71,7 @@ impl Collector<'_> {
         if withdrawn.is_empty() && announced.is_none() && family == Family::IPV4_UNICAST {
             return;
         }
-        if !self.families.contains(&family) {
+        if !(self.wanted)(family) {
             self.ignored += 1;
         } else if !withdrawn.is_empty() || announced.is_some() {
             self.routes.push(RouteUpdate { family, withdrawn, announced });

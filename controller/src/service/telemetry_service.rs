@@ -1,10 +1,13 @@
 //! Telemetry and HTTP on one thread: samples in once a tick, scrapes out when they come. Nothing here waits for the core.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use bgp::session::SessionState;
+use bgp::speaker::SpeakerStatus;
 use telemetry::{Metric, Options, Pipeline, Sample};
 use tokio::sync::watch;
 
@@ -102,3 +105,68 @@ async fn run(
     };
     tokio::join!(server, record);
 }
+
+fn sample_bgp(status: &SpeakerStatus, samples: &mut Vec<Sample>) {
+    let mut states: BTreeMap<&'static str, u64> = STATES.iter().map(|(_, _, name)| (*name, 0)).collect();
+    for neighbor in &status.neighbors {
+        let peer = neighbor.address;
+        let (_, number, name) = *STATES.iter().find(|(state, ..)| *state == neighbor.state).unwrap_or(&STATES[0]);
+        *states.entry(name).or_default() += 1;
+        let up = f64::from(u8::from(neighbor.state == SessionState::Established));
+        let uptime = neighbor.uptime_seconds.unwrap_or(0) as f64;
+        samples.push(Sample::gauge(Metric::BgpPeerUp, up).label(peer).label(neighbor.asn.0));
+        samples.push(Sample::gauge(Metric::BgpPeerState, number).label(peer));
+        samples.push(Sample::gauge(Metric::BgpPeerUptime, uptime).label(peer));
+        samples.push(Sample::total(Metric::BgpPeerEstablished, neighbor.established_count).label(peer));
+        for (metric, counts) in [
+            (Metric::BgpPeerMessagesReceived, &neighbor.messages_received),
+            (Metric::BgpPeerMessagesSent, &neighbor.messages_sent),
+        ] {
+            let types = [
+                ("open", counts.open),
+                ("update", counts.update),
+                ("notification", counts.notification),
+                ("keepalive", counts.keepalive),
+                ("route_refresh", counts.route_refresh),
+            ];
+            for (message_type, count) in types {
+                samples.push(Sample::total(metric, count).label(peer).label(message_type));
+            }
+        }
+        for (outcome, count) in [
+            ("treat_as_withdraw", neighbor.errors_treated_as_withdraw),
+            ("attribute_discard", neighbor.errors_attribute_discarded),
+        ] {
+            samples.push(Sample::total(Metric::BgpPeerUpdateErrors, count).label(peer).label(outcome));
+        }
+        for family in &neighbor.families {
+            for (metric, count) in [
+                (Metric::BgpPeerPrefixesReceived, family.received),
+                (Metric::BgpPeerPrefixesAccepted, family.accepted),
+                (Metric::BgpPeerPrefixesAdvertised, family.advertised),
+            ] {
+                samples.push(Sample::gauge(metric, count as f64).label(peer).label(family.family));
+            }
+        }
+    }
+    for (state, count) in states {
+        samples.push(Sample::gauge(Metric::BgpPeers, count as f64).label(state));
+    }
+    let mut attribute_sets = 0;
+    for table in &status.tables {
+        samples.push(Sample::gauge(Metric::BgpRibPrefixes, table.counts.best as f64).label(table.family));
+        samples.push(Sample::gauge(Metric::BgpRibPaths, table.counts.paths as f64).label(table.family));
+        attribute_sets += table.counts.attribute_sets;
+    }
+    samples.push(Sample::gauge(Metric::BgpRibAttributeSets, attribute_sets as f64));
+}
+
+/// States of a session with their numbers in RFC 4273 and their label.
+const STATES: [(SessionState, f64, &str); 6] = [
+    (SessionState::Idle, 1.0, "idle"),
+    (SessionState::Connect, 2.0, "connect"),
+    (SessionState::Active, 3.0, "active"),
+    (SessionState::OpenSent, 4.0, "open_sent"),
+    (SessionState::OpenConfirm, 5.0, "open_confirm"),
+    (SessionState::Established, 6.0, "established"),
+];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use emulator::{CutKind, FabricSpec, HostIndex, LinkIndex};
-use trunkline_tests::{Simulator, SimulatorOptions};
+use tests::{Simulator, SimulatorOptions};
 
 /// A small generator of our own, so that a seed means the same run for ever (SplitMix64).
 struct Random(u64);

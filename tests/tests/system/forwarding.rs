@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use emulator::{FabricSpec, HostIndex, ProbeKind};
-use trunkline_tests::{Simulator, SimulatorOptions};
+use tests::{Simulator, SimulatorOptions};
 
 fn everybody_reaches_everybody(spec: &FabricSpec) -> Simulator {
     let mut simulator = Simulator::new(spec, SimulatorOptions::default());
@@ -46,7 +46,7 @@ fn ipv6_hosts_find_each_other_by_neighbour_discovery() {
     for source in 0..hosts {
         for target in (0..hosts).filter(|&target| target != source) {
             let now = simulator.now();
-            simulator.fabric.send_probe_of(ProbeKind::Echo6, HostIndex(source), HostIndex(target), now);
+            simulator.fabric.send_probe_of(ProbeKind::EchoV6, HostIndex(source), HostIndex(target), now);
             simulator.run_for(Duration::from_millis(1));
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use controller::core::CoreEvent;
 use emulator::{CutKind, FabricEvent, FabricSpec, HostIndex, LinkIndex};
 use net::Time;
-use trunkline_tests::{Simulator, SimulatorOptions};
+use tests::{Simulator, SimulatorOptions};
 
 /// Probes between all pairs in turn, one every `apart`, for `duration`.
 fn probe_for(simulator: &mut Simulator, duration: Duration, apart: Duration) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use emulator::{CutKind, FabricEvent, FabricSpec, HostIndex, LinkIndex};
-use trunkline_tests::{Simulator, SimulatorOptions};
+use tests::{Simulator, SimulatorOptions};
 
 /// One probe a millisecond, all pairs in turn.
 fn traffic(simulator: &mut Simulator, duration: Duration) {

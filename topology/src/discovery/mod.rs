@@ -198,6 +198,9 @@ impl Discovery {
             Some(PortState::Edge) => self.set_state(port, PortState::Unknown, now),
             Some(PortState::Link) | None => return,
         }
+        if let Some(control) = self.controls.get_mut(&port) {
+            control.was_link = true;
+        }
         self.hold_unknown(port, now + EXPECTED_LINK_LIMIT);
         self.send_due_probes(now);
     }
@@ -422,6 +425,7 @@ impl Discovery {
                 self.timers.clear(Timer::Dwell(port));
                 if let Some(control) = self.controls.get_mut(&port) {
                     control.expected_hosts.clear();
+                    control.was_link = true;
                 }
                 // An edge is probed seldom: its own direction of the link should not wait for that.
                 self.refresh_probing(port, if old == PortState::Edge { Some(now) } else { None });
@@ -432,8 +436,12 @@ impl Discovery {
     /// Brings how the port is probed in line with what it is. `at` asks for a probe at that time, if it is probed at all.
     fn refresh_probing(&mut self, port: PortId, at: Option<Time>) {
         let probed = self.is_connected(port.datapath_id);
-        let class = self.up_port(port).filter(|_| probed).map(|port| ProbeClass::from(port.state));
+        let state = self.up_port(port).filter(|_| probed).map(|port| port.state);
         let Some(control) = self.controls.get_mut(&port) else { return };
+        let class = match state {
+            Some(PortState::Edge) if control.was_link => Some(ProbeClass::Link),
+            state => state.map(ProbeClass::from),
+        };
         self.schedule.count(control.class, class);
         control.class = class;
         let next = match class {

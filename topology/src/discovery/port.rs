@@ -46,6 +46,9 @@ pub(super) struct PortControl {
     pub(super) unknown_until: Time,
     /// Probes sent since the port became Unknown.
     pub(super) probes_since_unknown: u32,
+    /// There was a link here, or one is expected, and the port has not been down since: as an edge it is probed at a link's pace, so that a
+    /// cable that comes back to life behind the port's back makes no loop for long.
+    pub(super) was_link: bool,
     /// When the network last showed something new about the foreign neighbour.
     pub(super) neighbor_changed_at: Option<Time>,
     /// Hosts that rules on the switch say are here, to be learned when the port becomes an edge.
@@ -62,6 +65,7 @@ impl PortControl {
             confirm_until: Time::ZERO,
             unknown_until: Time::ZERO,
             probes_since_unknown: 0,
+            was_link: false,
             neighbor_changed_at: None,
             expected_hosts: BTreeMap::new(),
         }

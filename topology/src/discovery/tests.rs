@@ -200,6 +200,23 @@ fn ports_of_a_silently_lost_link_are_not_edges_soon() {
 }
 
 #[test]
+fn a_link_that_comes_back_to_life_after_that_is_found_within_one_probe_interval() {
+    let config = DiscoveryConfig { edge_probe_interval: Duration::from_secs(60), ..DiscoveryConfig::default() };
+    let mut lab = Lab::new(config);
+    lab.wire(id(1, 1), id(2, 1));
+    for datapath_id in [1, 2] {
+        lab.discovery.handle_switch_up(DatapathId(datapath_id), ports(3), lab.now);
+    }
+    lab.run(Duration::from_secs(1));
+    lab.cut(id(1, 1));
+    lab.run(Duration::from_secs(40));
+    assert_eq!(lab.state(id(1, 1)), PortState::Edge);
+    lab.wire(id(1, 1), id(2, 1));
+    lab.run(ms(350));
+    assert!(lab.network().is_bidirectional(id(1, 1)));
+}
+
+#[test]
 fn a_link_that_lost_one_direction_is_not_bidirectional_and_its_ports_stay_links() {
     let mut lab = Lab::settled_pair();
     lab.wires.get_mut(&id(1, 1)).unwrap().clear();

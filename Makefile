@@ -1,9 +1,9 @@
 # The commands of this project. `make help` lists them.
 
 CARGO ?= cargo
-TARGET := $(or $(CARGO_TARGET_DIR),target)
-TRUNKLINE := $(TARGET)/release/trunkline
-LAB := $(CARGO) test --quiet -p trunkline-tests --test lab --
+TRUNKLINE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/trunkline
+# In release too, because its dependencies are built like that already.
+LAB := $(CARGO) test --quiet --release -p trunkline-tests --test lab --
 
 .PHONY: help demo test lab lab-full lab-install bench doc fuzz release
 

@@ -4,7 +4,8 @@
 set -u -o pipefail
 cd "$(dirname "$0")/.."
 
-target=${CARGO_TARGET_DIR:-target}
+# Absolute: cargo runs a test in its package's directory.
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 logs=$target/test-logs
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
@@ -84,12 +85,16 @@ fi
 
 announce "tests"
 log=$logs/cargo-test.log
-if ! cargo test --workspace --all-features --no-fail-fast -- --show-output 2>&1 | tee "$log" |
-    grep --line-buffered -E '^(test result|     Running|   Doc-tests|skipped:|error)|FAILED|panicked at'; then
-    # Either the tests or the filter, which finds no line only when nothing was built.
-    sed -n '/^failures:$/,$p' "$log" | tail -300
-    grep -q '^test result: FAILED' "$log" || fail "cargo test (see $log)"
-    failures+=("cargo test: $(grep -c '\.\.\. FAILED$' "$log") tests, all of it in $log")
+cargo test --workspace --all-features --no-fail-fast -- --show-output 2>&1 | tee "$log" |
+    grep --line-buffered -E '^(test result|     Running|   Doc-tests|skipped:|error)|FAILED|panicked at'
+if [ "${PIPESTATUS[0]}" != 0 ]; then
+    if grep -q '^test result: FAILED' "$log"; then
+        grep -E '^(failures:|---- )' -A 40 "$log" | tail -300
+        failures+=("cargo test: all of it in $log")
+    else
+        tail -60 "$log"
+        fail "cargo test (see $log)"
+    fi
 fi
 count_tests "$log"
 

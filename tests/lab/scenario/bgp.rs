@@ -36,7 +36,7 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     run_lines(
         "ip netns add router
          ip link add bgp0 type veth peer name bgp0 netns router
-         sysctl -q -w net.ipv6.conf.bgp0.disable_ipv6=0
+         sysctl -q -w net.ipv6.conf.bgp0.accept_dad=0 net.ipv6.conf.bgp0.disable_ipv6=0
          ip addr add 192.0.2.1/24 dev bgp0
          ip addr add 2001:db8:ffff::1/64 dev bgp0 nodad
          ip link set bgp0 up
@@ -44,7 +44,7 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
          ip addr add 192.0.2.104/32 dev lo
          ip addr add 192.0.2.105/32 dev lo
          ip -n router link set lo up
-         ip netns exec router sysctl -q -w net.ipv6.conf.bgp0.disable_ipv6=0
+         ip netns exec router sysctl -q -w net.ipv6.conf.bgp0.accept_dad=0 net.ipv6.conf.bgp0.disable_ipv6=0
          ip -n router addr add 192.0.2.2/24 dev bgp0
          ip -n router addr add 2001:db8:ffff::2/64 dev bgp0 nodad
          ip -n router link set bgp0 up",
@@ -58,9 +58,9 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     let mut controller = Controller::start(&lab.directory, &lab.binary, Some(&config()))?;
 
     report.require("the sessions with BIRD are established", wait_established())?;
-    for prefix in OURS {
-        let seen = wait::until(ROUTES_LIMIT, || bird_has(prefix));
-        report.check(&format!("BIRD has our {prefix}"), seen.map(|()| String::new()));
+    for (session, prefix) in [("bird4", OURS[0]), ("bird4", OURS[1]), ("bird6", OURS[1])] {
+        let seen = wait::until(ROUTES_LIMIT, || bird_has(session, prefix));
+        report.check(&format!("BIRD has our {prefix} from {session}"), seen.map(|()| String::new()));
     }
     for (address, count) in [("192.0.2.2", 4.0), ("2001:db8:ffff::2", 2.0)] {
         let seen = wait::until(ROUTES_LIMIT, || received(&controller, address, count));
@@ -139,10 +139,11 @@ fn wait_established() -> Outcome {
     })
 }
 
-/// BIRD's table has a usable route to the prefix, from us.
-fn bird_has(prefix: &str) -> Result<(), Fail> {
-    let said = birdc(&format!("show route {prefix}"))?;
-    wait::ensure(said.contains("[bird") && said.contains("AS65001"), || format!("BIRD says: {}", said.trim()))
+/// BIRD has a route to the prefix from this session, best or not, and does not call it unreachable.
+fn bird_has(session: &str, prefix: &str) -> Result<(), Fail> {
+    let said = birdc(&format!("show route {prefix} protocol {session}"))?;
+    let usable = said.contains(&format!("unicast [{session} "));
+    wait::ensure(usable, || format!("BIRD says: {}", said.trim().replace('\n', "; ")))
 }
 
 /// The controller says that it accepted so many prefixes from this neighbour.
@@ -187,16 +188,16 @@ fn hostile(report: &mut Report, listeners: &[TcpListener]) {
         let nlri = [24, 100, 64, 5];
         let mut attributes = bgp_attributes(RAW[2].1, [192, 0, 2, 105]);
         neighbor.send(bgp::UPDATE, &bgp_update(&attributes, &nlri))?;
-        wait::until(ROUTES_LIMIT, || bird_has("100.64.5.0/24"))?;
+        wait::until(ROUTES_LIMIT, || bird_has("bird4", "100.64.5.0/24"))?;
         attributes.extend([0x80, 4, 3, 0, 0, 1]);
         neighbor.send(bgp::UPDATE, &bgp_update(&attributes, &nlri))?;
-        wait::until(ROUTES_LIMIT, || match bird_has("100.64.5.0/24") {
+        wait::until(ROUTES_LIMIT, || match bird_has("bird4", "100.64.5.0/24") {
             Ok(()) => Err("BIRD still has the route".to_owned()),
             Err(_) => Ok(()),
         })?;
         // The session must have survived: the same route without the error is taken again.
         neighbor.send(bgp::UPDATE, &bgp_update(&bgp_attributes(RAW[2].1, [192, 0, 2, 105]), &nlri))?;
-        wait::until(ROUTES_LIMIT, || bird_has("100.64.5.0/24"))?;
+        wait::until(ROUTES_LIMIT, || bird_has("bird4", "100.64.5.0/24"))?;
         Ok("announced, withdrawn by the error, announced again".into())
     });
     report.check("a malformed MED withdraws the route and the session stays", outcome);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Lab, traffic, wait_discovered};
 use crate::controller::{Controller, HTTP, metric};
 use crate::fabric::{BRIDGES, Fabric};
-use crate::process::Daemon;
+use crate::process::{self, Daemon};
 use crate::report::{Fail, Outcome, Report};
 use crate::{http, ovs, wait};
 
@@ -19,6 +19,9 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     report.show("Four Open vSwitch bridges in a ring with a chord, six hosts; the controller is started first.");
     let mut controller = Controller::start(&lab.directory, &lab.binary, Some(super::PLAIN_CONFIG))?;
     let fabric = Fabric::build(&lab.directory, super::OPENFLOW)?;
+    let file = lab.directory.join("lab.yaml").display().to_string();
+    let checked = process::run(&lab.binary.display().to_string(), &["check", &file]);
+    report.check("trunkline check finds nothing wrong with the configuration", checked.map(|_| String::new()));
     wait_discovered(&mut controller, report)?;
     report.require("hosts reach each other", traffic::wait_reachable(&fabric))?;
     report.check("all pairs ping by IPv4", traffic::all_reach_all(&fabric, false));

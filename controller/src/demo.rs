@@ -98,11 +98,7 @@ async fn show(controller: &Controller, options: DemoOptions) -> Result<(), Box<d
 }
 
 /// Probes, cuts and a live screen until Ctrl-C.
-async fn forever(
-    controller: &Controller,
-    drive: &Drive,
-    seed: u64,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn forever(controller: &Controller, drive: &Drive, seed: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut random = Random(seed);
     let mut screen = screen::Screen::new();
     let mut probe = tokio::time::interval(PROBE_INTERVAL);

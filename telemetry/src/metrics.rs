@@ -88,10 +88,6 @@ metrics! {
         "OpenFlow error messages received, by error type.";
     DecodeErrors Kind::Counter, Forever, "trunkline_openflow_decode_errors_total", ["kind"],
         "OpenFlow messages that could not be decoded, by what was wrong with them.";
-    PacketInsDropped Kind::Counter, Forever, "trunkline_openflow_packet_ins_dropped_total", [],
-        "Packet-ins that were not looked at because a switch sent more than its share.";
-    PacketOutsDropped Kind::Counter, Forever, "trunkline_openflow_packet_outs_dropped_total", [],
-        "Packet-outs that were not sent because a switch did not read.";
     PacketInDuration Kind::Histogram(MICROSECONDS), Forever, "trunkline_openflow_packet_in_duration_seconds", [],
         "Time from a packet-in's last octet read to its answer queued.";
     CoreTurnDuration Kind::Histogram(MICROSECONDS), Forever, "trunkline_core_turn_duration_seconds", [],
@@ -118,26 +114,22 @@ metrics! {
         "Packets that the port failed to send.";
 
     // Desired and installed state.
-    Flows Kind::Gauge, WhileSampled, "trunkline_flows", ["dpid"],
-        "Flow entries known to be on the switch.";
     RulesDesired Kind::Gauge, WhileSampled, "trunkline_reconciler_rules_desired", ["dpid"],
         "Rules that the applications want on the switch.";
     RulesInstalled Kind::Gauge, WhileSampled, "trunkline_reconciler_rules_installed", ["dpid"],
-        "Rules of ours that the switch has confirmed by a barrier.";
+        "Rules of ours on the switch: read back, or sent and not refused.";
     GroupsInstalled Kind::Gauge, WhileSampled, "trunkline_reconciler_groups_installed", ["dpid"],
         "Groups of ours on the switch.";
     SwitchesSettling Kind::Gauge, Forever, "trunkline_reconciler_switches_settling", [],
         "Switches whose rules are being read back and where nothing is deleted yet.";
     FlowModsSent Kind::Counter, Forever, "trunkline_reconciler_flow_mods_sent_total", ["command"],
-        "Flow-mods sent, by command: add, modify, delete.";
+        "Flow-mods sent, by command: add (also to overwrite), delete.";
     GroupModsSent Kind::Counter, Forever, "trunkline_reconciler_group_mods_sent_total", ["command"],
         "Group-mods sent, by command: add, modify, delete.";
     ModsRefused Kind::Counter, Forever, "trunkline_reconciler_mods_refused_total", [],
         "Flow-mods and group-mods that a switch answered with an error.";
     Repairs Kind::Counter, Forever, "trunkline_reconciler_repairs_total", [],
         "Rules that were found changed or missing on a switch and were put right.";
-    BarrierDuration Kind::Histogram(MILLISECONDS), Forever, "trunkline_reconciler_barrier_duration_seconds", [],
-        "Time from a barrier request sent to its reply.";
 
     // Topology.
     Links Kind::Gauge, Forever, "trunkline_topology_links", [],
@@ -163,9 +155,7 @@ metrics! {
     PathsMissing Kind::Gauge, Forever, "trunkline_paths_missing", [],
         "Ordered pairs of connected switches without a path between them.";
     PathComputations Kind::Counter, Forever, "trunkline_path_computations_total", [],
-        "Destination trees computed.";
-    PathDuration Kind::Histogram(MICROSECONDS), Forever, "trunkline_path_computation_duration_seconds", [],
-        "Time to compute the trees that one change touched.";
+        "Changes of the network after which paths were computed.";
     RerouteDuration Kind::Histogram(MILLISECONDS), Forever, "trunkline_reroute_duration_seconds", [],
         "Time from the news of a lost link to the last switch's confirmation of the new paths.";
 
@@ -192,8 +182,6 @@ metrics! {
         "Prefixes of the neighbour that import accepted.";
     BgpPeerPrefixesAdvertised Kind::Gauge, WhileSampled, "trunkline_bgp_peer_prefixes_advertised", ["peer", "family"],
         "Prefixes that the neighbour was told.";
-    BgpPeerPrefixesPending Kind::Gauge, WhileSampled, "trunkline_bgp_peer_prefixes_pending", ["peer"],
-        "Changes of the table that the neighbour has not been told yet.";
     BgpRibPrefixes Kind::Gauge, Forever, "trunkline_bgp_rib_prefixes", ["family"],
         "Prefixes in the Loc-RIB.";
     BgpRibPaths Kind::Gauge, Forever, "trunkline_bgp_rib_paths", ["family"],

@@ -52,6 +52,8 @@ pub struct Simulator {
     pub core_events: Vec<(Time, CoreEvent)>,
     /// What the fabric said, in order, with the time.
     pub fabric_events: Vec<(Time, FabricEvent)>,
+    /// What the controller has sent on connections that are no switch's: the test plays those itself.
+    pub to_strangers: BTreeMap<ConnectionId, BytesMut>,
     options: SimulatorOptions,
     now: Time,
     runs: u64,
@@ -70,6 +72,7 @@ impl Simulator {
             fabric: Fabric::new(options.seed, spec, Time::ZERO),
             core_events: Vec::new(),
             fabric_events: Vec::new(),
+            to_strangers: BTreeMap::new(),
             options,
             now: Time::ZERO,
             runs: 0,
@@ -202,15 +205,12 @@ impl Simulator {
         if self.fabric.poll_timeout().is_some_and(|(at, _)| at <= now) {
             self.fabric.handle_timeout(now);
         }
-        if let Some(core) = &mut self.core {
-            if core.poll_timeout().is_some_and(|(at, _)| at <= now) {
-                core.handle_timeout(now);
-                let later = core.poll_timeout();
-                assert!(
-                    later.is_none_or(|(at, _)| at > now),
-                    "a deadline that handle_timeout does not move: {later:?}"
-                );
-            }
+        if let Some(core) = &mut self.core
+            && core.poll_timeout().is_some_and(|(at, _)| at <= now)
+        {
+            core.handle_timeout(now);
+            let later = core.poll_timeout();
+            assert!(later.is_none_or(|(at, _)| at > now), "a deadline that handle_timeout does not move: {later:?}");
         }
     }
 
@@ -274,16 +274,17 @@ impl Simulator {
         let mut parcels = Vec::new();
         while let Some(id) = core.poll_ready() {
             while let Some(octets) = core.take_output(id) {
-                if let Some(link) = self.links.get(&id) {
-                    parcels.push(Parcel::ToSwitch(link.datapath_id, id, octets));
+                match self.links.get(&id) {
+                    Some(link) => parcels.push(Parcel::ToSwitch(link.datapath_id, id, octets)),
+                    None => self.to_strangers.entry(id).or_default().extend_from_slice(&octets),
                 }
             }
         }
         while let Some(event) = core.poll_event() {
-            if let CoreEvent::Close { connection, .. } = &event {
-                if let Some(link) = self.links.get(connection) {
-                    parcels.push(Parcel::CloseFromController(link.datapath_id, *connection));
-                }
+            if let CoreEvent::Close { connection, .. } = &event
+                && let Some(link) = self.links.get(connection)
+            {
+                parcels.push(Parcel::CloseFromController(link.datapath_id, *connection));
             }
             self.core_events.push((self.now, event));
         }

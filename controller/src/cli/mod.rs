@@ -162,11 +162,11 @@ fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Writ
         }
     };
     match line.command {
-        Command::Run(arguments) => match start_logging(&line.log, err) {
+        Command::Run(arguments) => match start_logging(&line.log, log::RUN_FILTER, err) {
             Ok(()) => start(arguments, err),
             Err(status) => status,
         },
-        Command::Demo(DemoArgs { once, seed }) => match start_logging(&line.log, err) {
+        Command::Demo(DemoArgs { once, seed }) => match start_logging(&line.log, log::DEMO_FILTER, err) {
             Ok(()) => report(demo(DemoOptions { once, seed }), err),
             Err(status) => status,
         },
@@ -179,8 +179,8 @@ fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Writ
     }
 }
 
-fn start_logging(options: &log::LogOptions, err: &mut dyn Write) -> Result<(), u8> {
-    log::start(options).map_err(|message| {
+fn start_logging(options: &log::LogOptions, default: &str, err: &mut dyn Write) -> Result<(), u8> {
+    log::start(options, default).map_err(|message| {
         let _ = writeln!(err, "trunkline: {message}");
         BAD_USAGE
     })

@@ -92,11 +92,11 @@ impl Core {
                 // The switch side's word; this is the controller's.
                 ChannelEvent::Negotiated => {}
                 ChannelEvent::Malformed { xid, message_type, error } => {
-                    self.counters.malformed += 1;
+                    *self.counters.malformed.entry(error.kind.name()).or_default() += 1;
                     let what = format!("{message_type} (xid {xid:#x}): {error}");
                     self.events.push_back(CoreEvent::Malformed { connection: id, what });
                 }
-                ChannelEvent::ProbeAnswered => self.incumbent_answered(id),
+                ChannelEvent::ProbeAnswered => self.incumbent_answered(id, now),
                 ChannelEvent::ProbeTimedOut => self.incumbent_silent(id, now),
                 ChannelEvent::Closed { reason } => {
                     self.drop_connection(id, CloseCause::Channel(reason), now);
@@ -129,30 +129,31 @@ impl Core {
     }
 
     /// The live connection has answered: everybody who claims its datapath id goes.
-    fn incumbent_answered(&mut self, incumbent: ConnectionId) {
+    fn incumbent_answered(&mut self, incumbent: ConnectionId, now: Time) {
         for (id, datapath_id) in self.waiting_for(incumbent) {
             self.counters.duplicates_refused += 1;
-            self.refuse(id, CloseCause::DuplicateDatapathId(datapath_id), Time::ZERO);
+            self.refuse(id, CloseCause::DuplicateDatapathId(datapath_id), now);
         }
     }
 
-    /// The live connection is dead: the first of those who wait takes over, the others go on waiting, for it.
+    /// The live connection is dead: who waits takes over.
     fn incumbent_silent(&mut self, incumbent: ConnectionId, now: Time) {
-        let waiting = self.waiting_for(incumbent);
-        if waiting.is_empty() {
-            return;
+        if !self.waiting_for(incumbent).is_empty() {
+            self.refuse(incumbent, CloseCause::Replaced, now);
         }
-        self.refuse(incumbent, CloseCause::Replaced, now);
-        let mut waiting = waiting.into_iter();
-        if let Some((heir, datapath_id)) = waiting.next() {
-            self.admit(heir, datapath_id);
-            for (id, datapath_id) in waiting {
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.stage = Stage::Waiting { datapath_id, incumbent: heir };
-                }
-                if let Some(connection) = self.connections.get_mut(&heir) {
-                    connection.channel.probe(now, PROBE_LIMIT);
-                }
+    }
+
+    /// A connection has given its datapath id up: the first of those who wait for it takes over, the others go on waiting, for that one.
+    fn promote(&mut self, incumbent: ConnectionId, now: Time) {
+        let mut waiting = self.waiting_for(incumbent).into_iter();
+        let Some((heir, datapath_id)) = waiting.next() else { return };
+        self.admit(heir, datapath_id);
+        for (id, datapath_id) in waiting {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.stage = Stage::Waiting { datapath_id, incumbent: heir };
+            }
+            if let Some(connection) = self.connections.get_mut(&heir) {
+                connection.channel.probe(now, PROBE_LIMIT);
             }
         }
     }
@@ -223,18 +224,7 @@ impl Core {
             self.ready.insert(id);
         }
         if datapath_id.is_some() {
-            // Who waited for this one need not wait any longer.
-            let waiting = self.waiting_for(id);
-            if let Some(&(heir, datapath_id)) = waiting.first() {
-                if !self.by_datapath.contains_key(&datapath_id) && transport_gone {
-                    for (other, _) in &waiting {
-                        if let Some(connection) = self.connections.get_mut(other) {
-                            connection.stage = Stage::Waiting { datapath_id, incumbent: heir };
-                        }
-                    }
-                    self.admit(heir, datapath_id);
-                }
-            }
+            self.promote(id, now);
         }
     }
 
@@ -278,14 +268,14 @@ impl Core {
                 self.reconciler.handle_barrier_reply(datapath_id, xid, now);
             }
             Message::MultipartReply(reply) => {
-                if !self.reconciler.handle_multipart(datapath_id, xid, &reply) {
-                    if let MultipartReplyBody::PortStats(stats) = reply.body {
-                        self.events.push_back(CoreEvent::PortStats { datapath_id, stats });
-                    }
+                if !self.reconciler.handle_multipart(datapath_id, xid, &reply)
+                    && let MultipartReplyBody::PortStats(stats) = reply.body
+                {
+                    self.events.push_back(CoreEvent::PortStats { datapath_id, stats });
                 }
             }
             Message::Error(error) => {
-                self.counters.errors_received += 1;
+                *self.counters.errors_received.entry(error.error_type).or_default() += 1;
                 self.reconciler.handle_error(datapath_id, xid, &error, now);
             }
             // Replies to nothing we asked, and requests that only a controller makes.
@@ -308,10 +298,11 @@ impl Core {
     fn flow_removed(&mut self, datapath_id: DatapathId, removed: &openflow::FlowRemoved, now: Time) {
         let known = self.reconciler.handle_flow_removed(datapath_id, removed, now);
         let timed_out = removed.reason == openflow::FlowRemovedReason::IDLE_TIMEOUT;
-        if known && timed_out {
-            if let (Some(port_no), Some(mac)) = (removed.match_.in_port(), removed.match_.eth_src()) {
-                self.discovery.handle_host_idle(PortId::new(datapath_id, port_no), mac, now);
-            }
+        if known
+            && timed_out
+            && let (Some(port_no), Some(mac)) = (removed.match_.in_port(), removed.match_.eth_src())
+        {
+            self.discovery.handle_host_idle(PortId::new(datapath_id, port_no), mac, now);
         }
     }
 

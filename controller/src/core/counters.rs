@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use openflow::{ChannelCounters, MessageType};
+use openflow::{ChannelCounters, ErrorType, MessageType};
 
 /// Counters of the core since its start.
 #[derive(Clone, Debug, Default)]
@@ -17,10 +17,10 @@ pub struct CoreCounters {
     pub packet_ins_malformed: u64,
     /// Changes of paths handed to the applications.
     pub path_updates: u64,
-    /// Errors that switches sent.
-    pub errors_received: u64,
-    /// Messages that could not be decoded.
-    pub malformed: u64,
+    /// Errors that switches sent, by type.
+    pub errors_received: BTreeMap<ErrorType, u64>,
+    /// Messages that could not be decoded, by what was wrong.
+    pub malformed: BTreeMap<&'static str, u64>,
     /// Messages received, by type, on all connections, ended ones included.
     pub received: BTreeMap<MessageType, u64>,
     /// Messages sent, by type, on all connections, ended ones included.

@@ -269,6 +269,11 @@ impl Core {
         self.by_datapath.len()
     }
 
+    /// Whether a switch is connected and has been read back.
+    pub fn is_live(&self, datapath_id: DatapathId) -> bool {
+        self.by_datapath.contains_key(&datapath_id) && self.reconciler.is_live(datapath_id)
+    }
+
     /// Switches on which rules of an earlier run are still held.
     pub fn switches_settling(&self) -> usize {
         self.settling.held_count()
@@ -276,9 +281,9 @@ impl Core {
 
     /// A measured round-trip time of the control connection, per switch.
     pub fn round_trip_times(&self) -> impl Iterator<Item = (DatapathId, Duration)> + '_ {
-        self.by_datapath.iter().filter_map(|(&id, connection)| {
-            self.connections.get(connection)?.channel.rtt().map(|rtt| (id, rtt))
-        })
+        self.by_datapath
+            .iter()
+            .filter_map(|(&id, connection)| self.connections.get(connection)?.channel.rtt().map(|rtt| (id, rtt)))
     }
 
     /// What every switch should hold, recomputed from nothing: the measure for the incremental path.
@@ -334,10 +339,7 @@ impl Core {
 
     fn apply_changes(&mut self, changes: Vec<Change>, now: Time) {
         let shape = |change: &Change| {
-            matches!(
-                change,
-                Change::SwitchUp(_) | Change::SwitchGone(_) | Change::LinkUp(_) | Change::LinkDown { .. }
-            )
+            matches!(change, Change::SwitchUp(_) | Change::SwitchGone(_) | Change::LinkUp(_) | Change::LinkDown { .. })
         };
         let path_changes = if changes.iter().any(shape) {
             self.paths.update(self.discovery.network())

@@ -44,7 +44,11 @@ pub(super) async fn once(controller: &Controller, drive: &Drive) -> Result<(), B
     let took = wait(|| controller.snapshot().switches_connected == 20).await;
     summary.row("switches connected", timed(controller.snapshot().switches_connected, took), took.is_some());
     let took = wait(|| controller.snapshot().network.bidirectional_links().count() == links).await;
-    summary.row("links found by LLDP", timed(controller.snapshot().network.bidirectional_links().count(), took), took.is_some());
+    summary.row(
+        "links found by LLDP",
+        timed(controller.snapshot().network.bidirectional_links().count(), took),
+        took.is_some(),
+    );
     let took = wait(|| controller.snapshot().network.switches.values().all(topology::Switch::is_settled)).await;
     summary.row("ports settled", timed("all", took), took.is_some());
     drive.announce_all();
@@ -62,7 +66,11 @@ pub(super) async fn once(controller: &Controller, drive: &Drive) -> Result<(), B
     drive.cut(link, CutKind::PortDown);
     let took = wait(|| controller.snapshot().reroutes > reroutes).await;
     let reroute = controller.snapshot().last_reroute;
-    summary.row("rerouted after the cut", reroute.map_or_else(|| "no".to_owned(), |took| format!("in {took:.1?}")), took.is_some());
+    summary.row(
+        "rerouted after the cut",
+        reroute.map_or_else(|| "no".to_owned(), |took| format!("in {took:.1?}")),
+        took.is_some(),
+    );
     all_pairs(drive, "during the cut", &mut summary).await;
 
     println!("\nmending {}", drive.link_name(link));
@@ -111,7 +119,10 @@ async fn wait(mut condition: impl FnMut() -> bool) -> Option<Duration> {
 }
 
 fn timed(what: impl std::fmt::Display, took: Option<Duration>) -> String {
-    took.map_or_else(|| format!("{what} (gave up after {STEP_LIMIT:?})"), |took| format!("{what} ({:.1} s)", took.as_secs_f64()))
+    took.map_or_else(
+        || format!("{what} (gave up after {STEP_LIMIT:?})"),
+        |took| format!("{what} ({:.1} s)", took.as_secs_f64()),
+    )
 }
 
 /// One echo from every host to every other, and the answers.

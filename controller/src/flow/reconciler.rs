@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use net::{DatapathId, PortNo, Time};
 use openflow::{
-    ErrorMessage, FlowModCommand, FlowRemoved, FlowStatsRequest, GroupId, GroupModCommand, Match, Message, MultipartReply, MultipartReplyBody,
-    MultipartRequest, MultipartRequestBody, TableId,
+    ErrorMessage, FlowModCommand, FlowRemoved, FlowStatsRequest, GroupId, GroupModCommand, Match, Message,
+    MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, TableId,
 };
 
 use super::pipeline::Lane;
 use super::rule::{Group, Key, Rule, RuleId};
-use super::switch::{InstalledRule, Op, Step, SwitchFlows};
+use super::switch::{InstalledRule, Op, Permit, Step, SwitchFlows};
 
 /// Flows per slice of a read-back: one dump of 100,000 stalls Open vSwitch's userspace forwarding for 0.1 s, slices of this size lose nothing.
 const SLICE_FLOWS: u64 = 2_000;
@@ -377,7 +377,7 @@ impl Reconciler {
         }
     }
 
-    /// Hold back (or let go) every change of flooding, on all switches: a tree that is half known may close a loop.
+    /// Hold back (or let go) every flood port that would be added, on all switches: a tree that is half known may close a loop.
     pub fn hold_flood(&mut self, held: bool) {
         self.flood_held = held;
     }
@@ -526,15 +526,18 @@ impl Reconciler {
 
     /// Take the differences of a lane into a new rollout; false if there are none.
     fn plan(&mut self, lane: Lane, now: Time) -> bool {
-        if lane == Lane::Flood && self.flood_held {
-            return false;
-        }
         let mut phases: BTreeMap<Step, BTreeMap<DatapathId, VecDeque<Op>>> = BTreeMap::new();
         for (&id, entry) in &mut self.switches {
             if !matches!(entry.session, Session::Live) || !entry.flows.has_dirty() {
                 continue;
             }
-            let mut steps = entry.flows.take_steps(lane, entry.held);
+            let permit = match (lane, entry.held, self.flood_held) {
+                (Lane::Flood, true, true) => continue,
+                (Lane::Flood, false, true) => Permit::Removals,
+                (_, true, _) => Permit::Additions,
+                (_, false, _) => Permit::All,
+            };
+            let mut steps = entry.flows.take_steps(lane, permit);
             // In one phase groups go before the rules that point to them.
             steps.sort_by_key(|(step, op)| (*step, !matches!(op, Op::PutGroup(_) | Op::ShrinkGroup(_))));
             for (step, op) in steps {

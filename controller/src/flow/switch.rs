@@ -45,6 +45,27 @@ pub(super) enum Op {
     DeleteGroup(GroupId),
 }
 
+impl Op {
+    /// Flooding by this switch becomes less.
+    fn takes_away(&self) -> bool {
+        match self {
+            Op::DeleteRule(_) | Op::ShrinkGroup(_) | Op::DeleteGroup(_) => true,
+            Op::PutRule(_) | Op::PutGroup(_) => false,
+        }
+    }
+}
+
+/// What may be sent to a switch now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Permit {
+    /// Everything.
+    All,
+    /// Only what adds: what is there may be right, and we can't know yet.
+    Additions,
+    /// Only what takes away: it can break a loop and never makes one.
+    Removals,
+}
+
 /// A step's place in the order of its lane: first the number, then the stage.
 pub(super) type Step = (u8, u16);
 
@@ -216,8 +237,8 @@ impl SwitchFlows {
         self.retries.len()
     }
 
-    /// Take the difference of one lane out of the dirty set, as steps. With `additions_only` whatever changes or deletes stays dirty.
-    pub(super) fn take_steps(&mut self, lane: Lane, additions_only: bool) -> Vec<(Step, Op)> {
+    /// Take the difference of one lane out of the dirty set, as steps. What the permit does not cover stays dirty.
+    pub(super) fn take_steps(&mut self, lane: Lane, permit: Permit) -> Vec<(Step, Op)> {
         let mut steps = Vec::new();
         let mut keep = BTreeSet::new();
         for item in std::mem::take(&mut self.dirty) {
@@ -230,10 +251,25 @@ impl SwitchFlows {
                 Item::Rule(id) => self.rule_steps(id, lane, &mut steps),
                 Item::Group(id) => self.group_steps(*id, lane, &mut steps),
             };
-            if changes && additions_only {
-                steps.truncate(before);
-                keep.insert(item);
-            } else if steps.len() == before {
+            match permit {
+                Permit::All => {}
+                Permit::Additions if !changes => {}
+                Permit::Additions => {
+                    steps.truncate(before);
+                    keep.insert(item);
+                    continue;
+                }
+                Permit::Removals => {
+                    let found = steps.split_off(before);
+                    let all = found.len();
+                    steps.extend(found.into_iter().filter(|(_, op)| op.takes_away()));
+                    if steps.len() - before < all {
+                        keep.insert(item);
+                    }
+                    continue;
+                }
+            }
+            if steps.len() == before {
                 self.attempts.remove(&item);
             }
         }

@@ -213,9 +213,10 @@ async fn timer(fabric: Rc<Fabric>) {
         fabric.deadline.set(next);
         match next {
             Some(at) if at <= fabric.clock.now() => {
-                fabric.turn(|core, now| core.handle_timeout(now));
-                // Frames get their turn even if deadlines never end.
+                // First what has come in: if this thread was held up, its own delay must not look like a peer's silence. This also gives
+                // frames their turn if deadlines never end.
                 tokio::task::yield_now().await;
+                fabric.turn(|core, now| core.handle_timeout(now));
             }
             Some(at) => {
                 let until = tokio::time::Instant::from_std(fabric.clock.instant(at));

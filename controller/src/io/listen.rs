@@ -52,7 +52,10 @@ pub fn bind_tcp(address: SocketAddr) -> Result<TcpListener, String> {
     };
     result.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("cannot listen on {address}: the port is in use (who has it: ss -ltnp 'sport = :{}')", address.port())
+            format!(
+                "cannot listen on {address}: the port is in use (who has it: ss -ltnp 'sport = :{}')",
+                address.port()
+            )
         }
         io::ErrorKind::PermissionDenied => {
             format!("cannot listen on {address}: {error} (ports below 1024 need root or CAP_NET_BIND_SERVICE)")

@@ -22,7 +22,8 @@ pub fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor, String> {
         .build()
         .map_err(|error| format!("{}: {error}", config.client_ca.display()))?;
     let chain = certificates(&config.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|error| format!("{}: {error}", config.key.display()))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&config.key).map_err(|error| format!("{}: {error}", config.key.display()))?;
     let server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?

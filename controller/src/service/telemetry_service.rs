@@ -95,10 +95,10 @@ async fn run(
                 _ = stopped.changed() => return,
             }
             let mut batch: Vec<Sample> = std::iter::from_fn(|| samples.try_recv().ok()).flatten().collect();
-            if let Some(bgp) = &bgp {
-                if let Some(status) = bgp.status().await {
-                    sample_bgp(&status, &mut batch);
-                }
+            if let Some(bgp) = &bgp
+                && let Some(status) = bgp.status().await
+            {
+                sample_bgp(&status, &mut batch);
             }
             pipeline.record(batch, clock.now());
         }

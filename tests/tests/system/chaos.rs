@@ -18,32 +18,61 @@ impl Random {
     }
 }
 
-fn random_event(simulator: &mut Simulator, random: &mut Random) {
+fn random_event(simulator: &mut Simulator, random: &mut Random) -> String {
     let spec = simulator.fabric.spec();
     let (switches, links, hosts) = (spec.switches.len(), spec.links.len(), spec.hosts.len());
     let now = simulator.now();
     match random.below(10) {
-        0 | 1 => simulator.fabric.cut_link(LinkIndex(random.below(links)), CutKind::PortDown, now),
-        2 => simulator.fabric.cut_link(LinkIndex(random.below(links)), CutKind::Silent, now),
-        3 | 4 => simulator.fabric.mend_link(LinkIndex(random.below(links)), now),
+        0 | 1 => {
+            let link = random.below(links);
+            simulator.fabric.cut_link(LinkIndex(link), CutKind::PortDown, now);
+            format!("cut {link}")
+        }
+        2 => {
+            // Only a link that is known, and mended again before its ports count as edges: a cable that is plugged between two edge
+            // ports without any of them going down is a loop until the next probe, and nobody can know it sooner.
+            let link = random.below(links);
+            let end = spec.links[link].a;
+            if simulator.fabric.link_cut(LinkIndex(link)).is_none() && simulator.core().network().is_bidirectional(end)
+            {
+                simulator.fabric.cut_link(LinkIndex(link), CutKind::Silent, now);
+                simulator.run_for(Duration::from_millis(random.below(5_000) as u64));
+                let now = simulator.now();
+                simulator.fabric.mend_link(LinkIndex(link), now);
+            }
+            format!("cut {link} silently for a while")
+        }
+        3 | 4 => {
+            // Not while an end has no controller: it floods by its last tables, and nobody sees the cable that closes a loop there.
+            let link = random.below(links);
+            let ends = [spec.links[link].a, spec.links[link].b];
+            if ends.iter().all(|end| simulator.core().is_live(end.datapath_id)) {
+                simulator.fabric.mend_link(LinkIndex(link), now);
+            }
+            format!("mend {link}")
+        }
         5 => {
             let id = spec.switches[random.below(switches)].datapath_id;
             simulator.break_connection(id, Duration::from_millis(random.below(3_000) as u64));
+            format!("break the connection of {id}")
         }
         6 => {
-            let up = random.below(2) == 0;
-            simulator.fabric.set_host_up(HostIndex(random.below(hosts)), up, now);
+            let (host, up) = (random.below(hosts), random.below(2) == 0);
+            simulator.fabric.set_host_up(HostIndex(host), up, now);
+            format!("host {host} up: {up}")
         }
         7 if random.below(4) == 0 => {
             simulator.kill_controller();
             simulator.run_for(Duration::from_millis(random.below(2_000) as u64));
             simulator.start_controller(Duration::from_millis(random.below(300) as u64));
+            "restart the controller".to_owned()
         }
         _ => {
             let (source, target) = (random.below(hosts), random.below(hosts));
             if source != target {
                 simulator.fabric.send_probe(HostIndex(source), HostIndex(target), now);
             }
+            format!("probe {source} to {target}")
         }
     }
 }
@@ -51,9 +80,13 @@ fn random_event(simulator: &mut Simulator, random: &mut Random) {
 fn chaos(spec: &FabricSpec, seed: u64) {
     let mut random = Random(seed);
     let mut simulator = Simulator::new(spec, SimulatorOptions { seed, ..SimulatorOptions::default() });
+    let mut events = Vec::new();
     for _ in 0..60 {
-        random_event(&mut simulator, &mut random);
+        let what = random_event(&mut simulator, &mut random);
+        events.push(format!("{} {what}", simulator.now()));
         simulator.run_for(Duration::from_micros(random.below(700_000) as u64));
+        let looped = simulator.fabric.stats().looped_frames;
+        assert_eq!(looped, 0, "seed {seed}: loop at {} after\n{}", simulator.now(), events.join("\n"));
     }
     // Quiescence: everything is mended, everybody speaks.
     for link in 0..spec.links.len() {
@@ -74,20 +107,21 @@ fn chaos(spec: &FabricSpec, seed: u64) {
     let sent = after.probes_sent - before.probes_sent;
     assert_eq!(after.probes_delivered - before.probes_delivered, sent, "seed {seed}: black hole");
     assert_eq!(after.looped_frames, 0, "seed {seed}: loop");
-    assert_eq!(after.probes_duplicated, 0, "seed {seed}: doubled probes");
+    // While a tree changes under a flooded frame a host may see it twice; once the network rests nobody may.
+    assert_eq!(after.probes_duplicated - before.probes_duplicated, 0, "seed {seed}: doubled probes");
     simulator.assert_installed_is_desired();
 }
 
 #[test]
 fn a_ring_with_a_chord_comes_to_rest_after_any_events() {
-    for seed in 1..=40 {
+    for seed in 1..=100 {
         chaos(&FabricSpec::ring_with_chord(4, 6), seed);
     }
 }
 
 #[test]
 fn a_fat_tree_comes_to_rest_after_any_events() {
-    for seed in 100..104 {
+    for seed in 1000..1012 {
         chaos(&FabricSpec::fat_tree(4), seed);
     }
 }

@@ -3,4 +3,5 @@
 mod chaos;
 mod forwarding;
 mod healing;
+mod hostile;
 mod restart;

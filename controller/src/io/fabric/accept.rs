@@ -52,7 +52,13 @@ async fn accept_tcp(fabric: Rc<Fabric>, listener: std::net::TcpListener, tls_onl
                 }
                 let tell = !plain && told.insert(peer.ip(), ()).is_none();
                 let _ = stream.set_nodelay(true);
-                tokio::task::spawn_local(identify(fabric.clone(), stream, peer, Admission { plain, tls_only, tell }, permit));
+                tokio::task::spawn_local(identify(
+                    fabric.clone(),
+                    stream,
+                    peer,
+                    Admission { plain, tls_only, tell },
+                    permit,
+                ));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

@@ -23,8 +23,7 @@ where
 {
     let id = ConnectionId(fabric.next_connection.get());
     fabric.next_connection.set(id.0 + 1);
-    let outlet =
-        Rc::new(Outlet { wake: Notify::new(), close: Cell::new(false), permit: RefCell::new(Some(permit)) });
+    let outlet = Rc::new(Outlet { wake: Notify::new(), close: Cell::new(false), permit: RefCell::new(Some(permit)) });
     fabric.outlets.borrow_mut().insert(id, outlet.clone());
     tracing::debug!(connection = id.0, %peer, "connection accepted");
     fabric.report.borrow_mut().opened(id, peer);

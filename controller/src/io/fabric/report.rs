@@ -96,7 +96,7 @@ impl Collector {
             flows: core.reconciler().sizes().collect(),
             counters: core.counters(),
             flow_counters: core.reconciler().counters(),
-            discovery: core.discovery_counters().clone(),
+            discovery: *core.discovery_counters(),
             round_trip_times: core.round_trip_times().collect(),
             reroutes: self.reroutes,
             last_reroute: self.last_reroute,
@@ -106,7 +106,8 @@ impl Collector {
     /// The samples of this tick.
     pub(super) fn take(&mut self, snapshot: &Snapshot) -> Vec<Sample> {
         let mut samples = std::mem::take(&mut self.samples);
-        samples.extend([&mut self.packet_in, &mut self.turn, &mut self.reroute].into_iter().filter_map(Histogram::take));
+        samples
+            .extend([&mut self.packet_in, &mut self.turn, &mut self.reroute].into_iter().filter_map(Histogram::take));
         sample_switches(snapshot, &mut samples);
         sample_topology(snapshot, &mut samples);
         sample_counters(snapshot, &mut samples);
@@ -236,6 +237,14 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
     let counters = &snapshot.counters;
     samples.push(Sample::total(Metric::Connections, counters.duplicates_refused).label("duplicate"));
     samples.push(Sample::total(Metric::PathComputations, counters.path_updates));
+    for (error_type, &count) in &counters.errors_received {
+        let name = error_type.name().and_then(|name| name.strip_prefix("OFPET_"));
+        let label = name.map_or_else(|| "unknown".to_owned(), str::to_ascii_lowercase);
+        samples.push(Sample::total(Metric::ErrorsReceived, count).label(label));
+    }
+    for (kind, &count) in &counters.malformed {
+        samples.push(Sample::total(Metric::DecodeErrors, count).label(kind));
+    }
     for (message_type, &count) in &counters.received {
         samples.push(Sample::total(Metric::MessagesReceived, count).label(type_label(*message_type)));
     }

@@ -78,7 +78,7 @@ fi
 
 if cargo clippy --version >/dev/null 2>&1; then
     part "lints" cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
-    part "lints of the lab" cargo clippy --quiet -p trunkline-tests --all-features --test lab -- -D warnings
+    part "lints of the lab" cargo clippy --quiet -p trunkline-tests --no-deps --all-features --test lab -- -D warnings
 else
     skip "lints" "clippy is not installed"
 fi

@@ -78,7 +78,7 @@ fi
 
 if cargo clippy --version >/dev/null 2>&1; then
     part "lints" cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
-    part "lints of the lab" cargo clippy --quiet -p trunkline-tests --all-features --test lab -- -D warnings
+    part "lints of the lab" cargo clippy --quiet -p trunkline-tests --no-deps --all-features --test lab -- -D warnings
 else
     skip "lints" "clippy is not installed"
 fi
@@ -89,7 +89,8 @@ cargo test --workspace --all-features --no-fail-fast -- --show-output 2>&1 | tee
     grep --line-buffered -E '^(test result|     Running|   Doc-tests|skipped:|error)|FAILED|panicked at'
 if [ "${PIPESTATUS[0]}" != 0 ]; then
     if grep -q '^test result: FAILED' "$log"; then
-        grep -E '^(failures:|---- )' -A 40 "$log" | tail -300
+        # What each failed binary says, without the frames of backtraces.
+        awk '/^failures:$/ { on = 1 } /^test result/ { on = 0 } on' "$log" | grep -vE '^ +([0-9]+:|at) ' | head -400
         failures+=("cargo test: all of it in $log")
     else
         tail -60 "$log"

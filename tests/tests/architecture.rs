@@ -58,7 +58,8 @@ const WORDS: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["controller/src/io/tls.rs"]),
     ("prometheus", &["telemetry/", "tests/lab/"]),
     ("nom", &["bgp/src/wire/", "openflow/src/wire", "openflow/src/oxm", "topology/src/lldp", "net/src/"]),
-    ("unsafe", &["bgp/src/io/socket_option.rs", "controller/src/io/socket_option.rs"]),
+    // The socket options that no safe crate offers; and a test that counts allocations, for which it must be the allocator.
+    ("unsafe", &["bgp/src/io/socket_option.rs", "controller/src/io/socket_option.rs", "openflow/tests/allocation.rs"]),
 ];
 
 /// Licences that may come in. None of them asks anything of what links to it.

@@ -37,13 +37,15 @@ const MAX_HEADER_OCTETS: usize = 16 * 1024;
 /// Pause after the system refused a connection (no file descriptors left, say), instead of asking again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where the answers come from. Both functions are called for each request and must not block on the core.
+/// Where the answers come from. These functions are called for each request and must not block on the core.
 #[derive(Clone)]
 pub struct Sources {
     /// The metrics in the Prometheus text format. Called on a thread where it may take its time.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Nothing if all is well, else what is wrong.
     pub health: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Connected switches: datapath id and the address that the connection comes from.
+    pub switches: Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>,
 }
 
 impl fmt::Debug for Sources {
@@ -188,11 +190,21 @@ fn router(sources: Sources) -> Router {
         .with_state(served)
 }
 
-async fn index() -> Response {
-    const PAGE: &str = "<!doctype html>\n<title>Trunkline</title>\n<h1>Trunkline</h1>\n<ul>\n\
+async fn index(State(served): State<Served>) -> Response {
+    let mut page = String::from(
+        "<!doctype html>\n<title>Trunkline</title>\n<h1>Trunkline</h1>\n<ul>\n\
         <li><a href=\"/metrics\">/metrics</a>: everything that is measured, for Prometheus</li>\n\
-        <li><a href=\"/healthz\">/healthz</a>: 200 if all is well, else 503</li>\n</ul>\n";
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], PAGE).into_response()
+        <li><a href=\"/healthz\">/healthz</a>: 200 if all is well, else 503</li>\n</ul>\n",
+    );
+    let mut switches = (served.sources.switches)();
+    switches.sort();
+    page.push_str(&format!("<p>{} switches are connected.</p>\n<ul>\n", switches.len()));
+    // A datapath id is hex digits and an address is an address: nothing in here needs escaping.
+    for (datapath_id, peer) in switches {
+        page.push_str(&format!("<li><code>{datapath_id}</code> from {peer}</li>\n"));
+    }
+    page.push_str("</ul>\n");
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 
 async fn metrics(State(served): State<Served>) -> Response {

@@ -46,7 +46,7 @@ impl Controller {
         let (samples, taken) = std::sync::mpsc::channel();
         let options = FabricOptions { listeners, plain_from: config.openflow.plain_from.clone(), tls, core };
         let fabric = fabric::spawn(options, samples).map_err(|error| format!("cannot start a thread: {error}"))?;
-        let telemetry = telemetry_service::start(http, taken, fabric.snapshots(), bgp.clone())?;
+        let telemetry = telemetry_service::start(http, taken, fabric.snapshots(), fabric.directory(), bgp.clone())?;
         Ok(Controller { fabric, bgp, telemetry, openflow })
     }
 

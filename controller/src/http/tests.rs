@@ -24,6 +24,7 @@ async fn server() -> Server {
     let sources = Sources {
         metrics: Arc::new(|| "trunkline_openflow_switches_connected 4\n".to_owned()),
         health: Arc::new(move || told.lock().unwrap().clone()),
+        switches: Arc::new(|| vec![("0000000000000007".to_owned(), "192.0.2.7:40000".to_owned())]),
     };
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(serve(listener, sources, async {
@@ -67,6 +68,7 @@ async fn health_is_200_or_503_with_a_reason() {
 #[tokio::test]
 async fn the_index_names_the_others_and_the_rest_is_404_or_405() {
     let server = server().await;
+    assert!(get(server.address, "/").await.contains("<code>0000000000000007</code> from 192.0.2.7:40000"));
     assert!(get(server.address, "/").await.contains("href=\"/metrics\""));
     assert!(get(server.address, "/etc/passwd").await.starts_with("HTTP/1.1 404"));
     let request = "POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\nconnection: close\r\n\r\nxxx";

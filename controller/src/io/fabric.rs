@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use net::{Prefix, Time};
+use dashmap::DashMap;
+use net::{DatapathId, Prefix, Time};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
@@ -35,6 +36,10 @@ const TICK: Duration = Duration::from_millis(500);
 /// A graceful stop waits this long for the last octets to leave.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 
+/// Connected switches and where their connections come from. The one table that other threads read while the fabric thread writes; it is
+/// for looking only, the truth is in the core.
+pub type Directory = Arc<DashMap<DatapathId, String>>;
+
 /// What the fabric thread works with.
 pub struct FabricOptions {
     /// Bound sockets.
@@ -49,6 +54,7 @@ pub struct FabricOptions {
 
 /// A running fabric thread.
 pub struct FabricHandle {
+    directory: Directory,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     stop: watch::Sender<bool>,
     thread: std::thread::JoinHandle<()>,
@@ -58,6 +64,11 @@ impl FabricHandle {
     /// The newest picture of the network; at most one tick old. Never waits for the core.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()
+    }
+
+    /// Who is connected at this moment.
+    pub fn directory(&self) -> Directory {
+        self.directory.clone()
     }
 
     /// A receiver of snapshots.
@@ -76,6 +87,8 @@ impl FabricHandle {
 pub fn spawn(options: FabricOptions, samples: Sender<Vec<Sample>>) -> std::io::Result<FabricHandle> {
     let (snapshot_sender, snapshots) = watch::channel(Arc::new(Snapshot::default()));
     let (stop, stopped) = watch::channel(false);
+    let directory = Directory::default();
+    let for_thread = directory.clone();
     let thread = std::thread::Builder::new().name("fabric".to_owned()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
@@ -85,9 +98,9 @@ pub fn spawn(options: FabricOptions, samples: Sender<Vec<Sample>>) -> std::io::R
             }
         };
         let local = LocalSet::new();
-        local.block_on(&runtime, run(options, samples, snapshot_sender, stopped));
+        local.block_on(&runtime, run(options, for_thread, samples, snapshot_sender, stopped));
     })?;
-    Ok(FabricHandle { snapshots, stop, thread })
+    Ok(FabricHandle { directory, snapshots, stop, thread })
 }
 
 /// One connection, as the core's turn sees it.
@@ -150,6 +163,7 @@ impl Fabric {
 
 async fn run(
     options: FabricOptions,
+    directory: Directory,
     samples: Sender<Vec<Sample>>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     mut stopped: watch::Receiver<bool>,
@@ -165,7 +179,7 @@ async fn run(
         unfinished: Arc::new(Semaphore::new(UNFINISHED_MAX)),
         plain_from: options.plain_from,
         tls: options.tls,
-        report: RefCell::new(report::Collector::new()),
+        report: RefCell::new(report::Collector::new(directory)),
     });
     for listener in options.listeners {
         tokio::task::spawn_local(accept::accept(fabric.clone(), listener));

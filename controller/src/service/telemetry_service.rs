@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::BgpHandle;
 use crate::http::{self, Sources};
 use crate::io::clock::Clock;
-use crate::io::fabric::Snapshot;
+use crate::io::fabric::{Directory, Snapshot};
 
 /// How often samples are taken over.
 const TICK: Duration = Duration::from_millis(500);
@@ -41,6 +41,7 @@ pub(super) fn start(
     listener: std::net::TcpListener,
     samples: Receiver<Vec<Sample>>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    directory: Directory,
     bgp: Option<BgpHandle>,
 ) -> Result<TelemetryHandle, String> {
     let address = listener.local_addr().map_err(|error| format!("http: {error}"))?;
@@ -51,7 +52,7 @@ pub(super) fn start(
     let (stop, stopped) = watch::channel(false);
     let thread = std::thread::Builder::new()
         .name("telemetry".to_owned())
-        .spawn(move || runtime.block_on(run(listener, samples, snapshots, bgp, stopped)))
+        .spawn(move || runtime.block_on(run(listener, samples, snapshots, directory, bgp, stopped)))
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     Ok(TelemetryHandle { address, stop, thread })
 }
@@ -60,6 +61,7 @@ async fn run(
     listener: std::net::TcpListener,
     samples: Receiver<Vec<Sample>>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    directory: Directory,
     bgp: Option<BgpHandle>,
     stopped: watch::Receiver<bool>,
 ) {
@@ -69,6 +71,9 @@ async fn run(
     pipeline.record([build.clone()], clock.now());
     let sources = Sources {
         metrics: Arc::new(move || exporter.render()),
+        switches: Arc::new(move || {
+            directory.iter().map(|entry| (entry.key().to_string(), entry.value().clone())).collect()
+        }),
         health: Arc::new(move || {
             // The fabric thread renews its snapshot at every tick; its end closes the channel.
             if snapshots.has_changed().is_err() { Err("the fabric thread has ended".to_owned()) } else { Ok(()) }

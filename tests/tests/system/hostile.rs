@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use controller::core::{CloseCause, ConnectionId, CoreEvent};
 use emulator::{FabricSpec, HostIndex};
 use net::DatapathId;
-use openflow::{ErrorMessage, FeaturesReply, Message, ErrorType};
+use openflow::{ErrorMessage, ErrorType, FeaturesReply, Message};
 use proptest::prelude::*;
 use tests::{Simulator, SimulatorOptions};
 
@@ -128,7 +128,10 @@ fn a_peer_of_openflow_1_0_alone_is_told_hello_failed() {
     // The error stands in a header that the peer can read.
     let position = octets.windows(2).position(|pair| pair == [1, 1]);
     assert!(position.is_some(), "no error in version 1: {octets:?}");
-    assert!(matches!(closed(&simulator), Some(CloseCause::Channel(openflow::CloseReason::Incompatible { version: 1 }))));
+    assert!(matches!(
+        closed(&simulator),
+        Some(CloseCause::Channel(openflow::CloseReason::Incompatible { version: 1 }))
+    ));
     assert_undisturbed(&mut simulator);
 }
 

@@ -8,6 +8,7 @@ use openflow::{CloseReason, MessageType, PortStats};
 use telemetry::{Histogram, Metric, Sample};
 use topology::{Change, DiscoveryCounters, Network, PortState};
 
+use super::Directory;
 use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent};
 use crate::flow::FlowCounters;
 
@@ -49,10 +50,11 @@ pub(super) struct Collector {
     last_reroute: Option<Duration>,
     samples: Vec<Sample>,
     peers: BTreeMap<ConnectionId, String>,
+    directory: Directory,
 }
 
 impl Collector {
-    pub(super) fn new() -> Collector {
+    pub(super) fn new(directory: Directory) -> Collector {
         Collector {
             packet_in: Histogram::new(Metric::PacketInDuration),
             turn: Histogram::new(Metric::CoreTurnDuration),
@@ -61,6 +63,7 @@ impl Collector {
             last_reroute: None,
             samples: Vec::new(),
             peers: BTreeMap::new(),
+            directory,
         }
     }
 
@@ -119,10 +122,12 @@ impl Collector {
         let peer = |id: ConnectionId| self.peers.get(&id).map_or("?", String::as_str);
         match event {
             CoreEvent::SwitchConnected { datapath_id, connection, rules } => {
+                self.directory.insert(datapath_id, peer(connection).to_owned());
                 tracing::info!(dpid = %datapath_id, peer = peer(connection), rules_found = rules, "switch connected");
                 self.samples.push(Sample::add(Metric::Connections, 1).label("connected"));
             }
             CoreEvent::SwitchDisconnected { datapath_id, cause } => {
+                self.directory.remove(&datapath_id);
                 tracing::info!(dpid = %datapath_id, %cause, "switch disconnected");
                 self.samples.push(Sample::add(Metric::Disconnections, 1).label(reason(&cause)));
             }

@@ -20,10 +20,10 @@ use dashmap::DashMap;
 use net::{DatapathId, Prefix, Time};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
-use tokio_rustls::TlsAcceptor;
 
 use super::clock::Clock;
 use super::listen::Listener;
+use super::tls::TlsAcceptor;
 use crate::core::{ConnectionId, Core, CoreConfig};
 
 pub use report::Snapshot;

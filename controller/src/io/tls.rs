@@ -7,7 +7,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use tokio_rustls::TlsAcceptor;
+
+/// Takes TLS handshakes; the rest of the shell knows no more of TLS than this name.
+pub use tokio_rustls::TlsAcceptor;
 
 use crate::config::TlsConfig;
 

@@ -87,13 +87,11 @@ async fn show(controller: &Controller, options: DemoOptions) -> Result<(), Box<d
     let routers = routers::start(bgp.ok_or("the controller has no BGP port")?, options.seed)?;
     let result = tokio::select! {
         result = async {
-            if options.once { once::once(controller, &drive).await } else { forever(controller, &drive, options.seed).await }
+            if options.once { once::once(controller, &drive, routers.prefixes).await } else { forever(controller, &drive, options.seed).await }
         } => result,
         interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Into::into),
     };
-    for router in routers {
-        router.stop().await;
-    }
+    routers.stop().await;
     result
 }
 

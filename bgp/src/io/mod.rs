@@ -101,6 +101,15 @@ impl std::error::Error for DriverError {}
 /// # Errors
 /// An address that cannot be listened on, a neighbour that cannot be. Nothing runs then.
 pub fn spawn(config: SpeakerConfig, listen: &[SocketAddr]) -> Result<Handle, DriverError> {
+    let speaker = Speaker::new(config, Time::ZERO).map_err(DriverError::Neighbor)?;
+    spawn_speaker(speaker, listen)
+}
+
+/// The same for a speaker that was made, and perhaps given routes, at [`Time::ZERO`].
+///
+/// # Errors
+/// An address that cannot be listened on. Nothing runs then.
+pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, DriverError> {
     let mut listeners = Vec::new();
     let mut listening = Vec::new();
     for address in listen {
@@ -109,7 +118,6 @@ pub fn spawn(config: SpeakerConfig, listen: &[SocketAddr]) -> Result<Handle, Dri
         listening.push(listener.local_addr().map_err(refused)?);
         listeners.push(listener);
     }
-    let speaker = Speaker::new(config, Time::ZERO).map_err(DriverError::Neighbor)?;
     let (requests, incoming) = mpsc::channel(REQUEST_LIMIT);
     let (inputs, from_connections) = mpsc::channel(INPUT_LIMIT);
     let driver = Driver {

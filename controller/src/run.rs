@@ -44,8 +44,13 @@ pub fn run(options: RunOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
             tracing::info!(signal = name, "stopping; switches keep their rules");
             break;
         }
-        // Joins threads: on a thread of its own, so that a second signal can still end the process by default.
-        tokio::task::spawn_blocking(move || controller.stop()).await?;
+        // Joins threads, so on a thread of its own: whoever is in a hurry says so by a second signal.
+        let stopping = tokio::task::spawn_blocking(move || controller.stop());
+        tokio::select! {
+            result = stopping => result?,
+            _ = terminate.recv() => std::process::exit(1),
+            _ = interrupt.recv() => std::process::exit(1),
+        }
         tracing::info!("stopped");
         Ok(())
     })

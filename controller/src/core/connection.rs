@@ -17,6 +17,8 @@ use super::{Core, CoreEvent};
 
 /// How long the live connection has to answer an echo when another switch claims its datapath id.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
+/// How long a switch may take to tell its ports and rules: 100,000 flows take Open vSwitch under 2 s.
+const DESCRIPTION_LIMIT: Duration = Duration::from_secs(30);
 /// Ports per switch that are taken in; more are refused, because a peer that never ends its list must not fill the memory.
 const PORTS_MAX: usize = 65_536;
 
@@ -43,6 +45,10 @@ pub enum CloseCause {
     Replaced,
     /// Only main connections are used.
     AuxiliaryConnection,
+    /// Ports and rules were not told in time.
+    Description,
+    /// More rules were reported than a switch can hold.
+    ReadBack,
 }
 
 impl fmt::Display for CloseCause {
@@ -52,6 +58,8 @@ impl fmt::Display for CloseCause {
             CloseCause::Channel(reason) => write!(f, "{reason}"),
             CloseCause::DuplicateDatapathId(id) => write!(f, "a live switch has datapath id {id} already"),
             CloseCause::Replaced => f.write_str("silent, and another connection has the same datapath id"),
+            CloseCause::Description => f.write_str("ports and rules were not told in time"),
+            CloseCause::ReadBack => f.write_str("more rules were reported than a switch can hold"),
             CloseCause::AuxiliaryConnection => f.write_str("auxiliary connections are not used"),
         }
     }
@@ -68,7 +76,7 @@ pub(super) enum Stage {
     /// Another connection has this datapath id: it is being probed.
     Waiting { datapath_id: DatapathId, incumbent: ConnectionId },
     /// Ports are being described; then the rules are read back.
-    Describing { datapath_id: DatapathId, ports: BTreeMap<PortNo, Port> },
+    Describing { datapath_id: DatapathId, ports: BTreeMap<PortNo, Port>, deadline: Time },
     /// In the network.
     Live { datapath_id: DatapathId },
     /// Output is being flushed; nothing is read any more.
@@ -116,7 +124,7 @@ impl Core {
             return;
         }
         let Some(&incumbent) = self.by_datapath.get(&datapath_id) else {
-            self.admit(id, datapath_id);
+            self.admit(id, datapath_id, now);
             return;
         };
         if let Some(other) = self.connections.get_mut(&incumbent) {
@@ -147,7 +155,7 @@ impl Core {
     fn promote(&mut self, incumbent: ConnectionId, now: Time) {
         let mut waiting = self.waiting_for(incumbent).into_iter();
         let Some((heir, datapath_id)) = waiting.next() else { return };
-        self.admit(heir, datapath_id);
+        self.admit(heir, datapath_id, now);
         for (id, datapath_id) in waiting {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.stage = Stage::Waiting { datapath_id, incumbent: heir };
@@ -167,10 +175,11 @@ impl Core {
     }
 
     /// The switch is who it says: ask for what has to be known before it joins the network.
-    fn admit(&mut self, id: ConnectionId, datapath_id: DatapathId) {
+    fn admit(&mut self, id: ConnectionId, datapath_id: DatapathId, now: Time) {
         self.by_datapath.insert(datapath_id, id);
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.stage = Stage::Describing { datapath_id, ports: BTreeMap::new() };
+            let deadline = now + DESCRIPTION_LIMIT;
+            connection.stage = Stage::Describing { datapath_id, ports: BTreeMap::new(), deadline };
         }
         // Whole packets only: Open vSwitch has no buffers to refer to.
         let config = SwitchConfig { flags: ConfigFlags::FRAG_NORMAL, miss_send_len: openflow::CONTROLLER_NO_BUFFER };
@@ -181,10 +190,37 @@ impl Core {
     /// All ports are known and the rules have been read back.
     pub(super) fn go_live(&mut self, id: ConnectionId) -> Option<Vec<PortInfo>> {
         let connection = self.connections.get_mut(&id)?;
-        let Stage::Describing { datapath_id, ports } = &mut connection.stage else { return None };
+        let Stage::Describing { datapath_id, ports, .. } = &mut connection.stage else { return None };
         let infos = ports.values().filter(|port| port.port_no.is_physical()).map(port_info).collect();
         connection.stage = Stage::Live { datapath_id: *datapath_id };
         Some(infos)
+    }
+
+    /// The next time at which a switch has taken too long to describe itself.
+    pub(super) fn next_description_deadline(&self) -> Option<Time> {
+        let deadlines = self.connections.values().filter_map(|connection| match connection.stage {
+            Stage::Describing { deadline, .. } => Some(deadline),
+            _ => None,
+        });
+        deadlines.min()
+    }
+
+    /// Close those who have.
+    pub(super) fn close_undescribed(&mut self, now: Time) {
+        let late =
+            |connection: &Connection| matches!(connection.stage, Stage::Describing { deadline, .. } if deadline <= now);
+        let ids: Vec<ConnectionId> =
+            self.connections.iter().filter(|(_, connection)| late(connection)).map(|(&id, _)| id).collect();
+        for id in ids {
+            self.refuse(id, CloseCause::Description, now);
+        }
+    }
+
+    /// What a switch has told is not believed.
+    pub(super) fn close_switch(&mut self, datapath_id: DatapathId, cause: CloseCause, now: Time) {
+        if let Some(&id) = self.by_datapath.get(&datapath_id) {
+            self.refuse(id, cause, now);
+        }
     }
 
     /// Say why in an OpenFlow error, then close.
@@ -234,7 +270,7 @@ impl Core {
         let datapath_id = match &mut connection.stage {
             // An unknown datapath gets no service: neither hosts nor links are learned from it.
             Stage::Handshake | Stage::Waiting { .. } | Stage::Closing => return,
-            Stage::Describing { datapath_id, ports } => {
+            Stage::Describing { datapath_id, ports, .. } => {
                 let datapath_id = *datapath_id;
                 match &message {
                     Message::MultipartReply(MultipartReply { more, body: MultipartReplyBody::PortDesc(list) }) => {

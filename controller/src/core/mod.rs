@@ -203,6 +203,7 @@ impl Core {
         if self.reconciler.poll_timeout().is_some_and(|(at, _)| at <= now) {
             self.reconciler.handle_timeout(now);
         }
+        self.close_undescribed(now);
         if self.next_port_stats <= now {
             self.next_port_stats = now + self.config.port_stats_interval;
             self.request_port_stats();
@@ -214,10 +215,18 @@ impl Core {
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
         let channels = self.connections.values().filter_map(|connection| connection.channel.poll_timeout()).min();
         let own = (!self.by_datapath.is_empty()).then_some((self.next_port_stats, "port statistics"));
-        [channels, own, self.discovery.poll_timeout(), self.reconciler.poll_timeout(), self.settling.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let description = self.next_description_deadline().map(|at| (at, "switch description"));
+        [
+            channels,
+            description,
+            own,
+            self.discovery.poll_timeout(),
+            self.reconciler.poll_timeout(),
+            self.settling.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// A connection that has output since it was last named here; get it with [`Core::take_output`].
@@ -293,6 +302,7 @@ impl Core {
         let mut result = BTreeMap::new();
         for &datapath_id in self.network().switches.keys() {
             let mut reconciler = Reconciler::new();
+            reconciler.add_switch(datapath_id);
             let mut packet_outs = Vec::new();
             let mut effects = Effects::new(&mut reconciler, &mut packet_outs);
             for app in &self.apps {
@@ -378,6 +388,7 @@ impl Core {
     fn flow_event(&mut self, event: FlowEvent, now: Time) {
         match event {
             FlowEvent::ReadBack { datapath_id, rules, groups } => self.read_back(datapath_id, rules, groups, now),
+            FlowEvent::TooMuch { datapath_id } => self.close_switch(datapath_id, CloseCause::ReadBack, now),
             FlowEvent::Quiescent { .. } => {
                 if let Some(since) = self.reroute_since.take() {
                     self.events.push_back(CoreEvent::Rerouted { took: now.since(since) });

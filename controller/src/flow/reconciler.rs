@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use net::{DatapathId, PortNo, Time};
 use openflow::{
-    ErrorMessage, FlowModCommand, FlowRemoved, FlowStatsRequest, GroupId, GroupModCommand, Match, Message,
+    ErrorCode, ErrorMessage, FlowModCommand, FlowRemoved, FlowStatsRequest, GroupId, GroupModCommand, Match, Message,
     MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, TableId,
 };
 
@@ -21,6 +21,8 @@ use super::switch::{InstalledRule, Op, Permit, Step, SwitchFlows};
 const SLICE_FLOWS: u64 = 2_000;
 /// Most slices of a read-back: the low bits of the cookie hash select them.
 const SLICES_MAX: u64 = 4_096;
+/// Rules and groups of ours that one switch may report; ten times what Open vSwitch is run with here. A switch that reports more is dropped.
+const READ_BACK_MAX: usize = 1_000_000;
 /// Messages to one switch without a barrier: more would queue where nobody can reorder or take them back.
 const WINDOW: usize = 512;
 /// A unicast phase waits this long for a slow switch, then goes on without it: one sick switch must not hold up the others' paths. The
@@ -51,6 +53,11 @@ pub enum FlowEvent {
         rules: usize,
         /// Groups of ours that were found.
         groups: usize,
+    },
+    /// A switch claims to hold more of our rules than any switch can: what it says is not believed.
+    TooMuch {
+        /// The switch.
+        datapath_id: DatapathId,
     },
     /// Everything that was desired has been confirmed by barriers.
     Quiescent {
@@ -134,7 +141,8 @@ struct SwitchEntry {
     /// Only additions may go out: what is there may be right, and we can't know yet.
     held: bool,
     next_xid: u32,
-    sent: BTreeMap<u32, Op>,
+    /// Steps that no barrier has confirmed yet, and whether what they put was there before.
+    sent: BTreeMap<u32, (Op, bool)>,
 }
 
 impl Default for SwitchEntry {
@@ -219,7 +227,16 @@ impl Reconciler {
 
     /// The number of `key`'s group on a switch, for rules that point to it. State the group too.
     pub fn group_id(&mut self, datapath_id: DatapathId, key: Key) -> GroupId {
-        self.switches.entry(datapath_id).or_default().flows.group_id(key)
+        match self.switches.get_mut(&datapath_id) {
+            Some(entry) => entry.flows.group_id(key),
+            // The switch is gone: nobody will use the number.
+            None => super::ids::GroupIds::default().id(key),
+        }
+    }
+
+    /// A switch that may be given rules before it connects.
+    pub fn add_switch(&mut self, datapath_id: DatapathId) {
+        self.switches.entry(datapath_id).or_default();
     }
 
     /// A switch has left the network for good.
@@ -276,6 +293,12 @@ impl Reconciler {
                 }
             }
             _ => {}
+        }
+        if reading.rules + reading.groups > READ_BACK_MAX {
+            entry.session = Session::Down;
+            entry.flows.clear_installed();
+            self.events.push_back(FlowEvent::TooMuch { datapath_id });
+            return true;
         }
         if reply.more {
             return true;
@@ -350,8 +373,13 @@ impl Reconciler {
             self.read_on(datapath_id);
             return true;
         }
-        let Some(op) = entry.sent.remove(&xid) else { return false };
-        entry.flows.refused(&op, now);
+        let Some((op, existed)) = entry.sent.remove(&xid) else { return false };
+        let there = match error.code() {
+            ErrorCode::GROUP_MOD_GROUP_EXISTS => true,
+            ErrorCode::GROUP_MOD_UNKNOWN_GROUP => false,
+            _ => existed,
+        };
+        entry.flows.refused(&op, there, now);
         self.counters.refused += 1;
         let what = describe(&op);
         self.events.push_back(FlowEvent::Refused { datapath_id, error: error.clone(), what });
@@ -566,10 +594,11 @@ impl Reconciler {
         let mut sent = 0;
         while sent < WINDOW {
             let Some(op) = queue.pop_front() else { break };
+            let existed = entry.flows.exists(&op);
             let Some(message) = entry.flows.perform(&op) else { continue };
             self.counters.count(&message);
             let xid = entry.xid();
-            entry.sent.insert(xid, op);
+            entry.sent.insert(xid, (op, existed));
             self.outbox.push_back(Transmit { datapath_id: id, xid, message });
             sent += 1;
         }

@@ -199,7 +199,8 @@ impl SwitchFlows {
     }
 
     /// The switch refused a step: what it holds there is not what we believed. Tried again later, each time after a longer wait.
-    pub(super) fn refused(&mut self, op: &Op, now: Time) {
+    /// `there`: the object exists on the switch, with whatever contents.
+    pub(super) fn refused(&mut self, op: &Op, there: bool, now: Time) {
         let item = match op {
             Op::PutRule(id) => {
                 self.installed.remove(id);
@@ -207,7 +208,13 @@ impl SwitchFlows {
             }
             Op::DeleteRule(id) => Item::Rule(id.clone()),
             Op::PutGroup(id) | Op::ShrinkGroup(id) => {
-                self.installed_groups.remove(id);
+                if there && let Some(desired) = self.desired_groups.get(id) {
+                    // No buckets: unlike anything that is desired, so it is changed and not added at the next try.
+                    let unknown = InstalledGroup { group_type: desired.group_type, buckets: Vec::new() };
+                    self.installed_groups.insert(*id, unknown);
+                } else {
+                    self.installed_groups.remove(id);
+                }
                 Item::Group(*id)
             }
             Op::DeleteGroup(id) => Item::Group(*id),
@@ -414,6 +421,14 @@ impl SwitchFlows {
                 };
                 Some(Message::GroupMod(group_mod))
             }
+        }
+    }
+
+    /// Whether what a step puts is on the switch already.
+    pub(super) fn exists(&self, op: &Op) -> bool {
+        match op {
+            Op::PutRule(id) | Op::DeleteRule(id) => self.installed.contains_key(id),
+            Op::PutGroup(id) | Op::ShrinkGroup(id) | Op::DeleteGroup(id) => self.installed_groups.contains_key(id),
         }
     }
 

@@ -108,7 +108,7 @@ fn flow_stats((id, (cookie, instructions)): (&RuleId, &(u64, Vec<Instruction>)))
         priority: id.priority,
         idle_timeout: 0,
         hard_timeout: 0,
-        flags: openflow::FlowModFlags::NONE,
+        flags: openflow::FlowModFlags::SEND_FLOW_REM,
         cookie: *cookie,
         packet_count: 0,
         byte_count: 0,
@@ -421,4 +421,59 @@ proptest! {
         lab.pump();
         lab.assert_equal();
     }
+}
+
+#[test]
+fn a_group_that_exists_is_changed_at_the_next_try_and_not_added_again() {
+    let mut lab = Lab::default();
+    lab.connect(S1);
+    lab.pump();
+    lab.reconciler.set_group(S1, key(1), Some(group(1, GroupType::SELECT, &[1])));
+    lab.reconciler.advance(lab.now());
+    let sent: Vec<_> = std::iter::from_fn(|| lab.reconciler.poll_transmit()).collect();
+    let error = ErrorMessage::new(ErrorCode::GROUP_MOD_GROUP_EXISTS, bytes::Bytes::new());
+    assert!(lab.reconciler.handle_error(S1, sent[0].xid, &error, lab.now()));
+    lab.reconciler.handle_barrier_reply(S1, sent[1].xid, lab.now());
+    lab.now += 1_000;
+    lab.reconciler.handle_timeout(lab.now());
+    let again = lab.reconciler.poll_transmit().expect("another try");
+    assert!(matches!(again.message, Message::GroupMod(group_mod) if group_mod.command == GroupModCommand::MODIFY));
+}
+
+#[test]
+fn a_rule_that_somebody_deletes_is_put_back() {
+    let mut lab = Lab::default();
+    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
+    lab.connect(S1);
+    lab.pump();
+    let rule = host_rule(1, 1, 0);
+    lab.switches.get_mut(&S1).expect("connected").rules.clear();
+    let removed = openflow::FlowRemoved {
+        cookie: rule.key.cookie(),
+        priority: rule.priority,
+        reason: openflow::FlowRemovedReason::DELETE,
+        table_id: rule.table,
+        duration_sec: 1,
+        duration_nsec: 0,
+        idle_timeout: 0,
+        hard_timeout: 0,
+        packet_count: 0,
+        byte_count: 0,
+        match_: rule.match_.clone(),
+    };
+    assert!(lab.reconciler.handle_flow_removed(S1, &removed, lab.now()));
+    lab.pump();
+    lab.assert_equal();
+    assert_eq!(lab.reconciler.counters().drifted, 1);
+}
+
+#[test]
+fn a_switch_that_is_gone_leaves_nothing_behind() {
+    let mut reconciler = Reconciler::new();
+    reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
+    reconciler.forget_switch(S1);
+    reconciler.group_id(S1, key(2));
+    reconciler.set_rule(S1, key(1), None);
+    reconciler.set_group(S1, key(2), None);
+    assert_eq!(reconciler.sizes().count(), 0);
 }

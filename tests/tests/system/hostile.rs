@@ -209,3 +209,34 @@ proptest! {
         answers(&mut simulator);
     }
 }
+
+#[test]
+fn a_switch_that_never_describes_itself_does_not_keep_its_datapath_id() {
+    let mut simulator = healthy();
+    connect_rogue(&mut simulator, vec![hello()]);
+    let xid = features_xid(&mut simulator);
+    let features = FeaturesReply { datapath_id: DatapathId(99), ..FeaturesReply::default() };
+    let now = simulator.now();
+    simulator.core.as_mut().expect("alive").handle_frames(ROGUE, [frame(xid, &Message::FeaturesReply(features))], now);
+    // It answers echoes, so only the description's own deadline can end it.
+    for _ in 0..40 {
+        let echoes: Vec<Bytes> = echo_replies(&octets(&mut simulator));
+        let now = simulator.now();
+        simulator.core.as_mut().expect("alive").handle_frames(ROGUE, echoes, now);
+        simulator.run_for(Duration::from_secs(1));
+    }
+    assert_eq!(closed(&simulator), Some(&CloseCause::Description));
+    assert_undisturbed(&mut simulator);
+}
+
+fn echo_replies(octets: &Bytes) -> Vec<Bytes> {
+    let mut octets = octets.clone();
+    let mut replies = Vec::new();
+    while let Ok(Some(length)) = openflow::frame_length(&octets) {
+        let (xid, message) = Message::decode(&octets.split_to(length)).expect("the controller sends what can be read");
+        if let Message::EchoRequest(data) = message {
+            replies.push(frame(xid, &Message::EchoReply(data)));
+        }
+    }
+    replies
+}

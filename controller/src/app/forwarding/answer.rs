@@ -22,7 +22,14 @@ pub(super) fn packet_in(port: PortId, frame: &[u8], view: &View<'_>, effects: &m
         return;
     }
     let asker = packet.ethernet.source;
+    // A tagged question is another network's: whoever has the address there is not known here.
+    let tagged = !packet.ethernet.tags.as_slice().is_empty();
     let answer = match (&packet.network, &packet.neighbor_discovery) {
+        (NetworkLayer::Arp(_), _) | (NetworkLayer::Ipv6(_), Some(NeighborDiscovery::NeighborSolicitation(_)))
+            if tagged =>
+        {
+            None
+        }
         (NetworkLayer::Arp(arp), _) => answer_arp(arp, asker, view),
         (NetworkLayer::Ipv6(ipv6), Some(NeighborDiscovery::NeighborSolicitation(solicitation))) => {
             answer_solicitation(ipv6.source, solicitation.target, asker, view)

@@ -1,6 +1,6 @@
 //! What leaves the fabric thread: the samples of one tick for telemetry, one snapshot for everybody who only looks, and log lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use net::{DatapathId, Time};
@@ -50,6 +50,8 @@ pub(super) struct Collector {
     last_reroute: Option<Duration>,
     samples: Vec<Sample>,
     peers: BTreeMap<ConnectionId, String>,
+    /// Connections that have been in the network.
+    live: BTreeSet<ConnectionId>,
     directory: Directory,
 }
 
@@ -63,6 +65,7 @@ impl Collector {
             last_reroute: None,
             samples: Vec::new(),
             peers: BTreeMap::new(),
+            live: BTreeSet::new(),
             directory,
         }
     }
@@ -73,6 +76,7 @@ impl Collector {
 
     pub(super) fn closed(&mut self, id: ConnectionId) {
         self.peers.remove(&id);
+        self.live.remove(&id);
     }
 
     /// One core turn has handled some frames, so many of them packet-ins.
@@ -122,6 +126,7 @@ impl Collector {
         let peer = |id: ConnectionId| self.peers.get(&id).map_or("?", String::as_str);
         match event {
             CoreEvent::SwitchConnected { datapath_id, connection, rules } => {
+                self.live.insert(connection);
                 self.directory.insert(datapath_id, peer(connection).to_owned());
                 tracing::info!(dpid = %datapath_id, peer = peer(connection), rules_found = rules, "switch connected");
                 self.samples.push(Sample::add(Metric::Connections, 1).label("connected"));
@@ -133,7 +138,8 @@ impl Collector {
             }
             CoreEvent::Close { connection, cause } => {
                 tracing::warn!(connection = connection.0, peer = peer(connection), %cause, "closing the connection");
-                if !matches!(cause, CloseCause::DuplicateDatapathId(_)) {
+                let was_live = self.live.contains(&connection);
+                if !was_live && !matches!(cause, CloseCause::DuplicateDatapathId(_)) {
                     self.samples.push(Sample::add(Metric::Connections, 1).label("failed"));
                 }
             }
@@ -165,7 +171,11 @@ fn reason(cause: &CloseCause) -> &'static str {
         CloseCause::Channel(
             CloseReason::EchoTimeout | CloseReason::BarrierTimeout { .. } | CloseReason::HandshakeTimeout,
         ) => "timeout",
-        CloseCause::Channel(_) | CloseCause::DuplicateDatapathId(_) | CloseCause::AuxiliaryConnection => "error",
+        CloseCause::Channel(_)
+        | CloseCause::DuplicateDatapathId(_)
+        | CloseCause::AuxiliaryConnection
+        | CloseCause::ReadBack => "error",
+        CloseCause::Description => "timeout",
         CloseCause::Replaced => "replaced",
     }
 }

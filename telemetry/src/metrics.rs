@@ -175,7 +175,7 @@ metrics! {
     BgpPeerMessagesSent Kind::Counter, WhileSampled, "trunkline_bgp_peer_messages_sent_total", ["peer", "type"],
         "BGP messages sent, by type: open, update, notification, keepalive, route_refresh.";
     BgpPeerUpdateErrors Kind::Counter, WhileSampled, "trunkline_bgp_peer_update_errors_total", ["peer", "outcome"],
-        "Malformed updates by outcome (RFC 7606): attribute_discard, treat_as_withdraw, afi_safi_disable, session_reset.";
+        "Malformed updates by outcome (RFC 7606): attribute_discard, treat_as_withdraw.";
     BgpPeerPrefixesReceived Kind::Gauge, WhileSampled, "trunkline_bgp_peer_prefixes_received", ["peer", "family"],
         "Prefixes in the neighbour's Adj-RIB-In.";
     BgpPeerPrefixesAccepted Kind::Gauge, WhileSampled, "trunkline_bgp_peer_prefixes_accepted", ["peer", "family"],

@@ -191,7 +191,7 @@ impl Core {
     pub(super) fn go_live(&mut self, id: ConnectionId) -> Option<Vec<PortInfo>> {
         let connection = self.connections.get_mut(&id)?;
         let Stage::Describing { datapath_id, ports, .. } = &mut connection.stage else { return None };
-        let infos = ports.values().filter(|port| port.port_no.is_physical()).map(port_info).collect();
+        let infos = ports.values().filter(|port| has_hosts(port.port_no)).map(port_info).collect();
         connection.stage = Stage::Live { datapath_id: *datapath_id };
         Some(infos)
     }
@@ -321,7 +321,7 @@ impl Core {
 
     fn port_status(&mut self, datapath_id: DatapathId, status: &PortStatus, now: Time) {
         let port = PortId::new(datapath_id, status.port.port_no);
-        if !port.port_no.is_physical() {
+        if !has_hosts(port.port_no) {
             return;
         }
         if status.reason == PortReason::DELETE {
@@ -353,6 +353,11 @@ impl Core {
             self.send(id, None, &request(MultipartRequestBody::PortStats(PortNo::ANY)));
         }
     }
+}
+
+/// Cables, and the switch's own network stack: `ip addr add … dev br0` on Open vSwitch is a host like any other.
+fn has_hosts(port_no: PortNo) -> bool {
+    port_no.is_physical() || port_no == PortNo::LOCAL
 }
 
 fn request(body: MultipartRequestBody) -> Message {

@@ -275,7 +275,7 @@ fn type_label(message_type: MessageType) -> String {
 }
 
 fn sample_port(id: DatapathId, stats: &PortStats, samples: &mut Vec<Sample>) {
-    if !stats.port_no.is_physical() {
+    if !stats.port_no.is_physical() && stats.port_no != net::PortNo::LOCAL {
         return;
     }
     let rows = [

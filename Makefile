@@ -26,7 +26,7 @@ lab-install: ## install what the lab needs; no service is started
 	tests/lab/install.sh
 
 bench: ## microbenchmarks
-	$(CARGO) bench --workspace
+	$(CARGO) bench --workspace --benches
 
 doc: ## the documentation of all crates, in target/doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features

@@ -110,7 +110,7 @@ fi
 announce "fuzzing"
 log=$logs/fuzz.log
 if [ -z "${FUZZ_ALL:-}" ]; then export FUZZ_QUICK=1; fi
-tests/fuzz/run.sh "${FUZZ_SECONDS:-5}" 2>&1 | tee "$log"
+FUZZ_RUNS=${FUZZ_RUNS-100000} tests/fuzz/run.sh "${FUZZ_SECONDS:-60}" 2>&1 | tee "$log"
 count_lab "$log"
 
 announce "lab"

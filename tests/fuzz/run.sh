@@ -5,6 +5,9 @@
 #
 # The target "config" builds the whole controller once more: with FUZZ_QUICK=1 it is left out.
 #
+# With FUZZ_RUNS=N each target makes N executions of one fixed course, from its seeds alone: a change is judged by itself and not by the luck of
+# the day. Without it the search goes on where earlier runs ended.
+#
 # It is libFuzzer on stable Rust: the compiler flags below are what cargo-fuzz would pass, less what only nightly has. One line per target; the last
 # line counts. An input that breaks a target is kept, and is to become a test vector before the bug is mended.
 set -u -o pipefail
@@ -58,10 +61,15 @@ for target in "${targets[@]}"; do
     for folder in $(sed -n "s/^$target: //p" vectors.txt); do
         [ -n "${TRUNKLINE_VECTORS:-}" ] && [ -d "$TRUNKLINE_VECTORS/$folder" ] && sources+=("$TRUNKLINE_VECTORS/$folder")
     done
-    limits=(-max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=8192 -print_final_stats=1)
+    if [ -n "${FUZZ_RUNS:-}" ]; then
+        rm -rf "$corpus"
+        mkdir -p "$corpus"
+    fi
+    limits=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -max_len=8192 -print_final_stats=1)
+    [ -n "${FUZZ_RUNS:-}" ] && limits+=(-seed=1 -runs="$FUZZ_RUNS")
     if "$CARGO_TARGET_DIR/$triple/release/$target" "${limits[@]}" -artifact_prefix="$findings/" "${sources[@]}" >"$log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-        echo "ok      fuzz $target ($runs executions in $seconds s)"
+        echo "ok      fuzz $target ($runs executions, at most $seconds s)"
         passed=$((passed + 1))
     else
         echo "FAILED  fuzz $target"

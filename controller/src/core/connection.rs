@@ -296,7 +296,7 @@ impl Core {
     }
 
     fn flow_removed(&mut self, datapath_id: DatapathId, removed: &openflow::FlowRemoved, now: Time) {
-        let known = self.reconciler.handle_flow_removed(datapath_id, removed, now);
+        let known = self.reconciler.handle_flow_removed(datapath_id, removed);
         let timed_out = removed.reason == openflow::FlowRemovedReason::IDLE_TIMEOUT;
         if known
             && timed_out

@@ -269,8 +269,11 @@ impl Core {
             }
             Message::MultipartReply(reply) => {
                 if !self.reconciler.handle_multipart(datapath_id, xid, &reply)
-                    && let MultipartReplyBody::PortStats(stats) = reply.body
+                    && let MultipartReplyBody::PortStats(mut stats) = reply.body
                 {
+                    // Each port is a row of metrics: only ports that are there.
+                    let network = self.discovery.network();
+                    stats.retain(|stats| network.port(PortId::new(datapath_id, stats.port_no)).is_some());
                     self.events.push_back(CoreEvent::PortStats { datapath_id, stats });
                 }
             }

@@ -17,6 +17,9 @@ use super::{Core, CoreEvent};
 
 /// How long the live connection has to answer an echo when another switch claims its datapath id.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
+/// How long a switch has to tell its ports and its rules. 100,000 rules take Open vSwitch some seconds; a switch that answers echoes alone
+/// would keep its datapath id and its place for ever.
+const DESCRIPTION_LIMIT: Duration = Duration::from_secs(60);
 /// Ports per switch that are taken in; more are refused, because a peer that never ends its list must not fill the memory.
 const PORTS_MAX: usize = 65_536;
 
@@ -41,6 +44,8 @@ pub enum CloseCause {
     DuplicateDatapathId(DatapathId),
     /// Another connection took this one's place, because it did not answer any more.
     Replaced,
+    /// It has not told its ports and rules in time.
+    DescriptionTimeout,
     /// Only main connections are used.
     AuxiliaryConnection,
 }
@@ -52,6 +57,7 @@ impl fmt::Display for CloseCause {
             CloseCause::Channel(reason) => write!(f, "{reason}"),
             CloseCause::DuplicateDatapathId(id) => write!(f, "a live switch has datapath id {id} already"),
             CloseCause::Replaced => f.write_str("silent, and another connection has the same datapath id"),
+            CloseCause::DescriptionTimeout => f.write_str("ports and rules were not told in time"),
             CloseCause::AuxiliaryConnection => f.write_str("auxiliary connections are not used"),
         }
     }
@@ -68,7 +74,7 @@ pub(super) enum Stage {
     /// Another connection has this datapath id: it is being probed.
     Waiting { datapath_id: DatapathId, incumbent: ConnectionId },
     /// Ports are being described; then the rules are read back.
-    Describing { datapath_id: DatapathId, ports: BTreeMap<PortNo, Port> },
+    Describing { datapath_id: DatapathId, ports: BTreeMap<PortNo, Port>, deadline: Time },
     /// In the network.
     Live { datapath_id: DatapathId },
     /// Output is being flushed; nothing is read any more.
@@ -78,6 +84,14 @@ pub(super) enum Stage {
 impl Connection {
     pub(super) fn new(config: ChannelConfig, now: Time) -> Connection {
         Connection { channel: Channel::controller(config, now), stage: Stage::Handshake }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<(Time, &'static str)> {
+        let description = match self.stage {
+            Stage::Describing { deadline, .. } => Some((deadline, "description")),
+            _ => None,
+        };
+        [self.channel.poll_timeout(), description].into_iter().flatten().min()
     }
 }
 
@@ -116,12 +130,12 @@ impl Core {
             return;
         }
         let Some(&incumbent) = self.by_datapath.get(&datapath_id) else {
-            self.admit(id, datapath_id);
+            self.admit(id, datapath_id, now);
             return;
         };
-        if let Some(other) = self.connections.get_mut(&incumbent) {
-            other.channel.probe(now, PROBE_LIMIT);
-            self.ready.insert(incumbent);
+        // One probe answers for all: another one would put the deadline off, again with every newcomer.
+        if self.waiting_for(incumbent).is_empty() {
+            self.probe(incumbent, now);
         }
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.stage = Stage::Waiting { datapath_id, incumbent };
@@ -147,15 +161,25 @@ impl Core {
     fn promote(&mut self, incumbent: ConnectionId, now: Time) {
         let mut waiting = self.waiting_for(incumbent).into_iter();
         let Some((heir, datapath_id)) = waiting.next() else { return };
-        self.admit(heir, datapath_id);
+        self.admit(heir, datapath_id, now);
+        let others = waiting.len() > 0;
         for (id, datapath_id) in waiting {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.stage = Stage::Waiting { datapath_id, incumbent: heir };
             }
-            if let Some(connection) = self.connections.get_mut(&heir) {
-                connection.channel.probe(now, PROBE_LIMIT);
-            }
         }
+        if others {
+            self.probe(heir, now);
+        }
+    }
+
+    fn probe(&mut self, id: ConnectionId, now: Time) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.channel.probe(now, PROBE_LIMIT);
+        if !connection.channel.is_up() {
+            self.overflowed.insert(id);
+        }
+        self.ready.insert(id);
     }
 
     fn waiting_for(&self, incumbent: ConnectionId) -> Vec<(ConnectionId, DatapathId)> {
@@ -167,10 +191,11 @@ impl Core {
     }
 
     /// The switch is who it says: ask for what has to be known before it joins the network.
-    fn admit(&mut self, id: ConnectionId, datapath_id: DatapathId) {
+    fn admit(&mut self, id: ConnectionId, datapath_id: DatapathId, now: Time) {
         self.by_datapath.insert(datapath_id, id);
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.stage = Stage::Describing { datapath_id, ports: BTreeMap::new() };
+            connection.stage =
+                Stage::Describing { datapath_id, ports: BTreeMap::new(), deadline: now + DESCRIPTION_LIMIT };
         }
         // Whole packets only: Open vSwitch has no buffers to refer to.
         let config = SwitchConfig { flags: ConfigFlags::FRAG_NORMAL, miss_send_len: openflow::CONTROLLER_NO_BUFFER };
@@ -181,10 +206,17 @@ impl Core {
     /// All ports are known and the rules have been read back.
     pub(super) fn go_live(&mut self, id: ConnectionId) -> Option<Vec<PortInfo>> {
         let connection = self.connections.get_mut(&id)?;
-        let Stage::Describing { datapath_id, ports } = &mut connection.stage else { return None };
+        let Stage::Describing { datapath_id, ports, .. } = &mut connection.stage else { return None };
         let infos = ports.values().filter(|port| port.port_no.is_physical()).map(port_info).collect();
         connection.stage = Stage::Live { datapath_id: *datapath_id };
         Some(infos)
+    }
+
+    pub(super) fn end_overdue_description(&mut self, id: ConnectionId, now: Time) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        if matches!(connection.stage, Stage::Describing { deadline, .. } if deadline <= now) {
+            self.refuse(id, CloseCause::DescriptionTimeout, now);
+        }
     }
 
     /// Say why in an OpenFlow error, then close.
@@ -234,7 +266,7 @@ impl Core {
         let datapath_id = match &mut connection.stage {
             // An unknown datapath gets no service: neither hosts nor links are learned from it.
             Stage::Handshake | Stage::Waiting { .. } | Stage::Closing => return,
-            Stage::Describing { datapath_id, ports } => {
+            Stage::Describing { datapath_id, ports, .. } => {
                 let datapath_id = *datapath_id;
                 match &message {
                     Message::MultipartReply(MultipartReply { more, body: MultipartReplyBody::PortDesc(list) }) => {

@@ -164,7 +164,8 @@ fn reason(cause: &CloseCause) -> &'static str {
         CloseCause::Transport => "closed",
         CloseCause::Channel(
             CloseReason::EchoTimeout | CloseReason::BarrierTimeout { .. } | CloseReason::HandshakeTimeout,
-        ) => "timeout",
+        )
+        | CloseCause::DescriptionTimeout => "timeout",
         CloseCause::Channel(_) | CloseCause::DuplicateDatapathId(_) | CloseCause::AuxiliaryConnection => "error",
         CloseCause::Replaced => "replaced",
     }

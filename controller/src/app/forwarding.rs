@@ -107,7 +107,8 @@ impl Forwarding {
     fn paths_changed(&mut self, changes: &PathChanges, view: &View<'_>, effects: &mut Effects<'_>) {
         for (&destination, switches) in &changes.hops {
             let Some(hosts) = self.hosts.get(&destination) else { continue };
-            for &at in switches {
+            // A switch that is gone has no rules to state.
+            for &at in switches.iter().filter(|at| view.network.switches.contains_key(at)) {
                 effects.set_group(at, build::path_key(destination), build::path_group(at, destination, view));
                 for &mac in hosts {
                     if let Some(&port) = self.places.get(&mac) {

@@ -17,8 +17,9 @@ use super::{Core, CoreEvent};
 
 /// How long the live connection has to answer an echo when another switch claims its datapath id.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
-/// How long a switch may take to tell its ports and rules: 100,000 flows take Open vSwitch under 2 s.
-const DESCRIPTION_LIMIT: Duration = Duration::from_secs(30);
+/// How long a switch has to tell its ports and its rules. 100,000 rules take Open vSwitch some seconds; a switch that answers echoes alone
+/// would keep its datapath id and its place for ever.
+const DESCRIPTION_LIMIT: Duration = Duration::from_secs(60);
 /// Ports per switch that are taken in; more are refused, because a peer that never ends its list must not fill the memory.
 const PORTS_MAX: usize = 65_536;
 
@@ -43,10 +44,10 @@ pub enum CloseCause {
     DuplicateDatapathId(DatapathId),
     /// Another connection took this one's place, because it did not answer any more.
     Replaced,
+    /// It has not told its ports and rules in time.
+    DescriptionTimeout,
     /// Only main connections are used.
     AuxiliaryConnection,
-    /// Ports and rules were not told in time.
-    Description,
     /// More rules were reported than a switch can hold.
     ReadBack,
 }
@@ -58,7 +59,7 @@ impl fmt::Display for CloseCause {
             CloseCause::Channel(reason) => write!(f, "{reason}"),
             CloseCause::DuplicateDatapathId(id) => write!(f, "a live switch has datapath id {id} already"),
             CloseCause::Replaced => f.write_str("silent, and another connection has the same datapath id"),
-            CloseCause::Description => f.write_str("ports and rules were not told in time"),
+            CloseCause::DescriptionTimeout => f.write_str("ports and rules were not told in time"),
             CloseCause::ReadBack => f.write_str("more rules were reported than a switch can hold"),
             CloseCause::AuxiliaryConnection => f.write_str("auxiliary connections are not used"),
         }
@@ -86,6 +87,14 @@ pub(super) enum Stage {
 impl Connection {
     pub(super) fn new(config: ChannelConfig, now: Time) -> Connection {
         Connection { channel: Channel::controller(config, now), stage: Stage::Handshake }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<(Time, &'static str)> {
+        let description = match self.stage {
+            Stage::Describing { deadline, .. } => Some((deadline, "description")),
+            _ => None,
+        };
+        [self.channel.poll_timeout(), description].into_iter().flatten().min()
     }
 }
 
@@ -127,9 +136,9 @@ impl Core {
             self.admit(id, datapath_id, now);
             return;
         };
-        if let Some(other) = self.connections.get_mut(&incumbent) {
-            other.channel.probe(now, PROBE_LIMIT);
-            self.ready.insert(incumbent);
+        // One probe answers for all: another one would put the deadline off, again with every newcomer.
+        if self.waiting_for(incumbent).is_empty() {
+            self.probe(incumbent, now);
         }
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.stage = Stage::Waiting { datapath_id, incumbent };
@@ -156,14 +165,24 @@ impl Core {
         let mut waiting = self.waiting_for(incumbent).into_iter();
         let Some((heir, datapath_id)) = waiting.next() else { return };
         self.admit(heir, datapath_id, now);
+        let others = waiting.len() > 0;
         for (id, datapath_id) in waiting {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.stage = Stage::Waiting { datapath_id, incumbent: heir };
             }
-            if let Some(connection) = self.connections.get_mut(&heir) {
-                connection.channel.probe(now, PROBE_LIMIT);
-            }
         }
+        if others {
+            self.probe(heir, now);
+        }
+    }
+
+    fn probe(&mut self, id: ConnectionId, now: Time) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.channel.probe(now, PROBE_LIMIT);
+        if !connection.channel.is_up() {
+            self.overflowed.insert(id);
+        }
+        self.ready.insert(id);
     }
 
     fn waiting_for(&self, incumbent: ConnectionId) -> Vec<(ConnectionId, DatapathId)> {
@@ -178,8 +197,8 @@ impl Core {
     fn admit(&mut self, id: ConnectionId, datapath_id: DatapathId, now: Time) {
         self.by_datapath.insert(datapath_id, id);
         if let Some(connection) = self.connections.get_mut(&id) {
-            let deadline = now + DESCRIPTION_LIMIT;
-            connection.stage = Stage::Describing { datapath_id, ports: BTreeMap::new(), deadline };
+            connection.stage =
+                Stage::Describing { datapath_id, ports: BTreeMap::new(), deadline: now + DESCRIPTION_LIMIT };
         }
         // Whole packets only: Open vSwitch has no buffers to refer to.
         let config = SwitchConfig { flags: ConfigFlags::FRAG_NORMAL, miss_send_len: openflow::CONTROLLER_NO_BUFFER };
@@ -196,30 +215,17 @@ impl Core {
         Some(infos)
     }
 
-    /// The next time at which a switch has taken too long to describe itself.
-    pub(super) fn next_description_deadline(&self) -> Option<Time> {
-        let deadlines = self.connections.values().filter_map(|connection| match connection.stage {
-            Stage::Describing { deadline, .. } => Some(deadline),
-            _ => None,
-        });
-        deadlines.min()
-    }
-
-    /// Close those who have.
-    pub(super) fn close_undescribed(&mut self, now: Time) {
-        let late =
-            |connection: &Connection| matches!(connection.stage, Stage::Describing { deadline, .. } if deadline <= now);
-        let ids: Vec<ConnectionId> =
-            self.connections.iter().filter(|(_, connection)| late(connection)).map(|(&id, _)| id).collect();
-        for id in ids {
-            self.refuse(id, CloseCause::Description, now);
-        }
-    }
-
     /// What a switch has told is not believed.
     pub(super) fn close_switch(&mut self, datapath_id: DatapathId, cause: CloseCause, now: Time) {
         if let Some(&id) = self.by_datapath.get(&datapath_id) {
             self.refuse(id, cause, now);
+        }
+    }
+
+    pub(super) fn end_overdue_description(&mut self, id: ConnectionId, now: Time) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        if matches!(connection.stage, Stage::Describing { deadline, .. } if deadline <= now) {
+            self.refuse(id, CloseCause::DescriptionTimeout, now);
         }
     }
 
@@ -305,8 +311,11 @@ impl Core {
             }
             Message::MultipartReply(reply) => {
                 if !self.reconciler.handle_multipart(datapath_id, xid, &reply)
-                    && let MultipartReplyBody::PortStats(stats) = reply.body
+                    && let MultipartReplyBody::PortStats(mut stats) = reply.body
                 {
+                    // Each port is a row of metrics: only ports that are there.
+                    let network = self.discovery.network();
+                    stats.retain(|stats| network.port(PortId::new(datapath_id, stats.port_no)).is_some());
                     self.events.push_back(CoreEvent::PortStats { datapath_id, stats });
                 }
             }
@@ -332,7 +341,7 @@ impl Core {
     }
 
     fn flow_removed(&mut self, datapath_id: DatapathId, removed: &openflow::FlowRemoved, now: Time) {
-        let known = self.reconciler.handle_flow_removed(datapath_id, removed, now);
+        let known = self.reconciler.handle_flow_removed(datapath_id, removed);
         let timed_out = removed.reason == openflow::FlowRemovedReason::IDLE_TIMEOUT;
         if known
             && timed_out

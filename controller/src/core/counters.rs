@@ -15,6 +15,8 @@ pub struct CoreCounters {
     pub packet_ins: u64,
     /// Packet-ins that were not understood down to the Ethernet header.
     pub packet_ins_malformed: u64,
+    /// Packet-outs dropped because their switch reads too slowly.
+    pub packet_outs_dropped: u64,
     /// Changes of paths handed to the applications.
     pub path_updates: u64,
     /// Errors that switches sent, by type.

@@ -26,6 +26,9 @@ use connection::{Connection, Stage};
 pub use counters::CoreCounters;
 use settle::Settling;
 
+/// Output that may wait for a switch before packet-outs to it are dropped, and counted: nobody waits for them, and rules must still get through.
+const PACKET_OUT_BACKLOG: usize = 1 << 20;
+
 /// What the core needs to know beforehand.
 #[derive(Clone, Debug)]
 pub struct CoreConfig {
@@ -126,6 +129,8 @@ pub struct Core {
     next_port_stats: Time,
     packet_outs: Vec<(DatapathId, PacketOut)>,
     ready: BTreeSet<ConnectionId>,
+    /// Connections whose channel has ended because something was sent on it.
+    overflowed: BTreeSet<ConnectionId>,
     events: VecDeque<CoreEvent>,
     counters: CoreCounters,
 }
@@ -145,6 +150,7 @@ impl Core {
             next_port_stats: now + config.port_stats_interval,
             packet_outs: Vec::new(),
             ready: BTreeSet::new(),
+            overflowed: BTreeSet::new(),
             events: VecDeque::new(),
             counters: CoreCounters::default(),
             config,
@@ -188,7 +194,7 @@ impl Core {
         let due: Vec<ConnectionId> = self
             .connections
             .iter()
-            .filter(|(_, connection)| connection.channel.poll_timeout().is_some_and(|(at, _)| at <= now))
+            .filter(|(_, connection)| connection.poll_timeout().is_some_and(|(at, _)| at <= now))
             .map(|(&id, _)| id)
             .collect();
         for id in due {
@@ -196,6 +202,7 @@ impl Core {
                 connection.channel.handle_timeout(now);
             }
             self.drain_channel(id, now);
+            self.end_overdue_description(id, now);
         }
         if self.discovery.poll_timeout().is_some_and(|(at, _)| at <= now) {
             self.discovery.handle_timeout(now);
@@ -203,7 +210,6 @@ impl Core {
         if self.reconciler.poll_timeout().is_some_and(|(at, _)| at <= now) {
             self.reconciler.handle_timeout(now);
         }
-        self.close_undescribed(now);
         if self.next_port_stats <= now {
             self.next_port_stats = now + self.config.port_stats_interval;
             self.request_port_stats();
@@ -213,20 +219,12 @@ impl Core {
 
     /// The next deadline, and whose it is.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        let channels = self.connections.values().filter_map(|connection| connection.channel.poll_timeout()).min();
+        let channels = self.connections.values().filter_map(Connection::poll_timeout).min();
         let own = (!self.by_datapath.is_empty()).then_some((self.next_port_stats, "port statistics"));
-        let description = self.next_description_deadline().map(|at| (at, "switch description"));
-        [
-            channels,
-            description,
-            own,
-            self.discovery.poll_timeout(),
-            self.reconciler.poll_timeout(),
-            self.settling.poll_timeout(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [channels, own, self.discovery.poll_timeout(), self.reconciler.poll_timeout(), self.settling.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// A connection that has output since it was last named here; get it with [`Core::take_output`].
@@ -319,11 +317,16 @@ impl Core {
     // ---- one turn -----------------------------------------------------------------------------------------------
 
     fn turn(&mut self, now: Time) {
-        self.absorb(now);
-        self.settle(now);
-        self.reconciler.advance(now);
-        self.absorb(now);
-        self.transmit(now);
+        loop {
+            self.absorb(now);
+            self.settle(now);
+            self.reconciler.advance(now);
+            self.absorb(now);
+            self.transmit();
+            // Nothing more would come of a channel that has ended by what was sent: no frame, no deadline.
+            let Some(id) = self.overflowed.pop_first() else { return };
+            self.drain_channel(id, now);
+        }
     }
 
     /// Let changes run through paths and applications until nothing new comes of them.
@@ -402,22 +405,24 @@ impl Core {
     }
 
     /// Put everything that the turn has decided into the channels.
-    fn transmit(&mut self, now: Time) {
+    fn transmit(&mut self) {
         while let Some(probe) = self.discovery.poll_transmit() {
             let packet_out = packet_in::probe_packet_out(&probe);
             self.packet_outs.push((probe.port.datapath_id, packet_out));
         }
         for (datapath_id, packet_out) in std::mem::take(&mut self.packet_outs) {
-            if let Some(&id) = self.by_datapath.get(&datapath_id) {
-                self.send(id, None, &Message::PacketOut(packet_out));
+            let Some(&id) = self.by_datapath.get(&datapath_id) else { continue };
+            if self.connections.get(&id).is_some_and(|to| to.channel.queued_len() > PACKET_OUT_BACKLOG) {
+                self.counters.packet_outs_dropped += 1;
+                continue;
             }
+            self.send(id, None, &Message::PacketOut(packet_out));
         }
         while let Some(transmit) = self.reconciler.poll_transmit() {
             if let Some(&id) = self.by_datapath.get(&transmit.datapath_id) {
                 self.send(id, Some(transmit.xid), &transmit.message);
             }
         }
-        let _ = now;
     }
 
     /// Encode a message into a connection's output.
@@ -431,6 +436,9 @@ impl Core {
             None => {
                 connection.channel.send(message);
             }
+        }
+        if !connection.channel.is_up() {
+            self.overflowed.insert(id);
         }
         self.ready.insert(id);
     }

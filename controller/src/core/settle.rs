@@ -4,7 +4,7 @@
 //! link is seen or given up (`topology`'s limit). Until the first time that all connected switches are settled, none is released: a
 //! rule here may lead to a host behind a switch that has not come back yet.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use net::{DatapathId, Time};
@@ -15,10 +15,14 @@ use crate::app::Recovered;
 
 /// Longest wait for the whole fabric after the first switch has come: Open vSwitch retries after at most 8 s in its first four tries, and a link is given up after 20 s.
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// Longest time that one switch is held: a port that goes up and down for ever never settles, and a held switch holds up flood ports
+/// everywhere. At least [`START_LIMIT`]; longer than the limit of a link that is known from rules.
+const HOLD_LIMIT: Duration = Duration::from_secs(30);
+
 #[derive(Debug)]
 pub(super) struct Settling {
-    /// Read back, found to hold rules of ours, and not released yet.
-    held: BTreeSet<DatapathId>,
+    /// Read back, found to hold rules of ours, and not released yet: until then at the latest.
+    held: BTreeMap<DatapathId, Time>,
     /// When the whole fabric is taken as settled at the latest; set by the first switch.
     start_deadline: Option<Time>,
     started: bool,
@@ -26,14 +30,13 @@ pub(super) struct Settling {
 
 impl Settling {
     pub(super) fn new() -> Settling {
-        Settling { held: BTreeSet::new(), start_deadline: None, started: false }
+        Settling { held: BTreeMap::new(), start_deadline: None, started: false }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        if self.started || self.held.is_empty() {
-            return None;
-        }
-        self.start_deadline.map(|at| (at, "fabric start"))
+        let held = self.held.values().min().map(|&at| (at, "held switch"))?;
+        let start = self.start_deadline.filter(|_| !self.started).map(|at| (at, "fabric start"));
+        Some(start.map_or(held, |start| start.min(held)))
     }
 
     pub(super) fn held_count(&self) -> usize {
@@ -65,7 +68,7 @@ impl Core {
             self.discovery.handle_expected_host(HostSighting { port, mac, address: None }, now);
         }
         if rules + groups > 0 {
-            self.settling.held.insert(datapath_id);
+            self.settling.held.insert(datapath_id, now + HOLD_LIMIT);
         }
         self.settling.start_deadline.get_or_insert(now + START_LIMIT);
         self.events.push_back(super::CoreEvent::SwitchConnected { datapath_id, connection: id, rules });
@@ -73,8 +76,9 @@ impl Core {
 
     /// Release the switches that may be changed.
     pub(super) fn settle(&mut self, now: Time) {
+        let held = self.settling.held.iter();
         let unsettled: Vec<DatapathId> =
-            self.settling.held.iter().copied().filter(|&datapath_id| !self.ports_settled(datapath_id)).collect();
+            held.filter(|&(&id, &until)| until > now && !self.ports_settled(id)).map(|(&id, _)| id).collect();
         if !self.settling.started {
             let overdue = self.settling.start_deadline.is_some_and(|deadline| deadline <= now);
             if !overdue && !unsettled.is_empty() {
@@ -89,7 +93,7 @@ impl Core {
             self.settling.started = true;
         }
         let released: Vec<DatapathId> =
-            self.settling.held.iter().copied().filter(|id| !unsettled.contains(id)).collect();
+            self.settling.held.keys().copied().filter(|id| !unsettled.contains(id)).collect();
         for datapath_id in released {
             self.settling.held.remove(&datapath_id);
             self.reconciler.release(datapath_id);

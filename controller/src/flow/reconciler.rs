@@ -239,10 +239,15 @@ impl Reconciler {
         self.switches.entry(datapath_id).or_default();
     }
 
-    /// A switch has left the network for good.
+    /// A switch has left the network for good. If it is just connecting again, what it is asked for at this moment is still heard.
     pub fn forget_switch(&mut self, datapath_id: DatapathId) {
         self.drop_from_rollouts(datapath_id);
-        self.switches.remove(&datapath_id);
+        match self.switches.get_mut(&datapath_id) {
+            Some(entry) if !matches!(entry.session, Session::Down) => entry.flows.clear_desired(),
+            _ => {
+                self.switches.remove(&datapath_id);
+            }
+        }
     }
 
     // ---- the five verbs -----------------------------------------------------------------------------------------
@@ -386,15 +391,15 @@ impl Reconciler {
         true
     }
 
-    /// A switch removed a flow entry. True if it was a rule of ours that we believed to be there.
-    pub fn handle_flow_removed(&mut self, datapath_id: DatapathId, removed: &FlowRemoved, now: Time) -> bool {
+    /// A switch removed a flow entry. True if it was a rule of ours that we believed to be there. Whether it is put back is decided by the
+    /// next [`Reconciler::advance`]: the applications may not want it any more.
+    pub fn handle_flow_removed(&mut self, datapath_id: DatapathId, removed: &FlowRemoved) -> bool {
         let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
         let id = RuleId { table: removed.table_id, priority: removed.priority, match_: removed.match_.canonical() };
         let known = entry.flows.rule_removed(&id);
         if known && removed.reason == openflow::FlowRemovedReason::DELETE {
             self.counters.drifted += 1;
         }
-        self.advance(now);
         known
     }
 
@@ -442,11 +447,11 @@ impl Reconciler {
             let late: Vec<DatapathId> = self.unicast.waiting.keys().copied().collect();
             for id in late {
                 self.unicast.waiting.remove(&id);
-                if let Some(ops) = self.unicast.current.remove(&id) {
-                    // Not sent yet: so that it is found again, compare it again.
-                    if let (false, Some(entry)) = (ops.is_empty(), self.switches.get_mut(&id)) {
-                        entry.flows.mark_all();
-                    }
+                let unsent = self.unicast.current.remove(&id).is_some_and(|ops| !ops.is_empty());
+                if unsent && let Some(entry) = self.switches.get_mut(&id) {
+                    // Its later phases must not overtake them (a group would be deleted under a rule): all of it is compared again.
+                    entry.flows.mark_all();
+                    self.unicast.drop_switch(id);
                 }
             }
             self.unicast.deadline = None;

@@ -148,6 +148,14 @@ impl SwitchFlows {
         }
     }
 
+    /// Nothing is wanted any more. Group numbers stay: the switch may still have the groups.
+    pub(super) fn clear_desired(&mut self) {
+        self.desired.clear();
+        self.rule_keys.clear();
+        self.desired_groups.clear();
+        self.mark_all();
+    }
+
     /// Forget what the switch holds: it is about to be read again.
     pub(super) fn clear_installed(&mut self) {
         self.installed.clear();

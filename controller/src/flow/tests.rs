@@ -349,6 +349,57 @@ fn a_silent_switch_holds_the_others_up_for_one_phase_limit_only() {
     lab.assert_equal();
 }
 
+#[test]
+fn what_a_silent_switch_was_not_sent_is_not_overtaken_by_a_later_phase() {
+    let mut lab = Lab::default();
+    lab.connect(S1);
+    lab.pump();
+    let group_id = lab.reconciler.group_id(S1, key(7));
+    let through_group = |a: u64| Rule {
+        instructions: vec![Instruction::ApplyActions(vec![Action::Group(group_id)])],
+        ..host_rule(a, 1, 0)
+    };
+    // More rules than fit in one window without a barrier.
+    lab.reconciler.set_group(S1, key(7), Some(group(7, GroupType::SELECT, &[1])));
+    for a in 1_000..3_000 {
+        lab.reconciler.set_rule(S1, key(a), Some(through_group(a)));
+    }
+    lab.pump();
+    lab.assert_equal();
+    for a in 1_000..3_000 {
+        lab.reconciler.set_rule(S1, key(a), Some(host_rule(a, 2, 0)));
+    }
+    lab.reconciler.set_group(S1, key(7), None);
+    lab.reconciler.advance(lab.now());
+    lab.collect();
+    // The switch answers nothing for a whole phase; the model refuses to delete a group under a rule.
+    let (deadline, _) = lab.reconciler.poll_timeout().unwrap();
+    lab.reconciler.handle_timeout(deadline);
+    lab.collect();
+    lab.pump();
+    lab.assert_equal();
+}
+
+#[test]
+fn a_switch_that_is_given_up_while_it_connects_again_is_still_read_back() {
+    let mut lab = Lab::default();
+    lab.connect(S1);
+    lab.pump();
+    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
+    lab.pump();
+    while lab.reconciler.poll_event().is_some() {}
+    lab.reconciler.handle_disconnected(S1, lab.now());
+    lab.connect(S1);
+    lab.reconciler.forget_switch(S1);
+    lab.pump();
+    assert!(lab.reconciler.is_live(S1));
+    assert!(matches!(lab.reconciler.poll_event(), Some(FlowEvent::ReadBack { datapath_id: S1, rules: 1, .. })));
+    lab.release_all();
+    lab.pump();
+    lab.assert_equal();
+    assert_eq!(lab.reconciler.desired(S1).count(), 0);
+}
+
 #[derive(Clone, Debug)]
 enum Deed {
     Set { switch: u64, a: u64, port: u32, stage: u16 },
@@ -461,7 +512,7 @@ fn a_rule_that_somebody_deletes_is_put_back() {
         byte_count: 0,
         match_: rule.match_.clone(),
     };
-    assert!(lab.reconciler.handle_flow_removed(S1, &removed, lab.now()));
+    assert!(lab.reconciler.handle_flow_removed(S1, &removed));
     lab.pump();
     lab.assert_equal();
     assert_eq!(lab.reconciler.counters().drifted, 1);

@@ -33,7 +33,8 @@ use telemetry::Sample;
 const UNFINISHED_MAX: usize = 4_096;
 /// How often telemetry gets its delta and the snapshot is renewed.
 const TICK: Duration = Duration::from_millis(500);
-/// A graceful stop waits this long for the last octets to leave.
+/// A connection that ends, and the fabric thread when it stops, waits this long for the last octets to leave: a peer that doesn't read must
+/// not keep its place.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 
 /// Connected switches and where their connections come from. The one table that other threads read while the fabric thread writes; it is
@@ -108,8 +109,35 @@ struct Outlet {
     /// There is output, or the connection is to be closed.
     wake: Notify,
     close: Cell<bool>,
+    closing: Notify,
     /// Held until the handshake is done.
     permit: RefCell<Option<OwnedSemaphorePermit>>,
+}
+
+impl Outlet {
+    fn new(permit: OwnedSemaphorePermit) -> Outlet {
+        Outlet {
+            wake: Notify::new(),
+            close: Cell::new(false),
+            closing: Notify::new(),
+            permit: RefCell::new(Some(permit)),
+        }
+    }
+
+    /// Flush, then close.
+    fn close(&self) {
+        self.close.set(true);
+        self.wake.notify_one();
+        self.closing.notify_one();
+    }
+
+    /// Until the connection was to be closed and has had its time for that.
+    async fn overdue(&self) {
+        while !self.close.get() {
+            self.closing.notified().await;
+        }
+        tokio::time::sleep(FLUSH_LIMIT).await;
+    }
 }
 
 struct Fabric {
@@ -141,8 +169,7 @@ impl Fabric {
             match &event {
                 crate::core::CoreEvent::Close { connection, .. } => {
                     if let Some(outlet) = outlets.get(connection) {
-                        outlet.close.set(true);
-                        outlet.wake.notify_one();
+                        outlet.close();
                     }
                 }
                 crate::core::CoreEvent::SwitchConnected { connection, .. } => {
@@ -206,8 +233,7 @@ async fn run(
         while fabric.outlets.borrow().values().any(|outlet| !outlet.close.get()) {
             let outlets: Vec<Rc<Outlet>> = fabric.outlets.borrow().values().cloned().collect();
             for outlet in outlets {
-                outlet.close.set(true);
-                outlet.wake.notify_one();
+                outlet.close();
             }
             tokio::task::yield_now().await;
         }
@@ -241,5 +267,72 @@ async fn timer(fabric: Rc<Fabric>) {
             }
             None => fabric.timer.notified().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+    const HELLO: [u8; 8] = [4, 0, 0, 8, 0, 0, 0, 1];
+
+    fn start(listener: Listener, handshake_timeout: Duration) -> FabricHandle {
+        let mut core = CoreConfig::default();
+        core.channel.handshake_timeout = handshake_timeout;
+        let plain_from = vec!["127.0.0.0/8".parse().unwrap()];
+        let options = FabricOptions { listeners: vec![listener], plain_from, tls: None, core };
+        spawn(options, std::sync::mpsc::channel().0).unwrap()
+    }
+
+    fn start_tcp(handshake_timeout: Duration) -> (FabricHandle, TcpStream) {
+        let listener = Listener::Tcp(crate::io::listen::bind_tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap());
+        let address = listener.local_addr().unwrap();
+        let fabric = start(listener, handshake_timeout);
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.set_write_timeout(Some(LIMIT)).unwrap();
+        (fabric, stream)
+    }
+
+    #[test]
+    fn a_peer_that_asks_and_never_reads_loses_its_place() {
+        let (fabric, mut stream) = start_tcp(Duration::from_millis(300));
+        stream.write_all(&HELLO).unwrap();
+        // More answers than the kernel holds: the controller's write never ends.
+        let mut echo = vec![0; 60_000];
+        echo[..8].copy_from_slice(&[4, 2, (60_000_u16 >> 8) as u8, (60_000_u16 & 0xff) as u8, 0, 0, 0, 2]);
+        let clock = Clock::start();
+        while stream.write_all(&echo).is_ok() {
+            assert!(clock.now() < Time::ZERO + LIMIT, "the connection is still open");
+        }
+        fabric.stop();
+    }
+
+    #[test]
+    fn a_peer_that_closes_its_own_direction_still_hears_why() {
+        let (fabric, mut stream) = start_tcp(LIMIT);
+        stream.write_all(&[1, 0, 0, 8, 0, 0, 0, 1]).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.windows(2).any(|pair| pair == [1, 1]), "no error of version 1 in {answer:?}");
+        fabric.stop();
+    }
+
+    #[test]
+    fn a_unix_socket_goes_with_the_controller() {
+        let path = std::env::temp_dir().join(format!("trunkline-fabric-{}.sock", std::process::id()));
+        let listener = Listener::bind(&crate::config::Listen::Unix(path.clone())).unwrap();
+        let fabric = start(listener, LIMIT);
+        let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        // Its HELLO: the controller serves the socket.
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.read_exact(&mut [0; 8]).unwrap();
+        fabric.stop();
+        assert!(!path.exists());
     }
 }

@@ -19,6 +19,10 @@ use crate::io::fabric::{Directory, Snapshot};
 /// How often samples are taken over.
 const TICK: Duration = Duration::from_millis(500);
 
+/// How long the speaker may take to tell its status. Then this tick goes without: a speaker that is stuck must hold up neither the other
+/// metrics nor the end of the process.
+const STATUS_LIMIT: Duration = Duration::from_secs(1);
+
 /// The running thread.
 pub(super) struct TelemetryHandle {
     address: SocketAddr,
@@ -101,7 +105,7 @@ async fn run(
             }
             let mut batch: Vec<Sample> = std::iter::from_fn(|| samples.try_recv().ok()).flatten().collect();
             if let Some(bgp) = &bgp
-                && let Some(status) = bgp.status().await
+                && let Ok(Some(status)) = tokio::time::timeout(STATUS_LIMIT, bgp.status()).await
             {
                 sample_bgp(&status, &mut batch);
             }

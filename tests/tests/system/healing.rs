@@ -113,6 +113,19 @@ fn a_broadcast_never_comes_back_while_the_tree_changes() {
 }
 
 #[test]
+fn a_switch_that_stays_away_leaves_nothing_behind() {
+    let spec = FabricSpec::ring_with_chord(4, 6);
+    let mut simulator = warmed_up(&spec, 4);
+    let id = spec.switches[1].datapath_id;
+    simulator.break_connection(id, Duration::from_secs(120));
+    simulator.run_for(Duration::from_secs(100));
+    let core = simulator.core();
+    assert!(!core.network().switches.contains_key(&id));
+    assert!(core.reconciler().sizes().all(|(known, _)| known != id));
+    simulator.assert_installed_is_desired();
+}
+
+#[test]
 fn a_switch_that_loses_its_controller_goes_on_forwarding() {
     let spec = FabricSpec::ring_with_chord(4, 6);
     let mut simulator = warmed_up(&spec, 4);

@@ -1,12 +1,17 @@
 //! Bad input on one connection: it gets the specified answer, and a healthy switch on the same controller notices nothing.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use controller::core::{CloseCause, ConnectionId, CoreEvent};
 use emulator::{FabricSpec, HostIndex};
-use net::DatapathId;
-use openflow::{ErrorMessage, ErrorType, FeaturesReply, Message};
+use net::packet::build;
+use net::{DatapathId, MacAddr, PortNo};
+use openflow::{
+    AggregateStats, BufferId, ErrorMessage, ErrorType, FeaturesReply, Match, Message, MultipartReply,
+    MultipartReplyBody, MultipartRequestBody, PacketIn, PacketInReason, Port, TableId,
+};
 use proptest::prelude::*;
 use tests::{Simulator, SimulatorOptions};
 
@@ -161,6 +166,137 @@ fn a_peer_that_never_finishes_its_handshake_is_dropped_by_a_deadline() {
     assert_undisturbed(&mut simulator);
 }
 
+/// What the switch that the test plays answers.
+#[derive(Clone, Copy, PartialEq)]
+enum Plays {
+    Everything,
+    /// HELLO, FEATURES and echoes, and nothing that comes later.
+    EchoesOnly,
+}
+
+const ROGUE_ID: DatapathId = DatapathId(99);
+const ROGUE_PORT: PortNo = PortNo(1);
+
+/// Play a switch on `id` for that long.
+fn play(simulator: &mut Simulator, id: ConnectionId, plays: Plays, duration: Duration) {
+    let step = Duration::from_millis(20);
+    for _ in 0..duration.as_millis() / step.as_millis() {
+        simulator.run_for(step);
+        let mut octets = simulator.to_strangers.remove(&id).unwrap_or_default().freeze();
+        let mut frames = Vec::new();
+        while let Ok(Some(length)) = openflow::frame_length(&octets) {
+            let (xid, message) = Message::decode(&octets.split_to(length)).expect("what the controller sends");
+            if let Some(answer) = answer(message, plays) {
+                frames.push(frame(xid, &answer));
+            }
+        }
+        let now = simulator.now();
+        simulator.core.as_mut().expect("alive").handle_frames(id, frames, now);
+    }
+}
+
+fn answer(message: Message, plays: Plays) -> Option<Message> {
+    match message {
+        Message::FeaturesRequest => {
+            Some(Message::FeaturesReply(FeaturesReply { datapath_id: ROGUE_ID, ..FeaturesReply::default() }))
+        }
+        Message::EchoRequest(data) => Some(Message::EchoReply(data)),
+        _ if plays == Plays::EchoesOnly => None,
+        Message::BarrierRequest => Some(Message::BarrierReply),
+        Message::MultipartRequest(request) => {
+            let body = match request.body {
+                MultipartRequestBody::PortDesc => {
+                    MultipartReplyBody::PortDesc(vec![Port::new(ROGUE_PORT, MacAddr([2, 0, 0, 0, 9, 9]), "p1")])
+                }
+                MultipartRequestBody::Aggregate(_) => {
+                    MultipartReplyBody::Aggregate(AggregateStats { packet_count: 0, byte_count: 0, flow_count: 0 })
+                }
+                MultipartRequestBody::GroupDesc => MultipartReplyBody::GroupDesc(Vec::new()),
+                MultipartRequestBody::Flow(_) => MultipartReplyBody::Flow(Vec::new()),
+                _ => return None,
+            };
+            Some(Message::MultipartReply(MultipartReply { more: false, body }))
+        }
+        _ => None,
+    }
+}
+
+/// Ask for a known host from the rogue's port, as often as that, and read nothing of the answers.
+fn ask_without_reading(simulator: &mut Simulator, times: usize) {
+    let target = simulator.fabric.spec().hosts[0].ipv4;
+    let question = build::arp_request(MacAddr([2, 0, 0, 0, 9, 1]), Ipv4Addr::new(10, 99, 0, 1), target);
+    let packet_in = Message::PacketIn(PacketIn {
+        buffer_id: BufferId::NO_BUFFER,
+        total_len: question.len() as u16,
+        reason: PacketInReason::ACTION,
+        table_id: TableId(0),
+        cookie: 0,
+        match_: Match::new().with_in_port(ROGUE_PORT),
+        data: question,
+    });
+    let now = simulator.now();
+    let core = simulator.core.as_mut().expect("alive");
+    core.handle_frames(ROGUE, std::iter::repeat_n(frame(0, &packet_in), times), now);
+}
+
+#[test]
+fn a_switch_that_never_tells_its_ports_is_dropped_by_a_deadline() {
+    let mut simulator = healthy();
+    connect_rogue(&mut simulator, vec![hello()]);
+    play(&mut simulator, ROGUE, Plays::EchoesOnly, Duration::from_secs(55));
+    assert_eq!(closed(&simulator), None);
+    assert_eq!(simulator.core().switches_connected(), 5);
+    play(&mut simulator, ROGUE, Plays::EchoesOnly, Duration::from_secs(10));
+    assert_eq!(closed(&simulator), Some(&CloseCause::DescriptionTimeout));
+    assert_undisturbed(&mut simulator);
+}
+
+#[test]
+fn packet_outs_to_a_switch_that_does_not_read_are_dropped_and_counted() {
+    let mut simulator = healthy();
+    connect_rogue(&mut simulator, vec![hello()]);
+    play(&mut simulator, ROGUE, Plays::Everything, Duration::from_secs(3));
+    assert!(simulator.core().is_live(ROGUE_ID));
+    ask_without_reading(&mut simulator, 20_000);
+    let counters = simulator.core().counters();
+    assert!(counters.packet_outs_dropped > 1_000, "{}", counters.packet_outs_dropped);
+    assert!(answers(&mut simulator).len() > 1_000);
+    assert!(simulator.core().is_live(ROGUE_ID), "it is slow, not dead");
+}
+
+#[test]
+fn a_switch_that_does_not_read_at_all_is_given_up_at_once() {
+    let mut options = SimulatorOptions::default();
+    options.core.channel.max_queued_output = 512 << 10;
+    let mut simulator = Simulator::new(&FabricSpec::ring_with_chord(4, 6), options);
+    simulator.converge();
+    connect_rogue(&mut simulator, vec![hello()]);
+    play(&mut simulator, ROGUE, Plays::Everything, Duration::from_secs(3));
+    assert!(simulator.core().is_live(ROGUE_ID));
+    ask_without_reading(&mut simulator, 20_000);
+    assert_eq!(simulator.core().switches_connected(), 4, "its datapath id is free again");
+    simulator.run_for(Duration::ZERO);
+    assert_eq!(closed(&simulator), Some(&CloseCause::Channel(openflow::CloseReason::OutputOverflow)));
+}
+
+#[test]
+fn newcomers_that_keep_coming_do_not_keep_a_dead_switch_in_its_place() {
+    let mut simulator = healthy();
+    connect_rogue(&mut simulator, vec![hello()]);
+    play(&mut simulator, ROGUE, Plays::Everything, Duration::from_secs(3));
+    assert!(simulator.core().is_live(ROGUE_ID));
+    // The switch falls silent; its successors come every 700 ms and do not give up.
+    for n in 1..=3 {
+        let id = ConnectionId(ROGUE.0 + n);
+        let now = simulator.now();
+        let core = simulator.core.as_mut().expect("alive");
+        core.handle_connect(id, now);
+        core.handle_frames(id, [hello()], now);
+        play(&mut simulator, id, Plays::EchoesOnly, Duration::from_millis(700));
+    }
+    assert_eq!(closed(&simulator), Some(&CloseCause::Replaced));
+}
+
 #[test]
 fn a_host_that_forges_probes_makes_no_link() {
     let spec = FabricSpec::ring_with_chord(4, 6);
@@ -208,35 +344,4 @@ proptest! {
         prop_assert_eq!(simulator.core().switches_connected(), switches);
         answers(&mut simulator);
     }
-}
-
-#[test]
-fn a_switch_that_never_describes_itself_does_not_keep_its_datapath_id() {
-    let mut simulator = healthy();
-    connect_rogue(&mut simulator, vec![hello()]);
-    let xid = features_xid(&mut simulator);
-    let features = FeaturesReply { datapath_id: DatapathId(99), ..FeaturesReply::default() };
-    let now = simulator.now();
-    simulator.core.as_mut().expect("alive").handle_frames(ROGUE, [frame(xid, &Message::FeaturesReply(features))], now);
-    // It answers echoes, so only the description's own deadline can end it.
-    for _ in 0..40 {
-        let echoes: Vec<Bytes> = echo_replies(&octets(&mut simulator));
-        let now = simulator.now();
-        simulator.core.as_mut().expect("alive").handle_frames(ROGUE, echoes, now);
-        simulator.run_for(Duration::from_secs(1));
-    }
-    assert_eq!(closed(&simulator), Some(&CloseCause::Description));
-    assert_undisturbed(&mut simulator);
-}
-
-fn echo_replies(octets: &Bytes) -> Vec<Bytes> {
-    let mut octets = octets.clone();
-    let mut replies = Vec::new();
-    while let Ok(Some(length)) = openflow::frame_length(&octets) {
-        let (xid, message) = Message::decode(&octets.split_to(length)).expect("the controller sends what can be read");
-        if let Message::EchoRequest(data) = message {
-            replies.push(frame(xid, &Message::EchoReply(data)));
-        }
-    }
-    replies
 }

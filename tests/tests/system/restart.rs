@@ -83,3 +83,19 @@ fn a_link_that_broke_while_the_controller_was_dead_is_given_up_in_the_end() {
     simulator.assert_no_loop();
     simulator.assert_installed_is_desired();
 }
+
+#[test]
+fn a_port_that_never_comes_to_rest_holds_a_switch_for_a_limited_time() {
+    let spec = FabricSpec::ring_with_chord(4, 6);
+    let mut simulator = Simulator::new(&spec, SimulatorOptions::default());
+    simulator.converge();
+    simulator.kill_controller();
+    simulator.run_for(Duration::from_secs(1));
+    simulator.start_controller(Duration::ZERO);
+    for n in 0..160 {
+        let now = simulator.now();
+        simulator.fabric.set_host_up(HostIndex(0), n % 4 != 0, now);
+        simulator.run_for(Duration::from_millis(200));
+    }
+    assert_eq!(simulator.core().switches_settling(), 0);
+}

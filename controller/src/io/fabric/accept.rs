@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,9 +27,18 @@ pub(super) async fn accept(fabric: Rc<Fabric>, listener: Listener) {
         Listener::Tcp(listener) => accept_tcp(fabric, listener, false).await,
         Listener::Ssl(listener) => accept_tcp(fabric, listener, true).await,
         Listener::Unix(listener, path) => {
+            let _path = Removed(path);
             accept_unix(fabric, listener).await;
-            let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+/// A file that goes with its owner: the task that accepts is never done, it is dropped when the fabric thread stops.
+struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

@@ -1,15 +1,15 @@
 //! One connection: octets in, frames to the core; output out when the core has some. Two loops that share nothing but the core.
 
-use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use openflow::{FrameCodec, StreamError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::codec::Decoder;
 
-use super::{Fabric, Outlet};
+use super::{FLUSH_LIMIT, Fabric, Outlet};
 use crate::core::ConnectionId;
 
 /// Frames of one switch per core turn: then the others get theirs. One flooding switch can't starve the rest.
@@ -23,19 +23,22 @@ where
 {
     let id = ConnectionId(fabric.next_connection.get());
     fabric.next_connection.set(id.0 + 1);
-    let outlet = Rc::new(Outlet { wake: Notify::new(), close: Cell::new(false), permit: RefCell::new(Some(permit)) });
+    let outlet = Rc::new(Outlet::new(permit));
     fabric.outlets.borrow_mut().insert(id, outlet.clone());
     tracing::debug!(connection = id.0, %peer, "connection accepted");
     fabric.report.borrow_mut().opened(id, peer);
     fabric.turn(|core, now| core.handle_connect(id, now));
 
     let (reader, writer) = tokio::io::split(stream);
+    let mut writing = pin!(write(&fabric, id, &outlet, writer));
     tokio::select! {
         () = read(&fabric, id, reader) => {
-            // What the core has said on the way out, an error for instance, still leaves.
-            outlet.wake.notify_one();
+            // What the core has said on the way out, an error for instance, still leaves: the peer may have closed its direction only.
+            outlet.close();
+            let _ = tokio::time::timeout(FLUSH_LIMIT, &mut writing).await;
         }
-        () = write(&fabric, id, &outlet, writer) => {}
+        () = &mut writing => {}
+        () = outlet.overdue() => tracing::debug!(connection = id.0, "the peer did not take its last octets"),
     }
     fabric.outlets.borrow_mut().remove(&id);
     fabric.turn(|core, now| core.handle_closed(id, now));

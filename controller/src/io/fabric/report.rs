@@ -170,12 +170,12 @@ fn reason(cause: &CloseCause) -> &'static str {
         CloseCause::Transport => "closed",
         CloseCause::Channel(
             CloseReason::EchoTimeout | CloseReason::BarrierTimeout { .. } | CloseReason::HandshakeTimeout,
-        ) => "timeout",
+        )
+        | CloseCause::DescriptionTimeout => "timeout",
         CloseCause::Channel(_)
         | CloseCause::DuplicateDatapathId(_)
         | CloseCause::AuxiliaryConnection
         | CloseCause::ReadBack => "error",
-        CloseCause::Description => "timeout",
         CloseCause::Replaced => "replaced",
     }
 }

@@ -4,7 +4,7 @@
 //! reconnect, drift) is the difference between the two. A difference leaves in *rollouts*: phases across all switches with a
 //! barrier from each switch between them (OpenFlow 1.3.5 §7.3.8). The two lanes of `pipeline` have one rollout each.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use net::{DatapathId, PortNo, Time};
@@ -192,6 +192,10 @@ impl Rollout {
 #[derive(Debug, Default)]
 pub struct Reconciler {
     switches: BTreeMap<DatapathId, SwitchEntry>,
+    /// Every switch with something to compare, and perhaps others: a turn looks at these alone.
+    dirty: BTreeSet<DatapathId>,
+    /// Every switch with a refused rule that waits, and perhaps others.
+    refusing: BTreeSet<DatapathId>,
     unicast: Rollout,
     flood: Rollout,
     flood_held: bool,
@@ -214,7 +218,11 @@ impl Reconciler {
         if rule.is_none() && !self.switches.contains_key(&datapath_id) {
             return;
         }
-        self.switches.entry(datapath_id).or_default().flows.set_rule(key, rule);
+        let flows = &mut self.switches.entry(datapath_id).or_default().flows;
+        flows.set_rule(key, rule);
+        if flows.has_dirty() {
+            self.dirty.insert(datapath_id);
+        }
     }
 
     /// State that `key`'s group on a switch is `group`, or that there is none.
@@ -222,7 +230,11 @@ impl Reconciler {
         if group.is_none() && !self.switches.contains_key(&datapath_id) {
             return;
         }
-        self.switches.entry(datapath_id).or_default().flows.set_group(key, group);
+        let flows = &mut self.switches.entry(datapath_id).or_default().flows;
+        flows.set_group(key, group);
+        if flows.has_dirty() {
+            self.dirty.insert(datapath_id);
+        }
     }
 
     /// The number of `key`'s group on a switch, for rules that point to it. State the group too.
@@ -243,7 +255,10 @@ impl Reconciler {
     pub fn forget_switch(&mut self, datapath_id: DatapathId) {
         self.drop_from_rollouts(datapath_id);
         match self.switches.get_mut(&datapath_id) {
-            Some(entry) if !matches!(entry.session, Session::Down) => entry.flows.clear_desired(),
+            Some(entry) if !matches!(entry.session, Session::Down) => {
+                entry.flows.clear_desired();
+                self.dirty.insert(datapath_id);
+            }
             _ => {
                 self.switches.remove(&datapath_id);
             }
@@ -333,6 +348,7 @@ impl Reconciler {
                 // Nothing of ours is there: nothing can be harmed.
                 entry.held = rules + groups > 0;
                 entry.flows.mark_all();
+                self.dirty.insert(datapath_id);
                 self.events.push_back(FlowEvent::ReadBack { datapath_id, rules, groups });
                 return;
             }
@@ -385,6 +401,7 @@ impl Reconciler {
             _ => existed,
         };
         entry.flows.refused(&op, there, now);
+        self.refusing.insert(datapath_id);
         self.counters.refused += 1;
         let what = describe(&op);
         self.events.push_back(FlowEvent::Refused { datapath_id, error: error.clone(), what });
@@ -397,6 +414,9 @@ impl Reconciler {
         let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
         let id = RuleId { table: removed.table_id, priority: removed.priority, match_: removed.match_.canonical() };
         let known = entry.flows.rule_removed(&id);
+        if known {
+            self.dirty.insert(datapath_id);
+        }
         if known && removed.reason == openflow::FlowRemovedReason::DELETE {
             self.counters.drifted += 1;
         }
@@ -430,7 +450,8 @@ impl Reconciler {
         self.advance_lane(Lane::Unicast, now);
         self.advance_lane(Lane::Flood, now);
         if let Some(since) = self.changed_since {
-            let pending = self.switches.values().any(|entry| {
+            let mut candidates = self.dirty.iter().filter_map(|id| self.switches.get(id));
+            let pending = candidates.any(|entry| {
                 matches!(entry.session, Session::Live) && entry.flows.has_dirty() && !entry.held && !self.flood_held
             });
             if !pending && self.unicast.is_idle() && self.flood.is_idle() {
@@ -451,13 +472,19 @@ impl Reconciler {
                 if unsent && let Some(entry) = self.switches.get_mut(&id) {
                     // Its later phases must not overtake them (a group would be deleted under a rule): all of it is compared again.
                     entry.flows.mark_all();
+                    self.dirty.insert(id);
                     self.unicast.drop_switch(id);
                 }
             }
             self.unicast.deadline = None;
         }
-        for entry in self.switches.values_mut() {
+        for id in std::mem::take(&mut self.refusing) {
+            let Some(entry) = self.switches.get_mut(&id) else { continue };
             entry.flows.wake_retries(now);
+            self.dirty.insert(id);
+            if entry.flows.refused_count() > 0 {
+                self.refusing.insert(id);
+            }
         }
         self.advance(now);
     }
@@ -475,7 +502,8 @@ impl Reconciler {
     /// The next deadline.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
         let phase = self.unicast.deadline.map(|at| (at, "rollout phase"));
-        let live = self.switches.values().filter(|entry| matches!(entry.session, Session::Live));
+        let refusing = self.refusing.iter().filter_map(|id| self.switches.get(id));
+        let live = refusing.filter(|entry| matches!(entry.session, Session::Live));
         let retry = live.filter_map(|entry| entry.flows.next_retry()).min().map(|at| (at, "refused rule"));
         [phase, retry].into_iter().flatten().min()
     }
@@ -560,8 +588,13 @@ impl Reconciler {
     /// Take the differences of a lane into a new rollout; false if there are none.
     fn plan(&mut self, lane: Lane, now: Time) -> bool {
         let mut phases: BTreeMap<Step, BTreeMap<DatapathId, VecDeque<Op>>> = BTreeMap::new();
-        for (&id, entry) in &mut self.switches {
-            if !matches!(entry.session, Session::Live) || !entry.flows.has_dirty() {
+        let candidates: Vec<DatapathId> = self.dirty.iter().copied().collect();
+        for id in candidates {
+            let Some(entry) = self.switches.get_mut(&id).filter(|entry| entry.flows.has_dirty()) else {
+                self.dirty.remove(&id);
+                continue;
+            };
+            if !matches!(entry.session, Session::Live) {
                 continue;
             }
             let permit = match (lane, entry.held, self.flood_held) {

@@ -1,6 +1,7 @@
 //! What leaves the fabric thread: the samples of one tick for telemetry, one snapshot for everybody who only looks, and log lines.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use net::{DatapathId, Time};
@@ -21,8 +22,8 @@ pub struct Snapshot {
     pub switches_connected: usize,
     /// Switches whose rules of an earlier run are still held.
     pub settling: usize,
-    /// Switches, ports, links, hosts.
-    pub network: Network,
+    /// Switches, ports, links, hosts: the same one until a change of its generation, which a host that is seen once more is not.
+    pub network: Arc<Network>,
     /// Ordered pairs of switches with a path.
     pub paths: usize,
     /// Per switch: rules installed, rules desired, groups installed, rules refused.
@@ -49,6 +50,7 @@ pub(super) struct Collector {
     reroutes: u64,
     last_reroute: Option<Duration>,
     samples: Vec<Sample>,
+    network: Arc<Network>,
     peers: BTreeMap<ConnectionId, String>,
     /// Connections that have been in the network.
     live: BTreeSet<ConnectionId>,
@@ -64,6 +66,7 @@ impl Collector {
             reroutes: 0,
             last_reroute: None,
             samples: Vec::new(),
+            network: Arc::default(),
             peers: BTreeMap::new(),
             live: BTreeSet::new(),
             directory,
@@ -93,12 +96,15 @@ impl Collector {
         self.samples.push(Sample::add(Metric::Connections, 1).label("refused"));
     }
 
-    pub(super) fn snapshot(&self, core: &Core, now: Time) -> Snapshot {
+    pub(super) fn snapshot(&mut self, core: &Core, now: Time) -> Snapshot {
+        if self.network.generation != core.network().generation {
+            self.network = Arc::new(core.network().clone());
+        }
         Snapshot {
             at: now,
             switches_connected: core.switches_connected(),
             settling: core.switches_settling(),
-            network: core.network().clone(),
+            network: self.network.clone(),
             paths: core.paths().pair_count(),
             flows: core.reconciler().sizes().collect(),
             counters: core.counters(),
@@ -309,5 +315,22 @@ fn log_change(change: &Change) {
             tracing::info!(dpid = %id, "switch without controller: its links and hosts are kept for a while");
         }
         Change::SwitchGone(id) => tracing::info!(dpid = %id, "switch is gone from the network"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::CoreConfig;
+
+    #[test]
+    fn a_network_that_has_not_changed_is_not_copied_again() {
+        let mut core = Core::new(CoreConfig::default(), Time::ZERO);
+        let mut collector = Collector::new(Directory::default());
+        let first = collector.snapshot(&core, Time::ZERO);
+        let second = collector.snapshot(&core, Time::from_secs(1));
+        assert!(Arc::ptr_eq(&first.network, &second.network));
+        core.handle_connect(ConnectionId(1), Time::from_secs(1));
+        assert_eq!(collector.snapshot(&core, Time::from_secs(1)).network.generation, core.network().generation);
     }
 }

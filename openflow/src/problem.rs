@@ -28,15 +28,15 @@ use crate::role::ControllerRole;
 pub struct Problem {
     /// Where: a field in the specification's nouns.
     pub field: String,
-    /// What a switch would answer.
-    pub error: ErrorCode,
     /// What is wrong.
-    pub detail: String,
+    pub reason: String,
+    /// What a switch would answer.
+    pub code: ErrorCode,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} ({})", self.field, self.detail, self.error)
+        write!(f, "{}: {} ({})", self.field, self.reason, self.code)
     }
 }
 
@@ -48,9 +48,9 @@ pub const MAX_PROBLEMS: usize = 100;
 struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, field: impl Into<String>, error: ErrorCode, detail: impl Into<String>) {
+    fn add(&mut self, field: impl Into<String>, code: ErrorCode, reason: impl Into<String>) {
         if !self.is_full() {
-            self.0.push(Problem { field: field.into(), error, detail: detail.into() });
+            self.0.push(Problem { field: field.into(), reason: reason.into(), code });
         }
     }
 
@@ -58,9 +58,9 @@ impl Problems {
         self.0.len() >= MAX_PROBLEMS
     }
 
-    fn check(&mut self, fine: bool, field: &str, error: ErrorCode, detail: impl fmt::Display) {
+    fn check(&mut self, fine: bool, field: &str, code: ErrorCode, reason: impl fmt::Display) {
         if !fine {
-            self.add(field, error, detail.to_string());
+            self.add(field, code, reason.to_string());
         }
     }
 }
@@ -241,8 +241,8 @@ fn check_actions(actions: &[Action], table: bool, to: &mut Problems) {
             }
             Action::Group(group_id) => {
                 let fine = group_id.0 <= GroupId::MAX.0;
-                let detail = format_args!("{group_id} is no group");
-                to.check(fine, "action.group.group_id", ErrorCode::ACTION_BAD_OUT_GROUP, detail);
+                let reason = format_args!("{group_id} is no group");
+                to.check(fine, "action.group.group_id", ErrorCode::ACTION_BAD_OUT_GROUP, reason);
             }
             Action::PushVlan(ethertype) => argument(matches!(ethertype, 0x8100 | 0x88a8), to),
             Action::PushMpls(ethertype) => argument(matches!(ethertype, 0x8847 | 0x8848), to),
@@ -250,8 +250,8 @@ fn check_actions(actions: &[Action], table: bool, to: &mut Problems) {
             Action::SetField(field) => check_set_field(&field.as_field(), to),
             Action::Experimenter { experimenter, .. } => {
                 let fine = KNOWN_EXPERIMENTERS.contains(experimenter);
-                let detail = format_args!("{experimenter:#x} is not known");
-                to.check(fine, "action.experimenter", ErrorCode::ACTION_BAD_EXPERIMENTER, detail);
+                let reason = format_args!("{experimenter:#x} is not known");
+                to.check(fine, "action.experimenter", ErrorCode::ACTION_BAD_EXPERIMENTER, reason);
             }
             Action::Unknown { action_type, .. } => {
                 to.add("action.type", ErrorCode::ACTION_BAD_TYPE, format!("{action_type} is no OpenFlow 1.3 action"));
@@ -304,25 +304,25 @@ fn check_instructions(instructions: &[Instruction], table_id: Option<TableId>, t
             Instruction::GotoTable(next) => {
                 let later = table_id.is_none_or(|table_id| next.0 > table_id.0);
                 let fine = *next != TableId::ALL && later;
-                let detail = format_args!("{next} is no later table");
-                to.check(fine, "instruction.goto_table.table_id", ErrorCode::INSTRUCTION_BAD_TABLE_ID, detail);
+                let reason = format_args!("{next} is no later table");
+                to.check(fine, "instruction.goto_table.table_id", ErrorCode::INSTRUCTION_BAD_TABLE_ID, reason);
             }
             Instruction::WriteActions(actions) | Instruction::ApplyActions(actions) => {
                 check_actions(actions, false, to)
             }
             Instruction::Meter(meter_id) => {
                 let fine = meter_id.0 >= 1 && meter_id.0 <= MeterId::MAX.0;
-                let detail = format_args!("{meter_id} is no meter");
-                to.check(fine, "instruction.meter.meter_id", ErrorCode::METER_MOD_INVALID_METER, detail);
+                let reason = format_args!("{meter_id} is no meter");
+                to.check(fine, "instruction.meter.meter_id", ErrorCode::METER_MOD_INVALID_METER, reason);
             }
             Instruction::Experimenter { experimenter, .. } => {
                 let fine = KNOWN_EXPERIMENTERS.contains(experimenter);
-                let detail = format_args!("{experimenter:#x} is not known");
-                to.check(fine, "instruction.experimenter", ErrorCode::INSTRUCTION_BAD_EXPERIMENTER, detail);
+                let reason = format_args!("{experimenter:#x} is not known");
+                to.check(fine, "instruction.experimenter", ErrorCode::INSTRUCTION_BAD_EXPERIMENTER, reason);
             }
             Instruction::Unknown { .. } => {
-                let detail = format!("{instruction_type} is no OpenFlow 1.3 instruction");
-                to.add("instruction.type", ErrorCode::INSTRUCTION_UNKNOWN_INST, detail);
+                let reason = format!("{instruction_type} is no OpenFlow 1.3 instruction");
+                to.add("instruction.type", ErrorCode::INSTRUCTION_UNKNOWN_INST, reason);
             }
             Instruction::WriteMetadata { .. } | Instruction::ClearActions => {}
         }
@@ -390,12 +390,12 @@ fn check_bands(bands: &[MeterBand], to: &mut Problems) {
         match band {
             MeterBand::Drop { .. } | MeterBand::DscpRemark { .. } => {}
             MeterBand::Experimenter { experimenter, .. } => {
-                let detail = format!("experimenter {experimenter:#x} is not known");
-                to.add("meter_band.experimenter", ErrorCode::METER_MOD_BAD_BAND, detail);
+                let reason = format!("experimenter {experimenter:#x} is not known");
+                to.add("meter_band.experimenter", ErrorCode::METER_MOD_BAD_BAND, reason);
             }
             MeterBand::Unknown { band_type, .. } => {
-                let detail = format!("{band_type} is no OpenFlow 1.3 band");
-                to.add("meter_band.type", ErrorCode::METER_MOD_BAD_BAND, detail);
+                let reason = format!("{band_type} is no OpenFlow 1.3 band");
+                to.add("meter_band.type", ErrorCode::METER_MOD_BAD_BAND, reason);
             }
         }
     }
@@ -460,14 +460,14 @@ fn check_tables(tables: &[TableFeatures], to: &mut Problems) {
         for (index, property) in table.properties.iter().enumerate() {
             let property_type = property.property_type();
             if let TableFeatureProperty::Unknown { .. } = property {
-                let detail = format!("{property_type} is no OpenFlow 1.3 property");
-                to.add("table_feature_property.type", ErrorCode::TABLE_FEATURES_BAD_TYPE, detail);
+                let reason = format!("{property_type} is no OpenFlow 1.3 property");
+                to.add("table_feature_property.type", ErrorCode::TABLE_FEATURES_BAD_TYPE, reason);
             }
             let experimenter = matches!(property, TableFeatureProperty::Experimenter { .. });
             let twice = table.properties.iter().take(index).any(|earlier| earlier.property_type() == property_type);
             if twice && !experimenter {
-                let detail = format!("{property_type} stands twice");
-                to.add("table_feature_property.type", ErrorCode::TABLE_FEATURES_BAD_TYPE, detail);
+                let reason = format!("{property_type} stands twice");
+                to.add("table_feature_property.type", ErrorCode::TABLE_FEATURES_BAD_TYPE, reason);
             }
         }
     }
@@ -482,11 +482,11 @@ mod tests {
     use crate::{ActionType, BufferId, FlowModFlags};
 
     fn codes(message: &Message) -> Vec<ErrorCode> {
-        message.problems().into_iter().map(|problem| problem.error).collect()
+        message.problems().into_iter().map(|problem| problem.code).collect()
     }
 
     fn match_codes(match_: &Match) -> Vec<ErrorCode> {
-        match_.problems().into_iter().map(|problem| problem.error).collect()
+        match_.problems().into_iter().map(|problem| problem.code).collect()
     }
 
     #[test]

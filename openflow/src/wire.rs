@@ -164,9 +164,10 @@ pub(crate) fn pad_from(out: &mut BytesMut, start: usize) {
     put_zeros(out, count);
 }
 
-/// A text in an array of `size` octets that ends with a NUL.
+/// A text in an array of `size` octets, with NULs behind it as far as there is room. A text that fills the array has none: some
+/// switches send such, and what was read is written as it was.
 pub(crate) fn put_text(out: &mut BytesMut, text: &[u8], size: usize) {
-    let kept = text.get(..size.saturating_sub(1)).unwrap_or(text);
+    let kept = text.get(..size).unwrap_or(text);
     out.put_slice(kept);
     put_zeros(out, size - kept.len());
 }

@@ -3,7 +3,10 @@
 mod strategies;
 
 use bytes::{Bytes, BytesMut};
-use openflow::{DecodeReport, MAX_FRAME_LEN, Match, Message, decode_for_display, error_for, frame_length};
+use openflow::{
+    DecodeReport, FixedText, MAX_FRAME_LEN, Match, Message, MultipartReply, MultipartReplyBody, SwitchDesc,
+    decode_for_display, error_for, frame_length,
+};
 use proptest::prelude::*;
 
 fn encode(xid: u32, message: &Message) -> Bytes {
@@ -33,6 +36,23 @@ fn exercise(frame: &Bytes) {
             assert!(answer.code().name().is_some(), "{error}: {answer:?}");
         }
     }
+}
+
+#[test]
+fn a_text_that_fills_its_array_keeps_its_last_octet() {
+    let text = |size| FixedText::from("x".repeat(size).as_str());
+    let desc = SwitchDesc {
+        mfr_desc: text(256),
+        hw_desc: text(255),
+        sw_desc: text(0),
+        serial_num: text(32),
+        dp_desc: text(256),
+    };
+    let body = MultipartReplyBody::Desc(desc);
+    let frame = encode(7, &Message::MultipartReply(MultipartReply { more: false, body }));
+    assert_eq!(frame.get(16 + 3 * 256..16 + 3 * 256 + 32), Some(&[b'x'; 32][..]));
+    let (xid, message) = Message::decode(&frame).unwrap();
+    assert_eq!(encode(xid, &message), frame);
 }
 
 proptest! {

@@ -213,7 +213,7 @@ mod tests {
         let frame = probe().encode(SOURCE, &key());
         let report = decode_for_display(&frame).unwrap();
         assert_eq!((report.chassis_id.id.as_str(), report.port_id.id.as_str()), ("dpid:0000000000000abc", "12"));
-        assert_eq!(report.problems, [""; 0]);
+        assert_eq!(report.problems, []);
         assert!(LldpFrame::parse(&frame).unwrap().padding.is_empty());
         assert!(frame.len() >= 60 && frame.len() <= FRAME_CAPACITY, "{}", frame.len());
     }

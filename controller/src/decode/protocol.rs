@@ -74,5 +74,6 @@ impl BgpOptions {
 
 /// The decoders' types always serialise: they have no maps with keys that are no texts, and no serialiser of theirs fails.
 fn to_json(report: &impl Serialize) -> Value {
-    serde_json::to_value(report).unwrap_or_else(|error| json!({ "problems": [{ "reason": error.to_string() }] }))
+    serde_json::to_value(report)
+        .unwrap_or_else(|error| json!({ "problems": [{ "field": "message", "reason": error.to_string() }] }))
 }

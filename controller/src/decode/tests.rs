@@ -155,7 +155,27 @@ fn an_openflow_message_without_its_prerequisite_decodes_with_a_problem() {
     let (good, lines, err) = run(Protocol::Openflow, hex.as_bytes());
     assert!(good, "{err}");
     assert_eq!(lines[0]["type"], "OFPT_FLOW_MOD");
-    assert_eq!(lines[0]["problems"][0]["error"], "OFPBMC_BAD_PREREQ", "{}", lines[0]);
+    assert_eq!(lines[0]["problems"][0]["code"], "OFPBMC_BAD_PREREQ", "{}", lines[0]);
+}
+
+#[test]
+fn the_problems_of_all_protocols_have_the_same_form() {
+    // An experimenter message that nobody knows, an OPEN from AS 0, an LLDP frame to a station.
+    let open_of_as_0 = "ffffffffffffffffffffffffffffffff 001d 01 04 0000 005a 0a000001 00";
+    let to_a_station = "020000000002 020000000001 88cc 0207 04 020000000001 0402 0731 0602 0078 0000";
+    for (protocol, input, field, code) in [
+        (Protocol::Openflow, "04 04 0010 00000001 00000001 00000000", "experimenter", Some("OFPBRC_BAD_EXPERIMENTER")),
+        (BGP, open_of_as_0, "open.my_autonomous_system", None),
+        (Protocol::Lldp, to_a_station, "ethernet.destination", None),
+    ] {
+        let (good, lines, err) = run(protocol, input.as_bytes());
+        assert!(good, "{err}");
+        let problem = &lines[0]["problems"][0];
+        assert_eq!(problem["field"], field, "{problem}");
+        assert!(problem["reason"].is_string(), "{problem}");
+        assert_eq!(problem.get("code").and_then(Value::as_str), code, "{problem}");
+        assert_eq!(problem.as_object().unwrap().len(), 2 + usize::from(code.is_some()), "{problem}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn body(header: usize) -> impl Strategy<Value = Bytes> {
 }
 
 fn octets(most: usize) -> impl Strategy<Value = Bytes> {
-    vec(any::<u8>(), 0..most).prop_map(Bytes::from)
+    vec(any::<u8>(), 0..=most).prop_map(Bytes::from)
 }
 
 fn mac() -> impl Strategy<Value = MacAddr> {
@@ -26,8 +26,10 @@ fn port() -> impl Strategy<Value = PortNo> {
     prop_oneof![(1u32..64).prop_map(PortNo), any::<u32>().prop_map(PortNo)]
 }
 
+/// Also texts that fill their array: octets at random nearly always hold a NUL.
 fn text(most: usize) -> impl Strategy<Value = FixedText> {
-    vec(any::<u8>(), 0..most).prop_map(|octets| FixedText::from_octets(Bytes::from(octets)))
+    let octets = prop_oneof![vec(any::<u8>(), 0..=most), vec(1..=u8::MAX, most)];
+    octets.prop_map(|octets| FixedText::from_octets(Bytes::from(octets)))
 }
 
 /// A field of the table, with or without a mask, or one of another class.
@@ -215,7 +217,7 @@ fn property() -> impl Strategy<Value = TableFeatureProperty> {
 }
 
 fn tables() -> impl Strategy<Value = Vec<TableFeatures>> {
-    let table = (any::<u8>(), text(31), any::<[u64; 2]>(), any::<[u32; 2]>(), vec(property(), 0..5));
+    let table = (any::<u8>(), text(32), any::<[u64; 2]>(), any::<[u32; 2]>(), vec(property(), 0..5));
     let table = table.prop_map(|(table_id, name, metadata, numbers, properties)| TableFeatures {
         table_id: TableId(table_id),
         name,
@@ -285,7 +287,7 @@ fn multipart_reply() -> impl Strategy<Value = MultipartReply> {
     use MultipartReplyBody as Body;
     let counts = any::<[u64; 3]>;
     let numbers = any::<[u32; 4]>;
-    let desc = (text(255), text(255), text(255), text(31), text(255)).prop_map(|desc| {
+    let desc = (text(256), text(256), text(256), text(32), text(256)).prop_map(|desc| {
         let (mfr_desc, hw_desc, sw_desc, serial_num, dp_desc) = desc;
         Body::Desc(SwitchDesc { mfr_desc, hw_desc, sw_desc, serial_num, dp_desc })
     });

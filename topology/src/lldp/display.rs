@@ -1,5 +1,7 @@
 //! An LLDP frame for people: names for numbers, text for octets, and a list of what is odd about it.
 
+use std::fmt;
+
 use net::packet::VlanTag;
 use net::{DecodeError, MacAddr};
 
@@ -28,7 +30,23 @@ pub struct LldpReport {
     /// Octets after the End TLV.
     pub padding_length: usize,
     /// What is well-formed and still odd.
-    pub problems: Vec<String>,
+    pub problems: Vec<Problem>,
+}
+
+/// Something well-formed and odd.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Problem {
+    /// The field, as in [`DecodeError::field`].
+    pub field: &'static str,
+    /// What is odd about it.
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.reason)
+    }
 }
 
 /// One VLAN tag.
@@ -173,49 +191,52 @@ fn tlv(tlv: &Tlv) -> TlvReport {
 /// IANA "Address Family Numbers": 802, all six octets of it.
 const FAMILY_MAC: u8 = 6;
 
-fn problems(frame: &LldpFrame) -> Vec<String> {
+fn problems(frame: &LldpFrame) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut say = |problem: String| problems.push(problem);
+    let mut say = |field, reason: String| problems.push(Problem { field, reason });
     if !GROUP_ADDRESSES.contains(&frame.ethernet.destination) {
-        say(format!("destination {} is not a group address of LLDP", frame.ethernet.destination));
+        say("ethernet.destination", format!("{} is not a group address of LLDP", frame.ethernet.destination));
     }
     if !frame.ethernet.source.is_unicast() {
-        say(format!("source {} is not a station's address", frame.ethernet.source));
+        say("ethernet.source", format!("{} is not a station's address", frame.ethernet.source));
     }
     if !frame.ethernet.tags.as_slice().is_empty() {
-        say("the frame carries a VLAN tag: LLDP frames are sent untagged".to_owned());
+        say("ethernet.vlan_tag", "LLDP frames are sent untagged".to_owned());
     }
     let lldpdu = &frame.lldpdu;
     if name(&CHASSIS_ID_SUBTYPES, lldpdu.chassis_id.subtype.0) == "reserved" {
-        say(format!("chassis id subtype {} is reserved", lldpdu.chassis_id.subtype.0));
+        say("lldp.chassis_id.subtype", format!("{} is reserved", lldpdu.chassis_id.subtype.0));
     }
     if name(&PORT_ID_SUBTYPES, lldpdu.port_id.subtype.0) == "reserved" {
-        say(format!("port id subtype {} is reserved", lldpdu.port_id.subtype.0));
+        say("lldp.port_id.subtype", format!("{} is reserved", lldpdu.port_id.subtype.0));
     }
     if lldpdu.ttl == 0 && !lldpdu.tlvs.is_empty() {
-        say("ttl 0 says goodbye, yet other TLVs follow".to_owned());
+        say("lldp.ttl", "0 says goodbye, yet other TLVs follow".to_owned());
     }
     if frame.padding.iter().any(|octet| *octet != 0) {
-        say("the padding after the End TLV is not zero".to_owned());
+        say("lldp.padding", "not zero".to_owned());
     }
     tlv_problems(lldpdu, &mut say);
     problems
 }
 
-fn tlv_problems(lldpdu: &Lldpdu, say: &mut impl FnMut(String)) {
+fn tlv_problems(lldpdu: &Lldpdu, say: &mut impl FnMut(&'static str, String)) {
     let (mut port_descriptions, mut names, mut descriptions, mut capabilities) = (0, 0, 0, 0);
     for tlv in &lldpdu.tlvs {
         match tlv {
-            Tlv::PortDescription(text) => once("port description", &mut port_descriptions, Some(text), say),
-            Tlv::SystemName(text) => once("system name", &mut names, Some(text), say),
-            Tlv::SystemDescription(text) => once("system description", &mut descriptions, Some(text), say),
+            Tlv::PortDescription(text) => once("lldp.port_description", &mut port_descriptions, Some(text), say),
+            Tlv::SystemName(text) => once("lldp.system_name", &mut names, Some(text), say),
+            Tlv::SystemDescription(text) => once("lldp.system_description", &mut descriptions, Some(text), say),
             Tlv::SystemCapabilities { system, enabled } => {
-                once("system capabilities", &mut capabilities, None, say);
+                once("lldp.system_capabilities", &mut capabilities, None, say);
                 if enabled.0 & !system.0 != 0 {
-                    say("a capability is enabled that the system does not have".to_owned());
+                    say(
+                        "lldp.enabled_capabilities",
+                        "a capability is enabled that the system does not have".to_owned(),
+                    );
                 }
                 if (system.0 | enabled.0) >> Capabilities::NAMES.len() != 0 {
-                    say("a reserved capability bit is set".to_owned());
+                    say("lldp.system_capabilities", "a reserved bit is set".to_owned());
                 }
             }
             Tlv::ManagementAddress(address) => {
@@ -227,24 +248,27 @@ fn tlv_problems(lldpdu: &Lldpdu, say: &mut impl FnMut(String)) {
                 };
                 if expected.is_some_and(|expected| expected != address.address.len()) {
                     let (family, length) = (address.address_subtype, address.address.len());
-                    say(format!("management address of family {family} has {length} octets"));
+                    say("lldp.management_address", format!("an address of family {family} has {length} octets"));
                 }
                 if !(1..=3).contains(&address.interface_numbering_subtype) {
-                    say(format!("interface numbering subtype {} is reserved", address.interface_numbering_subtype));
+                    say(
+                        "lldp.management_address.interface_numbering_subtype",
+                        format!("{} is reserved", address.interface_numbering_subtype),
+                    );
                 }
             }
-            Tlv::Reserved { tlv_type, .. } => say(format!("TLV type {tlv_type} is reserved")),
+            Tlv::Reserved { tlv_type, .. } => say("lldp.tlv.type", format!("{tlv_type} is reserved")),
             Tlv::OrganizationallySpecific { .. } => {}
         }
     }
 }
 
-fn once(what: &str, seen: &mut u32, text: Option<&bytes::Bytes>, say: &mut impl FnMut(String)) {
+fn once(field: &'static str, seen: &mut u32, text: Option<&bytes::Bytes>, say: &mut impl FnMut(&'static str, String)) {
     *seen += 1;
     if *seen == 2 {
-        say(format!("more than one {what}"));
+        say(field, "stands more than once".to_owned());
     }
     if text.is_some_and(|text| std::str::from_utf8(text).is_err()) {
-        say(format!("the {what} is not UTF-8"));
+        say(field, "not UTF-8".to_owned());
     }
 }

@@ -21,7 +21,7 @@ use net::{DecodeError, DecodeErrorKind, MacAddr};
 
 use reader::Reader;
 
-pub use display::{IdReport, LldpReport, TlvReport, VlanTagReport, decode_for_display};
+pub use display::{IdReport, LldpReport, Problem, TlvReport, VlanTagReport, decode_for_display};
 
 /// TLV types (IEEE 802.1AB-2016 table 8-1).
 pub(crate) mod tlv_type {

@@ -85,20 +85,20 @@ fn oddities_are_problems_and_not_errors() {
     octets.extend(unhex("0203 08 6162  0402 0931  0602 0000  0a01 ff 0a01 61 1200 0e04 0001 8002 0000 01"));
     let report = decode_for_display(&octets).unwrap();
     assert_eq!(
-        report.problems,
+        report.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
-            "destination 02:00:00:00:00:02 is not a group address of LLDP",
-            "source 01:00:00:00:00:01 is not a station's address",
-            "the frame carries a VLAN tag: LLDP frames are sent untagged",
-            "chassis id subtype 8 is reserved",
-            "port id subtype 9 is reserved",
-            "ttl 0 says goodbye, yet other TLVs follow",
-            "the padding after the End TLV is not zero",
-            "the system name is not UTF-8",
-            "more than one system name",
-            "TLV type 9 is reserved",
-            "a capability is enabled that the system does not have",
-            "a reserved capability bit is set",
+            "ethernet.destination: 02:00:00:00:00:02 is not a group address of LLDP",
+            "ethernet.source: 01:00:00:00:00:01 is not a station's address",
+            "ethernet.vlan_tag: LLDP frames are sent untagged",
+            "lldp.chassis_id.subtype: 8 is reserved",
+            "lldp.port_id.subtype: 9 is reserved",
+            "lldp.ttl: 0 says goodbye, yet other TLVs follow",
+            "lldp.padding: not zero",
+            "lldp.system_name: not UTF-8",
+            "lldp.system_name: stands more than once",
+            "lldp.tlv.type: 9 is reserved",
+            "lldp.enabled_capabilities: a capability is enabled that the system does not have",
+            "lldp.system_capabilities: a reserved bit is set",
         ]
     );
     assert_eq!((report.chassis_id.id.as_str(), report.padding_length), ("6162", 1));

@@ -36,6 +36,8 @@ const FAT_TREE_PORTS: usize = 4;
 const PROBE_INTERVAL: Duration = Duration::from_millis(4);
 /// A link stays as it is for this long.
 const CUT_INTERVAL: Duration = Duration::from_secs(4);
+/// While hosts are missing, all say who they are this often: what they said before their ports had settled was not heard.
+const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the screen is drawn.
 const DRAW_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -101,6 +103,7 @@ async fn forever(controller: &Controller, drive: &Drive, seed: u64) -> Result<()
     let mut screen = screen::Screen::new();
     let mut probe = tokio::time::interval(PROBE_INTERVAL);
     let mut change = tokio::time::interval_at(tokio::time::Instant::now() + 2 * CUT_INTERVAL, CUT_INTERVAL);
+    let mut announce = tokio::time::interval(ANNOUNCE_INTERVAL);
     let mut draw = tokio::time::interval(DRAW_INTERVAL);
     let mut cut: Option<(LinkIndex, CutKind)> = None;
     let (hosts, links) = (drive.host_count(), drive.link_count());
@@ -112,6 +115,11 @@ async fn forever(controller: &Controller, drive: &Drive, seed: u64) -> Result<()
                 // Before the hosts are known a lost probe says nothing.
                 if controller.snapshot().network.hosts.len() == hosts {
                     drive.probe(source, target);
+                }
+            }
+            _ = announce.tick() => {
+                if controller.snapshot().network.hosts.len() < hosts {
+                    drive.announce_all();
                 }
             }
             _ = change.tick() => match cut.take() {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use emulator::{CutKind, FabricSpec, LinkIndex};
 use net::Prefix;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
 use crate::config::{AddressFamily, BgpConfig, Config, Listen, NeighborConfig, Policy};
@@ -46,7 +47,12 @@ const DRAW_INTERVAL: Duration = Duration::from_millis(500);
 /// # Errors
 /// What kept it from starting, or, with `once`, what did not go as it should.
 pub fn demo(options: DemoOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let controller = Controller::start(&config()?)?;
+    let mut config = config();
+    let controller = Controller::start(&config).or_else(|_| {
+        // Somebody has the usual port for metrics; whatever else is wrong is wrong again.
+        config.http.listen.set_port(0);
+        Controller::start(&config)
+    })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     let result = local.block_on(&runtime, show(&controller, options));
@@ -54,14 +60,11 @@ pub fn demo(options: DemoOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
     result
 }
 
-/// Everything on loopback; the system picks the ports, but metrics have their usual one if it is free.
-fn config() -> Result<Config, String> {
+/// Everything on loopback; the system picks the ports, but metrics have their usual one.
+fn config() -> Config {
     let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut config = Config::default();
     config.openflow.listen = vec![Listen::Tcp(loopback(0))];
-    if std::net::TcpListener::bind(config.http.listen).is_err() {
-        config.http.listen = loopback(0);
-    }
     let originate = ["203.0.113.0/24", "2001:db8::/32"].iter().filter_map(|text| text.parse::<Prefix>().ok()).collect();
     let neighbor = |router: &routers::RouterPlace| {
         let mut neighbor = NeighborConfig::new(router.address.into(), router.asn, routers::OUR_ASN);
@@ -78,10 +81,11 @@ fn config() -> Result<Config, String> {
         originate,
         neighbors: routers::PLACES.iter().map(neighbor).collect(),
     });
-    Ok(config)
+    config
 }
 
 async fn show(controller: &Controller, options: DemoOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut terminate = signal(SignalKind::terminate())?;
     let spec = FabricSpec { announce: true, ..FabricSpec::fat_tree(FAT_TREE_PORTS) };
     let openflow = *controller.openflow_addresses().first().ok_or("the controller listens nowhere")?;
     let bgp = controller.bgp().and_then(|bgp| bgp.speaker().listening().first().copied());
@@ -92,6 +96,7 @@ async fn show(controller: &Controller, options: DemoOptions) -> Result<(), Box<d
             if options.once { once::once(controller, &drive, routers.prefixes).await } else { forever(controller, &drive, options.seed).await }
         } => result,
         interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Into::into),
+        _ = terminate.recv() => Ok(()),
     };
     routers.stop().await;
     result
@@ -137,13 +142,17 @@ async fn forever(controller: &Controller, drive: &Drive, seed: u64) -> Result<()
                     None => None,
                 };
                 let cut = cut.map(|(link, kind)| (drive.link_name(link), kind));
-                screen.draw(&screen::Facts {
+                // Who read it has gone away: nobody sees the demo any more.
+                let drawn = screen.draw(&screen::Facts {
                     snapshot: &controller.snapshot(),
                     fabric: drive.stats(),
                     bgp: bgp.as_ref(),
                     cut,
                     metrics: controller.http_address(),
                 });
+                if drawn.is_err() {
+                    return Ok(());
+                }
             }
         }
     }

@@ -88,6 +88,8 @@ metrics! {
         "OpenFlow error messages received, by error type.";
     DecodeErrors Kind::Counter, Forever, "trunkline_openflow_decode_errors_total", ["kind"],
         "OpenFlow messages that could not be decoded, by what was wrong with them.";
+    PacketOutsDropped Kind::Counter, Forever, "trunkline_openflow_packet_outs_dropped_total", [],
+        "Packet-outs that were not sent because a switch did not read.";
     PacketInDuration Kind::Histogram(MICROSECONDS), Forever, "trunkline_openflow_packet_in_duration_seconds", [],
         "Time from a packet-in's last octet read to its answer queued.";
     CoreTurnDuration Kind::Histogram(MICROSECONDS), Forever, "trunkline_core_turn_duration_seconds", [],

@@ -15,6 +15,10 @@ pub(super) fn check(file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> u8
             for line in warnings.lines(&name) {
                 let _ = writeln!(err, "{line}");
             }
+            if let Some(reason) = unusable_tls(&config) {
+                let _ = writeln!(err, "{name}: openflow.tls: {reason}");
+                return BAD_USAGE;
+            }
             let _ = writeln!(out, "{name}: {}", summary(&config, warnings.0.len()));
             0
         }
@@ -29,6 +33,11 @@ pub(super) fn check(file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> u8
             BAD_USAGE
         }
     }
+}
+
+/// Why the certificates cannot be used, if they cannot: the files are there, but not what they should be.
+pub(super) fn unusable_tls(config: &Config) -> Option<String> {
+    config.openflow.tls.as_ref().and_then(|tls| crate::io::tls::acceptor(tls).err())
 }
 
 fn check_stdin(file: &Path) -> Result<Checked, LoadError> {

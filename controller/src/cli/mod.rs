@@ -202,6 +202,11 @@ fn start(arguments: RunArgs, err: &mut dyn Write) -> u8 {
             }
         },
     };
+    if let Some(reason) = check::unusable_tls(&config) {
+        let file = arguments.config.as_deref().unwrap_or(std::path::Path::new("built-in defaults"));
+        let _ = writeln!(err, "{}: openflow.tls: {reason}", file.display());
+        return BAD_USAGE;
+    }
     for prefix in arguments.plain_from {
         if !config.openflow.plain_from.contains(&prefix) {
             config.openflow.plain_from.push(prefix);

@@ -324,8 +324,12 @@ impl Core {
             self.absorb(now);
             self.transmit();
             // Nothing more would come of a channel that has ended by what was sent: no frame, no deadline.
-            let Some(id) = self.overflowed.pop_first() else { return };
+            let Some(id) = self.overflowed.pop_first() else { break };
             self.drain_channel(id, now);
+        }
+        if self.reconciler.is_idle() {
+            // The lost link changed no rule anywhere: the next change is not its reroute.
+            self.reroute_since = None;
         }
     }
 
@@ -362,7 +366,9 @@ impl Core {
         for change in &changes {
             match change {
                 Change::SwitchGone(datapath_id) => self.reconciler.forget_switch(*datapath_id),
-                Change::LinkDown { .. } => self.reroute_since = self.reroute_since.or(Some(now)),
+                Change::LinkDown { .. } if !path_changes.is_empty() => {
+                    self.reroute_since = self.reroute_since.or(Some(now));
+                }
                 _ => {}
             }
             self.tell_apps(Event::Change(change));

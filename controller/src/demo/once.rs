@@ -1,6 +1,7 @@
 //! `--once`: one full scenario in bounded time, a summary, and a verdict.
 
 use std::error::Error;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use emulator::{CutKind, LinkIndex};
@@ -8,6 +9,13 @@ use emulator::{CutKind, LinkIndex};
 use super::drive::Drive;
 use super::{routers, screen};
 use crate::service::Controller;
+
+/// A line on standard output. Whether somebody reads it is no part of the verdict.
+macro_rules! say {
+    ($($text:tt)*) => {
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    };
+}
 
 /// Every step has to be done within this time.
 const STEP_LIMIT: Duration = Duration::from_secs(30);
@@ -22,15 +30,15 @@ struct Summary {
 
 impl Summary {
     fn row(&mut self, what: &str, result: String, good: bool) {
-        println!("  {} {what}: {result}", if good { "ok    " } else { "FAILED" });
+        say!("  {} {what}: {result}", if good { "ok    " } else { "FAILED" });
         self.rows.push((what.to_owned(), result, good));
     }
 
     fn print(&self) {
         let width = self.rows.iter().map(|(what, ..)| what.len()).max().unwrap_or(0);
-        println!("\nSummary");
+        say!("\nSummary");
         for (what, result, good) in &self.rows {
-            println!("  {what:<width$}  {:<6}  {result}", if *good { "ok" } else { "FAILED" });
+            say!("  {what:<width$}  {:<6}  {result}", if *good { "ok" } else { "FAILED" });
         }
     }
 }
@@ -41,8 +49,8 @@ pub(super) async fn once(
     prefixes: usize,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let (hosts, links) = (drive.host_count(), drive.link_count());
-    println!("Trunkline demo, once: a k=4 fat-tree and two BGP routers, emulated; the controller is the real one");
-    println!("metrics: http://{}/metrics\n", controller.http_address());
+    say!("Trunkline demo, once: a k=4 fat-tree and two BGP routers, emulated; the controller is the real one");
+    say!("metrics: http://{}/metrics\n", controller.http_address());
     let mut summary = Summary::default();
 
     let took = wait(|| controller.snapshot().switches_connected == 20).await;
@@ -66,7 +74,7 @@ pub(super) async fn once(
 
     let link = LinkIndex(0);
     let reroutes = controller.snapshot().reroutes;
-    println!("\ncutting {}", drive.link_name(link));
+    say!("\ncutting {}", drive.link_name(link));
     drive.cut(link, CutKind::PortDown);
     let took = wait(|| controller.snapshot().reroutes > reroutes).await;
     let reroute = controller.snapshot().last_reroute;
@@ -77,7 +85,7 @@ pub(super) async fn once(
     );
     all_pairs(drive, "during the cut", &mut summary).await;
 
-    println!("\nmending {}", drive.link_name(link));
+    say!("\nmending {}", drive.link_name(link));
     drive.mend(link);
     let took = wait(|| controller.snapshot().network.bidirectional_links().count() == links).await;
     summary.row("link found again", timed(links, took), took.is_some());

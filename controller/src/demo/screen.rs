@@ -31,18 +31,18 @@ impl Screen {
         Screen { terminal: std::io::stdout().is_terminal(), drawn: 0 }
     }
 
-    pub(super) fn draw(&mut self, facts: &Facts<'_>) {
+    pub(super) fn draw(&mut self, facts: &Facts<'_>) -> std::io::Result<()> {
         let text = if self.terminal { page(facts) } else { line(facts) };
         let mut out = std::io::stdout().lock();
         if self.terminal {
             // Home, draw, clear what is left of the page before.
             let clear = if self.drawn == 0 { "\x1b[2J" } else { "" };
-            let _ = write!(out, "{clear}\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"));
+            write!(out, "{clear}\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))?;
         } else if self.drawn.is_multiple_of(LINE_EVERY) {
-            let _ = writeln!(out, "{text}");
+            writeln!(out, "{text}")?;
         }
-        let _ = out.flush();
         self.drawn = self.drawn.wrapping_add(1);
+        out.flush()
     }
 }
 
@@ -59,7 +59,10 @@ fn page(facts: &Facts<'_>) -> String {
     let rules: usize = snapshot.flows.values().map(|[installed, ..]| installed).sum();
     let groups: usize = snapshot.flows.values().map(|[_, _, groups, _]| groups).sum();
     let (sessions, routes) = bgp_counts(facts.bgp);
-    let reroute = snapshot.last_reroute.map_or_else(|| "none yet".to_owned(), |took| format!("{took:.1?}"));
+    let reroute = match snapshot.last_reroute {
+        Some(took) => format!("{}, the last took {took:.1?}", snapshot.reroutes),
+        None => "none yet".to_owned(),
+    };
     let link = match &facts.cut {
         Some((name, CutKind::PortDown)) => format!("{name} is cut (its ports are down)"),
         Some((name, CutKind::Silent)) => format!("{name} is cut (silently: only probes can tell)"),
@@ -80,12 +83,12 @@ fn page(facts: &Facts<'_>) -> String {
         "probes",
         format!("{} delivered, {} lost, {} looped", fabric.probes_delivered, fabric.probes_lost, fabric.looped_frames),
     );
-    row("reroutes", format!("{}, the last took {reroute}", snapshot.reroutes));
+    row("reroutes", reroute);
     row("now", link);
     row("", String::new());
     row("metrics", format!("http://{}/metrics", facts.metrics));
     row("", "Ctrl-C ends the demo".to_owned());
-    format!("Trunkline demo: a k=4 fat-tree and two BGP routers, emulated; the controller is the real one\n{text}")
+    format!("Trunkline demo: the real controller, an emulated fat-tree, two BGP routers\n{text}")
 }
 
 fn line(facts: &Facts<'_>) -> String {

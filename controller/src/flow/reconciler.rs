@@ -542,6 +542,11 @@ impl Reconciler {
         })
     }
 
+    /// Whether everything that may go out has gone out and has been confirmed.
+    pub fn is_idle(&self) -> bool {
+        self.changed_since.is_none()
+    }
+
     /// Whether a rule of ours is on the switch.
     pub fn is_installed(&self, datapath_id: DatapathId, id: &RuleId) -> bool {
         self.switches.get(&datapath_id).is_some_and(|entry| entry.flows.is_installed(id))

@@ -13,6 +13,9 @@ use super::Directory;
 use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent};
 use crate::flow::FlowCounters;
 
+/// Malformed messages of one connection that are warnings; further ones are told at DEBUG and counted: no peer fills the disk.
+const MALFORMED_LOGGED: u32 = 10;
+
 /// A picture of the network for API, CLI and demo.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -54,6 +57,7 @@ pub(super) struct Collector {
     peers: BTreeMap<ConnectionId, String>,
     /// Connections that have been in the network.
     live: BTreeSet<ConnectionId>,
+    malformed: BTreeMap<ConnectionId, u32>,
     directory: Directory,
 }
 
@@ -69,6 +73,7 @@ impl Collector {
             network: Arc::default(),
             peers: BTreeMap::new(),
             live: BTreeSet::new(),
+            malformed: BTreeMap::new(),
             directory,
         }
     }
@@ -80,6 +85,7 @@ impl Collector {
     pub(super) fn closed(&mut self, id: ConnectionId) {
         self.peers.remove(&id);
         self.live.remove(&id);
+        self.malformed.remove(&id);
     }
 
     /// One core turn has handled some frames, so many of them packet-ins.
@@ -159,7 +165,13 @@ impl Collector {
                 tracing::warn!(dpid = %datapath_id, what, error, "the switch refused; it is tried again later");
             }
             CoreEvent::Malformed { connection, what } => {
-                tracing::warn!(connection = connection.0, peer = peer(connection), what, "malformed message");
+                let told = self.malformed.entry(connection).or_default();
+                *told += 1;
+                if *told <= MALFORMED_LOGGED {
+                    tracing::warn!(connection = connection.0, peer = peer(connection), what, "malformed message");
+                } else {
+                    tracing::debug!(connection = connection.0, peer = peer(connection), what, "malformed message");
+                }
             }
             CoreEvent::PortStats { datapath_id, stats } => {
                 for stats in stats {
@@ -257,10 +269,14 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
 
     let counters = &snapshot.counters;
     samples.push(Sample::total(Metric::Connections, counters.duplicates_refused).label("duplicate"));
+    samples.push(Sample::total(Metric::PacketOutsDropped, counters.packet_outs_dropped));
     samples.push(Sample::total(Metric::PathComputations, counters.path_updates));
+    let mut errors: BTreeMap<String, u64> = BTreeMap::new();
     for (error_type, &count) in &counters.errors_received {
         let name = error_type.name().and_then(|name| name.strip_prefix("OFPET_"));
-        let label = name.map_or_else(|| "unknown".to_owned(), str::to_ascii_lowercase);
+        *errors.entry(name.map_or_else(|| "unknown".to_owned(), str::to_ascii_lowercase)).or_default() += count;
+    }
+    for (label, count) in errors {
         samples.push(Sample::total(Metric::ErrorsReceived, count).label(label));
     }
     for (kind, &count) in &counters.malformed {

@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use net::{DecodeError, DecodeErrorKind, PortNo};
 
 use crate::identifier::GroupId;
+use crate::nicira::{NiciraAction, Subfield};
 use crate::number::numbers;
 use crate::oxm::{self, OxmFieldOwned};
 use crate::wire::{self, Reader};
@@ -76,6 +77,16 @@ pub enum Action {
     PushPbb(u16),
     /// Pop the outer PBB service tag.
     PopPbb,
+    /// One of Nicira's actions (experimenter 0x2320).
+    Nicira(NiciraAction),
+    /// Copy bits of one field to another (ONF extension 320, `ONFACT_RAW13_COPY_FIELD`). Both have the same number of bits: on the
+    /// wire there is one.
+    CopyField {
+        /// From here.
+        source: Subfield,
+        /// To here.
+        destination: Subfield,
+    },
     /// An experimenter's action, as data.
     Experimenter {
         /// The experimenter id.
@@ -117,7 +128,7 @@ impl Action {
             Action::SetField(_) => ActionType::SET_FIELD,
             Action::PushPbb(_) => ActionType::PUSH_PBB,
             Action::PopPbb => ActionType::POP_PBB,
-            Action::Experimenter { .. } => ActionType::EXPERIMENTER,
+            Action::Nicira(_) | Action::CopyField { .. } | Action::Experimenter { .. } => ActionType::EXPERIMENTER,
             Action::Unknown { action_type, .. } => *action_type,
         }
     }
@@ -203,6 +214,7 @@ impl Action {
             Action::SetQueue(queue_id) => out.put_u32(*queue_id),
             Action::Group(group_id) => out.put_u32(group_id.0),
             Action::SetField(field) => out.put_slice(field.as_tlv()),
+            Action::Nicira(_) | Action::CopyField { .. } => wire::put_zeros(out, 4),
             Action::Experimenter { experimenter, body } => {
                 out.put_u32(*experimenter);
                 out.put_slice(body);

@@ -32,6 +32,7 @@ pub fn decode(protocol: Protocol, input: &[u8], out: &mut dyn Write, err: &mut d
         let cut = protocol.cut(rest);
         let message = rest.get(..cut.unwrap_or(rest.len())).unwrap_or(rest);
         match protocol.decode(message) {
+            Ok(Value::String(line)) => drop(writeln!(out, "{line}")),
             Ok(value) => drop(writeln!(out, "{value}")),
             Err(error) => {
                 good = false;

@@ -18,5 +18,6 @@ pub mod flow;
 pub mod http;
 pub mod io;
 pub mod path;
+pub mod pki;
 pub mod run;
 pub mod service;

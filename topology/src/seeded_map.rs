@@ -135,6 +135,11 @@ impl<K: Ord + Hash, V> SeededMap<K, V> {
         self.entries.insert(key, value)
     }
 
+    /// A key's value, made first if it has none.
+    pub fn or_insert_with(&mut self, key: K, value: impl FnOnce() -> V) -> &mut V {
+        self.entries.entry(key).or_insert_with(value)
+    }
+
     /// Take a key and its value out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let removed = self.entries.remove(key);

@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 pub mod app;
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod core;
@@ -17,5 +18,6 @@ pub mod flow;
 pub mod http;
 pub mod io;
 pub mod path;
+pub mod pki;
 pub mod run;
 pub mod service;

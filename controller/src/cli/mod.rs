@@ -1,10 +1,11 @@
-//! The command line: `run`, `demo`, `check`, `decode` and `version`.
+//! The command line: `run`, `demo`, `check`, `decode`, `pki` and `version`.
 //!
 //! Exit status: 0 all went well; 1 it failed (what was asked for could not be done, or a message is malformed); 2 the command line or the
 //! configuration is wrong, and nothing was started.
 
 mod check;
 mod log;
+mod pki;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use net::Prefix;
 
+use crate::bench::{BenchCommand, bench};
 use crate::config::Config;
 use crate::decode::{self, BgpOptions, Protocol};
 use crate::demo::{DemoOptions, demo};
@@ -53,6 +55,7 @@ enum Command {
         ("trunkline run", "built-in defaults: every switch of this machine, one flat network"),
         ("trunkline run /etc/trunkline/network.yaml", "as configured"),
         ("trunkline run --plain-from 192.0.2.0/24", "take switches from there too, without TLS"),
+        ("trunkline run --record /tmp/openflow", "keep every OpenFlow message, for trunkline decode and replay"),
         ("trunkline --log debug run", "say more"),
     ]))]
     Run(RunArgs),
@@ -88,6 +91,18 @@ enum Command {
         ("trunkline decode lldp frame.bin", "a whole Ethernet frame"),
     ]))]
     Decode(DecodeArgs),
+    /// Measure a controller from outside, beside a floor.
+    #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
+        ("trunkline bench openflow", "packet-ins answered and latency, for 1, 16 and 64 switches"),
+        ("trunkline bench openflow --help", "all modes"),
+    ]))]
+    Bench(BenchCommand),
+    /// Make certificates for switches and controller, and print what to configure.
+    #[command(after_help = examples(&[
+        ("trunkline pki init", "an authority and the controller's certificate"),
+        ("trunkline pki switch s1 --datapath-id 0x1", "a certificate that is good for this switch only"),
+    ]))]
+    Pki(pki::PkiArgs),
     /// Print the version.
     #[command(after_help = examples(&[("trunkline version", "name and version on one line")]))]
     Version,
@@ -101,6 +116,9 @@ struct RunArgs {
     /// Take switches from here without TLS, besides openflow.plain_from. May be given more than once.
     #[arg(long, value_name = "CIDR", value_parser = parse_prefix)]
     plain_from: Vec<Prefix>,
+    /// Record every OpenFlow message in files of this folder, as openflow.record does.
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -172,6 +190,11 @@ fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Writ
         },
         Command::Check { file } => check::check(&file, out, err),
         Command::Decode(arguments) => decode(arguments, out, err),
+        Command::Bench(command) => match start_logging(&line.log, log::RUN_FILTER, err) {
+            Ok(()) => report(bench(command, out).map_err(Into::into), err),
+            Err(status) => status,
+        },
+        Command::Pki(arguments) => pki::pki(arguments, out, err),
         Command::Version => {
             let _ = writeln!(out, "trunkline {}", env!("CARGO_PKG_VERSION"));
             0
@@ -212,6 +235,9 @@ fn start(arguments: RunArgs, err: &mut dyn Write) -> u8 {
             config.openflow.plain_from.push(prefix);
         }
     }
+    if arguments.record.is_some() {
+        config.openflow.record = arguments.record;
+    }
     report(run(RunOptions { config, config_file: arguments.config }), err)
 }
 
@@ -251,7 +277,7 @@ fn parse_prefix(text: &str) -> Result<Prefix, String> {
 }
 
 /// The end of a help text: examples, then the exit status.
-fn examples(rows: &[(&str, &str)]) -> String {
+pub(crate) fn examples(rows: &[(&str, &str)]) -> String {
     let width = rows.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
     let mut text = String::from("Examples:\n");
     for (command, what) in rows {

@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 pub mod app;
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod core;
@@ -18,5 +19,6 @@ pub mod http;
 pub mod io;
 pub mod path;
 pub mod pki;
+pub mod replay;
 pub mod run;
 pub mod service;

@@ -16,9 +16,6 @@ use crate::flow::FlowCounters;
 /// Malformed messages of one connection that are warnings; further ones are told at DEBUG and counted: no peer fills the disk.
 const MALFORMED_LOGGED: u32 = 10;
 
-/// Connections that never were in the network and whose end is a warning, per tick; further ones are told at DEBUG and counted.
-const FAILURES_LOGGED: u32 = 20;
-
 /// A picture of the network for API, CLI and demo.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -61,10 +58,6 @@ pub(super) struct Collector {
     /// Connections that have been in the network.
     live: BTreeSet<ConnectionId>,
     malformed: BTreeMap<ConnectionId, u32>,
-    /// Connections since the last tick that never became one of the core's.
-    refused: u64,
-    /// Unfinished connections that the log has named since the last tick.
-    failures_told: u32,
     directory: Directory,
 }
 
@@ -81,8 +74,6 @@ impl Collector {
             peers: BTreeMap::new(),
             live: BTreeSet::new(),
             malformed: BTreeMap::new(),
-            refused: 0,
-            failures_told: 0,
             directory,
         }
     }
@@ -108,7 +99,7 @@ impl Collector {
 
     /// A connection that never became one of the core's.
     pub(super) fn refused(&mut self) {
-        self.refused += 1;
+        self.samples.push(Sample::add(Metric::Connections, 1).label("refused"));
     }
 
     pub(super) fn snapshot(&mut self, core: &Core, now: Time) -> Snapshot {
@@ -134,11 +125,6 @@ impl Collector {
     /// The samples of this tick.
     pub(super) fn take(&mut self, snapshot: &Snapshot) -> Vec<Sample> {
         let mut samples = std::mem::take(&mut self.samples);
-        self.failures_told = 0;
-        match std::mem::take(&mut self.refused) {
-            0 => {}
-            count => samples.push(Sample::add(Metric::Connections, count).label("refused")),
-        }
         samples
             .extend([&mut self.packet_in, &mut self.turn, &mut self.reroute].into_iter().filter_map(Histogram::take));
         sample_switches(snapshot, &mut samples);
@@ -163,13 +149,8 @@ impl Collector {
                 self.samples.push(Sample::add(Metric::Disconnections, 1).label(reason(&cause)));
             }
             CoreEvent::Close { connection, cause } => {
+                tracing::warn!(connection = connection.0, peer = peer(connection), %cause, "closing the connection");
                 let was_live = self.live.contains(&connection);
-                if was_live || self.failures_told < FAILURES_LOGGED {
-                    tracing::warn!(connection = connection.0, peer = peer(connection), %cause, "closing the connection");
-                } else {
-                    tracing::debug!(connection = connection.0, peer = peer(connection), %cause, "closing the connection");
-                }
-                self.failures_told += u32::from(!was_live);
                 let counted = matches!(cause, CloseCause::DuplicateDatapathId(_) | CloseCause::NotItsCertificate(_));
                 if !was_live && !counted {
                     self.samples.push(Sample::add(Metric::Connections, 1).label("failed"));

@@ -13,7 +13,7 @@ use openflow::{
 };
 use topology::PortInfo;
 
-use super::{Core, CoreEvent};
+use super::{AllowedDatapathIds, Core, CoreEvent};
 
 /// How long the live connection has to answer an echo when another switch claims its datapath id.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
@@ -50,6 +50,8 @@ pub enum CloseCause {
     AuxiliaryConnection,
     /// More rules were reported than a switch can hold.
     ReadBack,
+    /// The peer's certificate is not that of the switch it says it is.
+    NotItsCertificate(DatapathId),
 }
 
 impl fmt::Display for CloseCause {
@@ -61,6 +63,7 @@ impl fmt::Display for CloseCause {
             CloseCause::Replaced => f.write_str("silent, and another connection has the same datapath id"),
             CloseCause::DescriptionTimeout => f.write_str("ports and rules were not told in time"),
             CloseCause::ReadBack => f.write_str("more rules were reported than a switch can hold"),
+            CloseCause::NotItsCertificate(id) => write!(f, "the certificate is not that of datapath id {id}"),
             CloseCause::AuxiliaryConnection => f.write_str("auxiliary connections are not used"),
         }
     }
@@ -69,6 +72,10 @@ impl fmt::Display for CloseCause {
 pub(super) struct Connection {
     pub(super) channel: Channel,
     pub(super) stage: Stage,
+    /// Its place in the core's order of deadlines.
+    pub(super) deadline: Option<Time>,
+    /// Whom the peer may say it is.
+    datapath_ids: AllowedDatapathIds,
 }
 
 pub(super) enum Stage {
@@ -85,8 +92,8 @@ pub(super) enum Stage {
 }
 
 impl Connection {
-    pub(super) fn new(config: ChannelConfig, now: Time) -> Connection {
-        Connection { channel: Channel::controller(config, now), stage: Stage::Handshake }
+    pub(super) fn new(config: ChannelConfig, datapath_ids: AllowedDatapathIds, now: Time) -> Connection {
+        Connection { channel: Channel::controller(config, now), stage: Stage::Handshake, deadline: None, datapath_ids }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<(Time, &'static str)> {
@@ -103,31 +110,39 @@ impl Core {
     pub(super) fn drain_channel(&mut self, id: ConnectionId, now: Time) {
         while let Some(connection) = self.connections.get_mut(&id) {
             let Some(event) = connection.channel.poll_event() else { break };
-            match event {
-                ChannelEvent::Up { features } => self.channel_up(id, &features, now),
-                ChannelEvent::Message { xid, message } => self.message(id, xid, message, now),
-                // The switch side's word; this is the controller's.
-                ChannelEvent::Negotiated => {}
-                ChannelEvent::Malformed { xid, message_type, error } => {
-                    *self.counters.malformed.entry(error.kind.name()).or_default() += 1;
-                    let what = format!("{message_type} (xid {xid:#x}): {error}");
-                    self.events.push_back(CoreEvent::Malformed { connection: id, what });
-                }
-                ChannelEvent::ProbeAnswered => self.incumbent_answered(id, now),
-                ChannelEvent::ProbeTimedOut => self.incumbent_silent(id, now),
-                ChannelEvent::Closed { reason } => {
-                    self.drop_connection(id, CloseCause::Channel(reason), now);
-                    break;
-                }
-            }
+            self.channel_event(id, event, now);
         }
         if self.connections.get(&id).is_some_and(|connection| connection.channel.queued_len() > 0) {
             self.ready.insert(id);
         }
     }
 
+    pub(super) fn channel_event(&mut self, id: ConnectionId, event: ChannelEvent, now: Time) {
+        match event {
+            ChannelEvent::Up { features } => self.channel_up(id, &features, now),
+            ChannelEvent::Message { xid, message } => self.message(id, xid, message, now),
+            // The switch side's word; this is the controller's.
+            ChannelEvent::Negotiated => {}
+            ChannelEvent::Malformed { xid, message_type, error } => {
+                *self.counters.malformed.entry(error.kind.name()).or_default() += 1;
+                let what = format!("{message_type} (xid {xid:#x}): {error}");
+                self.events.push_back(CoreEvent::Malformed { connection: id, what });
+            }
+            ChannelEvent::ProbeAnswered => self.incumbent_answered(id, now),
+            ChannelEvent::ProbeTimedOut => self.incumbent_silent(id, now),
+            // The last event of a channel.
+            ChannelEvent::Closed { reason } => self.drop_connection(id, CloseCause::Channel(reason), now),
+        }
+    }
+
     fn channel_up(&mut self, id: ConnectionId, features: &FeaturesReply, now: Time) {
         let datapath_id = features.datapath_id;
+        // Before anything else is believed: neither a probe of the true switch nor a place beside it for somebody else.
+        if self.connections.get(&id).is_some_and(|connection| !connection.datapath_ids.contains(datapath_id)) {
+            self.counters.certificates_refused += 1;
+            self.refuse(id, CloseCause::NotItsCertificate(datapath_id), now);
+            return;
+        }
         if features.auxiliary_id != 0 {
             self.refuse(id, CloseCause::AuxiliaryConnection, now);
             return;
@@ -259,6 +274,9 @@ impl Core {
         }
         if transport_gone {
             if let Some(connection) = self.connections.remove(&id) {
+                if let Some(at) = connection.deadline {
+                    self.deadlines.remove(&(at, id));
+                }
                 self.counters.add_channel(connection.channel.counters());
             }
             self.ready.remove(&id);

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use net::Prefix;
 
+use crate::bench::{BenchCommand, bench};
 use crate::config::Config;
 use crate::decode::{self, BgpOptions, Protocol};
 use crate::demo::{DemoOptions, demo};
@@ -93,6 +94,12 @@ enum Command {
         ("trunkline decode lldp frame.bin", "a whole Ethernet frame"),
     ]))]
     Decode(DecodeArgs),
+    /// Measure a controller from outside, beside a floor.
+    #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
+        ("trunkline bench openflow", "packet-ins answered and latency, for 1, 16 and 64 switches"),
+        ("trunkline bench openflow --help", "all modes"),
+    ]))]
+    Bench(BenchCommand),
     /// Feed recorded messages of switches to a controller core, and print what it would send.
     ///
     /// Nothing is connected: time is that of the recording. A recording of this program (trunkline run --record) gives the same messages
@@ -196,6 +203,10 @@ fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Writ
         },
         Command::Check { file } => check::check(&file, out, err),
         Command::Decode(arguments) => decode(arguments, out, err),
+        Command::Bench(command) => match start_logging(&line.log, log::RUN_FILTER, err) {
+            Ok(()) => report(bench(command, out).map_err(Into::into), err),
+            Err(status) => status,
+        },
         Command::Replay(arguments) => replay::replay(arguments, out, err),
         Command::Pki(arguments) => pki::pki(arguments, out, err),
         Command::Version => {
@@ -280,7 +291,7 @@ fn parse_prefix(text: &str) -> Result<Prefix, String> {
 }
 
 /// The end of a help text: examples, then the exit status.
-fn examples(rows: &[(&str, &str)]) -> String {
+pub(crate) fn examples(rows: &[(&str, &str)]) -> String {
     let width = rows.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
     let mut text = String::from("Examples:\n");
     for (command, what) in rows {

@@ -222,7 +222,7 @@ async fn run(
     let clock = Clock::start();
     let seed = options.core.seed;
     let fabric = Rc::new(Fabric {
-        core: RefCell::new(Core::new(options.core, clock.now())),
+        core: RefCell::new(Core::new(options.core, Time::ZERO)),
         clock,
         outlets: RefCell::new(HashMap::new()),
         input: RefCell::new(BytesMut::with_capacity(connection::INPUT_SIZE)),

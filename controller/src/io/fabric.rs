@@ -248,9 +248,8 @@ async fn run(
         tokio::select! {
             _ = tick.tick() => {
                 let core = fabric.core.borrow();
-                let now = fabric.clock.now();
                 let mut report = fabric.report.borrow_mut();
-                let snapshot = Arc::new(report.snapshot(&core, now));
+                let snapshot = Arc::new(report.snapshot(&core, &fabric.clock));
                 // Nobody listens any more only while the process ends.
                 let _ = ticks.send(report.take(&snapshot));
                 snapshots.send_replace(snapshot);

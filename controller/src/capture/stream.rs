@@ -154,6 +154,10 @@ impl Direction {
             self.skip_gap(out);
             self.cut(out);
         }
+        if !self.buffer.is_empty() && !self.ended {
+            out.push_back(Piece::Gap(self.buffer.len()));
+            self.buffer.clear();
+        }
         self.closed = true;
     }
 
@@ -205,12 +209,12 @@ impl Direction {
         }
     }
 
-    /// A sender begins a packet with a message more often than not: a packet that looks like one, up to its end, is one.
+    /// A sender begins a packet with a message more often than not: a packet that begins like one begins with one.
     fn look_for_a_message(&mut self, out: &mut VecDeque<Piece>) {
         if self.buffer.is_empty() {
             return;
         }
-        if looks_like_messages(&self.buffer) {
+        if begins_with_a_header(&self.buffer) {
             self.lost = false;
         } else {
             out.push_back(Piece::Gap(self.buffer.len()));
@@ -219,20 +223,21 @@ impl Direction {
     }
 }
 
-/// Whether whole messages with believable headers begin here, the last one cut perhaps.
+/// Whether a believable header stands here, or the beginning of one.
+fn begins_with_a_header(octets: &[u8]) -> bool {
+    let version = octets.first().is_some_and(|version| VERSIONS.contains(version));
+    let kind = octets.get(1).is_none_or(|kind| *kind <= LAST_TYPE);
+    version && kind && openflow::frame_length(octets).is_ok()
+}
+
+/// Whether there is nothing but messages with believable headers here, the last one cut perhaps.
 pub(super) fn looks_like_messages(mut octets: &[u8]) -> bool {
-    loop {
-        let Some((header, _)) = octets.split_first_chunk::<{ openflow::HEADER_LEN }>() else {
-            return octets.first().is_none_or(|version| VERSIONS.contains(version));
-        };
-        let [version, kind, ..] = *header;
-        let length = openflow::frame_length(octets);
-        match length {
-            Ok(Some(length)) if VERSIONS.contains(&version) && kind <= LAST_TYPE => match octets.get(length..) {
-                Some(rest) => octets = rest,
-                None => return true,
-            },
-            _ => return false,
+    while !octets.is_empty() {
+        if !begins_with_a_header(octets) {
+            return false;
         }
+        let length = openflow::frame_length(octets).ok().flatten().unwrap_or(octets.len());
+        octets = octets.get(length..).unwrap_or_default();
     }
+    true
 }

@@ -9,6 +9,7 @@ use openflow::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+pub mod fields;
 mod nicira;
 
 pub use nicira::nicira_action;

@@ -208,6 +208,17 @@ impl OxmKind {
         }
     }
 
+    /// The first register of 32 bits that `xreg0` or `xxreg0` is made of (ovs-fields(7)).
+    pub(crate) const fn first_register(self) -> Option<u8> {
+        match self.class {
+            CLASS_PACKET_REGISTERS if self.field <= OxmKind::XREG7.field => Some(2 * self.field),
+            CLASS_NXM_1 if self.field >= OxmKind::XXREG0.field && self.field <= OxmKind::XXREG3.field => {
+                Some(4 * (self.field - OxmKind::XXREG0.field))
+            }
+            _ => None,
+        }
+    }
+
     /// The same field with the same octets in its usual class: `NXM_OF_ETH_SRC` is `eth_src`. Itself if there is no such thing.
     pub fn canonical(self) -> OxmKind {
         self.row().map_or(self, |row| row.canonical)

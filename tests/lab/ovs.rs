@@ -18,6 +18,15 @@ pub struct Ovs {
 impl Ovs {
     /// Starts both and waits until they serve.
     pub fn start(directory: &Path) -> Result<Ovs, Fail> {
+        Ovs::start_with(directory, &[])
+    }
+
+    /// The same with a datapath that has no devices: ports are made up, and what they send is written to files.
+    pub fn start_dummy(directory: &Path) -> Result<Ovs, Fail> {
+        Ovs::start_with(directory, &["--enable-dummy=override", "--disable-system"])
+    }
+
+    fn start_with(directory: &Path, options: &[&str]) -> Result<Ovs, Fail> {
         run("ovsdb-tool", &["create", DATABASE, SCHEMA])?;
         let socket = "--remote=punix:/run/openvswitch/db.sock";
         let ssl = [
@@ -28,8 +37,9 @@ impl Ovs {
         let arguments = ["ovsdb-server", DATABASE, socket, "--pidfile", ssl[0], ssl[1], ssl[2]];
         let mut database = Daemon::start(directory, "ovsdb-server", &arguments)?;
         database.until(Duration::from_secs(10), |_| vsctl(&["--no-wait", "init"]).map(drop))?;
-        let mut vswitchd =
-            Daemon::start(directory, "ovs-vswitchd", &["ovs-vswitchd", "unix:/run/openvswitch/db.sock", "--pidfile"])?;
+        let mut arguments = vec!["ovs-vswitchd", "unix:/run/openvswitch/db.sock", "--pidfile"];
+        arguments.extend(options);
+        let mut vswitchd = Daemon::start(directory, "ovs-vswitchd", &arguments)?;
         vswitchd.until(Duration::from_secs(10), |_| run("ovs-appctl", &["version"]).map(drop))?;
         Ok(Ovs { _vswitchd: vswitchd, _database: database })
     }

@@ -7,6 +7,7 @@ mod hostile;
 mod mininet;
 mod restart;
 mod tls;
+mod trace;
 mod traffic;
 mod twin;
 
@@ -26,6 +27,8 @@ pub struct Lab {
     pub mode: Mode,
     /// The program under test.
     pub binary: PathBuf,
+    /// Decides everything that is left to chance.
+    pub seed: u64,
 }
 
 /// A scenario. An `Err` ends it early and counts as a failed check.
@@ -96,6 +99,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: tls::run,
         limit_s: (90, 120),
+    },
+    Scenario {
+        name: "trace",
+        about: "random flows, groups, meters and packets: the software switch does what Open vSwitch does",
+        full_only: false,
+        run: trace::run,
+        limit_s: (120, 1800),
     },
     Scenario {
         name: "twin",

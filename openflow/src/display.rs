@@ -257,6 +257,8 @@ impl Display for Action {
             }
             Action::PushPbb(ethertype) => write!(f, "push_pbb:{ethertype:#06x}"),
             Action::PopPbb => f.write_str("pop_pbb"),
+            Action::Nicira(action) => write!(f, "{action:?}"),
+            Action::CopyField { source, destination } => write!(f, "move:{source:?}->{destination:?}"),
             Action::Experimenter { experimenter, body } => write!(f, "experimenter({experimenter:#x},{body:x})"),
             Action::Unknown { action_type, body } => write!(f, "unknown({action_type},{body:x})"),
         }

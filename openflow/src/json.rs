@@ -154,6 +154,11 @@ impl Serialize for Action {
             Action::SetQueue(queue_id) => map.serialize_entry("queue_id", queue_id)?,
             Action::Group(group_id) => map.serialize_entry("group_id", group_id)?,
             Action::SetField(field) => map.serialize_entry("field", &SetField(field.as_field()))?,
+            Action::Nicira(action) => map.serialize_entry("subtype", &action.subtype())?,
+            Action::CopyField { source, destination } => {
+                map.serialize_entry("source", &format!("{source:?}"))?;
+                map.serialize_entry("destination", &format!("{destination:?}"))?;
+            }
             Action::Experimenter { experimenter, body } => {
                 map.serialize_entry("experimenter", experimenter)?;
                 map.serialize_entry("body", &Hex(body))?;

@@ -42,6 +42,7 @@ mod json;
 mod message;
 mod meter;
 mod multipart;
+pub mod nicira;
 mod number;
 pub mod oxm;
 mod packet;

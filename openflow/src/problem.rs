@@ -193,7 +193,9 @@ fn check_actions(actions: &[Action], table: bool, to: &mut Problems) {
             Action::Unknown { action_type, .. } => {
                 to.add("action.type", ErrorCode::ACTION_BAD_TYPE, format!("{action_type} is no OpenFlow 1.3 action"));
             }
-            Action::CopyTtlOut
+            Action::Nicira(_)
+            | Action::CopyField { .. }
+            | Action::CopyTtlOut
             | Action::CopyTtlIn
             | Action::SetMplsTtl(_)
             | Action::DecMplsTtl

@@ -145,7 +145,9 @@ pub(crate) fn one(action: &Action) -> Result<(), ErrorCode> {
             Ok(())
         }
         Action::Group(_) | Action::PopVlan | Action::SetQueue(_) | Action::SetNwTtl(_) | Action::DecNwTtl => Ok(()),
-        Action::Experimenter { .. } => Err(ErrorCode::ACTION_BAD_EXPERIMENTER),
+        Action::Nicira(_) | Action::CopyField { .. } | Action::Experimenter { .. } => {
+            Err(ErrorCode::ACTION_BAD_EXPERIMENTER)
+        }
         Action::CopyTtlOut
         | Action::CopyTtlIn
         | Action::SetMplsTtl(_)

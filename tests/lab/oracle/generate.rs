@@ -50,6 +50,9 @@ pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
         let model = generator.random.pick(&packets);
         setup.push(generator.flow_mod(&model));
     }
+    if care == Care::Right {
+        order(generator.random, &mut setup);
+    }
     if care == Care::Wrong {
         for _ in 0..10 {
             let model = generator.random.pick(&packets);
@@ -68,7 +71,18 @@ pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
             setup.insert(at, message);
         }
     }
-    World { setup, packets }
+    // Which of two flows with one priority a packet takes is nobody's business.
+    World { setup, packets: if care == Care::Right { packets } else { Vec::new() } }
+}
+
+/// Gives every flow a priority of its own.
+fn order(random: &mut Random, setup: &mut [Message]) {
+    let mut priorities: Vec<u16> = (0..setup.len() as u16).map(|number| number * 7).collect();
+    for message in setup {
+        if let Message::FlowMod(flow_mod) = message {
+            flow_mod.priority = priorities.swap_remove(random.below(priorities.len()));
+        }
+    }
 }
 
 struct Generator<'a> {

@@ -90,6 +90,17 @@ fn shrink(twin: &mut Twin, world: World, difference: &Difference, number: usize)
     }
     text.push_str(&format!("Open vSwitch: {}\nours:         {}\n", last.ovs.trim_end(), last.ours.trim_end()));
     text.push_str(&twin.explain(&small)?);
-    let shape = messages.replace(|c: char| c.is_ascii_hexdigit() && !c.is_ascii_lowercase(), "").replace('\n', " | ");
-    Ok((text, format!("{kind:?} {shape}")))
+    Ok((text, format!("{kind:?} {}", shape(&messages))))
+}
+
+/// The text with `#` in the place of every word that has a digit in it.
+fn shape(text: &str) -> String {
+    let mut shape = String::new();
+    for word in text.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || "_.:".contains(c))) {
+        match word.chars().any(|c| c.is_ascii_digit()) {
+            true => shape.push_str(if word.ends_with(['=', '-', '>', '/', ',']) { "#," } else { "# " }),
+            false => shape.push_str(word.trim_end_matches('\n')),
+        }
+    }
+    shape
 }

@@ -27,8 +27,10 @@ pub use sample::{Sample, SampleDirection, SamplingPort};
 pub use subfield::Subfield;
 
 use codec::Parsed;
+pub(crate) use learn::{immediate_len, learn_spec_max_bits};
+pub(crate) use port::has_short_form;
 pub(crate) use registers::parse_two_kinds;
-pub(crate) use subfield::put_kind;
+pub(crate) use subfield::{offset_bits_limits, put_kind};
 
 use crate::action::Action;
 use crate::identifier::{GroupId, TableId};

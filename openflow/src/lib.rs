@@ -28,7 +28,7 @@
 mod action;
 pub mod channel;
 mod configuration;
-mod display;
+pub mod display;
 mod error;
 mod flow;
 mod flow_match;

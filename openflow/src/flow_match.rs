@@ -58,28 +58,41 @@ impl Match {
         self.fields().find(|field| field.kind == kind)
     }
 
-    /// The same meaning in one form: sorted by class and number, bits outside the mask zero, a mask that covers the whole field
-    /// dropped, a field whose mask covers nothing dropped.
+    /// The first field of this kind or of another kind that is the same field ([`OxmKind::canonical`]).
+    pub fn find(&self, kind: OxmKind) -> Option<OxmField<'_>> {
+        self.fields().find(|field| field.kind.canonical() == kind.canonical())
+    }
+
+    /// The same meaning in one form: each field under its usual number, OpenFlow 1.3's first and sorted by number, bits outside the mask
+    /// zero, a mask that covers the whole field dropped, a field whose mask covers nothing dropped.
     #[must_use]
     pub fn canonical(&self) -> Match {
         let mut fields: SmallVec<[OxmField<'_>; 16]> = self.fields().collect();
-        fields.sort_by_key(|field| field.kind);
+        fields.sort_by_key(|field| field.kind.order());
         let mut tlvs = SmallVec::new();
         for field in fields {
-            match field.mask {
-                Some(mask) if mask.iter().all(|octet| *octet == 0) => {}
-                Some(mask) if !field.is_exact() => {
+            match (field.kind, field.mask) {
+                (_, Some(mask)) if mask.iter().all(|octet| *octet == 0) => {}
+                (kind, Some(mask)) if !field.is_exact() => {
                     let value: SmallVec<[u8; 16]> =
                         field.value.iter().zip(mask).map(|(value, mask)| value & mask).collect();
-                    oxm::put_tlv(&mut tlvs, field.kind, &value, Some(mask));
+                    oxm::put_tlv(&mut tlvs, kind.canonical(), &value, Some(mask));
                 }
-                _ => oxm::put_tlv(&mut tlvs, field.kind, field.value, None),
+                (OxmKind::NXM_OF_IN_PORT, _) => {
+                    let port = field.to_u64().unwrap_or_default() as u16;
+                    oxm::put_tlv(&mut tlvs, OxmKind::IN_PORT, &port_from_10(port).0.to_be_bytes(), None);
+                }
+                (OxmKind::NXM_OF_IP_TOS, _) => {
+                    let tos = field.to_u64().unwrap_or_default() as u8;
+                    oxm::put_tlv(&mut tlvs, OxmKind::IP_DSCP, &[tos >> 2], None);
+                }
+                (kind, _) => oxm::put_tlv(&mut tlvs, kind.canonical(), field.value, None),
             }
         }
         Match { tlvs }
     }
 
-    /// With this field, in the place of one of the same kind or before the first field of a higher class and number.
+    /// With this field, in the place of one that is the same field, or else where it belongs: after what it may need.
     #[must_use]
     pub fn with(self, field: &OxmFieldOwned) -> Match {
         let OxmField { kind, value, mask } = field.as_field();
@@ -88,7 +101,7 @@ impl Match {
 
     /// The lengths have to be those of the field.
     fn with_value(mut self, kind: OxmKind, value: &[u8], mask: Option<&[u8]>) -> Match {
-        let mut tlv: SmallVec<[u8; 36]> = SmallVec::new();
+        let mut tlv: SmallVec<[u8; 64]> = SmallVec::new();
         oxm::put_tlv(&mut tlv, kind, value, mask);
         let (at, replaced) = self.place(kind);
         self.tlvs.drain(at..at + replaced);
@@ -101,8 +114,11 @@ impl Match {
         let mut at = 0;
         let mut rest: &[u8] = &self.tlvs;
         while let Some((tlv, field, after)) = oxm::split_tlv(rest) {
-            if field.kind >= kind {
-                return (at, if field.kind == kind { tlv.len() } else { 0 });
+            if field.kind.canonical() == kind.canonical() {
+                return (at, tlv.len());
+            }
+            if field.kind.order() > kind.order() {
+                return (at, 0);
             }
             at += tlv.len();
             rest = after;
@@ -138,6 +154,11 @@ impl Match {
         out.put_slice(&self.tlvs);
         wire::pad_from(out, start);
     }
+}
+
+/// A port number of OpenFlow 1.0 as 1.3 has it: the reserved ones are the last 256 of either (OpenFlow 1.0.0 §5.2.1).
+fn port_from_10(port: u16) -> PortNo {
+    if port >= 0xff00 { PortNo(0xffff_0000 | u32::from(port)) } else { PortNo(u32::from(port)) }
 }
 
 /// The fields of a match in their order.

@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use net::{DecodeError, DecodeErrorKind, PortNo};
 
 use crate::identifier::GroupId;
-use crate::nicira::{NiciraAction, Subfield};
+use crate::nicira::{MAX_ACTION_DEPTH, NICIRA_EXPERIMENTER, NiciraAction, Subfield, parse_two_kinds, put_kind};
 use crate::number::numbers;
 use crate::oxm::{self, OxmFieldOwned};
 use crate::wire::{self, Reader};
@@ -136,10 +136,22 @@ impl Action {
 
 impl Action {
     /// All actions in a list that fills its parent.
-    pub(crate) fn parse_list(mut reader: Reader<'_>) -> Result<Vec<Action>, DecodeError> {
+    pub(crate) fn parse_list(reader: Reader<'_>) -> Result<Vec<Action>, DecodeError> {
+        Action::parse_list_at(reader, 0)
+    }
+
+    /// The actions inside of an action that stands `depth` deep itself.
+    pub(crate) fn parse_list_inside(reader: Reader<'_>, depth: u8) -> Result<Vec<Action>, DecodeError> {
+        if depth >= MAX_ACTION_DEPTH {
+            return Err(reader.error("action.depth", DecodeErrorKind::BadValue { value: u64::from(depth) + 1 }));
+        }
+        Action::parse_list_at(reader, depth + 1)
+    }
+
+    fn parse_list_at(mut reader: Reader<'_>, depth: u8) -> Result<Vec<Action>, DecodeError> {
         let mut actions = Vec::new();
         while !reader.is_empty() {
-            actions.push(Action::parse(&mut reader)?);
+            actions.push(Action::parse(&mut reader, depth)?);
         }
         Ok(actions)
     }
@@ -150,7 +162,7 @@ impl Action {
         }
     }
 
-    fn parse(reader: &mut Reader<'_>) -> Result<Action, DecodeError> {
+    fn parse(reader: &mut Reader<'_>, depth: u8) -> Result<Action, DecodeError> {
         let action_type = ActionType(reader.u16("action.type")?);
         let at = reader.offset();
         let length = reader.u16("action.len")?;
@@ -189,9 +201,7 @@ impl Action {
             ActionType::SET_FIELD => parse_set_field(&mut body, usize::from(length))?,
             ActionType::PUSH_PBB => Action::PushPbb(body.u16("action.push_pbb.ethertype")?),
             ActionType::POP_PBB => Action::PopPbb,
-            ActionType::EXPERIMENTER => {
-                Action::Experimenter { experimenter: body.u32("action.experimenter")?, body: body.into_bytes() }
-            }
+            ActionType::EXPERIMENTER => parse_experimenter(body, depth)?,
             _ => Action::Unknown { action_type, body: body.into_bytes() },
         })
     }
@@ -214,7 +224,11 @@ impl Action {
             Action::SetQueue(queue_id) => out.put_u32(*queue_id),
             Action::Group(group_id) => out.put_u32(group_id.0),
             Action::SetField(field) => out.put_slice(field.as_tlv()),
-            Action::Nicira(_) | Action::CopyField { .. } => wire::put_zeros(out, 4),
+            Action::Nicira(action) => {
+                out.put_u32(NICIRA_EXPERIMENTER);
+                action.encode(start, out);
+            }
+            Action::CopyField { source, destination } => encode_copy_field(*source, *destination, out),
             Action::Experimenter { experimenter, body } => {
                 out.put_u32(*experimenter);
                 out.put_slice(body);
@@ -246,4 +260,51 @@ fn parse_set_field(body: &mut Reader<'_>, length: usize) -> Result<Action, Decod
     }
     let tlv = body.take(tlv, "action.set_field")?;
     Ok(Action::SetField(OxmFieldOwned::from_valid_tlv(tlv.as_slice())))
+}
+
+/// The ONF's experimenter id.
+pub(crate) const ONF_EXPERIMENTER: u32 = 0x4f4e_4600;
+/// The copy-field action among the ONF's (extension 320).
+const ONF_COPY_FIELD: u16 = 3200;
+
+fn parse_experimenter(mut body: Reader<'_>, depth: u8) -> Result<Action, DecodeError> {
+    let experimenter = body.u32("action.experimenter")?;
+    let action = match experimenter {
+        NICIRA_EXPERIMENTER => NiciraAction::parse(body.clone(), depth)?.map(Action::Nicira),
+        ONF_EXPERIMENTER => parse_onf(body.clone())?,
+        _ => None,
+    };
+    Ok(action.unwrap_or_else(|| Action::Experimenter { experimenter, body: body.into_bytes() }))
+}
+
+/// ```text
+/// exp_type:16 pad:16 n_bits:16 src_offset:16 dst_offset:16 pad:16 src:32/64 dst:32/64 zeros
+/// ```
+fn parse_onf(mut body: Reader<'_>) -> Result<Option<Action>, DecodeError> {
+    if body.u16("action.onf.exp_type")? != ONF_COPY_FIELD {
+        return Ok(None);
+    }
+    body.skip(2, "action.copy_field.pad")?;
+    let bits = body.u16("action.copy_field.n_bits")?;
+    let source = body.u16("action.copy_field.src_offset")?;
+    let destination = body.u16("action.copy_field.dst_offset")?;
+    body.skip(2, "action.copy_field.pad2")?;
+    let Some((from, to)) = parse_two_kinds(&mut body)? else { return Ok(None) };
+    body.zeros("action.copy_field.must_be_zero")?;
+    Ok(Some(Action::CopyField {
+        source: Subfield::new(from, source, bits),
+        destination: Subfield::new(to, destination, bits),
+    }))
+}
+
+fn encode_copy_field(source: Subfield, destination: Subfield, out: &mut BytesMut) {
+    out.put_u32(ONF_EXPERIMENTER);
+    out.put_u16(ONF_COPY_FIELD);
+    wire::put_zeros(out, 2);
+    out.put_u16(source.bits);
+    out.put_u16(source.offset);
+    out.put_u16(destination.offset);
+    wire::put_zeros(out, 2);
+    put_kind(out, source.kind);
+    put_kind(out, destination.kind);
 }

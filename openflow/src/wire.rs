@@ -98,6 +98,14 @@ impl<'a> Reader<'a> {
         self.apply(field, octets, take(octets)).map(|_| ())
     }
 
+    /// Reads over reserved octets that have to be zero: all that is left.
+    pub fn zeros(&mut self, field: &'static str) -> Result<(), DecodeError> {
+        let fine = self.rest.iter().all(|octet| *octet == 0);
+        let error = self.error(field, DecodeErrorKind::BadPattern);
+        self.skip(self.rest.len(), field)?;
+        if fine { Ok(()) } else { Err(error) }
+    }
+
     /// Cuts the next `octets` out as a reader of their own.
     pub fn take(&mut self, octets: usize, field: &'static str) -> Result<Reader<'a>, DecodeError> {
         let offset = self.offset;

@@ -1,6 +1,9 @@
 //! `encap`: putting a header in front of a packet (`NXAST_ENCAP`).
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
+use net::{DecodeError, DecodeErrorKind};
+
+use crate::wire::{self, Reader};
 
 /// `encap(…)`: puts a header in front of the packet (`NXAST_ENCAP`).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -22,4 +25,58 @@ pub struct EncapProperty {
     pub property_type: u8,
     /// What follows the 4-octet header, without the padding.
     pub body: Bytes,
+}
+
+/// Octets of the class, the type and the length that every property starts with.
+const HEADER_LEN: usize = 4;
+
+impl Encap {
+    /// ```text
+    /// hdr_size:16 new_pkt_type:32 properties
+    /// ```
+    pub(super) fn parse(mut body: Reader<'_>) -> Result<Encap, DecodeError> {
+        let header_size = body.u16("action.encap.hdr_size")?;
+        let packet_type = body.u32("action.encap.new_pkt_type")?;
+        let mut properties = Vec::new();
+        while !body.is_empty() {
+            properties.push(EncapProperty::parse(&mut body)?);
+        }
+        Ok(Encap { header_size, packet_type, properties })
+    }
+
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        out.put_u16(self.header_size);
+        out.put_u32(self.packet_type);
+        for property in &self.properties {
+            property.encode(out);
+        }
+    }
+}
+
+impl EncapProperty {
+    /// ```text
+    /// class:16 type:8 len:8 value, padded to a multiple of 8; len counts no padding
+    /// ```
+    fn parse(reader: &mut Reader<'_>) -> Result<EncapProperty, DecodeError> {
+        let class = reader.u16("action.encap.property.class")?;
+        let property_type = reader.u8("action.encap.property.type")?;
+        let length = usize::from(reader.u8("action.encap.property.len")?);
+        // A length of at least the header is what makes progress certain.
+        let Some(value) = length.checked_sub(HEADER_LEN) else {
+            return Err(reader.error("action.encap.property.len", DecodeErrorKind::BadLength { length }));
+        };
+        let body = reader.bytes(value, "action.encap.property.len")?;
+        reader.skip(wire::padding(length), "action.encap.property.pad")?;
+        Ok(EncapProperty { class, property_type, body })
+    }
+
+    /// A value that is too long for the 8-bit length is cut off.
+    fn encode(&self, out: &mut BytesMut) {
+        let value = self.body.get(..usize::from(u8::MAX) - HEADER_LEN).unwrap_or(&self.body);
+        out.put_u16(self.class);
+        out.put_u8(self.property_type);
+        out.put_u8((HEADER_LEN + value.len()) as u8);
+        out.put_slice(value);
+        wire::put_zeros(out, wire::padding(HEADER_LEN + value.len()));
+    }
 }

@@ -4,11 +4,14 @@
 //! ([`Action::Experimenter`]). Ports have 16 bits on the wire: the reserved ones from 0xff00 stand for those of OpenFlow 1.3 with the
 //! same low 16 bits, and back.
 
+mod codec;
 mod connection_tracking;
 mod controller;
 mod encapsulation;
 mod learn;
 mod multipath;
+mod port;
+mod registers;
 mod sample;
 mod subfield;
 
@@ -23,6 +26,10 @@ pub use multipath::{BundleAlgorithm, BundlePorts, HashFields, Multipath, Multipa
 pub use sample::{Sample, SampleDirection, SamplingPort};
 pub use subfield::Subfield;
 
+use codec::Parsed;
+pub(crate) use registers::parse_two_kinds;
+pub(crate) use subfield::put_kind;
+
 use crate::action::Action;
 use crate::identifier::{GroupId, TableId};
 use crate::number::numbers;
@@ -31,6 +38,10 @@ use crate::packet::PacketInReason;
 
 /// Nicira's experimenter id (`NX_VENDOR_ID`).
 pub const NICIRA_EXPERIMENTER: u32 = 0x0000_2320;
+
+/// How deep actions may stand in actions (`clone`, `ct`): more is refused. A message of 64 KiB has room for 4,000 levels, each of
+/// which would cost stack in everything that walks through actions; Open vSwitch's own parser of text goes 100 deep.
+pub const MAX_ACTION_DEPTH: u8 = 64;
 
 numbers! {
     /// The subtype of a Nicira action (`NXAST_*`).

@@ -1,9 +1,12 @@
 //! `sample(…)`: copies of some packets to IPFIX collectors (`NXAST_SAMPLE`, `NXAST_SAMPLE2`, `NXAST_SAMPLE3`).
 
-use net::PortNo;
+use bytes::{BufMut, BytesMut};
+use net::{DecodeError, PortNo};
 
 use crate::nicira::NiciraSubtype;
+use crate::nicira::port::{long_port, short_port};
 use crate::number::numbers;
+use crate::wire::{self, Reader};
 
 numbers! {
     /// Which way a sampled packet goes (`enum nx_action_sample_direction`).
@@ -44,6 +47,43 @@ impl Sample {
             None => NiciraSubtype::SAMPLE,
             Some(SamplingPort { direction: None, .. }) => NiciraSubtype::SAMPLE2,
             Some(SamplingPort { direction: Some(_), .. }) => NiciraSubtype::SAMPLE3,
+        }
+    }
+
+    /// ```text
+    /// probability:16 collector_set_id:32 obs_domain_id:32 obs_point_id:32
+    /// sample2: sampling_port:16 pad:48      sample3: sampling_port:16 direction:8 zeros:40
+    /// ```
+    pub(super) fn parse(mut body: Reader<'_>, subtype: NiciraSubtype) -> Result<Sample, DecodeError> {
+        let probability = body.u16("action.sample.probability")?;
+        let collector_set_id = body.u32("action.sample.collector_set_id")?;
+        let obs_domain_id = body.u32("action.sample.obs_domain_id")?;
+        let obs_point_id = body.u32("action.sample.obs_point_id")?;
+        let sampling = if subtype == NiciraSubtype::SAMPLE {
+            None
+        } else {
+            let port = long_port(body.u16("action.sample.sampling_port")?);
+            let direction = if subtype == NiciraSubtype::SAMPLE3 {
+                let direction = SampleDirection(body.u8("action.sample.direction")?);
+                body.zeros("action.sample.must_be_zero")?;
+                Some(direction)
+            } else {
+                None
+            };
+            Some(SamplingPort { port, direction })
+        };
+        Ok(Sample { probability, collector_set_id, obs_domain_id, obs_point_id, sampling })
+    }
+
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        out.put_u16(self.probability);
+        out.put_u32(self.collector_set_id);
+        out.put_u32(self.obs_domain_id);
+        out.put_u32(self.obs_point_id);
+        if let Some(SamplingPort { port, direction }) = self.sampling {
+            out.put_u16(short_port(port));
+            out.put_u8(direction.map_or(0, |direction| direction.0));
+            wire::put_zeros(out, 5);
         }
     }
 }

@@ -5,6 +5,7 @@ mod cut;
 mod fabric;
 mod hostile;
 mod mininet;
+mod readback;
 mod restart;
 mod tls;
 mod trace;
@@ -99,6 +100,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: tls::run,
         limit_s: (90, 120),
+    },
+    Scenario {
+        name: "readback",
+        about: "every field, action, group and meter goes to Open vSwitch and comes back, and reads as ovs-ofctl prints it",
+        full_only: false,
+        run: readback::run,
+        limit_s: (120, 900),
     },
     Scenario {
         name: "trace",

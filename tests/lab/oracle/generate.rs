@@ -36,9 +36,10 @@ pub enum Care {
 
 /// Makes one world.
 pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
-    let packets: Vec<Packet> = (0..packets).map(|_| packet::random(random)).collect();
     let selects = random.one_in(2);
-    let mut generator = Generator { random, care, selects };
+    let pushes = random.one_in(2);
+    let packets: Vec<Packet> = (0..packets).map(|_| packet::random(random, !pushes)).collect();
+    let mut generator = Generator { random, care, selects, pushes };
     let mut setup = Vec::new();
     for meter_id in 1..=METERS {
         setup.push(generator.meter_mod(meter_id as u32));
@@ -92,6 +93,9 @@ struct Generator<'a> {
     /// Select groups, or action sets: Open vSwitch 3.1 ends with a failed assertion (`recirc_alloc_id__`) when a select group is applied
     /// while the action set holds something.
     selects: bool,
+    /// Tags are pushed, in table 0 and once; or packets have tags. Open vSwitch as it comes looks through one tag only: with more of them its
+    /// datapath drops the innermost, and sets fields of what is inside in the wrong place.
+    pushes: bool,
 }
 
 impl Generator<'_> {
@@ -236,7 +240,7 @@ impl Generator<'_> {
             instructions.push(Instruction::Meter(MeterId(self.random.between(1, METERS) as u32)));
         }
         if self.random.one_in(2) || self.care == Care::Right && self.random.one_in(2) {
-            let actions = self.actions(chosen, true);
+            let actions = self.actions(chosen, table_id.0 == 0);
             if !actions.is_empty() {
                 instructions.push(Instruction::ApplyActions(actions));
             }
@@ -268,16 +272,18 @@ impl Generator<'_> {
     }
 
     /// A list of actions; what is set is mostly what the match allows to be set.
-    fn actions(&mut self, chosen: &BTreeMap<OxmKind, OxmFieldOwned>, groups: bool) -> Vec<Action> {
+    fn actions(&mut self, chosen: &BTreeMap<OxmKind, OxmFieldOwned>, may_push: bool) -> Vec<Action> {
         let mut tagged =
             chosen.get(&OxmKind::VLAN_VID).and_then(|field| field.as_field().to_u64()).unwrap_or(0) >= 0x1000;
+        let mut may_push = (may_push && self.pushes) || self.care == Care::Wrong;
         let mut actions = Vec::new();
         for _ in 0..self.random.between(1, 5) {
             let action = match self.random.below(14) {
                 0..=3 => self.output(),
-                4 if groups => self.group(),
-                5 => {
+                4 => self.group(),
+                5 if may_push => {
                     tagged = true;
+                    may_push = self.care == Care::Wrong;
                     Action::PushVlan(self.random.pick(&[0x8100, 0x8100, 0x88a8]))
                 }
                 6 if tagged => {
@@ -302,7 +308,7 @@ impl Generator<'_> {
     /// An action set: at most one of each kind.
     fn action_set(&mut self, chosen: &BTreeMap<OxmKind, OxmFieldOwned>) -> Vec<Action> {
         let mut actions: Vec<Action> = Vec::new();
-        for action in self.actions(chosen, true) {
+        for action in self.actions(chosen, false) {
             let same = |other: &Action| match (other, &action) {
                 (Action::SetField(one), Action::SetField(two)) => one.kind() == two.kind(),
                 (one, two) => one.action_type() == two.action_type(),
@@ -425,7 +431,7 @@ impl Generator<'_> {
             let action = match self.random.below(4) {
                 0 => self.set_number(OxmKind::ETH_DST),
                 1 => self.set_number(OxmKind::ETH_SRC),
-                2 => Action::PushVlan(0x8100),
+                2 if self.care == Care::Wrong => Action::PushVlan(0x8100),
                 _ => self.set_something(&nothing),
             };
             if !actions.iter().any(|other| std::mem::discriminant(other) == std::mem::discriminant(&action)) {

@@ -89,13 +89,14 @@ pub fn clip(octets: &mut [u8], bits: usize) {
 /// Frames under construction: octets and fields together.
 struct Builder<'a> {
     random: &'a mut Random,
+    tags: bool,
     fields: BTreeMap<OxmKind, Vec<u8>>,
 }
 
-/// A random frame.
-pub fn random(random: &mut Random) -> Packet {
+/// A random frame, with VLAN tags or without.
+pub fn random(random: &mut Random, tags: bool) -> Packet {
     let in_port = random.between(1, PORTS as usize) as u32;
-    let mut builder = Builder { random, fields: BTreeMap::new() };
+    let mut builder = Builder { random, tags, fields: BTreeMap::new() };
     builder.put(OxmKind::IN_PORT, &in_port.to_be_bytes());
     let frame = builder.ethernet();
     Packet { in_port, frame: Bytes::from(frame), fields: builder.fields }
@@ -117,7 +118,7 @@ impl Builder<'_> {
         let mut frame = self.field(OxmKind::ETH_DST);
         frame.extend(self.field(OxmKind::ETH_SRC));
         self.put(OxmKind::VLAN_VID, &oxm::VID_NONE.to_be_bytes());
-        let tags = [0, 0, 0, 1, 1, 2][self.random.below(6)];
+        let tags = if self.tags { [0, 0, 0, 1, 1, 2][self.random.below(6)] } else { 0 };
         for tag in 0..tags {
             let outer = tags == 2 && tag == 0;
             let vid = self.random.pick(&VIDS);

@@ -17,5 +17,6 @@ pub mod flow;
 pub mod http;
 pub mod io;
 pub mod path;
+pub mod pki;
 pub mod run;
 pub mod service;

@@ -44,7 +44,8 @@ impl Controller {
         let bgp = config.bgp.as_ref().map(|bgp| bgp_service::start(bgp, core.seed)).transpose()?;
 
         let (samples, taken) = std::sync::mpsc::channel();
-        let options = FabricOptions { listeners, plain_from: config.openflow.plain_from.clone(), tls, core };
+        let plain_from = config.openflow.plain_from.clone();
+        let options = FabricOptions { listeners, plain_from, tls, core, ..FabricOptions::default() };
         let fabric = fabric::spawn(options, samples).map_err(|error| format!("cannot start a thread: {error}"))?;
         let telemetry = telemetry_service::start(http, taken, fabric.snapshots(), fabric.directory(), bgp.clone())?;
         Ok(Controller { fabric, bgp, telemetry, openflow })

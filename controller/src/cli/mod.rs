@@ -1,10 +1,11 @@
-//! The command line: `run`, `demo`, `check`, `decode` and `version`.
+//! The command line: `run`, `demo`, `check`, `decode`, `pki` and `version`.
 //!
 //! Exit status: 0 all went well; 1 it failed (what was asked for could not be done, or a message is malformed); 2 the command line or the
 //! configuration is wrong, and nothing was started.
 
 mod check;
 mod log;
+mod pki;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -88,6 +89,12 @@ enum Command {
         ("trunkline decode lldp frame.bin", "a whole Ethernet frame"),
     ]))]
     Decode(DecodeArgs),
+    /// Make certificates for switches and controller, and print what to configure.
+    #[command(after_help = examples(&[
+        ("trunkline pki init", "an authority and the controller's certificate"),
+        ("trunkline pki switch s1 --datapath-id 0x1", "a certificate that is good for this switch only"),
+    ]))]
+    Pki(pki::PkiArgs),
     /// Print the version.
     #[command(after_help = examples(&[("trunkline version", "name and version on one line")]))]
     Version,
@@ -172,6 +179,7 @@ fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Writ
         },
         Command::Check { file } => check::check(&file, out, err),
         Command::Decode(arguments) => decode(arguments, out, err),
+        Command::Pki(arguments) => pki::pki(arguments, out, err),
         Command::Version => {
             let _ = writeln!(out, "trunkline {}", env!("CARGO_PKG_VERSION"));
             0

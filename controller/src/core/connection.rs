@@ -13,7 +13,7 @@ use openflow::{
 };
 use topology::PortInfo;
 
-use super::{Core, CoreEvent};
+use super::{AllowedDatapathIds, Core, CoreEvent};
 
 /// How long the live connection has to answer an echo when another switch claims its datapath id.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
@@ -50,6 +50,8 @@ pub enum CloseCause {
     AuxiliaryConnection,
     /// More rules were reported than a switch can hold.
     ReadBack,
+    /// The peer's certificate is not that of the switch it says it is.
+    NotItsCertificate(DatapathId),
 }
 
 impl fmt::Display for CloseCause {
@@ -61,6 +63,7 @@ impl fmt::Display for CloseCause {
             CloseCause::Replaced => f.write_str("silent, and another connection has the same datapath id"),
             CloseCause::DescriptionTimeout => f.write_str("ports and rules were not told in time"),
             CloseCause::ReadBack => f.write_str("more rules were reported than a switch can hold"),
+            CloseCause::NotItsCertificate(id) => write!(f, "the certificate is not that of datapath id {id}"),
             CloseCause::AuxiliaryConnection => f.write_str("auxiliary connections are not used"),
         }
     }
@@ -69,6 +72,8 @@ impl fmt::Display for CloseCause {
 pub(super) struct Connection {
     pub(super) channel: Channel,
     pub(super) stage: Stage,
+    /// Whom the peer may say it is.
+    datapath_ids: AllowedDatapathIds,
 }
 
 pub(super) enum Stage {
@@ -85,8 +90,8 @@ pub(super) enum Stage {
 }
 
 impl Connection {
-    pub(super) fn new(config: ChannelConfig, now: Time) -> Connection {
-        Connection { channel: Channel::controller(config, now), stage: Stage::Handshake }
+    pub(super) fn new(config: ChannelConfig, datapath_ids: AllowedDatapathIds, now: Time) -> Connection {
+        Connection { channel: Channel::controller(config, now), stage: Stage::Handshake, datapath_ids }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<(Time, &'static str)> {
@@ -128,6 +133,12 @@ impl Core {
 
     fn channel_up(&mut self, id: ConnectionId, features: &FeaturesReply, now: Time) {
         let datapath_id = features.datapath_id;
+        // Before anything else is believed: neither a probe of the true switch nor a place beside it for somebody else.
+        if self.connections.get(&id).is_some_and(|connection| !connection.datapath_ids.contains(datapath_id)) {
+            self.counters.certificates_refused += 1;
+            self.refuse(id, CloseCause::NotItsCertificate(datapath_id), now);
+            return;
+        }
         if features.auxiliary_id != 0 {
             self.refuse(id, CloseCause::AuxiliaryConnection, now);
             return;

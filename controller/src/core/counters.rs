@@ -11,6 +11,8 @@ pub struct CoreCounters {
     pub connections_accepted: u64,
     /// Connections ended because another switch with the same datapath id is alive.
     pub duplicates_refused: u64,
+    /// Connections ended because their certificate is not that of the switch they claimed to be.
+    pub certificates_refused: u64,
     /// Packet-ins handled.
     pub packet_ins: u64,
     /// Packet-ins that were not understood down to the Ethernet header.

@@ -4,6 +4,7 @@
 //! the difference. The driver reads frames, calls [`Core::handle_frames`], writes what [`Core::take_output`] gives, and wakes the core
 //! at [`Core::poll_timeout`]. The simulator does the same under virtual time.
 
+mod admission;
 mod connection;
 mod counters;
 mod packet_in;
@@ -21,6 +22,7 @@ use crate::app::{App, Effects, Event, View, apps};
 use crate::flow::{FlowEvent, Reconciler};
 use crate::path::Paths;
 
+pub use admission::{Admission, AllowedDatapathIds};
 pub use connection::{CloseCause, ConnectionId};
 use connection::{Connection, Stage};
 pub use counters::CoreCounters;
@@ -157,9 +159,18 @@ impl Core {
         }
     }
 
-    /// A transport connection from a switch stands.
+    /// A transport connection stands, to or from a switch that may be any.
     pub fn handle_connect(&mut self, id: ConnectionId, now: Time) {
-        self.connections.insert(id, Connection::new(self.config.channel, now));
+        self.handle_admitted(id, Admission::default(), now);
+    }
+
+    /// A transport connection stands, to or from a peer of whom something is known.
+    pub fn handle_admitted(&mut self, id: ConnectionId, admission: Admission, now: Time) {
+        let mut channel = self.config.channel;
+        if let Some(by) = admission.handshake_by {
+            channel.handshake_timeout = channel.handshake_timeout.min(by.since(now));
+        }
+        self.connections.insert(id, Connection::new(channel, admission.datapath_ids, now));
         self.counters.connections_accepted += 1;
         self.turn(now);
     }

@@ -18,11 +18,12 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use net::{DatapathId, Prefix, Time};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::LocalSet;
 
 use super::clock::Clock;
 use super::listen::Listener;
+use super::record::Recorder;
 use super::tls::TlsAcceptor;
 use crate::core::{ConnectionId, Core, CoreConfig};
 
@@ -42,6 +43,7 @@ const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 pub type Directory = Arc<DashMap<DatapathId, String>>;
 
 /// What the fabric thread works with.
+#[derive(Default)]
 pub struct FabricOptions {
     /// Bound sockets.
     pub listeners: Vec<Listener>,
@@ -51,6 +53,8 @@ pub struct FabricOptions {
     pub tls: Option<TlsAcceptor>,
     /// The core's own parameters.
     pub core: CoreConfig,
+    /// Where messages are recorded, if they are.
+    pub recorder: Option<Recorder>,
 }
 
 /// A running fabric thread.
@@ -111,16 +115,16 @@ struct Outlet {
     close: Cell<bool>,
     closing: Notify,
     /// Held until the handshake is done.
-    permit: RefCell<Option<OwnedSemaphorePermit>>,
+    place: RefCell<Option<accept::Place>>,
 }
 
 impl Outlet {
-    fn new(permit: OwnedSemaphorePermit) -> Outlet {
+    fn new(place: accept::Place) -> Outlet {
         Outlet {
             wake: Notify::new(),
             close: Cell::new(false),
             closing: Notify::new(),
-            permit: RefCell::new(Some(permit)),
+            place: RefCell::new(Some(place)),
         }
     }
 
@@ -152,6 +156,7 @@ struct Fabric {
     plain_from: Vec<Prefix>,
     tls: Option<TlsAcceptor>,
     report: RefCell<report::Collector>,
+    recorder: Option<Recorder>,
 }
 
 impl Fabric {
@@ -174,7 +179,7 @@ impl Fabric {
                 }
                 crate::core::CoreEvent::SwitchConnected { connection, .. } => {
                     if let Some(outlet) = outlets.get(connection) {
-                        outlet.permit.take();
+                        outlet.place.take();
                     }
                 }
                 _ => {}
@@ -207,6 +212,7 @@ async fn run(
         plain_from: options.plain_from,
         tls: options.tls,
         report: RefCell::new(report::Collector::new(directory)),
+        recorder: options.recorder,
     });
     for listener in options.listeners {
         tokio::task::spawn_local(accept::accept(fabric.clone(), listener));
@@ -256,7 +262,12 @@ async fn timer(fabric: Rc<Fabric>) {
                 // First what has come in: if this thread was held up, its own delay must not look like a peer's silence. This also gives
                 // frames their turn if deadlines never end.
                 tokio::task::yield_now().await;
-                fabric.turn(|core, now| core.handle_timeout(now));
+                fabric.turn(|core, now| {
+                    if let Some(recorder) = &fabric.recorder {
+                        recorder.timer(now);
+                    }
+                    core.handle_timeout(now);
+                });
             }
             Some(at) => {
                 let until = tokio::time::Instant::from_std(fabric.clock.instant(at));
@@ -284,7 +295,7 @@ mod tests {
         let mut core = CoreConfig::default();
         core.channel.handshake_timeout = handshake_timeout;
         let plain_from = vec!["127.0.0.0/8".parse().unwrap()];
-        let options = FabricOptions { listeners: vec![listener], plain_from, tls: None, core };
+        let options = FabricOptions { listeners: vec![listener], plain_from, core, ..FabricOptions::default() };
         spawn(options, std::sync::mpsc::channel().0).unwrap()
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::{Fabric, connection};
+use crate::core;
 use crate::io::listen::Listener;
 
 /// First octet of a TLS handshake record (RFC 8446 §5.1); an OpenFlow message begins with its version, at most 6.
@@ -21,6 +22,21 @@ const TLS_HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Addresses that were told once that plain TCP is not allowed; when it is full, it starts anew.
 const TOLD_MAX: usize = 1_024;
+
+/// Whom a connection is with.
+pub(super) struct Peer {
+    /// For people: the address, or `unix`.
+    pub(super) name: String,
+    /// On what terms it was taken.
+    pub(super) admission: core::Admission,
+    /// Our address and the peer's, where there are such.
+    pub(super) addresses: Option<(SocketAddr, SocketAddr)>,
+}
+
+/// A place among the unfinished handshakes; free again when it is dropped.
+pub(super) struct Place {
+    _permit: tokio::sync::OwnedSemaphorePermit,
+}
 
 pub(super) async fn accept(fabric: Rc<Fabric>, listener: Listener) {
     match listener {
@@ -95,6 +111,7 @@ async fn identify(
     admission: Admission,
     permit: tokio::sync::OwnedSemaphorePermit,
 ) {
+    let addresses = stream.local_addr().ok().map(|local| (local, peer));
     let mut first = [0];
     let peeked = tokio::time::timeout(FIRST_OCTET_WAIT, stream.peek(&mut first)).await;
     let is_tls = match peeked {
@@ -109,7 +126,10 @@ async fn identify(
             return;
         };
         match tokio::time::timeout(TLS_HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => connection::serve(fabric, stream, peer.to_string(), permit).await,
+            Ok(Ok(stream)) => {
+                let peer = Peer { name: peer.to_string(), admission: core::Admission::default(), addresses };
+                connection::serve(fabric, stream, peer, Place { _permit: permit }).await;
+            }
             Ok(Err(error)) => {
                 fabric.report.borrow_mut().refused();
                 tracing::warn!(%peer, %error, "TLS handshake failed");
@@ -120,7 +140,8 @@ async fn identify(
             }
         }
     } else if admission.plain {
-        connection::serve(fabric, stream, peer.to_string(), permit).await;
+        let peer = Peer { name: peer.to_string(), admission: core::Admission::default(), addresses };
+        connection::serve(fabric, stream, peer, Place { _permit: permit }).await;
     } else if admission.tls_only {
         fabric.report.borrow_mut().refused();
         tracing::warn!(%peer, "plain OpenFlow refused: this port takes TLS only");
@@ -150,7 +171,9 @@ async fn accept_unix(fabric: Rc<Fabric>, listener: std::os::unix::net::UnixListe
         let Ok(permit) = fabric.unfinished.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::task::spawn_local(connection::serve(fabric.clone(), stream, "unix".to_owned(), permit));
+                let peer = Peer { name: "unix".to_owned(), admission: core::Admission::default(), addresses: None };
+                let place = Place { _permit: permit };
+                tokio::task::spawn_local(connection::serve(fabric.clone(), stream, peer, place));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

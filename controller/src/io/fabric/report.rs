@@ -151,7 +151,8 @@ impl Collector {
             CoreEvent::Close { connection, cause } => {
                 tracing::warn!(connection = connection.0, peer = peer(connection), %cause, "closing the connection");
                 let was_live = self.live.contains(&connection);
-                if !was_live && !matches!(cause, CloseCause::DuplicateDatapathId(_)) {
+                let counted = matches!(cause, CloseCause::DuplicateDatapathId(_) | CloseCause::NotItsCertificate(_));
+                if !was_live && !counted {
                     self.samples.push(Sample::add(Metric::Connections, 1).label("failed"));
                 }
             }
@@ -193,6 +194,7 @@ fn reason(cause: &CloseCause) -> &'static str {
         CloseCause::Channel(_)
         | CloseCause::DuplicateDatapathId(_)
         | CloseCause::AuxiliaryConnection
+        | CloseCause::NotItsCertificate(_)
         | CloseCause::ReadBack => "error",
         CloseCause::Replaced => "replaced",
     }
@@ -269,6 +271,7 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
 
     let counters = &snapshot.counters;
     samples.push(Sample::total(Metric::Connections, counters.duplicates_refused).label("duplicate"));
+    samples.push(Sample::total(Metric::Connections, counters.certificates_refused).label("certificate"));
     samples.push(Sample::total(Metric::PacketOutsDropped, counters.packet_outs_dropped));
     samples.push(Sample::total(Metric::PathComputations, counters.path_updates));
     let mut errors: BTreeMap<String, u64> = BTreeMap::new();

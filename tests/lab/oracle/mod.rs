@@ -6,6 +6,7 @@
 
 pub mod capture;
 pub mod client;
+pub mod dissect;
 pub mod generate;
 pub mod minimise;
 pub mod nicira;

@@ -2,6 +2,7 @@
 
 mod bgp;
 mod cut;
+mod dissect;
 mod fabric;
 mod hostile;
 mod mininet;
@@ -114,6 +115,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: trace::run,
         limit_s: (120, 1800),
+    },
+    Scenario {
+        name: "dissect",
+        about: "Wireshark decodes every type of message that we encode",
+        full_only: false,
+        run: dissect::run,
+        limit_s: (120, 600),
     },
     Scenario {
         name: "twin",

@@ -54,6 +54,7 @@ enum Command {
         ("trunkline run", "built-in defaults: every switch of this machine, one flat network"),
         ("trunkline run /etc/trunkline/network.yaml", "as configured"),
         ("trunkline run --plain-from 192.0.2.0/24", "take switches from there too, without TLS"),
+        ("trunkline run --record /tmp/openflow", "keep every OpenFlow message, for trunkline decode and replay"),
         ("trunkline --log debug run", "say more"),
     ]))]
     Run(RunArgs),
@@ -108,6 +109,9 @@ struct RunArgs {
     /// Take switches from here without TLS, besides openflow.plain_from. May be given more than once.
     #[arg(long, value_name = "CIDR", value_parser = parse_prefix)]
     plain_from: Vec<Prefix>,
+    /// Record every OpenFlow message in files of this folder, as openflow.record does.
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -219,6 +223,9 @@ fn start(arguments: RunArgs, err: &mut dyn Write) -> u8 {
         if !config.openflow.plain_from.contains(&prefix) {
             config.openflow.plain_from.push(prefix);
         }
+    }
+    if arguments.record.is_some() {
+        config.openflow.record = arguments.record;
     }
     report(run(RunOptions { config, config_file: arguments.config }), err)
 }

@@ -7,6 +7,7 @@
 
 mod accept;
 mod connection;
+mod dial;
 mod report;
 
 use std::cell::{Cell, RefCell};
@@ -18,20 +19,20 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use net::{DatapathId, Prefix, Time};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
 use super::clock::Clock;
 use super::listen::Listener;
 use super::record::Recorder;
-use super::tls::TlsAcceptor;
+use super::tls::Tls;
+use crate::config::Connect;
 use crate::core::{ConnectionId, Core, CoreConfig};
 
+pub use accept::AcceptLimits;
 pub use report::Snapshot;
 use telemetry::Sample;
 
-/// Connections whose handshake is unfinished; more wait in the kernel's backlog until one is done or has failed.
-const UNFINISHED_MAX: usize = 4_096;
 /// How often telemetry gets its delta and the snapshot is renewed.
 const TICK: Duration = Duration::from_millis(500);
 /// A connection that ends, and the fabric thread when it stops, waits this long for the last octets to leave: a peer that doesn't read must
@@ -50,7 +51,11 @@ pub struct FabricOptions {
     /// Where plain TCP may come from.
     pub plain_from: Vec<Prefix>,
     /// TLS, if it is configured.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Tls>,
+    /// Switches to connect to.
+    pub connect: Vec<Connect>,
+    /// How much may be under way before a switch has said who it is.
+    pub limits: AcceptLimits,
     /// The core's own parameters.
     pub core: CoreConfig,
     /// Where messages are recorded, if they are.
@@ -152,9 +157,9 @@ struct Fabric {
     timer: Notify,
     /// The deadline that the timer sleeps until.
     deadline: Cell<Option<Time>>,
-    unfinished: Arc<Semaphore>,
+    places: accept::Places,
     plain_from: Vec<Prefix>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     report: RefCell<report::Collector>,
     recorder: Option<Recorder>,
 }
@@ -201,6 +206,7 @@ async fn run(
     mut stopped: watch::Receiver<bool>,
 ) {
     let clock = Clock::start();
+    let seed = options.core.seed;
     let fabric = Rc::new(Fabric {
         core: RefCell::new(Core::new(options.core, clock.now())),
         clock,
@@ -208,7 +214,7 @@ async fn run(
         next_connection: Cell::new(1),
         timer: Notify::new(),
         deadline: Cell::new(None),
-        unfinished: Arc::new(Semaphore::new(UNFINISHED_MAX)),
+        places: accept::Places::new(options.limits),
         plain_from: options.plain_from,
         tls: options.tls,
         report: RefCell::new(report::Collector::new(directory)),
@@ -216,6 +222,9 @@ async fn run(
     });
     for listener in options.listeners {
         tokio::task::spawn_local(accept::accept(fabric.clone(), listener));
+    }
+    for (number, to) in (1..).zip(options.connect) {
+        tokio::task::spawn_local(dial::dial(fabric.clone(), to, seed.wrapping_add(number)));
     }
     let timer = tokio::task::spawn_local(timer(fabric.clone()));
     let mut tick = tokio::time::interval(TICK);

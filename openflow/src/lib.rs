@@ -53,6 +53,7 @@ mod reply;
 mod report;
 mod role;
 pub mod switch;
+pub mod syntax;
 mod text;
 mod wire;
 

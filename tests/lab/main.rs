@@ -15,6 +15,7 @@ mod oracle;
 mod ovs;
 mod ping;
 mod process;
+mod relay;
 mod report;
 mod sandbox;
 mod scenario;

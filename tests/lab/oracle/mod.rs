@@ -13,5 +13,6 @@ pub mod nicira;
 pub mod packet;
 pub mod random;
 pub mod samples;
+pub mod stored;
 pub mod twin;
 pub mod unixctl;

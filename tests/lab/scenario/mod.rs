@@ -2,11 +2,13 @@
 
 mod bgp;
 mod cut;
+mod dial;
 mod dissect;
 mod fabric;
 mod hostile;
 mod mininet;
 mod readback;
+mod record;
 mod restart;
 mod tls;
 mod trace;
@@ -96,11 +98,25 @@ pub const ALL: &[Scenario] = &[
         limit_s: (120, 180),
     },
     Scenario {
+        name: "dial",
+        about: "the controller connects to bridges that wait for it, and again after Open vSwitch was restarted",
+        full_only: false,
+        run: dial::run,
+        limit_s: (90, 180),
+    },
+    Scenario {
+        name: "record",
+        about: "a recorded session decodes, and replayed it gives the same messages",
+        full_only: false,
+        run: record::run,
+        limit_s: (90, 120),
+    },
+    Scenario {
         name: "tls",
-        about: "Open vSwitch over TLS with client certificates; a foreign certificate is refused",
+        about: "certificates of `trunkline pki` as it says to use them, TLS 1.3 and 1.2; strangers, impostors and plain TCP are refused",
         full_only: false,
         run: tls::run,
-        limit_s: (90, 120),
+        limit_s: (120, 180),
     },
     Scenario {
         name: "readback",

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use net::PortNo;
+use openflow::nicira::{NiciraAction, Subfield};
 use openflow::oxm::Prerequisite;
 use openflow::{
     Action, Bucket, FlowMod, FlowModCommand, FlowModFlags, GroupId, GroupMod, GroupModCommand, GroupType, Instruction,
     Match, Message, MeterBand, MeterFlags, MeterId, MeterMod, MeterModCommand, OxmFieldOwned, OxmKind, TableId,
 };
 
-use super::packet::{self, PORTS, Packet};
+use super::packet::{self, PORTS, Packet, Shape};
 use super::random::Random;
 
 /// Flow tables in use.
@@ -38,8 +39,10 @@ pub enum Care {
 pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
     let selects = random.one_in(2);
     let pushes = random.one_in(2);
-    let packets: Vec<Packet> = (0..packets).map(|_| packet::random(random, !pushes)).collect();
-    let mut generator = Generator { random, care, selects, pushes };
+    let fragments = random.one_in(4);
+    let shape = Shape { tags: !pushes, fragments };
+    let packets: Vec<Packet> = (0..packets).map(|_| packet::random(random, shape)).collect();
+    let mut generator = Generator { random, care, selects, pushes, fragments };
     let mut setup = Vec::new();
     for meter_id in 1..=METERS {
         setup.push(generator.meter_mod(meter_id as u32));
@@ -96,6 +99,9 @@ struct Generator<'a> {
     /// Tags are pushed, in table 0 and once; or packets have tags. Open vSwitch as it comes looks through one tag only: with more of them its
     /// datapath drops the innermost, and sets fields of what is inside in the wrong place.
     pushes: bool,
+    /// Packets may be later fragments; then no address is set: Open vSwitch takes their payload for a transport header and corrects a
+    /// checksum in it that is none.
+    fragments: bool,
 }
 
 impl Generator<'_> {
@@ -110,7 +116,7 @@ impl Generator<'_> {
         let match_: Match = if self.mistake(20) {
             chosen.values().chain(chosen.values()).cloned().collect()
         } else {
-            chosen.values().cloned().collect()
+            chosen.values().fold(Match::new(), |match_, field| match_.with(field))
         };
         let mut flow_mod = FlowMod::add(table_id, priority, match_);
         flow_mod.cookie = self.random.below(1000) as u64;
@@ -161,6 +167,12 @@ impl Generator<'_> {
             let octets = packet::value(self.random, OxmKind::METADATA).unwrap_or_default();
             let field = self.one_field(OxmKind::METADATA, &octets);
             chosen.insert(OxmKind::METADATA, field);
+        }
+        if table_id.0 > 0 && self.random.one_in(4) {
+            let kind = self.random.pick(&[OxmKind::NXM_REG0, OxmKind::NXM_REG1, OxmKind::NXM_REG7]);
+            let octets = [0, 0, 0, self.random.below(8) as u8];
+            let field = self.one_field(kind, &octets);
+            chosen.insert(kind, field);
         }
         if self.mistake(15) {
             let kind = self.random.pick(OxmKind::ALL);
@@ -240,7 +252,7 @@ impl Generator<'_> {
             instructions.push(Instruction::Meter(MeterId(self.random.between(1, METERS) as u32)));
         }
         if self.random.one_in(2) || self.care == Care::Right && self.random.one_in(2) {
-            let actions = self.actions(chosen, table_id.0 == 0);
+            let actions = self.actions(table_id, chosen, table_id.0 == 0);
             if !actions.is_empty() {
                 instructions.push(Instruction::ApplyActions(actions));
             }
@@ -249,7 +261,7 @@ impl Generator<'_> {
             instructions.push(Instruction::ClearActions);
         }
         if self.random.one_in(3) && (!self.selects || self.care == Care::Wrong) {
-            let actions = self.action_set(chosen);
+            let actions = self.action_set(table_id, chosen);
             instructions.push(Instruction::WriteActions(actions));
         }
         if self.random.one_in(4) {
@@ -272,13 +284,13 @@ impl Generator<'_> {
     }
 
     /// A list of actions; what is set is mostly what the match allows to be set.
-    fn actions(&mut self, chosen: &BTreeMap<OxmKind, OxmFieldOwned>, may_push: bool) -> Vec<Action> {
+    fn actions(&mut self, table_id: TableId, chosen: &BTreeMap<OxmKind, OxmFieldOwned>, may_push: bool) -> Vec<Action> {
         let mut tagged =
             chosen.get(&OxmKind::VLAN_VID).and_then(|field| field.as_field().to_u64()).unwrap_or(0) >= 0x1000;
         let mut may_push = (may_push && self.pushes) || self.care == Care::Wrong;
         let mut actions = Vec::new();
         for _ in 0..self.random.between(1, 5) {
-            let action = match self.random.below(14) {
+            let action = match self.random.below(17) {
                 0..=3 => self.output(),
                 4 => self.group(),
                 5 if may_push => {
@@ -295,6 +307,7 @@ impl Generator<'_> {
                 9 if tagged => self.set_number(OxmKind::VLAN_VID),
                 10 if tagged => self.set_number(OxmKind::VLAN_PCP),
                 11 if self.care == Care::Wrong => self.any_action(),
+                12 | 13 => self.nicira(table_id),
                 _ => self.set_something(chosen),
             };
             actions.push(action);
@@ -306,9 +319,9 @@ impl Generator<'_> {
     }
 
     /// An action set: at most one of each kind.
-    fn action_set(&mut self, chosen: &BTreeMap<OxmKind, OxmFieldOwned>) -> Vec<Action> {
+    fn action_set(&mut self, table_id: TableId, chosen: &BTreeMap<OxmKind, OxmFieldOwned>) -> Vec<Action> {
         let mut actions: Vec<Action> = Vec::new();
-        for action in self.actions(chosen, false) {
+        for action in self.actions(table_id, chosen, false) {
             let same = |other: &Action| match (other, &action) {
                 (Action::SetField(one), Action::SetField(two)) => one.kind() == two.kind(),
                 (one, two) => one.action_type() == two.action_type(),
@@ -316,11 +329,54 @@ impl Generator<'_> {
             // A tag that is pushed or popped changes what may be set after it, and the set is done in an order of its own.
             let tags = matches!(action, Action::PushVlan(_) | Action::PopVlan)
                 || matches!(&action, Action::SetField(field) if [OxmKind::VLAN_VID, OxmKind::VLAN_PCP].contains(&field.kind()));
-            if self.care == Care::Wrong || (!tags && !actions.iter().any(same)) {
+            let nicira = matches!(action, Action::Nicira(_));
+            if self.care == Care::Wrong || (!tags && !nicira && !actions.iter().any(same)) {
                 actions.push(action);
             }
         }
         actions
+    }
+
+    /// Registers, metadata of the pipeline: 16 bits of one, whose numbers are small.
+    fn register(&mut self) -> Subfield {
+        let kind = self.random.pick(&[OxmKind::NXM_REG0, OxmKind::NXM_REG1, OxmKind::NXM_REG7]);
+        Subfield::new(kind, self.random.pick(&[0, 0, 16]), 16)
+    }
+
+    /// What Open vSwitch does besides OpenFlow, but for connection tracking and learning.
+    fn nicira(&mut self, table_id: TableId) -> Action {
+        let later = TableId(self.random.between(usize::from(table_id.0) + 1, TABLES) as u8);
+        let register = self.register();
+        let value = self.random.below(8) as u64;
+        // Select groups split a packet's way, and together with resubmits the ways are too many for Open vSwitch to end.
+        let first = if self.selects { 4 } else { 0 };
+        let action = match self.random.between(first, 15) {
+            0..=2 => NiciraAction::ResubmitTable { in_port: PortNo::IN_PORT, table_id: later, with_ct: false },
+            3 => {
+                let in_port = PortNo(self.random.between(1, PORTS as usize) as u32);
+                NiciraAction::ResubmitTable { in_port, table_id: later, with_ct: false }
+            }
+            4..=6 => NiciraAction::RegLoad { destination: register, value },
+            7 => NiciraAction::RegMove { source: register, destination: self.register() },
+            8 => {
+                let source = Subfield::new(OxmKind::ETH_SRC, self.random.below(32) as u16, 16);
+                NiciraAction::RegMove { source, destination: register }
+            }
+            9 => {
+                let destination = Subfield::new(OxmKind::ETH_DST, self.random.below(32) as u16, 16);
+                NiciraAction::RegMove { source: register, destination }
+            }
+            10 => NiciraAction::OutputReg { source: register, max_len: 0xffff },
+            11 => NiciraAction::StackPush(register),
+            12 => NiciraAction::StackPop(register),
+            13 => NiciraAction::Note(bytes::Bytes::from_static(&[1, 2, 3, 4, 5, 6])),
+            14 => NiciraAction::Clone(vec![self.set_number(OxmKind::ETH_SRC), self.output()]),
+            _ => NiciraAction::OutputTrunc {
+                port: PortNo(self.random.between(1, PORTS as usize) as u32),
+                max_len: self.random.pick(&[14, 40, 100]),
+            },
+        };
+        Action::Nicira(action)
     }
 
     fn output(&mut self) -> Action {
@@ -371,6 +427,7 @@ impl Generator<'_> {
         let allowed: Vec<OxmKind> = OxmKind::ALL
             .iter()
             .copied()
+            .filter(|kind| !self.fragments || ![OxmKind::IPV4_SRC, OxmKind::IPV4_DST].contains(kind))
             .filter(|kind| !NOT.contains(kind) && (1..=16).contains(&kind.value_len().unwrap_or(0)))
             .filter(|kind| match kind.prerequisite() {
                 Some(Prerequisite::EthType(types)) => {

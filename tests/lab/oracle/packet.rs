@@ -89,14 +89,23 @@ pub fn clip(octets: &mut [u8], bits: usize) {
 /// Frames under construction: octets and fields together.
 struct Builder<'a> {
     random: &'a mut Random,
-    tags: bool,
+    shape: Shape,
     fields: BTreeMap<OxmKind, Vec<u8>>,
 }
 
-/// A random frame, with VLAN tags or without.
-pub fn random(random: &mut Random, tags: bool) -> Packet {
+/// What frames may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// With one or two VLAN tags.
+    pub tags: bool,
+    /// A fragment that is not the first.
+    pub fragments: bool,
+}
+
+/// A random frame.
+pub fn random(random: &mut Random, shape: Shape) -> Packet {
     let in_port = random.between(1, PORTS as usize) as u32;
-    let mut builder = Builder { random, tags, fields: BTreeMap::new() };
+    let mut builder = Builder { random, shape, fields: BTreeMap::new() };
     builder.put(OxmKind::IN_PORT, &in_port.to_be_bytes());
     let frame = builder.ethernet();
     Packet { in_port, frame: Bytes::from(frame), fields: builder.fields }
@@ -118,7 +127,7 @@ impl Builder<'_> {
         let mut frame = self.field(OxmKind::ETH_DST);
         frame.extend(self.field(OxmKind::ETH_SRC));
         self.put(OxmKind::VLAN_VID, &oxm::VID_NONE.to_be_bytes());
-        let tags = if self.tags { [0, 0, 0, 1, 1, 2][self.random.below(6)] } else { 0 };
+        let tags = if self.shape.tags { [0, 0, 0, 1, 1, 2][self.random.below(6)] } else { 0 };
         for tag in 0..tags {
             let outer = tags == 2 && tag == 0;
             let vid = self.random.pick(&VIDS);
@@ -240,7 +249,8 @@ impl Builder<'_> {
         let before = self.fields.clone();
         let (protocol, segment) = self.transport(4, &[source.as_slice(), &destination].concat());
         // (flags and offset); a later fragment has no transport header to look at.
-        let fragment = if self.random.one_in(12) { self.random.pick(&[0x2000u16, 0x00b9, 0x20b9]) } else { 0x4000 };
+        let later: &[u16] = if self.shape.fragments { &[0x2000, 0x00b9, 0x20b9] } else { &[0x2000] };
+        let fragment = if self.random.one_in(8) { self.random.pick(later) } else { 0x4000 };
         if fragment & 0x1fff != 0 {
             self.fields = before;
             self.put(OxmKind::IP_PROTO, &[protocol]);

@@ -94,7 +94,7 @@ fn kind(kind: OxmKind) -> OxmKind {
 }
 
 /// Registers of 64 and 128 bits are those of 32 that they are made of; a packet type that says “Ethernet” says nothing.
-fn match_(match_: &Match) -> Match {
+pub fn match_(match_: &Match) -> Match {
     let mut kept = Match::new();
     for field in match_.canonical().fields() {
         match registers(&field) {

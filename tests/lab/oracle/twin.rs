@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use super::capture::Capture;
 use super::client::{self, Client};
 use super::generate::World;
 use super::packet::{PORTS, Packet};
+use super::stored;
 use super::unixctl::Unixctl;
 use crate::ovs::{self, Ovs};
 use crate::report::Fail;
@@ -24,9 +25,11 @@ use crate::report::Fail;
 /// The bridge under test.
 pub const BRIDGE: &str = "br0";
 
-/// Packet-ins come by another thread of the daemon: how long they may take, and how long nobody is waited for who is not expected.
-const PACKET_IN_LIMIT: Duration = Duration::from_millis(500);
-const PACKET_IN_SETTLE: Duration = Duration::from_millis(40);
+/// How long a packet-in may take that was asked for.
+const PACKET_IN_LIMIT: Duration = Duration::from_secs(10);
+
+/// A frame for the controller alone, of an ethertype for experiments, which no random packet has.
+const LAST_FRAME: &[u8] = &[2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 9, 0x88, 0xb5, 0, 0, 0, 0];
 
 /// Choices of buckets that are tried before an answer that a select group could give counts as wrong.
 const SELECT_TRIES: u64 = 512;
@@ -67,7 +70,8 @@ struct Sent {
 
 /// Both switches.
 pub struct Twin {
-    _ovs: Ovs,
+    ovs: Ovs,
+    directory: PathBuf,
     client: Client,
     unixctl: Unixctl,
     captures: Vec<(u32, Capture)>,
@@ -97,13 +101,20 @@ impl Twin {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         ovs::vsctl(&arguments)?;
         let mut client = Client::connect(BRIDGE)?;
-        let captures = (1..=PORTS)
-            .map(|port| Ok((port, Capture::open(Path::new(&capture_path(directory, port)))?)))
-            .collect::<Result<_, Fail>>()?;
+        let captures = captures(directory)?;
         let ports = ports(&mut client)?;
         let ours = new_switch(&ports);
         let unixctl = Unixctl::connect()?;
-        Ok(Twin { _ovs: ovs, client, unixctl, captures, ours, messages: 0, packets: 0 })
+        Ok(Twin { ovs, directory: directory.to_owned(), client, unixctl, captures, ours, messages: 0, packets: 0 })
+    }
+
+    /// Starts Open vSwitch again after it has ended, or has not come to an end.
+    pub fn restart(&mut self) -> Result<(), Fail> {
+        self.ovs.restart()?;
+        self.client = Client::connect(BRIDGE)?;
+        self.captures = captures(&self.directory)?;
+        self.unixctl = Unixctl::connect()?;
+        Ok(())
     }
 
     /// Runs one world through both and gives the first difference.
@@ -132,11 +143,9 @@ impl Twin {
         for (index, packet) in world.packets.iter().enumerate() {
             self.packets += 1;
             let message = packet_out(packet);
-            let (_, packet_ins) = self.client.apply(std::slice::from_ref(&message))?;
+            let packet_ins = self.send_packet(&message)?;
             let (_, mut ours) = self.tell(1, &message);
             let mut theirs = Sent { frames: self.frames()?, packet_ins };
-            let right = ours.frames == theirs.frames;
-            self.wait_packet_ins(&mut theirs, ours.packet_ins.len(), right)?;
             sort(&mut theirs.packet_ins);
             sort(&mut ours.packet_ins);
             if ours == theirs {
@@ -218,15 +227,26 @@ impl Twin {
         Ok(frames)
     }
 
-    /// As many packet-ins as expected; when something is wrong already, a little longer for those that are not.
-    fn wait_packet_ins(&mut self, sent: &mut Sent, expected: usize, right: bool) -> Result<(), Fail> {
-        let missing = expected.saturating_sub(sent.packet_ins.len());
-        if missing > 0 {
-            sent.packet_ins.extend(self.client.packet_ins(missing, PACKET_IN_LIMIT)?);
-        } else if !right {
-            sent.packet_ins.extend(self.client.packet_ins(usize::MAX, PACKET_IN_SETTLE)?);
+    /// A packet-out, and all packet-ins that come of it. They come by another way than answers; a packet-in that is asked for afterwards
+    /// comes by the same, and so after them.
+    fn send_packet(&mut self, message: &Message) -> Result<Vec<PacketIn>, Fail> {
+        let action = Action::output(PortNo::CONTROLLER);
+        let last = Message::PacketOut(PacketOut {
+            buffer_id: BufferId::NO_BUFFER,
+            in_port: PortNo::CONTROLLER,
+            actions: vec![action],
+            data: Bytes::from_static(LAST_FRAME),
+        });
+        let (_, mut packet_ins) = self.client.apply(&[message.clone(), last])?;
+        let start = std::time::Instant::now();
+        while packet_ins.last().is_none_or(|packet_in| packet_in.data != LAST_FRAME) {
+            if start.elapsed() > PACKET_IN_LIMIT {
+                return Err("a packet-in that was asked for did not come".into());
+            }
+            packet_ins.extend(self.client.packet_ins(1, PACKET_IN_LIMIT)?);
         }
-        Ok(())
+        packet_ins.pop();
+        Ok(packet_ins)
     }
 
     fn has_select(&self) -> bool {
@@ -236,14 +256,7 @@ impl Twin {
     /// Whether some choice of buckets gives what Open vSwitch sent.
     fn select_gives(&self, packet: &Packet, theirs: &Sent) -> bool {
         (0..SELECT_TRIES).any(|seed| {
-            let view = View {
-                tables: self.ours.tables(),
-                groups: self.ours.groups(),
-                ports: self.ours.ports(),
-                meters: self.ours.meters(),
-                seed,
-                now: Time::ZERO,
-            };
+            let view = View { seed, ..self.ours.view(Time::ZERO) };
             let trace =
                 pipeline::run(view, openflow::switch::Packet::new(PortNo(packet.in_port), packet.frame.clone()));
             let mut frames: BTreeMap<u32, Vec<Bytes>> = BTreeMap::new();
@@ -291,6 +304,11 @@ impl Twin {
         }
         parts
     }
+}
+
+/// The captures of all ports, from their beginning.
+fn captures(directory: &Path) -> Result<Vec<(u32, Capture)>, Fail> {
+    (1..=PORTS).map(|port| Ok((port, Capture::open(Path::new(&capture_path(directory, port)))?))).collect()
 }
 
 fn capture_path(directory: &Path, port: u32) -> String {
@@ -359,8 +377,8 @@ fn lines(parts: &[MultipartReplyBody], counters: bool) -> Vec<String> {
     for part in parts {
         match part {
             MultipartReplyBody::Flow(flows) => lines.extend(flows.iter().map(|flow| flow_line(flow, counters))),
-            MultipartReplyBody::GroupDesc(groups) => lines.extend(groups.iter().map(|group| format!("{group:?}"))),
-            MultipartReplyBody::MeterConfig(meters) => lines.extend(meters.iter().map(|meter| format!("{meter:?}"))),
+            MultipartReplyBody::GroupDesc(groups) => lines.extend(groups.iter().map(ToString::to_string)),
+            MultipartReplyBody::MeterConfig(meters) => lines.extend(meters.iter().map(ToString::to_string)),
             _ => {}
         }
     }
@@ -374,6 +392,7 @@ fn flow_line(flow: &FlowStats, counters: bool) -> String {
     if !counters {
         (flow.packet_count, flow.byte_count) = (0, 0);
     }
-    flow.match_ = flow.match_.canonical();
-    format!("{flow}  {:?}", flow.instructions)
+    flow.match_ = stored::match_(&flow.match_);
+    // As text: which of its numbers a field has in an action is left open.
+    flow.to_string()
 }

@@ -8,7 +8,7 @@ use net::{DecodeError, DecodeErrorKind, MacAddr, PortNo};
 use smallvec::SmallVec;
 
 use crate::oxm::{self, OxmField, OxmFieldOwned, OxmKind};
-use crate::wire::{self, Reader};
+use crate::wire::{self, Block, Reader};
 
 /// Octets of OXM TLVs that a [`Match`] holds without an allocation. The match of a packet-in with every pipeline field
 /// (in_port 8, in_phy_port 8, metadata 12, tunnel_id 12) is 40 octets; in_port, eth_type, ip_proto, both IPv4 addresses and both
@@ -148,11 +148,10 @@ impl Match {
     }
 
     pub(crate) fn encode(&self, out: &mut BytesMut) {
-        let start = out.len();
-        out.put_u16(MATCH_TYPE_OXM);
-        out.put_u16((self.tlvs.len() + 4) as u16);
+        let length = self.tlvs.len() + 4;
+        Block::<4>::new().u16(MATCH_TYPE_OXM).u16(length as u16).put(out);
         out.put_slice(&self.tlvs);
-        wire::pad_from(out, start);
+        wire::put_zeros(out, wire::padding(length));
     }
 }
 

@@ -18,7 +18,7 @@ use crate::packet::{PacketIn, PacketOut};
 use crate::port::{PortMod, PortStatus};
 use crate::queue::{QueueGetConfigReply, QueueGetConfigRequest};
 use crate::role::{AsyncConfig, RoleMessage};
-use crate::wire::{self, Reader};
+use crate::wire::{self, Block, Reader};
 
 numbers! {
     /// The type of a message (OpenFlow 1.3.5 §7.1.1, `ofp_type`).
@@ -203,6 +203,7 @@ impl Message {
         Ok((header.xid, message))
     }
 
+    #[inline]
     fn parse(message_type: MessageType, reader: Reader<'_>) -> Result<Message, DecodeError> {
         let empty = match message_type {
             MessageType::FEATURES_REQUEST => Some(Message::FeaturesRequest),
@@ -257,10 +258,7 @@ impl Message {
     /// The same under another version in the header: for an ERROR that a peer of another version has to understand.
     pub(crate) fn encode_as(&self, version: u8, xid: u32, out: &mut BytesMut) -> Result<(), TooLong> {
         let start = out.len();
-        out.put_u8(version);
-        out.put_u8(self.message_type().0);
-        out.put_u16(0);
-        out.put_u32(xid);
+        Block::<HEADER_LEN>::new().u8(version).u8(self.message_type().0).zeros(2).u32(xid).put(out);
         self.encode_body(out);
         let length = out.len() - start;
         if length > MAX_FRAME_LEN {

@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use net::{DecodeError, DecodeErrorKind, MacAddr};
+use nom::bytes::complete::take;
 use nom::number::complete::be_u32;
 use smallvec::SmallVec;
 
@@ -428,9 +429,10 @@ pub(crate) fn put_tlv<A: smallvec::Array<Item = u8>>(
 
 /// Checks the first TLV in `octets` and returns its length with the header. Field names and offsets are those of the error.
 pub(crate) fn first_tlv(octets: &[u8], offset: usize) -> Result<usize, DecodeError> {
-    let Ok((rest, header)) = be_u32::<_, ()>(octets) else {
+    let Ok((rest, header)) = take::<_, _, ()>(HEADER_LEN)(octets) else {
         return Err(DecodeError::truncated(offset, "oxm.header", HEADER_LEN, octets.len()));
     };
+    let header = u32::from_be_bytes(header.try_into().unwrap_or_default());
     let has_mask = header >> 8 & 1 != 0;
     let length = (header & 0xff) as usize;
     let class = (header >> 16) as u16;

@@ -346,7 +346,7 @@ mod tests {
 
     use super::*;
     use crate::oxm::{OxmFieldOwned, OxmKind, VID_NONE};
-    use crate::{ActionType, BufferId, FlowModFlags};
+    use crate::{Action, ActionType, BufferId, FlowModFlags};
 
     fn codes(message: &Message) -> Vec<ErrorCode> {
         message.problems().into_iter().map(|problem| problem.code).collect()

@@ -5,6 +5,7 @@
 //! everything said between two reads goes out in one write.
 
 mod event;
+mod frames;
 #[cfg(test)]
 mod tests;
 

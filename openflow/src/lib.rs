@@ -56,6 +56,7 @@ pub mod switch;
 pub mod syntax;
 mod text;
 mod wire;
+mod written;
 
 pub use action::{Action, ActionType, CONTROLLER_MAX_LEN_MAX, CONTROLLER_NO_BUFFER};
 pub use channel::{Channel, ChannelConfig, ChannelCounters, ChannelEvent, CloseReason};
@@ -88,3 +89,4 @@ pub use reply::{ERROR_DATA_LEN, error_code, error_for};
 pub use report::{DecodeReport, decode_for_display};
 pub use role::{AsyncConfig, ControllerRole, RoleMessage};
 pub use text::FixedText;
+pub use written::{FlowBody, FlowModHead, write_packet_out};

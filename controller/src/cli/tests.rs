@@ -35,7 +35,7 @@ fn the_command_line_is_consistent() {
 
 #[test]
 fn every_help_has_examples_and_the_exit_status() {
-    for command in ["", "run", "demo", "check", "decode", "pki", "pki init", "pki switch", "version"] {
+    for command in ["", "run", "demo", "check", "decode", "replay", "pki", "pki init", "pki switch", "version"] {
         let (status, out, _) = trunkline(&format!("{command} --help"));
         assert_eq!(status, 0, "{command}");
         assert!(out.contains("Examples:\n") && out.contains("Exit status:\n"), "{command}: {out}");
@@ -53,6 +53,8 @@ fn bad_usage_is_status_2() {
         "decode lldp --as4",
         "run --plain-from 10.0.0.1/8",
         "check",
+        "replay",
+        "replay x --config /nonexistent/c.yaml",
         "pki",
         "pki switch s1",
         "pki switch s1 --datapath-id 1",

@@ -72,6 +72,8 @@ impl fmt::Display for CloseCause {
 pub(super) struct Connection {
     pub(super) channel: Channel,
     pub(super) stage: Stage,
+    /// Its place in the core's order of deadlines.
+    pub(super) deadline: Option<Time>,
     /// Whom the peer may say it is.
     datapath_ids: AllowedDatapathIds,
 }
@@ -91,7 +93,7 @@ pub(super) enum Stage {
 
 impl Connection {
     pub(super) fn new(config: ChannelConfig, datapath_ids: AllowedDatapathIds, now: Time) -> Connection {
-        Connection { channel: Channel::controller(config, now), stage: Stage::Handshake, datapath_ids }
+        Connection { channel: Channel::controller(config, now), stage: Stage::Handshake, deadline: None, datapath_ids }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<(Time, &'static str)> {
@@ -108,26 +110,28 @@ impl Core {
     pub(super) fn drain_channel(&mut self, id: ConnectionId, now: Time) {
         while let Some(connection) = self.connections.get_mut(&id) {
             let Some(event) = connection.channel.poll_event() else { break };
-            match event {
-                ChannelEvent::Up { features } => self.channel_up(id, &features, now),
-                ChannelEvent::Message { xid, message } => self.message(id, xid, message, now),
-                // The switch side's word; this is the controller's.
-                ChannelEvent::Negotiated => {}
-                ChannelEvent::Malformed { xid, message_type, error } => {
-                    *self.counters.malformed.entry(error.kind.name()).or_default() += 1;
-                    let what = format!("{message_type} (xid {xid:#x}): {error}");
-                    self.events.push_back(CoreEvent::Malformed { connection: id, what });
-                }
-                ChannelEvent::ProbeAnswered => self.incumbent_answered(id, now),
-                ChannelEvent::ProbeTimedOut => self.incumbent_silent(id, now),
-                ChannelEvent::Closed { reason } => {
-                    self.drop_connection(id, CloseCause::Channel(reason), now);
-                    break;
-                }
-            }
+            self.channel_event(id, event, now);
         }
         if self.connections.get(&id).is_some_and(|connection| connection.channel.queued_len() > 0) {
             self.ready.insert(id);
+        }
+    }
+
+    pub(super) fn channel_event(&mut self, id: ConnectionId, event: ChannelEvent, now: Time) {
+        match event {
+            ChannelEvent::Up { features } => self.channel_up(id, &features, now),
+            ChannelEvent::Message { xid, message } => self.message(id, xid, message, now),
+            // The switch side's word; this is the controller's.
+            ChannelEvent::Negotiated => {}
+            ChannelEvent::Malformed { xid, message_type, error } => {
+                *self.counters.malformed.entry(error.kind.name()).or_default() += 1;
+                let what = format!("{message_type} (xid {xid:#x}): {error}");
+                self.events.push_back(CoreEvent::Malformed { connection: id, what });
+            }
+            ChannelEvent::ProbeAnswered => self.incumbent_answered(id, now),
+            ChannelEvent::ProbeTimedOut => self.incumbent_silent(id, now),
+            // The last event of a channel.
+            ChannelEvent::Closed { reason } => self.drop_connection(id, CloseCause::Channel(reason), now),
         }
     }
 
@@ -270,6 +274,9 @@ impl Core {
         }
         if transport_gone {
             if let Some(connection) = self.connections.remove(&id) {
+                if let Some(at) = connection.deadline {
+                    self.deadlines.remove(&(at, id));
+                }
                 self.counters.add_channel(connection.channel.counters());
             }
             self.ready.remove(&id);

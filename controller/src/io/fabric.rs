@@ -8,15 +8,18 @@
 mod accept;
 mod connection;
 mod dial;
+mod frames;
 mod report;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::task::Waker;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use dashmap::DashMap;
 use net::{DatapathId, Prefix, Time};
 use tokio::sync::{Notify, watch};
@@ -30,8 +33,7 @@ use crate::config::Connect;
 use crate::core::{ConnectionId, Core, CoreConfig};
 
 pub use accept::AcceptLimits;
-pub use report::Snapshot;
-use telemetry::Sample;
+pub use report::{Snapshot, Tick};
 
 /// How often telemetry gets its delta and the snapshot is renewed.
 const TICK: Duration = Duration::from_millis(500);
@@ -93,8 +95,8 @@ impl FabricHandle {
     }
 }
 
-/// Start the fabric thread. `samples` gets those of each tick.
-pub fn spawn(options: FabricOptions, samples: Sender<Vec<Sample>>) -> std::io::Result<FabricHandle> {
+/// Start the fabric thread. `ticks` gets what telemetry wants of each tick.
+pub fn spawn(options: FabricOptions, ticks: Sender<Tick>) -> std::io::Result<FabricHandle> {
     let (snapshot_sender, snapshots) = watch::channel(Arc::new(Snapshot::default()));
     let (stop, stopped) = watch::channel(false);
     let directory = Directory::default();
@@ -108,51 +110,54 @@ pub fn spawn(options: FabricOptions, samples: Sender<Vec<Sample>>) -> std::io::R
             }
         };
         let local = LocalSet::new();
-        local.block_on(&runtime, run(options, for_thread, samples, snapshot_sender, stopped));
+        local.block_on(&runtime, run(options, for_thread, ticks, snapshot_sender, stopped));
     })?;
     Ok(FabricHandle { directory, snapshots, stop, thread })
 }
 
 /// One connection, as the core's turn sees it.
 struct Outlet {
-    /// There is output, or the connection is to be closed.
-    wake: Notify,
+    /// The task that reads and writes.
+    task: RefCell<Option<Waker>>,
+    /// To be closed once the last octets are out.
     close: Cell<bool>,
-    closing: Notify,
     /// Held until the handshake is done.
     place: RefCell<Option<accept::Place>>,
 }
 
 impl Outlet {
     fn new(place: accept::Place) -> Outlet {
-        Outlet {
-            wake: Notify::new(),
-            close: Cell::new(false),
-            closing: Notify::new(),
-            place: RefCell::new(Some(place)),
+        Outlet { task: RefCell::new(None), close: Cell::new(false), place: RefCell::new(Some(place)) }
+    }
+
+    /// Whom to wake.
+    fn sleeps(&self, waker: &Waker) {
+        let mut task = self.task.borrow_mut();
+        if !task.as_ref().is_some_and(|task| task.will_wake(waker)) {
+            *task = Some(waker.clone());
+        }
+    }
+
+    /// There is output, or an end.
+    fn wake(&self) {
+        if let Some(task) = &*self.task.borrow() {
+            task.wake_by_ref();
         }
     }
 
     /// Flush, then close.
     fn close(&self) {
         self.close.set(true);
-        self.wake.notify_one();
-        self.closing.notify_one();
-    }
-
-    /// Until the connection was to be closed and has had its time for that.
-    async fn overdue(&self) {
-        while !self.close.get() {
-            self.closing.notified().await;
-        }
-        tokio::time::sleep(FLUSH_LIMIT).await;
+        self.wake();
     }
 }
 
 struct Fabric {
     core: RefCell<Core>,
     clock: Clock,
-    outlets: RefCell<BTreeMap<ConnectionId, Rc<Outlet>>>,
+    outlets: RefCell<HashMap<ConnectionId, Rc<Outlet>>>,
+    /// What all connections read into, one after the other.
+    input: RefCell<BytesMut>,
     next_connection: Cell<u64>,
     timer: Notify,
     /// The deadline that the timer sleeps until.
@@ -167,12 +172,20 @@ struct Fabric {
 impl Fabric {
     /// A core turn, and what follows from it.
     fn turn(&self, turn: impl FnOnce(&mut Core, Time)) {
+        self.turn_of(None, turn);
+    }
+
+    /// The same by a connection's own task, which looks after its output by itself. Says when the turn began.
+    fn turn_of(&self, own: Option<ConnectionId>, turn: impl FnOnce(&mut Core, Time)) -> Time {
         let mut core = self.core.borrow_mut();
-        turn(&mut core, self.clock.now());
+        let now = self.clock.now();
+        turn(&mut core, now);
         let outlets = self.outlets.borrow();
         while let Some(id) = core.poll_ready() {
-            if let Some(outlet) = outlets.get(&id) {
-                outlet.wake.notify_one();
+            if Some(id) != own
+                && let Some(outlet) = outlets.get(&id)
+            {
+                outlet.wake();
             }
         }
         while let Some(event) = core.poll_event() {
@@ -189,28 +202,30 @@ impl Fabric {
                 }
                 _ => {}
             }
-            self.report.borrow_mut().event(event);
+            self.report.borrow_mut().event(event, now);
         }
         let next = core.poll_timeout().map(|(at, _)| at);
         if next.is_some_and(|at| self.deadline.get().is_none_or(|set| at < set)) {
             self.timer.notify_one();
         }
+        now
     }
 }
 
 async fn run(
     options: FabricOptions,
     directory: Directory,
-    samples: Sender<Vec<Sample>>,
+    ticks: Sender<Tick>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let clock = Clock::start();
     let seed = options.core.seed;
     let fabric = Rc::new(Fabric {
-        core: RefCell::new(Core::new(options.core, clock.now())),
+        core: RefCell::new(Core::new(options.core, Time::ZERO)),
         clock,
-        outlets: RefCell::new(BTreeMap::new()),
+        outlets: RefCell::new(HashMap::new()),
+        input: RefCell::new(BytesMut::with_capacity(connection::INPUT_SIZE)),
         next_connection: Cell::new(1),
         timer: Notify::new(),
         deadline: Cell::new(None),
@@ -235,10 +250,10 @@ async fn run(
                 let core = fabric.core.borrow();
                 let now = fabric.clock.now();
                 let mut report = fabric.report.borrow_mut();
-                let snapshot = report.snapshot(&core, now);
+                let snapshot = Arc::new(report.snapshot(&core, now));
                 // Nobody listens any more only while the process ends.
-                let _ = samples.send(report.take(&snapshot));
-                snapshots.send_replace(Arc::new(snapshot));
+                let _ = ticks.send(report.take(&snapshot));
+                snapshots.send_replace(snapshot);
             }
             _ = stopped.changed() => break,
         }

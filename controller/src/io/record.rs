@@ -1,13 +1,14 @@
 //! Recording: every OpenFlow message with its time and direction, into pcapng files that Wireshark reads too.
 //!
-//! The fabric thread only puts a slice of what it has already read or is about to write on a bounded queue; a thread of its own makes
-//! packets of it. Where the queue is full the message is left out of the file, and the gap can be seen: in TCP's sequence numbers, in the
+//! The fabric thread only puts a copy of what it has read or is about to write on a bounded queue; a thread of its own makes packets of it. Where the queue is full the message is left out of the file, and the gap can be seen: in TCP's sequence numbers, in the
 //! file's drop counter and in the log. The core is never kept waiting.
 //!
 //! Beside the packets stands what `trunkline replay` needs to run the same core again: the seeds of this run in the section header, and a
 //! mark for each turn that a timer caused.
 
 pub(crate) mod pcapng;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -24,14 +25,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use net::Time;
+use net::packet::TcpFlags;
 
 use crate::config::Config;
 use crate::core::CoreConfig;
-use pcapng::{Endpoints, Flags};
+use pcapng::{Endpoints, Segment};
 
 /// Octets of one file; then the next one begins. Wireshark still opens such a file without a pause.
-const FILE_OCTETS: u64 = 64 << 20;
-/// Files of one run that are kept: with [`FILE_OCTETS`] this bounds the recording to 1 GiB. The oldest goes first.
+const FILE_OCTETS: u64 = 60 << 20;
+/// Files of one run that are kept: with [`FILE_OCTETS`] this bounds the recording to 960 MiB. The oldest goes first.
 const FILES_MAX: usize = 16;
 /// Records that may wait for the writer; more are left out.
 const QUEUED_RECORDS: usize = 16_384;
@@ -43,6 +45,16 @@ const FLUSH_AFTER: Duration = Duration::from_millis(200);
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// The switch's side of a packet never has the controller's port, or nobody could tell the directions.
 const PORT_INSTEAD: u16 = 16_653;
+
+/// How much a recording may take.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    file_octets: u64,
+    files: usize,
+    queued_octets: usize,
+}
+
+const BOUNDS: Bounds = Bounds { file_octets: FILE_OCTETS, files: FILES_MAX, queued_octets: QUEUED_OCTETS };
 
 /// A recording under way. Dropping it writes what is queued and ends the file.
 #[derive(Debug)]
@@ -66,11 +78,12 @@ struct Queue {
     waiting: Arc<Waiting>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
     octets: AtomicUsize,
     /// Records left out since the start.
     dropped: AtomicU64,
+    octets_max: usize,
 }
 
 #[derive(Debug)]
@@ -112,19 +125,35 @@ impl Recorder {
     /// # Errors
     /// What keeps the first file from being written, as a sentence.
     pub fn start(directory: &Path, core: &CoreConfig) -> Result<Recorder, String> {
+        Recorder::start_within(BOUNDS, directory, core)
+    }
+
+    fn start_within(bounds: Bounds, directory: &Path, core: &CoreConfig) -> Result<Recorder, String> {
         let fail = |error: io::Error| format!("cannot record in {}: {error}", directory.display());
         std::fs::create_dir_all(directory).map_err(fail)?;
         let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut files = Files {
             directory: directory.to_owned(),
             began,
-            comment: pcapng::RunFacts { seed: core.seed, probe_key: core.probe_key, began }.to_comment(),
+            comment: pcapng::RunFacts {
+                seed: core.seed,
+                probe_key: core.probe_key,
+                began,
+                probe_interval: core.discovery.probe_interval,
+                host_timeout: core.discovery.host_timeout,
+            }
+            .to_comment(),
             made: VecDeque::new(),
             number: 0,
+            bounds,
         };
         let file = files.next().map_err(fail)?;
         let (records, queued) = sync_channel(QUEUED_RECORDS);
-        let waiting = Arc::new(Waiting::default());
+        let waiting = Arc::new(Waiting {
+            octets: AtomicUsize::new(0),
+            dropped: AtomicU64::new(0),
+            octets_max: bounds.queued_octets,
+        });
         let writer = Writer { files, file, flows: BTreeMap::new(), waiting: waiting.clone(), scratch: Vec::new() };
         let thread = std::thread::Builder::new().name("record".to_owned()).spawn(move || writer.run(&queued));
         let thread = thread.map_err(fail)?;
@@ -161,12 +190,12 @@ impl Drop for Recorder {
 impl Tap {
     /// Octets that the switch has sent: whole messages.
     pub fn received(&self, now: Time, octets: Bytes) {
-        self.octets(now, Direction::FromSwitch, octets);
+        self.octets(now, Direction::FromSwitch, &octets);
     }
 
     /// Octets that go to the switch: whole messages.
     pub fn sent(&self, now: Time, octets: Bytes) {
-        self.octets(now, Direction::ToSwitch, octets);
+        self.octets(now, Direction::ToSwitch, &octets);
     }
 
     /// The connection has ended.
@@ -174,8 +203,10 @@ impl Tap {
         self.queue.put(Record::Closed { now, connection: self.connection }, 0);
     }
 
-    fn octets(&self, now: Time, direction: Direction, octets: Bytes) {
+    fn octets(&self, now: Time, direction: Direction, octets: &[u8]) {
         let len = octets.len();
+        // A copy: a slice would keep the whole buffer that it was read into, for as long as it waits.
+        let octets = Bytes::copy_from_slice(octets);
         let missing = match direction {
             Direction::FromSwitch => &self.missing[0],
             Direction::ToSwitch => &self.missing[1],
@@ -190,7 +221,7 @@ impl Queue {
     /// Whether there was room.
     fn put(&self, record: Record, octets: usize) -> bool {
         let waiting = self.waiting.octets.fetch_add(octets, Ordering::Relaxed);
-        let taken = waiting + octets <= QUEUED_OCTETS && self.records.try_send(record).is_ok();
+        let taken = waiting + octets <= self.waiting.octets_max && self.records.try_send(record).is_ok();
         if !taken {
             self.waiting.octets.fetch_sub(octets, Ordering::Relaxed);
             self.waiting.dropped.fetch_add(1, Ordering::Relaxed);
@@ -206,6 +237,7 @@ struct Files {
     comment: String,
     made: VecDeque<PathBuf>,
     number: u32,
+    bounds: Bounds,
 }
 
 struct OpenFile {
@@ -228,7 +260,7 @@ impl Files {
         let path = self.directory.join(name);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         self.made.push_back(path);
-        if self.made.len() > FILES_MAX
+        if self.made.len() > self.bounds.files
             && let Some(oldest) = self.made.pop_front()
         {
             let _ = std::fs::remove_file(oldest);
@@ -294,8 +326,8 @@ impl Writer {
                 let mut flow = Flow { endpoints, from_switch: 0, to_switch: 0 };
                 let at = self.at(now);
                 // A handshake in one moment, so that every tool sees the connection begin.
-                flow.packet(at, Direction::FromSwitch, Flags::SYN, &[], &mut self.scratch);
-                flow.packet(at, Direction::ToSwitch, Flags::SYN | Flags::ACK, &[], &mut self.scratch);
+                flow.packet(at, Direction::FromSwitch, &[TcpFlags::SYN], &[], &mut self.scratch);
+                flow.packet(at, Direction::ToSwitch, &[TcpFlags::SYN, TcpFlags::ACK], &[], &mut self.scratch);
                 self.flows.insert(connection, flow);
             }
             Record::Octets { now, connection, direction, octets, missing } => {
@@ -306,7 +338,7 @@ impl Writer {
                     *next = next.wrapping_add(missing);
                     for message in pcapng::messages(&octets) {
                         for part in message.chunks(pcapng::SEGMENT_OCTETS) {
-                            flow.packet(at, direction, Flags::ACK | Flags::PUSH, part, &mut self.scratch);
+                            flow.packet(at, direction, &[TcpFlags::ACK, TcpFlags::PSH], part, &mut self.scratch);
                         }
                     }
                 }
@@ -314,8 +346,8 @@ impl Writer {
             Record::Closed { now, connection } => {
                 let at = self.at(now);
                 if let Some(mut flow) = self.flows.remove(&connection) {
-                    flow.packet(at, Direction::FromSwitch, Flags::FIN | Flags::ACK, &[], &mut self.scratch);
-                    flow.packet(at, Direction::ToSwitch, Flags::FIN | Flags::ACK, &[], &mut self.scratch);
+                    flow.packet(at, Direction::FromSwitch, &[TcpFlags::FIN, TcpFlags::ACK], &[], &mut self.scratch);
+                    flow.packet(at, Direction::ToSwitch, &[TcpFlags::FIN, TcpFlags::ACK], &[], &mut self.scratch);
                 }
             }
             Record::Timer { now } => {
@@ -324,7 +356,7 @@ impl Writer {
             }
             Record::End => {}
         }
-        if self.file.octets + self.scratch.len() as u64 > FILE_OCTETS {
+        if self.file.octets + self.scratch.len() as u64 > self.files.bounds.file_octets {
             self.end_file();
             self.file.out.flush()?;
             self.file = self.files.next()?;
@@ -346,13 +378,16 @@ impl Writer {
 }
 
 impl Flow {
-    fn packet(&mut self, at: Duration, direction: Direction, flags: Flags, payload: &[u8], out: &mut Vec<u8>) {
-        let (forward, sequence, acknowledged) = match direction {
+    fn packet(&mut self, at: Duration, direction: Direction, flags: &[TcpFlags], payload: &[u8], out: &mut Vec<u8>) {
+        let (to_switch, sequence, acknowledged) = match direction {
             Direction::FromSwitch => (false, self.from_switch, self.to_switch),
             Direction::ToSwitch => (true, self.to_switch, self.from_switch),
         };
-        pcapng::packet(at, &self.endpoints, forward, sequence, acknowledged, flags, payload, out);
-        let counted = u32::from(flags.contains(Flags::SYN) || flags.contains(Flags::FIN));
+        let acknowledged = if flags.contains(&TcpFlags::ACK) { acknowledged } else { 0 };
+        let counted = u32::from(flags.contains(&TcpFlags::SYN) || flags.contains(&TcpFlags::FIN));
+        let flags = TcpFlags(flags.iter().fold(0, |all, flag| all | flag.0));
+        let segment = Segment { to_switch, sequence, acknowledged, flags, payload };
+        pcapng::packet(at, &self.endpoints, &segment, out);
         *self.next(direction) = sequence.wrapping_add(payload.len() as u32).wrapping_add(counted);
     }
 

@@ -122,7 +122,85 @@ impl Pauses {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+    use std::os::unix::net::UnixListener;
+    use std::time::Instant;
+
     use super::*;
+    use crate::io::fabric::{self, FabricHandle, FabricOptions};
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    fn start(connect: Connect) -> FabricHandle {
+        let options = FabricOptions { connect: vec![connect], ..FabricOptions::default() };
+        fabric::spawn(options, std::sync::mpsc::channel().0).unwrap()
+    }
+
+    /// The next connection to a listener that does not block; it begins with the controller's HELLO.
+    fn take<S: Read>(mut accept: impl FnMut() -> std::io::Result<S>) -> S {
+        let deadline = Instant::now() + LIMIT;
+        let mut stream = loop {
+            match accept() {
+                Ok(stream) => break stream,
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "{error}"),
+            }
+            assert!(Instant::now() < deadline, "nobody connects");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let mut header = [0; 8];
+        stream.read_exact(&mut header).unwrap();
+        assert_eq!(header[..2], [4, 0], "a HELLO");
+        stream
+    }
+
+    fn listen(address: SocketAddr) -> TcpListener {
+        let listener = TcpListener::bind(address).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        listener
+    }
+
+    fn take_tcp(listener: &TcpListener) -> std::net::TcpStream {
+        take(|| {
+            let stream = listener.accept()?.0;
+            stream.set_nonblocking(false)?;
+            stream.set_read_timeout(Some(LIMIT))?;
+            Ok(stream)
+        })
+    }
+
+    #[test]
+    fn a_switch_that_listens_is_dialled_and_dialled_again_when_it_hangs_up() {
+        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let fabric = start(Connect::Tcp(listener.local_addr().unwrap()));
+        drop(take_tcp(&listener));
+        drop(take_tcp(&listener));
+        fabric.stop();
+    }
+
+    #[test]
+    fn a_switch_that_comes_later_is_found() {
+        let address = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).local_addr().unwrap();
+        let fabric = start(Connect::Tcp(address));
+        std::thread::sleep(Duration::from_millis(100));
+        take_tcp(&listen(address));
+        fabric.stop();
+    }
+
+    #[test]
+    fn a_unix_socket_of_a_switch_is_dialled() {
+        let path = std::env::temp_dir().join(format!("trunkline-dial-{}.sock", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let fabric = start(Connect::Unix(path.clone()));
+        drop(take(|| {
+            let stream = listener.accept()?.0;
+            stream.set_nonblocking(false)?;
+            Ok(stream)
+        }));
+        fabric.stop();
+        std::fs::remove_file(path).unwrap();
+    }
 
     #[test]
     fn pauses_double_up_to_the_longest_and_scatter() {

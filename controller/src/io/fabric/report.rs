@@ -13,6 +13,10 @@ use super::Directory;
 use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent};
 use crate::flow::FlowCounters;
 
+/// A peer that is refused again and again is a warning once in this time; in between it is counted.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
+/// Addresses whose refusals are counted by themselves; when there are more, all begin anew.
+const REFUSALS_MAX: usize = 1_024;
 /// Malformed messages of one connection that are warnings; further ones are told at DEBUG and counted: no peer fills the disk.
 const MALFORMED_LOGGED: u32 = 10;
 
@@ -45,6 +49,30 @@ pub struct Snapshot {
     pub last_reroute: Option<Duration>,
 }
 
+/// What leaves the fabric thread at a tick. Making samples of it is left to who gets it.
+#[derive(Debug)]
+pub struct Tick {
+    observed: Vec<Sample>,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Tick {
+    /// As samples for the pipeline.
+    pub fn samples(self) -> Vec<Sample> {
+        let Tick { observed: mut samples, snapshot } = self;
+        sample_switches(&snapshot, &mut samples);
+        sample_topology(&snapshot, &mut samples);
+        sample_counters(&snapshot, &mut samples);
+        samples
+    }
+}
+
+/// Refusals of one address since the last log line about it.
+struct Refusals {
+    told: Time,
+    untold: u64,
+}
+
 /// Collects what happens between two ticks.
 pub(super) struct Collector {
     packet_in: Histogram,
@@ -58,6 +86,7 @@ pub(super) struct Collector {
     /// Connections that have been in the network.
     live: BTreeSet<ConnectionId>,
     malformed: BTreeMap<ConnectionId, u32>,
+    refusals: BTreeMap<String, Refusals>,
     directory: Directory,
 }
 
@@ -74,6 +103,7 @@ impl Collector {
             peers: BTreeMap::new(),
             live: BTreeSet::new(),
             malformed: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             directory,
         }
     }
@@ -92,8 +122,8 @@ impl Collector {
     pub(super) fn turn(&mut self, packet_ins: u64, took: Duration) {
         self.turn.observe(took);
         // The answers of a batch leave together: each packet-in waited for the whole turn.
-        for _ in 0..packet_ins {
-            self.packet_in.observe(took);
+        if packet_ins > 0 {
+            self.packet_in.observe_many(took, packet_ins);
         }
     }
 
@@ -122,19 +152,39 @@ impl Collector {
         }
     }
 
-    /// The samples of this tick.
-    pub(super) fn take(&mut self, snapshot: &Snapshot) -> Vec<Sample> {
-        let mut samples = std::mem::take(&mut self.samples);
-        samples
+    /// What this tick hands over.
+    pub(super) fn take(&mut self, snapshot: &Arc<Snapshot>) -> Tick {
+        let mut observed = std::mem::take(&mut self.samples);
+        observed
             .extend([&mut self.packet_in, &mut self.turn, &mut self.reroute].into_iter().filter_map(Histogram::take));
-        sample_switches(snapshot, &mut samples);
-        sample_topology(snapshot, &mut samples);
-        sample_counters(snapshot, &mut samples);
-        samples
+        Tick { observed, snapshot: snapshot.clone() }
+    }
+
+    /// A connection that never became a switch's is closed: told once per address and pause, so that who comes back each second does not
+    /// fill the log.
+    fn tell_refusal(&mut self, connection: ConnectionId, cause: &CloseCause, now: Time) {
+        let peer = self.peers.get(&connection).map_or("?", String::as_str);
+        let address = peer.rsplit_once(':').map_or(peer, |(address, _)| address);
+        if let Some(refusals) = self.refusals.get_mut(address) {
+            if now.since(refusals.told) < REFUSAL_PAUSE {
+                refusals.untold += 1;
+                tracing::debug!(connection = connection.0, peer, %cause, "closing the connection");
+                return;
+            }
+            let untold = std::mem::take(&mut refusals.untold);
+            refusals.told = now;
+            tracing::warn!(connection = connection.0, peer, %cause, not_told = untold, "closing the connection, as others from there before");
+            return;
+        }
+        tracing::warn!(connection = connection.0, peer, %cause, "closing the connection");
+        if self.refusals.len() >= REFUSALS_MAX {
+            self.refusals.clear();
+        }
+        self.refusals.insert(address.to_owned(), Refusals { told: now, untold: 0 });
     }
 
     /// Log it and keep what telemetry wants.
-    pub(super) fn event(&mut self, event: CoreEvent) {
+    pub(super) fn event(&mut self, event: CoreEvent, now: Time) {
         let peer = |id: ConnectionId| self.peers.get(&id).map_or("?", String::as_str);
         match event {
             CoreEvent::SwitchConnected { datapath_id, connection, rules } => {
@@ -149,8 +199,12 @@ impl Collector {
                 self.samples.push(Sample::add(Metric::Disconnections, 1).label(reason(&cause)));
             }
             CoreEvent::Close { connection, cause } => {
-                tracing::warn!(connection = connection.0, peer = peer(connection), %cause, "closing the connection");
                 let was_live = self.live.contains(&connection);
+                if was_live {
+                    tracing::warn!(connection = connection.0, peer = peer(connection), %cause, "closing the connection");
+                } else {
+                    self.tell_refusal(connection, &cause, now);
+                }
                 let counted = matches!(cause, CloseCause::DuplicateDatapathId(_) | CloseCause::NotItsCertificate(_));
                 if !was_live && !counted {
                     self.samples.push(Sample::add(Metric::Connections, 1).label("failed"));
@@ -341,6 +395,23 @@ fn log_change(change: &Change) {
 mod tests {
     use super::*;
     use crate::core::CoreConfig;
+
+    #[test]
+    fn an_address_that_is_refused_each_second_is_told_once_a_minute() {
+        let mut collector = Collector::new(Directory::default());
+        for second in 0..130 {
+            let id = ConnectionId(second);
+            collector.opened(id, format!("192.0.2.{}:{}", second % 2, 40_000 + second));
+            let cause = CloseCause::Channel(CloseReason::Incompatible { version: 1 });
+            collector.event(CoreEvent::Close { connection: id, cause }, Time::from_secs(second));
+            collector.closed(id);
+        }
+        let rows: Vec<(&str, Time, u64)> =
+            collector.refusals.iter().map(|(address, row)| (address.as_str(), row.told, row.untold)).collect();
+        assert_eq!(rows, [("192.0.2.0", Time::from_secs(120), 4), ("192.0.2.1", Time::from_secs(121), 4)]);
+        let failed = collector.samples.iter().filter(|sample| sample.metric == Metric::Connections).count();
+        assert_eq!(failed, 130);
+    }
 
     #[test]
     fn a_network_that_has_not_changed_is_not_copied_again() {

@@ -1,9 +1,10 @@
 //! The blocks of a pcapng file (draft-ietf-opsawg-pcapng) and the TCP packets inside them, as far as a recording needs them.
 
 use std::net::{IpAddr, SocketAddr};
-use std::ops::BitOr;
 use std::time::Duration;
 
+use bytes::BytesMut;
+use net::packet::{IpProtocol, Ipv4Header, Ipv6Header, TcpFlags, TcpHeader};
 use serde_json::json;
 
 /// `LINKTYPE_RAW`: the packet begins with its IPv4 or IPv6 header.
@@ -22,13 +23,22 @@ pub(crate) struct RunFacts {
     pub(crate) probe_key: [u8; 32],
     /// The wall clock at the core's time zero, since 1970.
     pub(crate) began: Duration,
+    pub(crate) probe_interval: Duration,
+    pub(crate) host_timeout: Duration,
 }
 
 impl RunFacts {
     pub(crate) fn to_comment(self) -> String {
         let key: String = self.probe_key.iter().map(|octet| format!("{octet:02x}")).collect();
-        let began = u64::try_from(self.began.as_nanos()).unwrap_or(u64::MAX);
-        format!("{COMMENT}{}", json!({ "seed": self.seed, "probe_key": key, "began_ns": began }))
+        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let facts = json!({
+            "seed": self.seed,
+            "probe_key": key,
+            "began_ns": nanos(self.began),
+            "probe_interval_ns": nanos(self.probe_interval),
+            "host_timeout_ns": nanos(self.host_timeout),
+        });
+        format!("{COMMENT}{facts}")
     }
 
     /// The other way; `None` if it is not ours.
@@ -42,8 +52,14 @@ impl RunFacts {
         for (octet, at) in probe_key.iter_mut().zip((0..).step_by(2)) {
             *octet = u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()?;
         }
-        let began = Duration::from_nanos(value.get("began_ns")?.as_u64()?);
-        Some(RunFacts { seed: value.get("seed")?.as_u64()?, probe_key, began })
+        let duration = |name: &str| value.get(name)?.as_u64().map(Duration::from_nanos);
+        Some(RunFacts {
+            seed: value.get("seed")?.as_u64()?,
+            probe_key,
+            began: duration("began_ns")?,
+            probe_interval: duration("probe_interval_ns")?,
+            host_timeout: duration("host_timeout_ns")?,
+        })
     }
 }
 
@@ -52,29 +68,6 @@ impl RunFacts {
 pub(crate) struct Endpoints {
     pub(crate) controller: SocketAddr,
     pub(crate) switch: SocketAddr,
-}
-
-/// TCP's flags (RFC 9293 §3.1).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Flags(u8);
-
-impl Flags {
-    pub(crate) const FIN: Flags = Flags(0x01);
-    pub(crate) const SYN: Flags = Flags(0x02);
-    pub(crate) const PUSH: Flags = Flags(0x08);
-    pub(crate) const ACK: Flags = Flags(0x10);
-
-    pub(crate) fn contains(self, other: Flags) -> bool {
-        self.0 & other.0 == other.0
-    }
-}
-
-impl BitOr for Flags {
-    type Output = Flags;
-
-    fn bitor(self, other: Flags) -> Flags {
-        Flags(self.0 | other.0)
-    }
 }
 
 /// The messages of a run of whole messages; what cannot be cut is the last piece.
@@ -164,104 +157,62 @@ fn time(at: Duration, out: &mut Vec<u8>) {
     out.extend_from_slice(&(nanos as u32).to_le_bytes());
 }
 
-/// One packet (§4.3). `to_switch` says which end sends it; `payload` has at most [`SEGMENT_OCTETS`].
-#[expect(clippy::too_many_arguments, reason = "the fields of a header, which no type would say more clearly")]
-pub(super) fn packet(
-    at: Duration,
-    endpoints: &Endpoints,
-    to_switch: bool,
-    sequence: u32,
-    acknowledged: u32,
-    flags: Flags,
-    payload: &[u8],
-    out: &mut Vec<u8>,
-) {
-    let (source, target) = match to_switch {
+/// What a packet of a recording carries besides its addresses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment<'a> {
+    pub(super) to_switch: bool,
+    pub(super) sequence: u32,
+    pub(super) acknowledged: u32,
+    pub(super) flags: TcpFlags,
+    /// At most [`SEGMENT_OCTETS`].
+    pub(super) payload: &'a [u8],
+}
+
+/// One packet (§4.3): an IP header and a TCP header with their checksums.
+pub(super) fn packet(at: Duration, endpoints: &Endpoints, segment: &Segment<'_>, out: &mut Vec<u8>) {
+    let (source, target) = match segment.to_switch {
         true => (endpoints.controller, endpoints.switch),
         false => (endpoints.switch, endpoints.controller),
     };
+    let tcp = TcpHeader {
+        source_port: source.port(),
+        destination_port: target.port(),
+        sequence_number: segment.sequence,
+        acknowledgment_number: segment.acknowledged,
+        flags: segment.flags,
+        window: u16::MAX,
+        urgent_pointer: 0,
+        options: &[],
+    };
+    let length = (TCP_HEADER + segment.payload.len()) as u16;
+    let mut octets = BytesMut::with_capacity(IPV6_HEADER + TCP_HEADER + segment.payload.len());
+    let built = match (source.ip(), target.ip()) {
+        (IpAddr::V4(source), IpAddr::V4(target)) => Ipv4Header::new(source, target, IpProtocol::TCP, length)
+            .encode(&mut octets)
+            .and_then(|()| tcp.encode_ipv4(source, target, segment.payload, &mut octets)),
+        (source, target) => {
+            let [source, target] = [source, target].map(|ip| match ip {
+                IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+                IpAddr::V6(ip) => ip,
+            });
+            Ipv6Header::new(source, target, IpProtocol::TCP, length)
+                .encode(&mut octets)
+                .and_then(|()| tcp.encode_ipv6(source, target, segment.payload, &mut octets))
+        }
+    };
+    debug_assert!(built.is_ok(), "a segment fits in a packet");
     block(6, out, |out| {
         out.extend_from_slice(&0_u32.to_le_bytes());
         time(at, out);
-        let lengths = out.len();
-        out.extend_from_slice(&[0; 8]);
-        let start = out.len();
-        ip_header(source.ip(), target.ip(), TCP_HEADER + payload.len(), out);
-        let tcp = out.len();
-        out.extend_from_slice(&source.port().to_be_bytes());
-        out.extend_from_slice(&target.port().to_be_bytes());
-        out.extend_from_slice(&sequence.to_be_bytes());
-        let acknowledged = if flags.contains(Flags::ACK) { acknowledged } else { 0 };
-        out.extend_from_slice(&acknowledged.to_be_bytes());
-        // Data offset in words, flags, window, checksum, urgent pointer.
-        out.extend_from_slice(&[(TCP_HEADER as u8 / 4) << 4, flags.0, 0xff, 0xff, 0, 0, 0, 0]);
-        out.extend_from_slice(payload);
-        let sum = checksum(&out[tcp..], pseudo_header(source.ip(), target.ip(), out.len() - tcp));
-        out[tcp + 16..tcp + 18].copy_from_slice(&sum.to_be_bytes());
-        let length = ((out.len() - start) as u32).to_le_bytes();
-        out[lengths..lengths + 4].copy_from_slice(&length);
-        out[lengths + 4..lengths + 8].copy_from_slice(&length);
+        let length = (octets.len() as u32).to_le_bytes();
+        out.extend_from_slice(&length);
+        out.extend_from_slice(&length);
+        out.extend_from_slice(&octets);
     });
 }
 
 const TCP_HEADER: usize = 20;
-const TCP: u8 = 6;
-
-/// IPv4 (RFC 791 §3.1) or IPv6 (RFC 8200 §3).
-fn ip_header(source: IpAddr, target: IpAddr, payload: usize, out: &mut Vec<u8>) {
-    match (source, target) {
-        (IpAddr::V4(source), IpAddr::V4(target)) => {
-            let start = out.len();
-            out.extend_from_slice(&[0x45, 0]);
-            out.extend_from_slice(&((20 + payload) as u16).to_be_bytes());
-            // Not fragmented, 64 hops.
-            out.extend_from_slice(&[0, 0, 0x40, 0, 64, TCP, 0, 0]);
-            out.extend_from_slice(&source.octets());
-            out.extend_from_slice(&target.octets());
-            let sum = checksum(&out[start..], 0);
-            out[start + 10..start + 12].copy_from_slice(&sum.to_be_bytes());
-        }
-        (source, target) => {
-            let octets = |address: IpAddr| match address {
-                IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-                IpAddr::V6(address) => address.octets(),
-            };
-            out.extend_from_slice(&[0x60, 0, 0, 0]);
-            out.extend_from_slice(&(payload as u16).to_be_bytes());
-            out.extend_from_slice(&[TCP, 64]);
-            out.extend_from_slice(&octets(source));
-            out.extend_from_slice(&octets(target));
-        }
-    }
-}
-
-/// What TCP's checksum covers besides its own octets.
-fn pseudo_header(source: IpAddr, target: IpAddr, length: usize) -> u32 {
-    let sum = |octets: &[u8]| octets.chunks(2).map(word).sum::<u32>();
-    let addresses = match (source, target) {
-        (IpAddr::V4(source), IpAddr::V4(target)) => sum(&source.octets()) + sum(&target.octets()),
-        (IpAddr::V6(source), IpAddr::V6(target)) => sum(&source.octets()) + sum(&target.octets()),
-        _ => 0,
-    };
-    addresses + u32::from(TCP) + length as u32
-}
-
-fn word(pair: &[u8]) -> u32 {
-    match *pair {
-        [high, low, ..] => u32::from(u16::from_be_bytes([high, low])),
-        [high] => u32::from(high) << 8,
-        [] => 0,
-    }
-}
-
-/// The Internet checksum (RFC 1071).
-fn checksum(octets: &[u8], start: u32) -> u16 {
-    let mut sum = octets.chunks(2).map(|pair| u64::from(word(pair))).sum::<u64>() + u64::from(start);
-    while sum > 0xffff {
-        sum = (sum >> 16) + (sum & 0xffff);
-    }
-    !(sum as u16)
-}
+const IPV6_HEADER: usize = 40;
 
 #[cfg(test)]
 mod tests {
@@ -269,8 +220,13 @@ mod tests {
 
     #[test]
     fn what_a_replay_has_to_know_is_read_as_it_was_written() {
-        let facts =
-            RunFacts { seed: u64::MAX, probe_key: [0xa5; 32], began: Duration::from_nanos(1_700_000_000_123_456_789) };
+        let facts = RunFacts {
+            seed: u64::MAX,
+            probe_key: [0xa5; 32],
+            began: Duration::from_nanos(1_700_000_000_123_456_789),
+            probe_interval: Duration::from_millis(300),
+            host_timeout: Duration::from_secs(300),
+        };
         assert_eq!(RunFacts::from_comment(&facts.to_comment()), Some(facts));
         for other in ["", "trunkline", "trunkline {}", "trunkline {\"seed\":1,\"probe_key\":\"é\",\"began_ns\":1}"] {
             assert_eq!(RunFacts::from_comment(other), None, "{other}");
@@ -284,7 +240,9 @@ mod tests {
         interface(&mut out);
         let endpoints =
             Endpoints { controller: "[::1]:6653".parse().unwrap(), switch: "[2001:db8::1]:4000".parse().unwrap() };
-        packet(Duration::from_nanos(7), &endpoints, false, 1, 1, Flags::ACK, &[1, 2, 3], &mut out);
+        let segment =
+            Segment { to_switch: false, sequence: 1, acknowledged: 1, flags: TcpFlags::ACK, payload: &[1, 2, 3] };
+        packet(Duration::from_nanos(7), &endpoints, &segment, &mut out);
         timer(Duration::from_secs(1), &mut out);
         statistics(Duration::ZERO, 3, &mut out);
         let mut types = Vec::new();

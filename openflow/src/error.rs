@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use net::DecodeError;
 
 use crate::number::numbers;
+use crate::oxm::EXPERIMENTER_ONF;
 use crate::wire::Reader;
 
 numbers! {
@@ -55,6 +56,7 @@ macro_rules! error_codes {
     };
 }
 
+// The codes of the type EXPERIMENTER are the ONF's: bundles on OpenFlow 1.3 (extension 230).
 error_codes! {
     HELLO_FAILED {
         HELLO_INCOMPATIBLE = 0, "OFPHFC_INCOMPATIBLE";
@@ -195,6 +197,24 @@ error_codes! {
         TABLE_FEATURES_BAD_ARGUMENT = 4, "OFPTFFC_BAD_ARGUMENT";
         TABLE_FEATURES_EPERM = 5, "OFPTFFC_EPERM";
     }
+    EXPERIMENTER {
+        BUNDLE_UNKNOWN = 2300, "OFPBFC_UNKNOWN";
+        BUNDLE_EPERM = 2301, "OFPBFC_EPERM";
+        BUNDLE_BAD_ID = 2302, "OFPBFC_BAD_ID";
+        BUNDLE_BUNDLE_EXIST = 2303, "OFPBFC_BUNDLE_EXIST";
+        BUNDLE_BUNDLE_CLOSED = 2304, "OFPBFC_BUNDLE_CLOSED";
+        BUNDLE_OUT_OF_BUNDLES = 2305, "OFPBFC_OUT_OF_BUNDLES";
+        BUNDLE_BAD_TYPE = 2306, "OFPBFC_BAD_TYPE";
+        BUNDLE_BAD_FLAGS = 2307, "OFPBFC_BAD_FLAGS";
+        BUNDLE_MSG_BAD_LEN = 2308, "OFPBFC_MSG_BAD_LEN";
+        BUNDLE_MSG_BAD_XID = 2309, "OFPBFC_MSG_BAD_XID";
+        BUNDLE_MSG_UNSUP = 2310, "OFPBFC_MSG_UNSUP";
+        BUNDLE_MSG_CONFLICT = 2311, "OFPBFC_MSG_CONFLICT";
+        BUNDLE_MSG_TOO_MANY = 2312, "OFPBFC_MSG_TOO_MANY";
+        BUNDLE_MSG_FAILED = 2313, "OFPBFC_MSG_FAILED";
+        BUNDLE_TIMEOUT = 2314, "OFPBFC_TIMEOUT";
+        BUNDLE_BUNDLE_IN_PROGRESS = 2315, "OFPBFC_BUNDLE_IN_PROGRESS";
+    }
 }
 
 impl std::fmt::Display for ErrorCode {
@@ -215,7 +235,8 @@ impl std::fmt::Debug for ErrorCode {
 
 /// Something went wrong (OpenFlow 1.3.5 §7.5.4, `ofp_error_msg`).
 ///
-/// With the type [`ErrorType::EXPERIMENTER`] the code is the experimenter's type and `data` starts with its id.
+/// With the type [`ErrorType::EXPERIMENTER`] the code is the experimenter's type and `data` starts with its id: see
+/// [`ErrorMessage::experimenter`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ErrorMessage {
     /// The type.
@@ -227,9 +248,33 @@ pub struct ErrorMessage {
 }
 
 impl ErrorMessage {
-    /// An error with this code.
+    /// An error with this code. `data` of a code of the type [`ErrorType::EXPERIMENTER`] has to start with the experimenter's id.
     pub const fn new(code: ErrorCode, data: Bytes) -> ErrorMessage {
         ErrorMessage { error_type: code.error_type, code: code.code, data }
+    }
+
+    /// An error that answers this message or start of one. The codes of experimenters that have names are the ONF's, whose id is put
+    /// before it.
+    pub fn answering(code: ErrorCode, request: Bytes) -> ErrorMessage {
+        if code.error_type != ErrorType::EXPERIMENTER {
+            return ErrorMessage::new(code, request);
+        }
+        let mut data = BytesMut::with_capacity(4 + request.len());
+        data.put_u32(EXPERIMENTER_ONF);
+        data.put_slice(&request);
+        ErrorMessage::new(code, data.freeze())
+    }
+
+    /// The experimenter's id, if this is an error of one.
+    pub fn experimenter(&self) -> Option<u32> {
+        let id = self.data.first_chunk::<4>().filter(|_| self.error_type == ErrorType::EXPERIMENTER)?;
+        Some(u32::from_be_bytes(*id))
+    }
+
+    /// The name of the code: the specification's, or the ONF's for an error of its extensions.
+    pub fn name(&self) -> Option<&'static str> {
+        let known = self.error_type != ErrorType::EXPERIMENTER || self.experimenter() == Some(EXPERIMENTER_ONF);
+        self.code().name().filter(|_| known)
     }
 
     /// Type and code together.

@@ -79,7 +79,7 @@ impl Serialize for ErrorMessage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &self.error_type)?;
-        match self.code().name() {
+        match self.name() {
             Some(name) => map.serialize_entry("code", name)?,
             None => map.serialize_entry("code", &self.code)?,
         }
@@ -372,6 +372,11 @@ impl Serialize for Message {
             Message::Error(error) => error.serialize(serializer),
             Message::EchoRequest(data) | Message::EchoReply(data) => one(serializer, "data", &Hex(data)),
             Message::Experimenter(experimenter) => experimenter.serialize(serializer),
+            Message::BundleControl(control) => control.serialize(serializer),
+            Message::BundleAdd(add) => add.serialize(serializer),
+            Message::SetPacketInFormat(format) => one(serializer, "packet_in_format", format),
+            Message::SetControllerId(controller_id) => one(serializer, "controller_id", controller_id),
+            Message::PacketIn2(packet_in) | Message::Resume(packet_in) => packet_in.serialize(serializer),
             Message::FeaturesReply(features) => features.serialize(serializer),
             Message::GetConfigReply(config) | Message::SetConfig(config) => config.serialize(serializer),
             Message::PacketIn(packet_in) => packet_in.serialize(serializer),

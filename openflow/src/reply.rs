@@ -11,7 +11,7 @@ pub const ERROR_DATA_LEN: usize = 64;
 
 /// The ERROR that answers a frame which couldn't be decoded. Total: every decode error has one.
 pub fn error_for(error: &DecodeError, frame: &Bytes) -> ErrorMessage {
-    ErrorMessage::new(error_code(error), frame.slice(..frame.len().min(ERROR_DATA_LEN)))
+    ErrorMessage::answering(error_code(error), frame.slice(..frame.len().min(ERROR_DATA_LEN)))
 }
 
 /// The code that goes with a decode error: by the structure in which it is, which the first word of its field names.
@@ -27,7 +27,18 @@ pub fn error_code(error: &DecodeError) -> ErrorCode {
         "action" if error.field == "action.set_field" => ErrorCode::ACTION_BAD_SET_LEN,
         "action" => ErrorCode::ACTION_BAD_LEN,
         "instruction" => ErrorCode::INSTRUCTION_BAD_LEN,
+        "bundle_add" | "bundle_control" => bundle_code(error.field),
+        "bundle_property" => ErrorCode::BUNDLE_MSG_BAD_LEN,
         "table_features" | "table_feature_property" => ErrorCode::TABLE_FEATURES_BAD_LEN,
+        _ => ErrorCode::REQUEST_BAD_LEN,
+    }
+}
+
+fn bundle_code(field: &str) -> ErrorCode {
+    match field {
+        "bundle_add.message.xid" => ErrorCode::BUNDLE_MSG_BAD_XID,
+        "bundle_add.message.version" => ErrorCode::BUNDLE_MSG_UNSUP,
+        field if field.starts_with("bundle_add.message.") => ErrorCode::BUNDLE_MSG_BAD_LEN,
         _ => ErrorCode::REQUEST_BAD_LEN,
     }
 }

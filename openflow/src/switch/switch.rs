@@ -13,7 +13,7 @@ use crate::flow::FlowRemovedReason;
 use crate::flow_match::Match;
 use crate::group::{GroupMod, GroupModCommand};
 use crate::identifier::BufferId;
-use crate::message::Message;
+use crate::message::{Message, MessageType};
 use crate::meter::{MeterMod, MeterModCommand};
 use crate::packet::{PacketIn, PacketInReason, PacketOut};
 use crate::port::{Port, PortConfig, PortMod, PortReason, PortStatus};
@@ -203,7 +203,9 @@ impl Switch {
             }
             Message::GetAsyncRequest => self.reply(xid, Message::GetAsyncReply(self.wanted)),
             Message::SetAsync(wanted) => self.wanted = *wanted,
-            Message::Experimenter(_) => return Err(ErrorCode::REQUEST_BAD_EXPERIMENTER),
+            other if other.message_type() == MessageType::EXPERIMENTER => {
+                return Err(ErrorCode::REQUEST_BAD_EXPERIMENTER);
+            }
             _ => return Err(ErrorCode::REQUEST_BAD_TYPE),
         }
         Ok(())

@@ -9,6 +9,8 @@ use openflow::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+pub mod fields;
+
 /// Octets whose number is a multiple of 8 after adding `header`.
 fn body(header: usize) -> impl Strategy<Value = Bytes> {
     (1usize..4).prop_flat_map(move |words| vec(any::<u8>(), words * 8 - header)).prop_map(Bytes::from)

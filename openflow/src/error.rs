@@ -60,6 +60,7 @@ macro_rules! error_codes {
     };
 }
 
+// The codes of the type EXPERIMENTER are the ONF's: bundles on OpenFlow 1.3 (extension 230).
 error_codes! {
     HELLO_FAILED {
         HELLO_INCOMPATIBLE = 0, "OFPHFC_INCOMPATIBLE";
@@ -299,7 +300,8 @@ impl std::fmt::Debug for ErrorCode {
 
 /// Something went wrong (OpenFlow 1.3.5 §7.5.4, `ofp_error_msg`).
 ///
-/// With the type [`ErrorType::EXPERIMENTER`] the code is the experimenter's type and `data` starts with its id.
+/// With the type [`ErrorType::EXPERIMENTER`] the code is the experimenter's type and `data` starts with its id: see
+/// [`ErrorMessage::experimenter`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ErrorMessage {
     /// The type.
@@ -327,6 +329,12 @@ impl ErrorMessage {
             Some(experimenter) if !self.data.starts_with(&experimenter.to_be_bytes()) => None,
             _ => code.name(),
         }
+    }
+
+    /// The experimenter's id, if this is an error of one.
+    pub fn experimenter(&self) -> Option<u32> {
+        let id = self.data.first_chunk::<4>().filter(|_| self.error_type == ErrorType::EXPERIMENTER)?;
+        Some(u32::from_be_bytes(*id))
     }
 
     /// Type and code together.

@@ -139,6 +139,11 @@ impl Match {
         let length = reader.u16("match.length")?;
         let fields = reader.body(length, 4, "match.length")?;
         reader.skip(wire::padding(usize::from(length)), "match.pad")?;
+        Match::parse_tlvs(&fields)
+    }
+
+    /// TLVs without a header before them.
+    pub(crate) fn parse_tlvs(fields: &Reader<'_>) -> Result<Match, DecodeError> {
         let (octets, base) = (fields.as_slice(), fields.offset());
         let mut at = 0;
         while let Some(rest) = octets.get(at..).filter(|rest| !rest.is_empty()) {

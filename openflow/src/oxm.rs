@@ -188,19 +188,19 @@ impl OxmKind {
 
     /// Where the field belongs in a match: after its prerequisites. OpenFlow 1.3's fields stand in the order of their numbers, which
     /// does that; all others need none of each other but `ct_state`, which has the lowest number of those that need it.
-    pub(crate) fn order(self) -> (u8, u16, u8, u32) {
+    pub(crate) fn order(self) -> (u8, OxmKind, OxmKind) {
         let same = self.same_field();
-        let OxmKind { class, field, experimenter } = same;
         match same {
-            OxmKind::PACKET_TYPE => (0, class, field, experimenter),
-            OxmKind::VLAN_TCI => OxmKind::VLAN_VID.order(),
-            _ if class == CLASS_OPENFLOW_BASIC => (1, class, field, experimenter),
-            _ => (2, class, field, experimenter),
+            OxmKind::PACKET_TYPE => (0, same, same),
+            OxmKind::VLAN_TCI => (1, OxmKind::VLAN_VID, same),
+            _ if same.class == CLASS_OPENFLOW_BASIC => (1, same, same),
+            _ => (2, same, same),
         }
     }
 
-    /// One kind for all numbers of a field, those whose octets differ included.
-    pub(crate) fn same_field(self) -> OxmKind {
+    /// One kind for all numbers of a field, also of those that write its value in another way: `NXM_OF_IN_PORT` has 16 bits,
+    /// `NXM_OF_IP_TOS` two more than `ip_dscp`. Otherwise [`OxmKind::canonical`].
+    pub fn same_field(self) -> OxmKind {
         match self.canonical() {
             OxmKind::NXM_OF_IN_PORT => OxmKind::IN_PORT,
             OxmKind::NXM_OF_IP_TOS => OxmKind::IP_DSCP,

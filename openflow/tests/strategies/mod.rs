@@ -12,6 +12,7 @@ use proptest::prelude::*;
 mod nicira;
 
 pub use nicira::nicira_action;
+pub mod fields;
 
 /// Octets whose number is a multiple of 8 after adding `header`.
 fn body(header: usize) -> impl Strategy<Value = Bytes> {

@@ -46,8 +46,15 @@ impl Ovs {
 
     /// Ends the switch without a warning and starts it again: bridges and their controllers are in the database, flows are lost.
     pub fn restart(&mut self) -> Result<(), Fail> {
+        self.restart_with(&[])
+    }
+
+    /// The same with further options, this once.
+    pub fn restart_with(&mut self, options: &[&str]) -> Result<(), Fail> {
         self.vswitchd.kill();
-        self.vswitchd = start_vswitchd(&self.directory, &self.options)?;
+        let mut all = self.options.clone();
+        all.extend(options.iter().map(|option| (*option).to_owned()));
+        self.vswitchd = start_vswitchd(&self.directory, &all)?;
         Ok(())
     }
 }

@@ -474,7 +474,9 @@ impl Generator<'_> {
             _ => self.random.between(1, 4),
         };
         let buckets = (0..count).map(|_| self.bucket(group_type, group_id)).collect();
-        let command = if self.mistake(4) { GroupModCommand(self.random.below(4) as u16) } else { GroupModCommand::ADD };
+        // 3 and 5 are OpenFlow 1.5's, which Open vSwitch takes on 1.3, too.
+        let command = if self.mistake(4) { self.random.pick(&[0, 1, 1, 2, 2, 4, 6]) } else { 0 };
+        let command = GroupModCommand(command);
         let group_type = if self.mistake(20) { GroupType(self.random.pick(&[4, 200])) } else { group_type };
         let special = [GroupId::ALL, GroupId::ANY, GroupId(0xffff_ff01), GroupId(0)];
         let group_id = if self.mistake(15) { self.random.pick(&special) } else { GroupId(group_id) };

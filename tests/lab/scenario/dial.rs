@@ -11,7 +11,7 @@ use crate::report::{Fail, Report};
 const CONFIG: &str = "\
 openflow:
   listen: [\"ptcp:6653:127.0.0.1\"]
-  connect: [\"tcp:127.0.0.1:6634\", \"unix:/run/openvswitch/s2.controller\"]
+  connect: [\"tcp:127.0.0.1:6634\", \"unix:/var/run/openvswitch/s2.controller\"]
 http: { listen: \"127.0.0.1:9653\" }
 ";
 
@@ -23,7 +23,7 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     let mut controller = Controller::start(&lab.directory, &lab.binary, Some(CONFIG))?;
     let mut ovs = Ovs::start(&lab.directory)?;
     ovs::add_bridge("s1", 1, "ptcp:6634:127.0.0.1")?;
-    ovs::add_bridge("s2", 2, "punix:/run/openvswitch/s2.controller")?;
+    ovs::add_bridge("s2", 2, "punix:/var/run/openvswitch/s2.controller")?;
     let both = controller.wait_metric(CONNECT_LIMIT, metric::SWITCHES, 2.0);
     let after = |time: Duration| format!("after {:.1} s", time.as_secs_f64());
     report.require("a bridge with ptcp: and one with punix: are connected", both.map(after))?;

@@ -1,6 +1,7 @@
 //! The scenarios, in the order in which they run.
 
 mod bgp;
+mod bundle;
 mod cut;
 mod dial;
 mod dissect;
@@ -117,6 +118,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: tls::run,
         limit_s: (120, 180),
+    },
+    Scenario {
+        name: "bundle",
+        about: "a bundle of flows is applied as a whole or not at all, and how much faster than single flow-mods it is",
+        full_only: false,
+        run: bundle::run,
+        limit_s: (60, 120),
     },
     Scenario {
         name: "readback",

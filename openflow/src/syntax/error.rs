@@ -30,7 +30,9 @@ impl SyntaxError {
     /// With the name among `names` that is most like what was found, if one is like it.
     pub(super) fn suggest(mut self, names: impl Iterator<Item = &'static str>) -> SyntaxError {
         let found = self.found.to_ascii_lowercase();
-        let near = names.map(|name| (distance(&found, name), name)).filter(|(steps, name)| *steps <= name.len() / 3);
+        let near = names
+            .map(|name| (distance(&found, &name.to_ascii_lowercase()), name))
+            .filter(|(steps, name)| *steps <= name.len() / 3);
         self.suggestion = near.min().map(|(_, name)| name);
         self
     }

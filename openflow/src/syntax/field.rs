@@ -85,10 +85,14 @@ pub(super) fn meaning(bits: usize, octets: usize, index: usize) -> u8 {
     if above >= 8 { 0xff } else { (1u16 << above).wrapping_sub(1) as u8 }
 }
 
-/// Octets of a number of variable length: what its digits need, in steps of 4.
+/// Octets of a number of variable length: what the digits of its value and mask need.
 fn variable_len(text: Piece<'_>) -> usize {
-    let longest = text.text.split('/').map(str::len).max().unwrap_or_default();
-    (longest.saturating_sub(2).div_ceil(8) * 4).clamp(4, TUNNEL_METADATA_MAX)
+    let digits = |part: &str| match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
+        Some(digits) => digits.trim_start_matches('0').len(),
+        None => text.number(u64::MAX).map_or(0, |number| (64 - number.leading_zeros()).div_ceil(4) as usize),
+    };
+    let longest = text.text.split('/').map(digits).max().unwrap_or_default();
+    longest.div_ceil(2).clamp(1, TUNNEL_METADATA_MAX)
 }
 
 type Octets = Vec<u8>;

@@ -29,14 +29,15 @@ use crate::flow_match::Match;
 use crate::group::{GroupMod, GroupModCommand};
 use crate::instruction::Instruction;
 use crate::meter::{MeterMod, MeterModCommand};
+use crate::nicira::MAX_ACTION_DEPTH;
 
 use text::Piece;
 
 /// Octets of a text that is read. A message of 64 KiB prints as at most a few hundred; what is longer can't become a message.
 pub const MAX_TEXT_LEN: usize = 1024 * 1024;
 
-/// How deep actions may stand inside of each other (`clone(clone(...))`). Deeper ones are refused; nobody writes them by hand.
-pub const MAX_NESTING: usize = 16;
+/// How deep actions may stand inside of each other (`clone(clone(...))`): as deep as the decoder reads them. Deeper ones are refused.
+pub const MAX_NESTING: usize = MAX_ACTION_DEPTH as usize;
 
 fn piece(text: &str) -> Result<Piece<'_>, SyntaxError> {
     if text.len() > MAX_TEXT_LEN {

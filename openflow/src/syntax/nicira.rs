@@ -179,9 +179,6 @@ fn resubmit(pair: Pair<'_>) -> Result<NiciraAction, SyntaxError> {
     if in_port == PortNo::IN_PORT && table_id == TableId::ALL {
         return Err(value.error("a port or a table"));
     }
-    if table_id == TableId::ALL && !with_ct {
-        return Ok(NiciraAction::Resubmit { in_port });
-    }
     Ok(NiciraAction::ResubmitTable { in_port, table_id, with_ct })
 }
 
@@ -438,11 +435,9 @@ fn encap(pair: Pair<'_>) -> Result<Encap, SyntaxError> {
         let argument = argument?;
         let parts: Vec<Piece<'_>> = argument.value.words().collect();
         properties.push(match (argument.name(), parts.as_slice()) {
-            ("md_type", [number]) => EncapProperty {
-                class: NSH_CLASS,
-                property_type: NSH_MD_TYPE,
-                body: Bytes::from(vec![number.u8()?, 0, 0, 0]),
-            },
+            ("md_type", [number]) => {
+                EncapProperty { class: NSH_CLASS, property_type: NSH_MD_TYPE, body: Bytes::from(vec![number.u8()?]) }
+            }
             ("tlv", [class, number, octets]) => {
                 let value = all_octets(*octets)?;
                 let Ok(length) = u8::try_from(value.len()) else { return Err(octets.error("at most 255 octets")) };

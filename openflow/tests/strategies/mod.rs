@@ -65,6 +65,7 @@ fn unread_experimenter() -> impl Strategy<Value = Action> {
     let other = (any::<u32>(), body(8))
         .prop_filter("is no experimenter of ours", |(experimenter, _)| ![0x2320, 0x4f4e_4600].contains(experimenter));
     let subtype = (prop_oneof![Just(0x2320u32), Just(0x4f4e_4600)], body(8))
+        .prop_filter("has a subtype", |(_, body)| !body.is_empty())
         .prop_map(|(experimenter, body)| (experimenter, [&[0xee], &body[1..]].concat().into()));
     prop_oneof![other, subtype].prop_map(|(experimenter, body)| Action::Experimenter { experimenter, body })
 }

@@ -109,6 +109,7 @@ impl Display for Body<'_> {
             | Message::BarrierRequest
             | Message::BarrierReply
             | Message::GetAsyncRequest => Ok(()),
+            other => write!(f, " {other:?}"),
         }
     }
 }

@@ -266,8 +266,12 @@ impl Follower {
                 self.require(source.kind)?;
                 self.require(destination.kind)?;
             }
-            NiciraAction::RegLoad { destination, .. } => self.require(destination.kind)?,
-            NiciraAction::RegLoad2(field) => self.require(field.kind())?,
+            NiciraAction::RegLoad { destination, value } => {
+                self.set(destination.kind, u128::from(*value) << u32::from(destination.offset).min(64))?;
+            }
+            NiciraAction::RegLoad2(field) => {
+                self.set(field.kind(), super::field::number(field.as_field().value))?;
+            }
             NiciraAction::StackPush(subfield)
             | NiciraAction::StackPop(subfield)
             | NiciraAction::OutputReg { source: subfield, .. }

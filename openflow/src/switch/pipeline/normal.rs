@@ -34,7 +34,8 @@ impl Run<'_> {
         if tci & VLAN_PRESENT != 0 && !tagged {
             packet.set_field(OxmKind::VLAN_TCI, 0, u128::MAX);
         }
-        let seen = if source == target && !from_nowhere {
+        // What a packet from the wire teaches counts for itself, what a packet-out teaches only for those after it.
+        let seen = if source == target && !from_nowhere && !self.in_packet_out {
             Some(in_port)
         } else {
             self.view.addresses.find(target, vid, self.view.now)

@@ -1,7 +1,9 @@
 //! Bundles on OpenFlow 1.3: modifications that a switch applies together or not at all (ONF extension 230, which OpenFlow 1.4 §6.8 has
 //! built in).
 //!
-//! A bundle is opened, filled with messages and committed; each control request has a reply. Messages of an experimenter inside a
+//! A bundle is opened, filled with messages and committed; each control request has a reply. Open vSwitch checks a message when it is added:
+//! one that it refuses is not in the bundle, and a commit applies the others. So who wants all or nothing discards the bundle after an
+//! error. What fails at the commit undoes all. Messages of an experimenter inside a
 //! bundle stay data, so that bundles can't be nested without end.
 
 use bytes::{BufMut, Bytes, BytesMut};

@@ -21,7 +21,7 @@ use crate::packet_in2::{self, PacketIn2, PacketInFormat};
 use crate::port::{PortMod, PortStatus};
 use crate::queue::{QueueGetConfigReply, QueueGetConfigRequest};
 use crate::role::{AsyncConfig, RoleMessage};
-use crate::wire::{self, Reader};
+use crate::wire::{self, Block, Reader};
 
 numbers! {
     /// The type of a message (OpenFlow 1.3.5 §7.1.1, `ofp_type`).
@@ -225,6 +225,7 @@ impl Message {
     }
 
     /// The body of a message of version 4. `xid` is the number in its header.
+    #[inline]
     pub(crate) fn parse(message_type: MessageType, xid: u32, reader: Reader<'_>) -> Result<Message, DecodeError> {
         let empty = match message_type {
             MessageType::FEATURES_REQUEST => Some(Message::FeaturesRequest),
@@ -312,10 +313,7 @@ impl Message {
     /// The same without a look at the length: for a message inside another one, which is longer still.
     pub(crate) fn put(&self, version: u8, xid: u32, out: &mut BytesMut) {
         let start = out.len();
-        out.put_u8(version);
-        out.put_u8(self.message_type().0);
-        out.put_u16(0);
-        out.put_u32(xid);
+        Block::<HEADER_LEN>::new().u8(version).u8(self.message_type().0).zeros(2).u32(xid).put(out);
         self.encode_body(xid, out);
         wire::patch_length(out, start, 2);
     }

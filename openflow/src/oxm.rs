@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use net::{DecodeError, DecodeErrorKind, MacAddr};
+use nom::bytes::complete::take;
 use nom::number::complete::be_u32;
 use smallvec::SmallVec;
 
@@ -204,6 +205,17 @@ impl OxmKind {
             OxmKind::NXM_OF_IN_PORT => OxmKind::IN_PORT,
             OxmKind::NXM_OF_IP_TOS => OxmKind::IP_DSCP,
             other => other,
+        }
+    }
+
+    /// The first register of 32 bits that `xreg0` or `xxreg0` is made of (ovs-fields(7)).
+    pub(crate) const fn first_register(self) -> Option<u8> {
+        match self.class {
+            CLASS_PACKET_REGISTERS if self.field <= OxmKind::XREG7.field => Some(2 * self.field),
+            CLASS_NXM_1 if self.field >= OxmKind::XXREG0.field && self.field <= OxmKind::XXREG3.field => {
+                Some(4 * (self.field - OxmKind::XXREG0.field))
+            }
+            _ => None,
         }
     }
 
@@ -428,9 +440,10 @@ pub(crate) fn put_tlv<A: smallvec::Array<Item = u8>>(
 
 /// Checks the first TLV in `octets` and returns its length with the header. Field names and offsets are those of the error.
 pub(crate) fn first_tlv(octets: &[u8], offset: usize) -> Result<usize, DecodeError> {
-    let Ok((rest, header)) = be_u32::<_, ()>(octets) else {
+    let Ok((rest, header)) = take::<_, _, ()>(HEADER_LEN)(octets) else {
         return Err(DecodeError::truncated(offset, "oxm.header", HEADER_LEN, octets.len()));
     };
+    let header = u32::from_be_bytes(header.try_into().unwrap_or_default());
     let has_mask = header >> 8 & 1 != 0;
     let length = (header & 0xff) as usize;
     let class = (header >> 16) as u16;

@@ -7,7 +7,6 @@ use std::fmt;
 
 use net::PortNo;
 
-use crate::action::Action;
 use crate::bundle::BundleFlags;
 use crate::configuration::ConfigFlags;
 use crate::error::ErrorCode;
@@ -19,11 +18,15 @@ use crate::instruction::Instruction;
 use crate::message::{Message, MessageType};
 use crate::meter::{MeterBand, MeterFlags, MeterMod, MeterModCommand};
 use crate::multipart::{MultipartReplyBody, MultipartRequestBody, TableFeatureProperty, TableFeatures};
+use crate::oxm::{EXPERIMENTER_NICIRA, EXPERIMENTER_ONF};
 use crate::role::ControllerRole;
 
+mod action;
 mod field;
+mod nicira;
 
-use field::{check_match, check_set_field};
+use action::{Place, check_actions};
+use field::check_match;
 
 /// Something in a well-formed message that makes no sense.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,7 +72,7 @@ impl Problems {
 }
 
 /// Experimenters whose messages mean something to a common switch: Nicira (Open vSwitch) and the ONF.
-const KNOWN_EXPERIMENTERS: [u32; 2] = [0x0000_2320, 0x4f4e_4600];
+const KNOWN_EXPERIMENTERS: [u32; 2] = [EXPERIMENTER_NICIRA, EXPERIMENTER_ONF];
 
 impl Match {
     /// Missing prerequisites, duplicates, masks and values that the fields can't have.
@@ -116,7 +119,7 @@ impl Message {
                 let from = packet_out.in_port;
                 let fine = from.is_physical() || from == PortNo::CONTROLLER || from == PortNo::LOCAL;
                 to.check(fine, "in_port", ErrorCode::REQUEST_BAD_PORT, format_args!("{from} is no port to come in by"));
-                check_actions(&packet_out.actions, true, to);
+                check_actions(&packet_out.actions, Place::PacketOut, to);
             }
             Message::FlowMod(flow_mod) => check_flow_mod(flow_mod, to),
             Message::GroupMod(group_mod) => check_group_mod(group_mod, to),
@@ -193,59 +196,6 @@ fn check_experimenter(experimenter: u32, field: &str, to: &mut Problems) {
     to.check(fine, field, ErrorCode::REQUEST_BAD_EXPERIMENTER, format_args!("{experimenter:#x} is not known"));
 }
 
-/// `table`: whether an output to TABLE means something, which it does in packet-outs only.
-fn check_actions(actions: &[Action], table: bool, to: &mut Problems) {
-    for action in actions {
-        if to.is_full() {
-            return;
-        }
-        let argument = |fine, to: &mut Problems| {
-            to.check(fine, "action", ErrorCode::ACTION_BAD_ARGUMENT, format_args!("{action:?}: no such ethertype"));
-        };
-        match action {
-            Action::Output { port, .. } => {
-                let reserved = port.0 >= PortNo::IN_PORT.0 && *port != PortNo::ANY && (table || *port != PortNo::TABLE);
-                let fine = port.is_physical() || reserved;
-                to.check(
-                    fine,
-                    "action.output.port",
-                    ErrorCode::ACTION_BAD_OUT_PORT,
-                    format_args!("{port} is no output"),
-                );
-            }
-            Action::Group(group_id) => {
-                let fine = group_id.0 <= GroupId::MAX.0;
-                let reason = format_args!("{group_id} is no group");
-                to.check(fine, "action.group.group_id", ErrorCode::ACTION_BAD_OUT_GROUP, reason);
-            }
-            Action::PushVlan(ethertype) => argument(matches!(ethertype, 0x8100 | 0x88a8), to),
-            Action::PushMpls(ethertype) => argument(matches!(ethertype, 0x8847 | 0x8848), to),
-            Action::PushPbb(ethertype) => argument(*ethertype == 0x88e7, to),
-            Action::SetField(field) => check_set_field(&field.as_field(), to),
-            Action::Experimenter { experimenter, .. } => {
-                let fine = KNOWN_EXPERIMENTERS.contains(experimenter);
-                let reason = format_args!("{experimenter:#x} is not known");
-                to.check(fine, "action.experimenter", ErrorCode::ACTION_BAD_EXPERIMENTER, reason);
-            }
-            Action::Unknown { action_type, .. } => {
-                to.add("action.type", ErrorCode::ACTION_BAD_TYPE, format!("{action_type} is no OpenFlow 1.3 action"));
-            }
-            Action::Nicira(_)
-            | Action::CopyField { .. }
-            | Action::CopyTtlOut
-            | Action::CopyTtlIn
-            | Action::SetMplsTtl(_)
-            | Action::DecMplsTtl
-            | Action::PopVlan
-            | Action::PopMpls(_)
-            | Action::SetQueue(_)
-            | Action::SetNwTtl(_)
-            | Action::DecNwTtl
-            | Action::PopPbb => {}
-        }
-    }
-}
-
 /// `table_id`: the table they are in, where that is known.
 fn check_instructions(instructions: &[Instruction], table_id: Option<TableId>, to: &mut Problems) {
     for (index, instruction) in instructions.iter().enumerate() {
@@ -254,8 +204,7 @@ fn check_instructions(instructions: &[Instruction], table_id: Option<TableId>, t
         }
         let instruction_type = instruction.instruction_type();
         if instructions.iter().take(index).any(|earlier| earlier.instruction_type() == instruction_type) {
-            // OpenFlow 1.4 has a code of its own for this.
-            to.add("instruction.type", ErrorCode::INSTRUCTION_UNSUP_INST, format!("{instruction_type} stands twice"));
+            to.add("instruction.type", ErrorCode::INSTRUCTION_DUP_INST, format!("{instruction_type} stands twice"));
         }
         match instruction {
             Instruction::GotoTable(next) => {
@@ -264,18 +213,17 @@ fn check_instructions(instructions: &[Instruction], table_id: Option<TableId>, t
                 let reason = format_args!("{next} is no later table");
                 to.check(fine, "instruction.goto_table.table_id", ErrorCode::INSTRUCTION_BAD_TABLE_ID, reason);
             }
-            Instruction::WriteActions(actions) | Instruction::ApplyActions(actions) => {
-                check_actions(actions, false, to)
-            }
+            Instruction::WriteActions(actions) => check_actions(actions, Place::ActionSet, to),
+            Instruction::ApplyActions(actions) => check_actions(actions, Place::List, to),
             Instruction::Meter(meter_id) => {
                 let fine = meter_id.0 >= 1 && meter_id.0 <= MeterId::MAX.0;
                 let reason = format_args!("{meter_id} is no meter");
                 to.check(fine, "instruction.meter.meter_id", ErrorCode::METER_MOD_INVALID_METER, reason);
             }
             Instruction::Experimenter { experimenter, .. } => {
-                let fine = KNOWN_EXPERIMENTERS.contains(experimenter);
-                let reason = format_args!("{experimenter:#x} is not known");
-                to.check(fine, "instruction.experimenter", ErrorCode::INSTRUCTION_BAD_EXPERIMENTER, reason);
+                // Neither Nicira nor the ONF has instructions.
+                let reason = format!("{experimenter:#x} is not known");
+                to.add("instruction.experimenter", ErrorCode::INSTRUCTION_BAD_EXPERIMENTER, reason);
             }
             Instruction::Unknown { .. } => {
                 let reason = format!("{instruction_type} is no OpenFlow 1.3 instruction");
@@ -320,7 +268,7 @@ fn check_buckets(group_type: GroupType, buckets: &[Bucket], to: &mut Problems) {
         let watched = bucket.watch_port != PortNo::ANY || bucket.watch_group != GroupId::ANY;
         let fine = group_type != GroupType::FF || watched;
         to.check(fine, "bucket", ErrorCode::GROUP_MOD_BAD_WATCH, "a fast-failover bucket watches a port or a group");
-        check_actions(&bucket.actions, false, to);
+        check_actions(&bucket.actions, Place::Bucket, to);
     }
 }
 
@@ -436,7 +384,7 @@ mod tests {
 
     use super::*;
     use crate::oxm::{OxmFieldOwned, OxmKind, VID_NONE};
-    use crate::{ActionType, BufferId, FlowModFlags};
+    use crate::{Action, ActionType, BufferId, FlowModFlags};
 
     fn codes(message: &Message) -> Vec<ErrorCode> {
         message.problems().into_iter().map(|problem| problem.code).collect()

@@ -57,7 +57,7 @@ fn the_length_of_an_experimenters_field_counts_its_id() {
             1,
             &Message::FlowMod(openflow::FlowMod::add(openflow::TableId(0), 1, Match::from_iter([flags.clone()]))),
         );
-        let at = frame.windows(2).position(|octets| octets == [0xff, 0xff]).unwrap() + 3;
+        let at = frame.windows(2).position(|octets| octets == [0xff, 0x54]).unwrap() + 2;
         let mut octets = frame.split_off(0).to_vec();
         octets[at] = length;
         Message::decode(&Bytes::from(octets))

@@ -100,7 +100,9 @@ const SPEC_OUTPUT: u16 = 2 << 11;
 const SPEC_KNOWN: u16 = SPEC_BITS | SPEC_IMMEDIATE | SPEC_DESTINATION;
 
 /// The most bits that a spec can say.
-pub(crate) const SPEC_MAX_BITS: u16 = SPEC_BITS;
+pub(crate) const fn learn_spec_max_bits() -> u16 {
+    SPEC_BITS
+}
 
 /// Octets of an immediate value of so many bits: a multiple of 2.
 pub(crate) const fn immediate_len(bits: u16) -> usize {

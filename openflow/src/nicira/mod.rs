@@ -27,17 +27,19 @@ pub use sample::{Sample, SampleDirection, SamplingPort};
 pub use subfield::Subfield;
 
 use codec::Parsed;
+pub(crate) use learn::{immediate_len, learn_spec_max_bits};
+pub(crate) use port::has_short_form;
 pub(crate) use registers::parse_two_kinds;
-pub(crate) use subfield::put_kind;
+pub(crate) use subfield::{offset_bits_limits, put_kind};
 
 use crate::action::Action;
 use crate::identifier::{GroupId, TableId};
 use crate::number::numbers;
-use crate::oxm::{OxmFieldOwned, OxmKind};
+use crate::oxm::{self, OxmFieldOwned, OxmKind};
 use crate::packet::PacketInReason;
 
 /// Nicira's experimenter id (`NX_VENDOR_ID`).
-pub const NICIRA_EXPERIMENTER: u32 = 0x0000_2320;
+pub const NICIRA_EXPERIMENTER: u32 = oxm::EXPERIMENTER_NICIRA;
 
 /// How deep actions may stand in actions (`clone`, `ct`): more is refused. A message of 64 KiB has room for 4,000 levels, each of
 /// which would cost stack in everything that walks through actions; Open vSwitch's own parser of text goes 100 deep.

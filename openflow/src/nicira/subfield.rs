@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use net::DecodeError;
 
-use crate::oxm::{CLASS_EXPERIMENTER, OxmKind};
+use crate::oxm::{CLASS_EXPERIMENTER, OxmKind, TUNNEL_METADATA_MAX};
 use crate::wire::Reader;
 
 /// Bits `offset` to `offset + bits - 1` of a field, counted from the least significant (`NXM_NX_REG0[4..7]`).
@@ -18,9 +18,9 @@ pub struct Subfield {
 }
 
 impl Subfield {
-    /// All bits of a field; no bits of a field that has no row in the table of fields.
+    /// All bits of a field as Open vSwitch counts them; no bits of a field that has no row in the table of fields.
     pub fn whole(kind: OxmKind) -> Subfield {
-        Subfield { kind, offset: 0, bits: kind.bits().unwrap_or(0) }
+        Subfield { kind, offset: 0, bits: kind.subfield_bits().unwrap_or(0) }
     }
 
     /// Some bits of a field.
@@ -32,9 +32,14 @@ impl Subfield {
 /// What a 16-bit `ofs_nbits` can say: 10 bits of offset, and the number of bits minus 1 in 6 bits.
 const OFFSET_BITS_SHIFT: u16 = 6;
 /// The most bits that an `ofs_nbits` can say.
-pub(crate) const OFFSET_BITS_MAX_BITS: u16 = 1 << OFFSET_BITS_SHIFT;
+const OFFSET_BITS_MAX_BITS: u16 = 1 << OFFSET_BITS_SHIFT;
 /// The highest offset that an `ofs_nbits` can say.
-pub(crate) const OFFSET_BITS_MAX_OFFSET: u16 = u16::MAX >> OFFSET_BITS_SHIFT;
+const OFFSET_BITS_MAX_OFFSET: u16 = u16::MAX >> OFFSET_BITS_SHIFT;
+
+/// The highest offset and the most bits that an `ofs_nbits` can say.
+pub(crate) const fn offset_bits_limits() -> (u16, u16) {
+    (OFFSET_BITS_MAX_OFFSET, OFFSET_BITS_MAX_BITS)
+}
 
 /// Offset and number of bits from an `ofs_nbits`.
 pub(super) const fn split_offset_bits(offset_bits: u16) -> (u16, u16) {
@@ -70,12 +75,18 @@ pub(super) fn parse_short_kind(reader: &mut Reader<'_>) -> Result<Option<OxmKind
 
 fn known_kind(header: u32, experimenter: u32) -> Option<OxmKind> {
     let kind = OxmKind { class: (header >> 16) as u16, field: (header >> 9 & 0x7f) as u8, experimenter };
-    (kind.value_len().is_some() && header == short_header(kind)).then_some(kind)
+    (has_header(kind) && header == short_header(kind)).then_some(kind)
 }
 
-/// The first 4 octets of a field's header. A field without a row has no length.
+/// Whether the table of fields says what the header of a field is.
+fn has_header(kind: OxmKind) -> bool {
+    kind.value_len().is_some() || kind.is_variable()
+}
+
+/// The first 4 octets of a field's header. A field of variable length has the greatest there; one without a row has none.
 fn short_header(kind: OxmKind) -> u32 {
-    let payload = kind.value_len().map_or(0, |length| length + kind.experimenter_len());
+    let length = if kind.is_variable() { Some(TUNNEL_METADATA_MAX) } else { kind.value_len() };
+    let payload = length.map_or(0, |length| length + kind.experimenter_len());
     kind.header(false, payload as u8)
 }
 

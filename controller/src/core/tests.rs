@@ -234,7 +234,7 @@ fn a_master_asks_first_and_then_programs() {
     let mut world = World::new(ControllerRole::MASTER, Message::RoleReply);
     world.connect(MAIN, 0, T0);
     let asked = RoleMessage { role: ControllerRole::MASTER, generation_id: 5 };
-    let after_features = world.said.iter().map(|(_, _, message)| message).skip(2).next();
+    let after_features = world.said.iter().map(|(_, _, message)| message).nth(2);
     assert_eq!(after_features, Some(&Message::RoleRequest(asked)));
     assert_eq!((world.core.role(SWITCH), world.core.is_live(SWITCH)), (Some(ControllerRole::MASTER), true));
     assert!(world.modifications() > 0);

@@ -220,13 +220,12 @@ fn destination(action: &Action) -> Option<OxmKind> {
     match action {
         Action::SetField(field) | Action::Nicira(NiciraAction::RegLoad2(field)) => Some(field.kind()),
         Action::CopyField { destination, .. } => Some(destination.kind),
-        Action::Nicira(action) => match action {
+        Action::Nicira(
             NiciraAction::RegMove { destination, .. }
             | NiciraAction::RegLoad { destination, .. }
             | NiciraAction::StackPop(destination)
-            | NiciraAction::CheckPktLarger { destination, .. } => Some(destination.kind),
-            _ => None,
-        },
+            | NiciraAction::CheckPktLarger { destination, .. },
+        ) => Some(destination.kind),
         _ => None,
     }
 }

@@ -336,15 +336,7 @@ impl Follower {
     fn step(&mut self, action: &Action) -> Result<bool, ErrorCode> {
         Ok(match action {
             Action::SetField(field) => {
-                let kind = field.kind();
-                // OpenFlow 1.3.5 §7.5.4.3.
-                if !self.known.prerequisites_hold(kind) || (kind == OxmKind::VLAN_VID && self.tags == 0) {
-                    return Err(ErrorCode::ACTION_MATCH_INCONSISTENT);
-                }
-                if kind == OxmKind::VLAN_TCI {
-                    let tagged = number(field.as_field().value) & u128::from(VLAN_PRESENT) != 0;
-                    self.set_tags(if tagged { self.tags.max(1) } else { 0 });
-                }
+                self.set(field.kind(), number(field.as_field().value))?;
                 true
             }
             Action::CopyField { source, destination } => {
@@ -380,6 +372,19 @@ impl Follower {
             Action::Nicira(action) => self.extension(action)?,
             _ => true,
         })
+    }
+
+    /// A field is set as a set-field does it (OpenFlow 1.3.5 §7.5.4.3): the VLAN id only of a tag that is there.
+    pub(crate) fn set(&mut self, kind: OxmKind, value: u128) -> Result<(), ErrorCode> {
+        self.require(kind)?;
+        if kind == OxmKind::VLAN_VID && self.tags == 0 {
+            return Err(ErrorCode::ACTION_MATCH_INCONSISTENT);
+        }
+        if kind == OxmKind::VLAN_TCI {
+            let tagged = value & u128::from(VLAN_PRESENT) != 0;
+            self.set_tags(if tagged { self.tags.max(1) } else { 0 });
+        }
+        Ok(())
     }
 
     /// Refuses a field that the packets needn't have.

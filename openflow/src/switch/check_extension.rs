@@ -220,13 +220,12 @@ fn destination(action: &Action) -> Option<OxmKind> {
     match action {
         Action::SetField(field) | Action::Nicira(NiciraAction::RegLoad2(field)) => Some(field.kind()),
         Action::CopyField { destination, .. } => Some(destination.kind),
-        Action::Nicira(action) => match action {
+        Action::Nicira(
             NiciraAction::RegMove { destination, .. }
             | NiciraAction::RegLoad { destination, .. }
             | NiciraAction::StackPop(destination)
-            | NiciraAction::CheckPktLarger { destination, .. } => Some(destination.kind),
-            _ => None,
-        },
+            | NiciraAction::CheckPktLarger { destination, .. },
+        ) => Some(destination.kind),
         _ => None,
     }
 }
@@ -266,8 +265,12 @@ impl Follower {
                 self.require(source.kind)?;
                 self.require(destination.kind)?;
             }
-            NiciraAction::RegLoad { destination, .. } => self.require(destination.kind)?,
-            NiciraAction::RegLoad2(field) => self.require(field.kind())?,
+            NiciraAction::RegLoad { destination, value } => {
+                self.set(destination.kind, u128::from(*value) << u32::from(destination.offset).min(64))?;
+            }
+            NiciraAction::RegLoad2(field) => {
+                self.set(field.kind(), super::field::number(field.as_field().value))?;
+            }
             NiciraAction::StackPush(subfield)
             | NiciraAction::StackPop(subfield)
             | NiciraAction::OutputReg { source: subfield, .. }

@@ -24,6 +24,8 @@ pub struct Packet {
     layout: Layout,
     /// Whether a match field may differ from the frame.
     dirty: bool,
+    /// Octets that pushes and pops have added since somebody last saw the frame.
+    grown: isize,
 }
 
 /// The octets as they came or were last handed out, and a copy once something is rewritten.
@@ -51,7 +53,7 @@ impl Packet {
     /// A frame that came in by `in_port`. Any octets are a packet: fields that can't be read are zero.
     pub fn new(in_port: PortNo, frame: Bytes) -> Packet {
         let (key, layout) = extract(&frame, in_port);
-        Packet { frame: Frame { shared: frame, edited: None }, key, layout, dirty: false }
+        Packet { frame: Frame { shared: frame, edited: None }, key, layout, dirty: false, grown: 0 }
     }
 
     /// The match fields.
@@ -72,10 +74,19 @@ impl Packet {
     /// The frame with all rewrites, shared: further ones copy first.
     pub fn share(&mut self) -> Bytes {
         self.commit();
+        self.grown = 0;
         if let Some(edited) = self.frame.edited.take() {
             self.frame.shared = edited.freeze();
         }
         self.frame.shared.clone()
+    }
+
+    /// How many octets of the frame are left if it is cut to `max_len`. Open vSwitch reckons with the frame as somebody last saw it, and
+    /// cuts as many octets off after the pushes and pops since.
+    pub(crate) fn cut_len(&mut self, max_len: usize) -> usize {
+        self.commit();
+        let len = self.octets().len();
+        len - len.saturating_add_signed(-self.grown).saturating_sub(max_len).min(len)
     }
 
     /// The `masked` bits of the metadata register become those of `metadata` (OpenFlow 1.3.5 §5.9, Write-Metadata).
@@ -123,6 +134,7 @@ impl Packet {
     /// Reads the frame again, as a datapath does with a packet that comes around once more; what isn't in the frame is kept.
     fn recirculate(&mut self) {
         self.commit();
+        self.grown = 0;
         let (mut key, layout) = extract(self.octets(), self.key.in_port());
         key.keep_pipeline_of(&self.key);
         (self.key, self.layout) = (key, layout);
@@ -247,6 +259,7 @@ impl Packet {
         }
         self.frame.edited = Some(frame);
         self.layout.shift(new.len() as isize);
+        self.grown += new.len() as isize;
     }
 
     /// Takes `len` octets out at `at`.
@@ -258,6 +271,7 @@ impl Packet {
         frame.extend_from_slice(after);
         self.frame.edited = Some(frame);
         self.layout.shift(-(len as isize));
+        self.grown -= len as isize;
     }
 
     /// Pushes an 802.1Q tag with VLAN id and priority zero, as Open vSwitch does (OpenFlow 1.3.5 §7.2.5.5).
@@ -290,6 +304,9 @@ impl Packet {
 
     /// Pushes a label stack entry behind the VLAN tag: a copy of the outermost one, or explicit null with what the IP header has as TTL
     /// and traffic class (OpenFlow 1.3.5 §7.2.5.6 leaves the fields of new entries to the switch).
+    ///
+    /// # Errors
+    /// If there are three already.
     pub(crate) fn push_mpls(&mut self, ethertype: u16) -> Result<(), TooManyLabels> {
         self.commit();
         let labels = self.labels();
@@ -311,6 +328,7 @@ impl Packet {
             (label << 12) | (class << 9) | u128::from(BOTTOM) | if ttl == 0 { 64 } else { ttl }
         };
         if labels == 0 {
+            self.grown = 0;
             self.key.clear_network_layers();
             self.layout = Layout { tags: self.layout.tags, payload: self.layout.payload, ..Layout::default() };
         }
@@ -325,6 +343,9 @@ impl Packet {
     }
 
     /// Pops the outermost label stack entry; what remains is of this EtherType. Says whether the rest of the packet had to be read.
+    ///
+    /// # Errors
+    /// If the bottom of the stack is deeper than three entries.
     pub(crate) fn pop_mpls(&mut self, ethertype: u16) -> Result<bool, TooManyLabels> {
         self.commit();
         let labels = self.labels();
@@ -338,11 +359,13 @@ impl Packet {
                 return Err(TooManyLabels);
             }
         }
+        // Something else than a label can't stand before one: Open vSwitch takes all entries off that it knows of.
+        let gone = if is_mpls(ethertype) { 1 } else { labels };
         self.set_ethertype(ethertype);
-        self.cut(at, ENTRY_LEN);
+        self.cut(at, gone * ENTRY_LEN);
         self.layout.payload = at;
-        self.layout.labels = labels - 1;
-        let next = if labels > 1 { self.octets().get(at..at + ENTRY_LEN).map_or(0, field::number) } else { 0 };
+        self.layout.labels = labels - gone;
+        let next = if labels > gone { self.octets().get(at..at + ENTRY_LEN).map_or(0, field::number) } else { 0 };
         self.key.set(Slot::MPLS_ENTRY, next);
         if is_mpls(ethertype) {
             return Ok(false);
@@ -458,7 +481,7 @@ impl Packet {
         let (position, start, is_udp) = match (layout.l4_proto, sums) {
             (IP_TCP, _) => (16, l4, false),
             (IP_UDP, _) => (6, l4, true),
-            (IP_ICMPV6, _) => (2, l4, false),
+            (IP_ICMPV6, Sums::L4 | Sums::Ipv6Address) => (2, l4, false),
             (IP_ICMP, Sums::L4) => (2, l4, false),
             _ => return,
         };

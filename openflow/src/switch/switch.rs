@@ -448,6 +448,12 @@ impl Switch {
         check::group_references(&packet_out.actions, &self.groups)?;
         let packet = Packet::new(packet_out.in_port, packet_out.data.clone());
         let trace = pipeline::run_actions(self.view(now), packet, &packet_out.actions);
+        if trace.overrun.is_some() {
+            // Open vSwitch says of a packet that hits a limit of the pipeline what it says of flow-mods that fail without a reason, and
+            // counts and learns nothing.
+            self.counters.overruns += 1;
+            return Err(ErrorCode::FLOW_MOD_UNKNOWN);
+        }
         self.apply(trace, now);
         Ok(())
     }

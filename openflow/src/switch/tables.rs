@@ -512,7 +512,7 @@ impl Table {
             }
             // Nothing is complete here: behind each of these flows stands perhaps one with the same match and a lower priority.
             for flows in &mut soft {
-                if !flows.first().is_some_and(|place| place.priority == priority) {
+                if flows.first().is_none_or(|place| place.priority != priority) {
                     continue;
                 }
                 *flows = flows.get(1..).unwrap_or_default();

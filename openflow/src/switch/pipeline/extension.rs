@@ -136,9 +136,10 @@ impl<'a> Run<'a> {
             return;
         }
         let before = self.trace.outputs.len();
+        let len = packet.cut_len(max_len as usize);
         self.emit(packet, if port == PortNo::IN_PORT { in_port } else { port });
         for output in self.trace.outputs.iter_mut().skip(before) {
-            output.frame.truncate(max_len as usize);
+            output.frame.truncate(len);
         }
     }
 

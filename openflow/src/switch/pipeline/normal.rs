@@ -34,7 +34,8 @@ impl Run<'_> {
         if tci & VLAN_PRESENT != 0 && !tagged {
             packet.set_field(OxmKind::VLAN_TCI, 0, u128::MAX);
         }
-        let seen = if source == target && !from_nowhere {
+        // What a packet from the wire teaches counts for itself, what a packet-out teaches only for those after it.
+        let seen = if source == target && !from_nowhere && !self.in_packet_out {
             Some(in_port)
         } else {
             self.view.addresses.find(target, vid, self.view.now)
@@ -56,10 +57,14 @@ impl Run<'_> {
 /// Addresses that a bridge keeps to itself (IEEE 802.1Q §8.6.3), and those of Cisco's and Extreme's protocols of the same kind, which
 /// Open vSwitch doesn't forward either.
 fn is_reserved(address: MacAddr) -> bool {
-    match address.to_u64() {
-        0x0180_c200_0000..=0x0180_c200_000f => true,
-        0x00e0_2b00_0000 | 0x00e0_2b00_0004 | 0x00e0_2b00_0006 => true,
-        0x0100_0c00_0000 | 0x0100_0ccd_cdcd | 0x0100_0ccc_ccc0..=0x0100_0ccc_cccd => true,
-        _ => false,
-    }
+    matches!(
+        address.to_u64(),
+        0x0180_c200_0000..=0x0180_c200_000f
+            | 0x00e0_2b00_0000
+            | 0x00e0_2b00_0004
+            | 0x00e0_2b00_0006
+            | 0x0100_0c00_0000
+            | 0x0100_0ccd_cdcd
+            | 0x0100_0ccc_ccc0..=0x0100_0ccc_cccd
+    )
 }

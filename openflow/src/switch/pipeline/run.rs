@@ -30,7 +30,7 @@ pub(super) struct Run<'a> {
     pub(super) action_set: SmallVec<[&'a Action; 4]>,
     set_has_group: bool,
     in_action_set: bool,
-    in_packet_out: bool,
+    pub(super) in_packet_out: bool,
     /// Nothing more is done, but that a group's bucket that ends so ends alone.
     pub(super) exit: bool,
     overrun: Option<Overrun>,

@@ -185,6 +185,14 @@ fn a_fourth_label_is_one_too_many() {
 }
 
 #[test]
+fn no_label_stays_behind_another_ethertype() {
+    let mut packet = packet(udp(1, 2));
+    packet.push_mpls(0x8847).unwrap();
+    packet.push_mpls(0x8847).unwrap();
+    assert_eq!((packet.pop_mpls(0x0800), packet.share()), (Ok(true), udp(1, 2)));
+}
+
+#[test]
 fn a_tag_behind_a_popped_one_stays_unseen() {
     let inner = [&[0x00, 0x05][..], &0x0800u16.to_be_bytes(), &transport4(17, 9, 1, 2)].concat();
     let mut packet = packet(ethernet(B, A, Some(0x2003), 0x8100, &inner));

@@ -412,7 +412,7 @@ impl OxmKind {
     fn fits(self, octets: usize) -> bool {
         match self.row() {
             None => true,
-            Some(_) if self.is_variable() => octets >= 1 && octets <= TUNNEL_METADATA_MAX,
+            Some(_) if self.is_variable() => (1..=TUNNEL_METADATA_MAX).contains(&octets),
             Some(row) => octets == usize::from(row.value_len),
         }
     }

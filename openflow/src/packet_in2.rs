@@ -288,6 +288,32 @@ mod tests {
         assert_eq!(Message::decode(&frame), Ok((1, message)));
     }
 
+    /// From Open vSwitch 3.1.0: `load:0x1234->NXM_NX_REG3[],controller(userdata=01.02.03)`, cookie 0x77.
+    const CAPTURED: &str = "
+        0404009000000000000023200000001e0000004002020202020202020202020208060000000000000000000000000000
+        000000000000000000000000000000000000000000000000000000000000000000030005000000000004001000000000
+        000000000000007700050005010000000006001480000004fffffffe0001060400001234000000000007000701020300";
+
+    #[test]
+    fn a_packet_in_of_open_vswitch_is_read_and_written() {
+        let digits: Vec<char> = CAPTURED.chars().filter(|digit| !digit.is_whitespace()).collect();
+        let octets = digits.chunks(2).map(|pair| u8::from_str_radix(&String::from_iter(pair), 16).unwrap());
+        let frame = Bytes::from_iter(octets);
+        let (xid, message) = Message::decode(&frame).unwrap();
+        let Message::PacketIn2(packet_in) = &message else { panic!("{message:?}") };
+        let metadata = packet_in.metadata().unwrap();
+        assert_eq!(metadata.in_port(), Some(net::PortNo::LOCAL));
+        assert_eq!(metadata.get(crate::OxmKind::NXM_REG3).and_then(|field| field.to_u64()), Some(0x1234));
+        assert_eq!(
+            (packet_in.cookie(), packet_in.userdata().map(|data| &data[..])),
+            (Some(0x77), Some(&[1, 2, 3][..]))
+        );
+        assert_eq!((packet_in.packet().map(Bytes::len), packet_in.continuation()), (Some(60), None));
+        let mut out = BytesMut::new();
+        message.encode(xid, &mut out).unwrap();
+        assert_eq!(out.freeze(), frame);
+    }
+
     #[test]
     fn a_property_of_a_wrong_length_is_refused() {
         for (property, offset) in [

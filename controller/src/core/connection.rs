@@ -542,6 +542,7 @@ impl Core {
                 }
                 self.reconciler.handle_error(datapath_id, xid, &error, now);
             }
+            Message::Experimenter(message) => self.role_status(id, &message, now),
             // Replies to nothing we asked, and requests that only a controller makes.
             _ => {}
         }

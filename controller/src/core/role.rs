@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use net::{DatapathId, Time};
-use openflow::{ControllerRole, ErrorCode, GenerationId, Message, RequestFailure, RoleMessage};
+use openflow::oxm::EXPERIMENTER_ONF;
+use openflow::{ControllerRole, ErrorCode, ExperimenterMessage, GenerationId, Message, RequestFailure, RoleMessage};
 
 use super::connection::{Claim, CloseCause, ConnectionId, Question, Stage};
 use super::{Core, CoreEvent};
@@ -14,7 +15,21 @@ use super::{Core, CoreEvent};
 /// How long a switch has to answer a role request. One that doesn't know roles may say nothing.
 const ROLE_LIMIT: Duration = Duration::from_secs(10);
 
+/// `ONFT_ROLE_STATUS`: on 1.3 the ONF's extension 191; Open vSwitch tells a master so that another one has come.
+const EXP_TYPE_ROLE_STATUS: u32 = 1911;
+
 impl Core {
+    /// A switch says of its own accord what this controller is to it now.
+    pub(super) fn role_status(&mut self, id: ConnectionId, message: &ExperimenterMessage, now: Time) {
+        let ExperimenterMessage { experimenter: EXPERIMENTER_ONF, exp_type: EXP_TYPE_ROLE_STATUS, body } = message
+        else {
+            return;
+        };
+        if body.first_chunk().is_some_and(|role| u32::from_be_bytes(*role) == ControllerRole::SLAVE.0) {
+            self.stand_by(id, CloseCause::Demoted, now);
+        }
+    }
+
     /// Ask for the configured role, unless it is the one that everybody has.
     pub(super) fn claim_role(&mut self, id: ConnectionId) {
         let role = self.config.role;

@@ -6,7 +6,8 @@
 //!
 //! What is decoded is encoded again octet for octet, with what this version doesn't know inside it, but for these octets, which
 //! say nothing and are written as zero: padding, what stands behind the first NUL of a text, and the 15 reserved flags of a
-//! multipart reply. A HELLO element without its padding at the end of the message gets it.
+//! multipart reply. A HELLO element without its padding at the end of the message gets it, and one of Nicira's actions loses octets
+//! behind its last element that Open vSwitch doesn't look at.
 //!
 //! ```
 //! use bytes::BytesMut;

@@ -15,7 +15,7 @@ use crate::message::{MessageType, TooLong};
 use crate::wire::Reader;
 
 /// Octets of a [`FlowBody`] that need no allocation: in_port and eth_src with a goto-table are 32, eth_dst with one output 40.
-const BODY_INLINE: usize = 48;
+const BODY_INLINE: usize = 40;
 /// `ofp_flow_mod` up to its match, header included (OpenFlow 1.3.5 §7.3.4.1).
 const FLOW_MOD_FIXED: usize = 48;
 /// `ofp_packet_out` up to its actions, header included (§7.3.7).

@@ -56,8 +56,8 @@ const CORNERS: &[(&str, &[&str])] = &[
 /// Words that only some files may hold, comments aside: (word, the beginnings of those files' paths).
 const WORDS: &[(&str, &[&str])] = &[
     ("petgraph", &["controller/src/path/", "controller/benches/path"]),
-    ("rustls", &["controller/src/io/tls.rs"]),
-    ("tokio_rustls", &["controller/src/io/tls.rs"]),
+    ("rustls", &["controller/src/io/tls"]),
+    ("tokio_rustls", &["controller/src/io/tls"]),
     ("rcgen", &["controller/src/pki/"]),
     ("x509_parser", &["controller/src/pki/"]),
     ("prometheus", &["telemetry/", "tests/lab/"]),

@@ -10,11 +10,10 @@ use super::{Bench, Started, Subject};
 
 /// How long all switches may take to connect.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// A controller that installs rules in phases pauses between them, but not as long as this.
+const RULES_PAUSE: Duration = Duration::from_millis(600);
 /// Switches that connect at a time, so that every controller's backlog does.
 const AT_ONCE: u32 = 32;
-/// Packet-ins that all switches together have open, if nobody says otherwise.
-const WINDOW_SHARED: u64 = 4_096;
-const WINDOW_LEAST: u64 = 64;
 
 /// One side of one round.
 struct Round {
@@ -48,9 +47,20 @@ fn round(load: &mut Load<'_>, started: &mut Started, task: Task) -> Result<Round
         Task::All(quota, window) => load.ask_all(quota, window),
     };
     let took = took.map_err(|error| started.blame(error))?;
-    // FLOW_MODs may come after the packet-outs: the time ends with the last of them.
-    let last = load.settle()?;
-    let cpu = started.cpu().zip(cpu).map(|(after, before)| after.saturating_sub(before));
+    // FLOW_MODs may come after the packet-outs: time and CPU end with the last of them.
+    let mut last = load.settle()?;
+    let mut spent = started.cpu();
+    while matches!(task, Task::All(..)) {
+        let before = load.totals();
+        load.idle(RULES_PAUSE)?;
+        let now = load.totals();
+        if (now.answers, now.flow_mods) == (before.answers, before.flow_mods) {
+            break;
+        }
+        last = load.settle()?;
+        spent = started.cpu();
+    }
+    let cpu = spent.zip(cpu).map(|(after, before)| after.saturating_sub(before));
     let after = load.totals();
     let took = match task {
         Task::For(..) => took,
@@ -154,7 +164,7 @@ pub(super) fn throughput(
     workload: Workload,
     switches: u32,
 ) -> Result<Throughput, String> {
-    let window = bench.arguments.window.unwrap_or((WINDOW_SHARED / u64::from(switches)).max(WINDOW_LEAST));
+    let window = bench.arguments.window;
     let rounds = rounds(bench, subject, workload, switches, window, bench.arguments.hosts)?;
     let answers: u64 = rounds.iter().map(|(round, _)| round.answers).sum();
     let per_answer = |value: fn(&Round) -> u64| {

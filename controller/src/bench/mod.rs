@@ -106,9 +106,9 @@ pub struct OpenflowArgs {
     /// Rounds, controller and floor in turn; rates are medians over them.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: u32,
-    /// Packet-ins that each switch has open in mode throughput. Without it: 4096 shared by the switches, at least 64 each.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=65_536))]
-    window: Option<u64>,
+    /// Packet-ins that each switch has open in mode throughput.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    window: u64,
     /// Senders of one round of --workload new, over all switches. A fresh controller is started for each round.
     #[arg(long, value_name = "N", default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(1..=900_000))]
     hosts: u32,

@@ -157,6 +157,7 @@ impl Core {
         }
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.stage = Stage::Waiting { datapath_id, incumbent };
+            self.waiting.insert(id);
         }
     }
 
@@ -201,16 +202,17 @@ impl Core {
     }
 
     fn waiting_for(&self, incumbent: ConnectionId) -> Vec<(ConnectionId, DatapathId)> {
-        let waits = |connection: &Connection| match connection.stage {
-            Stage::Waiting { datapath_id, incumbent: other } if other == incumbent => Some(datapath_id),
+        let waits = |id| match self.connections.get(id)?.stage {
+            Stage::Waiting { datapath_id, incumbent: other } if other == incumbent => Some((*id, datapath_id)),
             _ => None,
         };
-        self.connections.iter().filter_map(|(&id, connection)| Some((id, waits(connection)?))).collect()
+        self.waiting.iter().filter_map(waits).collect()
     }
 
     /// The switch is who it says: ask for what has to be known before it joins the network.
     fn admit(&mut self, id: ConnectionId, datapath_id: DatapathId, now: Time) {
         self.by_datapath.insert(datapath_id, id);
+        self.waiting.remove(&id);
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.stage =
                 Stage::Describing { datapath_id, ports: BTreeMap::new(), deadline: now + DESCRIPTION_LIMIT };
@@ -254,6 +256,7 @@ impl Core {
     /// The end of a connection, whoever wants it. The driver flushes and closes; a second call does nothing but forget it.
     pub(super) fn drop_connection(&mut self, id: ConnectionId, cause: CloseCause, now: Time) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        self.waiting.remove(&id);
         let transport_gone = cause == CloseCause::Transport;
         let stage = std::mem::replace(&mut connection.stage, Stage::Closing);
         let datapath_id = match stage {

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use net::{DatapathId, PortNo, Time};
-use openflow::{Action, ChannelConfig, ChannelEvent, FrameError, Message};
+use openflow::{Action, ChannelConfig, ChannelEvent, FrameError, Message, frame_length};
 use topology::{Change, Discovery, DiscoveryConfig, Network};
 
 use crate::app::{App, Effects, Event, PacketOuts, View, apps};
@@ -123,6 +123,8 @@ pub struct Core {
     connections: BTreeMap<ConnectionId, Connection>,
     /// Truth about who is who: a datapath id has one admitted connection.
     by_datapath: BTreeMap<DatapathId, ConnectionId>,
+    /// Connections that wait for the probe of another one with their datapath id.
+    waiting: BTreeSet<ConnectionId>,
     discovery: Discovery,
     paths: Paths,
     reconciler: Reconciler,
@@ -149,6 +151,7 @@ impl Core {
             discovery: Discovery::new(config.discovery.clone(), config.probe_key, config.seed, now),
             connections: BTreeMap::new(),
             by_datapath: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             paths: Paths::new(),
             reconciler: Reconciler::with_seed(config.seed),
             apps: apps(config.seed),
@@ -486,11 +489,15 @@ impl Core {
             let mut packet_outs = std::mem::take(&mut self.packet_outs);
             packet_outs.drain(|run, frames| {
                 let Some(&id) = self.by_datapath.get(&run.datapath_id) else { return };
-                if self.connections.get(&id).is_some_and(|to| to.channel.queued_len() > PACKET_OUT_BACKLOG) {
-                    self.counters.packet_outs_dropped += run.messages;
-                    return;
+                let queued = self.connections.get(&id).map_or(0, |to| to.channel.queued_len());
+                if queued + run.octets <= PACKET_OUT_BACKLOG {
+                    return self.send_frames(id, frames);
                 }
-                self.send_frames(id, frames);
+                let (fitting, messages) = whole_messages(frames, PACKET_OUT_BACKLOG.saturating_sub(queued));
+                self.counters.packet_outs_dropped += run.messages - messages;
+                if messages > 0 {
+                    self.send_frames(id, fitting);
+                }
             });
             self.packet_outs = packet_outs;
         }
@@ -531,4 +538,16 @@ impl Core {
         }
         self.ready.insert(id);
     }
+}
+
+/// The messages at the start of `frames` that begin within `limit` octets, and how many they are.
+fn whole_messages(frames: &[u8], limit: usize) -> (&[u8], u64) {
+    let (mut end, mut messages) = (0, 0);
+    while end < limit
+        && let Some(length) = frames.get(end..).and_then(|rest| frame_length(rest).ok().flatten())
+    {
+        end += length;
+        messages += 1;
+    }
+    (frames.get(..end).unwrap_or(frames), messages)
 }

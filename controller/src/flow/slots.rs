@@ -290,3 +290,63 @@ impl Slots {
         (hasher.finish() >> 32) as u32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use net::PortNo;
+    use openflow::Instruction;
+
+    use super::*;
+    use crate::flow::Owner;
+
+    fn rule(a: u64, port: u32) -> Rule {
+        let key = Key { owner: Owner::Forwarding, kind: 9, a, b: 0 };
+        let does = vec![Instruction::GotoTable(TableId(1))];
+        Rule::new(key, TableId(0), 5, Match::new().with_in_port(PortNo(port)), does)
+    }
+
+    fn desire(slots: &mut Slots, rule: Rule) -> SlotRef {
+        let at = slots.place(rule.table, rule.priority, &rule.body);
+        let hash = rule.key.hash();
+        slots.desire(at, rule, hash);
+        at
+    }
+
+    fn find(slots: &Slots, a: u64) -> Option<SlotRef> {
+        let key = rule(a, 0).key;
+        slots.find_key(&key, key.hash())
+    }
+
+    #[test]
+    fn a_key_that_takes_an_identity_over_is_the_only_one_that_leads_there() {
+        let mut slots = Slots::new(SeededState::new(1));
+        let at = desire(&mut slots, rule(1, 7));
+        assert_eq!(desire(&mut slots, rule(2, 7)), at);
+        assert_eq!((find(&slots, 1), find(&slots, 2), slots.desired_count()), (None, Some(at), 1));
+    }
+
+    #[test]
+    fn a_reference_to_a_slot_that_is_used_again_finds_nothing() {
+        let mut slots = Slots::new(SeededState::new(1));
+        let old = desire(&mut slots, rule(1, 7));
+        slots.undesire(old);
+        let new = desire(&mut slots, rule(2, 8));
+        assert_eq!((old.slot, new.slot), (0, 0), "the place is used again");
+        assert!(slots.get(old).is_none() && slots.get(new).is_some());
+        assert_eq!((slots.all().count(), slots.by_id.len(), slots.by_key.len()), (1, 1, 1));
+    }
+
+    #[test]
+    fn what_is_installed_as_desired_is_kept_beside_a_new_wish() {
+        let mut slots = Slots::new(SeededState::new(1));
+        let at = desire(&mut slots, rule(1, 7));
+        slots.get_mut(at).unwrap().held = Held::AsDesired;
+        desire(&mut slots, Rule { idle_timeout: 9, ..rule(1, 7) });
+        let Held::Other(other) = &slots.get(at).unwrap().held else { panic!("not parted") };
+        assert_eq!(other.idle_timeout, 0);
+        desire(&mut slots, rule(1, 7));
+        assert!(matches!(slots.get(at).unwrap().held, Held::AsDesired), "the old wish again");
+        slots.undesire(at);
+        assert!(matches!(slots.get(at).unwrap().held, Held::Other(_)), "still on the switch");
+    }
+}

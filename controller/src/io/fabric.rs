@@ -170,6 +170,24 @@ struct Fabric {
 }
 
 impl Fabric {
+    /// One that is reached by nobody yet.
+    fn new(core: CoreConfig, limits: AcceptLimits, directory: Directory) -> Fabric {
+        Fabric {
+            core: RefCell::new(Core::new(core, Time::ZERO)),
+            clock: Clock::start(),
+            outlets: RefCell::new(HashMap::new()),
+            input: RefCell::new(BytesMut::with_capacity(connection::INPUT_SIZE)),
+            next_connection: Cell::new(1),
+            timer: Notify::new(),
+            deadline: Cell::new(None),
+            places: accept::Places::new(limits),
+            plain_from: Vec::new(),
+            tls: None,
+            report: RefCell::new(report::Collector::new(directory)),
+            recorder: None,
+        }
+    }
+
     /// A core turn, and what follows from it.
     fn turn(&self, turn: impl FnOnce(&mut Core, Time)) {
         self.turn_of(None, turn);
@@ -219,26 +237,13 @@ async fn run(
     snapshots: watch::Sender<Arc<Snapshot>>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let clock = Clock::start();
-    let seed = options.core.seed;
-    let fabric = Rc::new(Fabric {
-        core: RefCell::new(Core::new(options.core, Time::ZERO)),
-        clock,
-        outlets: RefCell::new(HashMap::new()),
-        input: RefCell::new(BytesMut::with_capacity(connection::INPUT_SIZE)),
-        next_connection: Cell::new(1),
-        timer: Notify::new(),
-        deadline: Cell::new(None),
-        places: accept::Places::new(options.limits),
-        plain_from: options.plain_from,
-        tls: options.tls,
-        report: RefCell::new(report::Collector::new(directory)),
-        recorder: options.recorder,
-    });
-    for listener in options.listeners {
+    let FabricOptions { listeners, plain_from, tls, connect, limits, core, recorder } = options;
+    let seed = core.seed;
+    let fabric = Rc::new(Fabric { plain_from, tls, recorder, ..Fabric::new(core, limits, directory) });
+    for listener in listeners {
         tokio::task::spawn_local(accept::accept(fabric.clone(), listener));
     }
-    for (number, to) in (1..).zip(options.connect) {
+    for (number, to) in (1..).zip(connect) {
         tokio::task::spawn_local(dial::dial(fabric.clone(), to, seed.wrapping_add(number)));
     }
     let timer = tokio::task::spawn_local(timer(fabric.clone()));
@@ -248,9 +253,8 @@ async fn run(
         tokio::select! {
             _ = tick.tick() => {
                 let core = fabric.core.borrow();
-                let now = fabric.clock.now();
                 let mut report = fabric.report.borrow_mut();
-                let snapshot = Arc::new(report.snapshot(&core, now));
+                let snapshot = Arc::new(report.snapshot(&core, &fabric.clock));
                 // Nobody listens any more only while the process ends.
                 let _ = ticks.send(report.take(&snapshot));
                 snapshots.send_replace(snapshot);
@@ -306,68 +310,4 @@ async fn timer(fabric: Rc<Fabric>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
-
-    use super::*;
-
-    const LIMIT: Duration = Duration::from_secs(20);
-    const HELLO: [u8; 8] = [4, 0, 0, 8, 0, 0, 0, 1];
-
-    fn start(listener: Listener, handshake_timeout: Duration) -> FabricHandle {
-        let mut core = CoreConfig::default();
-        core.channel.handshake_timeout = handshake_timeout;
-        let plain_from = vec!["127.0.0.0/8".parse().unwrap()];
-        let options = FabricOptions { listeners: vec![listener], plain_from, core, ..FabricOptions::default() };
-        spawn(options, std::sync::mpsc::channel().0).unwrap()
-    }
-
-    fn start_tcp(handshake_timeout: Duration) -> (FabricHandle, TcpStream) {
-        let listener = Listener::Tcp(crate::io::listen::bind_tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap());
-        let address = listener.local_addr().unwrap();
-        let fabric = start(listener, handshake_timeout);
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        stream.set_write_timeout(Some(LIMIT)).unwrap();
-        (fabric, stream)
-    }
-
-    #[test]
-    fn a_peer_that_asks_and_never_reads_loses_its_place() {
-        let (fabric, mut stream) = start_tcp(Duration::from_millis(300));
-        stream.write_all(&HELLO).unwrap();
-        // More answers than the kernel holds: the controller's write never ends.
-        let mut echo = vec![0; 60_000];
-        echo[..8].copy_from_slice(&[4, 2, (60_000_u16 >> 8) as u8, (60_000_u16 & 0xff) as u8, 0, 0, 0, 2]);
-        let clock = Clock::start();
-        while stream.write_all(&echo).is_ok() {
-            assert!(clock.now() < Time::ZERO + LIMIT, "the connection is still open");
-        }
-        fabric.stop();
-    }
-
-    #[test]
-    fn a_peer_that_closes_its_own_direction_still_hears_why() {
-        let (fabric, mut stream) = start_tcp(LIMIT);
-        stream.write_all(&[1, 0, 0, 8, 0, 0, 0, 1]).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        assert!(answer.windows(2).any(|pair| pair == [1, 1]), "no error of version 1 in {answer:?}");
-        fabric.stop();
-    }
-
-    #[test]
-    fn a_unix_socket_goes_with_the_controller() {
-        let path = std::env::temp_dir().join(format!("trunkline-fabric-{}.sock", std::process::id()));
-        let listener = Listener::bind(&crate::config::Listen::Unix(path.clone())).unwrap();
-        let fabric = start(listener, LIMIT);
-        let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
-        // Its HELLO: the controller serves the socket.
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        stream.read_exact(&mut [0; 8]).unwrap();
-        fabric.stop();
-        assert!(!path.exists());
-    }
-}
+mod tests;

@@ -45,3 +45,48 @@ impl Channel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Bytes, BytesMut};
+    use net::Time;
+
+    use super::*;
+    use crate::channel::ChannelConfig;
+    use crate::configuration::FeaturesReply;
+    use crate::hello::Hello;
+    use crate::message::Message;
+
+    fn encoded(xid: u32, message: &Message) -> BytesMut {
+        let mut out = BytesMut::new();
+        message.encode(xid, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn frames_are_numbered_counted_and_their_barriers_watched() {
+        let now = Time::from_secs(1);
+        let mut channel = Channel::controller(ChannelConfig::default(), now);
+        let mut frames = encoded(0, &Message::EchoRequest(Bytes::from_static(b"abc")));
+        frames.unsplit(encoded(0x8000_0001, &Message::BarrierRequest));
+        channel.poll_transmit();
+        channel.send_frames(&frames);
+        assert_eq!((channel.poll_transmit(), channel.counters().unsent), (None, 2), "nothing before the handshake");
+        for message in [Message::Hello(Hello::new()), Message::FeaturesReply(FeaturesReply::default())] {
+            channel.handle_frame(encoded(1, &message).freeze(), now);
+        }
+        channel.poll_transmit();
+        let before = channel.counters().bytes_sent;
+        // A piece of a third one stays behind.
+        channel.send_frames(&[&frames[..], &[4, 20, 0, 8]].concat());
+        let mut out = channel.poll_transmit().unwrap();
+        let (xid, echo) = Message::decode(&out.split_to(11)).unwrap();
+        assert_eq!(echo, Message::EchoRequest(Bytes::from_static(b"abc")));
+        assert_ne!(xid, 0);
+        assert_eq!(Message::decode(&out), Ok((0x8000_0001, Message::BarrierRequest)));
+        assert_eq!(channel.counters().bytes_sent - before, 19);
+        assert_eq!(channel.counters().sent.get(MessageType::BARRIER_REQUEST), 1);
+        let State::Up(up) = &channel.state else { panic!("not up") };
+        assert_eq!(up.barriers.back().map(|barrier| barrier.xid), Some(0x8000_0001));
+    }
+}

@@ -12,7 +12,10 @@ use topology::{Change, DiscoveryCounters, Network, PortState};
 use super::Directory;
 use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent};
 use crate::flow::FlowCounters;
+use crate::io::clock::Clock;
 
+/// Copying the network takes at most one part in so many of the thread's time: some milliseconds for 65,536 hosts, so every second or two.
+const COPY_SHARE: u32 = 200;
 /// A peer that is refused again and again is a warning once in this time; in between it is counted.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
 /// Addresses whose refusals are counted by themselves; when there are more, all begin anew.
@@ -29,12 +32,13 @@ pub struct Snapshot {
     pub switches_connected: usize,
     /// Switches whose rules of an earlier run are still held.
     pub settling: usize,
-    /// Switches, ports, links, hosts: the same one until a change of its generation, which a host that is seen once more is not.
+    /// Switches, ports, links, hosts: the same one until a change of its generation, which a host that is seen once more is not. Of a large
+    /// network it may be some seconds old while hosts keep coming.
     pub network: Arc<Network>,
     /// Ordered pairs of switches with a path.
     pub paths: usize,
     /// Per switch: rules installed, rules desired, groups installed, rules refused.
-    pub flows: BTreeMap<DatapathId, [usize; 4]>,
+    pub flows: Arc<BTreeMap<DatapathId, [usize; 4]>>,
     /// Counters of the core.
     pub counters: CoreCounters,
     /// Counters of the reconciler.
@@ -82,11 +86,20 @@ pub(super) struct Collector {
     last_reroute: Option<Duration>,
     samples: Vec<Sample>,
     network: Arc<Network>,
+    /// Not before this is the network copied again.
+    next_copy: Time,
+    flows: Arc<BTreeMap<DatapathId, [usize; 4]>>,
+    /// Generation and counters with which `flows` was counted.
+    flows_at: Option<(u64, FlowCounters)>,
     peers: BTreeMap<ConnectionId, String>,
     /// Connections that have been in the network.
     live: BTreeSet<ConnectionId>,
     malformed: BTreeMap<ConnectionId, u32>,
     refusals: BTreeMap<String, Refusals>,
+    /// Connections since the last tick that never became one of the core's, and those of the core's that never became a switch's: ten
+    /// thousand a second may come.
+    refused: u64,
+    failed: u64,
     directory: Directory,
 }
 
@@ -100,10 +113,15 @@ impl Collector {
             last_reroute: None,
             samples: Vec::new(),
             network: Arc::default(),
+            next_copy: Time::ZERO,
+            flows: Arc::default(),
+            flows_at: None,
             peers: BTreeMap::new(),
             live: BTreeSet::new(),
             malformed: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            refused: 0,
+            failed: 0,
             directory,
         }
     }
@@ -129,12 +147,22 @@ impl Collector {
 
     /// A connection that never became one of the core's.
     pub(super) fn refused(&mut self) {
-        self.samples.push(Sample::add(Metric::Connections, 1).label("refused"));
+        self.refused += 1;
     }
 
-    pub(super) fn snapshot(&mut self, core: &Core, now: Time) -> Snapshot {
-        if self.network.generation != core.network().generation {
+    /// The picture of this tick. What has not changed is not counted or copied again: the switches wait meanwhile.
+    pub(super) fn snapshot(&mut self, core: &Core, clock: &Clock) -> Snapshot {
+        let now = clock.now();
+        let generation = core.network().generation;
+        if self.network.generation != generation && now >= self.next_copy {
             self.network = Arc::new(core.network().clone());
+            let copied = clock.now();
+            self.next_copy = copied + copied.since(now) * COPY_SHARE;
+        }
+        let (reconciler, flow_counters) = (core.reconciler(), core.reconciler().counters());
+        if !reconciler.is_idle() || self.flows_at != Some((generation, flow_counters)) {
+            self.flows = Arc::new(reconciler.sizes().collect());
+            self.flows_at = reconciler.is_idle().then_some((generation, flow_counters));
         }
         Snapshot {
             at: now,
@@ -142,9 +170,9 @@ impl Collector {
             settling: core.switches_settling(),
             network: self.network.clone(),
             paths: core.paths().pair_count(),
-            flows: core.reconciler().sizes().collect(),
+            flows: self.flows.clone(),
             counters: core.counters(),
-            flow_counters: core.reconciler().counters(),
+            flow_counters,
             discovery: *core.discovery_counters(),
             round_trip_times: core.round_trip_times().collect(),
             reroutes: self.reroutes,
@@ -155,6 +183,12 @@ impl Collector {
     /// What this tick hands over.
     pub(super) fn take(&mut self, snapshot: &Arc<Snapshot>) -> Tick {
         let mut observed = std::mem::take(&mut self.samples);
+        for (count, label) in [(&mut self.refused, "refused"), (&mut self.failed, "failed")] {
+            match std::mem::take(count) {
+                0 => {}
+                count => observed.push(Sample::add(Metric::Connections, count).label(label)),
+            }
+        }
         observed
             .extend([&mut self.packet_in, &mut self.turn, &mut self.reroute].into_iter().filter_map(Histogram::take));
         Tick { observed, snapshot: snapshot.clone() }
@@ -207,7 +241,7 @@ impl Collector {
                 }
                 let counted = matches!(cause, CloseCause::DuplicateDatapathId(_) | CloseCause::NotItsCertificate(_));
                 if !was_live && !counted {
-                    self.samples.push(Sample::add(Metric::Connections, 1).label("failed"));
+                    self.failed += 1;
                 }
             }
             CoreEvent::Rerouted { took } => {
@@ -267,7 +301,7 @@ fn sample_switches(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
     for (id, rtt) in &snapshot.round_trip_times {
         samples.push(Sample::gauge(Metric::SwitchRoundTrip, rtt.as_secs_f64()).label(id));
     }
-    for (id, [installed, desired, groups, _]) in &snapshot.flows {
+    for (id, [installed, desired, groups, _]) in snapshot.flows.iter() {
         samples.push(Sample::gauge(Metric::RulesInstalled, *installed as f64).label(id));
         samples.push(Sample::gauge(Metric::RulesDesired, *desired as f64).label(id));
         samples.push(Sample::gauge(Metric::GroupsInstalled, *groups as f64).label(id));
@@ -409,18 +443,19 @@ mod tests {
         let rows: Vec<(&str, Time, u64)> =
             collector.refusals.iter().map(|(address, row)| (address.as_str(), row.told, row.untold)).collect();
         assert_eq!(rows, [("192.0.2.0", Time::from_secs(120), 4), ("192.0.2.1", Time::from_secs(121), 4)]);
-        let failed = collector.samples.iter().filter(|sample| sample.metric == Metric::Connections).count();
-        assert_eq!(failed, 130);
+        assert_eq!(collector.failed, 130);
     }
 
     #[test]
     fn a_network_that_has_not_changed_is_not_copied_again() {
         let mut core = Core::new(CoreConfig::default(), Time::ZERO);
         let mut collector = Collector::new(Directory::default());
-        let first = collector.snapshot(&core, Time::ZERO);
-        let second = collector.snapshot(&core, Time::from_secs(1));
+        let clock = Clock::start();
+        let first = collector.snapshot(&core, &clock);
+        let second = collector.snapshot(&core, &clock);
         assert!(Arc::ptr_eq(&first.network, &second.network));
         core.handle_connect(ConnectionId(1), Time::from_secs(1));
-        assert_eq!(collector.snapshot(&core, Time::from_secs(1)).network.generation, core.network().generation);
+        collector.next_copy = Time::ZERO;
+        assert_eq!(collector.snapshot(&core, &clock).network.generation, core.network().generation);
     }
 }

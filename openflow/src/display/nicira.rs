@@ -22,7 +22,7 @@ use crate::packet::PacketInReason;
 impl Display for NiciraAction {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            NiciraAction::Resubmit { in_port } => write!(f, "resubmit:{in_port}"),
+            NiciraAction::Resubmit { in_port } => write_resubmit(f, *in_port, TableId::ALL, false),
             NiciraAction::ResubmitTable { in_port, table_id, with_ct } => {
                 write_resubmit(f, *in_port, *table_id, *with_ct)
             }

@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn names_that_differ_by_a_slip_are_near() {
         assert_eq!(distance("nw_dts", "nw_dst"), 1);
-        assert_eq!(distance("nw_src", "nw_dst"), 2);
+        assert_eq!(distance("nw_src", "nw_dst"), 3);
         assert_eq!(distance("outptu", "output"), 1);
         assert_eq!(distance("", "ip"), 2);
     }

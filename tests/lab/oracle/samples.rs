@@ -26,6 +26,15 @@ impl Sample {
         Sample { about: about.into(), flow_mod }
     }
 
+    /// The actions that it applies.
+    pub fn actions(&self) -> Vec<Action> {
+        let lists = self.flow_mod.instructions.iter().map(|instruction| match instruction {
+            Instruction::ApplyActions(actions) => actions.clone(),
+            _ => Vec::new(),
+        });
+        lists.flatten().collect()
+    }
+
     fn apply(about: impl Into<String>, match_: Match, actions: Vec<Action>) -> Sample {
         Sample::new(about, match_, vec![Instruction::ApplyActions(actions)])
     }
@@ -271,14 +280,17 @@ fn instructions() -> Vec<Sample> {
     lists.into_iter().map(|list| Sample::new(format!("{list:?}"), Match::new(), list)).collect()
 }
 
-/// Flows with several fields and several actions at random, most of them right.
-pub fn combinations(random: &mut Random, count: usize) -> Vec<Sample> {
-    let singles: Vec<Action> = actions(random).into_iter().flat_map(|sample| taken(&sample)).collect();
+/// Flows with several fields and several of these actions at random, most of them right.
+pub fn combinations(random: &mut Random, count: usize, actions: &[Action]) -> Vec<Sample> {
+    // A conjunction stands alone.
+    let alone = |action: &Action| matches!(action, Action::Nicira(NiciraAction::Conjunction { .. }));
+    let singles: Vec<Action> = actions.iter().filter(|action| !alone(action)).cloned().collect();
+    let kinds: Vec<OxmKind> = OxmKind::KNOWN.iter().copied().filter(|kind| !kind.is_variable()).collect();
     let mut samples = Vec::new();
     for _ in 0..count {
         let mut match_ = Match::new();
         for _ in 0..random.between(0, 4) {
-            let kind = random.pick(OxmKind::KNOWN);
+            let kind = random.pick(&kinds);
             let octets = value(random, kind);
             for field in prerequisites(random, kind).fields() {
                 if match_.get(field.kind).is_none() {
@@ -297,24 +309,16 @@ pub fn combinations(random: &mut Random, count: usize) -> Vec<Sample> {
         flow_mod.table_id = TableId(random.below(250) as u8);
         flow_mod.idle_timeout = random.pick(&[0, 0, 1000, 65535]);
         flow_mod.hard_timeout = random.pick(&[0, 0, 2000, 65535]);
-        flow_mod.flags = FlowModFlags(random.pick(&[0, 0, 1, 2, 4, 8, 16, 29, 32]));
+        flow_mod.flags = FlowModFlags(random.pick(&[0, 0, 1, 2, 4, 8, 16, 29]));
         samples.push(sample);
     }
     samples
 }
 
-fn taken(sample: &Sample) -> Vec<Action> {
-    let lists = sample.flow_mod.instructions.iter().map(|instruction| match instruction {
-        Instruction::ApplyActions(actions) => actions.clone(),
-        _ => Vec::new(),
-    });
-    lists.flatten().collect()
-}
-
 /// Groups of every type, and with every kind of bucket.
 pub fn groups(random: &mut Random, count: usize) -> Vec<GroupMod> {
     let mut groups = Vec::new();
-    let singles: Vec<Action> = actions(random).into_iter().flat_map(|sample| taken(&sample)).collect();
+    let singles: Vec<Action> = actions(random).into_iter().flat_map(|sample| sample.actions()).collect();
     let types = [GroupType::ALL, GroupType::SELECT, GroupType::INDIRECT, GroupType::FF, GroupType(4)];
     for number in 0..count {
         let group_type = types[if number % 23 == 22 { 4 } else { number % 4 }];

@@ -1,7 +1,7 @@
 //! A flow in the form in which Open vSwitch keeps it: the rewritings that are its own and change no meaning.
 
 use openflow::nicira::NiciraAction;
-use openflow::{Action, FlowStats, Instruction, Match, OxmField, OxmFieldOwned, OxmKind};
+use openflow::{Action, FlowStats, GroupDesc, Instruction, Match, OxmField, OxmFieldOwned, OxmKind};
 
 /// Fields that Open vSwitch 3.1 takes and then forgets, wholly or in part: for those of ERSPAN and GTP-U the value is kept as the mask,
 /// and `vlan_tci` and the ports and protocol of a connection have no form on OpenFlow 1.3 by themselves.
@@ -18,15 +18,26 @@ const FORGOTTEN: &[OxmKind] = &[
     OxmKind::CT_TP_DST,
 ];
 
-/// Fields that Open vSwitch keeps and ovs-ofctl does not print.
-const NOT_PRINTED: &[OxmKind] = &[OxmKind::TUN_ERSPAN_IDX];
+/// Fields that ovs-ofctl does not print, or under a name that it does not read.
+const NOT_PRINTED: &[OxmKind] = &[
+    OxmKind::TUN_ERSPAN_IDX,
+    OxmKind::TUN_ERSPAN_VER,
+    OxmKind::TUN_ERSPAN_DIR,
+    OxmKind::TUN_ERSPAN_HWID,
+    OxmKind::TUN_GTPU_FLAGS,
+    OxmKind::TUN_GTPU_MSGTYPE,
+    OxmKind::NSH_C1,
+    OxmKind::NSH_C2,
+    OxmKind::NSH_C3,
+    OxmKind::NSH_C4,
+];
 
 /// Whether what comes back can't be what was sent, and nobody but Open vSwitch is to blame.
 pub fn is_forgotten(match_: &Match) -> bool {
     match_.fields().any(|field| FORGOTTEN.contains(&field.kind))
 }
 
-/// Whether ovs-ofctl prints less than there is.
+/// Whether ovs-ofctl prints less than there is, or something else.
 pub fn is_not_printed(match_: &Match) -> bool {
     match_.fields().any(|field| NOT_PRINTED.contains(&field.kind))
 }
@@ -41,6 +52,15 @@ pub fn flow(flow: &FlowStats) -> FlowStats {
         _ => true,
     });
     FlowStats { match_: match_(&flow.match_), instructions, ..flow.clone() }
+}
+
+/// The group as it is kept.
+pub fn group(group: &GroupDesc) -> GroupDesc {
+    let mut group = group.clone();
+    for bucket in &mut group.buckets {
+        bucket.actions = bucket.actions.iter().map(action).collect();
+    }
+    group
 }
 
 fn order(instruction: &Instruction) -> u8 {

@@ -149,8 +149,21 @@ const ACTIONS: [&str; 60] = [
     "push_pbb",
 ];
 
-/// One action, which can become several.
+/// One action, which can become several. Those that hold others have a function of their own: what is on the stack once for every
+/// level is to be small.
 fn action(pair: Pair<'_>, context: &mut Context, out: &mut Vec<Action>) -> Result<(), SyntaxError> {
+    if pair.name().eq_ignore_ascii_case("clone") {
+        out.push(Action::Nicira(NiciraAction::Clone(actions(pair.value, context.inner(pair.key)?)?)));
+        return Ok(());
+    }
+    if pair.name().eq_ignore_ascii_case("ct") {
+        out.push(nicira::ct(pair.value, context.inner(pair.key)?)?);
+        return Ok(());
+    }
+    flat_action(pair, context, out)
+}
+
+fn flat_action(pair: Pair<'_>, context: &mut Context, out: &mut Vec<Action>) -> Result<(), SyntaxError> {
     let name = pair.name().to_ascii_lowercase();
     let value = pair.value;
     let set = |kind: OxmKind, number: u64| {
@@ -231,7 +244,7 @@ fn action(pair: Pair<'_>, context: &mut Context, out: &mut Vec<Action>) -> Resul
             let (action_type, body) = numbered(pair)?;
             Action::Unknown { action_type: ActionType(action_type.u16()?), body }
         }
-        _ => match nicira::action(&name, pair, *context)? {
+        _ => match nicira::action(&name, pair)? {
             Some(action) => action,
             None => match reserved_port(&name)
                 .map(Ok)

@@ -22,8 +22,8 @@ use crate::nicira::{
 };
 use crate::packet::PacketInReason;
 
-/// One of Open vSwitch's own actions. `None` if the name is none of theirs.
-pub(super) fn action(name: &str, pair: Pair<'_>, context: Context) -> Result<Option<Action>, SyntaxError> {
+/// One of Open vSwitch's own actions but `clone` and `ct`. `None` if the name is none of theirs.
+pub(super) fn action(name: &str, pair: Pair<'_>) -> Result<Option<Action>, SyntaxError> {
     let value = pair.value;
     Ok(Some(Action::Nicira(match name {
         "controller" => return controller(pair).map(Some),
@@ -62,10 +62,8 @@ pub(super) fn action(name: &str, pair: Pair<'_>, context: Context) -> Result<Opt
         "note" => NiciraAction::Note(note(value)?),
         "exit" => NiciraAction::Exit,
         "sample" => NiciraAction::Sample(Box::new(sample(value)?)),
-        "ct" => NiciraAction::Ct(Box::new(ct(value, context.inner(pair.key)?)?)),
         "ct_clear" => NiciraAction::CtClear,
         "nat" => NiciraAction::Nat(Box::new(nat(value)?)),
-        "clone" => NiciraAction::Clone(actions(value, context.inner(pair.key)?)?),
         "check_pkt_larger" => {
             let Some(destination) = pair.destination else {
                 return Err(pair.key.error("check_pkt_larger(LENGTH)->FIELD[BIT]"));
@@ -307,7 +305,8 @@ fn sample(value: Piece<'_>) -> Result<Sample, SyntaxError> {
     Ok(sample)
 }
 
-fn ct(value: Piece<'_>, context: Context) -> Result<ConnectionTracking, SyntaxError> {
+/// `ct(...)`.
+pub(super) fn ct(value: Piece<'_>, context: Context) -> Result<Action, SyntaxError> {
     let mut ct = ConnectionTracking {
         flags: CtFlags::NONE,
         zone: CtZone::Immediate(0),
@@ -349,7 +348,7 @@ fn ct(value: Piece<'_>, context: Context) -> Result<ConnectionTracking, SyntaxEr
     if ct.flags.contains(CtFlags::FORCE) && !ct.flags.contains(CtFlags::COMMIT) {
         return Err(value.error("commit beside force"));
     }
-    Ok(ct)
+    Ok(Action::Nicira(NiciraAction::Ct(Box::new(ct))))
 }
 
 fn nat(value: Piece<'_>) -> Result<Nat, SyntaxError> {
@@ -444,6 +443,10 @@ fn encap(pair: Pair<'_>) -> Result<Encap, SyntaxError> {
                 let mut body = class.u16()?.to_be_bytes().to_vec();
                 body.extend([number.u8()?, length]);
                 body.extend(value);
+                // Open vSwitch counts the padding of a TLV, with the property's header of 4 octets.
+                while body.len() % 8 != 4 {
+                    body.push(0);
+                }
                 EncapProperty { class: NSH_CLASS, property_type: NSH_TLV, body: Bytes::from(body) }
             }
             ("property", [class, number, octets]) => EncapProperty {

@@ -5,10 +5,10 @@ TRUNKLINE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/trunkline
 # In release too, because its dependencies are built like that already.
 LAB := $(CARGO) test --quiet --release -p trunkline-tests --test lab --
 
-.PHONY: help demo test lab lab-full lab-install bench doc fuzz release
+.PHONY: help demo test lab lab-full lab-install bench bench-openflow doc fuzz release
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: release ## an emulated fabric and two routers on the real controller: needs no root
 	$(TRUNKLINE) demo
@@ -27,6 +27,10 @@ lab-install: ## install what the lab needs; no service is started
 
 bench: ## microbenchmarks
 	$(CARGO) bench --workspace --benches
+
+bench-openflow: release ## the OpenFlow channel beside a floor: throughput, latency, connecting, attacks (ten minutes)
+	$(TRUNKLINE) bench openflow --workload known,new
+	$(TRUNKLINE) bench openflow --mode connect,attack
 
 doc: ## the documentation of all crates, in target/doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features

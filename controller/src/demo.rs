@@ -3,7 +3,7 @@
 //! A k=4 fat-tree of software switches connects to the controller's OpenFlow port over TCP, two BGP routers to its BGP port. Hosts send
 //! probes to each other all the time; a link is cut and mended every few seconds. Nothing in the controller knows that it is a demo.
 
-mod drive;
+pub(crate) mod drive;
 mod once;
 mod routers;
 mod screen;

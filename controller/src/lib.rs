@@ -8,6 +8,8 @@
 #![deny(unsafe_code)]
 
 pub mod app;
+pub mod bench;
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod core;
@@ -17,5 +19,7 @@ pub mod flow;
 pub mod http;
 pub mod io;
 pub mod path;
+pub mod pki;
+pub mod replay;
 pub mod run;
 pub mod service;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use net::Prefix;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Config;
+use crate::config::{Config, Connect, Role};
 use crate::service::Controller;
 
 /// What to run with.
@@ -65,6 +65,18 @@ fn announce(controller: &Controller, config: &Config, config_file: Option<PathBu
     let is_loopback = |prefix: &Prefix| prefix.addr().is_loopback() && prefix.len() > 0;
     for prefix in config.openflow.plain_from.iter().filter(|prefix| !is_loopback(prefix)) {
         tracing::warn!(%prefix, "switches from here may connect without TLS: whoever is there can pose as one");
+    }
+    for to in &config.openflow.connect {
+        tracing::info!(switch = %to, "connecting to a switch, and staying connected");
+        if matches!(to, Connect::Tcp(address) if !address.ip().is_loopback()) {
+            tracing::warn!(switch = %to, "no TLS to this switch: whoever is between can pose as it");
+        }
+    }
+    if config.openflow.role != Role::Equal {
+        tracing::warn!("openflow.role is not asked for yet: this controller stays one of equals");
+    }
+    if let Some(directory) = &config.openflow.record {
+        tracing::info!(folder = %directory.display(), "recording every OpenFlow message");
     }
     tracing::info!(metrics = %format_args!("http://{}/metrics", controller.http_address()), "serving metrics");
 }

@@ -5,16 +5,17 @@ mod telemetry_service;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::core::CoreConfig;
 use crate::http;
-use crate::io::fabric::{self, FabricHandle, FabricOptions, Snapshot};
+use crate::io::fabric::{self, AcceptLimits, FabricHandle, FabricOptions, Snapshot};
 use crate::io::listen::Listener;
-use crate::io::tls;
+use crate::io::record::Recorder;
+use crate::io::tls::Tls;
 
 pub use bgp_service::BgpHandle;
 
@@ -32,7 +33,7 @@ impl Controller {
     /// # Errors
     /// What keeps it from starting, as a sentence for the operator.
     pub fn start(config: &Config) -> Result<Controller, String> {
-        let tls = config.openflow.tls.as_ref().map(tls::acceptor).transpose()?;
+        let tls = config.openflow.tls.as_ref().map(Tls::load).transpose()?;
         let listeners = config.openflow.listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
         let openflow = listeners.iter().filter_map(Listener::local_addr).collect();
         let seed = random_octets()?;
@@ -44,7 +45,20 @@ impl Controller {
         let bgp = config.bgp.as_ref().map(|bgp| bgp_service::start(bgp, core.seed)).transpose()?;
 
         let (samples, taken) = std::sync::mpsc::channel();
-        let options = FabricOptions { listeners, plain_from: config.openflow.plain_from.clone(), tls, core };
+        if let Some(tls) = &tls {
+            log_certificates(tls);
+        }
+        let recorder =
+            config.openflow.record.as_ref().map(|directory| Recorder::start(directory, &core)).transpose()?;
+        let options = FabricOptions {
+            listeners,
+            plain_from: config.openflow.plain_from.clone(),
+            tls,
+            connect: config.openflow.connect.clone(),
+            limits: AcceptLimits::of_this_process(),
+            core,
+            recorder,
+        };
         let fabric = fabric::spawn(options, samples).map_err(|error| format!("cannot start a thread: {error}"))?;
         let telemetry = telemetry_service::start(http, taken, fabric.snapshots(), fabric.directory(), bgp.clone())?;
         Ok(Controller { fabric, bgp, telemetry, openflow })
@@ -82,6 +96,15 @@ impl Controller {
         }
         self.fabric.stop();
         self.telemetry.stop();
+    }
+}
+
+fn log_certificates(tls: &Tls) {
+    for (file, end) in tls.ends() {
+        tracing::info!(file = %file.display(), good_until = end, "certificate");
+    }
+    for warning in tls.expiring(SystemTime::now()) {
+        tracing::warn!("{warning}");
     }
 }
 

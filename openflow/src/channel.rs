@@ -5,6 +5,7 @@
 //! everything said between two reads goes out in one write.
 
 mod event;
+mod frames;
 mod request;
 #[cfg(test)]
 mod tests;

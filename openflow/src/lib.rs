@@ -56,6 +56,7 @@ mod role;
 pub mod switch;
 mod text;
 mod wire;
+mod written;
 
 pub use action::{Action, ActionType, CONTROLLER_MAX_LEN_MAX, CONTROLLER_NO_BUFFER};
 pub use bundle::{
@@ -93,3 +94,4 @@ pub use reply::{ERROR_DATA_LEN, error_code, error_for};
 pub use report::{DecodeReport, decode_for_display};
 pub use role::{AsyncConfig, ControllerRole, GenerationId, RoleMessage};
 pub use text::FixedText;
+pub use written::{FlowBody, FlowModHead, write_packet_out};

@@ -77,7 +77,7 @@ metrics! {
     SwitchRoundTrip Kind::Gauge, WhileSampled, "trunkline_openflow_switch_round_trip_seconds", ["dpid"],
         "Time that the switch took to answer the last echo request.";
     Connections Kind::Counter, Forever, "trunkline_openflow_connections_total", ["result"],
-        "Connections taken, by what became of them: connected, refused (source or certificate), failed (handshake), duplicate (datapath id).";
+        "Connections taken, by what became of them: connected, refused (source or certificate), failed (handshake), duplicate (datapath id), certificate (that of another switch).";
     Disconnections Kind::Counter, Forever, "trunkline_openflow_disconnections_total", ["reason"],
         "Connections of switches that ended, by reason: closed, timeout, error, replaced, shutdown.";
     MessagesReceived Kind::Counter, Forever, "trunkline_openflow_messages_received_total", ["type"],

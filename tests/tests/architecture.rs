@@ -49,13 +49,17 @@ const CORNERS: &[(&str, &[&str])] = &[
     ("clap", &["controller"]),
     ("dashmap", &["controller"]),
     ("nom", &["net", "openflow", "bgp", "topology"]),
+    ("rcgen", &["controller"]),
+    ("x509-parser", &["controller"]),
 ];
 
 /// Words that only some files may hold, comments aside: (word, the beginnings of those files' paths).
 const WORDS: &[(&str, &[&str])] = &[
     ("petgraph", &["controller/src/path/", "controller/benches/path"]),
-    ("rustls", &["controller/src/io/tls.rs"]),
-    ("tokio_rustls", &["controller/src/io/tls.rs"]),
+    ("rustls", &["controller/src/io/tls"]),
+    ("tokio_rustls", &["controller/src/io/tls"]),
+    ("rcgen", &["controller/src/pki/"]),
+    ("x509_parser", &["controller/src/pki/"]),
     ("prometheus", &["telemetry/", "tests/lab/"]),
     ("nom", &["bgp/src/wire/", "openflow/src/wire", "openflow/src/oxm", "topology/src/lldp", "net/src/"]),
     // The socket options that no safe crate offers; and a test that counts allocations, for which it must be the allocator.

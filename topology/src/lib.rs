@@ -10,6 +10,7 @@ mod discovery;
 pub mod lldp;
 mod network;
 pub mod probe;
+mod seeded_map;
 
 pub use config::{
     DiscoveryConfig, EXPECTED_LINK_LIMIT, HOST_SILENCE_FACTOR, MAX_ADDRESSES_PER_HOST, MAX_HOSTS, MAX_HOSTS_PER_PORT,
@@ -18,5 +19,7 @@ pub use config::{
 };
 pub use discovery::{Discovery, DiscoveryCounters, HostSighting, ProbeTransmit};
 pub use network::{
-    Change, Host, HostForgottenReason, Link, LinkDownReason, LldpNeighbor, Network, Port, PortInfo, PortState, Switch,
+    Addresses, Change, Host, HostForgottenReason, Link, LinkDownReason, LldpNeighbor, Network, Port, PortInfo,
+    PortState, Switch,
 };
+pub use seeded_map::{SeededHasher, SeededMap, SeededState};

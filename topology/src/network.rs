@@ -1,9 +1,12 @@
 //! The network as it is known now, and the changes that led there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use net::{DatapathId, MacAddr, PortId, PortNo, Time};
+use smallvec::SmallVec;
+
+use crate::SeededMap;
 
 /// A port as its switch describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -97,6 +100,63 @@ pub struct Link {
     pub since: Time,
 }
 
+/// The IP addresses of one host, ascending. Most hosts have one, which takes no memory of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Addresses {
+    sorted: SmallVec<[IpAddr; 1]>,
+}
+
+impl Addresses {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
+    }
+
+    /// Whether the host has this address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.sorted.contains(&address)
+    }
+
+    /// All of them, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.sorted.iter().copied()
+    }
+
+    /// Whether it is new.
+    pub fn insert(&mut self, address: IpAddr) -> bool {
+        match self.sorted.binary_search(&address) {
+            Ok(_) => false,
+            Err(at) => {
+                self.sorted.insert(at, address);
+                true
+            }
+        }
+    }
+
+    /// Whether it was there.
+    pub fn remove(&mut self, address: IpAddr) -> bool {
+        match self.sorted.binary_search(&address) {
+            Ok(at) => {
+                self.sorted.remove(at);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Addresses {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
 /// A station on an edge port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -106,7 +166,7 @@ pub struct Host {
     /// Where it is.
     pub port: PortId,
     /// IP addresses that it used, at most [`MAX_ADDRESSES_PER_HOST`](crate::MAX_ADDRESSES_PER_HOST).
-    pub addresses: BTreeSet<IpAddr>,
+    pub addresses: Addresses,
     /// Since when it is there.
     pub since: Time,
     /// When the controller last saw a packet of it. Packets that the switch forwards by itself do not count.
@@ -125,14 +185,20 @@ pub struct Network {
     #[cfg_attr(feature = "serde", serde(serialize_with = "values"))]
     pub links: BTreeMap<PortId, Link>,
     /// Hosts.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "values"))]
-    pub hosts: BTreeMap<MacAddr, Host>,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "hosts"))]
+    pub hosts: SeededMap<MacAddr, Host>,
     /// Which host used an IP address last: the index of [`Host::addresses`].
     #[cfg_attr(feature = "serde", serde(skip))]
-    pub host_by_address: BTreeMap<IpAddr, MacAddr>,
+    pub host_by_address: SeededMap<IpAddr, MacAddr>,
 }
 
 impl Network {
+    /// Nothing known. `seed` keys the hash maps.
+    pub fn new(seed: u64) -> Network {
+        let (hosts, host_by_address) = (SeededMap::with_seed(seed), SeededMap::with_seed(seed));
+        Network { hosts, host_by_address, ..Network::default() }
+    }
+
     /// A port.
     pub fn port(&self, port: PortId) -> Option<&Port> {
         self.switches.get(&port.datapath_id)?.ports.get(&port.port_no)
@@ -174,6 +240,11 @@ fn values<K, V: serde::Serialize, S: serde::Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(map.values())
+}
+
+#[cfg(feature = "serde")]
+fn hosts<S: serde::Serializer>(hosts: &SeededMap<MacAddr, Host>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(hosts.values())
 }
 
 /// Why a direction of a link is no more.

@@ -8,10 +8,8 @@
 mod answer;
 mod build;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use net::{DatapathId, MacAddr, PortId};
-use topology::{Change, Host};
+use topology::{Change, Host, SeededMap};
 
 use super::{App, Effects, Event, Recovered, RuleSet, View};
 use crate::flow::pipeline::{CLASSIFY, classify};
@@ -21,19 +19,29 @@ use crate::path::PathChanges;
 /// The application. Its only state is an index of the network's hosts by switch.
 #[derive(Debug, Default)]
 pub struct Forwarding {
-    hosts: BTreeMap<DatapathId, BTreeSet<MacAddr>>,
-    places: BTreeMap<MacAddr, PortId>,
+    hosts: SeededMap<DatapathId, SeededMap<MacAddr, ()>>,
+    places: SeededMap<MacAddr, PortId>,
+    seed: u64,
 }
 
 impl Forwarding {
-    /// Knows no host yet.
-    pub fn new() -> Forwarding {
-        Forwarding::default()
+    /// Knows no host yet. `seed` keys the hash maps.
+    pub fn new(seed: u64) -> Forwarding {
+        Forwarding { hosts: SeededMap::with_seed(seed), places: SeededMap::with_seed(seed), seed }
     }
 
     fn switch_up(&mut self, at: DatapathId, view: &View<'_>, effects: &mut Effects<'_>) {
         let mut rules = effects.rule_set(at);
-        self.rules(at, view, &mut rules);
+        state_own(at, view, &mut rules);
+        // From the index: a switch that comes up should not cost a look at every host there is.
+        for destination in view.reaching(at) {
+            let Some(hosts) = self.hosts.get(&destination) else { continue };
+            for mac in hosts.keys() {
+                if let Some(&port) = self.places.get(mac) {
+                    state_host(at, *mac, port, view, &mut rules);
+                }
+            }
+        }
         let (rules, groups) = rules.into_parts();
         effects.apply(at, rules, groups);
     }
@@ -42,10 +50,11 @@ impl Forwarding {
     fn port_changed(&mut self, port: PortId, view: &View<'_>, effects: &mut Effects<'_>) {
         let at = port.datapath_id;
         effects.set_rule(at, build::link_key(port), build::link_rule(port, view));
-        // A port that is gone is not among the switch's ports any more.
+        if view.network.switches.contains_key(&at) {
+            effects.set_group(at, build::flood_key(), build::flood_group(at, view));
+        }
         let group_id = effects.group_id(at, build::flood_key());
         effects.set_rule(at, build::flood_in_key(port), build::flood_in_rule(port, group_id, view));
-        self.restate_flood(at, view, effects);
     }
 
     fn restate_flood(&mut self, at: DatapathId, view: &View<'_>, effects: &mut Effects<'_>) {
@@ -60,28 +69,38 @@ impl Forwarding {
 
     fn host_placed(&mut self, host: &Host, view: &View<'_>, effects: &mut Effects<'_>) {
         let at = host.port.datapath_id;
-        if let Some(old) = self.places.insert(host.mac, host.port)
+        let old = self.places.insert(host.mac, host.port);
+        if let Some(old) = old
             && old != host.port
         {
             effects.set_rule(old.datapath_id, build::host_in_key(host.mac), None);
             self.unindex(host.mac, old.datapath_id, view, effects);
         }
         effects.set_rule(at, build::host_in_key(host.mac), Some(build::host_in_rule(host.mac, host.port, view)));
-        let first = self.hosts.entry(at).or_default();
-        let was_empty = first.is_empty();
-        first.insert(host.mac);
-        for &switch in view.network.switches.keys() {
-            if was_empty {
+        let seed = self.seed;
+        let hosts = self.hosts.or_insert_with(at, || SeededMap::with_seed(seed));
+        let was_empty = hosts.is_empty();
+        hosts.insert(host.mac, ());
+        for switch in view.reaching(at) {
+            if was_empty && switch != at {
                 effects.set_group(switch, build::path_key(at), build::path_group(switch, at, view));
             }
             self.state_host_out(switch, host.mac, host.port, view, effects);
+        }
+        if let Some(old) = old
+            && old.datapath_id != at
+        {
+            // Whoever reaches the old place alone has no way to the new one.
+            for switch in view.reaching(old.datapath_id).filter(|&switch| view.paths.distance(switch, at).is_none()) {
+                effects.set_rule(switch, build::host_out_key(host.mac), None);
+            }
         }
     }
 
     fn host_forgotten(&mut self, mac: MacAddr, view: &View<'_>, effects: &mut Effects<'_>) {
         let Some(port) = self.places.remove(&mac) else { return };
         effects.set_rule(port.datapath_id, build::host_in_key(mac), None);
-        for &switch in view.network.switches.keys() {
+        for switch in view.reaching(port.datapath_id) {
             effects.set_rule(switch, build::host_out_key(mac), None);
         }
         self.unindex(mac, port.datapath_id, view, effects);
@@ -93,14 +112,18 @@ impl Forwarding {
         hosts.remove(&mac);
         if hosts.is_empty() {
             self.hosts.remove(&at);
-            for &switch in view.network.switches.keys() {
+            for switch in view.reaching(at).filter(|&switch| switch != at) {
                 effects.set_group(switch, build::path_key(at), None);
             }
         }
     }
 
     fn state_host_out(&self, at: DatapathId, mac: MacAddr, port: PortId, view: &View<'_>, effects: &mut Effects<'_>) {
-        let group_id = effects.group_id(at, build::path_key(port.datapath_id));
+        // On the host's own switch no group is asked for.
+        let group_id = match at == port.datapath_id {
+            true => openflow::GroupId::ANY,
+            false => effects.group_id(at, build::path_key(port.datapath_id)),
+        };
         effects.set_rule(at, build::host_out_key(mac), build::host_out_rule(at, mac, port, group_id, view));
     }
 
@@ -110,7 +133,7 @@ impl Forwarding {
             // A switch that is gone has no rules to state.
             for &at in switches.iter().filter(|at| view.network.switches.contains_key(at)) {
                 effects.set_group(at, build::path_key(destination), build::path_group(at, destination, view));
-                for &mac in hosts {
+                for &mac in hosts.keys() {
                     if let Some(&port) = self.places.get(&mac) {
                         self.state_host_out(at, mac, port, view, effects);
                     }
@@ -120,6 +143,39 @@ impl Forwarding {
         for &at in &changes.flood {
             self.restate_flood(at, view, effects);
         }
+    }
+}
+
+/// What a switch holds whatever hosts there are.
+fn state_own(at: DatapathId, view: &View<'_>, rules: &mut RuleSet<'_>) {
+    let Some(switch) = view.network.switches.get(&at) else { return };
+    build::fixed_rules().into_iter().for_each(|rule| rules.rule(rule));
+    if let Some(group) = build::flood_group(at, view) {
+        rules.group(group);
+    }
+    let flood_id = rules.group_id(build::flood_key());
+    for &port_no in switch.ports.keys() {
+        let port = PortId::new(at, port_no);
+        if let Some(rule) = build::link_rule(port, view) {
+            rules.rule(rule);
+        }
+        if let Some(rule) = build::flood_in_rule(port, flood_id, view) {
+            rules.rule(rule);
+        }
+    }
+}
+
+/// What a switch holds for a host.
+fn state_host(at: DatapathId, mac: MacAddr, port: PortId, view: &View<'_>, rules: &mut RuleSet<'_>) {
+    let destination = port.datapath_id;
+    if destination == at {
+        rules.rule(build::host_in_rule(mac, port, view));
+    } else if let Some(group) = build::path_group(at, destination, view) {
+        rules.group(group);
+    }
+    let group_id = rules.group_id(build::path_key(destination));
+    if let Some(rule) = build::host_out_rule(at, mac, port, group_id, view) {
+        rules.rule(rule);
     }
 }
 
@@ -147,37 +203,14 @@ impl App for Forwarding {
                 _ => {}
             },
             Event::Paths(changes) => self.paths_changed(changes, view, effects),
-            Event::PacketIn { port, frame } => answer::packet_in(port, frame, view, effects),
+            Event::PacketIn { port, frame, packet } => answer::packet_in(port, frame, packet, view, effects),
         }
     }
 
     fn rules(&self, at: DatapathId, view: &View<'_>, rules: &mut RuleSet<'_>) {
-        let Some(switch) = view.network.switches.get(&at) else { return };
-        build::fixed_rules().into_iter().for_each(|rule| rules.rule(rule));
-        if let Some(group) = build::flood_group(at, view) {
-            rules.group(group);
-        }
-        let flood_id = rules.group_id(build::flood_key());
-        for &port_no in switch.ports.keys() {
-            let port = PortId::new(at, port_no);
-            if let Some(rule) = build::link_rule(port, view) {
-                rules.rule(rule);
-            }
-            if let Some(rule) = build::flood_in_rule(port, flood_id, view) {
-                rules.rule(rule);
-            }
-        }
+        state_own(at, view, rules);
         for host in view.network.hosts.values() {
-            let destination = host.port.datapath_id;
-            if destination == at {
-                rules.rule(build::host_in_rule(host.mac, host.port, view));
-            } else if let Some(group) = build::path_group(at, destination, view) {
-                rules.group(group);
-            }
-            let group_id = rules.group_id(build::path_key(destination));
-            if let Some(rule) = build::host_out_rule(at, host.mac, host.port, group_id, view) {
-                rules.rule(rule);
-            }
+            state_host(at, host.mac, host.port, view, rules);
         }
     }
 

@@ -8,18 +8,18 @@ pub mod forwarding;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
-use net::PortNo;
-use net::{DatapathId, PortId};
-use openflow::{Action, BufferId, GroupId, PacketOut};
+use bytes::BytesMut;
+use net::packet::Packet;
+use net::{DatapathId, PortId, PortNo};
+use openflow::{Action, GroupId, write_packet_out};
 use topology::{Change, Network};
 
 use crate::flow::{Group, Key, Owner, Reconciler, Rule};
 use crate::path::{PathChanges, Paths};
 
-/// All applications, in pipeline order.
-pub fn apps() -> Vec<Box<dyn App>> {
-    vec![Box::new(forwarding::Forwarding::new())]
+/// All applications, in pipeline order. `seed` keys their hash maps.
+pub fn apps(seed: u64) -> Vec<Box<dyn App>> {
+    vec![Box::new(forwarding::Forwarding::new(seed))]
 }
 
 /// The facts, as they stand when an event is handled.
@@ -31,6 +31,14 @@ pub struct View<'a> {
     pub paths: &'a Paths,
     /// How long a silent host is remembered.
     pub host_timeout: Duration,
+}
+
+impl<'a> View<'a> {
+    /// A switch and every other one that has a path to it: no other one has rules towards it.
+    pub fn reaching(&self, to: DatapathId) -> impl Iterator<Item = DatapathId> + use<'a> {
+        let tree = self.paths.tree(to);
+        std::iter::once(to).chain(tree.into_iter().flat_map(|tree| tree.hops().map(|(at, _)| at)))
+    }
 }
 
 /// Something that an application may want to answer.
@@ -46,6 +54,8 @@ pub enum Event<'a> {
         port: PortId,
         /// The whole frame.
         frame: &'a [u8],
+        /// The frame as read.
+        packet: &'a Packet<'a>,
     },
 }
 
@@ -76,12 +86,12 @@ pub struct Recovered {
 /// How an application acts: rules and groups by key, and packet-outs.
 pub struct Effects<'a> {
     reconciler: &'a mut Reconciler,
-    packet_outs: &'a mut Vec<(DatapathId, PacketOut)>,
+    packet_outs: &'a mut PacketOuts,
 }
 
 impl<'a> Effects<'a> {
     /// Effects on `reconciler`; packet-outs are collected.
-    pub fn new(reconciler: &'a mut Reconciler, packet_outs: &'a mut Vec<(DatapathId, PacketOut)>) -> Effects<'a> {
+    pub fn new(reconciler: &'a mut Reconciler, packet_outs: &'a mut PacketOuts) -> Effects<'a> {
         Effects { reconciler, packet_outs }
     }
 
@@ -111,8 +121,8 @@ impl<'a> Effects<'a> {
     }
 
     /// Send a frame out of a switch at once; nobody waits for it and nobody repeats it.
-    pub fn packet_out(&mut self, datapath_id: DatapathId, packet_out: PacketOut) {
-        self.packet_outs.push((datapath_id, packet_out));
+    pub fn packet_out(&mut self, datapath_id: DatapathId, in_port: PortNo, actions: &[Action], frame: &[u8]) {
+        self.packet_outs.push(datapath_id, in_port, actions, frame);
     }
 
     /// A rule set whose group numbers come from the same place as these effects'.
@@ -151,7 +161,56 @@ impl RuleSet<'_> {
     }
 }
 
-/// A packet-out that carries its whole frame.
-pub fn packet_out(in_port: PortNo, actions: Vec<Action>, data: Bytes) -> PacketOut {
-    PacketOut { buffer_id: BufferId::NO_BUFFER, in_port, actions, data }
+/// Packet-outs on their way to the channels: whole messages that have no number yet, and whose they are.
+#[derive(Debug, Default)]
+pub struct PacketOuts {
+    frames: BytesMut,
+    runs: Vec<PacketOutRun>,
+}
+
+/// Packet-outs for one switch, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PacketOutRun {
+    pub(crate) datapath_id: DatapathId,
+    pub(crate) octets: usize,
+    pub(crate) messages: u64,
+}
+
+/// Octets that the buffer of packet-outs keeps for the next turn.
+const PACKET_OUTS_KEPT: usize = 64 * 1024;
+
+impl PacketOuts {
+    /// One more. A frame that is too long for a message is dropped: no switch sends one.
+    pub fn push(&mut self, datapath_id: DatapathId, in_port: PortNo, actions: &[Action], frame: &[u8]) {
+        let start = self.frames.len();
+        if write_packet_out(0, in_port, actions, frame, &mut self.frames).is_err() {
+            return;
+        }
+        let octets = self.frames.len() - start;
+        match self.runs.last_mut() {
+            Some(run) if run.datapath_id == datapath_id => {
+                run.octets += octets;
+                run.messages += 1;
+            }
+            _ => self.runs.push(PacketOutRun { datapath_id, octets, messages: 1 }),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Each run with its octets; nothing is left.
+    pub(crate) fn drain(&mut self, mut send: impl FnMut(PacketOutRun, &[u8])) {
+        let mut rest: &[u8] = &self.frames;
+        for run in self.runs.drain(..) {
+            let (frames, after) = rest.split_at_checked(run.octets).unwrap_or((rest, &[]));
+            send(run, frames);
+            rest = after;
+        }
+        if self.frames.capacity() > PACKET_OUTS_KEPT {
+            self.frames = BytesMut::new();
+        }
+        self.frames.clear();
+    }
 }

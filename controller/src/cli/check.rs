@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::BAD_USAGE;
 use crate::config::{self, Checked, Config, LoadError};
+use crate::io::tls::Tls;
 
 /// Checks a configuration file, or standard input if it is `-`; returns the exit status.
 pub(super) fn check(file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
@@ -18,6 +20,10 @@ pub(super) fn check(file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> u8
             if let Some(reason) = unusable_tls(&config) {
                 let _ = writeln!(err, "{name}: openflow.tls: {reason}");
                 return BAD_USAGE;
+            }
+            let tls = config.openflow.tls.as_ref().and_then(|tls| Tls::load(tls).ok());
+            for warning in tls.iter().flat_map(|tls| tls.expiring(SystemTime::now())) {
+                let _ = writeln!(err, "{name}: openflow.tls: {warning}");
             }
             let _ = writeln!(out, "{name}: {}", summary(&config, warnings.0.len()));
             0
@@ -37,7 +43,7 @@ pub(super) fn check(file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> u8
 
 /// Why the certificates cannot be used, if they cannot: the files are there, but not what they should be.
 pub(super) fn unusable_tls(config: &Config) -> Option<String> {
-    config.openflow.tls.as_ref().and_then(|tls| crate::io::tls::acceptor(tls).err())
+    config.openflow.tls.as_ref().and_then(|tls| Tls::load(tls).err())
 }
 
 fn check_stdin(file: &Path) -> Result<Checked, LoadError> {
@@ -50,7 +56,13 @@ fn check_stdin(file: &Path) -> Result<Checked, LoadError> {
 
 /// One line that says what the configuration amounts to.
 fn summary(config: &Config, warnings: usize) -> String {
-    let listen: Vec<String> = config.openflow.listen.iter().map(ToString::to_string).collect();
+    let openflow = &config.openflow;
+    let listen: Vec<String> = openflow
+        .listen
+        .iter()
+        .map(ToString::to_string)
+        .chain(openflow.connect.iter().map(ToString::to_string))
+        .collect();
     let bgp = match &config.bgp {
         None => "BGP off".to_owned(),
         Some(bgp) => format!("BGP AS {} with {}", bgp.asn, count(bgp.neighbors.len(), "neighbour")),

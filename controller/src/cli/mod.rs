@@ -1,10 +1,12 @@
-//! The command line: `run`, `demo`, `check`, `decode` and `version`.
+//! The command line: `run`, `demo`, `check`, `decode`, `replay`, `pki` and `version`.
 //!
 //! Exit status: 0 all went well; 1 it failed (what was asked for could not be done, or a message is malformed); 2 the command line or the
 //! configuration is wrong, and nothing was started.
 
 mod check;
 mod log;
+mod pki;
+mod replay;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -14,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use net::Prefix;
 
+use crate::bench::{BenchCommand, bench};
 use crate::config::Config;
 use crate::decode::{self, BgpOptions, Protocol};
 use crate::demo::{DemoOptions, demo};
@@ -53,6 +56,7 @@ enum Command {
         ("trunkline run", "built-in defaults: every switch of this machine, one flat network"),
         ("trunkline run /etc/trunkline/network.yaml", "as configured"),
         ("trunkline run --plain-from 192.0.2.0/24", "take switches from there too, without TLS"),
+        ("trunkline run --record /tmp/openflow", "keep every OpenFlow message, for trunkline decode and replay"),
         ("trunkline --log debug run", "say more"),
     ]))]
     Run(RunArgs),
@@ -78,16 +82,40 @@ enum Command {
     /// Decode protocol messages to JSON, one object per message and line.
     ///
     /// The input is hex text (spaces, colons, commas, 0x, line breaks and # comments are passed over; no offsets) or binary, which is
-    /// found out by looking. OpenFlow and BGP input may hold several messages one after the other; LLDP input is one whole Ethernet
+    /// found out by looking. OpenFlow is also taken out of capture files (pcap, pcapng; recordings of this program too), with time,
+    /// connection and direction. OpenFlow and BGP input may hold several messages one after the other; LLDP input is one whole Ethernet
     /// frame. What is well-formed but means nothing good is listed under `problems`. What is malformed gives an object with `error`
     /// (offset, field, kind) and exit status 1.
     #[command(after_help = examples(&[
         ("trunkline decode openflow hello.bin", "a file"),
+        ("trunkline decode openflow capture.pcapng", "every OpenFlow message that tcpdump or a recording has caught"),
         ("echo 04 00 0008 00000001 | trunkline decode openflow", "hex from standard input"),
         ("trunkline decode bgp --as2 --add-path update.hex", "two-octet AS numbers, path identifiers"),
         ("trunkline decode lldp frame.bin", "a whole Ethernet frame"),
     ]))]
     Decode(DecodeArgs),
+    /// Measure a controller from outside, beside a floor.
+    #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
+        ("trunkline bench openflow", "packet-ins answered and latency, for 1, 16 and 64 switches"),
+        ("trunkline bench openflow --help", "all modes"),
+    ]))]
+    Bench(BenchCommand),
+    /// Feed recorded messages of switches to a controller core, and print what it would send.
+    ///
+    /// Nothing is connected: time is that of the recording. A recording of this program (trunkline run --record) gives the same messages
+    /// again, as long as the program is the same; --diff says where it would now do something else. Notes go to standard error.
+    #[command(after_help = examples(&[
+        ("trunkline replay openflow-1763739008000-0001.pcapng", "a line per message, in ovs-ofctl's words"),
+        ("trunkline replay --diff openflow-1763739008000-0001.pcapng", "is everything as it was then?"),
+        ("trunkline replay --json capture.pcap", "what would this program have answered?"),
+    ]))]
+    Replay(replay::ReplayArgs),
+    /// Make certificates for switches and controller, and print what to configure.
+    #[command(after_help = examples(&[
+        ("trunkline pki init", "an authority and the controller's certificate"),
+        ("trunkline pki switch s1 --datapath-id 0x1", "a certificate that is good for this switch only"),
+    ]))]
+    Pki(pki::PkiArgs),
     /// Print the version.
     #[command(after_help = examples(&[("trunkline version", "name and version on one line")]))]
     Version,
@@ -101,6 +129,9 @@ struct RunArgs {
     /// Take switches from here without TLS, besides openflow.plain_from. May be given more than once.
     #[arg(long, value_name = "CIDR", value_parser = parse_prefix)]
     plain_from: Vec<Prefix>,
+    /// Record every OpenFlow message in files of this folder, as openflow.record does.
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -172,6 +203,12 @@ fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Writ
         },
         Command::Check { file } => check::check(&file, out, err),
         Command::Decode(arguments) => decode(arguments, out, err),
+        Command::Bench(command) => match start_logging(&line.log, log::RUN_FILTER, err) {
+            Ok(()) => report(bench(command, out).map_err(Into::into), err),
+            Err(status) => status,
+        },
+        Command::Replay(arguments) => replay::replay(arguments, out, err),
+        Command::Pki(arguments) => pki::pki(arguments, out, err),
         Command::Version => {
             let _ = writeln!(out, "trunkline {}", env!("CARGO_PKG_VERSION"));
             0
@@ -212,6 +249,9 @@ fn start(arguments: RunArgs, err: &mut dyn Write) -> u8 {
             config.openflow.plain_from.push(prefix);
         }
     }
+    if arguments.record.is_some() {
+        config.openflow.record = arguments.record;
+    }
     report(run(RunOptions { config, config_file: arguments.config }), err)
 }
 
@@ -251,7 +291,7 @@ fn parse_prefix(text: &str) -> Result<Prefix, String> {
 }
 
 /// The end of a help text: examples, then the exit status.
-fn examples(rows: &[(&str, &str)]) -> String {
+pub(crate) fn examples(rows: &[(&str, &str)]) -> String {
     let width = rows.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
     let mut text = String::from("Examples:\n");
     for (command, what) in rows {

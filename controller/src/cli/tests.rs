@@ -35,7 +35,7 @@ fn the_command_line_is_consistent() {
 
 #[test]
 fn every_help_has_examples_and_the_exit_status() {
-    for command in ["", "run", "demo", "check", "decode", "version"] {
+    for command in ["", "run", "demo", "check", "decode", "replay", "pki", "pki init", "pki switch", "version"] {
         let (status, out, _) = trunkline(&format!("{command} --help"));
         assert_eq!(status, 0, "{command}");
         assert!(out.contains("Examples:\n") && out.contains("Exit status:\n"), "{command}: {out}");
@@ -53,6 +53,13 @@ fn bad_usage_is_status_2() {
         "decode lldp --as4",
         "run --plain-from 10.0.0.1/8",
         "check",
+        "replay",
+        "replay x --config /nonexistent/c.yaml",
+        "pki",
+        "pki switch s1",
+        "pki switch s1 --datapath-id 1",
+        "pki init --days 0",
+        "pki init --address nowhere",
     ] {
         let (status, out, err) = trunkline(line);
         assert_eq!((status, out.as_str()), (2, ""), "{line}");
@@ -107,4 +114,31 @@ fn decode_of_a_file_that_is_not_there_says_so() {
     let (status, _, err) = trunkline("decode bgp /nonexistent/x.bin");
     assert_eq!(status, 1);
     assert!(err.contains("/nonexistent/x.bin: No such file"), "{err}");
+}
+
+#[test]
+fn pki_makes_certificates_and_prints_what_to_paste() {
+    let folder = std::env::temp_dir().join(format!("trunkline-cli-{}-pki", std::process::id()));
+    let dir = folder.display();
+    let (status, out, err) = trunkline(&format!("pki init {dir} --name ctl.example.net --address 192.0.2.1"));
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert!(out.contains("ovs-vsctl set-controller BRIDGE ssl:ctl.example.net:6653"), "{out}");
+    // What is to be pasted into the configuration is a configuration.
+    let start = out.find("openflow:\n").unwrap();
+    let yaml = &out[start..out[start..].find("\n\n").map(|end| start + end).unwrap()];
+    let checked = crate::config::check(yaml, Some(std::path::Path::new("/"))).unwrap();
+    assert_eq!(check::unusable_tls(&checked.config), None);
+
+    let (status, out, err) = trunkline(&format!("pki switch s1 --datapath-id 0xab --dir {dir}"));
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert!(out.contains(&format!("ovs-vsctl set-ssl {dir}/switch-s1.key {dir}/switch-s1.pem {dir}/ca.pem")), "{out}");
+    assert!(out.contains("other_config:datapath-id=00000000000000ab"), "{out}");
+
+    let (status, _, err) = trunkline(&format!("pki init {dir}"));
+    assert_eq!(status, 1);
+    assert!(err.contains("nothing is overwritten"), "{err}");
+    let (status, _, err) = trunkline(&format!("pki switch s2 --datapath-id 0x2 --dir {dir}/elsewhere"));
+    assert_eq!(status, 1);
+    assert!(err.contains("holds no authority"), "{err}");
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -23,8 +23,8 @@ pub use problem::{LoadError, Problem, Problems, Severity};
 pub use reference::{json_schema, markdown};
 pub use tree::MAX_FILE_OCTETS;
 pub use types::{
-    AddressFamily, BgpConfig, Config, FabricConfig, HttpConfig, Listen, NeighborConfig, OpenflowConfig, Policy,
-    TlsConfig,
+    AddressFamily, BgpConfig, CertificateName, Config, Connect, FabricConfig, HttpConfig, Listen, NeighborConfig,
+    OpenflowConfig, Policy, Role, SwitchCertificate, TlsConfig,
 };
 
 /// A configuration without errors, and what is odd about it.

@@ -5,11 +5,11 @@ use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::schema::{FAMILIES, POLICIES};
+use super::schema::{FAMILIES, POLICIES, ROLES};
 use super::tree::Mark;
 use super::types::{
-    AddressFamily, BgpConfig, Config, FabricConfig, HttpConfig, Listen, NeighborConfig, OpenflowConfig, Policy,
-    TlsConfig,
+    AddressFamily, BgpConfig, Config, Connect, FabricConfig, HttpConfig, Listen, NeighborConfig, OpenflowConfig,
+    Policy, Role, SwitchCertificate, TlsConfig,
 };
 use super::walk::{Field, Fields, Walk};
 
@@ -59,6 +59,17 @@ fn openflow(walk: &mut Walk<'_>, fields: &Fields<'_>) -> OpenflowConfig {
         })
     });
     config.listen = listen.unwrap_or(config.listen);
+    let connect = walk.read(fields, "connect", |walk, field| {
+        walk.list(field, |walk, item| {
+            let connect = walk.connect(item)?;
+            if matches!(connect, Connect::Ssl(_)) && tls.is_none() {
+                let message = "ssl needs openflow.tls with certificate, key and client_ca";
+                walk.refuse(item.node.mark, &item.path, message);
+            }
+            Some(connect)
+        })
+    });
+    config.connect = connect.unwrap_or(config.connect);
     let plain_from = walk.read(fields, "plain_from", |walk, field| {
         walk.list(field, |walk, item| {
             let prefix = walk.prefix(item)?;
@@ -71,14 +82,41 @@ fn openflow(walk: &mut Walk<'_>, fields: &Fields<'_>) -> OpenflowConfig {
     });
     config.plain_from = plain_from.unwrap_or(config.plain_from);
     if let Some(section) = walk.read(fields, "tls", Walk::section) {
-        let certificate = walk.read(&section, "certificate", Walk::file);
-        let key = walk.read(&section, "key", Walk::file);
-        let client_ca = walk.read(&section, "client_ca", Walk::file);
-        if let (Some(certificate), Some(key), Some(client_ca)) = (certificate, key, client_ca) {
-            config.tls = Some(TlsConfig { certificate, key, client_ca });
-        }
+        config.tls = tls_section(walk, &section);
     }
+    config.role = walk.read(fields, "role", role).unwrap_or(config.role);
+    config.record = walk.read(fields, "record", Walk::folder);
     config
+}
+
+fn tls_section(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<TlsConfig> {
+    let certificate = walk.read(fields, "certificate", Walk::file);
+    let key = walk.read(fields, "key", Walk::file);
+    let client_ca = walk.read(fields, "client_ca", Walk::file);
+    let switches = walk.read(fields, "switches", |walk, field| {
+        let items = walk.items(field)?;
+        if items.is_empty() {
+            walk.warn(field.node.mark, &field.path, "the list is empty: no switch can connect by TLS");
+        }
+        let mut switches = Vec::new();
+        for item in items {
+            let Some(section) = walk.section(&item) else { continue };
+            let certificate = walk.read(&section, "certificate", Walk::certificate);
+            let datapath_ids = walk.read(&section, "datapath_ids", |walk, field| walk.list(field, Walk::datapath_id));
+            switches.extend(certificate.map(|certificate| SwitchCertificate { certificate, datapath_ids }));
+        }
+        Some(switches)
+    });
+    Some(TlsConfig { certificate: certificate?, key: key?, client_ca: client_ca?, switches })
+}
+
+fn role(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<Role> {
+    match ROLES.get(walk.word(field)?) {
+        Some(&"equal") => Some(Role::Equal),
+        Some(&"master") => Some(Role::Master),
+        Some(&"slave") => Some(Role::Slave),
+        _ => None,
+    }
 }
 
 /// Whether two sockets would fight for a port: the same address, or one takes all addresses.

@@ -40,7 +40,8 @@ const CONCLUSION: &str = "
 - **prefix**: `ADDRESS/LENGTH` without host bits: `192.0.2.0/24`, not `192.0.2.1/24`.
 - **address**: IPv4 or IPv6. Put IPv6 addresses in quotes, for a colon means something in YAML.
 - **address and port**: `\"127.0.0.1:9653\"`, `\"[::1]:9653\"`. Names are not looked up.
-- **file**: a path; a relative one starts at the configuration file's folder. `check` opens the file.
+- **datapath id**: `\"0x1\"` or 16 hex digits, in quotes.
+- **file**, **folder**: a path; a relative one starts at the configuration file's folder. `check` opens the file.
 
 Anchors, aliases and tags of YAML are refused, and so are files over 1 MiB.
 ";
@@ -91,7 +92,11 @@ fn shape_text(shape: &Shape) -> String {
         Shape::Ipv6Address => "IPv6 address".to_owned(),
         Shape::SocketAddress => "address and port".to_owned(),
         Shape::Listen => "`ptcp:…`, `pssl:…` or `punix:…`".to_owned(),
+        Shape::Connect => "`tcp:…`, `ssl:…` or `unix:…`".to_owned(),
         Shape::File => "file".to_owned(),
+        Shape::Folder => "folder".to_owned(),
+        Shape::DatapathId => "datapath id".to_owned(),
+        Shape::Certificate => "`sha256:…` or name".to_owned(),
     }
 }
 
@@ -99,6 +104,7 @@ fn plural(shape: &Shape) -> String {
     match shape {
         Shape::Section(_) => "sections".to_owned(),
         Shape::Prefix => "prefixes".to_owned(),
+        Shape::DatapathId => "datapath ids".to_owned(),
         other => shape_text(other),
     }
 }
@@ -168,8 +174,14 @@ fn shape_schema(shape: &Shape) -> Value {
         Shape::Ipv6Address => json!({ "type": "string", "format": "ipv6" }),
         Shape::SocketAddress => json!({ "type": "string", "pattern": "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }),
         Shape::Listen => json!({ "type": "string", "pattern": "^(ptcp|pssl)(:[0-9]{0,5}(:.+)?)?$|^punix:.+$" }),
-        Shape::File => json!({ "type": "string", "minLength": 1 }),
+        Shape::Connect => json!({ "type": "string", "pattern": "^(tcp|ssl):.+$|^unix:.+$" }),
+        Shape::File | Shape::Folder => json!({ "type": "string", "minLength": 1 }),
+        Shape::DatapathId => json!({ "type": "string", "pattern": DATAPATH_ID_PATTERN }),
+        Shape::Certificate => json!({
+            "type": "string", "anyOf": [{ "pattern": "^sha256:([0-9A-Fa-f]{2}:?){32}$" }, { "not": { "pattern": "^sha256:" } }]
+        }),
     }
 }
 
+const DATAPATH_ID_PATTERN: &str = "^(0x[0-9A-Fa-f]{1,16}|[0-9A-Fa-f]{16}|([0-9A-Fa-f]{2}:){7}[0-9A-Fa-f]{2})$";
 const DURATION_PATTERN: &str = "^[0-9]+(ms|s|m|h)$";

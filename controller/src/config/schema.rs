@@ -67,7 +67,12 @@ pub(super) enum Shape {
     Ipv6Address,
     SocketAddress,
     Listen,
+    Connect,
     File,
+    Folder,
+    DatapathId,
+    /// A fingerprint or a name.
+    Certificate,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -123,6 +128,14 @@ static OPENFLOW: Section = Section {
                     all addresses. Port 0 takes any free one. `[::]` means `0.0.0.0` on a machine without IPv6.",
         },
         Key {
+            name: "connect",
+            shape: Shape::List { of: &Shape::Connect, min: 0 },
+            need: Need::Default("[]"),
+            rule: "",
+            about: "Switches that wait for a controller, which this one connects to and stays connected to: `tcp:HOST[:PORT]`, `ssl:HOST[:PORT]` or \
+                    `unix:PATH`, as `ovs-vsctl set-controller BRIDGE ptcp:6634` (`pssl:`, `punix:`) offers them. The port is 6653 unless it is given.",
+        },
+        Key {
             name: "plain_from",
             shape: Shape::List { of: &Shape::Prefix, min: 0 },
             need: Need::Default(r#"[127.0.0.0/8, "::1/128"]"#),
@@ -132,9 +145,25 @@ static OPENFLOW: Section = Section {
         Key {
             name: "tls",
             shape: Shape::Section(&TLS),
-            need: Need::Without("no TLS: `pssl` cannot be listened at"),
+            need: Need::Without("no TLS: `pssl` and `ssl` cannot be used"),
             rule: "",
-            about: "The controller's certificate and the authority of the switches' certificates.",
+            about: "The controller's certificate and the authority of the switches' certificates. `trunkline pki init` makes them.",
+        },
+        Key {
+            name: "role",
+            shape: Shape::Word(ROLES),
+            need: Need::Default("equal"),
+            rule: "OpenFlow 1.3.5 §6.3.6",
+            about: "The role that is asked for on every switch, for networks with several controllers: a `master` takes its place from the one before, a \
+                    `slave` looks only.",
+        },
+        Key {
+            name: "record",
+            shape: Shape::Folder,
+            need: Need::Without("nothing is recorded"),
+            rule: "",
+            about: "A folder to record every OpenFlow message in, as pcapng files for `trunkline decode`, `trunkline replay` and Wireshark. At most 16 \
+                    files of 60 MiB are kept of a run. The folder is made if it isn't there.",
         },
     ],
 };
@@ -162,6 +191,33 @@ static TLS: Section = Section {
             need: Need::Required,
             rule: "",
             about: "The authority that signed the switches' certificates, PEM.",
+        },
+        Key {
+            name: "switches",
+            shape: Shape::List { of: &Shape::Section(&SWITCH), min: 0 },
+            need: Need::Without("every certificate of the authority is taken"),
+            rule: "",
+            about: "The only certificates that are taken. A certificate that stands here more than once may be any of the switches.",
+        },
+    ],
+};
+
+static SWITCH: Section = Section {
+    about: "A certificate, and which switch its holder is. Whoever says it is another one is refused.",
+    keys: &[
+        Key {
+            name: "certificate",
+            shape: Shape::Certificate,
+            need: Need::Required,
+            rule: "",
+            about: "`sha256:` and the fingerprint (`openssl x509 -fingerprint -sha256`), or a name that stands in the certificate as CN, DNS name or URI.",
+        },
+        Key {
+            name: "datapath_ids",
+            shape: Shape::List { of: &Shape::DatapathId, min: 1 },
+            need: Need::Without("as the certificate says by `urn:trunkline:dpid:…`; if it says nothing, any"),
+            rule: "",
+            about: "The datapath ids that its holder may have.",
         },
     ],
 };
@@ -342,12 +398,23 @@ static NEIGHBOR: Section = Section {
 pub(super) const FAMILIES: &[&str] = &["ipv4-unicast", "ipv6-unicast"];
 /// The words of `import` and `export`, in the order of `Policy`.
 pub(super) const POLICIES: &[&str] = &["accept", "reject"];
+/// `openflow.role`, in the order of the words.
+pub(super) const ROLES: &[&str] = &["equal", "master", "slave"];
 
 /// A file with every key, as the reference shows it. A test reads it.
 pub(super) const EXAMPLE: &str = r#"openflow:
   listen: ["ptcp:6653:[::]", "punix:/run/trunkline/openflow.sock"]
+  connect: ["tcp:192.0.2.7:6634", "unix:/run/openvswitch/s2.ctl"]
   plain_from: [127.0.0.0/8, "::1/128", 192.0.2.0/24]
-  tls: { certificate: controller.pem, key: controller.key, client_ca: switches-ca.pem }
+  tls:
+    certificate: controller.pem
+    key: controller.key
+    client_ca: ca.pem
+    switches:                # only these certificates, each for its own switch
+      - { certificate: s1, datapath_ids: ["0x1"] }
+      - { certificate: "sha256:4f5c0aa3e4b1c0ffee4f5c0aa3e4b1c0ffee4f5c0aa3e4b1c0ffee4f5c0aa3e4", datapath_ids: ["0x2", "0x3"] }
+  role: equal
+  record: /var/lib/trunkline/recordings
 http: { listen: "127.0.0.1:9653" }
 fabric: { probe_interval: 300ms, host_timeout: 5m }
 bgp:

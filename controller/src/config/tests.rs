@@ -126,11 +126,11 @@ bgp:
     - { address: \"fe80::1\", hold_time: 2s, import: acept }
 ";
     let expected = "\
-2:12: openflow.listen[0]: `tcp:6653` connects to a switch; to wait for switches write ptcp:… (a p for passive)
+2:12: openflow.listen[0]: `tcp:6653` connects to a switch and belongs to openflow.connect; to wait for switches write ptcp:… (a p for passive)
 2:24: openflow.listen[1]: pssl needs openflow.tls with certificate, key and client_ca
 3:16: openflow.plain_from[0]: `10.0.0.1/8`: bits are set beyond the prefix length: did you mean 10.0.0.0/8?
 3:28: openflow.plain_from[1]: `nonsense`: not a prefix: expected address/length, such as 192.0.2.0/24
-4:3: openflow.colour: unknown key: known here: listen, plain_from, tls
+4:3: openflow.colour: unknown key: known here: listen, connect, plain_from, tls, role, record
 5:27: fabric.probe_interval: `300` has no unit: did you mean 300s or 300ms?
 5:46: fabric.host_timeout: 2s is below 10s (OpenFlow 1.3.5 §7.3.4.1)
 7:8: bgp.asn: 23456 is AS_TRANS, which no router has as its own (RFC 6793 §9)
@@ -495,4 +495,61 @@ proptest! {
             prop_assert!(problems.0.iter().all(|problem| problem.line >= 1 && problem.line <= last && problem.column >= 1));
         }
     }
+}
+
+#[test]
+fn switches_to_connect_to_and_certificates_are_read() {
+    let text = "\
+openflow:
+  connect: [\"tcp:192.0.2.1:6634\", \"ssl:192.0.2.2\", \"unix:br0.sock\"]
+  tls:
+    certificate: c.pem
+    key: c.key
+    client_ca: ca.pem
+    switches:
+      - { certificate: s1, datapath_ids: [\"0x1\", \"00000000000000ab\"] }
+      - { certificate: rack4 }
+  role: master
+  record: here
+";
+    let openflow = Config::parse(text).unwrap().openflow;
+    let connect: Vec<String> = openflow.connect.iter().map(ToString::to_string).collect();
+    assert_eq!(connect, ["tcp:192.0.2.1:6634", "ssl:192.0.2.2:6653", "unix:br0.sock"]);
+    let name = |name: &str| CertificateName::Name(name.to_owned());
+    let expected = [
+        SwitchCertificate {
+            certificate: name("s1"),
+            datapath_ids: Some(vec![net::DatapathId(1), net::DatapathId(0xab)]),
+        },
+        SwitchCertificate { certificate: name("rack4"), datapath_ids: None },
+    ];
+    assert_eq!(openflow.tls.unwrap().switches.unwrap(), expected);
+    assert_eq!((openflow.role, openflow.record), (Role::Master, Some(PathBuf::from("here"))));
+}
+
+#[test]
+fn mistakes_in_connect_and_switches_say_where_and_what() {
+    let text = "openflow: { connect: [\"ssl:192.0.2.2\", \"ptcp:6634\"], role: boss }\n";
+    assert_problem(text, "1:23: openflow.connect[0]: ssl needs openflow.tls with certificate, key and client_ca");
+    assert_problem(
+        text,
+        "1:40: openflow.connect[1]: `ptcp:6634` waits for switches and belongs to openflow.listen; to connect to one write tcp:…",
+    );
+    assert_problem(text, "1:60: openflow.role: `boss` is not equal or master or slave");
+    let tls = |switches: &str| {
+        format!("openflow: {{ tls: {{ certificate: a, key: b, client_ca: c, switches: {switches} }} }}\n")
+    };
+    assert_problem(&tls("[]"), "1:68: warning: openflow.tls.switches: the list is empty: no switch can connect by TLS");
+    assert_problem(
+        &tls("[{ certificate: \"sha256:abc\", datapath_ids: [1] }]"),
+        "1:84: openflow.tls.switches[0].certificate: `sha256:` is followed by 64 hex digits, found 3",
+    );
+    assert_problem(
+        &tls("[{ certificate: \"sha256:abc\", datapath_ids: [1] }]"),
+        "1:113: openflow.tls.switches[0].datapath_ids[0]: `1` is not a datapath id such as 0x1 or 0000000000000001",
+    );
+    assert_problem(
+        &tls("[{ certificate: x, datapath_ids: [] }]"),
+        "1:101: openflow.tls.switches[0].datapath_ids: the list is empty: at least one entry is needed",
+    );
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use net::{Ipv4Prefix, Ipv6Prefix, Prefix};
+use net::{DatapathId, Ipv4Prefix, Ipv6Prefix, Prefix};
 
 /// The whole configuration. The default is what `trunkline run` does without a file.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -27,8 +27,37 @@ pub struct OpenflowConfig {
     pub listen: Vec<Listen>,
     /// Sources that may connect without TLS.
     pub plain_from: Vec<Prefix>,
-    /// Certificates; always present if `listen` has a [`Listen::Ssl`].
+    /// Certificates; always present if `listen` has a [`Listen::Ssl`] or `connect` a [`Connect::Ssl`].
     pub tls: Option<TlsConfig>,
+    /// Switches that the controller connects to; no two are equal.
+    pub connect: Vec<Connect>,
+    /// The role that is asked for on every switch.
+    pub role: Role,
+    /// The folder that messages are recorded in.
+    pub record: Option<PathBuf>,
+}
+
+/// A switch that listens, which the controller connects to.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Connect {
+    /// `tcp:HOST[:PORT]`: plain TCP.
+    Tcp(SocketAddr),
+    /// `ssl:HOST[:PORT]`: TLS.
+    Ssl(SocketAddr),
+    /// `unix:PATH`: a Unix socket.
+    Unix(PathBuf),
+}
+
+/// A controller's role on a switch (OpenFlow 1.3.5 §6.3.6).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Role {
+    /// One of several with the same rights; what a switch gives without being asked.
+    #[default]
+    Equal,
+    /// The one that may change the switch.
+    Master,
+    /// Looks only.
+    Slave,
 }
 
 /// A place to listen at for OpenFlow connections.
@@ -51,6 +80,26 @@ pub struct TlsConfig {
     pub key: PathBuf,
     /// The authority that signed the switches' certificates, PEM.
     pub client_ca: PathBuf,
+    /// The only certificates that are taken; without the list, all of the authority are.
+    pub switches: Option<Vec<SwitchCertificate>>,
+}
+
+/// One entry of `openflow.tls.switches`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SwitchCertificate {
+    /// Which certificate.
+    pub certificate: CertificateName,
+    /// Whom its holder may be; without it, the certificate says so itself. Not empty.
+    pub datapath_ids: Option<Vec<DatapathId>>,
+}
+
+/// What a certificate is known by.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum CertificateName {
+    /// SHA-256 over its DER form, as `sha256:` and 64 small hex digits.
+    Fingerprint(String),
+    /// Its common name, or one of its DNS names or URIs.
+    Name(String),
 }
 
 /// Section `http`: metrics and health, read-only.
@@ -148,6 +197,9 @@ impl Default for OpenflowConfig {
             .flatten()
             .collect(),
             tls: None,
+            connect: Vec::new(),
+            role: Role::Equal,
+            record: None,
         }
     }
 }
@@ -180,6 +232,17 @@ impl NeighborConfig {
             export: policy,
             next_hop_v6: None,
             description: None,
+        }
+    }
+}
+
+impl fmt::Display for Connect {
+    /// In the words of the configuration file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Connect::Tcp(address) => write!(f, "tcp:{address}"),
+            Connect::Ssl(address) => write!(f, "ssl:{address}"),
+            Connect::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

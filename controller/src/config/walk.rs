@@ -8,12 +8,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use net::Prefix;
+use net::{DatapathId, Prefix};
 
 use super::problem::{Problem, Severity};
 use super::schema::{Key, Need, ROOT, Section, Shape};
 use super::tree::{Content, Mark, Node};
-use super::types::Listen;
+use super::types::{CertificateName, Connect, Listen};
 use super::words;
 
 /// The state of a walk.
@@ -319,6 +319,44 @@ impl Walk<'_> {
             }
         }
         Some(listen)
+    }
+
+    /// A switch to connect to, in OVS's words.
+    pub(super) fn connect(&mut self, field: &Field<'_>) -> Option<Connect> {
+        let mut connect = self.parsed(field, "tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH", words::connect)?;
+        if let (Some(base), Connect::Unix(path)) = (self.base, &mut connect) {
+            *path = base.join(&*path);
+        }
+        Some(connect)
+    }
+
+    /// A switch's number.
+    pub(super) fn datapath_id(&mut self, field: &Field<'_>) -> Option<DatapathId> {
+        self.parsed(field, "a datapath id such as 0x1", |text| {
+            text.parse()
+                .map_err(|_| format!("`{}` is not a datapath id such as 0x1 or 0000000000000001", shorten(text)))
+        })
+    }
+
+    /// What a certificate is known by.
+    pub(super) fn certificate(&mut self, field: &Field<'_>) -> Option<CertificateName> {
+        self.parsed(field, "sha256:FINGERPRINT or a name", words::certificate)
+    }
+
+    /// A folder that is there or can be made.
+    pub(super) fn folder(&mut self, field: &Field<'_>) -> Option<PathBuf> {
+        let (text, _) = self.scalar(field, "a folder's path")?;
+        if text.is_empty() {
+            self.refuse(field.node.mark, &field.path, "the folder's path is empty");
+            return None;
+        }
+        let Some(base) = self.base else { return Some(PathBuf::from(text)) };
+        let path = base.join(text);
+        if path.exists() && !path.is_dir() {
+            self.refuse(field.node.mark, &field.path, format!("`{}` is not a folder", path.display()));
+            return None;
+        }
+        Some(path)
     }
 
     /// A file that has to be there and readable.

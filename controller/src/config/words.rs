@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::types::{Config, Listen};
+use super::types::{CertificateName, Config, Connect, Listen};
 
 /// Longest path of a Unix socket: `sun_path` has 108 octets and ends in a zero (Linux `unix(7)`).
 const MAX_SOCKET_PATH: usize = 107;
@@ -52,15 +52,10 @@ pub(super) fn listen(text: &str) -> Result<Listen, String> {
     match word {
         "ptcp" => Ok(Listen::Tcp(port_and_host(text, rest)?)),
         "pssl" => Ok(Listen::Ssl(port_and_host(text, rest)?)),
-        "punix" if rest.is_empty() => Err(format!("`{text}` lacks the path: write punix:/path/to/socket")),
-        "punix" if rest.len() > MAX_SOCKET_PATH => {
-            Err(format!("the socket's path has {} octets, the system takes {MAX_SOCKET_PATH}", rest.len()))
-        }
-        "punix" if rest.contains('\0') => Err("the socket's path holds a zero octet".to_owned()),
-        "punix" => Ok(Listen::Unix(PathBuf::from(rest))),
-        "tcp" | "ssl" | "unix" => {
-            Err(format!("`{text}` connects to a switch; to wait for switches write p{word}:… (a p for passive)"))
-        }
+        "punix" => socket_path(text, rest).map(Listen::Unix),
+        "tcp" | "ssl" | "unix" => Err(format!(
+            "`{text}` connects to a switch and belongs to openflow.connect; to wait for switches write p{word}:… (a p for passive)"
+        )),
         _ => Err(format!("`{text}` is not ptcp:PORT[:HOST], pssl:PORT[:HOST] or punix:PATH")),
     }
 }
@@ -91,6 +86,69 @@ fn port_and_host(text: &str, rest: &str) -> Result<SocketAddr, String> {
         };
         format!("`{host}` in `{text}` is not a host: {hint}")
     })
+}
+
+/// Reads `tcp:HOST[:PORT]`, `ssl:HOST[:PORT]`, `unix:PATH` (ovsdb(7), "Active Connection Methods").
+pub(super) fn connect(text: &str) -> Result<Connect, String> {
+    let (word, rest) = text.split_once(':').unwrap_or((text, ""));
+    match word {
+        "tcp" => host_and_port(text, rest).map(Connect::Tcp),
+        "ssl" => host_and_port(text, rest).map(Connect::Ssl),
+        "unix" => socket_path(text, rest).map(Connect::Unix),
+        "ptcp" | "pssl" | "punix" => {
+            let active = word.trim_start_matches('p');
+            Err(format!(
+                "`{text}` waits for switches and belongs to openflow.listen; to connect to one write {active}:…"
+            ))
+        }
+        _ => Err(format!("`{text}` is not tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH")),
+    }
+}
+
+fn host_and_port(text: &str, rest: &str) -> Result<SocketAddr, String> {
+    let with_port = format!("{rest}:{}", Config::OPENFLOW_PORT);
+    match rest.parse::<SocketAddr>().or_else(|_| with_port.parse()) {
+        Ok(address) if address.port() == 0 => Err(format!("`{text}`: nobody can be reached at port 0")),
+        Ok(address) if address.ip().is_unspecified() => Err(format!("`{text}`: {} is no host", address.ip())),
+        Ok(address) => Ok(address),
+        Err(_) if rest.parse::<Ipv6Addr>().is_ok() => {
+            Err(format!("`{text}`: an IPv6 address stands in brackets: [{rest}]"))
+        }
+        Err(_) => Err(format!("`{rest}` in `{text}` is not an address and a port, names are not looked up")),
+    }
+}
+
+fn socket_path(text: &str, path: &str) -> Result<PathBuf, String> {
+    match path {
+        "" => Err(format!("`{text}` lacks the path: write {text}/path/to/socket")),
+        _ if path.len() > MAX_SOCKET_PATH => {
+            Err(format!("the socket's path has {} octets, the system takes {MAX_SOCKET_PATH}", path.len()))
+        }
+        _ if path.contains('\0') => Err("the socket's path holds a zero octet".to_owned()),
+        _ => Ok(PathBuf::from(path)),
+    }
+}
+
+/// Octets of a SHA-256 digest.
+const DIGEST: usize = 32;
+/// Longest name of a certificate that is looked for: a URI fits.
+const MAX_CERTIFICATE_NAME: usize = 255;
+
+/// Reads `sha256:HEX`, with colons and capitals as OpenSSL prints it or without, or a name.
+pub(super) fn certificate(text: &str) -> Result<CertificateName, String> {
+    let Some(hex) = text.strip_prefix("sha256:") else {
+        return match text {
+            _ if text.is_empty() || text.len() > MAX_CERTIFICATE_NAME || text.chars().any(char::is_control) => {
+                Err(format!("not a certificate's name: 1 to {MAX_CERTIFICATE_NAME} characters"))
+            }
+            _ => Ok(CertificateName::Name(text.to_owned())),
+        };
+    };
+    let digits: String = hex.chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
+    if digits.len() != DIGEST * 2 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(format!("`sha256:` is followed by {} hex digits, found {}", DIGEST * 2, digits.chars().count()));
+    }
+    Ok(CertificateName::Fingerprint(format!("sha256:{digits}")))
 }
 
 /// Reads `HOST:PORT`, an IPv6 host in brackets.
@@ -209,6 +267,45 @@ mod tests {
             assert!(message.contains(part), "{text}: {message}");
         }
         assert!(listen(&format!("punix:/{}", "x".repeat(107))).unwrap_err().contains("108 octets"));
+    }
+
+    #[test]
+    fn connect_words_read_as_they_print_and_take_the_usual_port() {
+        for text in ["tcp:192.0.2.1:6634", "ssl:[2001:db8::1]:6653", "unix:/run/openvswitch/br0.ctl"] {
+            assert_eq!(connect(text).unwrap().to_string(), text);
+        }
+        assert_eq!(connect("tcp:192.0.2.1").unwrap().to_string(), "tcp:192.0.2.1:6653");
+        assert_eq!(connect("ssl:[::1]").unwrap().to_string(), "ssl:[::1]:6653");
+    }
+
+    #[test]
+    fn bad_connect_words_say_why() {
+        let cases = [
+            ("ptcp:6653", "belongs to openflow.listen"),
+            ("tcp:::1", "stands in brackets: [::1]"),
+            ("tcp:switch.example:6653", "names are not looked up"),
+            ("tcp:192.0.2.1:0", "port 0"),
+            ("tcp:0.0.0.0:6653", "is no host"),
+            ("tcp:", "names are not looked up"),
+            ("unix:", "lacks the path: write unix:/path"),
+            ("6653", "is not tcp:"),
+        ];
+        for (text, part) in cases {
+            let message = connect(text).unwrap_err();
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn certificates_are_names_or_fingerprints_as_openssl_prints_them() {
+        let digest = "ab".repeat(32);
+        let expected = Ok(CertificateName::Fingerprint(format!("sha256:{digest}")));
+        assert_eq!(certificate(&format!("sha256:{digest}")), expected);
+        assert_eq!(certificate(&format!("sha256:{}", ["AB"; 32].join(":"))), expected);
+        assert_eq!(certificate("s1"), Ok(CertificateName::Name("s1".to_owned())));
+        for bad in ["", "sha256:", "sha256:abc", &format!("sha256:{}", "g".repeat(64)), "a\nb"] {
+            assert!(certificate(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

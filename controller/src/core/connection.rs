@@ -16,7 +16,7 @@ use openflow::{
 };
 use topology::PortInfo;
 
-use super::{Core, CoreEvent};
+use super::{AllowedDatapathIds, Core, CoreEvent};
 
 /// How long the live connection has to answer an echo when another switch claims its datapath id.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
@@ -73,6 +73,8 @@ pub enum CloseCause {
     DescriptionRefused,
     /// More rules were reported than a switch can hold.
     ReadBack,
+    /// The peer's certificate is not that of the switch it says it is.
+    NotItsCertificate(DatapathId),
 }
 
 impl fmt::Display for CloseCause {
@@ -93,6 +95,7 @@ impl fmt::Display for CloseCause {
             CloseCause::MainConnectionEnded => f.write_str("the switch's main connection has ended"),
             CloseCause::Demoted => f.write_str("another controller is master now"),
             CloseCause::DescriptionRefused => f.write_str("the switch did not tell its ports"),
+            CloseCause::NotItsCertificate(id) => write!(f, "the certificate is not that of datapath id {id}"),
         }
     }
 }
@@ -150,6 +153,10 @@ pub(super) struct Connection {
     /// What this controller is to the switch.
     pub(super) role: ControllerRole,
     description: Option<Box<SwitchDescription>>,
+    /// Its place in the core's order of deadlines.
+    pub(super) deadline: Option<Time>,
+    /// Whom the peer may say it is.
+    datapath_ids: AllowedDatapathIds,
 }
 
 pub(super) enum Stage {
@@ -183,7 +190,7 @@ impl Stage {
 }
 
 impl Connection {
-    pub(super) fn new(config: ChannelConfig, now: Time) -> Connection {
+    pub(super) fn new(config: ChannelConfig, datapath_ids: AllowedDatapathIds, now: Time) -> Connection {
         let config = ChannelConfig { max_queued_output: config.max_queued_output.min(OUTPUT_MAX), ..config };
         Connection {
             channel: Channel::controller(config, now),
@@ -191,6 +198,8 @@ impl Connection {
             questions: Vec::new(),
             role: ControllerRole::EQUAL,
             description: None,
+            deadline: None,
+            datapath_ids,
         }
     }
 
@@ -218,34 +227,42 @@ impl Core {
     pub(super) fn drain_channel(&mut self, id: ConnectionId, now: Time) {
         while let Some(connection) = self.connections.get_mut(&id) {
             let Some(event) = connection.channel.poll_event() else { break };
-            match event {
-                ChannelEvent::Up { features } => self.channel_up(id, &features, now),
-                ChannelEvent::Message { xid, message } => self.message(id, xid, message, now),
-                ChannelEvent::Reply { xid, message, last } => self.answered(id, xid, message, last, now),
-                ChannelEvent::RequestTimedOut { xid } => self.unanswered(id, xid, None, now),
-                ChannelEvent::RequestFailed { xid, failure } => self.unanswered(id, xid, Some(failure), now),
-                // The switch side's word; this is the controller's.
-                ChannelEvent::Negotiated => {}
-                ChannelEvent::Malformed { xid, message_type, error } => {
-                    *self.counters.malformed.entry(error.kind.name()).or_default() += 1;
-                    let what = format!("{message_type} (xid {xid:#x}): {error}");
-                    self.events.push_back(CoreEvent::Malformed { connection: id, what });
-                }
-                ChannelEvent::ProbeAnswered => self.incumbent_answered(id, now),
-                ChannelEvent::ProbeTimedOut => self.incumbent_silent(id, now),
-                ChannelEvent::Closed { reason } => {
-                    self.drop_connection(id, CloseCause::Channel(reason), now);
-                    break;
-                }
-            }
+            self.channel_event(id, event, now);
         }
         if self.connections.get(&id).is_some_and(|connection| connection.channel.queued_len() > 0) {
             self.ready.insert(id);
         }
     }
 
+    pub(super) fn channel_event(&mut self, id: ConnectionId, event: ChannelEvent, now: Time) {
+        match event {
+            ChannelEvent::Up { features } => self.channel_up(id, &features, now),
+            ChannelEvent::Message { xid, message } => self.message(id, xid, message, now),
+            ChannelEvent::Reply { xid, message, last } => self.answered(id, xid, message, last, now),
+            ChannelEvent::RequestTimedOut { xid } => self.unanswered(id, xid, None, now),
+            ChannelEvent::RequestFailed { xid, failure } => self.unanswered(id, xid, Some(failure), now),
+            // The switch side's word; this is the controller's.
+            ChannelEvent::Negotiated => {}
+            ChannelEvent::Malformed { xid, message_type, error } => {
+                *self.counters.malformed.entry(error.kind.name()).or_default() += 1;
+                let what = format!("{message_type} (xid {xid:#x}): {error}");
+                self.events.push_back(CoreEvent::Malformed { connection: id, what });
+            }
+            ChannelEvent::ProbeAnswered => self.incumbent_answered(id, now),
+            ChannelEvent::ProbeTimedOut => self.incumbent_silent(id, now),
+            // The last event of a channel.
+            ChannelEvent::Closed { reason } => self.drop_connection(id, CloseCause::Channel(reason), now),
+        }
+    }
+
     fn channel_up(&mut self, id: ConnectionId, features: &FeaturesReply, now: Time) {
         let claim = Claim { datapath_id: features.datapath_id, auxiliary_id: features.auxiliary_id };
+        // Before anything else is believed: neither a probe of the true switch nor a place beside it for somebody else.
+        if self.connections.get(&id).is_some_and(|connection| !connection.datapath_ids.contains(claim.datapath_id)) {
+            self.counters.certificates_refused += 1;
+            self.refuse(id, CloseCause::NotItsCertificate(claim.datapath_id), now);
+            return;
+        }
         let Some(&incumbent) = self.claims.get(&claim) else {
             self.admit(id, claim, now);
             return;
@@ -256,6 +273,7 @@ impl Core {
         }
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.stage = Stage::Waiting { claim, incumbent };
+            self.waiting.insert(id);
         }
     }
 
@@ -304,15 +322,16 @@ impl Core {
     }
 
     fn waiting_for(&self, incumbent: ConnectionId) -> Vec<(ConnectionId, Claim)> {
-        let waits = |connection: &Connection| match connection.stage {
-            Stage::Waiting { claim, incumbent: other } if other == incumbent => Some(claim),
+        let waits = |id| match self.connections.get(id)?.stage {
+            Stage::Waiting { claim, incumbent: other } if other == incumbent => Some((*id, claim)),
             _ => None,
         };
-        self.connections.iter().filter_map(|(&id, connection)| Some((id, waits(connection)?))).collect()
+        self.waiting.iter().filter_map(waits).collect()
     }
 
     /// The switch is who it says. Its main connection asks for what has to be known before it joins the network.
     fn admit(&mut self, id: ConnectionId, claim: Claim, now: Time) {
+        self.waiting.remove(&id);
         if claim.auxiliary_id != 0 {
             return self.admit_auxiliary(id, claim, now);
         }
@@ -454,6 +473,7 @@ impl Core {
     /// The end of a connection, whoever wants it. The driver flushes and closes; a second call does nothing but forget it.
     pub(super) fn drop_connection(&mut self, id: ConnectionId, cause: CloseCause, now: Time) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        self.waiting.remove(&id);
         let transport_gone = cause == CloseCause::Transport;
         let stage = std::mem::replace(&mut connection.stage, Stage::Closing);
         let claim = stage.claim();
@@ -472,6 +492,9 @@ impl Core {
         }
         if transport_gone {
             if let Some(connection) = self.connections.remove(&id) {
+                if let Some(at) = connection.deadline {
+                    self.deadlines.remove(&(at, id));
+                }
                 self.counters.add_channel(connection.channel.counters());
             }
             self.ready.remove(&id);

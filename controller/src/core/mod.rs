@@ -4,6 +4,7 @@
 //! the difference. The driver reads frames, calls [`Core::handle_frames`], writes what [`Core::take_output`] gives, and wakes the core
 //! at [`Core::poll_timeout`]. The simulator does the same under virtual time.
 
+mod admission;
 mod auxiliary;
 mod connection;
 mod counters;
@@ -14,17 +15,19 @@ mod settle;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::time::Duration;
 
 use bytes::Bytes;
-use net::{DatapathId, Time};
-use openflow::{ChannelConfig, ControllerRole, FrameError, Message, PacketOut};
+use net::{DatapathId, PortNo, Time};
+use openflow::{Action, ChannelConfig, ChannelEvent, ControllerRole, FrameError, Message, frame_length};
 use topology::{Change, Discovery, DiscoveryConfig, Network};
 
-use crate::app::{App, Effects, Event, View, apps};
+use crate::app::{App, Effects, Event, PacketOuts, View, apps};
 use crate::flow::{FlowEvent, Reconciler};
 use crate::path::Paths;
 
+pub use admission::{Admission, AllowedDatapathIds};
 use connection::{Claim, Connection, Stage};
 pub use connection::{CloseCause, ConnectionId, SwitchDescription};
 pub use counters::CoreCounters;
@@ -159,6 +162,8 @@ pub struct Core {
     claims: BTreeMap<Claim, ConnectionId>,
     /// Main connections of the switches that are ours to change.
     by_datapath: BTreeMap<DatapathId, ConnectionId>,
+    /// Connections that wait for the probe of another one with their datapath id.
+    waiting: BTreeSet<ConnectionId>,
     discovery: Discovery,
     paths: Paths,
     reconciler: Reconciler,
@@ -166,7 +171,11 @@ pub struct Core {
     settling: Settling,
     reroute_since: Option<Time>,
     next_port_stats: Time,
-    packet_outs: Vec<(DatapathId, PacketOut)>,
+    packet_outs: PacketOuts,
+    /// Changes that are being dealt with: empty between turns, kept for its place.
+    changes: Vec<Change>,
+    /// Each connection with a deadline, at its deadline or before: activity puts deadlines off, and this follows when the time comes.
+    deadlines: BTreeSet<(Time, ConnectionId)>,
     ready: BTreeSet<ConnectionId>,
     /// Connections whose channel has ended because something was sent on it.
     overflowed: BTreeSet<ConnectionId>,
@@ -182,13 +191,16 @@ impl Core {
             connections: BTreeMap::new(),
             claims: BTreeMap::new(),
             by_datapath: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             paths: Paths::new(),
-            reconciler: Reconciler::new(),
-            apps: apps(),
+            reconciler: Reconciler::with_seed(config.seed),
+            apps: apps(config.seed),
             settling: Settling::new(),
             reroute_since: None,
             next_port_stats: now + config.port_stats_interval,
-            packet_outs: Vec::new(),
+            packet_outs: PacketOuts::default(),
+            changes: Vec::new(),
+            deadlines: BTreeSet::new(),
             ready: BTreeSet::new(),
             overflowed: BTreeSet::new(),
             events: VecDeque::new(),
@@ -197,10 +209,20 @@ impl Core {
         }
     }
 
-    /// A transport connection from a switch stands.
+    /// A transport connection stands, to or from a switch that may be any.
     pub fn handle_connect(&mut self, id: ConnectionId, now: Time) {
-        self.connections.insert(id, Connection::new(self.config.channel, now));
+        self.handle_admitted(id, Admission::default(), now);
+    }
+
+    /// A transport connection stands, to or from a peer of whom something is known.
+    pub fn handle_admitted(&mut self, id: ConnectionId, admission: Admission, now: Time) {
+        let mut channel = self.config.channel;
+        if let Some(by) = admission.handshake_by {
+            channel.handshake_timeout = channel.handshake_timeout.min(by.since(now));
+        }
+        self.connections.insert(id, Connection::new(channel, admission.datapath_ids, now));
         self.counters.connections_accepted += 1;
+        self.watch(id);
         self.turn(now);
     }
 
@@ -209,8 +231,24 @@ impl Core {
         for frame in frames {
             let Some(connection) = self.connections.get_mut(&id) else { break };
             connection.channel.handle_frame(frame, now);
-            self.drain_channel(id, now);
+            // Nearly every frame is one packet-in of a switch in the network.
+            match (connection.channel.poll_event(), &connection.stage) {
+                (
+                    Some(ChannelEvent::Message { message: Message::PacketIn(packet_in), .. }),
+                    Stage::Live { datapath_id },
+                ) => {
+                    let datapath_id = *datapath_id;
+                    self.packet_in(datapath_id, &packet_in, now);
+                }
+                (Some(event), _) => {
+                    self.channel_event(id, event, now);
+                    self.drain_channel(id, now);
+                }
+                (None, _) => {}
+            }
         }
+        self.drain_channel(id, now);
+        self.watch(id);
         self.turn(now);
     }
 
@@ -219,6 +257,7 @@ impl Core {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.channel.handle_frame_error(error, now);
             self.drain_channel(id, now);
+            self.watch(id);
         }
         self.turn(now);
     }
@@ -231,18 +270,18 @@ impl Core {
 
     /// Deadlines have passed.
     pub fn handle_timeout(&mut self, now: Time) {
-        let due: Vec<ConnectionId> = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| connection.poll_timeout().is_some_and(|(at, _)| at <= now))
-            .map(|(&id, _)| id)
-            .collect();
-        for id in due {
-            if let Some(connection) = self.connections.get_mut(&id) {
+        while let Some(&(at, id)) = self.deadlines.first()
+            && at <= now
+        {
+            self.deadlines.pop_first();
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            connection.deadline = None;
+            if connection.poll_timeout().is_some_and(|(at, _)| at <= now) {
                 connection.channel.handle_timeout(now);
+                self.drain_channel(id, now);
+                self.end_overdue_description(id, now);
             }
-            self.drain_channel(id, now);
-            self.end_overdue_description(id, now);
+            self.watch(id);
         }
         if self.discovery.poll_timeout().is_some_and(|(at, _)| at <= now) {
             self.discovery.handle_timeout(now);
@@ -259,7 +298,7 @@ impl Core {
 
     /// The next deadline, and whose it is.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        let channels = self.connections.values().filter_map(Connection::poll_timeout).min();
+        let channels = self.deadlines.first().map(|&(at, _)| (at, "connection"));
         let own = (!self.by_datapath.is_empty()).then_some((self.next_port_stats, "port statistics"));
         [channels, own, self.discovery.poll_timeout(), self.reconciler.poll_timeout(), self.settling.poll_timeout()]
             .into_iter()
@@ -341,7 +380,7 @@ impl Core {
         for &datapath_id in self.network().switches.keys() {
             let mut reconciler = Reconciler::new();
             reconciler.add_switch(datapath_id);
-            let mut packet_outs = Vec::new();
+            let mut packet_outs = PacketOuts::default();
             let mut effects = Effects::new(&mut reconciler, &mut packet_outs);
             for app in &self.apps {
                 let mut rules = effects.rule_set(datapath_id);
@@ -367,44 +406,80 @@ impl Core {
             let Some(id) = self.overflowed.pop_first() else { break };
             self.drain_channel(id, now);
         }
+        // What was sent may have a deadline of its own.
+        let mut last = None;
+        while let Some(id) = self.next_ready(last) {
+            self.watch(id);
+            last = Some(id);
+        }
         if self.reconciler.is_idle() {
             // The lost link changed no rule anywhere: the next change is not its reroute.
             self.reroute_since = None;
         }
     }
 
+    fn next_ready(&self, after: Option<ConnectionId>) -> Option<ConnectionId> {
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.ready.range((after, Bound::Unbounded)).next().copied()
+    }
+
+    /// A connection's deadline may be earlier than it was.
+    fn watch(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some((next, _)) = connection.poll_timeout() else { return };
+        if connection.deadline.is_some_and(|watched| watched <= next) {
+            return;
+        }
+        if let Some(later) = connection.deadline.replace(next) {
+            self.deadlines.remove(&(later, id));
+        }
+        self.deadlines.insert((next, id));
+    }
+
     /// Let changes run through paths and applications until nothing new comes of them.
     fn absorb(&mut self, now: Time) {
         loop {
-            let mut changes = Vec::new();
+            let mut changes = std::mem::take(&mut self.changes);
             while let Some(change) = self.discovery.poll_event() {
                 changes.push(change);
             }
-            let mut flow_events = Vec::new();
+            let mut quiet = changes.is_empty();
             while let Some(event) = self.reconciler.poll_event() {
-                flow_events.push(event);
-            }
-            if changes.is_empty() && flow_events.is_empty() {
-                return;
-            }
-            for event in flow_events {
+                quiet = false;
                 self.flow_event(event, now);
             }
-            self.apply_changes(changes, now);
+            if !quiet {
+                self.apply_changes(&changes, now);
+            }
+            self.events.extend(changes.drain(..).map(CoreEvent::Change));
+            self.changes = changes;
+            if quiet {
+                return;
+            }
         }
     }
 
-    fn apply_changes(&mut self, changes: Vec<Change>, now: Time) {
-        let shape = |change: &Change| {
-            matches!(change, Change::SwitchUp(_) | Change::SwitchGone(_) | Change::LinkUp(_) | Change::LinkDown { .. })
-        };
+    fn apply_changes(&mut self, changes: &[Change], now: Time) {
+        let shape =
+            |change: &Change| matches!(change, Change::SwitchGone(_) | Change::LinkUp(_) | Change::LinkDown { .. });
         let path_changes = if changes.iter().any(shape) {
             self.paths.update(self.discovery.network())
         } else {
             crate::path::PathChanges::default()
         };
-        for change in &changes {
+        if !path_changes.is_empty() {
+            self.counters.path_updates += 1;
+            // Before the changes: what has lost its path is taken away while the hosts behind it are still known.
+            self.tell_apps(Event::Paths(&path_changes));
+        }
+        for change in changes {
             match change {
+                // A switch comes without links: they follow, each with a change of its own.
+                Change::SwitchUp(datapath_id) => {
+                    self.paths.add_isolated(*datapath_id);
+                    self.ports_changed(*datapath_id);
+                }
+                Change::PortChanged(port) => self.ports_changed(port.datapath_id),
                 Change::SwitchGone(datapath_id) => self.reconciler.forget_switch(*datapath_id),
                 Change::LinkDown { .. } if !path_changes.is_empty() => {
                     self.reroute_since = self.reroute_since.or(Some(now));
@@ -412,13 +487,6 @@ impl Core {
                 _ => {}
             }
             self.tell_apps(Event::Change(change));
-        }
-        if !path_changes.is_empty() {
-            self.counters.path_updates += 1;
-            self.tell_apps(Event::Paths(&path_changes));
-        }
-        for change in changes {
-            self.events.push_back(CoreEvent::Change(change));
         }
     }
 
@@ -453,22 +521,44 @@ impl Core {
     /// Put everything that the turn has decided into the channels.
     fn transmit(&mut self) {
         while let Some(probe) = self.discovery.poll_transmit() {
-            let packet_out = packet_in::probe_packet_out(&probe);
-            self.packet_outs.push((probe.port.datapath_id, packet_out));
+            // A probe leaves by its port, whatever the tables say.
+            let action = [Action::output(probe.port.port_no)];
+            self.packet_outs.push(probe.port.datapath_id, PortNo::CONTROLLER, &action, &probe.frame);
         }
-        for (datapath_id, packet_out) in std::mem::take(&mut self.packet_outs) {
-            let Some(&id) = self.by_datapath.get(&datapath_id) else { continue };
-            if self.connections.get(&id).is_some_and(|to| to.channel.queued_len() > PACKET_OUT_BACKLOG) {
-                self.counters.packet_outs_dropped += 1;
-                continue;
-            }
-            self.send(id, None, &Message::PacketOut(packet_out));
+        if !self.packet_outs.is_empty() {
+            let mut packet_outs = std::mem::take(&mut self.packet_outs);
+            packet_outs.drain(|run, frames| {
+                let Some(&id) = self.by_datapath.get(&run.datapath_id) else { return };
+                let queued = self.connections.get(&id).map_or(0, |to| to.channel.queued_len());
+                if queued + run.octets <= PACKET_OUT_BACKLOG {
+                    return self.send_frames(id, frames);
+                }
+                let (fitting, messages) = whole_messages(frames, PACKET_OUT_BACKLOG.saturating_sub(queued));
+                self.counters.packet_outs_dropped += run.messages - messages;
+                if messages > 0 {
+                    self.send_frames(id, fitting);
+                }
+            });
+            self.packet_outs = packet_outs;
         }
         while let Some(transmit) = self.reconciler.poll_transmit() {
             if let Some(&id) = self.by_datapath.get(&transmit.datapath_id) {
-                self.send(id, Some(transmit.xid), &transmit.message);
+                self.send_frames(id, &transmit.frames);
             }
         }
+    }
+
+    /// Append whole messages to a connection's output.
+    fn send_frames(&mut self, id: ConnectionId, frames: &[u8]) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if matches!(connection.stage, Stage::Closing) {
+            return;
+        }
+        connection.channel.send_frames(frames);
+        if !connection.channel.is_up() {
+            self.overflowed.insert(id);
+        }
+        self.ready.insert(id);
     }
 
     /// Encode a message into a connection's output.
@@ -488,4 +578,16 @@ impl Core {
         }
         self.ready.insert(id);
     }
+}
+
+/// The messages at the start of `frames` that begin within `limit` octets, and how many they are.
+fn whole_messages(frames: &[u8], limit: usize) -> (&[u8], u64) {
+    let (mut end, mut messages) = (0, 0);
+    while end < limit
+        && let Some(length) = frames.get(end..).and_then(|rest| frame_length(rest).ok().flatten())
+    {
+        end += length;
+        messages += 1;
+    }
+    (frames.get(..end).unwrap_or(frames), messages)
 }

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use net::packet::{EtherType, NeighborDiscovery, NetworkLayer, Packet};
-use net::{DatapathId, PortId, PortNo, Time};
-use openflow::{Action, PacketIn, PacketOut};
-use topology::{HostSighting, ProbeTransmit};
+use net::{DatapathId, PortId, Time};
+use openflow::PacketIn;
+use topology::HostSighting;
 
 use super::Core;
-use crate::app::{Event, packet_out};
+use crate::app::Event;
 
 impl Core {
     pub(super) fn packet_in(&mut self, datapath_id: DatapathId, packet_in: &PacketIn, now: Time) {
@@ -30,7 +30,7 @@ impl Core {
         let address = sender_address(&packet);
         self.discovery.handle_host(HostSighting { port, mac: packet.ethernet.source, address }, now);
         self.absorb(now);
-        self.tell_apps(Event::PacketIn { port, frame });
+        self.tell_apps(Event::PacketIn { port, frame, packet: &packet });
     }
 }
 
@@ -47,9 +47,4 @@ fn sender_address(packet: &Packet<'_>) -> Option<IpAddr> {
     };
     // RFC 5227 §1.1, RFC 4862 §5.4: who has no address yet asks from the unspecified one.
     (!address.is_unspecified() && !address.is_multicast()).then_some(address)
-}
-
-/// A probe leaves by its port, whatever the tables say.
-pub(super) fn probe_packet_out(probe: &ProbeTransmit) -> PacketOut {
-    packet_out(PortNo::CONTROLLER, vec![Action::output(probe.port.port_no)], probe.frame.clone())
 }

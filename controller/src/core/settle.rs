@@ -4,7 +4,7 @@
 //! link is seen or given up (`topology`'s limit). Until the first time that all connected switches are settled, none is released: a
 //! rule here may lead to a host behind a switch that has not come back yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use net::{DatapathId, Time};
@@ -23,6 +23,12 @@ const HOLD_LIMIT: Duration = Duration::from_secs(30);
 pub(super) struct Settling {
     /// Read back, found to hold rules of ours, and not released yet: until then at the latest.
     held: BTreeMap<DatapathId, Time>,
+    /// Those of them that have a port of which we do not know what it is, and still have time.
+    unsettled: BTreeSet<DatapathId>,
+    /// Those of them that still have time, in the order in which it runs out.
+    deadlines: BTreeSet<(Time, DatapathId)>,
+    /// Something of all this is not what it was at the last look.
+    changed: bool,
     /// When the whole fabric is taken as settled at the latest; set by the first switch.
     start_deadline: Option<Time>,
     started: bool,
@@ -30,13 +36,23 @@ pub(super) struct Settling {
 
 impl Settling {
     pub(super) fn new() -> Settling {
-        Settling { held: BTreeMap::new(), start_deadline: None, started: false }
+        Settling {
+            held: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            changed: true,
+            start_deadline: None,
+            started: false,
+        }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        let held = self.held.values().min().map(|&at| (at, "held switch"))?;
+        if self.held.is_empty() {
+            return None;
+        }
+        let held = self.deadlines.first().map(|&(at, _)| (at, "held switch"));
         let start = self.start_deadline.filter(|_| !self.started).map(|at| (at, "fabric start"));
-        Some(start.map_or(held, |start| start.min(held)))
+        [held, start].into_iter().flatten().min()
     }
 
     pub(super) fn held_count(&self) -> usize {
@@ -44,7 +60,31 @@ impl Settling {
     }
 
     pub(super) fn forget(&mut self, datapath_id: DatapathId) {
-        self.held.remove(&datapath_id);
+        if let Some(until) = self.held.remove(&datapath_id) {
+            self.deadlines.remove(&(until, datapath_id));
+            self.unsettled.remove(&datapath_id);
+            self.changed = true;
+        }
+    }
+
+    fn hold(&mut self, datapath_id: DatapathId, until: Time) {
+        self.forget(datapath_id);
+        self.held.insert(datapath_id, until);
+        self.deadlines.insert((until, datapath_id));
+        self.changed = true;
+    }
+
+    /// Whether there is something to decide. A switch whose time is over counts as settled.
+    fn is_due(&mut self, now: Time) -> bool {
+        while let Some(&(until, datapath_id)) = self.deadlines.first()
+            && until <= now
+        {
+            self.deadlines.pop_first();
+            self.unsettled.remove(&datapath_id);
+            self.changed = true;
+        }
+        let start = !self.started && self.start_deadline.is_some_and(|deadline| deadline <= now);
+        std::mem::take(&mut self.changed) || start
     }
 }
 
@@ -57,7 +97,7 @@ impl Core {
         for (rule, installed) in self.reconciler.installed(datapath_id) {
             let owner = crate::flow::owner_of_cookie(installed.cookie);
             if let Some(app) = self.apps.iter().find(|app| Some(app.owner()) == owner) {
-                app.recover(datapath_id, rule, &mut recovered);
+                app.recover(datapath_id, &rule, &mut recovered);
             }
         }
         self.discovery.handle_switch_up(datapath_id, ports, now);
@@ -68,20 +108,24 @@ impl Core {
             self.discovery.handle_expected_host(HostSighting { port, mac, address: None }, now);
         }
         if rules + groups > 0 {
-            self.settling.held.insert(datapath_id, now + HOLD_LIMIT);
+            self.settling.hold(datapath_id, now + HOLD_LIMIT);
+            self.ports_changed(datapath_id);
         }
-        self.settling.start_deadline.get_or_insert(now + START_LIMIT);
+        if self.settling.start_deadline.is_none() {
+            self.settling.start_deadline = Some(now + START_LIMIT);
+            self.settling.changed = true;
+        }
         self.events.push_back(super::CoreEvent::SwitchConnected { datapath_id, connection: id, rules });
     }
 
     /// Release the switches that may be changed.
     pub(super) fn settle(&mut self, now: Time) {
-        let held = self.settling.held.iter();
-        let unsettled: Vec<DatapathId> =
-            held.filter(|&(&id, &until)| until > now && !self.ports_settled(id)).map(|(&id, _)| id).collect();
+        if !self.settling.is_due(now) {
+            return;
+        }
         if !self.settling.started {
             let overdue = self.settling.start_deadline.is_some_and(|deadline| deadline <= now);
-            if !overdue && !unsettled.is_empty() {
+            if !overdue && !self.settling.unsettled.is_empty() {
                 self.reconciler.hold_flood(true);
                 return;
             }
@@ -93,15 +137,23 @@ impl Core {
             self.settling.started = true;
         }
         let released: Vec<DatapathId> =
-            self.settling.held.keys().copied().filter(|id| !unsettled.contains(id)).collect();
+            self.settling.held.keys().copied().filter(|id| !self.settling.unsettled.contains(id)).collect();
         for datapath_id in released {
-            self.settling.held.remove(&datapath_id);
+            self.settling.forget(datapath_id);
             self.reconciler.release(datapath_id);
         }
         self.reconciler.hold_flood(!self.settling.held.is_empty());
     }
 
-    fn ports_settled(&self, datapath_id: DatapathId) -> bool {
-        self.discovery.network().switches.get(&datapath_id).is_none_or(topology::Switch::is_settled)
+    /// The ports of a switch are not what they were.
+    pub(super) fn ports_changed(&mut self, datapath_id: DatapathId) {
+        let Some(&until) = self.settling.held.get(&datapath_id) else { return };
+        let settled = self.discovery.network().switches.get(&datapath_id).is_none_or(topology::Switch::is_settled);
+        let has_time = self.settling.deadlines.contains(&(until, datapath_id));
+        let changed = match has_time && !settled {
+            true => self.settling.unsettled.insert(datapath_id),
+            false => self.settling.unsettled.remove(&datapath_id),
+        };
+        self.settling.changed |= changed;
     }
 }

@@ -1,5 +1,6 @@
 //! `trunkline decode`: protocol messages to JSON, one object per message and line.
 
+mod capture;
 mod input;
 mod protocol;
 
@@ -8,12 +9,18 @@ use std::io::Write;
 use net::DecodeError;
 use serde_json::{Value, json};
 
+use crate::capture::is_capture;
+
+pub(crate) use capture::timestamp;
 pub use input::{octets, read_input};
 pub use protocol::{BgpOptions, Protocol};
 
 /// Decodes what `input` holds (binary or hex) and writes a line per message to `out`. A message that is malformed gives an object with
 /// `error` there, and a sentence on `err`. Returns whether all were well-formed.
 pub fn decode(protocol: Protocol, input: &[u8], out: &mut dyn Write, err: &mut dyn Write) -> bool {
+    if protocol == Protocol::Openflow && is_capture(input) {
+        return capture::decode(input, out, err);
+    }
     let octets = match octets(input) {
         Ok(octets) => octets,
         Err(error) => {
@@ -46,6 +53,11 @@ pub fn decode(protocol: Protocol, input: &[u8], out: &mut dyn Write, err: &mut d
         }
     }
     good
+}
+
+/// One OpenFlow message as JSON.
+pub(crate) fn openflow_message(octets: &[u8]) -> Result<Value, DecodeError> {
+    Protocol::Openflow.decode(octets)
 }
 
 fn refuse(out: &mut dyn Write, err: &mut dyn Write, place: Value, what: &str, error: DecodeError) {

@@ -244,3 +244,32 @@ const DATA_BGP: &[(&str, &str)] = &[
     ("tcpdump_bgp-as-path-oobr-152_update.bin", "VPN routes"),
     ("tcpdump_bgp-as-path-oobr-312_update.bin", "VPN routes"),
 ];
+
+#[test]
+fn a_capture_is_a_line_per_message_with_time_connection_and_sender() {
+    let folder = std::env::temp_dir().join(format!("trunkline-decode-{}", std::process::id()));
+    let recorder = crate::io::record::Recorder::start(&folder, &crate::core::CoreConfig::default()).unwrap();
+    let ends = ("192.0.2.1:6653".parse().unwrap(), "192.0.2.7:40000".parse().unwrap());
+    let at = |seconds| net::Time::ZERO + std::time::Duration::from_secs(seconds);
+    let tap = recorder.open(at(1), 1, Some(ends));
+    tap.received(at(2), vec![4, 0, 0, 8, 0, 0, 0, 7].into());
+    tap.sent(at(3), vec![4, 5, 0, 8, 0, 0, 0, 8].into());
+    tap.received(at(4), vec![4, 6, 0, 8, 0, 0, 0, 8].into());
+    tap.closed(at(5));
+    drop(recorder);
+    let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let (good, lines, err) = run(Protocol::Openflow, &std::fs::read(file).unwrap());
+    std::fs::remove_dir_all(folder).unwrap();
+    assert!(!good && err.contains("message 3: "), "{err}");
+    let [opened, hello, request, malformed, closed] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((&opened["event"], &opened["switch"]), (&json!("opened"), &json!("192.0.2.7:40000")));
+    assert_eq!(
+        (&hello["from"], &hello["type"], &hello["connection"]),
+        (&json!("switch"), &json!("OFPT_HELLO"), &json!(1))
+    );
+    assert_eq!((&request["from"], &request["xid"]), (&json!("controller"), &json!(8)));
+    assert_eq!((&malformed["error"]["message"], &malformed["error"]["from"]), (&json!(3), &json!("switch")));
+    assert_eq!(closed["event"], "closed");
+    let times: Vec<&str> = lines.iter().filter_map(|line| line["time"].as_str()).collect();
+    assert!(times.len() == 4 && times.is_sorted() && times.iter().all(|time| time.ends_with('Z')), "{times:?}");
+}

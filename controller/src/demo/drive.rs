@@ -23,7 +23,7 @@ const LOOK_AHEAD: Duration = Duration::from_millis(1);
 const FATES_MAX: usize = 65_536;
 
 /// A fabric whose switches are connected to a controller.
-pub(super) struct Drive {
+pub(crate) struct Drive {
     shared: Rc<Shared>,
 }
 
@@ -88,7 +88,7 @@ impl Shared {
 
 impl Drive {
     /// Connect every switch to `controller`.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         seed: u64,
         spec: &FabricSpec,
         controller: SocketAddr,
@@ -117,11 +117,11 @@ impl Drive {
         Ok(Drive { shared })
     }
 
-    pub(super) fn host_count(&self) -> usize {
+    pub(crate) fn host_count(&self) -> usize {
         self.shared.fabric.borrow().spec().hosts.len()
     }
 
-    pub(super) fn link_count(&self) -> usize {
+    pub(crate) fn link_count(&self) -> usize {
         self.shared.fabric.borrow().spec().links.len()
     }
 
@@ -151,13 +151,13 @@ impl Drive {
     }
 
     /// Every host says who it is.
-    pub(super) fn announce_all(&self) {
+    pub(crate) fn announce_all(&self) {
         for host in 0..self.host_count() {
             self.shared.turn(|fabric, now| fabric.announce(HostIndex(host), now));
         }
     }
 
-    pub(super) fn cut(&self, link: LinkIndex, kind: CutKind) {
+    pub(crate) fn cut(&self, link: LinkIndex, kind: CutKind) {
         self.shared.turn(|fabric, now| fabric.cut_link(link, kind, now));
     }
 

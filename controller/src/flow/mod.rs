@@ -3,7 +3,9 @@
 mod ids;
 pub mod pipeline;
 mod reconciler;
+mod rollout;
 mod rule;
+mod slots;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -35,7 +37,7 @@ pub fn normalized_desired(reconciler: &Reconciler, datapath_id: DatapathId) -> N
         .collect();
     let rules = reconciler
         .desired(datapath_id)
-        .map(|(id, rule)| (id.clone(), (rule.key.cookie(), words(&rule.instructions, &groups))))
+        .map(|(id, rule)| (id, (rule.key.cookie(), words(&rule.body.instructions(), &groups))))
         .collect();
     Normalized { rules, groups: groups.into_values().collect() }
 }
@@ -48,7 +50,7 @@ pub fn normalized_installed(reconciler: &Reconciler, datapath_id: DatapathId) ->
         .collect();
     let rules = reconciler
         .installed(datapath_id)
-        .map(|(id, rule)| (id.clone(), (rule.cookie, words(&rule.instructions, &groups))))
+        .map(|(id, rule)| (id, (rule.cookie, words(&rule.instructions, &groups))))
         .collect();
     Normalized { rules, groups: groups.into_values().collect() }
 }

@@ -4,18 +4,21 @@
 //! reconnect, drift) is the difference between the two. A difference leaves in *rollouts*: phases across all switches with a
 //! barrier from each switch between them (OpenFlow 1.3.5 §7.3.8). The two lanes of `pipeline` have one rollout each.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use net::{DatapathId, PortNo, Time};
 use openflow::{
-    ErrorCode, ErrorMessage, FlowModCommand, FlowRemoved, FlowStatsRequest, GroupId, GroupModCommand, Match, Message,
-    MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, TableId,
+    ErrorCode, ErrorMessage, FlowRemoved, FlowStatsRequest, GroupId, Match, Message, MultipartReply,
+    MultipartReplyBody, MultipartRequest, MultipartRequestBody, TableId,
 };
+use topology::{SeededMap, SeededState};
 
 use super::pipeline::Lane;
+use super::rollout::Rollout;
 use super::rule::{Group, Key, Rule, RuleId};
-use super::switch::{InstalledRule, Op, Permit, Step, SwitchFlows};
+use super::switch::{InstalledRule, Permit, Planned, Sent, SwitchFlows};
 
 /// Flows per slice of a read-back: one dump of 100,000 stalls Open vSwitch's userspace forwarding for 0.1 s, slices of this size lose nothing.
 const SLICE_FLOWS: u64 = 2_000;
@@ -31,15 +34,13 @@ const PHASE_LIMIT: Duration = Duration::from_secs(1);
 /// Our own transaction ids; the channel's own stay below.
 const XID_FIRST: u32 = 0x8000_0000;
 
-/// A message for a switch.
+/// Messages for a switch, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Transmit {
     /// The switch.
     pub datapath_id: DatapathId,
-    /// Its transaction id.
-    pub xid: u32,
-    /// The message.
-    pub message: Message,
+    /// Whole messages, one after the other.
+    pub frames: Bytes,
 }
 
 /// What the reconciler tells its owner.
@@ -97,19 +98,6 @@ impl FlowCounters {
     pub fn mods(&self) -> u64 {
         self.flow_mods.iter().sum::<u64>() + self.group_mods.iter().sum::<u64>()
     }
-
-    fn count(&mut self, message: &Message) {
-        match message {
-            Message::FlowMod(flow_mod) if flow_mod.command == FlowModCommand::ADD => self.flow_mods[0] += 1,
-            Message::FlowMod(_) => self.flow_mods[1] += 1,
-            Message::GroupMod(group_mod) => match group_mod.command {
-                GroupModCommand::ADD => self.group_mods[0] += 1,
-                GroupModCommand::MODIFY => self.group_mods[1] += 1,
-                _ => self.group_mods[2] += 1,
-            },
-            _ => {}
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -141,66 +129,73 @@ struct SwitchEntry {
     /// Only additions may go out: what is there may be right, and we can't know yet.
     held: bool,
     next_xid: u32,
-    /// Steps that no barrier has confirmed yet, and whether what they put was there before.
-    sent: BTreeMap<u32, (Op, bool)>,
-}
-
-impl Default for SwitchEntry {
-    fn default() -> SwitchEntry {
-        SwitchEntry {
-            flows: SwitchFlows::default(),
-            session: Session::Down,
-            held: false,
-            next_xid: XID_FIRST,
-            sent: BTreeMap::new(),
-        }
-    }
+    /// Steps that no barrier has confirmed yet, in the order in which they were sent.
+    sent: VecDeque<Sent>,
+    /// By lane: in the list of those with something to compare.
+    listed: [bool; 2],
 }
 
 impl SwitchEntry {
-    fn xid(&mut self) -> u32 {
-        let xid = self.next_xid;
-        self.next_xid = xid.checked_add(1).unwrap_or(XID_FIRST);
-        xid
-    }
-}
-
-/// Steps across switches, phase by phase.
-#[derive(Debug, Default)]
-struct Rollout {
-    phases: BTreeMap<Step, BTreeMap<DatapathId, VecDeque<Op>>>,
-    current: BTreeMap<DatapathId, VecDeque<Op>>,
-    waiting: BTreeMap<DatapathId, u32>,
-    deadline: Option<Time>,
-}
-
-impl Rollout {
-    fn is_idle(&self) -> bool {
-        self.phases.is_empty() && self.current.is_empty() && self.waiting.is_empty()
-    }
-
-    fn drop_switch(&mut self, id: DatapathId) {
-        self.current.remove(&id);
-        self.waiting.remove(&id);
-        for phase in self.phases.values_mut() {
-            phase.remove(&id);
+    fn new(state: SeededState) -> SwitchEntry {
+        SwitchEntry {
+            flows: SwitchFlows::new(state),
+            session: Session::Down,
+            held: false,
+            next_xid: XID_FIRST,
+            sent: VecDeque::new(),
+            listed: [false; 2],
         }
     }
+
+    fn xid(&mut self) -> u32 {
+        take_xid(&mut self.next_xid)
+    }
+
+    /// Everything sent before the barrier has been done or refused.
+    fn confirm(&mut self, barrier: u32) {
+        while self.sent.front().is_some_and(|sent| is_before(sent.xid, barrier)) {
+            self.sent.pop_front();
+        }
+        if self.sent.is_empty() && self.sent.capacity() > SENT_KEPT {
+            self.sent.shrink_to(SENT_KEPT);
+        }
+    }
+}
+
+/// Places that a switch at rest keeps for unconfirmed steps.
+const SENT_KEPT: usize = 16;
+
+fn take_xid(next: &mut u32) -> u32 {
+    let xid = *next;
+    *next = xid.checked_add(1).unwrap_or(XID_FIRST);
+    xid
+}
+
+/// Numbers go round within the upper half of what an xid can be.
+fn is_before(xid: u32, barrier: u32) -> bool {
+    let ahead = barrier.wrapping_sub(xid) & !XID_FIRST;
+    ahead != 0 && ahead < XID_FIRST / 2
 }
 
 /// Desired and installed rules and groups of all switches.
 #[derive(Debug, Default)]
 pub struct Reconciler {
-    switches: BTreeMap<DatapathId, SwitchEntry>,
-    /// Every switch with something to compare, and perhaps others: a turn looks at these alone.
-    dirty: BTreeSet<DatapathId>,
+    switches: SeededMap<DatapathId, SwitchEntry>,
+    state: SeededState,
+    /// By lane: switches with something to compare that may be sent, and perhaps others. A turn looks at these alone. What a permit
+    /// holds back is listed again when the permit changes.
+    dirty: [Vec<DatapathId>; 2],
     /// Every switch with a refused rule that waits, and perhaps others.
     refusing: BTreeSet<DatapathId>,
+    /// Not after the first of the refused rules is due.
+    next_retry: Option<Time>,
     unicast: Rollout,
     flood: Rollout,
     flood_held: bool,
     changed_since: Option<Time>,
-    outbox: VecDeque<Transmit>,
+    /// Messages of all switches; `runs` says whose they are.
+    outbox: BytesMut,
+    runs: VecDeque<(DatapathId, usize)>,
     events: VecDeque<FlowEvent>,
     counters: FlowCounters,
 }
@@ -211,6 +206,27 @@ impl Reconciler {
         Reconciler::default()
     }
 
+    /// The same; `seed` keys the hash maps.
+    pub fn with_seed(seed: u64) -> Reconciler {
+        let (switches, state) = (SeededMap::with_seed(seed), SeededState::new(seed));
+        Reconciler { switches, state, ..Reconciler::default() }
+    }
+
+    fn entry(&mut self, datapath_id: DatapathId) -> &mut SwitchEntry {
+        let state = self.state;
+        self.switches.or_insert_with(datapath_id, || SwitchEntry::new(state))
+    }
+
+    /// There may be something to send to this switch.
+    fn list(&mut self, datapath_id: DatapathId, lanes: [bool; 2]) {
+        let Some(entry) = self.switches.get_mut(&datapath_id) else { return };
+        for lane in [Lane::Unicast, Lane::Flood] {
+            if lanes[lane as usize] && !std::mem::replace(&mut entry.listed[lane as usize], true) {
+                self.dirty[lane as usize].push(datapath_id);
+            }
+        }
+    }
+
     // ---- what applications state --------------------------------------------------------------------------------
 
     /// State that `key`'s rule on a switch is `rule`, or that there is none.
@@ -218,10 +234,11 @@ impl Reconciler {
         if rule.is_none() && !self.switches.contains_key(&datapath_id) {
             return;
         }
-        let flows = &mut self.switches.entry(datapath_id).or_default().flows;
-        flows.set_rule(key, rule);
-        if flows.has_dirty() {
-            self.dirty.insert(datapath_id);
+        let entry = self.entry(datapath_id);
+        let changed = entry.flows.set_rule(key, rule);
+        let new = [changed[0] && !entry.listed[0], changed[1] && !entry.listed[1]];
+        if new != [false; 2] {
+            self.list(datapath_id, new);
         }
     }
 
@@ -230,10 +247,8 @@ impl Reconciler {
         if group.is_none() && !self.switches.contains_key(&datapath_id) {
             return;
         }
-        let flows = &mut self.switches.entry(datapath_id).or_default().flows;
-        flows.set_group(key, group);
-        if flows.has_dirty() {
-            self.dirty.insert(datapath_id);
+        if self.entry(datapath_id).flows.set_group(key, group) {
+            self.list(datapath_id, [true; 2]);
         }
     }
 
@@ -248,7 +263,7 @@ impl Reconciler {
 
     /// A switch that may be given rules before it connects.
     pub fn add_switch(&mut self, datapath_id: DatapathId) {
-        self.switches.entry(datapath_id).or_default();
+        self.entry(datapath_id);
     }
 
     /// A switch has left the network for good. If it is just connecting again, what it is asked for at this moment is still heard.
@@ -257,7 +272,7 @@ impl Reconciler {
         match self.switches.get_mut(&datapath_id) {
             Some(entry) if !matches!(entry.session, Session::Down) => {
                 entry.flows.clear_desired();
-                self.dirty.insert(datapath_id);
+                self.list(datapath_id, [true; 2]);
             }
             _ => {
                 self.switches.remove(&datapath_id);
@@ -269,8 +284,11 @@ impl Reconciler {
 
     /// A switch is connected: read back what it holds. Groups first, so that no rule is known before the group it points to.
     pub fn handle_connected(&mut self, datapath_id: DatapathId) {
-        self.drop_from_rollouts(datapath_id);
-        let entry = self.switches.entry(datapath_id).or_default();
+        let entry = self.entry(datapath_id);
+        if !matches!(entry.session, Session::Down) {
+            self.drop_from_rollouts(datapath_id);
+        }
+        let entry = self.entry(datapath_id);
         entry.flows.clear_installed();
         entry.sent.clear();
         entry.held = true;
@@ -348,7 +366,7 @@ impl Reconciler {
                 // Nothing of ours is there: nothing can be harmed.
                 entry.held = rules + groups > 0;
                 entry.flows.mark_all();
-                self.dirty.insert(datapath_id);
+                self.list(datapath_id, [true; 2]);
                 self.events.push_back(FlowEvent::ReadBack { datapath_id, rules, groups });
                 return;
             }
@@ -363,14 +381,11 @@ impl Reconciler {
             return false;
         }
         if let Some(entry) = self.switches.get_mut(&datapath_id) {
-            // Everything sent before the barrier has been done or refused.
-            entry.sent = entry.sent.split_off(&xid);
+            entry.confirm(xid);
         }
         for lane in [Lane::Unicast, Lane::Flood] {
-            let rollout = self.rollout(lane);
-            if rollout.waiting.get(&datapath_id) == Some(&xid) {
-                rollout.waiting.remove(&datapath_id);
-                self.send_window(lane, datapath_id);
+            if let Some(queue) = self.rollout(lane).confirmed(datapath_id, xid) {
+                self.send_window(lane, queue);
             }
         }
         self.advance(now);
@@ -394,16 +409,19 @@ impl Reconciler {
             self.read_on(datapath_id);
             return true;
         }
-        let Some((op, existed)) = entry.sent.remove(&xid) else { return false };
+        let Some(at) = entry.sent.iter().position(|sent| sent.xid == xid) else { return false };
+        let Some(sent) = entry.sent.remove(at) else { return false };
         let there = match error.code() {
-            ErrorCode::GROUP_MOD_GROUP_EXISTS => true,
-            ErrorCode::GROUP_MOD_UNKNOWN_GROUP => false,
-            _ => existed,
+            ErrorCode::GROUP_MOD_GROUP_EXISTS => Some(true),
+            ErrorCode::GROUP_MOD_UNKNOWN_GROUP => Some(false),
+            _ => None,
         };
-        entry.flows.refused(&op, there, now);
-        self.refusing.insert(datapath_id);
+        let what = entry.flows.describe(&sent);
+        if let Some(retry) = entry.flows.refused(&sent, there, now) {
+            self.refusing.insert(datapath_id);
+            self.next_retry = Some(self.next_retry.map_or(retry, |next| next.min(retry)));
+        }
         self.counters.refused += 1;
-        let what = describe(&op);
         self.events.push_back(FlowEvent::Refused { datapath_id, error: error.clone(), what });
         true
     }
@@ -412,10 +430,9 @@ impl Reconciler {
     /// next [`Reconciler::advance`]: the applications may not want it any more.
     pub fn handle_flow_removed(&mut self, datapath_id: DatapathId, removed: &FlowRemoved) -> bool {
         let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
-        let id = RuleId { table: removed.table_id, priority: removed.priority, match_: removed.match_.canonical() };
-        let known = entry.flows.rule_removed(&id);
+        let known = entry.flows.rule_removed(removed);
         if known {
-            self.dirty.insert(datapath_id);
+            self.list(datapath_id, [true; 2]);
         }
         if known && removed.reason == openflow::FlowRemovedReason::DELETE {
             self.counters.drifted += 1;
@@ -427,11 +444,20 @@ impl Reconciler {
     pub fn release(&mut self, datapath_id: DatapathId) {
         if let Some(entry) = self.switches.get_mut(&datapath_id) {
             entry.held = false;
+            if entry.flows.has_dirty() {
+                self.list(datapath_id, [true; 2]);
+            }
         }
     }
 
     /// Hold back (or let go) every flood port that would be added, on all switches: a tree that is half known may close a loop.
     pub fn hold_flood(&mut self, held: bool) {
+        if !held && self.flood_held {
+            let ids: Vec<DatapathId> = self.switches.keys().copied().collect();
+            for id in ids {
+                self.list(id, [false, true]);
+            }
+        }
         self.flood_held = held;
     }
 
@@ -450,11 +476,8 @@ impl Reconciler {
         self.advance_lane(Lane::Unicast, now);
         self.advance_lane(Lane::Flood, now);
         if let Some(since) = self.changed_since {
-            let mut candidates = self.dirty.iter().filter_map(|id| self.switches.get(id));
-            let pending = candidates.any(|entry| {
-                matches!(entry.session, Session::Live) && entry.flows.has_dirty() && !entry.held && !self.flood_held
-            });
-            if !pending && self.unicast.is_idle() && self.flood.is_idle() {
+            // A lane is idle only when nothing that may be sent is left to be planned.
+            if self.unicast.is_idle() && self.flood.is_idle() {
                 self.changed_since = None;
                 self.counters.rollouts += 1;
                 self.events.push_back(FlowEvent::Quiescent { since });
@@ -465,33 +488,43 @@ impl Reconciler {
     /// Deadlines of phases and of refused rules.
     pub fn handle_timeout(&mut self, now: Time) {
         if self.unicast.deadline.is_some_and(|deadline| deadline <= now) {
-            let late: Vec<DatapathId> = self.unicast.waiting.keys().copied().collect();
-            for id in late {
-                self.unicast.waiting.remove(&id);
-                let unsent = self.unicast.current.remove(&id).is_some_and(|ops| !ops.is_empty());
+            for (id, unsent) in self.unicast.give_up() {
                 if unsent && let Some(entry) = self.switches.get_mut(&id) {
                     // Its later phases must not overtake them (a group would be deleted under a rule): all of it is compared again.
                     entry.flows.mark_all();
-                    self.dirty.insert(id);
+                    self.list(id, [true; 2]);
                     self.unicast.drop_switch(id);
                 }
             }
-            self.unicast.deadline = None;
         }
-        for id in std::mem::take(&mut self.refusing) {
-            let Some(entry) = self.switches.get_mut(&id) else { continue };
-            entry.flows.wake_retries(now);
-            self.dirty.insert(id);
-            if entry.flows.refused_count() > 0 {
-                self.refusing.insert(id);
+        if self.next_retry.is_some_and(|retry| retry <= now) {
+            self.next_retry = None;
+            for id in std::mem::take(&mut self.refusing) {
+                let Some(entry) = self.switches.get_mut(&id) else { continue };
+                entry.flows.wake_retries(now);
+                if let Some(retry) = entry.flows.next_retry() {
+                    self.refusing.insert(id);
+                    self.next_retry = Some(self.next_retry.map_or(retry, |next| next.min(retry)));
+                }
+                self.list(id, [true; 2]);
             }
         }
         self.advance(now);
     }
 
-    /// The next message for a switch.
+    /// The next messages for a switch.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.outbox.pop_front()
+        let (datapath_id, length) = self.runs.pop_front()?;
+        Some(Transmit { datapath_id, frames: self.outbox.split_to(length).freeze() })
+    }
+
+    /// What was written to the outbox since it had `start` octets is for this switch.
+    fn wrote(&mut self, datapath_id: DatapathId, start: usize) {
+        let length = self.outbox.len() - start;
+        match self.runs.back_mut() {
+            Some((last, total)) if *last == datapath_id => *total += length,
+            _ => self.runs.push_back((datapath_id, length)),
+        }
     }
 
     /// The next thing to know.
@@ -502,21 +535,19 @@ impl Reconciler {
     /// The next deadline.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
         let phase = self.unicast.deadline.map(|at| (at, "rollout phase"));
-        let refusing = self.refusing.iter().filter_map(|id| self.switches.get(id));
-        let live = refusing.filter(|entry| matches!(entry.session, Session::Live));
-        let retry = live.filter_map(|entry| entry.flows.next_retry()).min().map(|at| (at, "refused rule"));
+        let retry = self.next_retry.map(|at| (at, "refused rule"));
         [phase, retry].into_iter().flatten().min()
     }
 
     // ---- reading ------------------------------------------------------------------------------------------------
 
     /// Rules of ours on a switch, as read back and as changed since.
-    pub fn installed(&self, datapath_id: DatapathId) -> impl Iterator<Item = (&RuleId, &InstalledRule)> {
+    pub fn installed(&self, datapath_id: DatapathId) -> impl Iterator<Item = (RuleId, InstalledRule)> {
         self.switches.get(&datapath_id).into_iter().flat_map(|entry| entry.flows.installed())
     }
 
     /// Rules that should be on a switch.
-    pub fn desired(&self, datapath_id: DatapathId) -> impl Iterator<Item = (&RuleId, &Rule)> {
+    pub fn desired(&self, datapath_id: DatapathId) -> impl Iterator<Item = (RuleId, Rule)> {
         self.switches.get(&datapath_id).into_iter().flat_map(|entry| entry.flows.desired())
     }
 
@@ -569,17 +600,16 @@ impl Reconciler {
     fn advance_lane(&mut self, lane: Lane, now: Time) {
         loop {
             let rollout = self.rollout(lane);
-            if !rollout.waiting.is_empty() {
+            if rollout.is_waiting() {
                 return;
             }
             rollout.deadline = None;
-            if let Some((_, phase)) = rollout.phases.pop_first() {
-                rollout.current = phase;
-                let ids: Vec<DatapathId> = self.rollout(lane).current.keys().copied().collect();
-                for id in ids {
-                    self.send_window(lane, id);
+            let queues = rollout.next_phase();
+            if queues > 0 {
+                for queue in 0..queues {
+                    self.send_window(lane, queue);
                 }
-                if lane == Lane::Unicast && !self.unicast.waiting.is_empty() {
+                if lane == Lane::Unicast && self.unicast.is_waiting() {
                     self.unicast.deadline = Some(now + PHASE_LIMIT);
                 }
                 continue;
@@ -592,13 +622,14 @@ impl Reconciler {
 
     /// Take the differences of a lane into a new rollout; false if there are none.
     fn plan(&mut self, lane: Lane, now: Time) -> bool {
-        let mut phases: BTreeMap<Step, BTreeMap<DatapathId, VecDeque<Op>>> = BTreeMap::new();
-        let candidates: Vec<DatapathId> = self.dirty.iter().copied().collect();
-        for id in candidates {
-            let Some(entry) = self.switches.get_mut(&id).filter(|entry| entry.flows.has_dirty()) else {
-                self.dirty.remove(&id);
-                continue;
-            };
+        if self.dirty[lane as usize].is_empty() {
+            return false;
+        }
+        let mut listed = std::mem::take(&mut self.dirty[lane as usize]);
+        let mut steps: Vec<Planned> = self.rollout(lane).take_steps();
+        for &id in &listed {
+            let Some(entry) = self.switches.get_mut(&id) else { continue };
+            entry.listed[lane as usize] = false;
             if !matches!(entry.session, Session::Live) {
                 continue;
             }
@@ -608,51 +639,45 @@ impl Reconciler {
                 (_, true, _) => Permit::Additions,
                 (_, false, _) => Permit::All,
             };
-            let mut steps = entry.flows.take_steps(lane, permit);
-            // In one phase groups go before the rules that point to them.
-            steps.sort_by_key(|(step, op)| (*step, !matches!(op, Op::PutGroup(_) | Op::ShrinkGroup(_))));
-            for (step, op) in steps {
-                phases.entry(step).or_default().entry(id).or_default().push_back(op);
-            }
+            entry.flows.take_steps(lane, permit, id, &mut steps);
         }
-        let planned = !phases.is_empty();
+        listed.clear();
+        self.dirty[lane as usize] = listed;
+        let planned = !steps.is_empty();
         if planned {
             self.changed_since.get_or_insert(now);
-            self.rollout(lane).phases = phases;
         }
+        self.rollout(lane).begin(steps);
         planned
     }
 
     /// Send up to a window of the current phase to one switch, and a barrier behind it.
-    fn send_window(&mut self, lane: Lane, id: DatapathId) {
+    fn send_window(&mut self, lane: Lane, queue: usize) {
         let rollout = match lane {
             Lane::Unicast => &mut self.unicast,
             Lane::Flood => &mut self.flood,
         };
-        let Some(queue) = rollout.current.get_mut(&id) else { return };
-        let Some(entry) = self.switches.get_mut(&id) else {
-            rollout.current.remove(&id);
-            return;
-        };
+        let Some(id) = rollout.switch_of(queue) else { return };
+        let Some(entry) = self.switches.get_mut(&id) else { return };
+        let start = self.outbox.len();
         let mut sent = 0;
         while sent < WINDOW {
-            let Some(op) = queue.pop_front() else { break };
-            let existed = entry.flows.exists(&op);
-            let Some(message) = entry.flows.perform(&op) else { continue };
-            self.counters.count(&message);
-            let xid = entry.xid();
-            entry.sent.insert(xid, (op, existed));
-            self.outbox.push_back(Transmit { datapath_id: id, xid, message });
+            let Some(op) = rollout.next_op(queue) else { break };
+            let xid = entry.next_xid;
+            let Some(step) = entry.flows.perform(op, xid, &mut self.counters, &mut self.outbox) else { continue };
+            take_xid(&mut entry.next_xid);
+            entry.sent.push_back(step);
             sent += 1;
         }
         if sent == 0 {
-            rollout.current.remove(&id);
             return;
         }
-        let xid = entry.xid();
+        let barrier = entry.xid();
         self.counters.barriers += 1;
-        self.outbox.push_back(Transmit { datapath_id: id, xid, message: Message::BarrierRequest });
-        rollout.waiting.insert(id, xid);
+        // An empty message is never too long.
+        let _ = Message::BarrierRequest.encode(barrier, &mut self.outbox);
+        rollout.wait(queue, barrier);
+        self.wrote(id, start);
     }
 
     fn drop_from_rollouts(&mut self, id: DatapathId) {
@@ -662,7 +687,10 @@ impl Reconciler {
 
     fn request(&mut self, datapath_id: DatapathId, xid: u32, body: MultipartRequestBody) {
         let message = Message::MultipartRequest(MultipartRequest::new(body));
-        self.outbox.push_back(Transmit { datapath_id, xid, message });
+        let start = self.outbox.len();
+        // A question of a few octets is never too long.
+        let _ = message.encode(xid, &mut self.outbox);
+        self.wrote(datapath_id, start);
     }
 }
 
@@ -674,14 +702,5 @@ fn flows_with(cookie: u64, cookie_mask: u64) -> FlowStatsRequest {
         cookie,
         cookie_mask,
         match_: Match::new(),
-    }
-}
-
-fn describe(op: &Op) -> String {
-    match op {
-        Op::PutRule(id) => format!("add flow table={} priority={} {:?}", id.table, id.priority, id.match_),
-        Op::DeleteRule(id) => format!("delete flow table={} priority={} {:?}", id.table, id.priority, id.match_),
-        Op::PutGroup(id) | Op::ShrinkGroup(id) => format!("set group {:#x}", id.0),
-        Op::DeleteGroup(id) => format!("delete group {:#x}", id.0),
     }
 }

@@ -1,6 +1,6 @@
 //! What an application states: rules and groups under keys, and the cookie that marks them as ours on the switch.
 
-use openflow::{Bucket, FlowModFlags, GroupId, GroupType, Instruction, Match, TableId};
+use openflow::{Bucket, FlowBody, FlowModFlags, GroupId, GroupType, Instruction, Match, TableId};
 
 /// Whose rule it is. The number is part of the cookie on the switch: never reuse one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -43,10 +43,12 @@ pub struct Key {
 }
 
 impl Key {
+    /// No rule's key: kind 0 is nobody's.
+    pub(super) const NONE: Key = Key { owner: Owner::Forwarding, kind: 0, a: 0, b: 0 };
+
     /// The cookie: 16 bits "ours + owner", 48 bits of a stable hash of the key. Never seeded: it has to be the same after a restart.
     pub fn cookie(&self) -> u64 {
-        let mark = u64::from(u16::from_be_bytes([COOKIE_MARK, self.owner as u8]));
-        mark << 48 | self.hash() & 0xffff_ffff_ffff
+        cookie_of_hash(self.owner, self.hash())
     }
 
     /// A stable hash of the key, well mixed in its low bits.
@@ -62,6 +64,15 @@ impl Key {
         hash
     }
 }
+
+/// See [`Key::cookie`].
+pub(super) fn cookie_of_hash(owner: Owner, hash: u64) -> u64 {
+    let mark = u64::from(u16::from_be_bytes([COOKIE_MARK, owner as u8]));
+    mark << 48 | hash & 0xffff_ffff_ffff
+}
+
+/// Flags of every flow-mod: the switch tells when a rule goes, by its timeout or by somebody else's hand.
+pub(super) const RULE_FLAGS: FlowModFlags = FlowModFlags::SEND_FLOW_REM;
 
 /// The owner of a rule found on a switch; `None` if the rule is not ours.
 pub fn owner_of_cookie(cookie: u64) -> Option<Owner> {
@@ -84,10 +95,8 @@ pub struct Rule {
     pub table: TableId,
     /// Its priority; with table and match the identity on the switch.
     pub priority: u16,
-    /// What it matches, in canonical form.
-    pub match_: Match,
-    /// What it does.
-    pub instructions: Vec<Instruction>,
+    /// What it matches, in canonical form, and what it does.
+    pub body: FlowBody,
     /// Seconds without a packet until the switch removes it and says so; 0 for never.
     pub idle_timeout: u16,
     /// Hops to the destination. Orders the rollout, never diffed.
@@ -97,17 +106,17 @@ pub struct Rule {
 impl Rule {
     /// A rule without timeout, at stage 0.
     pub fn new(key: Key, table: TableId, priority: u16, match_: Match, instructions: Vec<Instruction>) -> Rule {
-        Rule { key, table, priority, match_, instructions, idle_timeout: 0, stage: 0 }
+        Rule::with_body(key, table, priority, FlowBody::new(&match_, &instructions))
+    }
+
+    /// The same from octets.
+    pub fn with_body(key: Key, table: TableId, priority: u16, body: FlowBody) -> Rule {
+        Rule { key, table, priority, body, idle_timeout: 0, stage: 0 }
     }
 
     /// The identity of a flow entry on a switch (OpenFlow 1.3.5 §6.4: same table, priority and match overwrite each other).
     pub fn id(&self) -> RuleId {
-        RuleId { table: self.table, priority: self.priority, match_: self.match_.clone() }
-    }
-
-    /// Flags of the flow-mod: the switch tells when a rule goes, by its timeout or by somebody else's hand.
-    pub fn flags(&self) -> FlowModFlags {
-        FlowModFlags::SEND_FLOW_REM
+        RuleId { table: self.table, priority: self.priority, match_: self.body.match_() }
     }
 }
 

@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use net::Time;
+use bytes::BytesMut;
+use net::{DatapathId, Time};
 use openflow::{
-    Bucket, FlowMod, FlowModFlags, FlowStats, GroupDesc, GroupId, GroupMod, GroupModCommand, GroupType, Instruction,
-    Message,
+    Bucket, FlowBody, FlowModCommand, FlowModFlags, FlowModHead, FlowRemoved, FlowStats, GroupDesc, GroupId, GroupMod,
+    GroupModCommand, GroupType, Instruction, Message,
 };
+use topology::SeededState;
 
 use super::ids::GroupIds;
 use super::pipeline::{self, Lane};
-use super::rule::{self, Group, Key, Rule, RuleId};
+use super::reconciler::FlowCounters;
+use super::rule::{self, Group, Key, RULE_FLAGS, Rule, RuleId};
+use super::slots::{Held, Other, SlotRef, Slots};
 
 /// A flow entry of ours as the switch has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,14 +39,16 @@ pub struct InstalledGroup {
 }
 
 /// One step of a rollout on one switch.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Op {
-    PutRule(RuleId),
-    DeleteRule(RuleId),
+    PutRule(SlotRef),
+    DeleteRule(SlotRef),
     PutGroup(GroupId),
     /// Only those buckets of the installed group that the desired one keeps.
     ShrinkGroup(GroupId),
     DeleteGroup(GroupId),
+    /// A step that was taken back.
+    Nothing,
 }
 
 impl Op {
@@ -50,7 +56,7 @@ impl Op {
     fn takes_away(&self) -> bool {
         match self {
             Op::DeleteRule(_) | Op::ShrinkGroup(_) | Op::DeleteGroup(_) => true,
-            Op::PutRule(_) | Op::PutGroup(_) => false,
+            Op::PutRule(_) | Op::PutGroup(_) | Op::Nothing => false,
         }
     }
 }
@@ -69,27 +75,46 @@ pub(super) enum Permit {
 /// A step's place in the order of its lane: first the number, then the stage.
 pub(super) type Step = (u8, u16);
 
+/// A step of a rollout.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Planned {
+    pub(super) step: Step,
+    pub(super) datapath_id: DatapathId,
+    pub(super) op: Op,
+}
+
+/// A step that was sent, until a barrier confirms it.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) xid: u32,
+    op: Op,
+    /// What it puts was there before.
+    existed: bool,
+    /// What it deletes: its slot is used again.
+    deleted: Option<Box<RuleId>>,
+}
+
 /// First wait before a refused rule is sent again; it doubles each time.
 const RETRY_FIRST_MS: u64 = 1_000;
 /// Longest wait before a refused rule is sent again: a full table may have room by then, and a broken rule costs one message a minute.
 const RETRY_LAST_MS: u64 = 60_000;
 
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Item {
-    Rule(RuleId),
+    Rule(SlotRef),
     Group(GroupId),
 }
 
 /// Rules and groups of one switch.
 #[derive(Debug, Default)]
 pub(super) struct SwitchFlows {
-    desired: BTreeMap<RuleId, Rule>,
-    rule_keys: BTreeMap<Key, RuleId>,
+    slots: Slots,
     desired_groups: BTreeMap<GroupId, Group>,
     ids: GroupIds,
-    installed: BTreeMap<RuleId, InstalledRule>,
     installed_groups: BTreeMap<GroupId, InstalledGroup>,
-    dirty: BTreeSet<Item>,
+    /// Rules to compare, by lane, in the order in which they came up. A slot that does not say so itself has been dealt with.
+    dirty: [Vec<SlotRef>; 2],
+    dirty_groups: BTreeSet<GroupId>,
     /// Refused, and asleep until then.
     retries: BTreeMap<Item, Time>,
     /// How often it was refused since it was last right.
@@ -97,70 +122,106 @@ pub(super) struct SwitchFlows {
 }
 
 impl SwitchFlows {
+    pub(super) fn new(state: SeededState) -> SwitchFlows {
+        SwitchFlows { slots: Slots::new(state), ..SwitchFlows::default() }
+    }
+
     pub(super) fn group_id(&mut self, key: Key) -> GroupId {
         self.ids.id(key)
     }
 
-    /// State that `key`'s rule is `rule`, or that there is none.
-    pub(super) fn set_rule(&mut self, key: Key, rule: Option<Rule>) {
-        let old_id = self.rule_keys.get(&key).cloned();
-        if let Some(old_id) = &old_id {
-            match &rule {
-                Some(rule) if rule.id() == *old_id => {}
-                _ => {
-                    self.rule_keys.remove(&key);
-                    // Another key may have taken over this identity since.
-                    if self.desired.get(old_id).is_some_and(|old| old.key == key) {
-                        self.desired.remove(old_id);
-                        self.dirty.insert(Item::Rule(old_id.clone()));
-                    }
+    /// State that `key`'s rule is `rule`, or that there is none. The lane where there is something to compare now.
+    pub(super) fn set_rule(&mut self, key: Key, rule: Option<Rule>) -> [bool; 2] {
+        let key_hash = key.hash();
+        let old = self.slots.find_key(&key, key_hash);
+        let mut changed = [false; 2];
+        let Some(rule) = rule else {
+            if let Some(old) = old {
+                self.slots.undesire(old);
+                self.mark(old, &mut changed);
+            }
+            return changed;
+        };
+        let at = match old.and_then(|at| Some((at, self.slots.get_mut(at)?))) {
+            Some((at, slot))
+                if slot.table == rule.table
+                    && slot.priority == rule.priority
+                    && slot.body.match_octets() == rule.body.match_octets() =>
+            {
+                if slot.body == rule.body && slot.idle_timeout == rule.idle_timeout {
+                    slot.stage = rule.stage;
+                    return changed;
                 }
+                at
             }
-        }
-        if let Some(rule) = rule {
-            let id = rule.id();
-            self.rule_keys.insert(key, id.clone());
-            let same = self.desired.get(&id).is_some_and(|old| *old == rule);
-            if !same {
-                self.desired.insert(id.clone(), rule);
-                self.dirty.insert(Item::Rule(id));
+            other => {
+                if let Some((old, _)) = other {
+                    self.slots.undesire(old);
+                    self.mark(old, &mut changed);
+                }
+                // Another key may have this identity: it is this one's from now on.
+                self.slots.place(rule.table, rule.priority, &rule.body)
             }
+        };
+        self.slots.desire(at, rule, key_hash);
+        self.mark(at, &mut changed);
+        changed
+    }
+
+    fn mark(&mut self, at: SlotRef, changed: &mut [bool; 2]) {
+        let Some(slot) = self.slots.get_mut(at) else { return };
+        let lane = pipeline::rule_lane(slot.table, slot.priority) as usize;
+        changed[lane] = true;
+        if !std::mem::replace(&mut slot.dirty, true) {
+            self.dirty[lane].push(at);
         }
     }
 
-    /// State that `key`'s group is `group`, or that there is none.
-    pub(super) fn set_group(&mut self, key: Key, group: Option<Group>) {
+    /// State that `key`'s group is `group`, or that there is none. Whether there is something to compare now.
+    pub(super) fn set_group(&mut self, key: Key, group: Option<Group>) -> bool {
         let id = self.ids.id(key);
         match group {
             Some(group) => {
-                if self.desired_groups.get(&id) != Some(&group) {
-                    self.desired_groups.insert(id, group);
-                    self.dirty.insert(Item::Group(id));
+                if self.desired_groups.get(&id) == Some(&group) {
+                    return false;
                 }
+                self.desired_groups.insert(id, group);
             }
             None => {
-                if self.desired_groups.remove(&id).is_some() {
-                    self.dirty.insert(Item::Group(id));
-                } else if !self.installed_groups.contains_key(&id) {
-                    self.ids.release(key);
+                if self.desired_groups.remove(&id).is_none() {
+                    if !self.installed_groups.contains_key(&id) {
+                        self.ids.release(key);
+                    }
+                    return false;
                 }
             }
         }
+        self.dirty_groups.insert(id);
+        true
     }
 
     /// Nothing is wanted any more. Group numbers stay: the switch may still have the groups.
     pub(super) fn clear_desired(&mut self) {
-        self.desired.clear();
-        self.rule_keys.clear();
+        let all: Vec<SlotRef> = self.slots.all().map(|(at, _)| at).collect();
+        for at in all {
+            self.slots.undesire(at);
+        }
         self.desired_groups.clear();
         self.mark_all();
     }
 
     /// Forget what the switch holds: it is about to be read again.
     pub(super) fn clear_installed(&mut self) {
-        self.installed.clear();
+        let all: Vec<SlotRef> = self.slots.all().map(|(at, _)| at).collect();
+        for at in all {
+            if let Some(slot) = self.slots.get_mut(at) {
+                (slot.held, slot.dirty) = (Held::Nothing, false);
+            }
+            self.slots.tidy(at);
+        }
         self.installed_groups.clear();
-        self.dirty.clear();
+        self.dirty = Default::default();
+        self.dirty_groups.clear();
         self.retries.clear();
         self.attempts.clear();
     }
@@ -170,14 +231,17 @@ impl SwitchFlows {
         if !rule::is_our_cookie(stats.cookie) {
             return false;
         }
-        let id = RuleId { table: stats.table_id, priority: stats.priority, match_: stats.match_.canonical() };
-        let installed = InstalledRule {
-            cookie: stats.cookie,
-            instructions: stats.instructions.clone(),
-            idle_timeout: stats.idle_timeout,
-            flags: stats.flags,
-        };
-        self.installed.insert(id, installed);
+        let body = FlowBody::new(&stats.match_.canonical(), &stats.instructions);
+        let at = self.slots.place(stats.table_id, stats.priority, &body);
+        if let Some(slot) = self.slots.get_mut(at) {
+            slot.held = Held::Other(Box::new(Other {
+                cookie: stats.cookie,
+                idle_timeout: stats.idle_timeout,
+                flags: stats.flags,
+                instructions: body.instruction_octets().to_vec(),
+            }));
+            slot.join();
+        }
         true
     }
 
@@ -193,53 +257,82 @@ impl SwitchFlows {
 
     /// Compare everything again, after a read-back.
     pub(super) fn mark_all(&mut self) {
-        self.dirty.extend(self.desired.keys().chain(self.installed.keys()).cloned().map(Item::Rule));
-        self.dirty.extend(self.desired_groups.keys().chain(self.installed_groups.keys()).copied().map(Item::Group));
+        let all: Vec<SlotRef> = self.slots.all().map(|(at, _)| at).collect();
+        for at in all {
+            self.mark(at, &mut [false; 2]);
+        }
+        self.dirty_groups.extend(self.desired_groups.keys().chain(self.installed_groups.keys()));
     }
 
     /// The switch says that a flow entry is gone. Whether we believed it to be there.
-    pub(super) fn rule_removed(&mut self, id: &RuleId) -> bool {
-        let known = self.installed.remove(id).is_some();
-        if known && self.desired.contains_key(id) {
-            self.dirty.insert(Item::Rule(id.clone()));
+    pub(super) fn rule_removed(&mut self, removed: &FlowRemoved) -> bool {
+        let match_ = removed.match_.canonical();
+        let Some(at) = self.slots.find_match(removed.table_id, removed.priority, &match_) else { return false };
+        let Some(slot) = self.slots.get_mut(at) else { return false };
+        if matches!(slot.held, Held::Nothing) {
+            return false;
         }
-        known
+        slot.held = Held::Nothing;
+        if slot.desired {
+            self.mark(at, &mut [false; 2]);
+        } else {
+            self.slots.tidy(at);
+        }
+        true
     }
 
     /// The switch refused a step: what it holds there is not what we believed. Tried again later, each time after a longer wait.
-    /// `there`: the object exists on the switch, with whatever contents.
-    pub(super) fn refused(&mut self, op: &Op, there: bool, now: Time) {
-        let item = match op {
-            Op::PutRule(id) => {
-                self.installed.remove(id);
-                Item::Rule(id.clone())
+    /// `there`: the object exists on the switch, with whatever contents; `None`: as before the step. When it is tried again.
+    pub(super) fn refused(&mut self, sent: &Sent, there: Option<bool>, now: Time) -> Option<Time> {
+        let item = match sent.op {
+            Op::PutRule(at) => {
+                let slot = self.slots.get_mut(at)?;
+                (slot.held, slot.dirty) = (Held::Nothing, false);
+                self.slots.tidy(at);
+                self.slots.get(at)?;
+                Item::Rule(at)
             }
-            Op::DeleteRule(id) => Item::Rule(id.clone()),
             Op::PutGroup(id) | Op::ShrinkGroup(id) => {
-                if there && let Some(desired) = self.desired_groups.get(id) {
+                if there.unwrap_or(sent.existed)
+                    && let Some(desired) = self.desired_groups.get(&id)
+                {
                     // No buckets: unlike anything that is desired, so it is changed and not added at the next try.
                     let unknown = InstalledGroup { group_type: desired.group_type, buckets: Vec::new() };
-                    self.installed_groups.insert(*id, unknown);
+                    self.installed_groups.insert(id, unknown);
                 } else {
-                    self.installed_groups.remove(id);
+                    self.installed_groups.remove(&id);
                 }
-                Item::Group(*id)
+                Item::Group(id)
             }
-            Op::DeleteGroup(id) => Item::Group(*id),
+            Op::DeleteGroup(id) => Item::Group(id),
+            // What could not be deleted was not there, as far as anybody can tell.
+            Op::DeleteRule(_) | Op::Nothing => return None,
         };
-        self.dirty.remove(&item);
-        let attempts = self.attempts.entry(item.clone()).or_insert(0);
+        if let Item::Group(id) = item {
+            self.dirty_groups.remove(&id);
+        }
+        let attempts = self.attempts.entry(item).or_insert(0);
         let wait = (RETRY_FIRST_MS << (*attempts).min(10)).min(RETRY_LAST_MS);
         *attempts += 1;
-        self.retries.insert(item, now + std::time::Duration::from_millis(wait));
+        let at = now + std::time::Duration::from_millis(wait);
+        self.retries.insert(item, at);
+        Some(at)
     }
 
     /// Put what is due for another try back to the dirty ones.
     pub(super) fn wake_retries(&mut self, now: Time) {
-        let due: Vec<Item> = self.retries.iter().filter(|(_, at)| **at <= now).map(|(item, _)| item.clone()).collect();
+        let due: Vec<Item> = self.retries.iter().filter(|(_, at)| **at <= now).map(|(item, _)| *item).collect();
         for item in due {
             self.retries.remove(&item);
-            self.dirty.insert(item);
+            match item {
+                Item::Rule(at) => {
+                    if self.slots.get(at).is_none() {
+                        self.attempts.remove(&item);
+                    }
+                    self.mark(at, &mut [false; 2]);
+                }
+                Item::Group(id) => drop(self.dirty_groups.insert(id)),
+            }
         }
     }
 
@@ -252,94 +345,108 @@ impl SwitchFlows {
         self.retries.len()
     }
 
-    /// Take the difference of one lane out of the dirty set, as steps. What the permit does not cover stays dirty.
-    pub(super) fn take_steps(&mut self, lane: Lane, permit: Permit) -> Vec<(Step, Op)> {
-        let mut steps = Vec::new();
-        let mut keep = BTreeSet::new();
-        for item in std::mem::take(&mut self.dirty) {
-            if self.item_lane(&item) != lane {
-                keep.insert(item);
-                continue;
+    /// Take the difference of one lane out of the dirty lists, as steps: groups before the rules that point to them. What the permit does
+    /// not cover stays dirty.
+    pub(super) fn take_steps(&mut self, lane: Lane, permit: Permit, id: DatapathId, steps: &mut Vec<Planned>) {
+        if !self.dirty_groups.is_empty() {
+            for group in std::mem::take(&mut self.dirty_groups) {
+                let keep = self.lane_of_group(group) != lane || {
+                    let before = steps.len();
+                    let changes = self.group_steps(group, lane, id, steps);
+                    self.permitted(permit, changes, before, Item::Group(group), steps)
+                };
+                if keep {
+                    self.dirty_groups.insert(group);
+                }
             }
+        }
+        let mut list = std::mem::take(&mut self.dirty[lane as usize]);
+        list.retain(|&at| {
+            let Some(slot) = self.slots.get_mut(at).filter(|slot| slot.dirty) else { return false };
+            slot.dirty = false;
             let before = steps.len();
-            let changes = match &item {
-                Item::Rule(id) => self.rule_steps(id, lane, &mut steps),
-                Item::Group(id) => self.group_steps(*id, lane, &mut steps),
-            };
-            match permit {
-                Permit::All => {}
-                Permit::Additions if !changes => {}
-                Permit::Additions => {
-                    steps.truncate(before);
-                    keep.insert(item);
-                    continue;
-                }
-                Permit::Removals => {
-                    let found = steps.split_off(before);
-                    let all = found.len();
-                    steps.extend(found.into_iter().filter(|(_, op)| op.takes_away()));
-                    if steps.len() - before < all {
-                        keep.insert(item);
+            let changes = self.rule_steps(at, lane, id, steps);
+            let keep = self.permitted(permit, changes, before, Item::Rule(at), steps);
+            if keep && let Some(slot) = self.slots.get_mut(at) {
+                slot.dirty = true;
+            }
+            keep
+        });
+        // The list is as long again when the next flood of hosts comes; a switch at rest gives it back.
+        if list.capacity() > DIRTY_KEPT {
+            list.shrink_to(DIRTY_KEPT.max(list.len()));
+        }
+        self.dirty[lane as usize] = list;
+    }
+
+    /// Leaves of the steps since `before` what the permit covers; true if the item stays dirty.
+    fn permitted(
+        &mut self,
+        permit: Permit,
+        changes: bool,
+        before: usize,
+        item: Item,
+        steps: &mut Vec<Planned>,
+    ) -> bool {
+        match permit {
+            Permit::Additions if changes => {
+                steps.truncate(before);
+                return true;
+            }
+            Permit::All | Permit::Additions => {}
+            Permit::Removals => {
+                let all = steps.len();
+                let mut kept = before;
+                for at in before..all {
+                    if steps[at].op.takes_away() {
+                        steps.swap(kept, at);
+                        kept += 1;
                     }
-                    continue;
                 }
-            }
-            if steps.len() == before {
-                self.attempts.remove(&item);
+                steps.truncate(kept);
+                return kept < all;
             }
         }
-        self.dirty = keep;
-        steps
+        if steps.len() == before && !self.attempts.is_empty() {
+            self.attempts.remove(&item);
+        }
+        false
     }
 
-    /// Whether something of `lane` would be sent now.
+    /// Whether there is something to compare.
     pub(super) fn has_dirty(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty_groups.is_empty() || self.dirty.iter().any(|list| !list.is_empty())
     }
 
-    fn item_lane(&self, item: &Item) -> Lane {
-        match item {
-            Item::Rule(id) => pipeline::rule_lane(id.table, id.priority),
-            Item::Group(id) => {
-                let desired = self.desired_groups.get(id).map(|group| group.group_type);
-                let installed = self.installed_groups.get(id).map(|group| group.group_type);
-                pipeline::group_lane(desired.or(installed).unwrap_or(GroupType::SELECT))
-            }
-        }
+    fn lane_of_group(&self, id: GroupId) -> Lane {
+        let desired = self.desired_groups.get(&id).map(|group| group.group_type);
+        let installed = self.installed_groups.get(&id).map(|group| group.group_type);
+        pipeline::group_lane(desired.or(installed).unwrap_or(GroupType::SELECT))
     }
 
     /// Push the steps for one rule; true if they change or delete something that is installed.
-    fn rule_steps(&self, id: &RuleId, lane: Lane, steps: &mut Vec<(Step, Op)>) -> bool {
-        let put = |stage| match lane {
-            Lane::Unicast => (1, stage),
+    fn rule_steps(&self, at: SlotRef, lane: Lane, datapath_id: DatapathId, steps: &mut Vec<Planned>) -> bool {
+        let Some(slot) = self.slots.get(at) else { return false };
+        let put = match lane {
+            Lane::Unicast => (1, slot.stage),
             Lane::Flood => (2, 0),
         };
-        match (self.desired.get(id), self.installed.get(id)) {
-            (Some(desired), None) => {
-                steps.push((put(desired.stage), Op::PutRule(id.clone())));
-                false
-            }
-            (Some(desired), Some(installed)) => {
-                if same_rule(desired, installed) {
-                    return false;
-                }
-                steps.push((put(desired.stage), Op::PutRule(id.clone())));
-                true
-            }
-            (None, Some(_)) => {
-                let step = if lane == Lane::Unicast { (2, 0) } else { (0, 0) };
-                steps.push((step, Op::DeleteRule(id.clone())));
-                true
-            }
-            (None, None) => false,
-        }
+        let delete = if lane == Lane::Unicast { (2, 0) } else { (0, 0) };
+        let (step, op, changes) = match (slot.desired, &slot.held) {
+            (true, Held::Nothing) => (put, Op::PutRule(at), false),
+            (true, Held::Other(_)) => (put, Op::PutRule(at), true),
+            (false, Held::Other(_) | Held::AsDesired) => (delete, Op::DeleteRule(at), true),
+            (true, Held::AsDesired) | (false, Held::Nothing) => return false,
+        };
+        steps.push(Planned { step, datapath_id, op });
+        changes
     }
 
-    fn group_steps(&self, id: GroupId, lane: Lane, steps: &mut Vec<(Step, Op)>) -> bool {
+    fn group_steps(&self, id: GroupId, lane: Lane, datapath_id: DatapathId, steps: &mut Vec<Planned>) -> bool {
+        let mut push = |step, op| steps.push(Planned { step, datapath_id, op });
         match (self.desired_groups.get(&id), self.installed_groups.get(&id)) {
             (Some(_), None) => {
-                let step = if lane == Lane::Unicast { (0, 0) } else { (1, 0) };
-                steps.push((step, Op::PutGroup(id)));
+                push(if lane == Lane::Unicast { (0, 0) } else { (1, 0) }, Op::PutGroup(id));
                 false
             }
             (Some(desired), Some(installed)) => {
@@ -352,116 +459,173 @@ impl SwitchFlows {
                     let loses = installed.buckets.iter().any(|bucket| !has_bucket(&desired.buckets, bucket));
                     let gains = desired.buckets.iter().any(|bucket| !has_bucket(&installed.buckets, bucket));
                     if loses {
-                        steps.push(((0, 0), Op::ShrinkGroup(id)));
+                        push((0, 0), Op::ShrinkGroup(id));
                     }
                     if gains || desired.group_type != installed.group_type {
-                        steps.push(((1, 0), Op::PutGroup(id)));
+                        push((1, 0), Op::PutGroup(id));
                     }
                 } else {
-                    steps.push(((1, desired.stage), Op::PutGroup(id)));
+                    push((1, desired.stage), Op::PutGroup(id));
                 }
                 true
             }
             (None, Some(_)) => {
-                steps.push(((3, 0), Op::DeleteGroup(id)));
+                push((3, 0), Op::DeleteGroup(id));
                 true
             }
             (None, None) => false,
         }
     }
 
-    /// The message for a step, as things stand now; `None` where the wish has changed since and the step has no object any more.
+    /// Write the message for a step, as things stand now; nothing where the wish has changed since and the step has no object any more.
     /// What the switch will hold is noted as installed: the barrier confirms, an error corrects.
-    pub(super) fn perform(&mut self, op: &Op) -> Option<Message> {
+    pub(super) fn perform(
+        &mut self,
+        op: Op,
+        xid: u32,
+        counters: &mut FlowCounters,
+        out: &mut BytesMut,
+    ) -> Option<Sent> {
         match op {
-            Op::PutRule(id) => {
-                let rule = self.desired.get(id)?;
-                let flow_mod = FlowMod {
-                    cookie: rule.key.cookie(),
-                    idle_timeout: rule.idle_timeout,
-                    flags: rule.flags(),
-                    instructions: rule.instructions.clone(),
-                    ..FlowMod::add(rule.table, rule.priority, rule.match_.clone())
+            Op::PutRule(at) => {
+                let slot = self.slots.get_mut(at).filter(|slot| slot.desired)?;
+                let head = FlowModHead {
+                    command: FlowModCommand::ADD,
+                    table_id: slot.table,
+                    priority: slot.priority,
+                    cookie: slot.cookie(),
+                    idle_timeout: slot.idle_timeout,
+                    flags: RULE_FLAGS,
                 };
-                let installed = InstalledRule {
-                    cookie: flow_mod.cookie,
-                    instructions: flow_mod.instructions.clone(),
-                    idle_timeout: flow_mod.idle_timeout,
-                    flags: flow_mod.flags,
-                };
-                self.installed.insert(id.clone(), installed);
-                Some(Message::FlowMod(flow_mod))
+                head.write(xid, slot.body.as_octets(), out).ok()?;
+                let existed = !matches!(slot.held, Held::Nothing);
+                slot.held = Held::AsDesired;
+                counters.flow_mods[0] += 1;
+                Some(Sent { xid, op, existed, deleted: None })
             }
-            Op::DeleteRule(id) => {
-                if self.desired.contains_key(id) {
+            Op::DeleteRule(at) => {
+                let slot = self.slots.get_mut(at).filter(|slot| !slot.desired)?;
+                if matches!(slot.held, Held::Nothing) {
                     return None;
                 }
-                self.installed.remove(id)?;
-                Some(Message::FlowMod(FlowMod::delete_strict(id.table, id.priority, id.match_.clone())))
+                let head = FlowModHead {
+                    command: FlowModCommand::DELETE_STRICT,
+                    table_id: slot.table,
+                    priority: slot.priority,
+                    cookie: 0,
+                    idle_timeout: 0,
+                    flags: FlowModFlags::NONE,
+                };
+                head.write(xid, slot.body.match_octets(), out).ok()?;
+                let deleted = Some(Box::new(slot.id()));
+                slot.held = Held::Nothing;
+                self.slots.tidy(at);
+                counters.flow_mods[1] += 1;
+                Some(Sent { xid, op, existed: true, deleted })
             }
             Op::PutGroup(id) | Op::ShrinkGroup(id) => {
-                let desired = self.desired_groups.get(id)?;
-                let installed = self.installed_groups.get(id);
-                let command = if installed.is_some() { GroupModCommand::MODIFY } else { GroupModCommand::ADD };
+                let desired = self.desired_groups.get(&id)?;
+                let installed = self.installed_groups.get(&id);
+                let existed = installed.is_some();
+                let command = if existed { GroupModCommand::MODIFY } else { GroupModCommand::ADD };
                 let mut buckets = desired.buckets.clone();
                 if matches!(op, Op::ShrinkGroup(_)) {
                     let installed = installed?;
                     buckets.retain(|bucket| has_bucket(&installed.buckets, bucket));
                 }
-                let group = InstalledGroup { group_type: desired.group_type, buckets: buckets.clone() };
-                let group_mod = GroupMod { command, group_type: desired.group_type, group_id: *id, buckets };
-                self.installed_groups.insert(*id, group);
-                Some(Message::GroupMod(group_mod))
+                let group_type = desired.group_type;
+                let group_mod = GroupMod { command, group_type, group_id: id, buckets: buckets.clone() };
+                Message::GroupMod(group_mod).encode(xid, out).ok()?;
+                self.installed_groups.insert(id, InstalledGroup { group_type, buckets });
+                counters.group_mods[usize::from(existed)] += 1;
+                Some(Sent { xid, op, existed, deleted: None })
             }
             Op::DeleteGroup(id) => {
-                if self.desired_groups.contains_key(id) {
+                if self.desired_groups.contains_key(&id) {
                     return None;
                 }
-                let group = self.installed_groups.remove(id)?;
-                if let Some(key) = self.ids.key(*id) {
+                let group = self.installed_groups.remove(&id)?;
+                if let Some(key) = self.ids.key(id) {
                     self.ids.release(key);
                 }
                 let group_mod = GroupMod {
                     command: GroupModCommand::DELETE,
                     group_type: group.group_type,
-                    group_id: *id,
+                    group_id: id,
                     buckets: Vec::new(),
                 };
-                Some(Message::GroupMod(group_mod))
+                Message::GroupMod(group_mod).encode(xid, out).ok()?;
+                counters.group_mods[2] += 1;
+                Some(Sent { xid, op, existed: true, deleted: None })
             }
+            Op::Nothing => None,
         }
     }
 
-    /// Whether what a step puts is on the switch already.
-    pub(super) fn exists(&self, op: &Op) -> bool {
-        match op {
-            Op::PutRule(id) | Op::DeleteRule(id) => self.installed.contains_key(id),
-            Op::PutGroup(id) | Op::ShrinkGroup(id) | Op::DeleteGroup(id) => self.installed_groups.contains_key(id),
+    /// A step in words.
+    pub(super) fn describe(&self, sent: &Sent) -> String {
+        let flow = |verb: &str, id: &RuleId| {
+            format!("{verb} flow table={} priority={} {:?}", id.table, id.priority, id.match_)
+        };
+        match (sent.op, &sent.deleted) {
+            (_, Some(id)) => flow("delete", id),
+            (Op::PutRule(at), None) => match self.slots.get(at) {
+                Some(slot) => flow("add", &slot.id()),
+                None => "add a flow that nobody wants any more".to_owned(),
+            },
+            (Op::PutGroup(id) | Op::ShrinkGroup(id), None) => format!("set group {:#x}", id.0),
+            (Op::DeleteGroup(id), None) => format!("delete group {:#x}", id.0),
+            (Op::DeleteRule(_) | Op::Nothing, None) => "nothing".to_owned(),
         }
     }
 
-    pub(super) fn installed(&self) -> impl Iterator<Item = (&RuleId, &InstalledRule)> {
-        self.installed.iter()
+    /// Rules of ours on the switch, ascending.
+    pub(super) fn installed(&self) -> impl Iterator<Item = (RuleId, InstalledRule)> {
+        let mut installed: Vec<(RuleId, InstalledRule)> = Vec::new();
+        for (_, slot) in self.slots.all() {
+            let (other, instructions) = match &slot.held {
+                Held::Nothing => continue,
+                Held::AsDesired => (&slot.as_other(), slot.body.instructions()),
+                Held::Other(other) => {
+                    let mut body = slot.body.clone();
+                    body.set_instruction_octets(&other.instructions);
+                    (&**other, body.instructions())
+                }
+            };
+            let Other { cookie, idle_timeout, flags, .. } = *other;
+            installed.push((slot.id(), InstalledRule { cookie, instructions, idle_timeout, flags }));
+        }
+        installed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        installed.into_iter()
     }
 
     pub(super) fn installed_groups(&self) -> impl Iterator<Item = (GroupId, &InstalledGroup)> {
         self.installed_groups.iter().map(|(&id, group)| (id, group))
     }
 
-    pub(super) fn desired(&self) -> impl Iterator<Item = (&RuleId, &Rule)> {
-        self.desired.iter()
+    /// Rules that should be on the switch, ascending.
+    pub(super) fn desired(&self) -> impl Iterator<Item = (RuleId, Rule)> {
+        let mut desired: Vec<(RuleId, Rule)> = Vec::new();
+        for (_, slot) in self.slots.all().filter(|(_, slot)| slot.desired) {
+            let (table, priority, body) = (slot.table, slot.priority, slot.body.clone());
+            let rule = Rule::with_body(slot.key, table, priority, body);
+            desired.push((slot.id(), Rule { idle_timeout: slot.idle_timeout, stage: slot.stage, ..rule }));
+        }
+        desired.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        desired.into_iter()
     }
 
     pub(super) fn desired_groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
         self.desired_groups.iter().map(|(&id, group)| (id, group))
     }
 
+    /// Counts by looking at every rule: for reports.
     pub(super) fn installed_count(&self) -> usize {
-        self.installed.len()
+        self.slots.all().filter(|(_, slot)| !matches!(slot.held, Held::Nothing)).count()
     }
 
     pub(super) fn desired_count(&self) -> usize {
-        self.desired.len()
+        self.slots.desired_count()
     }
 
     pub(super) fn group_count(&self) -> usize {
@@ -469,16 +633,13 @@ impl SwitchFlows {
     }
 
     pub(super) fn is_installed(&self, id: &RuleId) -> bool {
-        self.installed.contains_key(id)
+        let found = self.slots.find_match(id.table, id.priority, &id.match_);
+        found.and_then(|at| self.slots.get(at)).is_some_and(|slot| !matches!(slot.held, Held::Nothing))
     }
 }
 
-fn same_rule(desired: &Rule, installed: &InstalledRule) -> bool {
-    desired.key.cookie() == installed.cookie
-        && desired.idle_timeout == installed.idle_timeout
-        && desired.flags() == installed.flags
-        && desired.instructions == installed.instructions
-}
+/// Places that a list of dirty rules keeps for the next ones.
+const DIRTY_KEPT: usize = 64;
 
 /// In a fast-failover group the order of the buckets is their ranking (OpenFlow 1.3.5 §5.6.1); elsewhere it means nothing.
 fn same_buckets(group_type: GroupType, a: &[Bucket], b: &[Bucket]) -> bool {

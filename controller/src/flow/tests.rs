@@ -83,6 +83,18 @@ impl Model {
     }
 }
 
+/// Everything that waits to be sent, message by message.
+fn sent(reconciler: &mut Reconciler) -> Vec<(DatapathId, u32, Message)> {
+    let mut messages = Vec::new();
+    while let Some(Transmit { datapath_id, mut frames }) = reconciler.poll_transmit() {
+        while let Some(length) = openflow::frame_length(&frames).expect("whole messages") {
+            let (xid, message) = Message::decode(&frames.split_to(length)).expect("well-formed messages");
+            messages.push((datapath_id, xid, message));
+        }
+    }
+    messages
+}
+
 fn pointed_to(instructions: &[Instruction]) -> Vec<GroupId> {
     let mut groups = Vec::new();
     for instruction in instructions {
@@ -137,9 +149,9 @@ impl Lab {
     }
 
     fn collect(&mut self) {
-        while let Some(transmit) = self.reconciler.poll_transmit() {
-            if let Some(model) = self.switches.get_mut(&transmit.datapath_id) {
-                model.inbox.push_back((transmit.xid, transmit.message));
+        for (id, xid, message) in sent(&mut self.reconciler) {
+            if let Some(model) = self.switches.get_mut(&id) {
+                model.inbox.push_back((xid, message));
             }
         }
     }
@@ -181,7 +193,7 @@ impl Lab {
             let desired: BTreeMap<_, _> = self
                 .reconciler
                 .desired(id)
-                .map(|(rule_id, rule)| (rule_id.clone(), (rule.key.cookie(), rule.instructions.clone())))
+                .map(|(rule_id, rule)| (rule_id, (rule.key.cookie(), rule.body.instructions())))
                 .collect();
             assert_eq!(model.rules, desired, "rules of {id}");
             let groups: BTreeMap<_, _> =
@@ -259,7 +271,7 @@ fn while_a_switch_is_held_only_additions_go_out() {
     let model = &lab.switches[&S1];
     assert_eq!(model.rules.len(), 3, "1 is kept, 2 is unchanged, 3 is new");
     let old = host_rule(2, 2, 0);
-    assert_eq!(model.rules[&old.id()].1, old.instructions);
+    assert_eq!(model.rules[&old.id()].1, old.body.instructions());
     lab.release_all();
     lab.pump();
     lab.assert_equal();
@@ -312,11 +324,11 @@ fn a_refused_rule_is_told_and_tried_again_after_a_longer_wait_each_time() {
     lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
     for wait in [1_000, 2_000, 4_000] {
         lab.reconciler.advance(lab.now());
-        let sent: Vec<_> = std::iter::from_fn(|| lab.reconciler.poll_transmit()).collect();
-        let [flow_mod, barrier] = &sent[..] else { panic!("a flow-mod and a barrier: {sent:?}") };
+        let sent = sent(&mut lab.reconciler);
+        let [(_, flow_mod, _), (_, barrier, _)] = sent[..] else { panic!("a flow-mod and a barrier: {sent:?}") };
         let error = ErrorMessage::new(ErrorCode::FLOW_MOD_TABLE_FULL, bytes::Bytes::new());
-        assert!(lab.reconciler.handle_error(S1, flow_mod.xid, &error, lab.now()));
-        lab.reconciler.handle_barrier_reply(S1, barrier.xid, lab.now());
+        assert!(lab.reconciler.handle_error(S1, flow_mod, &error, lab.now()));
+        lab.reconciler.handle_barrier_reply(S1, barrier, lab.now());
         assert!(matches!(
             std::iter::from_fn(|| lab.reconciler.poll_event()).find(|event| matches!(event, FlowEvent::Refused { .. })),
             Some(FlowEvent::Refused { .. })
@@ -355,9 +367,9 @@ fn what_a_silent_switch_was_not_sent_is_not_overtaken_by_a_later_phase() {
     lab.connect(S1);
     lab.pump();
     let group_id = lab.reconciler.group_id(S1, key(7));
-    let through_group = |a: u64| Rule {
-        instructions: vec![Instruction::ApplyActions(vec![Action::Group(group_id)])],
-        ..host_rule(a, 1, 0)
+    let through_group = |a: u64| {
+        let match_ = Match::new().with_eth_dst(net::MacAddr::from_u64(a));
+        Rule { body: openflow::FlowBody::apply(&match_, &Action::Group(group_id)), ..host_rule(a, 1, 0) }
     };
     // More rules than fit in one window without a barrier.
     lab.reconciler.set_group(S1, key(7), Some(group(7, GroupType::SELECT, &[1])));
@@ -481,14 +493,14 @@ fn a_group_that_exists_is_changed_at_the_next_try_and_not_added_again() {
     lab.pump();
     lab.reconciler.set_group(S1, key(1), Some(group(1, GroupType::SELECT, &[1])));
     lab.reconciler.advance(lab.now());
-    let sent: Vec<_> = std::iter::from_fn(|| lab.reconciler.poll_transmit()).collect();
+    let first = sent(&mut lab.reconciler);
     let error = ErrorMessage::new(ErrorCode::GROUP_MOD_GROUP_EXISTS, bytes::Bytes::new());
-    assert!(lab.reconciler.handle_error(S1, sent[0].xid, &error, lab.now()));
-    lab.reconciler.handle_barrier_reply(S1, sent[1].xid, lab.now());
+    assert!(lab.reconciler.handle_error(S1, first[0].1, &error, lab.now()));
+    lab.reconciler.handle_barrier_reply(S1, first[1].1, lab.now());
     lab.now += 1_000;
     lab.reconciler.handle_timeout(lab.now());
-    let again = lab.reconciler.poll_transmit().expect("another try");
-    assert!(matches!(again.message, Message::GroupMod(group_mod) if group_mod.command == GroupModCommand::MODIFY));
+    let again = sent(&mut lab.reconciler);
+    assert!(matches!(&again[0].2, Message::GroupMod(group_mod) if group_mod.command == GroupModCommand::MODIFY));
 }
 
 #[test]
@@ -510,7 +522,7 @@ fn a_rule_that_somebody_deletes_is_put_back() {
         hard_timeout: 0,
         packet_count: 0,
         byte_count: 0,
-        match_: rule.match_.clone(),
+        match_: rule.body.match_(),
     };
     assert!(lab.reconciler.handle_flow_removed(S1, &removed));
     lab.pump();

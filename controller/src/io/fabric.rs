@@ -7,30 +7,34 @@
 
 mod accept;
 mod connection;
+mod dial;
+mod frames;
 mod report;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::task::Waker;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use dashmap::DashMap;
 use net::{DatapathId, Prefix, Time};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
 use super::clock::Clock;
 use super::listen::Listener;
-use super::tls::TlsAcceptor;
+use super::record::Recorder;
+use super::tls::Tls;
+use crate::config::Connect;
 use crate::core::{ConnectionId, Core, CoreConfig};
 
-pub use report::Snapshot;
-use telemetry::Sample;
+pub use accept::AcceptLimits;
+pub use report::{Snapshot, Tick};
 
-/// Connections whose handshake is unfinished; more wait in the kernel's backlog until one is done or has failed.
-const UNFINISHED_MAX: usize = 4_096;
 /// How often telemetry gets its delta and the snapshot is renewed.
 const TICK: Duration = Duration::from_millis(500);
 /// A connection that ends, and the fabric thread when it stops, waits this long for the last octets to leave: a peer that doesn't read must
@@ -42,15 +46,22 @@ const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 pub type Directory = Arc<DashMap<DatapathId, String>>;
 
 /// What the fabric thread works with.
+#[derive(Default)]
 pub struct FabricOptions {
     /// Bound sockets.
     pub listeners: Vec<Listener>,
     /// Where plain TCP may come from.
     pub plain_from: Vec<Prefix>,
     /// TLS, if it is configured.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Tls>,
+    /// Switches to connect to.
+    pub connect: Vec<Connect>,
+    /// How much may be under way before a switch has said who it is.
+    pub limits: AcceptLimits,
     /// The core's own parameters.
     pub core: CoreConfig,
+    /// Where messages are recorded, if they are.
+    pub recorder: Option<Recorder>,
 }
 
 /// A running fabric thread.
@@ -84,8 +95,8 @@ impl FabricHandle {
     }
 }
 
-/// Start the fabric thread. `samples` gets those of each tick.
-pub fn spawn(options: FabricOptions, samples: Sender<Vec<Sample>>) -> std::io::Result<FabricHandle> {
+/// Start the fabric thread. `ticks` gets what telemetry wants of each tick.
+pub fn spawn(options: FabricOptions, ticks: Sender<Tick>) -> std::io::Result<FabricHandle> {
     let (snapshot_sender, snapshots) = watch::channel(Arc::new(Snapshot::default()));
     let (stop, stopped) = watch::channel(false);
     let directory = Directory::default();
@@ -99,70 +110,100 @@ pub fn spawn(options: FabricOptions, samples: Sender<Vec<Sample>>) -> std::io::R
             }
         };
         let local = LocalSet::new();
-        local.block_on(&runtime, run(options, for_thread, samples, snapshot_sender, stopped));
+        local.block_on(&runtime, run(options, for_thread, ticks, snapshot_sender, stopped));
     })?;
     Ok(FabricHandle { directory, snapshots, stop, thread })
 }
 
 /// One connection, as the core's turn sees it.
 struct Outlet {
-    /// There is output, or the connection is to be closed.
-    wake: Notify,
+    /// The task that reads and writes.
+    task: RefCell<Option<Waker>>,
+    /// To be closed once the last octets are out.
     close: Cell<bool>,
-    closing: Notify,
     /// Held until the handshake is done.
-    permit: RefCell<Option<OwnedSemaphorePermit>>,
+    place: RefCell<Option<accept::Place>>,
 }
 
 impl Outlet {
-    fn new(permit: OwnedSemaphorePermit) -> Outlet {
-        Outlet {
-            wake: Notify::new(),
-            close: Cell::new(false),
-            closing: Notify::new(),
-            permit: RefCell::new(Some(permit)),
+    fn new(place: accept::Place) -> Outlet {
+        Outlet { task: RefCell::new(None), close: Cell::new(false), place: RefCell::new(Some(place)) }
+    }
+
+    /// Whom to wake.
+    fn sleeps(&self, waker: &Waker) {
+        let mut task = self.task.borrow_mut();
+        if !task.as_ref().is_some_and(|task| task.will_wake(waker)) {
+            *task = Some(waker.clone());
+        }
+    }
+
+    /// There is output, or an end.
+    fn wake(&self) {
+        if let Some(task) = &*self.task.borrow() {
+            task.wake_by_ref();
         }
     }
 
     /// Flush, then close.
     fn close(&self) {
         self.close.set(true);
-        self.wake.notify_one();
-        self.closing.notify_one();
-    }
-
-    /// Until the connection was to be closed and has had its time for that.
-    async fn overdue(&self) {
-        while !self.close.get() {
-            self.closing.notified().await;
-        }
-        tokio::time::sleep(FLUSH_LIMIT).await;
+        self.wake();
     }
 }
 
 struct Fabric {
     core: RefCell<Core>,
     clock: Clock,
-    outlets: RefCell<BTreeMap<ConnectionId, Rc<Outlet>>>,
+    outlets: RefCell<HashMap<ConnectionId, Rc<Outlet>>>,
+    /// What all connections read into, one after the other.
+    input: RefCell<BytesMut>,
     next_connection: Cell<u64>,
     timer: Notify,
     /// The deadline that the timer sleeps until.
     deadline: Cell<Option<Time>>,
-    unfinished: Arc<Semaphore>,
+    places: accept::Places,
     plain_from: Vec<Prefix>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     report: RefCell<report::Collector>,
+    recorder: Option<Recorder>,
 }
 
 impl Fabric {
+    /// One that is reached by nobody yet.
+    fn new(core: CoreConfig, limits: AcceptLimits, directory: Directory) -> Fabric {
+        Fabric {
+            core: RefCell::new(Core::new(core, Time::ZERO)),
+            clock: Clock::start(),
+            outlets: RefCell::new(HashMap::new()),
+            input: RefCell::new(BytesMut::with_capacity(connection::INPUT_SIZE)),
+            next_connection: Cell::new(1),
+            timer: Notify::new(),
+            deadline: Cell::new(None),
+            places: accept::Places::new(limits),
+            plain_from: Vec::new(),
+            tls: None,
+            report: RefCell::new(report::Collector::new(directory)),
+            recorder: None,
+        }
+    }
+
     /// A core turn, and what follows from it.
     fn turn(&self, turn: impl FnOnce(&mut Core, Time)) {
+        self.turn_of(None, turn);
+    }
+
+    /// The same by a connection's own task, which looks after its output by itself. Says when the turn began.
+    fn turn_of(&self, own: Option<ConnectionId>, turn: impl FnOnce(&mut Core, Time)) -> Time {
         let mut core = self.core.borrow_mut();
-        turn(&mut core, self.clock.now());
+        let now = self.clock.now();
+        turn(&mut core, now);
         let outlets = self.outlets.borrow();
         while let Some(id) = core.poll_ready() {
-            if let Some(outlet) = outlets.get(&id) {
-                outlet.wake.notify_one();
+            if Some(id) != own
+                && let Some(outlet) = outlets.get(&id)
+            {
+                outlet.wake();
             }
         }
         while let Some(event) = core.poll_event() {
@@ -176,42 +217,36 @@ impl Fabric {
                 | crate::core::CoreEvent::AuxiliaryConnected { connection, .. }
                 | crate::core::CoreEvent::RoleGiven { connection, .. } => {
                     if let Some(outlet) = outlets.get(connection) {
-                        outlet.permit.take();
+                        outlet.place.take();
                     }
                 }
                 _ => {}
             }
-            self.report.borrow_mut().event(event);
+            self.report.borrow_mut().event(event, now);
         }
         let next = core.poll_timeout().map(|(at, _)| at);
         if next.is_some_and(|at| self.deadline.get().is_none_or(|set| at < set)) {
             self.timer.notify_one();
         }
+        now
     }
 }
 
 async fn run(
     options: FabricOptions,
     directory: Directory,
-    samples: Sender<Vec<Sample>>,
+    ticks: Sender<Tick>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let clock = Clock::start();
-    let fabric = Rc::new(Fabric {
-        core: RefCell::new(Core::new(options.core, clock.now())),
-        clock,
-        outlets: RefCell::new(BTreeMap::new()),
-        next_connection: Cell::new(1),
-        timer: Notify::new(),
-        deadline: Cell::new(None),
-        unfinished: Arc::new(Semaphore::new(UNFINISHED_MAX)),
-        plain_from: options.plain_from,
-        tls: options.tls,
-        report: RefCell::new(report::Collector::new(directory)),
-    });
-    for listener in options.listeners {
+    let FabricOptions { listeners, plain_from, tls, connect, limits, core, recorder } = options;
+    let seed = core.seed;
+    let fabric = Rc::new(Fabric { plain_from, tls, recorder, ..Fabric::new(core, limits, directory) });
+    for listener in listeners {
         tokio::task::spawn_local(accept::accept(fabric.clone(), listener));
+    }
+    for (number, to) in (1..).zip(connect) {
+        tokio::task::spawn_local(dial::dial(fabric.clone(), to, seed.wrapping_add(number)));
     }
     let timer = tokio::task::spawn_local(timer(fabric.clone()));
     let mut tick = tokio::time::interval(TICK);
@@ -220,12 +255,11 @@ async fn run(
         tokio::select! {
             _ = tick.tick() => {
                 let core = fabric.core.borrow();
-                let now = fabric.clock.now();
                 let mut report = fabric.report.borrow_mut();
-                let snapshot = report.snapshot(&core, now);
+                let snapshot = Arc::new(report.snapshot(&core, &fabric.clock));
                 // Nobody listens any more only while the process ends.
-                let _ = samples.send(report.take(&snapshot));
-                snapshots.send_replace(Arc::new(snapshot));
+                let _ = ticks.send(report.take(&snapshot));
+                snapshots.send_replace(snapshot);
             }
             _ = stopped.changed() => break,
         }
@@ -258,7 +292,12 @@ async fn timer(fabric: Rc<Fabric>) {
                 // First what has come in: if this thread was held up, its own delay must not look like a peer's silence. This also gives
                 // frames their turn if deadlines never end.
                 tokio::task::yield_now().await;
-                fabric.turn(|core, now| core.handle_timeout(now));
+                fabric.turn(|core, now| {
+                    if let Some(recorder) = &fabric.recorder {
+                        recorder.timer(now);
+                    }
+                    core.handle_timeout(now);
+                });
             }
             Some(at) => {
                 let until = tokio::time::Instant::from_std(fabric.clock.instant(at));
@@ -273,68 +312,4 @@ async fn timer(fabric: Rc<Fabric>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
-
-    use super::*;
-
-    const LIMIT: Duration = Duration::from_secs(20);
-    const HELLO: [u8; 8] = [4, 0, 0, 8, 0, 0, 0, 1];
-
-    fn start(listener: Listener, handshake_timeout: Duration) -> FabricHandle {
-        let mut core = CoreConfig::default();
-        core.channel.handshake_timeout = handshake_timeout;
-        let plain_from = vec!["127.0.0.0/8".parse().unwrap()];
-        let options = FabricOptions { listeners: vec![listener], plain_from, tls: None, core };
-        spawn(options, std::sync::mpsc::channel().0).unwrap()
-    }
-
-    fn start_tcp(handshake_timeout: Duration) -> (FabricHandle, TcpStream) {
-        let listener = Listener::Tcp(crate::io::listen::bind_tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap());
-        let address = listener.local_addr().unwrap();
-        let fabric = start(listener, handshake_timeout);
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        stream.set_write_timeout(Some(LIMIT)).unwrap();
-        (fabric, stream)
-    }
-
-    #[test]
-    fn a_peer_that_asks_and_never_reads_loses_its_place() {
-        let (fabric, mut stream) = start_tcp(Duration::from_millis(300));
-        stream.write_all(&HELLO).unwrap();
-        // More answers than the kernel holds: the controller's write never ends.
-        let mut echo = vec![0; 60_000];
-        echo[..8].copy_from_slice(&[4, 2, (60_000_u16 >> 8) as u8, (60_000_u16 & 0xff) as u8, 0, 0, 0, 2]);
-        let clock = Clock::start();
-        while stream.write_all(&echo).is_ok() {
-            assert!(clock.now() < Time::ZERO + LIMIT, "the connection is still open");
-        }
-        fabric.stop();
-    }
-
-    #[test]
-    fn a_peer_that_closes_its_own_direction_still_hears_why() {
-        let (fabric, mut stream) = start_tcp(LIMIT);
-        stream.write_all(&[1, 0, 0, 8, 0, 0, 0, 1]).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        assert!(answer.windows(2).any(|pair| pair == [1, 1]), "no error of version 1 in {answer:?}");
-        fabric.stop();
-    }
-
-    #[test]
-    fn a_unix_socket_goes_with_the_controller() {
-        let path = std::env::temp_dir().join(format!("trunkline-fabric-{}.sock", std::process::id()));
-        let listener = Listener::bind(&crate::config::Listen::Unix(path.clone())).unwrap();
-        let fabric = start(listener, LIMIT);
-        let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
-        // Its HELLO: the controller serves the socket.
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        stream.read_exact(&mut [0; 8]).unwrap();
-        fabric.stop();
-        assert!(!path.exists());
-    }
-}
+mod tests;

@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod fabric;
 pub mod listen;
+pub mod record;
 pub mod tls;

@@ -124,6 +124,12 @@ impl Paths {
         changes
     }
 
+    /// A switch without links is in the network, perhaps since before: no path changes, and nothing else has to be looked at.
+    pub fn add_isolated(&mut self, id: DatapathId) {
+        self.trees.entry(id).or_default();
+        self.flood.entry(id).or_default();
+    }
+
     /// The way from `at` to `to`; `None` if they are the same or no path exists.
     pub fn hop(&self, at: DatapathId, to: DatapathId) -> Option<&Hop> {
         self.trees.get(&to)?.hop(at)

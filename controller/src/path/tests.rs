@@ -174,3 +174,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_switch_without_links_changes_no_path_and_equals_a_recompute() {
+    let (mut switches, links) = ring_with_chord();
+    let mut paths = Paths::compute(&network(&switches, &links));
+    switches.insert(9);
+    paths.add_isolated(DatapathId(9));
+    paths.add_isolated(DatapathId(1));
+    assert_eq!(paths, Paths::compute(&network(&switches, &links)));
+    assert_eq!(paths.distance(DatapathId(9), DatapathId(1)), None);
+    assert!(paths.update(&network(&switches, &links)).is_empty());
+}

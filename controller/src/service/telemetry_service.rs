@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::BgpHandle;
 use crate::http::{self, Sources};
 use crate::io::clock::Clock;
-use crate::io::fabric::{Directory, Snapshot};
+use crate::io::fabric::{Directory, Snapshot, Tick};
 
 /// How often samples are taken over.
 const TICK: Duration = Duration::from_millis(500);
@@ -43,7 +43,7 @@ impl TelemetryHandle {
 
 pub(super) fn start(
     listener: std::net::TcpListener,
-    samples: Receiver<Vec<Sample>>,
+    ticks: Receiver<Tick>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     directory: Directory,
     bgp: Option<BgpHandle>,
@@ -56,14 +56,14 @@ pub(super) fn start(
     let (stop, stopped) = watch::channel(false);
     let thread = std::thread::Builder::new()
         .name("telemetry".to_owned())
-        .spawn(move || runtime.block_on(run(listener, samples, snapshots, directory, bgp, stopped)))
+        .spawn(move || runtime.block_on(run(listener, ticks, snapshots, directory, bgp, stopped)))
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     Ok(TelemetryHandle { address, stop, thread })
 }
 
 async fn run(
     listener: std::net::TcpListener,
-    samples: Receiver<Vec<Sample>>,
+    ticks: Receiver<Tick>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     directory: Directory,
     bgp: Option<BgpHandle>,
@@ -103,7 +103,7 @@ async fn run(
                 _ = tick.tick() => {}
                 _ = stopped.changed() => return,
             }
-            let mut batch: Vec<Sample> = std::iter::from_fn(|| samples.try_recv().ok()).flatten().collect();
+            let mut batch: Vec<Sample> = std::iter::from_fn(|| ticks.try_recv().ok()).flat_map(Tick::samples).collect();
             if let Some(bgp) = &bgp
                 && let Ok(Some(status)) = tokio::time::timeout(STATUS_LIMIT, bgp.status()).await
             {

@@ -73,6 +73,28 @@ pub fn arp_reply(sender_mac: MacAddr, sender_ip: Ipv4Addr, target_mac: MacAddr, 
     arp(target_mac, Arp { operation: ArpOperation::REPLY, sender_mac, sender_ip, target_mac, target_ip })
 }
 
+/// Octets of an ARP frame without padding: 14 of Ethernet, 28 of ARP.
+pub const ARP_FRAME_LEN: usize = 42;
+
+/// The same as [`arp_reply`], in place: for who answers many.
+pub fn arp_reply_octets(
+    sender_mac: MacAddr,
+    sender_ip: Ipv4Addr,
+    target_mac: MacAddr,
+    target_ip: Ipv4Addr,
+) -> [u8; ARP_FRAME_LEN] {
+    let mut out = [0; ARP_FRAME_LEN];
+    out[0..6].copy_from_slice(&target_mac.0);
+    out[6..12].copy_from_slice(&sender_mac.0);
+    // Ethertype ARP; hardware type Ethernet, protocol type IPv4, lengths 6 and 4, operation reply.
+    out[12..22].copy_from_slice(&[0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, 2]);
+    out[22..28].copy_from_slice(&sender_mac.0);
+    out[28..32].copy_from_slice(&sender_ip.octets());
+    out[32..38].copy_from_slice(&target_mac.0);
+    out[38..42].copy_from_slice(&target_ip.octets());
+    out
+}
+
 fn arp(destination: MacAddr, arp: Arp) -> Bytes {
     let mut out = BytesMut::with_capacity(42);
     EthernetHeader::new(arp.sender_mac, destination, EtherType::ARP).encode(&mut out);

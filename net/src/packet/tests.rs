@@ -382,3 +382,11 @@ proptest! {
         prop_assert_eq!(NeighborDiscovery::parse(&Icmpv6Header { icmp_type, code: 0 }, &out).unwrap(), Some(message));
     }
 }
+
+#[test]
+fn an_arp_reply_in_place_is_the_built_one() {
+    let (sender, target) = (MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2]));
+    let (sender_ip, target_ip) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
+    let built = build::arp_reply(sender, sender_ip, target, target_ip);
+    assert_eq!(built, build::arp_reply_octets(sender, sender_ip, target, target_ip)[..]);
+}

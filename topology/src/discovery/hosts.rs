@@ -7,16 +7,28 @@ use net::{MacAddr, PortId, Time};
 
 use super::timers::Timer;
 use super::{Discovery, HostSighting};
-use crate::{Change, HOST_SILENCE_FACTOR, Host, HostForgottenReason, MAX_ADDRESSES_PER_HOST, PortState};
+use crate::{
+    Change, HOST_SILENCE_FACTOR, Host, HostForgottenReason, MAX_ADDRESSES_PER_HOST, Port, PortState, SeededMap,
+};
 
 impl Discovery {
+    /// Whether hosts are learned on this port.
+    pub(super) fn takes_hosts(&self, port: PortId) -> bool {
+        let Some(switch) = self.network.switches.get(&port.datapath_id) else { return false };
+        let is_edge = |port: &Port| port.info.up && port.state == PortState::Edge;
+        switch.connected && switch.ports.get(&port.port_no).is_some_and(is_edge)
+    }
+
+    /// A unicast address on a port that takes hosts.
     pub(super) fn learn(&mut self, sighting: HostSighting, now: Time) {
         let HostSighting { port, mac, address } = sighting;
-        if !mac.is_unicast() || self.up_port(port).is_none_or(|port| port.state != PortState::Edge) {
-            return;
-        }
         match self.network.hosts.get_mut(&mac) {
-            Some(host) if host.port == port => host.last_seen = now,
+            Some(host) if host.port == port => {
+                host.last_seen = now;
+                if address.is_none_or(|address| host.addresses.contains(address)) {
+                    return;
+                }
+            }
             Some(_) => self.move_host(mac, port, now),
             None => return self.add_host(sighting, now),
         }
@@ -30,14 +42,13 @@ impl Discovery {
 
     fn add_host(&mut self, sighting: HostSighting, now: Time) {
         let HostSighting { port, mac, address } = sighting;
-        if self.network.hosts.len() >= self.config.max_hosts || !self.has_room(port) {
+        if self.network.hosts.len() >= self.config.max_hosts || !self.enter(port, mac) {
             self.counters.hosts_refused += 1;
             return;
         }
         let host = Host { mac, port, addresses: Default::default(), since: now, last_seen: now };
         self.network.hosts.insert(mac, host);
-        self.hosts_on.entry(port).or_default().insert(mac);
-        self.timers.set(Timer::HostSilence(mac), now + self.silence_limit());
+        self.timers.set_first_silence(mac, now + self.silence_limit());
         if let Some(address) = address {
             self.record_address(mac, address);
         }
@@ -46,7 +57,7 @@ impl Discovery {
     }
 
     fn move_host(&mut self, mac: MacAddr, port: PortId, now: Time) {
-        if !self.has_room(port) {
+        if !self.enter(port, mac) {
             self.counters.hosts_refused += 1;
             return;
         }
@@ -55,13 +66,26 @@ impl Discovery {
         host.since = now;
         host.last_seen = now;
         self.leave(from, mac);
-        self.hosts_on.entry(port).or_default().insert(mac);
         self.counters.hosts_moved += 1;
         self.emit(Change::HostMoved { mac, from });
     }
 
-    fn has_room(&self, port: PortId) -> bool {
-        self.hosts_on.get(&port).map_or(0, |hosts| hosts.len()) < self.config.max_hosts_per_port
+    /// Takes a host down as one on this port; false if the port has too many.
+    fn enter(&mut self, port: PortId, mac: MacAddr) -> bool {
+        if let Some(hosts) = self.hosts_on.get_mut(&port) {
+            let room = hosts.len() < self.config.max_hosts_per_port;
+            if room {
+                hosts.insert(mac, ());
+            }
+            return room;
+        }
+        if self.config.max_hosts_per_port == 0 {
+            return false;
+        }
+        let mut hosts = SeededMap::with_seed(self.seed);
+        hosts.insert(mac, ());
+        self.hosts_on.insert(port, hosts);
+        true
     }
 
     /// Whether the host's addresses changed. An address that another host used is taken over: the newest sighting wins, as in an ARP cache.
@@ -70,7 +94,7 @@ impl Discovery {
             return false;
         }
         let Some(host) = self.network.hosts.get_mut(&mac) else { return false };
-        if host.addresses.contains(&address) {
+        if host.addresses.contains(address) {
             return false;
         }
         if host.addresses.len() >= MAX_ADDRESSES_PER_HOST {
@@ -82,7 +106,7 @@ impl Discovery {
         if let Some(earlier) = earlier
             && let Some(host) = self.network.hosts.get_mut(&earlier)
         {
-            host.addresses.remove(&address);
+            host.addresses.remove(address);
             self.counters.addresses_moved += 1;
             self.emit(Change::HostAddressed(earlier));
         }
@@ -91,11 +115,13 @@ impl Discovery {
 
     pub(super) fn forget(&mut self, mac: MacAddr, reason: HostForgottenReason) {
         let Some(host) = self.network.hosts.remove(&mac) else { return };
-        for address in &host.addresses {
-            self.network.host_by_address.remove(address);
+        for address in host.addresses.iter() {
+            self.network.host_by_address.remove(&address);
         }
         self.leave(host.port, mac);
         self.timers.clear(Timer::HostSilence(mac));
+        let hosts = &self.network.hosts;
+        self.timers.tidy_first_silences(hosts.len(), |mac| hosts.contains_key(mac));
         match reason {
             HostForgottenReason::Idle | HostForgottenReason::Silent => self.counters.hosts_expired += 1,
             _ => self.counters.hosts_forgotten += 1,
@@ -104,7 +130,8 @@ impl Discovery {
     }
 
     pub(super) fn forget_hosts_on(&mut self, port: PortId, reason: HostForgottenReason) {
-        for mac in self.hosts_on.remove(&port).unwrap_or_default() {
+        let hosts = self.hosts_on.remove(&port).unwrap_or_default();
+        for &mac in hosts.keys() {
             self.forget(mac, reason);
         }
     }
@@ -150,7 +177,11 @@ impl Discovery {
 
     /// A rule on a switch is older than any packet seen since: it does not move a host.
     fn learn_expected(&mut self, sighting: HostSighting, now: Time) {
-        if self.network.hosts.get(&sighting.mac).is_none_or(|host| host.port == sighting.port) {
+        let elsewhere = self.network.hosts.get(&sighting.mac).is_some_and(|host| host.port != sighting.port);
+        if !elsewhere
+            && sighting.mac.is_unicast()
+            && self.up_port(sighting.port).is_some_and(|port| port.state == PortState::Edge)
+        {
             self.learn(sighting, now);
         }
     }

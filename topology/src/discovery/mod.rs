@@ -21,6 +21,7 @@ use crate::probe::{Probe, ProbeKey};
 use crate::{
     Change, DiscoveryConfig, EXPECTED_LINK_LIMIT, HostForgottenReason, LinkDownReason, MAX_PORTS_PER_SWITCH,
     MAX_QUEUED_PROBES, MIN_DWELL_PROBES, Network, Port, PortInfo, PortState, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
+    SeededMap,
 };
 use port::PortControl;
 use schedule::{ProbeClass, Schedule};
@@ -104,8 +105,9 @@ pub struct Discovery {
     controls: BTreeMap<PortId, PortControl>,
     /// Sources of the links into a port.
     links_into: BTreeMap<PortId, BTreeSet<PortId>>,
-    /// Hosts on a port.
-    hosts_on: BTreeMap<PortId, BTreeSet<MacAddr>>,
+    /// Hosts on a port; no port without hosts is in here.
+    hosts_on: SeededMap<PortId, SeededMap<MacAddr, ()>>,
+    seed: u64,
     timers: Timers,
     /// Ports in the order in which their probes are due.
     probe_queue: BTreeSet<(Time, PortId)>,
@@ -122,11 +124,12 @@ impl Discovery {
         Discovery {
             config,
             key: ProbeKey::new(key, seed),
-            network: Network::default(),
+            network: Network::new(seed),
             counters: DiscoveryCounters::default(),
             controls: BTreeMap::new(),
             links_into: BTreeMap::new(),
-            hosts_on: BTreeMap::new(),
+            hosts_on: SeededMap::with_seed(seed),
+            seed,
             timers: Timers::default(),
             probe_queue: BTreeSet::new(),
             schedule,
@@ -213,7 +216,7 @@ impl Discovery {
 
     /// A host's packet was seen. Counts only on Edge ports of connected switches, and only for a unicast MAC address.
     pub fn handle_host(&mut self, sighting: HostSighting, now: Time) {
-        if self.is_connected(sighting.port.datapath_id) {
+        if sighting.mac.is_unicast() && self.takes_hosts(sighting.port) {
             self.learn(sighting, now);
         }
     }

@@ -3,17 +3,17 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use bytes::Bytes;
-use net::packet::{Arp, ArpOperation, Endpoints, NeighborDiscovery, NetworkLayer, Packet, build};
+use net::packet::build::{self, ARP_FRAME_LEN};
+use net::packet::{Arp, ArpOperation, Endpoints, NeighborDiscovery, NetworkLayer, Packet};
 use net::{MacAddr, PortId, PortNo};
 use openflow::Action;
 use topology::{Host, PortState};
 
 use super::build::{flood_ports, floods};
-use crate::app::{Effects, View, packet_out};
+use crate::app::{Effects, View};
 
 /// Frames that the tables have sent on by themselves need nothing here; questions to all were given to the controller alone.
-pub(super) fn packet_in(port: PortId, frame: &[u8], view: &View<'_>, effects: &mut Effects<'_>) {
-    let Ok(packet) = Packet::parse(frame) else { return };
+pub(super) fn packet_in(port: PortId, frame: &[u8], packet: &Packet<'_>, view: &View<'_>, effects: &mut Effects<'_>) {
     if !packet.ethernet.destination.is_multicast() {
         return;
     }
@@ -30,36 +30,50 @@ pub(super) fn packet_in(port: PortId, frame: &[u8], view: &View<'_>, effects: &m
         {
             None
         }
-        (NetworkLayer::Arp(arp), _) => answer_arp(arp, asker, view),
+        (NetworkLayer::Arp(arp), _) => answer_arp(arp, asker, view).map(Answer::Arp),
         (NetworkLayer::Ipv6(ipv6), Some(NeighborDiscovery::NeighborSolicitation(solicitation))) => {
-            answer_solicitation(ipv6.source, solicitation.target, asker, view)
+            answer_solicitation(ipv6.source, solicitation.target, asker, view).map(Answer::Advertisement)
         }
         _ => return,
     };
     match answer {
         Some(answer) => {
-            let action = vec![Action::output(port.port_no)];
-            effects.packet_out(port.datapath_id, packet_out(PortNo::CONTROLLER, action, answer));
+            let action = [Action::output(port.port_no)];
+            effects.packet_out(port.datapath_id, PortNo::CONTROLLER, &action, answer.as_octets());
         }
         None if floods(port, view) => {
             let ports = flood_ports(port.datapath_id, view).into_iter().filter(|&out| out != port.port_no);
             let actions: Vec<Action> = ports.map(Action::output).collect();
             if !actions.is_empty() {
-                let frame = Bytes::copy_from_slice(frame);
-                effects.packet_out(port.datapath_id, packet_out(port.port_no, actions, frame));
+                effects.packet_out(port.datapath_id, port.port_no, &actions, frame);
             }
         }
         None => {}
     }
 }
 
-fn answer_arp(arp: &Arp, asker: MacAddr, view: &View<'_>) -> Option<Bytes> {
+/// A frame in the place of another host.
+enum Answer {
+    Arp([u8; ARP_FRAME_LEN]),
+    Advertisement(Bytes),
+}
+
+impl Answer {
+    fn as_octets(&self) -> &[u8] {
+        match self {
+            Answer::Arp(octets) => octets,
+            Answer::Advertisement(octets) => octets,
+        }
+    }
+}
+
+fn answer_arp(arp: &Arp, asker: MacAddr, view: &View<'_>) -> Option<[u8; ARP_FRAME_LEN]> {
     if arp.operation != ArpOperation::REQUEST {
         return None;
     }
     // A gratuitous request asks for its own address: only another owner is an answer.
     let host = owner_of(IpAddr::V4(arp.target_ip), asker, view)?;
-    Some(build::arp_reply(host.mac, arp.target_ip, arp.sender_mac, arp.sender_ip))
+    Some(build::arp_reply_octets(host.mac, arp.target_ip, arp.sender_mac, arp.sender_ip))
 }
 
 fn answer_solicitation(source: Ipv6Addr, target: Ipv6Addr, asker: MacAddr, view: &View<'_>) -> Option<Bytes> {

@@ -1,7 +1,7 @@
 //! The rules themselves: pure functions from the view to rules and groups.
 
 use net::{DatapathId, MacAddr, PortId, PortNo};
-use openflow::{Action, Bucket, GroupId, GroupType, Instruction, Match};
+use openflow::{Action, Bucket, FlowBody, GroupId, GroupType, Instruction, Match};
 use topology::PortState;
 
 use crate::app::View;
@@ -93,16 +93,16 @@ pub(super) fn link_rule(port: PortId, view: &View<'_>) -> Option<Rule> {
     if state != PortState::Link {
         return None;
     }
-    let match_ = Match::new().with_in_port(port.port_no);
-    Some(Rule::new(link_key(port), CLASSIFY, classify::LINK, match_, vec![Instruction::GotoTable(FORWARD)]))
+    let body = FlowBody::goto(&Match::new().with_in_port(port.port_no), FORWARD);
+    Some(Rule::with_body(link_key(port), CLASSIFY, classify::LINK, body))
 }
 
 /// A host is where it is known to be: its frames are not looked at again, and the switch tells when they stop.
 pub(super) fn host_in_rule(mac: MacAddr, port: PortId, view: &View<'_>) -> Rule {
     let match_ = Match::new().with_in_port(port.port_no).with_eth_src(mac);
-    let does = vec![Instruction::GotoTable(FORWARD)];
     let idle_timeout = u16::try_from(view.host_timeout.as_secs()).unwrap_or(u16::MAX).max(1);
-    Rule { idle_timeout, ..Rule::new(host_in_key(mac), CLASSIFY, classify::HOST, match_, does) }
+    let body = FlowBody::goto(&match_, FORWARD);
+    Rule { idle_timeout, ..Rule::with_body(host_in_key(mac), CLASSIFY, classify::HOST, body) }
 }
 
 /// The way to a host: out of its port on its own switch, else through the group that leads to its switch.
@@ -115,9 +115,8 @@ pub(super) fn host_out_rule(
 ) -> Option<Rule> {
     let action = if at == port.datapath_id { output(port.port_no) } else { Action::Group(group_id) };
     let stage = view.paths.distance(at, port.datapath_id)?;
-    let match_ = Match::new().with_eth_dst(mac);
-    let does = vec![Instruction::ApplyActions(vec![action])];
-    Some(Rule { stage, ..Rule::new(host_out_key(mac), FORWARD, forward::HOST, match_, does) })
+    let body = FlowBody::apply(&Match::new().with_eth_dst(mac), &action);
+    Some(Rule { stage, ..Rule::with_body(host_out_key(mac), FORWARD, forward::HOST, body) })
 }
 
 /// All equal-cost next hops towards another switch. A bucket whose port is down is skipped by the switch itself.
@@ -162,7 +161,6 @@ pub(super) fn flood_in_rule(port: PortId, group_id: GroupId, view: &View<'_>) ->
     if !floods(port, view) {
         return None;
     }
-    let match_ = Match::new().with_in_port(port.port_no);
-    let does = vec![Instruction::ApplyActions(vec![Action::Group(group_id)])];
-    Some(Rule::new(flood_in_key(port), FORWARD, forward::FLOOD, match_, does))
+    let body = FlowBody::apply(&Match::new().with_in_port(port.port_no), &Action::Group(group_id));
+    Some(Rule::with_body(flood_in_key(port), FORWARD, forward::FLOOD, body))
 }

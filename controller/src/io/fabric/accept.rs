@@ -1,26 +1,54 @@
-//! Who comes in: plain TCP from where it is allowed, TLS by its first octet, Unix sockets.
+//! Who comes in: plain TCP from where it is allowed, TLS by its first octet, Unix sockets. What is no OpenFlow ends at its first octets.
+//!
+//! A handshake needs one of [`AcceptLimits::unfinished`] places; who finds none waits in the kernel's backlog. One source address has a share
+//! of the places. Beyond its share, or faster than its rate, its connections are taken and wait: others are not held up by it.
 
-use std::collections::BTreeMap;
+mod places;
+#[cfg(test)]
+mod tests;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use openflow::HEADER_LEN;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::time::Instant;
 
 use super::{Fabric, connection};
+use crate::core::{Admission, AllowedDatapathIds};
 use crate::io::listen::Listener;
 
-/// First octet of a TLS handshake record (RFC 8446 §5.1); an OpenFlow message begins with its version, at most 6.
+pub use places::AcceptLimits;
+use places::{Entry, Waiting};
+pub(super) use places::{Place, Places};
+
+/// First octet of a TLS handshake record (RFC 8446 §5.1); an OpenFlow message begins with its version.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// The newest version of OpenFlow that there is: 1.5. What begins with a higher number, or zero, is something else.
+const NEWEST_VERSION: u8 = 6;
+/// `OFPT_HELLO`, which is 0 in every version, comes first (OpenFlow 1.3.5 §6.3.1).
+const HELLO: u8 = 0;
+/// A HELLO is a header and a bitmap of versions; a longer one has something else in mind.
+const HELLO_OCTETS_MAX: u16 = 1_024;
 /// A peer that says nothing gets our HELLO after this long: only TLS has to begin by itself.
 const FIRST_OCTET_WAIT: Duration = Duration::from_secs(1);
-/// A TLS handshake takes at most this long.
-const TLS_HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// After an error of `accept` (out of descriptors, say) wait before the next try instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Addresses that were told once that plain TCP is not allowed; when it is full, it starts anew.
-const TOLD_MAX: usize = 1_024;
+/// Connections taken from the backlog before the switches get their turn.
+const ACCEPTS_PER_TURN: usize = 32;
+
+/// Whom a connection is with.
+pub(super) struct Peer {
+    /// For people: the address, or `unix`.
+    pub(super) name: String,
+    /// On what terms it was taken.
+    pub(super) admission: Admission,
+    /// Our address and the peer's, where there are such.
+    pub(super) addresses: Option<(SocketAddr, SocketAddr)>,
+}
 
 pub(super) async fn accept(fabric: Rc<Fabric>, listener: Listener) {
     match listener {
@@ -50,31 +78,34 @@ async fn accept_tcp(fabric: Rc<Fabric>, listener: std::net::TcpListener, tls_onl
             return;
         }
     };
-    let mut told = BTreeMap::new();
     loop {
-        let Ok(permit) = fabric.unfinished.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                let plain = !tls_only && allowed(&fabric, peer.ip());
-                if !plain && !tls_only && told.len() >= TOLD_MAX {
-                    told.clear();
+        for _ in 0..ACCEPTS_PER_TURN {
+            let permit = fabric.places.free().await;
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                    let plain = !tls_only && allowed(&fabric, peer.ip());
+                    if !plain && fabric.tls.is_none() {
+                        refuse_plain(&fabric, peer, tls_only);
+                        continue;
+                    }
+                    let _ = stream.set_nodelay(true);
+                    let newcomer = Newcomer { stream, peer, plain, tls_only };
+                    match fabric.places.enter(peer.ip(), permit, Instant::now()) {
+                        Entry::Place(place) => {
+                            drop(tokio::task::spawn_local(identify(fabric.clone(), newcomer, place)))
+                        }
+                        Entry::Wait(waiting) => drop(tokio::task::spawn_local(wait(fabric.clone(), newcomer, waiting))),
+                        Entry::Full => refuse(&fabric, peer, "too many connections from one address wait already"),
+                    }
                 }
-                let tell = !plain && told.insert(peer.ip(), ()).is_none();
-                let _ = stream.set_nodelay(true);
-                tokio::task::spawn_local(identify(
-                    fabric.clone(),
-                    stream,
-                    peer,
-                    Admission { plain, tls_only, tell },
-                    permit,
-                ));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
+        tokio::task::yield_now().await;
     }
 }
 
@@ -82,60 +113,127 @@ fn allowed(fabric: &Fabric, peer: IpAddr) -> bool {
     fabric.plain_from.iter().any(|prefix| prefix.contains(peer))
 }
 
-struct Admission {
-    plain: bool,
-    tls_only: bool,
-    tell: bool,
-}
-
-async fn identify(
-    fabric: Rc<Fabric>,
+/// A connection of which nothing has been read.
+struct Newcomer {
     stream: TcpStream,
     peer: SocketAddr,
-    admission: Admission,
-    permit: tokio::sync::OwnedSemaphorePermit,
-) {
-    let mut first = [0];
-    let peeked = tokio::time::timeout(FIRST_OCTET_WAIT, stream.peek(&mut first)).await;
-    let is_tls = match peeked {
-        Ok(Ok(0)) | Ok(Err(_)) => return,
-        Ok(Ok(_)) => first[0] == TLS_HANDSHAKE,
-        Err(_) => admission.tls_only,
+    /// Plain TCP is allowed.
+    plain: bool,
+    tls_only: bool,
+}
+
+/// Its source has more than its share: its turn comes when one of its others is done.
+async fn wait(fabric: Rc<Fabric>, newcomer: Newcomer, waiting: Waiting) {
+    let place = waiting.place().await;
+    identify(fabric, newcomer, place).await;
+}
+
+async fn identify(fabric: Rc<Fabric>, newcomer: Newcomer, place: Place) {
+    let Newcomer { stream, peer, plain, tls_only } = newcomer;
+    // The whole handshake, from here to the features reply, has one limit.
+    let by = fabric.clock.now() + fabric.places.limits.handshake;
+    let addresses = stream.local_addr().ok().map(|local| (local, peer));
+    let is_tls = match opening(&stream).await {
+        Opening::Gone => return,
+        Opening::Tls => true,
+        Opening::Silent => tls_only,
+        Opening::Openflow => false,
+        Opening::Foreign(what) if plain => return refuse(&fabric, peer, what),
+        Opening::Foreign(_) => return refuse_plain(&fabric, peer, tls_only),
     };
-    if is_tls {
-        let Some(acceptor) = &fabric.tls else {
-            tracing::warn!(%peer, "TLS connection refused: openflow.tls is not configured");
-            fabric.report.borrow_mut().refused();
-            return;
-        };
-        match tokio::time::timeout(TLS_HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => connection::serve(fabric, stream, peer.to_string(), permit).await,
-            Ok(Err(error)) => {
-                fabric.report.borrow_mut().refused();
-                tracing::warn!(%peer, %error, "TLS handshake failed");
-            }
-            Err(_) => {
-                fabric.report.borrow_mut().refused();
-                tracing::warn!(%peer, "TLS handshake took too long");
-            }
+    if !is_tls {
+        if !plain {
+            return refuse_plain(&fabric, peer, tls_only);
         }
-    } else if admission.plain {
-        connection::serve(fabric, stream, peer.to_string(), permit).await;
-    } else if admission.tls_only {
-        fabric.report.borrow_mut().refused();
-        tracing::warn!(%peer, "plain OpenFlow refused: this port takes TLS only");
-    } else {
-        fabric.report.borrow_mut().refused();
-        if !admission.tell {
-            return;
-        }
-        let ip = peer.ip();
-        let len = if ip.is_ipv4() { 32 } else { 128 };
-        tracing::warn!(
-            %peer,
-            "plain TCP refused: add \"{ip}/{len}\" (or a wider prefix) to openflow.plain_from, or start with --plain-from {ip}/{len}"
-        );
+        return serve(&fabric, stream, peer.to_string(), addresses, by, AllowedDatapathIds::Any, place).await;
     }
+    let Some(tls) = &fabric.tls else {
+        return refuse(&fabric, peer, "TLS connection refused: openflow.tls is not configured");
+    };
+    let until = tokio::time::Instant::from_std(fabric.clock.instant(by));
+    match tokio::time::timeout_at(until, tls.accept(stream)).await {
+        Ok(Ok((stream, holder))) => serve(&fabric, stream, peer.to_string(), addresses, by, holder, place).await,
+        Ok(Err(why)) => refuse(&fabric, peer, &why),
+        Err(_) => refuse(&fabric, peer, "TLS handshake took too long"),
+    }
+}
+
+/// Hands a stream to the connection that serves it.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite>(
+    fabric: &Rc<Fabric>,
+    stream: S,
+    name: String,
+    addresses: Option<(SocketAddr, SocketAddr)>,
+    handshake_by: net::Time,
+    datapath_ids: AllowedDatapathIds,
+    place: Place,
+) {
+    let admission = Admission { datapath_ids, handshake_by: Some(handshake_by) };
+    connection::serve(fabric.clone(), stream, Peer { name, admission, addresses }, place).await;
+}
+
+/// What a connection begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Opening {
+    /// Nothing has come yet.
+    Silent,
+    /// The peer has gone.
+    Gone,
+    Tls,
+    /// As far as one can see.
+    Openflow,
+    /// Neither, and why.
+    Foreign(&'static str),
+}
+
+/// Looks at the first octets without taking them: what is there after the first ones have come. A message in pieces is judged by the
+/// channel, within the handshake's limit.
+async fn opening(stream: &TcpStream) -> Opening {
+    let mut header = [0; HEADER_LEN];
+    match tokio::time::timeout(FIRST_OCTET_WAIT, stream.peek(&mut header)).await {
+        Ok(Ok(0)) | Ok(Err(_)) => Opening::Gone,
+        Ok(Ok(count)) => judge(header.get(..count).unwrap_or_default()),
+        Err(_) => Opening::Silent,
+    }
+}
+
+fn judge(octets: &[u8]) -> Opening {
+    match *octets {
+        [TLS_HANDSHAKE, ..] => Opening::Tls,
+        [0, ..] => Opening::Foreign("not OpenFlow: it begins with version 0"),
+        [version, ..] if version > NEWEST_VERSION => Opening::Foreign("not OpenFlow: no version begins so"),
+        [_, kind, ..] if kind != HELLO => Opening::Foreign("not OpenFlow: the first message is no HELLO"),
+        [_, _, high, low, ..] => match u16::from_be_bytes([high, low]) {
+            length if usize::from(length) < HEADER_LEN => {
+                Opening::Foreign("not OpenFlow: a HELLO shorter than its header")
+            }
+            HELLO_OCTETS_MAX.. => Opening::Foreign("not OpenFlow: a HELLO that is far too long"),
+            _ => Opening::Openflow,
+        },
+        _ => Opening::Openflow,
+    }
+}
+
+/// Ends a connection that never was one of the core's. Each source is told of once in a while: no peer fills the disk.
+fn refuse(fabric: &Fabric, peer: SocketAddr, why: &str) {
+    fabric.report.borrow_mut().refused();
+    match fabric.places.tell(peer.ip(), Instant::now()) {
+        Some(0) => tracing::warn!(%peer, "{why}"),
+        Some(others) => tracing::warn!(%peer, others_before = others, "{why}"),
+        None => tracing::debug!(%peer, "{why}"),
+    }
+}
+
+fn refuse_plain(fabric: &Fabric, peer: SocketAddr, tls_only: bool) {
+    if tls_only {
+        return refuse(fabric, peer, "plain OpenFlow refused: this port takes TLS only");
+    }
+    let ip = peer.ip();
+    let len = if ip.is_ipv4() { 32 } else { 128 };
+    let why = format_args!(
+        "plain TCP refused: add \"{ip}/{len}\" (or a wider prefix) to openflow.plain_from, or start with --plain-from {ip}/{len}"
+    );
+    refuse(fabric, peer, &why.to_string());
 }
 
 async fn accept_unix(fabric: Rc<Fabric>, listener: std::os::unix::net::UnixListener) {
@@ -147,10 +245,15 @@ async fn accept_unix(fabric: Rc<Fabric>, listener: std::os::unix::net::UnixListe
         }
     };
     loop {
-        let Ok(permit) = fabric.unfinished.clone().acquire_owned().await else { return };
+        let permit = fabric.places.free().await;
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::task::spawn_local(connection::serve(fabric.clone(), stream, "unix".to_owned(), permit));
+                let fabric = fabric.clone();
+                tokio::task::spawn_local(async move {
+                    let by = fabric.clock.now() + fabric.places.limits.handshake;
+                    let place = Place::local(permit);
+                    serve(&fabric, stream, "unix".to_owned(), None, by, AllowedDatapathIds::Any, place).await;
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

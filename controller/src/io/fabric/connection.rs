@@ -1,115 +1,193 @@
-//! One connection: octets in, frames to the core; output out when the core has some. Two loops that share nothing but the core.
+//! One connection: octets in, frames to the core, output out. One task does both, so that the answers to what was read leave in the same
+//! poll, without a second task being woken.
+//!
+//! Fairness: one poll reads once, at most [`READ_SIZE`] octets, and hands what was whole to one core turn. Who has more to say waits until
+//! everybody else who is ready had the same.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use openflow::{FrameCodec, StreamError};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::codec::Decoder;
+use bytes::{Buf, BufMut, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+use tokio_util::io::poll_read_buf;
 
+use super::accept::{Peer, Place};
+use super::frames::{Frames, Unfinished};
 use super::{FLUSH_LIMIT, Fabric, Outlet};
 use crate::core::ConnectionId;
+use crate::io::record::Tap;
 
-/// Frames of one switch per core turn: then the others get theirs. One flooding switch can't starve the rest.
-const BATCH: usize = 32;
-/// Octets asked from the kernel at once.
-const READ_SIZE: usize = 16 * 1024;
+/// Octets of one switch per core turn: then the others get theirs. A turn over 16 KiB of packet-ins takes about a tenth of a millisecond.
+pub(super) const READ_SIZE: usize = 16 * 1024;
+/// Octets of the buffer that all connections of the thread read into. A frame is a slice of it and is gone after its turn, so that it is
+/// used again and again.
+pub(super) const INPUT_SIZE: usize = 4 * READ_SIZE;
 
-pub(super) async fn serve<S>(fabric: Rc<Fabric>, stream: S, peer: String, permit: OwnedSemaphorePermit)
+/// From the first octet to the last. Whether it ever was a switch's: its handshake was done.
+pub(super) async fn serve<S>(fabric: Rc<Fabric>, stream: S, peer: Peer, place: Place) -> bool
 where
     S: AsyncRead + AsyncWrite,
 {
     let id = ConnectionId(fabric.next_connection.get());
     fabric.next_connection.set(id.0 + 1);
-    let outlet = Rc::new(Outlet::new(permit));
+    let outlet = Rc::new(Outlet::new(place));
     fabric.outlets.borrow_mut().insert(id, outlet.clone());
-    tracing::debug!(connection = id.0, %peer, "connection accepted");
-    fabric.report.borrow_mut().opened(id, peer);
-    fabric.turn(|core, now| core.handle_connect(id, now));
+    let Peer { name, admission, addresses } = peer;
+    tracing::debug!(connection = id.0, peer = name, "connection accepted");
+    fabric.report.borrow_mut().opened(id, name);
+    let mut tap = None;
+    fabric.turn(|core, now| {
+        tap = fabric.recorder.as_ref().map(|recorder| recorder.open(now, id.0, addresses));
+        core.handle_admitted(id, admission, now);
+    });
 
-    let (reader, writer) = tokio::io::split(stream);
-    let mut writing = pin!(write(&fabric, id, &outlet, writer));
-    tokio::select! {
-        () = read(&fabric, id, reader) => {
-            // What the core has said on the way out, an error for instance, still leaves: the peer may have closed its direction only.
-            outlet.close();
-            let _ = tokio::time::timeout(FLUSH_LIMIT, &mut writing).await;
-        }
-        () = &mut writing => {}
-        () = outlet.overdue() => tracing::debug!(connection = id.0, "the peer did not take its last octets"),
-    }
+    let stream = pin!(stream);
+    let mut connection = Connection {
+        fabric: &fabric,
+        id,
+        outlet: &outlet,
+        tap: tap.as_ref(),
+        stream,
+        unfinished: Unfinished::default(),
+        output: Bytes::new(),
+        unflushed: false,
+        end: None,
+    };
+    poll_fn(|cx| connection.poll(cx)).await;
     fabric.outlets.borrow_mut().remove(&id);
-    fabric.turn(|core, now| core.handle_closed(id, now));
+    fabric.turn(|core, now| {
+        if let Some(tap) = &tap {
+            tap.closed(now);
+        }
+        core.handle_closed(id, now);
+    });
     fabric.report.borrow_mut().closed(id);
+    outlet.place.borrow().is_none()
 }
 
-async fn read<S: AsyncRead>(fabric: &Rc<Fabric>, id: ConnectionId, mut reader: ReadHalf<S>) {
-    let mut codec = FrameCodec;
-    let mut buffer = BytesMut::with_capacity(READ_SIZE);
-    let mut batch: Vec<Bytes> = Vec::with_capacity(BATCH);
-    loop {
-        loop {
-            match codec.decode(&mut buffer) {
-                Ok(Some(frame)) => batch.push(frame),
-                Ok(None) => break,
-                Err(StreamError::Io(error)) => {
-                    tracing::debug!(connection = id.0, %error, "cannot read");
-                    return;
-                }
-                Err(StreamError::Frame(error)) => {
-                    fabric.turn(|core, now| {
-                        core.handle_frames(id, batch.drain(..), now);
-                        core.handle_frame_error(id, error, now);
-                    });
-                    // The core closes by way of the writer, after its error message.
-                    std::future::pending::<()>().await;
-                }
+struct Connection<'c, S> {
+    fabric: &'c Fabric,
+    id: ConnectionId,
+    outlet: &'c Outlet,
+    tap: Option<&'c Tap>,
+    stream: Pin<&'c mut S>,
+    unfinished: Unfinished,
+    /// What the core has said and the kernel has not taken.
+    output: Bytes,
+    /// TLS may hold back what it has taken.
+    unflushed: bool,
+    /// It is closing: the last octets leave until then, or never.
+    end: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.outlet.sleeps(cx.waker());
+        let mut read = 0;
+        while !self.outlet.close.get() {
+            match self.poll_read(cx) {
+                // What the core has said on the way out, an error for instance, still leaves: the peer may have closed its direction only.
+                Poll::Ready(None) => self.outlet.close.set(true),
+                Poll::Ready(Some(count)) => read += count,
+                Poll::Pending => break,
             }
-            if batch.len() == BATCH {
-                deliver(fabric, id, &mut batch);
-                tokio::task::yield_now().await;
+            if read >= READ_SIZE {
+                wake_after_the_others(cx);
+                break;
             }
         }
-        if !batch.is_empty() {
-            deliver(fabric, id, &mut batch);
+        match self.poll_write(cx) {
+            Poll::Ready(Ok(())) if !self.outlet.close.get() => return Poll::Pending,
+            Poll::Ready(Ok(())) => {
+                if self.stream.as_mut().poll_shutdown(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+            }
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(connection = self.id.0, %error, "cannot write");
+                return Poll::Ready(());
+            }
+            Poll::Pending if !self.outlet.close.get() => return Poll::Pending,
+            Poll::Pending => {}
         }
-        buffer.reserve(READ_SIZE);
-        match reader.read_buf(&mut buffer).await {
-            Ok(0) => return,
-            Ok(_) => {}
+        let end = self.end.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH_LIMIT)));
+        ready!(end.as_mut().poll(cx));
+        tracing::debug!(connection = self.id.0, "the peer did not take its last octets");
+        Poll::Ready(())
+    }
+
+    /// Reads once, and lets the core have what is whole. How many octets that were; nothing at the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        let mut input = self.fabric.input.borrow_mut();
+        if input.capacity() < READ_SIZE {
+            // Frames are gone after their turn: this starts at the buffer's beginning again.
+            input.reserve(INPUT_SIZE);
+        }
+        let count = match ready!(poll_read_buf(self.stream.as_mut(), cx, &mut (&mut *input).limit(READ_SIZE))) {
+            Ok(0) => return Poll::Ready(None),
+            Ok(count) => count,
             Err(error) => {
-                tracing::debug!(connection = id.0, %error, "cannot read");
-                return;
+                tracing::debug!(connection = self.id.0, %error, "cannot read");
+                return Poll::Ready(None);
             }
-        }
+        };
+        let octets = input.split().freeze();
+        drop(input);
+        self.deliver(octets);
+        Poll::Ready(Some(count))
     }
-}
 
-fn deliver(fabric: &Rc<Fabric>, id: ConnectionId, batch: &mut Vec<Bytes>) {
-    // OpenFlow 1.3.5 §7.1: the second octet is the message's type; 10 is a packet-in.
-    let packet_ins = batch.iter().filter(|frame| frame.get(1) == Some(&openflow::MessageType::PACKET_IN.0)).count();
-    let started = fabric.clock.now();
-    fabric.turn(|core, now| core.handle_frames(id, batch.drain(..), now));
-    fabric.report.borrow_mut().turn(packet_ins as u64, fabric.clock.now().since(started));
-}
+    fn deliver(&mut self, octets: Bytes) {
+        let mut packet_ins = 0;
+        let started = self.fabric.turn_of(Some(self.id), |core, now| {
+            let mut frames = Frames::new(&mut self.unfinished, octets, self.tap.map(|tap| (tap, now)));
+            core.handle_frames(self.id, &mut frames, now);
+            packet_ins = frames.packet_ins();
+            if let Some(error) = frames.finish() {
+                core.handle_frame_error(self.id, error, now);
+                // The rest of the stream means nothing.
+                self.outlet.close.set(true);
+            }
+        });
+        self.fabric.report.borrow_mut().turn(packet_ins, self.fabric.clock.now().since(started));
+    }
 
-async fn write<S: AsyncWrite>(fabric: &Rc<Fabric>, id: ConnectionId, outlet: &Outlet, mut writer: WriteHalf<S>) {
-    loop {
+    /// Writes what the core has said until the kernel takes no more.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         loop {
-            // Not in the loop's head: the core must not stay borrowed while the kernel is slow.
-            let output = fabric.core.borrow_mut().take_output(id);
-            let Some(octets) = output else { break };
-            if let Err(error) = writer.write_all(&octets).await {
-                tracing::debug!(connection = id.0, %error, "cannot write");
-                return;
+            if self.output.is_empty() {
+                // The core must not stay borrowed while the kernel is slow.
+                let output = self.fabric.core.borrow_mut().take_output(self.id);
+                match output {
+                    None => break,
+                    Some(output) => {
+                        if let Some(tap) = self.tap {
+                            tap.sent(self.fabric.clock.now(), output.clone());
+                        }
+                        self.output = output;
+                    }
+                }
             }
+            let count = ready!(self.stream.as_mut().poll_write(cx, &self.output))?;
+            if count == 0 {
+                return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+            }
+            self.output.advance(count);
+            self.unflushed = true;
         }
-        if outlet.close.get() {
-            let _ = writer.shutdown().await;
-            return;
+        if self.unflushed {
+            ready!(self.stream.as_mut().poll_flush(cx))?;
+            self.unflushed = false;
         }
-        outlet.wake.notified().await;
+        Poll::Ready(Ok(()))
     }
+}
+
+/// Wakes the task when everybody else who is ready, the sockets included, had a turn. A plain wake would come before the next look at the
+/// sockets.
+fn wake_after_the_others(cx: &mut Context<'_>) {
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
 }

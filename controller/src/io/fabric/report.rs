@@ -12,7 +12,14 @@ use topology::{Change, DiscoveryCounters, Network, PortState};
 use super::Directory;
 use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent};
 use crate::flow::FlowCounters;
+use crate::io::clock::Clock;
 
+/// Copying the network takes at most one part in so many of the thread's time: some milliseconds for 65,536 hosts, so every second or two.
+const COPY_SHARE: u32 = 200;
+/// A peer that is refused again and again is a warning once in this time; in between it is counted.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
+/// Addresses whose refusals are counted by themselves; when there are more, all begin anew.
+const REFUSALS_MAX: usize = 1_024;
 /// Malformed messages of one connection that are warnings; further ones are told at DEBUG and counted: no peer fills the disk.
 const MALFORMED_LOGGED: u32 = 10;
 
@@ -25,12 +32,13 @@ pub struct Snapshot {
     pub switches_connected: usize,
     /// Switches whose rules of an earlier run are still held.
     pub settling: usize,
-    /// Switches, ports, links, hosts: the same one until a change of its generation, which a host that is seen once more is not.
+    /// Switches, ports, links, hosts: the same one until a change of its generation, which a host that is seen once more is not. Of a large
+    /// network it may be some seconds old while hosts keep coming.
     pub network: Arc<Network>,
     /// Ordered pairs of switches with a path.
     pub paths: usize,
     /// Per switch: rules installed, rules desired, groups installed, rules refused.
-    pub flows: BTreeMap<DatapathId, [usize; 4]>,
+    pub flows: Arc<BTreeMap<DatapathId, [usize; 4]>>,
     /// Counters of the core.
     pub counters: CoreCounters,
     /// Counters of the reconciler.
@@ -45,6 +53,30 @@ pub struct Snapshot {
     pub last_reroute: Option<Duration>,
 }
 
+/// What leaves the fabric thread at a tick. Making samples of it is left to who gets it.
+#[derive(Debug)]
+pub struct Tick {
+    observed: Vec<Sample>,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Tick {
+    /// As samples for the pipeline.
+    pub fn samples(self) -> Vec<Sample> {
+        let Tick { observed: mut samples, snapshot } = self;
+        sample_switches(&snapshot, &mut samples);
+        sample_topology(&snapshot, &mut samples);
+        sample_counters(&snapshot, &mut samples);
+        samples
+    }
+}
+
+/// Refusals of one address since the last log line about it.
+struct Refusals {
+    told: Time,
+    untold: u64,
+}
+
 /// Collects what happens between two ticks.
 pub(super) struct Collector {
     packet_in: Histogram,
@@ -54,10 +86,20 @@ pub(super) struct Collector {
     last_reroute: Option<Duration>,
     samples: Vec<Sample>,
     network: Arc<Network>,
+    /// Not before this is the network copied again.
+    next_copy: Time,
+    flows: Arc<BTreeMap<DatapathId, [usize; 4]>>,
+    /// Generation and counters with which `flows` was counted.
+    flows_at: Option<(u64, FlowCounters)>,
     peers: BTreeMap<ConnectionId, String>,
     /// Connections that have been in the network.
     live: BTreeSet<ConnectionId>,
     malformed: BTreeMap<ConnectionId, u32>,
+    refusals: BTreeMap<String, Refusals>,
+    /// Connections since the last tick that never became one of the core's, and those of the core's that never became a switch's: ten
+    /// thousand a second may come.
+    refused: u64,
+    failed: u64,
     directory: Directory,
 }
 
@@ -71,9 +113,15 @@ impl Collector {
             last_reroute: None,
             samples: Vec::new(),
             network: Arc::default(),
+            next_copy: Time::ZERO,
+            flows: Arc::default(),
+            flows_at: None,
             peers: BTreeMap::new(),
             live: BTreeSet::new(),
             malformed: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            refused: 0,
+            failed: 0,
             directory,
         }
     }
@@ -92,19 +140,29 @@ impl Collector {
     pub(super) fn turn(&mut self, packet_ins: u64, took: Duration) {
         self.turn.observe(took);
         // The answers of a batch leave together: each packet-in waited for the whole turn.
-        for _ in 0..packet_ins {
-            self.packet_in.observe(took);
+        if packet_ins > 0 {
+            self.packet_in.observe_many(took, packet_ins);
         }
     }
 
     /// A connection that never became one of the core's.
     pub(super) fn refused(&mut self) {
-        self.samples.push(Sample::add(Metric::Connections, 1).label("refused"));
+        self.refused += 1;
     }
 
-    pub(super) fn snapshot(&mut self, core: &Core, now: Time) -> Snapshot {
-        if self.network.generation != core.network().generation {
+    /// The picture of this tick. What has not changed is not counted or copied again: the switches wait meanwhile.
+    pub(super) fn snapshot(&mut self, core: &Core, clock: &Clock) -> Snapshot {
+        let now = clock.now();
+        let generation = core.network().generation;
+        if self.network.generation != generation && now >= self.next_copy {
             self.network = Arc::new(core.network().clone());
+            let copied = clock.now();
+            self.next_copy = copied + copied.since(now) * COPY_SHARE;
+        }
+        let (reconciler, flow_counters) = (core.reconciler(), core.reconciler().counters());
+        if !reconciler.is_idle() || self.flows_at != Some((generation, flow_counters)) {
+            self.flows = Arc::new(reconciler.sizes().collect());
+            self.flows_at = reconciler.is_idle().then_some((generation, flow_counters));
         }
         Snapshot {
             at: now,
@@ -112,9 +170,9 @@ impl Collector {
             settling: core.switches_settling(),
             network: self.network.clone(),
             paths: core.paths().pair_count(),
-            flows: core.reconciler().sizes().collect(),
+            flows: self.flows.clone(),
             counters: core.counters(),
-            flow_counters: core.reconciler().counters(),
+            flow_counters,
             discovery: *core.discovery_counters(),
             round_trip_times: core.round_trip_times().collect(),
             reroutes: self.reroutes,
@@ -122,19 +180,45 @@ impl Collector {
         }
     }
 
-    /// The samples of this tick.
-    pub(super) fn take(&mut self, snapshot: &Snapshot) -> Vec<Sample> {
-        let mut samples = std::mem::take(&mut self.samples);
-        samples
+    /// What this tick hands over.
+    pub(super) fn take(&mut self, snapshot: &Arc<Snapshot>) -> Tick {
+        let mut observed = std::mem::take(&mut self.samples);
+        for (count, label) in [(&mut self.refused, "refused"), (&mut self.failed, "failed")] {
+            match std::mem::take(count) {
+                0 => {}
+                count => observed.push(Sample::add(Metric::Connections, count).label(label)),
+            }
+        }
+        observed
             .extend([&mut self.packet_in, &mut self.turn, &mut self.reroute].into_iter().filter_map(Histogram::take));
-        sample_switches(snapshot, &mut samples);
-        sample_topology(snapshot, &mut samples);
-        sample_counters(snapshot, &mut samples);
-        samples
+        Tick { observed, snapshot: snapshot.clone() }
+    }
+
+    /// A connection that never became a switch's is closed: told once per address and pause, so that who comes back each second does not
+    /// fill the log.
+    fn tell_refusal(&mut self, connection: ConnectionId, cause: &CloseCause, now: Time) {
+        let peer = self.peers.get(&connection).map_or("?", String::as_str);
+        let address = peer.rsplit_once(':').map_or(peer, |(address, _)| address);
+        if let Some(refusals) = self.refusals.get_mut(address) {
+            if now.since(refusals.told) < REFUSAL_PAUSE {
+                refusals.untold += 1;
+                tracing::debug!(connection = connection.0, peer, %cause, "closing the connection");
+                return;
+            }
+            let untold = std::mem::take(&mut refusals.untold);
+            refusals.told = now;
+            tracing::warn!(connection = connection.0, peer, %cause, not_told = untold, "closing the connection, as others from there before");
+            return;
+        }
+        tracing::warn!(connection = connection.0, peer, %cause, "closing the connection");
+        if self.refusals.len() >= REFUSALS_MAX {
+            self.refusals.clear();
+        }
+        self.refusals.insert(address.to_owned(), Refusals { told: now, untold: 0 });
     }
 
     /// Log it and keep what telemetry wants.
-    pub(super) fn event(&mut self, event: CoreEvent) {
+    pub(super) fn event(&mut self, event: CoreEvent, now: Time) {
         let peer = |id: ConnectionId| self.peers.get(&id).map_or("?", String::as_str);
         match event {
             CoreEvent::SwitchConnected { datapath_id, connection, rules } => {
@@ -168,10 +252,15 @@ impl Collector {
                 None => tracing::info!(dpid = %datapath_id, peer = peer(connection), %role, "role"),
             },
             CoreEvent::Close { connection, cause } => {
-                tracing::warn!(connection = connection.0, peer = peer(connection), %cause, "closing the connection");
                 let was_live = self.live.contains(&connection);
-                if !was_live && !matches!(cause, CloseCause::DuplicateDatapathId(_)) {
-                    self.samples.push(Sample::add(Metric::Connections, 1).label("failed"));
+                if was_live {
+                    tracing::warn!(connection = connection.0, peer = peer(connection), %cause, "closing the connection");
+                } else {
+                    self.tell_refusal(connection, &cause, now);
+                }
+                let counted = matches!(cause, CloseCause::DuplicateDatapathId(_) | CloseCause::NotItsCertificate(_));
+                if !was_live && !counted {
+                    self.failed += 1;
                 }
             }
             CoreEvent::Rerouted { took } => {
@@ -214,6 +303,7 @@ fn reason(cause: &CloseCause) -> &'static str {
         | CloseCause::AuxiliaryConnection
         | CloseCause::DuplicateAuxiliary { .. }
         | CloseCause::DescriptionRefused
+        | CloseCause::NotItsCertificate(_)
         | CloseCause::ReadBack => "error",
         CloseCause::Replaced | CloseCause::Demoted => "replaced",
         CloseCause::MainConnectionEnded => "closed",
@@ -233,7 +323,7 @@ fn sample_switches(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
     for (id, rtt) in &snapshot.round_trip_times {
         samples.push(Sample::gauge(Metric::SwitchRoundTrip, rtt.as_secs_f64()).label(id));
     }
-    for (id, [installed, desired, groups, _]) in &snapshot.flows {
+    for (id, [installed, desired, groups, _]) in snapshot.flows.iter() {
         samples.push(Sample::gauge(Metric::RulesInstalled, *installed as f64).label(id));
         samples.push(Sample::gauge(Metric::RulesDesired, *desired as f64).label(id));
         samples.push(Sample::gauge(Metric::GroupsInstalled, *groups as f64).label(id));
@@ -291,6 +381,7 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
 
     let counters = &snapshot.counters;
     samples.push(Sample::total(Metric::Connections, counters.duplicates_refused).label("duplicate"));
+    samples.push(Sample::total(Metric::Connections, counters.certificates_refused).label("certificate"));
     samples.push(Sample::total(Metric::PacketOutsDropped, counters.packet_outs_dropped));
     samples.push(Sample::total(Metric::PathComputations, counters.path_updates));
     let mut errors: BTreeMap<String, u64> = BTreeMap::new();
@@ -362,13 +453,31 @@ mod tests {
     use crate::core::CoreConfig;
 
     #[test]
+    fn an_address_that_is_refused_each_second_is_told_once_a_minute() {
+        let mut collector = Collector::new(Directory::default());
+        for second in 0..130 {
+            let id = ConnectionId(second);
+            collector.opened(id, format!("192.0.2.{}:{}", second % 2, 40_000 + second));
+            let cause = CloseCause::Channel(CloseReason::Incompatible { version: 1 });
+            collector.event(CoreEvent::Close { connection: id, cause }, Time::from_secs(second));
+            collector.closed(id);
+        }
+        let rows: Vec<(&str, Time, u64)> =
+            collector.refusals.iter().map(|(address, row)| (address.as_str(), row.told, row.untold)).collect();
+        assert_eq!(rows, [("192.0.2.0", Time::from_secs(120), 4), ("192.0.2.1", Time::from_secs(121), 4)]);
+        assert_eq!(collector.failed, 130);
+    }
+
+    #[test]
     fn a_network_that_has_not_changed_is_not_copied_again() {
         let mut core = Core::new(CoreConfig::default(), Time::ZERO);
         let mut collector = Collector::new(Directory::default());
-        let first = collector.snapshot(&core, Time::ZERO);
-        let second = collector.snapshot(&core, Time::from_secs(1));
+        let clock = Clock::start();
+        let first = collector.snapshot(&core, &clock);
+        let second = collector.snapshot(&core, &clock);
         assert!(Arc::ptr_eq(&first.network, &second.network));
         core.handle_connect(ConnectionId(1), Time::from_secs(1));
-        assert_eq!(collector.snapshot(&core, Time::from_secs(1)).network.generation, core.network().generation);
+        collector.next_copy = Time::ZERO;
+        assert_eq!(collector.snapshot(&core, &clock).network.generation, core.network().generation);
     }
 }

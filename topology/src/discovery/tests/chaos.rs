@@ -137,9 +137,9 @@ impl Chaos {
         let network = self.lab.discovery.network();
         assert_invariants(&self.lab.discovery);
         let mut told = self.told.clone();
-        for (mac, host) in &mut told.hosts {
+        for mac in told.hosts.keys().copied().collect::<Vec<_>>() {
             // A sighting alone is no change.
-            host.last_seen = network.hosts[mac].last_seen;
+            told.hosts.get_mut(&mac).expect("its key is there").last_seen = network.hosts[mac].last_seen;
         }
         told.host_by_address = network.host_by_address.clone();
         assert_eq!(&told, network, "the changes do not tell all that changed");
@@ -191,9 +191,9 @@ fn assert_invariants(discovery: &Discovery) {
     for host in network.hosts.values() {
         let port = network.port(host.port).expect("a host on a port that is not there");
         assert!(port.info.up && port.state == PortState::Edge, "a host on a port in state {:?}", port.state);
-        assert!(discovery.hosts_on[&host.port].contains(&host.mac));
-        for address in &host.addresses {
-            assert_eq!(network.host_by_address.get(address), Some(&host.mac));
+        assert!(discovery.hosts_on[host.port].contains_key(&host.mac));
+        for address in host.addresses.iter() {
+            assert_eq!(network.host_by_address.get(&address), Some(&host.mac));
         }
     }
     let addresses: usize = network.hosts.values().map(|host| host.addresses.len()).sum();

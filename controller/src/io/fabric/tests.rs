@@ -1,0 +1,212 @@
+//! The fabric thread as a peer meets it: over sockets, and over streams that no kernel is behind.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+
+use super::*;
+
+const LIMIT: Duration = Duration::from_secs(20);
+const HELLO: [u8; 8] = [4, 0, 0, 8, 0, 0, 0, 1];
+
+fn start(listener: Listener, handshake_timeout: Duration) -> FabricHandle {
+    let mut core = CoreConfig::default();
+    core.channel.handshake_timeout = handshake_timeout;
+    let plain_from = vec!["127.0.0.0/8".parse().unwrap()];
+    let options = FabricOptions { listeners: vec![listener], plain_from, core, ..FabricOptions::default() };
+    spawn(options, std::sync::mpsc::channel().0).unwrap()
+}
+
+fn start_tcp(handshake_timeout: Duration) -> (FabricHandle, TcpStream) {
+    let listener = Listener::Tcp(crate::io::listen::bind_tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap());
+    let address = listener.local_addr().unwrap();
+    let fabric = start(listener, handshake_timeout);
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.set_write_timeout(Some(LIMIT)).unwrap();
+    (fabric, stream)
+}
+
+#[test]
+fn a_peer_that_asks_and_never_reads_loses_its_place() {
+    let (fabric, mut stream) = start_tcp(Duration::from_millis(300));
+    stream.write_all(&HELLO).unwrap();
+    // More answers than the kernel holds: the controller's write never ends.
+    let mut echo = vec![0; 60_000];
+    echo[..8].copy_from_slice(&[4, 2, (60_000_u16 >> 8) as u8, (60_000_u16 & 0xff) as u8, 0, 0, 0, 2]);
+    let clock = Clock::start();
+    while stream.write_all(&echo).is_ok() {
+        assert!(clock.now() < Time::ZERO + LIMIT, "the connection is still open");
+    }
+    fabric.stop();
+}
+
+#[test]
+fn a_peer_that_closes_its_own_direction_still_hears_why() {
+    let (fabric, mut stream) = start_tcp(LIMIT);
+    stream.write_all(&[1, 0, 0, 8, 0, 0, 0, 1]).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.windows(2).any(|pair| pair == [1, 1]), "no error of version 1 in {answer:?}");
+    fabric.stop();
+}
+
+#[test]
+fn a_unix_socket_goes_with_the_controller() {
+    let path = std::env::temp_dir().join(format!("trunkline-fabric-{}.sock", std::process::id()));
+    let listener = Listener::bind(&crate::config::Listen::Unix(path.clone())).unwrap();
+    let fabric = start(listener, LIMIT);
+    let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    // Its HELLO: the controller serves the socket.
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.read_exact(&mut [0; 8]).unwrap();
+    fabric.stop();
+    assert!(!path.exists());
+}
+
+/// A socket that always has more to read, and takes whatever is written. Says HELLO, then the same message again and again.
+struct Flood {
+    begun: bool,
+    message: Vec<u8>,
+    /// Where in `message` the next read begins.
+    at: usize,
+    reads: Rc<Cell<u64>>,
+}
+
+impl Flood {
+    fn new(message: Vec<u8>) -> (Flood, Rc<Cell<u64>>) {
+        let reads = Rc::new(Cell::new(0));
+        (Flood { begun: false, message, at: 0, reads: reads.clone() }, reads)
+    }
+}
+
+impl AsyncRead for Flood {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        let flood = self.get_mut();
+        flood.reads.set(flood.reads.get() + 1);
+        if !flood.begun {
+            flood.begun = true;
+            buffer.put_slice(&HELLO);
+        }
+        while buffer.remaining() > 0 {
+            let rest = &flood.message[flood.at..];
+            let count = rest.len().min(buffer.remaining());
+            buffer.put_slice(&rest[..count]);
+            flood.at = (flood.at + count) % flood.message.len();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flood {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<std::io::Result<usize>> {
+        Poll::Ready(Ok(octets.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Runs `test` with a fabric whose peers may take their time: nothing here depends on how fast the machine is.
+fn with_fabric<F: Future<Output = ()>>(test: impl FnOnce(Rc<Fabric>) -> F) {
+    let mut core = CoreConfig::default();
+    core.channel.handshake_timeout = Duration::from_secs(3_600);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let fabric = Rc::new(Fabric::new(core, AcceptLimits::default(), Directory::default()));
+    LocalSet::new().block_on(&runtime, test(fabric));
+}
+
+fn serve<S: AsyncRead + AsyncWrite + 'static>(fabric: &Rc<Fabric>, stream: S) {
+    let peer = accept::Peer { name: "test:1".to_owned(), admission: Default::default(), addresses: None };
+    tokio::task::spawn_local(connection::serve(fabric.clone(), stream, peer, accept::Place::none()));
+}
+
+fn echo_request(octets: u16) -> Vec<u8> {
+    let mut message = vec![0; usize::from(octets)];
+    let [high, low] = octets.to_be_bytes();
+    message[..8].copy_from_slice(&[4, 2, high, low, 0, 0, 0, 2]);
+    message
+}
+
+/// A peer that has said HELLO and has been asked for its features.
+async fn polite_peer(fabric: &Rc<Fabric>) -> DuplexStream {
+    let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
+    serve(fabric, theirs);
+    AsyncWriteExt::write_all(&mut ours, &HELLO).await.unwrap();
+    let mut features_request = [0; 8];
+    // Its HELLO, with a bitmap, and the request.
+    AsyncReadExt::read_exact(&mut ours, &mut [0; 16]).await.unwrap();
+    AsyncReadExt::read_exact(&mut ours, &mut features_request).await.unwrap();
+    assert_eq!(features_request[1], 5);
+    ours
+}
+
+#[test]
+fn whoever_floods_gets_one_read_while_another_gets_its_answer() {
+    for size in [8, 102, 16 * 1024, 65_535] {
+        with_fabric(|fabric| async move {
+            let (flood, reads) = Flood::new(echo_request(size));
+            let mut peer = polite_peer(&fabric).await;
+            serve(&fabric, flood);
+            let (mut worst, mut answer) = (0, [0; 8]);
+            for _ in 0..100 {
+                let before = reads.get();
+                AsyncWriteExt::write_all(&mut peer, &echo_request(8)).await.unwrap();
+                AsyncReadExt::read_exact(&mut peer, &mut answer).await.unwrap();
+                assert_eq!(answer[1], 3);
+                worst = worst.max(reads.get() - before);
+            }
+            assert!(reads.get() > 50, "the flood was held back: {} reads", reads.get());
+            assert!(worst <= 3, "{worst} reads of the flood for one answer, messages of {size}");
+        });
+    }
+}
+
+#[test]
+fn a_flood_of_packet_ins_is_read_into_the_same_memory_again_and_again() {
+    with_fabric(|fabric| async move {
+        let mut message = vec![0; 102];
+        message[..8].copy_from_slice(&[4, 10, 0, 102, 0, 0, 0, 2]);
+        let start = fabric.input.borrow().as_ptr() as usize;
+        let (flood, reads) = Flood::new(message);
+        serve(&fabric, flood);
+        while reads.get() < 200 {
+            tokio::task::yield_now().await;
+        }
+        let input = fabric.input.borrow();
+        let at = input.as_ptr() as usize;
+        assert!((start..=start + connection::INPUT_SIZE).contains(&at), "another buffer: {start:x} to {at:x}");
+        assert!(input.capacity() <= connection::INPUT_SIZE);
+        assert!(fabric.core.borrow().counters().received.values().sum::<u64>() > 10_000);
+    });
+}
+
+#[test]
+fn a_hundred_peers_that_say_nothing_are_served_beside_a_flood() {
+    with_fabric(|fabric| async move {
+        let mut peers = Vec::new();
+        for _ in 0..100 {
+            peers.push(polite_peer(&fabric).await);
+        }
+        let (flood, reads) = Flood::new(echo_request(8));
+        serve(&fabric, flood);
+        for peer in &mut peers {
+            AsyncWriteExt::write_all(peer, &echo_request(8)).await.unwrap();
+        }
+        let before = reads.get();
+        for peer in &mut peers {
+            AsyncReadExt::read_exact(peer, &mut [0; 8]).await.unwrap();
+        }
+        // All are ready at once: they are served in two rounds of the runtime.
+        assert!(reads.get() - before <= 6, "{} reads of the flood", reads.get() - before);
+    });
+}

@@ -1,0 +1,305 @@
+//! FLOW_MOD and PACKET_OUT written from parts that are not a [`Message`](crate::Message): for who sends many, and for who keeps many
+//! rules. Octet for octet what [`Message::encode`](crate::Message::encode) writes.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use net::PortNo;
+use smallvec::SmallVec;
+
+use crate::action::Action;
+use crate::flow::{FlowModCommand, FlowModFlags};
+use crate::flow_match::Match;
+use crate::framing::{MAX_FRAME_LEN, VERSION};
+use crate::identifier::{BufferId, GroupId, TableId};
+use crate::instruction::{Instruction, InstructionType};
+use crate::message::{MessageType, TooLong};
+use crate::wire::Reader;
+
+/// Octets of a [`FlowBody`] that need no allocation: in_port and eth_src with a goto-table are 32, eth_dst with one output 40.
+const BODY_INLINE: usize = 40;
+/// `ofp_flow_mod` up to its match, header included (OpenFlow 1.3.5 §7.3.4.1).
+const FLOW_MOD_FIXED: usize = 48;
+/// `ofp_packet_out` up to its actions, header included (§7.3.7).
+const PACKET_OUT_FIXED: usize = 24;
+
+/// Match and instructions of a flow entry as they stand on the wire (OpenFlow 1.3.5 §7.2.3, §7.2.4). Equality is that of the octets.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct FlowBody {
+    match_len: u16,
+    octets: SmallVec<[u8; BODY_INLINE]>,
+}
+
+impl FlowBody {
+    /// Any match with any instructions.
+    pub fn new(match_: &Match, instructions: &[Instruction]) -> FlowBody {
+        let mut body = FlowBody::of_match(match_);
+        let mut octets = BytesMut::new();
+        Instruction::encode_list(instructions, &mut octets);
+        body.octets.extend_from_slice(&octets);
+        body
+    }
+
+    /// With the one instruction to go on in a later table. Allocates nothing if the match is short.
+    pub fn goto(match_: &Match, table: TableId) -> FlowBody {
+        let mut body = FlowBody::of_match(match_);
+        let [high, low] = InstructionType::GOTO_TABLE.0.to_be_bytes();
+        body.octets.extend_from_slice(&[high, low, 0, 8, table.0, 0, 0, 0]);
+        body
+    }
+
+    /// With the one instruction to apply one action. Allocates nothing if the match is short and the action an output or a group.
+    pub fn apply(match_: &Match, action: &Action) -> FlowBody {
+        let mut octets: SmallVec<[u8; 16]> = SmallVec::new();
+        match action {
+            Action::Output { port, max_len } => {
+                octets.extend_from_slice(&[0, 0, 0, 16]);
+                octets.extend_from_slice(&port.0.to_be_bytes());
+                octets.extend_from_slice(&max_len.to_be_bytes());
+                octets.extend_from_slice(&[0; 6]);
+            }
+            Action::Group(id) => {
+                octets.extend_from_slice(&[0, 22, 0, 8]);
+                octets.extend_from_slice(&id.0.to_be_bytes());
+            }
+            other => {
+                let mut encoded = BytesMut::new();
+                Action::encode_list(std::slice::from_ref(other), &mut encoded);
+                octets.extend_from_slice(&encoded);
+            }
+        }
+        let mut body = FlowBody::of_match(match_);
+        let length = (8 + octets.len()) as u16;
+        body.octets.extend_from_slice(&InstructionType::APPLY_ACTIONS.0.to_be_bytes());
+        body.octets.extend_from_slice(&length.to_be_bytes());
+        body.octets.extend_from_slice(&[0; 4]);
+        body.octets.extend_from_slice(&octets);
+        body
+    }
+
+    /// The match alone.
+    pub fn of_match(match_: &Match) -> FlowBody {
+        let tlvs = match_.as_tlvs();
+        let length = (4 + tlvs.len()) as u16;
+        let [high, low] = length.to_be_bytes();
+        let mut octets = SmallVec::new();
+        // OFPMT_OXM.
+        octets.extend_from_slice(&[0, 1, high, low]);
+        octets.extend_from_slice(tlvs);
+        let padded = octets.len().next_multiple_of(8);
+        octets.resize(padded, 0);
+        FlowBody { match_len: octets.len() as u16, octets }
+    }
+
+    /// All of it: what follows the fixed part of a FLOW_MOD.
+    pub fn as_octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// `ofp_match` with its padding.
+    pub fn match_octets(&self) -> &[u8] {
+        self.octets.get(..usize::from(self.match_len)).unwrap_or_default()
+    }
+
+    /// The instructions.
+    pub fn instruction_octets(&self) -> &[u8] {
+        self.octets.get(usize::from(self.match_len)..).unwrap_or_default()
+    }
+
+    /// The match, read back.
+    pub fn match_(&self) -> Match {
+        let octets = Bytes::copy_from_slice(self.match_octets());
+        Match::parse(&mut Reader::new(&octets)).unwrap_or_default()
+    }
+
+    /// The instructions, read back.
+    pub fn instructions(&self) -> Vec<Instruction> {
+        let octets = Bytes::copy_from_slice(self.instruction_octets());
+        Instruction::parse_list(Reader::new(&octets)).unwrap_or_default()
+    }
+
+    /// The same match with other instructions.
+    pub fn set_instruction_octets(&mut self, octets: &[u8]) {
+        self.octets.truncate(usize::from(self.match_len));
+        self.octets.extend_from_slice(octets);
+    }
+}
+
+/// A FLOW_MOD but for its match and instructions (OpenFlow 1.3.5 §7.3.4.1); for a deletion any port and any group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlowModHead {
+    /// What to do.
+    pub command: FlowModCommand,
+    /// Which table.
+    pub table_id: TableId,
+    /// Higher goes first.
+    pub priority: u16,
+    /// The controller's own number for the flow.
+    pub cookie: u64,
+    /// Seconds without a packet until the flow goes; 0 for never.
+    pub idle_timeout: u16,
+    /// Flags.
+    pub flags: FlowModFlags,
+}
+
+impl FlowModHead {
+    /// Appends the whole message. `body` is [`FlowBody::as_octets`] or, for a deletion, [`FlowBody::match_octets`]. A message that is too
+    /// long for its header leaves `out` as it was.
+    pub fn write(&self, xid: u32, body: &[u8], out: &mut BytesMut) -> Result<(), TooLong> {
+        let length = FLOW_MOD_FIXED + body.len();
+        let mut fixed = [0; FLOW_MOD_FIXED];
+        fixed[..8].copy_from_slice(&header(MessageType::FLOW_MOD, length, xid)?);
+        fixed[8..16].copy_from_slice(&self.cookie.to_be_bytes());
+        // 16..24: no cookie mask.
+        fixed[24] = self.table_id.0;
+        fixed[25] = self.command.0;
+        fixed[26..28].copy_from_slice(&self.idle_timeout.to_be_bytes());
+        // 28..30: no hard timeout.
+        fixed[30..32].copy_from_slice(&self.priority.to_be_bytes());
+        fixed[32..36].copy_from_slice(&BufferId::NO_BUFFER.0.to_be_bytes());
+        fixed[36..40].copy_from_slice(&PortNo::ANY.0.to_be_bytes());
+        fixed[40..44].copy_from_slice(&GroupId::ANY.0.to_be_bytes());
+        fixed[44..46].copy_from_slice(&self.flags.0.to_be_bytes());
+        out.reserve(length);
+        out.put_slice(&fixed);
+        out.put_slice(body);
+        Ok(())
+    }
+}
+
+/// Appends a PACKET_OUT that carries its whole frame (OpenFlow 1.3.5 §7.3.7). One that is too long for its header leaves `out` as it was.
+pub fn write_packet_out(
+    xid: u32,
+    in_port: PortNo,
+    actions: &[Action],
+    frame: &[u8],
+    out: &mut BytesMut,
+) -> Result<(), TooLong> {
+    let start = out.len();
+    out.reserve(PACKET_OUT_FIXED + 16 * actions.len() + frame.len());
+    out.put_slice(&[0; PACKET_OUT_FIXED]);
+    Action::encode_list(actions, out);
+    let actions_len = out.len() - start - PACKET_OUT_FIXED;
+    out.put_slice(frame);
+    let head = match header(MessageType::PACKET_OUT, out.len() - start, xid) {
+        Ok(head) => head,
+        Err(error) => {
+            out.truncate(start);
+            return Err(error);
+        }
+    };
+    if let Some(fixed) = out.get_mut(start..start + PACKET_OUT_FIXED) {
+        fixed[..8].copy_from_slice(&head);
+        fixed[8..12].copy_from_slice(&BufferId::NO_BUFFER.0.to_be_bytes());
+        fixed[12..16].copy_from_slice(&in_port.0.to_be_bytes());
+        fixed[16..18].copy_from_slice(&(actions_len as u16).to_be_bytes());
+    }
+    Ok(())
+}
+
+fn header(message_type: MessageType, length: usize, xid: u32) -> Result<[u8; 8], TooLong> {
+    if length > MAX_FRAME_LEN {
+        return Err(TooLong { length });
+    }
+    let [a, b] = (length as u16).to_be_bytes();
+    let [c, d, e, f] = xid.to_be_bytes();
+    Ok([VERSION, message_type.0, a, b, c, d, e, f])
+}
+
+#[cfg(test)]
+mod tests {
+    use net::MacAddr;
+
+    use super::*;
+    use crate::{FlowMod, Message, PacketOut};
+
+    fn encoded(message: &Message) -> BytesMut {
+        let mut out = BytesMut::new();
+        message.encode(7, &mut out).unwrap();
+        out
+    }
+
+    fn matches() -> Vec<Match> {
+        let mac = MacAddr([2, 0, 0, 0, 0, 9]);
+        let long = Match::new().with_in_port(PortNo(3)).with_eth_src(mac).with_eth_dst(mac).with_metadata_masked(5, 7);
+        vec![Match::new(), Match::new().with_eth_dst(mac), Match::new().with_in_port(PortNo(3)).with_eth_src(mac), long]
+    }
+
+    #[test]
+    fn a_written_flow_mod_is_the_encoded_one() {
+        let apply = |action| vec![Instruction::ApplyActions(vec![action])];
+        let does = [
+            vec![Instruction::GotoTable(TableId(1))],
+            apply(Action::output(PortNo(7))),
+            apply(Action::Group(GroupId(0x5400_0001))),
+            apply(Action::PopVlan),
+            vec![Instruction::Meter(crate::MeterId(1)), Instruction::GotoTable(TableId(9))],
+            Vec::new(),
+        ];
+        for match_ in matches() {
+            for instructions in &does {
+                let flow_mod = FlowMod {
+                    cookie: 0x5401_0203_0405_0607,
+                    idle_timeout: 300,
+                    flags: FlowModFlags::SEND_FLOW_REM,
+                    instructions: instructions.clone(),
+                    ..FlowMod::add(TableId(1), 1_000, match_.clone())
+                };
+                let head = FlowModHead {
+                    command: flow_mod.command,
+                    table_id: flow_mod.table_id,
+                    priority: flow_mod.priority,
+                    cookie: flow_mod.cookie,
+                    idle_timeout: flow_mod.idle_timeout,
+                    flags: flow_mod.flags,
+                };
+                let body = FlowBody::new(&match_, instructions);
+                match &instructions[..] {
+                    [Instruction::GotoTable(table)] => assert_eq!(FlowBody::goto(&match_, *table), body),
+                    [Instruction::ApplyActions(actions)] => assert_eq!(FlowBody::apply(&match_, &actions[0]), body),
+                    _ => {}
+                }
+                assert_eq!((body.match_(), body.instructions()), (match_.clone(), instructions.clone()));
+                let mut out = BytesMut::new();
+                head.write(7, body.as_octets(), &mut out).unwrap();
+                assert_eq!(out, encoded(&Message::FlowMod(flow_mod)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_written_deletion_is_the_encoded_one() {
+        for match_ in matches() {
+            let flow_mod = FlowMod::delete_strict(TableId(1), 5, match_.clone());
+            let head = FlowModHead {
+                command: FlowModCommand::DELETE_STRICT,
+                table_id: TableId(1),
+                priority: 5,
+                cookie: 0,
+                idle_timeout: 0,
+                flags: FlowModFlags::NONE,
+            };
+            let mut out = BytesMut::new();
+            head.write(7, FlowBody::of_match(&match_).match_octets(), &mut out).unwrap();
+            assert_eq!(out, encoded(&Message::FlowMod(flow_mod)));
+        }
+    }
+
+    #[test]
+    fn a_written_packet_out_is_the_encoded_one() {
+        for actions in [vec![], vec![Action::output(PortNo(1))], vec![Action::PopVlan, Action::output(PortNo(2))]] {
+            let data = Bytes::from_static(&[0x5a; 61]);
+            let mut out = BytesMut::from(&b"before"[..]);
+            write_packet_out(7, PortNo::CONTROLLER, &actions, &data, &mut out).unwrap();
+            let in_port = PortNo::CONTROLLER;
+            let packet_out = PacketOut { buffer_id: BufferId::NO_BUFFER, in_port, actions, data };
+            assert_eq!(out[6..], encoded(&Message::PacketOut(packet_out)));
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_leaves_nothing_behind() {
+        let mut out = BytesMut::from(&b"before"[..]);
+        assert!(write_packet_out(7, PortNo::CONTROLLER, &[], &[0; 65_512], &mut out).is_err());
+        assert_eq!(&out[..], b"before");
+        assert!(write_packet_out(7, PortNo::CONTROLLER, &[], &[0; 65_511], &mut out).is_ok());
+    }
+}

@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use openflow::ControllerRole;
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::core::CoreConfig;
 use crate::http;
 use crate::io::fabric::{self, AcceptLimits, FabricHandle, FabricOptions, Snapshot};
@@ -40,6 +41,12 @@ impl Controller {
         let mut core = CoreConfig { probe_key: seed, ..CoreConfig::default() };
         core.discovery.probe_interval = config.fabric.probe_interval;
         core.discovery.host_timeout = config.fabric.host_timeout;
+        core.role = match config.openflow.role {
+            Role::Equal => ControllerRole::EQUAL,
+            Role::Master => ControllerRole::MASTER,
+            Role::Slave => ControllerRole::SLAVE,
+        };
+        core.generation_id = generation();
         core.seed = u64::from_be_bytes(first_eight(&random_octets()?));
         let http = http::bind_blocking(config.http.listen).map_err(|error| error.to_string())?;
         let bgp = config.bgp.as_ref().map(|bgp| bgp_service::start(bgp, core.seed)).transpose()?;
@@ -125,4 +132,9 @@ fn random_octets() -> Result<[u8; 32], String> {
         .and_then(|mut file| file.read_exact(&mut octets))
         .map_err(|error| format!("cannot read /dev/urandom: {error}"))?;
     Ok(octets)
+}
+
+/// The number of this start among all that claim to be master: whoever starts later, wins. Seconds since 1970, because no number is kept.
+fn generation() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }

@@ -4,9 +4,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use net::{DecodeError, DecodeErrorKind, PortNo};
 
 use crate::identifier::GroupId;
+use crate::nicira::{MAX_ACTION_DEPTH, NICIRA_EXPERIMENTER, NiciraAction, Subfield, parse_two_kinds, put_kind};
 use crate::number::numbers;
-use crate::oxm::{self, OxmFieldOwned};
-use crate::wire::{self, Reader};
+use crate::oxm::{self, EXPERIMENTER_ONF, OxmFieldOwned};
+use crate::wire::{self, Block, Reader};
 
 numbers! {
     /// The type of an action (OpenFlow 1.3.5 §7.2.5, `ofp_action_type`).
@@ -76,6 +77,16 @@ pub enum Action {
     PushPbb(u16),
     /// Pop the outer PBB service tag.
     PopPbb,
+    /// One of Nicira's actions (experimenter 0x2320).
+    Nicira(NiciraAction),
+    /// Copy bits of one field to another (ONF extension 320, `ONFACT_RAW13_COPY_FIELD`). Both have the same number of bits: on the
+    /// wire there is one.
+    CopyField {
+        /// From here.
+        source: Subfield,
+        /// To here.
+        destination: Subfield,
+    },
     /// An experimenter's action, as data.
     Experimenter {
         /// The experimenter id.
@@ -117,7 +128,7 @@ impl Action {
             Action::SetField(_) => ActionType::SET_FIELD,
             Action::PushPbb(_) => ActionType::PUSH_PBB,
             Action::PopPbb => ActionType::POP_PBB,
-            Action::Experimenter { .. } => ActionType::EXPERIMENTER,
+            Action::Nicira(_) | Action::CopyField { .. } | Action::Experimenter { .. } => ActionType::EXPERIMENTER,
             Action::Unknown { action_type, .. } => *action_type,
         }
     }
@@ -125,10 +136,22 @@ impl Action {
 
 impl Action {
     /// All actions in a list that fills its parent.
-    pub(crate) fn parse_list(mut reader: Reader<'_>) -> Result<Vec<Action>, DecodeError> {
-        let mut actions = Vec::new();
+    pub(crate) fn parse_list(reader: Reader<'_>) -> Result<Vec<Action>, DecodeError> {
+        Action::parse_list_at(reader, 0)
+    }
+
+    /// The actions inside of an action that stands `depth` deep itself.
+    pub(crate) fn parse_list_inside(reader: Reader<'_>, depth: u8) -> Result<Vec<Action>, DecodeError> {
+        if depth >= MAX_ACTION_DEPTH {
+            return Err(reader.error("action.depth", DecodeErrorKind::BadValue { value: u64::from(depth) + 1 }));
+        }
+        Action::parse_list_at(reader, depth + 1)
+    }
+
+    fn parse_list_at(mut reader: Reader<'_>, depth: u8) -> Result<Vec<Action>, DecodeError> {
+        let mut actions = Vec::with_capacity(wire::count_elements(reader.as_slice(), 2, MIN_LEN));
         while !reader.is_empty() {
-            actions.push(Action::parse(&mut reader)?);
+            Action::parse(&mut reader, depth, &mut actions)?;
         }
         Ok(actions)
     }
@@ -139,81 +162,108 @@ impl Action {
         }
     }
 
-    fn parse(reader: &mut Reader<'_>) -> Result<Action, DecodeError> {
+    /// Appends the next action: each is made where it stays.
+    #[inline]
+    fn parse(reader: &mut Reader<'_>, depth: u8, to: &mut Vec<Action>) -> Result<(), DecodeError> {
         let action_type = ActionType(reader.u16("action.type")?);
-        let at = reader.offset();
         let length = reader.u16("action.len")?;
-        let bad_length = DecodeError::new(at, "action.len", DecodeErrorKind::BadLength { length: usize::from(length) });
+        let at = reader.offset() - 2;
+        let fixed = match action_type {
+            ActionType::OUTPUT => 16,
+            ActionType::COPY_TTL_OUT
+            | ActionType::COPY_TTL_IN
+            | ActionType::SET_MPLS_TTL
+            | ActionType::DEC_MPLS_TTL
+            | ActionType::PUSH_VLAN
+            | ActionType::POP_VLAN
+            | ActionType::PUSH_MPLS
+            | ActionType::POP_MPLS
+            | ActionType::SET_QUEUE
+            | ActionType::GROUP
+            | ActionType::SET_NW_TTL
+            | ActionType::DEC_NW_TTL
+            | ActionType::PUSH_PBB
+            | ActionType::POP_PBB => 8,
+            _ => length,
+        };
         // §7.2.5: the length is a multiple of 8. At least 8 is what makes progress certain.
-        if length < 8 || length % 8 != 0 {
-            return Err(bad_length);
+        if usize::from(length) < MIN_LEN || length % 8 != 0 || length != fixed {
+            let kind = DecodeErrorKind::BadLength { length: usize::from(length) };
+            return Err(DecodeError::new(at, "action.len", kind));
         }
         let mut body = reader.body(length, HEADER_LEN, "action.len")?;
-        let fixed = match action_type {
-            ActionType::OUTPUT => Some(16),
-            ActionType::SET_FIELD | ActionType::EXPERIMENTER => None,
-            known if known.name().is_some() => Some(8),
-            _ => None,
-        };
-        if fixed.is_some_and(|fixed| fixed != length) {
-            return Err(bad_length);
-        }
-        Ok(match action_type {
-            ActionType::OUTPUT => Action::Output {
-                port: PortNo(body.u32("action.output.port")?),
-                max_len: body.u16("action.output.max_len")?,
-            },
-            ActionType::COPY_TTL_OUT => Action::CopyTtlOut,
-            ActionType::COPY_TTL_IN => Action::CopyTtlIn,
-            ActionType::SET_MPLS_TTL => Action::SetMplsTtl(body.u8("action.set_mpls_ttl.mpls_ttl")?),
-            ActionType::DEC_MPLS_TTL => Action::DecMplsTtl,
-            ActionType::PUSH_VLAN => Action::PushVlan(body.u16("action.push_vlan.ethertype")?),
-            ActionType::POP_VLAN => Action::PopVlan,
-            ActionType::PUSH_MPLS => Action::PushMpls(body.u16("action.push_mpls.ethertype")?),
-            ActionType::POP_MPLS => Action::PopMpls(body.u16("action.pop_mpls.ethertype")?),
-            ActionType::SET_QUEUE => Action::SetQueue(body.u32("action.set_queue.queue_id")?),
-            ActionType::GROUP => Action::Group(GroupId(body.u32("action.group.group_id")?)),
-            ActionType::SET_NW_TTL => Action::SetNwTtl(body.u8("action.set_nw_ttl.nw_ttl")?),
-            ActionType::DEC_NW_TTL => Action::DecNwTtl,
-            ActionType::SET_FIELD => parse_set_field(&mut body, usize::from(length))?,
-            ActionType::PUSH_PBB => Action::PushPbb(body.u16("action.push_pbb.ethertype")?),
-            ActionType::POP_PBB => Action::PopPbb,
-            ActionType::EXPERIMENTER => {
-                Action::Experimenter { experimenter: body.u32("action.experimenter")?, body: body.into_bytes() }
+        match action_type {
+            ActionType::OUTPUT => {
+                let port = PortNo(body.u32("action.output.port")?);
+                let max_len = body.u16("action.output.max_len")?;
+                to.push(Action::Output { port, max_len });
             }
-            _ => Action::Unknown { action_type, body: body.into_bytes() },
-        })
+            ActionType::COPY_TTL_OUT => to.push(Action::CopyTtlOut),
+            ActionType::COPY_TTL_IN => to.push(Action::CopyTtlIn),
+            ActionType::SET_MPLS_TTL => to.push(Action::SetMplsTtl(body.u8("action.set_mpls_ttl.mpls_ttl")?)),
+            ActionType::DEC_MPLS_TTL => to.push(Action::DecMplsTtl),
+            ActionType::PUSH_VLAN => to.push(Action::PushVlan(body.u16("action.push_vlan.ethertype")?)),
+            ActionType::POP_VLAN => to.push(Action::PopVlan),
+            ActionType::PUSH_MPLS => to.push(Action::PushMpls(body.u16("action.push_mpls.ethertype")?)),
+            ActionType::POP_MPLS => to.push(Action::PopMpls(body.u16("action.pop_mpls.ethertype")?)),
+            ActionType::SET_QUEUE => to.push(Action::SetQueue(body.u32("action.set_queue.queue_id")?)),
+            ActionType::GROUP => to.push(Action::Group(GroupId(body.u32("action.group.group_id")?))),
+            ActionType::SET_NW_TTL => to.push(Action::SetNwTtl(body.u8("action.set_nw_ttl.nw_ttl")?)),
+            ActionType::DEC_NW_TTL => to.push(Action::DecNwTtl),
+            ActionType::SET_FIELD => to.push(Action::SetField(parse_set_field(&mut body, usize::from(length))?)),
+            ActionType::PUSH_PBB => to.push(Action::PushPbb(body.u16("action.push_pbb.ethertype")?)),
+            ActionType::POP_PBB => to.push(Action::PopPbb),
+            ActionType::EXPERIMENTER => to.push(parse_experimenter(body, depth)?),
+            _ => to.push(Action::Unknown { action_type, body: body.into_bytes() }),
+        }
+        Ok(())
     }
 
     /// Padding is written as zero. A body that leaves the length at no multiple of 8 is padded.
     fn encode(&self, out: &mut BytesMut) {
-        let start = out.len();
-        out.put_u16(self.action_type().0);
-        out.put_u16(0);
+        let number = |number: u32| Block::<8>::new().u16(self.action_type().0).u16(8).u32(number);
         match self {
             Action::Output { port, max_len } => {
-                out.put_u32(port.0);
-                out.put_u16(*max_len);
+                Block::<16>::new().u16(ActionType::OUTPUT.0).u16(16).u32(port.0).u16(*max_len).zeros(6).put(out);
             }
-            Action::SetMplsTtl(ttl) | Action::SetNwTtl(ttl) => out.put_u8(*ttl),
-            Action::PushVlan(ethertype)
-            | Action::PushMpls(ethertype)
-            | Action::PopMpls(ethertype)
-            | Action::PushPbb(ethertype) => out.put_u16(*ethertype),
-            Action::SetQueue(queue_id) => out.put_u32(*queue_id),
-            Action::Group(group_id) => out.put_u32(group_id.0),
-            Action::SetField(field) => out.put_slice(field.as_tlv()),
-            Action::Experimenter { experimenter, body } => {
-                out.put_u32(*experimenter);
-                out.put_slice(body);
-            }
-            Action::Unknown { body, .. } => out.put_slice(body),
             Action::CopyTtlOut
             | Action::CopyTtlIn
             | Action::DecMplsTtl
             | Action::PopVlan
             | Action::DecNwTtl
-            | Action::PopPbb => wire::put_zeros(out, 4),
+            | Action::PopPbb => number(0).put(out),
+            Action::SetMplsTtl(ttl) | Action::SetNwTtl(ttl) => number(u32::from(*ttl) << 24).put(out),
+            Action::PushVlan(ethertype)
+            | Action::PushMpls(ethertype)
+            | Action::PopMpls(ethertype)
+            | Action::PushPbb(ethertype) => number(u32::from(*ethertype) << 16).put(out),
+            Action::SetQueue(queue_id) => number(*queue_id).put(out),
+            Action::Group(group_id) => number(group_id.0).put(out),
+            Action::SetField(_)
+            | Action::Nicira(_)
+            | Action::CopyField { .. }
+            | Action::Experimenter { .. }
+            | Action::Unknown { .. } => self.encode_variable(out),
+        }
+    }
+
+    /// An action whose length depends on what is in it.
+    fn encode_variable(&self, out: &mut BytesMut) {
+        let start = out.len();
+        Block::<4>::new().u16(self.action_type().0).zeros(2).put(out);
+        match self {
+            Action::SetField(field) => out.put_slice(field.as_tlv()),
+            Action::Nicira(action) => {
+                out.put_u32(NICIRA_EXPERIMENTER);
+                action.encode(start, out);
+            }
+            Action::CopyField { source, destination } => encode_copy_field(*source, *destination, out),
+            Action::Experimenter { experimenter, body } => {
+                out.put_u32(*experimenter);
+                out.put_slice(body);
+            }
+            Action::Unknown { body, .. } => out.put_slice(body),
+            _ => wire::put_zeros(out, 4),
         }
         wire::pad_from(out, start);
         wire::patch_length(out, start, 2);
@@ -222,8 +272,11 @@ impl Action {
 
 /// Octets of the type and length that every action starts with.
 const HEADER_LEN: usize = 4;
+/// Octets of the shortest action.
+const MIN_LEN: usize = 8;
 
-fn parse_set_field(body: &mut Reader<'_>, length: usize) -> Result<Action, DecodeError> {
+#[inline]
+fn parse_set_field(body: &mut Reader<'_>, length: usize) -> Result<OxmFieldOwned, DecodeError> {
     let at = body.offset();
     let tlv = oxm::first_tlv(body.as_slice(), at)
         .map_err(|error| DecodeError::new(error.offset, "action.set_field", error.kind))?;
@@ -233,5 +286,50 @@ fn parse_set_field(body: &mut Reader<'_>, length: usize) -> Result<Action, Decod
         return Err(DecodeError::new(at, "action.set_field", DecodeErrorKind::BadLength { length }));
     }
     let tlv = body.take(tlv, "action.set_field")?;
-    Ok(Action::SetField(OxmFieldOwned::from_valid_tlv(tlv.as_slice())))
+    Ok(OxmFieldOwned::from_valid_tlv(tlv.as_slice()))
+}
+
+/// The copy-field action among the ONF's (extension 320).
+const ONF_COPY_FIELD: u16 = 3200;
+
+fn parse_experimenter(mut body: Reader<'_>, depth: u8) -> Result<Action, DecodeError> {
+    let experimenter = body.u32("action.experimenter")?;
+    let action = match experimenter {
+        NICIRA_EXPERIMENTER => NiciraAction::parse(body.clone(), depth)?.map(Action::Nicira),
+        EXPERIMENTER_ONF => parse_onf(body.clone())?,
+        _ => None,
+    };
+    Ok(action.unwrap_or_else(|| Action::Experimenter { experimenter, body: body.into_bytes() }))
+}
+
+/// ```text
+/// exp_type:16 pad:16 n_bits:16 src_offset:16 dst_offset:16 pad:16 src:32/64 dst:32/64 zeros
+/// ```
+fn parse_onf(mut body: Reader<'_>) -> Result<Option<Action>, DecodeError> {
+    if body.u16("action.onf.exp_type")? != ONF_COPY_FIELD {
+        return Ok(None);
+    }
+    body.skip(2, "action.copy_field.pad")?;
+    let bits = body.u16("action.copy_field.n_bits")?;
+    let source = body.u16("action.copy_field.src_offset")?;
+    let destination = body.u16("action.copy_field.dst_offset")?;
+    body.skip(2, "action.copy_field.pad2")?;
+    let Some((from, to)) = parse_two_kinds(&mut body)? else { return Ok(None) };
+    body.zeros("action.copy_field.must_be_zero")?;
+    Ok(Some(Action::CopyField {
+        source: Subfield::new(from, source, bits),
+        destination: Subfield::new(to, destination, bits),
+    }))
+}
+
+fn encode_copy_field(source: Subfield, destination: Subfield, out: &mut BytesMut) {
+    out.put_u32(EXPERIMENTER_ONF);
+    out.put_u16(ONF_COPY_FIELD);
+    wire::put_zeros(out, 2);
+    out.put_u16(source.bits);
+    out.put_u16(source.offset);
+    out.put_u16(destination.offset);
+    wire::put_zeros(out, 2);
+    put_kind(out, source.kind);
+    put_kind(out, destination.kind);
 }

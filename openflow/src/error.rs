@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use net::DecodeError;
 
 use crate::number::numbers;
+use crate::oxm::{EXPERIMENTER_NICIRA, EXPERIMENTER_ONF};
 use crate::wire::Reader;
 
 numbers! {
@@ -28,6 +29,9 @@ numbers! {
 }
 
 /// An error code with the type that gives it its meaning (OpenFlow 1.3.5 §7.5.4.1 to §7.5.4.14).
+///
+/// With the type [`ErrorType::EXPERIMENTER`] the code is the experimenter's own, and what it means depends on whose it is: the
+/// constants are those of Nicira and the ONF, who don't use the same numbers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorCode {
     /// The type.
@@ -44,7 +48,7 @@ macro_rules! error_codes {
                 pub const $constant: ErrorCode = ErrorCode { error_type: ErrorType::$error_type, code: $code };
             )*)*
 
-            /// The specification's name, if it has one.
+            /// The specification's name, if it has one; for an experimenter's code that of Nicira or the ONF.
             pub const fn name(self) -> Option<&'static str> {
                 match self {
                     $($(ErrorCode::$constant => Some($text),)*)*
@@ -55,6 +59,7 @@ macro_rules! error_codes {
     };
 }
 
+// The codes of the type EXPERIMENTER are the ONF's: bundles on OpenFlow 1.3 (extension 230).
 error_codes! {
     HELLO_FAILED {
         HELLO_INCOMPATIBLE = 0, "OFPHFC_INCOMPATIBLE";
@@ -195,6 +200,85 @@ error_codes! {
         TABLE_FEATURES_BAD_ARGUMENT = 4, "OFPTFFC_BAD_ARGUMENT";
         TABLE_FEATURES_EPERM = 5, "OFPTFFC_EPERM";
     }
+    // Nicira's, as Open vSwitch 3.1 sends them on OpenFlow 1.2 and later.
+    EXPERIMENTER {
+        NX_NXM_INVALID = 2, "NXBRC_NXM_INVALID";
+        NX_NXM_BAD_TYPE = 3, "NXBRC_NXM_BAD_TYPE";
+        NX_REQUEST_MUST_BE_ZERO = 4, "NXBRC_MUST_BE_ZERO";
+        NX_BAD_REASON = 5, "NXBRC_BAD_REASON";
+        NX_MONITOR_EXISTS = 6, "OFPMOFC_MONITOR_EXISTS";
+        NX_MONITOR_BAD_FLAGS = 7, "OFPMOFC_BAD_FLAGS";
+        NX_MONITOR_UNKNOWN = 8, "OFPMOFC_UNKNOWN_MONITOR";
+        NX_MONITOR_BAD_EVENT = 9, "NXBRC_FM_BAD_EVENT";
+        NX_UNENCODABLE_ERROR = 10, "NXBRC_UNENCODABLE_ERROR";
+        NX_ACTION_MUST_BE_ZERO = 11, "NXBAC_MUST_BE_ZERO";
+        NX_FLOW_MOD_HARDWARE = 12, "NXFMFC_HARDWARE";
+        NX_FLOW_MOD_BAD_TABLE_ID = 13, "NXFMFC_BAD_TABLE_ID";
+        NX_BAD_CONJUNCTION = 15, "NXBAC_BAD_CONJUNCTION";
+        NX_TLV_TABLE_BAD_COMMAND = 16, "NXTTMFC_BAD_COMMAND";
+        NX_TLV_TABLE_BAD_OPT_LEN = 17, "NXTTMFC_BAD_OPT_LEN";
+        NX_TLV_TABLE_BAD_FIELD_IDX = 18, "NXTTMFC_BAD_FIELD_IDX";
+        NX_TLV_TABLE_FULL = 19, "NXTTMFC_TABLE_FULL";
+        NX_TLV_TABLE_ALREADY_MAPPED = 20, "NXTTMFC_ALREADY_MAPPED";
+        NX_TLV_TABLE_DUP_ENTRY = 21, "NXTTMFC_DUP_ENTRY";
+        NX_RESUME_NOT_SUPPORTED = 34, "NXR_NOT_SUPPORTED";
+        NX_RESUME_STALE = 35, "NXR_STALE";
+        NX_NOT_CONFIGURED = 36, "NXST_NOT_CONFIGURED";
+        NX_FLOW_MOD_INVALID_TLV_FIELD = 37, "NXFMFC_INVALID_TLV_FIELD";
+        NX_TLV_TABLE_INVALID_DEL = 38, "NXTTMFC_INVALID_TLV_DEL";
+        NX_BAD_HEADER_TYPE = 39, "NXBAC_BAD_HEADER_TYPE";
+        NX_UNKNOWN_ED_PROP = 40, "NXBAC_UNKNOWN_ED_PROP";
+        NX_BAD_ED_PROP = 41, "NXBAC_BAD_ED_PROP";
+        NX_ACTION_CT_DATAPATH_SUPPORT = 42, "NXBAC_CT_DATAPATH_SUPPORT";
+        NX_MATCH_CT_DATAPATH_SUPPORT = 43, "NXBMC_CT_DATAPATH_SUPPORT";
+        NX_TABLE_FEATURES_DUP_TABLE = 44, "NXTFFC_DUP_TABLE";
+    }
+    // The ONF's extensions of 1.3, which later versions have built in under these names.
+    EXPERIMENTER {
+        BUNDLE_UNKNOWN = 2300, "OFPBFC_UNKNOWN";
+        BUNDLE_EPERM = 2301, "OFPBFC_EPERM";
+        BUNDLE_BAD_ID = 2302, "OFPBFC_BAD_ID";
+        BUNDLE_BUNDLE_EXIST = 2303, "OFPBFC_BUNDLE_EXIST";
+        BUNDLE_BUNDLE_CLOSED = 2304, "OFPBFC_BUNDLE_CLOSED";
+        BUNDLE_OUT_OF_BUNDLES = 2305, "OFPBFC_OUT_OF_BUNDLES";
+        BUNDLE_BAD_TYPE = 2306, "OFPBFC_BAD_TYPE";
+        BUNDLE_BAD_FLAGS = 2307, "OFPBFC_BAD_FLAGS";
+        BUNDLE_MSG_BAD_LEN = 2308, "OFPBFC_MSG_BAD_LEN";
+        BUNDLE_MSG_BAD_XID = 2309, "OFPBFC_MSG_BAD_XID";
+        BUNDLE_MSG_UNSUP = 2310, "OFPBFC_MSG_UNSUP";
+        BUNDLE_MSG_CONFLICT = 2311, "OFPBFC_MSG_CONFLICT";
+        BUNDLE_MSG_TOO_MANY = 2312, "OFPBFC_MSG_TOO_MANY";
+        BUNDLE_MSG_FAILED = 2313, "OFPBFC_MSG_FAILED";
+        BUNDLE_TIMEOUT = 2314, "OFPBFC_TIMEOUT";
+        BUNDLE_BUNDLE_IN_PROGRESS = 2315, "OFPBFC_BUNDLE_IN_PROGRESS";
+        FLOW_MOD_BAD_PRIORITY = 2360, "OFPFMFC_BAD_PRIORITY";
+        ASYNC_CONFIG_INVALID = 2370, "OFPACFC_INVALID";
+        ASYNC_CONFIG_UNSUPPORTED = 2371, "OFPACFC_UNSUPPORTED";
+        ASYNC_CONFIG_EPERM = 2372, "OFPACFC_EPERM";
+        INSTRUCTION_DUP_INST = 2600, "OFPBIC_DUP_INST";
+        REQUEST_MULTIPART_REQUEST_TIMEOUT = 2640, "OFPBRC_MULTIPART_REQUEST_TIMEOUT";
+        REQUEST_MULTIPART_REPLY_TIMEOUT = 2641, "OFPBRC_MULTIPART_REPLY_TIMEOUT";
+        ACTION_BAD_SET_MASK = 4250, "OFPBAC_BAD_SET_MASK";
+        PROPERTY_TOO_MANY = 4443, "OFPBPC_TOO_MANY";
+        PROPERTY_DUP_TYPE = 4444, "OFPBPC_DUP_TYPE";
+        PROPERTY_BAD_EXPERIMENTER = 4445, "OFPBPC_BAD_EXPERIMENTER";
+        PROPERTY_BAD_EXP_TYPE = 4446, "OFPBPC_BAD_EXP_TYPE";
+        PROPERTY_BAD_EXP_VALUE = 4447, "OFPBPC_BAD_EXP_VALUE";
+        PROPERTY_EPERM = 4448, "OFPBPC_EPERM";
+    }
+}
+
+/// The ONF numbers its errors by the number of the extension, which has four digits; Nicira's are below.
+const FIRST_OF_THE_ONF: u16 = 1000;
+
+impl ErrorCode {
+    /// The experimenter whose code this is, if it is one of those above.
+    pub const fn experimenter(self) -> Option<u32> {
+        if self.error_type.0 != ErrorType::EXPERIMENTER.0 || self.name().is_none() {
+            return None;
+        }
+        Some(if self.code < FIRST_OF_THE_ONF { EXPERIMENTER_NICIRA } else { EXPERIMENTER_ONF })
+    }
 }
 
 impl std::fmt::Display for ErrorCode {
@@ -215,7 +299,8 @@ impl std::fmt::Debug for ErrorCode {
 
 /// Something went wrong (OpenFlow 1.3.5 §7.5.4, `ofp_error_msg`).
 ///
-/// With the type [`ErrorType::EXPERIMENTER`] the code is the experimenter's type and `data` starts with its id.
+/// With the type [`ErrorType::EXPERIMENTER`] the code is the experimenter's type and `data` starts with its id: see
+/// [`ErrorMessage::experimenter`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ErrorMessage {
     /// The type.
@@ -227,9 +312,30 @@ pub struct ErrorMessage {
 }
 
 impl ErrorMessage {
-    /// An error with this code.
+    /// An error with this code. `data` of a code of the type [`ErrorType::EXPERIMENTER`] has to start with the experimenter's id.
     pub const fn new(code: ErrorCode, data: Bytes) -> ErrorMessage {
         ErrorMessage { error_type: code.error_type, code: code.code, data }
+    }
+
+    /// An error that answers this message or start of one. A code of Nicira's or the ONF's gets the experimenter's id before it.
+    pub fn answering(code: ErrorCode, request: Bytes) -> ErrorMessage {
+        let Some(experimenter) = code.experimenter() else { return ErrorMessage::new(code, request) };
+        let mut data = BytesMut::with_capacity(4 + request.len());
+        data.put_u32(experimenter);
+        data.put_slice(&request);
+        ErrorMessage::new(code, data.freeze())
+    }
+
+    /// The experimenter's id, if this is an error of one.
+    pub fn experimenter(&self) -> Option<u32> {
+        let id = self.data.first_chunk::<4>().filter(|_| self.error_type == ErrorType::EXPERIMENTER)?;
+        Some(u32::from_be_bytes(*id))
+    }
+
+    /// The name of the code: the specification's, or Nicira's or the ONF's for an error that starts with their id.
+    pub fn name(&self) -> Option<&'static str> {
+        let code = self.code();
+        code.name().filter(|_| code.experimenter() == self.experimenter())
     }
 
     /// Type and code together.
@@ -249,5 +355,27 @@ impl ErrorMessage {
         out.put_u16(self.error_type.0);
         out.put_u16(self.code);
         out.put_slice(&self.data);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_experimenters_code_comes_with_its_id_and_has_a_name_only_with_it() {
+        let data = Bytes::from_static(b"start of the message");
+        let error = ErrorMessage::answering(ErrorCode::NX_BAD_CONJUNCTION, data.clone());
+        assert_eq!(
+            (error.error_type, error.code, &error.data[..4]),
+            (ErrorType::EXPERIMENTER, 15, &[0, 0, 0x23, 0x20][..])
+        );
+        assert_eq!(error.name(), Some("NXBAC_BAD_CONJUNCTION"));
+        let other = ErrorMessage { data, ..error };
+        assert_eq!(other.name(), None);
+        assert_eq!(ErrorCode::INSTRUCTION_DUP_INST.experimenter(), Some(EXPERIMENTER_ONF));
+        assert_eq!(ErrorCode::ACTION_BAD_LEN.experimenter(), None);
+        let plain = ErrorMessage::new(ErrorCode::ACTION_BAD_LEN, Bytes::new());
+        assert_eq!((plain.name(), plain.data.len()), (Some("OFPBAC_BAD_LEN"), 0));
     }
 }

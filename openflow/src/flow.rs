@@ -1,13 +1,13 @@
 //! FLOW_MOD and FLOW_REMOVED (OpenFlow 1.3.5 §7.3.4.1, §7.4.2).
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use net::{DecodeError, PortNo};
 
 use crate::flow_match::Match;
 use crate::identifier::{BufferId, GroupId, TableId};
 use crate::instruction::Instruction;
 use crate::number::numbers;
-use crate::wire::{self, Reader};
+use crate::wire::{Block, Reader};
 
 numbers! {
     /// What a flow-mod does (OpenFlow 1.3.5 §7.3.4.1, `ofp_flow_mod_command`).
@@ -147,6 +147,7 @@ pub struct FlowRemoved {
 }
 
 impl FlowMod {
+    #[inline]
     pub(crate) fn parse(mut reader: Reader<'_>) -> Result<FlowMod, DecodeError> {
         let cookie = reader.u64("flow_mod.cookie")?;
         let cookie_mask = reader.u64("flow_mod.cookie_mask")?;
@@ -180,18 +181,20 @@ impl FlowMod {
     }
 
     pub(crate) fn encode(&self, out: &mut BytesMut) {
-        out.put_u64(self.cookie);
-        out.put_u64(self.cookie_mask);
-        out.put_u8(self.table_id.0);
-        out.put_u8(self.command.0);
-        out.put_u16(self.idle_timeout);
-        out.put_u16(self.hard_timeout);
-        out.put_u16(self.priority);
-        out.put_u32(self.buffer_id.0);
-        out.put_u32(self.out_port.0);
-        out.put_u32(self.out_group.0);
-        out.put_u16(self.flags.0);
-        wire::put_zeros(out, 2);
+        Block::<40>::new()
+            .u64(self.cookie)
+            .u64(self.cookie_mask)
+            .u8(self.table_id.0)
+            .u8(self.command.0)
+            .u16(self.idle_timeout)
+            .u16(self.hard_timeout)
+            .u16(self.priority)
+            .u32(self.buffer_id.0)
+            .u32(self.out_port.0)
+            .u32(self.out_group.0)
+            .u16(self.flags.0)
+            .zeros(2)
+            .put(out);
         self.match_.encode(out);
         Instruction::encode_list(&self.instructions, out);
     }
@@ -217,16 +220,18 @@ impl FlowRemoved {
     }
 
     pub(crate) fn encode(&self, out: &mut BytesMut) {
-        out.put_u64(self.cookie);
-        out.put_u16(self.priority);
-        out.put_u8(self.reason.0);
-        out.put_u8(self.table_id.0);
-        out.put_u32(self.duration_sec);
-        out.put_u32(self.duration_nsec);
-        out.put_u16(self.idle_timeout);
-        out.put_u16(self.hard_timeout);
-        out.put_u64(self.packet_count);
-        out.put_u64(self.byte_count);
+        Block::<40>::new()
+            .u64(self.cookie)
+            .u16(self.priority)
+            .u8(self.reason.0)
+            .u8(self.table_id.0)
+            .u32(self.duration_sec)
+            .u32(self.duration_nsec)
+            .u16(self.idle_timeout)
+            .u16(self.hard_timeout)
+            .u64(self.packet_count)
+            .u64(self.byte_count)
+            .put(out);
         self.match_.encode(out);
     }
 }

@@ -6,7 +6,7 @@ use net::{DecodeError, DecodeErrorKind};
 use crate::action::Action;
 use crate::identifier::{MeterId, TableId};
 use crate::number::numbers;
-use crate::wire::{self, Reader};
+use crate::wire::{self, Block, Reader};
 
 numbers! {
     /// The type of an instruction (OpenFlow 1.3.5 §7.2.4, `ofp_instruction_type`).
@@ -76,9 +76,9 @@ impl Instruction {
 impl Instruction {
     /// All instructions in a list that fills its parent.
     pub(crate) fn parse_list(mut reader: Reader<'_>) -> Result<Vec<Instruction>, DecodeError> {
-        let mut instructions = Vec::new();
+        let mut instructions = Vec::with_capacity(wire::count_elements(reader.as_slice(), 2, MIN_LEN));
         while !reader.is_empty() {
-            instructions.push(Instruction::parse(&mut reader)?);
+            Instruction::parse(&mut reader, &mut instructions)?;
         }
         Ok(instructions)
     }
@@ -89,77 +89,83 @@ impl Instruction {
         }
     }
 
-    fn parse(reader: &mut Reader<'_>) -> Result<Instruction, DecodeError> {
+    /// Appends the next instruction: each is made where it stays.
+    #[inline]
+    fn parse(reader: &mut Reader<'_>, to: &mut Vec<Instruction>) -> Result<(), DecodeError> {
         let instruction_type = InstructionType(reader.u16("instruction.type")?);
-        let at = reader.offset();
         let length = reader.u16("instruction.len")?;
-        let bad_length =
-            DecodeError::new(at, "instruction.len", DecodeErrorKind::BadLength { length: usize::from(length) });
-        // All instructions are 64-bit aligned. At least 8 is what makes progress certain.
-        if length < 8 || length % 8 != 0 {
-            return Err(bad_length);
-        }
-        let mut body = reader.body(length, 4, "instruction.len")?;
+        let at = reader.offset() - 2;
         let fixed = match instruction_type {
-            InstructionType::GOTO_TABLE | InstructionType::CLEAR_ACTIONS | InstructionType::METER => Some(8),
-            InstructionType::WRITE_METADATA => Some(24),
-            _ => None,
+            InstructionType::GOTO_TABLE | InstructionType::CLEAR_ACTIONS | InstructionType::METER => 8,
+            InstructionType::WRITE_METADATA => 24,
+            _ => length,
         };
-        if fixed.is_some_and(|fixed| fixed != length) {
-            return Err(bad_length);
+        // All instructions are 64-bit aligned. At least 8 is what makes progress certain.
+        if usize::from(length) < MIN_LEN || length % 8 != 0 || length != fixed {
+            let kind = DecodeErrorKind::BadLength { length: usize::from(length) };
+            return Err(DecodeError::new(at, "instruction.len", kind));
         }
-        Ok(match instruction_type {
-            InstructionType::GOTO_TABLE => Instruction::GotoTable(TableId(body.u8("instruction.goto_table.table_id")?)),
+        let mut body = reader.body(length, HEADER_LEN, "instruction.len")?;
+        match instruction_type {
+            InstructionType::GOTO_TABLE => {
+                to.push(Instruction::GotoTable(TableId(body.u8("instruction.goto_table.table_id")?)));
+            }
             InstructionType::WRITE_METADATA => {
                 body.skip(4, "instruction.write_metadata.pad")?;
-                Instruction::WriteMetadata {
-                    metadata: body.u64("instruction.write_metadata.metadata")?,
-                    mask: body.u64("instruction.write_metadata.metadata_mask")?,
-                }
+                let metadata = body.u64("instruction.write_metadata.metadata")?;
+                let mask = body.u64("instruction.write_metadata.metadata_mask")?;
+                to.push(Instruction::WriteMetadata { metadata, mask });
             }
             InstructionType::WRITE_ACTIONS => {
                 body.skip(4, "instruction.write_actions.pad")?;
-                Instruction::WriteActions(Action::parse_list(body)?)
+                to.push(Instruction::WriteActions(Action::parse_list(body)?));
             }
             InstructionType::APPLY_ACTIONS => {
                 body.skip(4, "instruction.apply_actions.pad")?;
-                Instruction::ApplyActions(Action::parse_list(body)?)
+                to.push(Instruction::ApplyActions(Action::parse_list(body)?));
             }
-            InstructionType::CLEAR_ACTIONS => Instruction::ClearActions,
-            InstructionType::METER => Instruction::Meter(MeterId(body.u32("instruction.meter.meter_id")?)),
-            InstructionType::EXPERIMENTER => Instruction::Experimenter {
-                experimenter: body.u32("instruction.experimenter")?,
-                body: body.into_bytes(),
-            },
-            _ => Instruction::Unknown { instruction_type, body: body.into_bytes() },
-        })
+            InstructionType::CLEAR_ACTIONS => to.push(Instruction::ClearActions),
+            InstructionType::METER => to.push(Instruction::Meter(MeterId(body.u32("instruction.meter.meter_id")?))),
+            InstructionType::EXPERIMENTER => {
+                let experimenter = body.u32("instruction.experimenter")?;
+                to.push(Instruction::Experimenter { experimenter, body: body.into_bytes() });
+            }
+            _ => to.push(Instruction::Unknown { instruction_type, body: body.into_bytes() }),
+        }
+        Ok(())
     }
 
     /// Padding is written as zero. A body that leaves the length at no multiple of 8 is padded.
     fn encode(&self, out: &mut BytesMut) {
         let start = out.len();
-        out.put_u16(self.instruction_type().0);
-        out.put_u16(0);
+        let header = Block::<8>::new().u16(self.instruction_type().0);
         match self {
-            Instruction::GotoTable(table_id) => out.put_u8(table_id.0),
+            Instruction::GotoTable(table_id) => return header.u16(8).u8(table_id.0).zeros(3).put(out),
+            Instruction::ClearActions => return header.u16(8).zeros(4).put(out),
+            Instruction::Meter(meter_id) => return header.u16(8).u32(meter_id.0).put(out),
             Instruction::WriteMetadata { metadata, mask } => {
-                wire::put_zeros(out, 4);
-                out.put_u64(*metadata);
-                out.put_u64(*mask);
+                header.u16(24).zeros(4).put(out);
+                return Block::<16>::new().u64(*metadata).u64(*mask).put(out);
             }
             Instruction::WriteActions(actions) | Instruction::ApplyActions(actions) => {
-                wire::put_zeros(out, 4);
+                header.zeros(6).put(out);
                 Action::encode_list(actions, out);
             }
-            Instruction::ClearActions => wire::put_zeros(out, 4),
-            Instruction::Meter(meter_id) => out.put_u32(meter_id.0),
             Instruction::Experimenter { experimenter, body } => {
-                out.put_u32(*experimenter);
+                header.zeros(2).u32(*experimenter).put(out);
                 out.put_slice(body);
             }
-            Instruction::Unknown { body, .. } => out.put_slice(body),
+            Instruction::Unknown { instruction_type, body } => {
+                Block::<4>::new().u16(instruction_type.0).zeros(2).put(out);
+                out.put_slice(body);
+            }
         }
         wire::pad_from(out, start);
         wire::patch_length(out, start, 2);
     }
 }
+
+/// Octets of the type and length that every instruction starts with.
+const HEADER_LEN: usize = 4;
+/// Octets of the shortest instruction.
+const MIN_LEN: usize = 8;

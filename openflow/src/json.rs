@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::action::Action;
+mod action;
+mod nicira;
+
 use crate::configuration::ExperimenterMessage;
 use crate::error::{ErrorCode, ErrorMessage};
 use crate::flow_match::Match;
 use crate::hello::HelloElement;
-use crate::instruction::Instruction;
 use crate::message::Message;
 use crate::meter::MeterBand;
 use crate::multipart::{
@@ -79,7 +80,7 @@ impl Serialize for ErrorMessage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &self.error_type)?;
-        match self.code().name() {
+        match self.name() {
             Some(name) => map.serialize_entry("code", name)?,
             None => map.serialize_entry("code", &self.code)?,
         }
@@ -120,76 +121,6 @@ impl Serialize for HelloElement {
                 map.serialize_entry("type", element_type)?;
                 map.serialize_entry("body", &Hex(body))?;
             }
-        }
-        map.end()
-    }
-}
-
-/// The one field of a set-field action as a map.
-struct SetField<'a>(OxmField<'a>);
-
-impl Serialize for SetField<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry(&self.0.kind.to_string(), &FieldValue(self.0))?;
-        map.end()
-    }
-}
-
-impl Serialize for Action {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &self.action_type())?;
-        match self {
-            Action::Output { port, max_len } => {
-                map.serialize_entry("port", port)?;
-                map.serialize_entry("max_len", max_len)?;
-            }
-            Action::SetMplsTtl(ttl) => map.serialize_entry("mpls_ttl", ttl)?,
-            Action::SetNwTtl(ttl) => map.serialize_entry("nw_ttl", ttl)?,
-            Action::PushVlan(ethertype)
-            | Action::PushMpls(ethertype)
-            | Action::PopMpls(ethertype)
-            | Action::PushPbb(ethertype) => map.serialize_entry("ethertype", &format!("{ethertype:#06x}"))?,
-            Action::SetQueue(queue_id) => map.serialize_entry("queue_id", queue_id)?,
-            Action::Group(group_id) => map.serialize_entry("group_id", group_id)?,
-            Action::SetField(field) => map.serialize_entry("field", &SetField(field.as_field()))?,
-            Action::Experimenter { experimenter, body } => {
-                map.serialize_entry("experimenter", experimenter)?;
-                map.serialize_entry("body", &Hex(body))?;
-            }
-            Action::Unknown { body, .. } => map.serialize_entry("body", &Hex(body))?,
-            Action::CopyTtlOut
-            | Action::CopyTtlIn
-            | Action::DecMplsTtl
-            | Action::PopVlan
-            | Action::DecNwTtl
-            | Action::PopPbb => {}
-        }
-        map.end()
-    }
-}
-
-impl Serialize for Instruction {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &self.instruction_type())?;
-        match self {
-            Instruction::GotoTable(table_id) => map.serialize_entry("table_id", table_id)?,
-            Instruction::WriteMetadata { metadata, mask } => {
-                map.serialize_entry("metadata", metadata)?;
-                map.serialize_entry("metadata_mask", mask)?;
-            }
-            Instruction::WriteActions(actions) | Instruction::ApplyActions(actions) => {
-                map.serialize_entry("actions", actions)?;
-            }
-            Instruction::ClearActions => {}
-            Instruction::Meter(meter_id) => map.serialize_entry("meter_id", meter_id)?,
-            Instruction::Experimenter { experimenter, body } => {
-                map.serialize_entry("experimenter", experimenter)?;
-                map.serialize_entry("body", &Hex(body))?;
-            }
-            Instruction::Unknown { body, .. } => map.serialize_entry("body", &Hex(body))?,
         }
         map.end()
     }
@@ -367,6 +298,11 @@ impl Serialize for Message {
             Message::Error(error) => error.serialize(serializer),
             Message::EchoRequest(data) | Message::EchoReply(data) => one(serializer, "data", &Hex(data)),
             Message::Experimenter(experimenter) => experimenter.serialize(serializer),
+            Message::BundleControl(control) => control.serialize(serializer),
+            Message::BundleAdd(add) => add.serialize(serializer),
+            Message::SetPacketInFormat(format) => one(serializer, "packet_in_format", format),
+            Message::SetControllerId(controller_id) => one(serializer, "controller_id", controller_id),
+            Message::PacketIn2(packet_in) | Message::Resume(packet_in) => packet_in.serialize(serializer),
             Message::FeaturesReply(features) => features.serialize(serializer),
             Message::GetConfigReply(config) | Message::SetConfig(config) => config.serialize(serializer),
             Message::PacketIn(packet_in) => packet_in.serialize(serializer),

@@ -336,7 +336,7 @@ impl MultipartReplyBody {
     fn parse(multipart_type: MultipartType, mut reader: Reader<'_>) -> Result<MultipartReplyBody, DecodeError> {
         Ok(match multipart_type {
             MultipartType::DESC => MultipartReplyBody::Desc(SwitchDesc::parse(reader)?),
-            MultipartType::FLOW => MultipartReplyBody::Flow(parse_all(&mut reader, FlowStats::parse)?),
+            MultipartType::FLOW => MultipartReplyBody::Flow(FlowStats::parse_list(reader)?),
             MultipartType::AGGREGATE => MultipartReplyBody::Aggregate(AggregateStats::parse(reader)?),
             MultipartType::TABLE => MultipartReplyBody::Table(parse_all(&mut reader, TableStats::parse)?),
             MultipartType::PORT_STATS => MultipartReplyBody::PortStats(parse_all(&mut reader, PortStats::parse)?),

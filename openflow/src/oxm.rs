@@ -1,18 +1,36 @@
-//! OXM match fields: the one table of OpenFlow 1.3's fields, and a field as it stands in a TLV (OpenFlow 1.3.5 §7.2.3).
+//! OXM match fields: which there are, and a field as it stands in a TLV (OpenFlow 1.3.5 §7.2.3).
 //!
-//! A field of another class (Nicira's, an experimenter's) is data: its octets are kept.
+//! [`table`] is THE table of those that we know: OpenFlow 1.3's and Open vSwitch's. Any other field is data: its octets are kept.
+
+pub(crate) mod table;
+pub(crate) mod text;
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use net::{DecodeError, DecodeErrorKind, MacAddr};
+use nom::bytes::complete::take;
 use nom::number::complete::be_u32;
 use smallvec::SmallVec;
 
 /// `OFPXMC_OPENFLOW_BASIC`: the class of the fields in the table below (OpenFlow 1.3.5 §7.2.3.3).
 pub const CLASS_OPENFLOW_BASIC: u16 = 0x8000;
+/// `OFPXMC_NXM_0`: Nicira's numbers for the fields of OpenFlow 1.0 (`NXM_OF_*`, ovs-fields(7)).
+pub const CLASS_NXM_0: u16 = 0x0000;
+/// `OFPXMC_NXM_1`: Nicira's own fields (`NXM_NX_*`, ovs-fields(7)).
+pub const CLASS_NXM_1: u16 = 0x0001;
+/// Ericsson's class (`ERICOXM_OF_*`, ovs-fields(7)).
+pub const CLASS_ERICSSON: u16 = 0x1000;
+/// `OFPXMC_PACKET_REGS`: packet registers (OpenFlow 1.5.1 §7.2.3.3); Open vSwitch has them on 1.3, too.
+pub const CLASS_PACKET_REGISTERS: u16 = 0x8001;
 /// `OFPXMC_EXPERIMENTER`: the value starts with an experimenter id (OpenFlow 1.3.5 §7.2.3.9).
 pub const CLASS_EXPERIMENTER: u16 = 0xffff;
+/// The ONF as an experimenter: extensions of OpenFlow 1.3 that later versions have built in.
+pub const EXPERIMENTER_ONF: u32 = 0x4f4e_4600;
+/// Nicira as an experimenter, which is Open vSwitch.
+pub const EXPERIMENTER_NICIRA: u32 = 0x0000_2320;
+/// The experimenter of the network service header's fields.
+pub const EXPERIMENTER_NSH: u32 = 0x005a_d650;
 /// `OFPVID_PRESENT`: set in `vlan_vid` if the packet has a VLAN tag (OpenFlow 1.3.5 §7.2.3.7).
 pub const VID_PRESENT: u16 = 0x1000;
 /// `OFPVID_NONE`: a `vlan_vid` for packets without a VLAN tag (OpenFlow 1.3.5 §7.2.3.7).
@@ -44,99 +62,9 @@ pub enum Prerequisite {
     IpProto(u8),
     /// `icmpv6_type` is one of these.
     Icmpv6Type(&'static [u8]),
-}
-
-/// How a field's value is written as text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Notation {
-    Decimal,
-    Hex,
-    Mac,
-    Ipv4,
-    Ipv6,
-}
-
-/// What the table says about one field.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Row {
-    pub name: &'static str,
-    pub value_len: u8,
-    pub bits: u16,
-    pub maskable: bool,
-    pub notation: Notation,
-    pub prerequisite: Prerequisite,
-}
-
-const IPV4: &[u16] = &[0x0800];
-const IPV6: &[u16] = &[0x86dd];
-const IP: &[u16] = &[0x0800, 0x86dd];
-const ARP: &[u16] = &[0x0806];
-const MPLS: &[u16] = &[0x8847, 0x8848];
-const PBB: &[u16] = &[0x88e7];
-
-macro_rules! oxm_fields {
-    ($($number:literal $constant:ident $name:literal $len:literal $bits:literal $maskable:literal $notation:ident
-       $prerequisite:expr;)*) => {
-        impl OxmKind {
-            $(
-                #[doc = concat!("`OFPXMT_OFB_", stringify!($constant), "`, ", stringify!($bits), " bits.")]
-                pub const $constant: OxmKind = OxmKind::basic($number);
-            )*
-
-            /// All fields of OpenFlow 1.3, in the order of their numbers.
-            pub const ALL: &[OxmKind] = &[$(OxmKind::$constant),*];
-        }
-
-        const ROWS: &[Row] = &[$(
-            Row { name: $name, value_len: $len, bits: $bits, maskable: $maskable,
-                  notation: Notation::$notation, prerequisite: $prerequisite },
-        )*];
-    };
-}
-
-// OpenFlow 1.3.5 §7.2.3.8, table 12. Columns: number, name, octets, bits, maskable, text form, prerequisite.
-#[rustfmt::skip]
-oxm_fields! {
-     0 IN_PORT        "in_port"         4  32 false Decimal Prerequisite::None;
-     1 IN_PHY_PORT    "in_phy_port"     4  32 false Decimal Prerequisite::InPort;
-     2 METADATA       "metadata"        8  64 true  Hex     Prerequisite::None;
-     3 ETH_DST        "eth_dst"         6  48 true  Mac     Prerequisite::None;
-     4 ETH_SRC        "eth_src"         6  48 true  Mac     Prerequisite::None;
-     5 ETH_TYPE       "eth_type"        2  16 false Hex     Prerequisite::None;
-     6 VLAN_VID       "vlan_vid"        2  13 true  Hex     Prerequisite::None;
-     7 VLAN_PCP       "vlan_pcp"        1   3 false Decimal Prerequisite::VlanTag;
-     8 IP_DSCP        "ip_dscp"         1   6 false Decimal Prerequisite::EthType(IP);
-     9 IP_ECN         "ip_ecn"          1   2 false Decimal Prerequisite::EthType(IP);
-    10 IP_PROTO       "ip_proto"        1   8 false Decimal Prerequisite::EthType(IP);
-    11 IPV4_SRC       "ipv4_src"        4  32 true  Ipv4    Prerequisite::EthType(IPV4);
-    12 IPV4_DST       "ipv4_dst"        4  32 true  Ipv4    Prerequisite::EthType(IPV4);
-    13 TCP_SRC        "tcp_src"         2  16 false Decimal Prerequisite::IpProto(6);
-    14 TCP_DST        "tcp_dst"         2  16 false Decimal Prerequisite::IpProto(6);
-    15 UDP_SRC        "udp_src"         2  16 false Decimal Prerequisite::IpProto(17);
-    16 UDP_DST        "udp_dst"         2  16 false Decimal Prerequisite::IpProto(17);
-    17 SCTP_SRC       "sctp_src"        2  16 false Decimal Prerequisite::IpProto(132);
-    18 SCTP_DST       "sctp_dst"        2  16 false Decimal Prerequisite::IpProto(132);
-    19 ICMPV4_TYPE    "icmpv4_type"     1   8 false Decimal Prerequisite::IpProto(1);
-    20 ICMPV4_CODE    "icmpv4_code"     1   8 false Decimal Prerequisite::IpProto(1);
-    21 ARP_OP         "arp_op"          2  16 false Decimal Prerequisite::EthType(ARP);
-    22 ARP_SPA        "arp_spa"         4  32 true  Ipv4    Prerequisite::EthType(ARP);
-    23 ARP_TPA        "arp_tpa"         4  32 true  Ipv4    Prerequisite::EthType(ARP);
-    24 ARP_SHA        "arp_sha"         6  48 true  Mac     Prerequisite::EthType(ARP);
-    25 ARP_THA        "arp_tha"         6  48 true  Mac     Prerequisite::EthType(ARP);
-    26 IPV6_SRC       "ipv6_src"       16 128 true  Ipv6    Prerequisite::EthType(IPV6);
-    27 IPV6_DST       "ipv6_dst"       16 128 true  Ipv6    Prerequisite::EthType(IPV6);
-    28 IPV6_FLABEL    "ipv6_flabel"     4  20 true  Hex     Prerequisite::EthType(IPV6);
-    29 ICMPV6_TYPE    "icmpv6_type"     1   8 false Decimal Prerequisite::IpProto(58);
-    30 ICMPV6_CODE    "icmpv6_code"     1   8 false Decimal Prerequisite::IpProto(58);
-    31 IPV6_ND_TARGET "ipv6_nd_target" 16 128 false Ipv6    Prerequisite::Icmpv6Type(&[135, 136]);
-    32 IPV6_ND_SLL    "ipv6_nd_sll"     6  48 false Mac     Prerequisite::Icmpv6Type(&[135]);
-    33 IPV6_ND_TLL    "ipv6_nd_tll"     6  48 false Mac     Prerequisite::Icmpv6Type(&[136]);
-    34 MPLS_LABEL     "mpls_label"      4  20 false Decimal Prerequisite::EthType(MPLS);
-    35 MPLS_TC        "mpls_tc"         1   3 false Decimal Prerequisite::EthType(MPLS);
-    36 MPLS_BOS       "mpls_bos"        1   1 false Decimal Prerequisite::EthType(MPLS);
-    37 PBB_ISID       "pbb_isid"        3  24 true  Hex     Prerequisite::EthType(PBB);
-    38 TUNNEL_ID      "tunnel_id"       8  64 true  Hex     Prerequisite::None;
-    39 IPV6_EXTHDR    "ipv6_exthdr"     2   9 true  Hex     Prerequisite::EthType(IPV6);
+    /// `ct_state` is of a connection that is tracked and valid: one of `new`, `est`, `rel`, `rpl`, `snat`, `dnat` is set, or `trk` is
+    /// set and `inv` is matched as not set (ovs-fields(7), ct_nw_proto).
+    Tracked,
 }
 
 impl OxmKind {
@@ -145,38 +73,160 @@ impl OxmKind {
         OxmKind { class: CLASS_OPENFLOW_BASIC, field, experimenter: 0 }
     }
 
-    pub(crate) fn row(self) -> Option<&'static Row> {
-        if self.class != CLASS_OPENFLOW_BASIC {
-            return None;
-        }
-        ROWS.get(usize::from(self.field))
+    /// Field `field` of the class [`CLASS_NXM_0`].
+    pub const fn nxm_0(field: u8) -> OxmKind {
+        OxmKind { class: CLASS_NXM_0, field, experimenter: 0 }
     }
 
-    /// The specification's name in lower case (`eth_dst`), if OpenFlow 1.3 has this field.
+    /// Field `field` of the class [`CLASS_NXM_1`].
+    pub const fn nxm_1(field: u8) -> OxmKind {
+        OxmKind { class: CLASS_NXM_1, field, experimenter: 0 }
+    }
+
+    /// Field `field` of the class [`CLASS_ERICSSON`].
+    pub const fn ericsson(field: u8) -> OxmKind {
+        OxmKind { class: CLASS_ERICSSON, field, experimenter: 0 }
+    }
+
+    /// Field `field` of the class [`CLASS_PACKET_REGISTERS`].
+    pub const fn packet_register(field: u8) -> OxmKind {
+        OxmKind { class: CLASS_PACKET_REGISTERS, field, experimenter: 0 }
+    }
+
+    /// Field `field` of an experimenter.
+    pub const fn experimenter(experimenter: u32, field: u8) -> OxmKind {
+        OxmKind { class: CLASS_EXPERIMENTER, field, experimenter }
+    }
+
+    /// Field `field` of [`EXPERIMENTER_ONF`].
+    pub const fn onf(field: u8) -> OxmKind {
+        OxmKind::experimenter(EXPERIMENTER_ONF, field)
+    }
+
+    /// Field `field` of [`EXPERIMENTER_NICIRA`].
+    pub const fn nicira(field: u8) -> OxmKind {
+        OxmKind::experimenter(EXPERIMENTER_NICIRA, field)
+    }
+
+    /// Field `field` of [`EXPERIMENTER_NSH`].
+    pub const fn nsh(field: u8) -> OxmKind {
+        OxmKind::experimenter(EXPERIMENTER_NSH, field)
+    }
+
+    /// `reg0` to `reg15`: Nicira's registers of 32 bits.
+    pub const fn register(number: u8) -> Option<OxmKind> {
+        if number < 16 { Some(OxmKind::nxm_1(number)) } else { None }
+    }
+
+    /// `tun_metadata0` to `tun_metadata63`: options of a Geneve tunnel, of variable length.
+    pub const fn tunnel_metadata(number: u8) -> Option<OxmKind> {
+        if number < 64 { Some(OxmKind::nxm_1(OxmKind::TUN_METADATA0.field + number)) } else { None }
+    }
+
+    /// The one name that no other field has: the specification's in lower case (`eth_dst`), Open vSwitch's for a field that it alone
+    /// has (`ct_state`), the header's for a second number of the same field (`nxm_of_eth_dst`). `None` if the table has no such field.
     pub fn name(self) -> Option<&'static str> {
         self.row().map(|row| row.name)
     }
 
-    /// Octets of the value, without the mask, if OpenFlow 1.3 has this field.
-    pub fn value_len(self) -> Option<usize> {
-        self.row().map(|row| usize::from(row.value_len))
+    /// The name of the header: `OXM_OF_ETH_DST`, `NXM_NX_REG0`.
+    pub fn header_name(self) -> Option<&'static str> {
+        self.row().map(|row| row.header)
     }
 
-    /// Bits of the value that have a meaning, if OpenFlow 1.3 has this field.
+    /// ovs-ofctl's name of the field in actions: `eth_dst`, `ip_dst`, `nw_ttl`.
+    pub fn ovs_name(self) -> Option<&'static str> {
+        self.row().map(|row| row.ovs)
+    }
+
+    /// ovs-ofctl's name of the field in a match: `dl_dst`, `nw_dst`, `tp_dst`.
+    pub fn flow_name(self) -> Option<&'static str> {
+        self.row().map(|row| row.flow)
+    }
+
+    /// Octets of the value, without the mask; `None` if the field is not in the table or its length is variable.
+    pub fn value_len(self) -> Option<usize> {
+        self.row().filter(|_| !self.is_variable()).map(|row| usize::from(row.value_len))
+    }
+
+    /// Whether values of this field may have any length up to [`TUNNEL_METADATA_MAX`].
+    pub const fn is_variable(self) -> bool {
+        self.class == CLASS_NXM_1
+            && self.field >= OxmKind::TUN_METADATA0.field
+            && self.field <= OxmKind::TUN_METADATA63.field
+    }
+
+    /// Bits of the value that have a meaning, if the table has this field.
     pub fn bits(self) -> Option<u16> {
         self.row().map(|row| row.bits)
     }
 
-    /// Whether a mask may follow the value, if OpenFlow 1.3 has this field.
+    /// Bits that Open vSwitch counts when the field is part of a move or load: `NXM_OF_VLAN_TCI[]` has 16. Differs from
+    /// [`OxmKind::bits`] in `vlan_vid` (12, without [`VID_PRESENT`]) and `ct_state` (32).
+    pub fn subfield_bits(self) -> Option<u16> {
+        match self.canonical() {
+            OxmKind::VLAN_VID => Some(12),
+            OxmKind::CT_STATE => Some(32),
+            other => other.bits(),
+        }
+    }
+
+    /// Whether a mask may follow the value, if the table has this field. Tolerant where OpenFlow 1.3 and Open vSwitch differ.
     pub fn maskable(self) -> Option<bool> {
         self.row().map(|row| row.maskable)
     }
 
-    /// What has to be matched before this field, if OpenFlow 1.3 has this field.
+    /// Whether Open vSwitch lets an action set it, if the table has this field.
+    pub fn writable(self) -> Option<bool> {
+        self.row().map(|row| row.writable)
+    }
+
+    /// What has to be matched before this field, if the table has this field.
     pub fn prerequisite(self) -> Option<Prerequisite> {
         self.row().map(|row| row.prerequisite)
     }
+
+    /// Where the field belongs in a match: after its prerequisites. OpenFlow 1.3's fields stand in the order of their numbers, which
+    /// does that; all others need none of each other but `ct_state`, which has the lowest number of those that need it.
+    pub(crate) fn order(self) -> (u8, OxmKind, OxmKind) {
+        let same = self.same_field();
+        match same {
+            OxmKind::PACKET_TYPE => (0, same, same),
+            OxmKind::VLAN_TCI => (1, OxmKind::VLAN_VID, same),
+            _ if same.class == CLASS_OPENFLOW_BASIC => (1, same, same),
+            _ => (2, same, same),
+        }
+    }
+
+    /// One kind for all numbers of a field, also of those that write its value in another way: `NXM_OF_IN_PORT` has 16 bits,
+    /// `NXM_OF_IP_TOS` two more than `ip_dscp`. Otherwise [`OxmKind::canonical`].
+    pub fn same_field(self) -> OxmKind {
+        match self.canonical() {
+            OxmKind::NXM_OF_IN_PORT => OxmKind::IN_PORT,
+            OxmKind::NXM_OF_IP_TOS => OxmKind::IP_DSCP,
+            other => other,
+        }
+    }
+
+    /// The first register of 32 bits that `xreg0` or `xxreg0` is made of (ovs-fields(7)).
+    pub(crate) const fn first_register(self) -> Option<u8> {
+        match self.class {
+            CLASS_PACKET_REGISTERS if self.field <= OxmKind::XREG7.field => Some(2 * self.field),
+            CLASS_NXM_1 if self.field >= OxmKind::XXREG0.field && self.field <= OxmKind::XXREG3.field => {
+                Some(4 * (self.field - OxmKind::XXREG0.field))
+            }
+            _ => None,
+        }
+    }
+
+    /// The same field with the same octets in its usual class: `NXM_OF_ETH_SRC` is `eth_src`. Itself if there is no such thing.
+    pub fn canonical(self) -> OxmKind {
+        self.row().map_or(self, |row| row.canonical)
+    }
 }
+
+/// Octets that a value of `tun_metadata` has at most (ovs-fields(7)).
+pub const TUNNEL_METADATA_MAX: usize = 124;
 
 impl fmt::Display for OxmKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -265,7 +315,7 @@ impl OxmFieldOwned {
             && mask.is_none_or(|mask| mask.len() == value.len())
             && kind.field < 0x80
             && (kind.class == CLASS_EXPERIMENTER || kind.experimenter == 0)
-            && kind.value_len().is_none_or(|length| length == value.len());
+            && kind.fits(value.len());
         fits.then(|| OxmField { kind, value, mask }.to_owned())
     }
 
@@ -358,6 +408,15 @@ impl OxmKind {
         if self.class == CLASS_EXPERIMENTER { 4 } else { 0 }
     }
 
+    /// Whether a value of so many octets can be one of this field.
+    fn fits(self, octets: usize) -> bool {
+        match self.row() {
+            None => true,
+            Some(_) if self.is_variable() => (1..=TUNNEL_METADATA_MAX).contains(&octets),
+            Some(row) => octets == usize::from(row.value_len),
+        }
+    }
+
     pub(crate) fn header(self, has_mask: bool, payload: u8) -> u32 {
         u32::from(self.class) << 16 | u32::from(self.field) << 9 | u32::from(has_mask) << 8 | u32::from(payload)
     }
@@ -381,18 +440,26 @@ pub(crate) fn put_tlv<A: smallvec::Array<Item = u8>>(
 
 /// Checks the first TLV in `octets` and returns its length with the header. Field names and offsets are those of the error.
 pub(crate) fn first_tlv(octets: &[u8], offset: usize) -> Result<usize, DecodeError> {
-    let Ok((rest, header)) = be_u32::<_, ()>(octets) else {
+    let Ok((rest, header)) = take::<_, _, ()>(HEADER_LEN)(octets) else {
         return Err(DecodeError::truncated(offset, "oxm.header", HEADER_LEN, octets.len()));
     };
+    let header = u32::from_be_bytes(header.try_into().unwrap_or_default());
     let has_mask = header >> 8 & 1 != 0;
     let length = (header & 0xff) as usize;
     let class = (header >> 16) as u16;
-    let kind = OxmKind { class, field: (header >> 9 & 0x7f) as u8, experimenter: 0 };
-    let wrong = match kind.value_len() {
-        Some(value_len) => length != value_len * (1 + usize::from(has_mask)),
-        None => length < kind.experimenter_len(),
-    };
-    if wrong {
+    let mut kind = OxmKind { class, field: (header >> 9 & 0x7f) as u8, experimenter: 0 };
+    if class == CLASS_EXPERIMENTER
+        && let Ok((_, experimenter)) = be_u32::<_, ()>(rest)
+    {
+        kind.experimenter = experimenter;
+    }
+    // The length counts the experimenter id; half of what is left is the mask.
+    let fits = length.checked_sub(kind.experimenter_len()).is_some_and(|payload| match kind.row() {
+        None => true,
+        Some(_) if has_mask => payload % 2 == 0 && kind.fits(payload / 2),
+        Some(_) => kind.fits(payload),
+    });
+    if !fits {
         return Err(DecodeError::new(offset + 3, "oxm.length", DecodeErrorKind::BadLength { length }));
     }
     if rest.len() < length {
@@ -422,46 +489,6 @@ pub(crate) fn split_tlv(octets: &[u8]) -> Option<(&[u8], OxmField<'_>, &[u8])> {
     Some((tlv, OxmField { kind, value: payload, mask: None }, rest))
 }
 
-impl OxmField<'_> {
-    /// `value` or `value/mask` in the field's usual form.
-    pub fn value_text(&self) -> String {
-        let notation = self.kind.row().map(|row| row.notation);
-        let value = octets_text(self.value, notation);
-        match self.mask {
-            Some(mask) => {
-                // A decimal mask can't be read.
-                let notation =
-                    notation.map(|notation| if notation == Notation::Decimal { Notation::Hex } else { notation });
-                format!("{value}/{}", octets_text(mask, notation))
-            }
-            None => value,
-        }
-    }
-
-    /// Whether the text form is a plain decimal number.
-    #[cfg(feature = "serde")]
-    pub(crate) fn as_decimal(&self) -> Option<u64> {
-        match self.kind.row() {
-            Some(row) if row.notation == Notation::Decimal && self.mask.is_none() => self.to_u64(),
-            _ => None,
-        }
-    }
-}
-
-fn octets_text(octets: &[u8], notation: Option<Notation>) -> String {
-    match (notation, octets.len()) {
-        (Some(Notation::Decimal), _) => to_u64(octets).map(|number| number.to_string()),
-        (Some(Notation::Hex), length) => {
-            to_u64(octets).map(|number| format!("{number:#0width$x}", width = 2 + 2 * length))
-        }
-        (Some(Notation::Mac), _) => <[u8; 6]>::try_from(octets).ok().map(|octets| MacAddr(octets).to_string()),
-        (Some(Notation::Ipv4), _) => <[u8; 4]>::try_from(octets).ok().map(|octets| Ipv4Addr::from(octets).to_string()),
-        (Some(Notation::Ipv6), _) => <[u8; 16]>::try_from(octets).ok().map(|octets| Ipv6Addr::from(octets).to_string()),
-        (None, _) => None,
-    }
-    .unwrap_or_else(|| octets.iter().map(|octet| format!("{octet:02x}")).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -481,8 +508,8 @@ mod tests {
     fn a_field_has_the_length_of_the_table() {
         assert!(OxmFieldOwned::new(OxmKind::IN_PORT, &[0, 0, 1], None).is_none());
         assert!(OxmFieldOwned::new(OxmKind::ETH_DST, &[0; 6], Some(&[0; 5])).is_none());
-        assert!(OxmFieldOwned::new(OxmKind { class: 1, field: 3, experimenter: 0 }, &[0; 256], None).is_none());
-        assert!(OxmFieldOwned::new(OxmKind { class: 1, field: 0x80, experimenter: 0 }, &[], None).is_none());
+        assert!(OxmFieldOwned::new(OxmKind { class: 7, field: 3, experimenter: 0 }, &[0; 256], None).is_none());
+        assert!(OxmFieldOwned::new(OxmKind { class: 7, field: 0x80, experimenter: 0 }, &[], None).is_none());
         assert!(OxmFieldOwned::number(OxmKind::TCP_DST, 65_536).is_none());
         assert!(OxmFieldOwned::number(OxmKind::IPV6_DST, 1).is_none());
         assert_eq!(OxmFieldOwned::number(OxmKind::PBB_ISID, 7).unwrap().as_tlv(), [0x80, 0, 0x4a, 3, 0, 0, 7]);
@@ -517,7 +544,7 @@ mod tests {
         assert_eq!(text(OxmKind::ETH_TYPE, &[8, 0], None), "eth_type=0x0800");
         assert_eq!(text(OxmKind::ETH_SRC, &[2, 0, 0, 0, 0, 1], None), "eth_src=02:00:00:00:00:01");
         assert_eq!(text(OxmKind::IPV4_DST, &[10, 0, 0, 0], Some(&[255, 0, 0, 0])), "ipv4_dst=10.0.0.0/255.0.0.0");
-        let kind = OxmKind { class: 1, field: 3, experimenter: 0 };
-        assert_eq!(text(kind, &[0xab, 1], None), "class_0x1_3=ab01");
+        let kind = OxmKind { class: 7, field: 3, experimenter: 0 };
+        assert_eq!(text(kind, &[0xab, 1], None), "class_0x7_3=ab01");
     }
 }

@@ -7,7 +7,7 @@ use crate::action::Action;
 use crate::flow_match::Match;
 use crate::identifier::{BufferId, TableId};
 use crate::number::numbers;
-use crate::wire::{self, Reader};
+use crate::wire::{self, Block, Reader};
 
 numbers! {
     /// Why a packet came to the controller (OpenFlow 1.3.5 §7.4.1, `ofp_packet_in_reason`).
@@ -57,6 +57,7 @@ pub struct PacketOut {
 
 impl PacketIn {
     /// Allocates nothing unless the match is longer than its inline storage.
+    #[inline]
     pub(crate) fn parse(mut reader: Reader<'_>) -> Result<PacketIn, DecodeError> {
         let buffer_id = BufferId(reader.u32("packet_in.buffer_id")?);
         let total_len = reader.u16("packet_in.total_len")?;
@@ -69,11 +70,13 @@ impl PacketIn {
     }
 
     pub(crate) fn encode(&self, out: &mut BytesMut) {
-        out.put_u32(self.buffer_id.0);
-        out.put_u16(self.total_len);
-        out.put_u8(self.reason.0);
-        out.put_u8(self.table_id.0);
-        out.put_u64(self.cookie);
+        Block::<16>::new()
+            .u32(self.buffer_id.0)
+            .u16(self.total_len)
+            .u8(self.reason.0)
+            .u8(self.table_id.0)
+            .u64(self.cookie)
+            .put(out);
         self.match_.encode(out);
         wire::put_zeros(out, 2);
         out.put_slice(&self.data);
@@ -81,6 +84,7 @@ impl PacketIn {
 }
 
 impl PacketOut {
+    #[inline]
     pub(crate) fn parse(mut reader: Reader<'_>) -> Result<PacketOut, DecodeError> {
         let buffer_id = BufferId(reader.u32("packet_out.buffer_id")?);
         let in_port = PortNo(reader.u32("packet_out.in_port")?);
@@ -92,10 +96,8 @@ impl PacketOut {
     }
 
     pub(crate) fn encode(&self, out: &mut BytesMut) {
-        out.put_u32(self.buffer_id.0);
-        out.put_u32(self.in_port.0);
-        let length_at = out.len();
-        wire::put_zeros(out, 8);
+        let length_at = out.len() + 8;
+        Block::<16>::new().u32(self.buffer_id.0).u32(self.in_port.0).zeros(8).put(out);
         let start = out.len();
         Action::encode_list(&self.actions, out);
         let actions_len = out.len() - start;

@@ -3,12 +3,11 @@
 //! These are the checks that need no switch: prerequisites, masks, reserved numbers, unknown commands and flags. Whether a
 //! table, port or group exists is the switch's own business.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use net::PortNo;
 
-use crate::action::Action;
+use crate::bundle::BundleFlags;
 use crate::configuration::ConfigFlags;
 use crate::error::ErrorCode;
 use crate::flow::{FlowMod, FlowModCommand};
@@ -16,11 +15,18 @@ use crate::flow_match::Match;
 use crate::group::{Bucket, GroupMod, GroupModCommand, GroupType};
 use crate::identifier::{GroupId, MeterId, TableId};
 use crate::instruction::Instruction;
-use crate::message::Message;
+use crate::message::{Message, MessageType};
 use crate::meter::{MeterBand, MeterFlags, MeterMod, MeterModCommand};
 use crate::multipart::{MultipartReplyBody, MultipartRequestBody, TableFeatureProperty, TableFeatures};
-use crate::oxm::{OxmField, OxmKind, Prerequisite, VID_NONE, to_u64};
+use crate::oxm::{EXPERIMENTER_NICIRA, EXPERIMENTER_ONF};
 use crate::role::ControllerRole;
+
+mod action;
+mod field;
+mod nicira;
+
+use action::{Place, check_actions};
+use field::check_match;
 
 /// Something in a well-formed message that makes no sense.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,7 +72,7 @@ impl Problems {
 }
 
 /// Experimenters whose messages mean something to a common switch: Nicira (Open vSwitch) and the ONF.
-const KNOWN_EXPERIMENTERS: [u32; 2] = [0x0000_2320, 0x4f4e_4600];
+const KNOWN_EXPERIMENTERS: [u32; 2] = [EXPERIMENTER_NICIRA, EXPERIMENTER_ONF];
 
 impl Match {
     /// Missing prerequisites, duplicates, masks and values that the fields can't have.
@@ -84,6 +90,25 @@ impl Message {
         let to = &mut problems;
         match self {
             Message::Experimenter(message) => check_experimenter(message.experimenter, "experimenter", to),
+            Message::BundleControl(control) => {
+                let fine = control.control_type.name().is_some();
+                let reason = format_args!("{} is none", control.control_type);
+                to.check(fine, "type", ErrorCode::BUNDLE_BAD_TYPE, reason);
+                check_bundle_flags(control.flags, to);
+            }
+            Message::BundleAdd(add) => {
+                check_bundle_flags(add.flags, to);
+                let message_type = add.message.message_type();
+                let fine = BUNDLED.contains(&message_type);
+                to.check(fine, "message", ErrorCode::BUNDLE_MSG_UNSUP, format_args!("{message_type} in a bundle"));
+                for problem in add.message.problems() {
+                    to.add(format!("message.{}", problem.field), problem.code, problem.reason);
+                }
+            }
+            Message::SetPacketInFormat(format) => {
+                let reason = format_args!("{format} is none");
+                to.check(format.name().is_some(), "packet_in_format", ErrorCode::REQUEST_EPERM, reason);
+            }
             Message::SetConfig(config) | Message::GetConfigReply(config) => {
                 let fine = config.flags.0 & !ConfigFlags::FRAG_MASK.0 == 0 && config.flags != ConfigFlags::FRAG_MASK;
                 to.check(fine, "flags", ErrorCode::SWITCH_CONFIG_BAD_FLAGS, "no way to handle fragments");
@@ -94,7 +119,7 @@ impl Message {
                 let from = packet_out.in_port;
                 let fine = from.is_physical() || from == PortNo::CONTROLLER || from == PortNo::LOCAL;
                 to.check(fine, "in_port", ErrorCode::REQUEST_BAD_PORT, format_args!("{from} is no port to come in by"));
-                check_actions(&packet_out.actions, true, to);
+                check_actions(&packet_out.actions, Place::PacketOut, to);
             }
             Message::FlowMod(flow_mod) => check_flow_mod(flow_mod, to),
             Message::GroupMod(group_mod) => check_group_mod(group_mod, to),
@@ -143,150 +168,32 @@ impl Message {
             | Message::QueueGetConfigReply(_)
             | Message::GetAsyncRequest
             | Message::GetAsyncReply(_)
-            | Message::SetAsync(_) => {}
+            | Message::SetAsync(_)
+            | Message::SetControllerId(_)
+            | Message::PacketIn2(_)
+            | Message::Resume(_) => {}
         }
         problems.0
     }
 }
 
-fn check_match(match_: &Match, to: &mut Problems) {
-    let mut seen = BTreeSet::new();
-    for field in match_.fields() {
-        if to.is_full() {
-            return;
-        }
-        let name = || format!("match.{}", field.kind);
-        if !seen.insert(field.kind) {
-            to.add(name(), ErrorCode::MATCH_DUP_FIELD, "stands twice");
-        }
-        let Some(row) = field.kind.row() else {
-            if field.kind.class == crate::oxm::CLASS_OPENFLOW_BASIC {
-                to.add(name(), ErrorCode::MATCH_BAD_FIELD, "OpenFlow 1.3 has no such field");
-            }
-            continue;
-        };
-        if field.mask.is_some() && !row.maskable {
-            to.add(name(), ErrorCode::MATCH_BAD_MASK, "can't be masked");
-        }
-        if let Some(mask) = field.mask
-            && field.value.iter().zip(mask).any(|(value, mask)| value & !mask != 0)
-        {
-            to.add(name(), ErrorCode::MATCH_BAD_WILDCARDS, "bits are set in the value that are not in the mask");
-        }
-        if has_bits_above(&field, row.bits) {
-            to.add(name(), ErrorCode::MATCH_BAD_VALUE, format!("has more than {} bits", row.bits));
-        }
-        if let Some(missing) = missing_prerequisite(match_, row.prerequisite) {
-            to.add(name(), ErrorCode::MATCH_BAD_PREREQ, missing);
-        }
-    }
-}
+/// Messages that a bundle can hold: what modifies the switch (OpenFlow 1.4.0 §7.3.9.6), and packets, which Open vSwitch takes.
+const BUNDLED: [MessageType; 6] = [
+    MessageType::FLOW_MOD,
+    MessageType::GROUP_MOD,
+    MessageType::PORT_MOD,
+    MessageType::PACKET_OUT,
+    MessageType::TABLE_MOD,
+    MessageType::METER_MOD,
+];
 
-fn has_bits_above(field: &OxmField<'_>, bits: u16) -> bool {
-    bits < 64 && to_u64(field.value).is_some_and(|value| value >> bits != 0)
-}
-
-fn missing_prerequisite(match_: &Match, prerequisite: Prerequisite) -> Option<String> {
-    let number = |kind| match_.get(kind).filter(|field| field.is_exact()).and_then(|field| field.to_u64());
-    let one_of = |kind: OxmKind, values: &[u64]| {
-        let fine = number(kind).is_some_and(|value| values.contains(&value));
-        (!fine).then(|| {
-            let values: Vec<String> = values.iter().map(|value| format!("{value:#x}")).collect();
-            format!("needs {kind}={}", values.join(" or "))
-        })
-    };
-    match prerequisite {
-        Prerequisite::None => None,
-        Prerequisite::InPort => match_.get(OxmKind::IN_PORT).is_none().then(|| "needs in_port".into()),
-        Prerequisite::VlanTag => {
-            let tagged = match_.get(OxmKind::VLAN_VID).and_then(|field| field.to_u64());
-            tagged.is_none_or(|vid| vid == u64::from(VID_NONE)).then(|| "needs vlan_vid of a tagged packet".into())
-        }
-        Prerequisite::EthType(types) => {
-            let types: Vec<u64> = types.iter().map(|eth_type| u64::from(*eth_type)).collect();
-            one_of(OxmKind::ETH_TYPE, &types)
-        }
-        Prerequisite::IpProto(protocol) => one_of(OxmKind::IP_PROTO, &[u64::from(protocol)]),
-        Prerequisite::Icmpv6Type(types) => {
-            let types: Vec<u64> = types.iter().map(|icmp_type| u64::from(*icmp_type)).collect();
-            one_of(OxmKind::ICMPV6_TYPE, &types)
-        }
-    }
+fn check_bundle_flags(flags: BundleFlags, to: &mut Problems) {
+    to.check(!flags.has_unknown(), "flags", ErrorCode::BUNDLE_BAD_FLAGS, format_args!("{flags}"));
 }
 
 fn check_experimenter(experimenter: u32, field: &str, to: &mut Problems) {
     let fine = KNOWN_EXPERIMENTERS.contains(&experimenter);
     to.check(fine, field, ErrorCode::REQUEST_BAD_EXPERIMENTER, format_args!("{experimenter:#x} is not known"));
-}
-
-/// `table`: whether an output to TABLE means something, which it does in packet-outs only.
-fn check_actions(actions: &[Action], table: bool, to: &mut Problems) {
-    for action in actions {
-        if to.is_full() {
-            return;
-        }
-        let argument = |fine, to: &mut Problems| {
-            to.check(fine, "action", ErrorCode::ACTION_BAD_ARGUMENT, format_args!("{action:?}: no such ethertype"));
-        };
-        match action {
-            Action::Output { port, .. } => {
-                let reserved = port.0 >= PortNo::IN_PORT.0 && *port != PortNo::ANY && (table || *port != PortNo::TABLE);
-                let fine = port.is_physical() || reserved;
-                to.check(
-                    fine,
-                    "action.output.port",
-                    ErrorCode::ACTION_BAD_OUT_PORT,
-                    format_args!("{port} is no output"),
-                );
-            }
-            Action::Group(group_id) => {
-                let fine = group_id.0 <= GroupId::MAX.0;
-                let reason = format_args!("{group_id} is no group");
-                to.check(fine, "action.group.group_id", ErrorCode::ACTION_BAD_OUT_GROUP, reason);
-            }
-            Action::PushVlan(ethertype) => argument(matches!(ethertype, 0x8100 | 0x88a8), to),
-            Action::PushMpls(ethertype) => argument(matches!(ethertype, 0x8847 | 0x8848), to),
-            Action::PushPbb(ethertype) => argument(*ethertype == 0x88e7, to),
-            Action::SetField(field) => check_set_field(&field.as_field(), to),
-            Action::Experimenter { experimenter, .. } => {
-                let fine = KNOWN_EXPERIMENTERS.contains(experimenter);
-                let reason = format_args!("{experimenter:#x} is not known");
-                to.check(fine, "action.experimenter", ErrorCode::ACTION_BAD_EXPERIMENTER, reason);
-            }
-            Action::Unknown { action_type, .. } => {
-                to.add("action.type", ErrorCode::ACTION_BAD_TYPE, format!("{action_type} is no OpenFlow 1.3 action"));
-            }
-            Action::CopyTtlOut
-            | Action::CopyTtlIn
-            | Action::SetMplsTtl(_)
-            | Action::DecMplsTtl
-            | Action::PopVlan
-            | Action::PopMpls(_)
-            | Action::SetQueue(_)
-            | Action::SetNwTtl(_)
-            | Action::DecNwTtl
-            | Action::PopPbb => {}
-        }
-    }
-}
-
-fn check_set_field(field: &OxmField<'_>, to: &mut Problems) {
-    let name = || format!("action.set_field.{}", field.kind);
-    if matches!(field.kind, OxmKind::IN_PORT | OxmKind::IN_PHY_PORT | OxmKind::METADATA) {
-        to.add(name(), ErrorCode::ACTION_BAD_SET_TYPE, "can't be set");
-    }
-    if field.mask.is_some() {
-        to.add(name(), ErrorCode::ACTION_BAD_SET_TYPE, "OpenFlow 1.3 sets whole fields, without a mask");
-    }
-    match field.kind.row() {
-        Some(row) if has_bits_above(field, row.bits) => {
-            to.add(name(), ErrorCode::ACTION_BAD_SET_ARGUMENT, format!("has more than {} bits", row.bits));
-        }
-        None if field.kind.class == crate::oxm::CLASS_OPENFLOW_BASIC => {
-            to.add(name(), ErrorCode::ACTION_BAD_SET_TYPE, "OpenFlow 1.3 has no such field");
-        }
-        _ => {}
-    }
 }
 
 /// `table_id`: the table they are in, where that is known.
@@ -297,8 +204,7 @@ fn check_instructions(instructions: &[Instruction], table_id: Option<TableId>, t
         }
         let instruction_type = instruction.instruction_type();
         if instructions.iter().take(index).any(|earlier| earlier.instruction_type() == instruction_type) {
-            // OpenFlow 1.4 has a code of its own for this.
-            to.add("instruction.type", ErrorCode::INSTRUCTION_UNSUP_INST, format!("{instruction_type} stands twice"));
+            to.add("instruction.type", ErrorCode::INSTRUCTION_DUP_INST, format!("{instruction_type} stands twice"));
         }
         match instruction {
             Instruction::GotoTable(next) => {
@@ -307,18 +213,17 @@ fn check_instructions(instructions: &[Instruction], table_id: Option<TableId>, t
                 let reason = format_args!("{next} is no later table");
                 to.check(fine, "instruction.goto_table.table_id", ErrorCode::INSTRUCTION_BAD_TABLE_ID, reason);
             }
-            Instruction::WriteActions(actions) | Instruction::ApplyActions(actions) => {
-                check_actions(actions, false, to)
-            }
+            Instruction::WriteActions(actions) => check_actions(actions, Place::ActionSet, to),
+            Instruction::ApplyActions(actions) => check_actions(actions, Place::List, to),
             Instruction::Meter(meter_id) => {
                 let fine = meter_id.0 >= 1 && meter_id.0 <= MeterId::MAX.0;
                 let reason = format_args!("{meter_id} is no meter");
                 to.check(fine, "instruction.meter.meter_id", ErrorCode::METER_MOD_INVALID_METER, reason);
             }
             Instruction::Experimenter { experimenter, .. } => {
-                let fine = KNOWN_EXPERIMENTERS.contains(experimenter);
-                let reason = format_args!("{experimenter:#x} is not known");
-                to.check(fine, "instruction.experimenter", ErrorCode::INSTRUCTION_BAD_EXPERIMENTER, reason);
+                // Neither Nicira nor the ONF has instructions.
+                let reason = format!("{experimenter:#x} is not known");
+                to.add("instruction.experimenter", ErrorCode::INSTRUCTION_BAD_EXPERIMENTER, reason);
             }
             Instruction::Unknown { .. } => {
                 let reason = format!("{instruction_type} is no OpenFlow 1.3 instruction");
@@ -363,7 +268,7 @@ fn check_buckets(group_type: GroupType, buckets: &[Bucket], to: &mut Problems) {
         let watched = bucket.watch_port != PortNo::ANY || bucket.watch_group != GroupId::ANY;
         let fine = group_type != GroupType::FF || watched;
         to.check(fine, "bucket", ErrorCode::GROUP_MOD_BAD_WATCH, "a fast-failover bucket watches a port or a group");
-        check_actions(&bucket.actions, false, to);
+        check_actions(&bucket.actions, Place::Bucket, to);
     }
 }
 
@@ -478,8 +383,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::oxm::OxmFieldOwned;
-    use crate::{ActionType, BufferId, FlowModFlags};
+    use crate::oxm::{OxmFieldOwned, OxmKind, VID_NONE};
+    use crate::{Action, ActionType, BufferId, FlowModFlags};
 
     fn codes(message: &Message) -> Vec<ErrorCode> {
         message.problems().into_iter().map(|problem| problem.code).collect()
@@ -513,8 +418,8 @@ mod tests {
         assert_eq!(match_codes(&big), [ErrorCode::MATCH_BAD_VALUE]);
         let unknown = Match::new().with(&field(OxmKind::basic(99), &[1], None));
         assert_eq!(match_codes(&unknown), [ErrorCode::MATCH_BAD_FIELD]);
-        let nicira = Match::new().with(&field(OxmKind { class: 1, field: 0, experimenter: 0 }, &[0; 4], None));
-        assert_eq!(match_codes(&nicira), [], "another class is another's business");
+        let other = Match::new().with(&field(OxmKind { class: 7, field: 0, experimenter: 0 }, &[0; 4], None));
+        assert_eq!(match_codes(&other), [], "another class is another's business");
     }
 
     #[test]

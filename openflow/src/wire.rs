@@ -4,89 +4,92 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use net::{DecodeError, DecodeErrorKind, MacAddr};
+use nom::IResult;
 use nom::bytes::complete::take;
-use nom::number::complete::{be_u8, be_u16, be_u32, be_u64};
-use nom::{IResult, Parser};
 
-/// A part of a frame that is still to be read.
+/// A part of a frame that is still to be read. `rest` is always a part of `frame`.
 #[derive(Clone)]
 pub(crate) struct Reader<'a> {
     frame: &'a Bytes,
     rest: &'a [u8],
-    offset: usize,
 }
 
 impl<'a> Reader<'a> {
+    #[inline]
     pub fn new(frame: &'a Bytes) -> Reader<'a> {
-        Reader { frame, rest: frame, offset: 0 }
+        Reader { frame, rest: frame }
     }
 
     /// Octets from the start of the message to the next octet to read.
+    #[inline]
     pub fn offset(&self) -> usize {
-        self.offset
+        self.rest.as_ptr().addr().wrapping_sub(self.frame.as_ptr().addr())
     }
 
+    #[inline]
     pub fn remaining(&self) -> usize {
         self.rest.len()
     }
 
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// What is left, without reading it.
+    #[inline]
     pub fn as_slice(&self) -> &'a [u8] {
         self.rest
     }
 
     pub fn error(&self, field: &'static str, kind: DecodeErrorKind) -> DecodeError {
-        DecodeError::new(self.offset, field, kind)
+        DecodeError::new(self.offset(), field, kind)
     }
 
-    fn apply<T>(
-        &mut self,
-        field: &'static str,
-        octets: usize,
-        mut parser: impl Parser<&'a [u8], Output = T, Error = ()>,
-    ) -> Result<T, DecodeError> {
-        let parsed: IResult<&'a [u8], T, ()> = parser.parse(self.rest);
-        match parsed {
-            Ok((rest, value)) => {
-                self.offset += self.rest.len() - rest.len();
+    /// Out of line: what is read is nearly always there.
+    #[cold]
+    #[inline(never)]
+    fn truncated(&self, field: &'static str, octets: usize) -> DecodeError {
+        DecodeError::truncated(self.offset(), field, octets, self.rest.len())
+    }
+
+    /// The next `octets`, which everything else is read by.
+    #[inline]
+    fn split(&mut self, octets: usize, field: &'static str) -> Result<&'a [u8], DecodeError> {
+        let taken: IResult<&'a [u8], &'a [u8], ()> = take(octets)(self.rest);
+        match taken {
+            Ok((rest, octets)) => {
                 self.rest = rest;
-                Ok(value)
+                Ok(octets)
             }
-            Err(_) => Err(DecodeError::truncated(self.offset, field, octets, self.rest.len())),
+            Err(_) => Err(self.truncated(field, octets)),
         }
+    }
+
+    #[inline]
+    pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
+        // They have the length by construction.
+        Ok(self.split(N, field)?.try_into().unwrap_or([0; N]))
     }
 
     #[inline]
     pub fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
-        self.apply(field, 1, be_u8)
+        self.array(field).map(u8::from_be_bytes)
     }
 
     #[inline]
     pub fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
-        self.apply(field, 2, be_u16)
+        self.array(field).map(u16::from_be_bytes)
     }
 
     #[inline]
     pub fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
-        self.apply(field, 4, be_u32)
+        self.array(field).map(u32::from_be_bytes)
     }
 
     #[inline]
     pub fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
-        self.apply(field, 8, be_u64)
-    }
-
-    pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
-        let octets = self.apply(field, N, take(N))?;
-        let mut array = [0; N];
-        for (to, from) in array.iter_mut().zip(octets) {
-            *to = *from;
-        }
-        Ok(array)
+        self.array(field).map(u64::from_be_bytes)
     }
 
     pub fn mac(&mut self, field: &'static str) -> Result<MacAddr, DecodeError> {
@@ -94,15 +97,24 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads over padding, whatever is in it.
+    #[inline]
     pub fn skip(&mut self, octets: usize, field: &'static str) -> Result<(), DecodeError> {
-        self.apply(field, octets, take(octets)).map(|_| ())
+        self.split(octets, field).map(|_| ())
+    }
+
+    /// Reads over reserved octets that have to be zero: all that is left.
+    pub fn zeros(&mut self, field: &'static str) -> Result<(), DecodeError> {
+        let fine = self.rest.iter().all(|octet| *octet == 0);
+        let error = self.error(field, DecodeErrorKind::BadPattern);
+        self.skip(self.rest.len(), field)?;
+        if fine { Ok(()) } else { Err(error) }
     }
 
     /// Cuts the next `octets` out as a reader of their own.
+    #[inline]
     pub fn take(&mut self, octets: usize, field: &'static str) -> Result<Reader<'a>, DecodeError> {
-        let offset = self.offset;
-        let rest = self.apply(field, octets, take(octets))?;
-        Ok(Reader { frame: self.frame, rest, offset })
+        let rest = self.split(octets, field)?;
+        Ok(Reader { frame: self.frame, rest })
     }
 
     /// The next `octets` as a slice of the frame.
@@ -117,10 +129,11 @@ impl<'a> Reader<'a> {
 
     /// Cuts out the body of an element whose length field counts a header that has been read already. `length` is checked
     /// against the header (so that there is progress) and against the parent.
+    #[inline]
     pub fn body(&mut self, length: u16, header: usize, field: &'static str) -> Result<Reader<'a>, DecodeError> {
         let length = usize::from(length);
         let Some(body) = length.checked_sub(header) else {
-            return Err(DecodeError::new(self.offset, field, DecodeErrorKind::BadLength { length }));
+            return Err(self.error(field, DecodeErrorKind::BadLength { length }));
         };
         self.take(body, field)
     }
@@ -131,6 +144,78 @@ impl<'a> Reader<'a> {
             0 => Ok(()),
             count => Err(self.error(field, DecodeErrorKind::TrailingOctets { count })),
         }
+    }
+}
+
+/// How many elements a list has whose elements say their length in the 16 bits at `at`, as far as those lengths make sense. What it
+/// is good for is reserving: no element is shorter than `least`, so it is bounded by the octets.
+#[inline]
+pub(crate) fn count_elements(mut list: &[u8], at: usize, least: usize) -> usize {
+    let mut count = 0;
+    while let Some(length) = list.get(at..).and_then(|rest| rest.first_chunk()) {
+        let length = usize::from(u16::from_be_bytes(*length));
+        match list.get(length..) {
+            Some(rest) if length >= least => list = rest,
+            _ => break,
+        }
+        count += 1;
+    }
+    count
+}
+
+/// Fixed fields put together first, to be appended in one piece.
+pub(crate) struct Block<const N: usize> {
+    octets: [u8; N],
+    at: usize,
+}
+
+impl<const N: usize> Block<N> {
+    #[inline(always)]
+    pub fn new() -> Block<N> {
+        Block { octets: [0; N], at: 0 }
+    }
+
+    /// Octets beyond the end are a mistake of the caller's, which the tests of every message show.
+    #[inline(always)]
+    pub fn octets(mut self, octets: &[u8]) -> Block<N> {
+        if let Some(slot) = self.octets.get_mut(self.at..self.at + octets.len()) {
+            slot.copy_from_slice(octets);
+        }
+        self.at += octets.len();
+        self
+    }
+
+    #[inline(always)]
+    pub fn u8(self, number: u8) -> Block<N> {
+        self.octets(&[number])
+    }
+
+    #[inline(always)]
+    pub fn u16(self, number: u16) -> Block<N> {
+        self.octets(&number.to_be_bytes())
+    }
+
+    #[inline(always)]
+    pub fn u32(self, number: u32) -> Block<N> {
+        self.octets(&number.to_be_bytes())
+    }
+
+    #[inline(always)]
+    pub fn u64(self, number: u64) -> Block<N> {
+        self.octets(&number.to_be_bytes())
+    }
+
+    /// Zeros from here.
+    #[inline(always)]
+    pub fn zeros(mut self, octets: usize) -> Block<N> {
+        self.at += octets;
+        self
+    }
+
+    #[inline(always)]
+    pub fn put(self, out: &mut BytesMut) {
+        debug_assert_eq!(self.at, N);
+        out.put_slice(&self.octets);
     }
 }
 
@@ -159,9 +244,12 @@ pub(crate) fn put_length(out: &mut BytesMut, at: usize, length: usize) {
 }
 
 /// Zeros up to a multiple of 8 octets from `start`.
+#[inline]
 pub(crate) fn pad_from(out: &mut BytesMut, start: usize) {
     let count = padding(out.len() - start);
-    put_zeros(out, count);
+    if count != 0 {
+        put_zeros(out, count);
+    }
 }
 
 /// A text in an array of `size` octets, with NULs behind it as far as there is room. A text that fills the array has none: some

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use openflow::{Message, decode_for_display};
+use openflow::display::Line;
+use openflow::{Message, MessageType, MultipartType, decode_for_display};
 
 /// The files `*.bin` of one folder, or nothing when there is no folder of vectors.
 fn files(folder: &str) -> Vec<(String, Bytes)> {
@@ -51,11 +52,9 @@ fn every_message_is_encoded_as_it_was_decoded() {
     }
 }
 
-/// What Open vSwitch refuses although the structure reads has problems here, too. One message is fine by the specification: its
-/// set-field stands inside one of Open vSwitch's own actions, which is data here.
+/// What Open vSwitch refuses although the structure reads has problems here, too.
 #[test]
 fn semantic_errors_are_problems_and_no_decode_errors() {
-    let only_open_vswitch = ["os-ken_ovs-ofctl-of13-action_ct_flow_mod.bin"];
     for (name, frame) in files("messages") {
         let verdict = verdict("messages", &name);
         if !verdict.starts_with("semantic") {
@@ -63,7 +62,7 @@ fn semantic_errors_are_problems_and_no_decode_errors() {
         }
         let report = decode_for_display(&frame).unwrap_or_else(|error| panic!("{name}: {error}"));
         println!("{name}: {verdict}: {:?}", report.problems);
-        assert_eq!(report.problems.is_empty(), only_open_vswitch.contains(&name.as_str()), "{name}: {verdict}");
+        assert!(!report.problems.is_empty(), "{name}: {verdict}");
     }
 }
 
@@ -147,29 +146,77 @@ fn flow_mod(match_: &[u8], instructions: &[u8]) -> Bytes {
     message(14, &[&[0; 24], &[0xff; 12], &[0; 4], match_, instructions])
 }
 
-/// The text that ovs-ofctl 3.1.0 prints of a message, after the type and number.
+/// The text that ovs-ofctl 3.1.0 prints of a message, on one line. What it says of a packet's octets is left out.
 fn ovs_ofctl(name: &str) -> Option<String> {
     let root = std::env::var_os("TRUNKLINE_VECTORS")?;
     let path = Path::new(&root).join("openflow/messages").join(name).with_extension("json");
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let text = json["expect"]["ovs-ofctl-3.1.0"].as_str()?;
-    let (_, line) = text.lines().next()?.split_once("): ")?;
-    Some(line.trim_end().to_owned())
+    let packet = text.starts_with("OFPT_PACKET_IN") || text.starts_with("OFPT_PACKET_OUT");
+    let hex_dump = |line: &&str| line.get(..10).is_some_and(|start| start.ends_with("  ") && start.starts_with("0000"));
+    let lines = text.lines().filter(|line| !hex_dump(line)).take(if packet { 1 } else { usize::MAX });
+    Some(one_line(&lines.collect::<Vec<&str>>().join(" ")))
 }
 
+/// With one space for every run of white space.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<&str>>().join(" ")
+}
+
+/// Messages that print otherwise than ovs-ofctl prints them, and why.
+const OTHERWISE: &[(&str, &str)] = &[
+    (
+        "os-ken_4-12-ofp_flow_stats_reply_multipart_reply-flow.bin",
+        "ovs-ofctl stops at an instruction that stands there twice",
+    ),
+    ("os-ken_4-32-ofp_group_features_reply_multipart_reply-group_features.bin", "it has no words for copy_ttl"),
+    ("os-ken_4-39-ofp_port_status.bin", "it prints no names beyond ASCII"),
+    ("os-ken_openflow_flowmod-001_flow_mod.bin", "it does not print out_group"),
+    ("ovs_OFPT_FEATURES_REPLY-with-auxiliary_id-OF1.3.bin", "it does not print unknown capabilities"),
+    ("ovs_OFPT_QUEUE_GET_CONFIG_REPLY-OF1.3.bin", "it sorts queues"),
+    ("ovs_ovs-3.1.0_ovs-ofctl-0731_multipart_request-flow.bin", "it does not print the cookie of a question"),
+];
+
+/// Everything but what prints otherwise on purpose: errors (the message at fault by its header), tables (no ditto, properties by
+/// name), ports (in the order in which they came), asynchronous messages (no types that 1.3 has not) and experimenters' messages.
 #[test]
-fn recorded_messages_print_as_ovs_ofctl_prints_them() {
-    let mut compared = 0;
+fn messages_print_as_ovs_ofctl_prints_them() {
+    let (mut compared, mut otherwise) = (0, 0);
     for (name, frame) in files("messages") {
-        let Some(expected) = ovs_ofctl(&name).filter(|_| name.starts_with("ovs_ovs-3.1.0")) else { continue };
-        let text = match Message::decode(&frame).unwrap().1 {
-            Message::FlowMod(flow_mod) => flow_mod.to_string(),
-            Message::FlowRemoved(flow_removed) => flow_removed.to_string(),
-            Message::PacketOut(packet_out) => packet_out.to_string(),
-            _ => continue,
+        let Some(expected) = ovs_ofctl(&name) else { continue };
+        let (xid, message) = Message::decode(&frame).unwrap();
+        let body = match &message {
+            Message::Error(_) | Message::GetAsyncReply(_) | Message::SetAsync(_) => continue,
+            Message::MultipartReply(reply) => reply.body.multipart_type(),
+            Message::MultipartRequest(request) => request.body.multipart_type(),
+            message if message.message_type() == MessageType::EXPERIMENTER => continue,
+            _ => MultipartType::DESC,
         };
-        assert_eq!(text, expected, "{name}");
-        compared += 1;
+        let other = [
+            MultipartType::TABLE,
+            MultipartType::TABLE_FEATURES,
+            MultipartType::PORT_DESC,
+            MultipartType::EXPERIMENTER,
+        ];
+        if other.contains(&body) && matches!(message, Message::MultipartReply(_) | Message::MultipartRequest(_)) {
+            continue;
+        }
+        let line = one_line(&Line { xid, message: &message }.to_string().replace("; ", " "));
+        // What ovs-ofctl refuses, we print as far as it can be read.
+        if expected.contains("***decode error") && !OTHERWISE.iter().any(|(known, _)| *known == name) {
+            continue;
+        }
+        match OTHERWISE.iter().find(|(known, _)| *known == name) {
+            Some((_, why)) => {
+                assert_ne!(line, expected, "{name}: {why}: that is over");
+                otherwise += 1;
+            }
+            None => {
+                assert_eq!(line, expected, "{name}");
+                compared += 1;
+            }
+        }
     }
-    println!("{compared} lines compared");
+    println!("{compared} lines compared, {otherwise} otherwise");
+    assert!(std::env::var_os("TRUNKLINE_VECTORS").is_none() || compared > 150, "{compared}");
 }

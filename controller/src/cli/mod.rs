@@ -1,9 +1,11 @@
-//! The command line: `run`, `demo`, `check`, `decode`, `replay`, `pki` and `version`.
+//! The command line: `run`, `demo`, `check`, `decode`, `flow`, `replay`, `bench`, `pki` and `version`.
 //!
 //! Exit status: 0 all went well; 1 it failed (what was asked for could not be done, or a message is malformed); 2 the command line or the
 //! configuration is wrong, and nothing was started.
 
 mod check;
+mod decode;
+mod flow;
 mod log;
 mod pki;
 mod replay;
@@ -13,12 +15,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use net::Prefix;
 
 use crate::bench::{BenchCommand, bench};
 use crate::config::Config;
-use crate::decode::{self, BgpOptions, Protocol};
 use crate::demo::{DemoOptions, demo};
 use crate::run::{RunOptions, run};
 
@@ -89,11 +90,25 @@ enum Command {
     #[command(after_help = examples(&[
         ("trunkline decode openflow hello.bin", "a file"),
         ("trunkline decode openflow capture.pcapng", "every OpenFlow message that tcpdump or a recording has caught"),
-        ("echo 04 00 0008 00000001 | trunkline decode openflow", "hex from standard input"),
-        ("trunkline decode bgp --as2 --add-path update.hex", "two-octet AS numbers, path identifiers"),
+        ("trunkline decode openflow --help", "the options for a protocol"),
+        ("trunkline decode bgp update.hex", "BGP"),
         ("trunkline decode lldp frame.bin", "a whole Ethernet frame"),
     ]))]
-    Decode(DecodeArgs),
+    Decode {
+        #[command(subcommand)]
+        command: decode::DecodeCommand,
+    },
+    /// Read a flow in ovs-ofctl's syntax and print it as text, as JSON and as the message in hex.
+    ///
+    /// The text is what `ovs-ofctl add-flow` takes or `dump-flows` prints; `modify`, `modify_strict`, `delete` or `delete_strict` may
+    /// stand before it. Nothing is sent anywhere. An error says where the text is wrong and what may have been meant.
+    #[command(after_help = examples(&[
+        ("trunkline flow priority=10,ip,nw_dst=10.0.0.0/8,actions=output:2", "a flow"),
+        ("trunkline flow 'delete table=1,in_port=3'", "a deletion"),
+        ("trunkline flow --group group_id=1,type=all,bucket=output:1,bucket=output:2", "a group"),
+        ("trunkline flow --meter meter=1,kbps,band=type=drop,rate=1000", "a meter"),
+    ]))]
+    Flow(flow::FlowArgs),
     /// Measure a controller from outside, beside a floor.
     #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
         ("trunkline bench openflow", "packet-ins answered and latency, for 1, 16 and 64 switches"),
@@ -144,35 +159,6 @@ struct DemoArgs {
     seed: u64,
 }
 
-#[derive(Debug, Args)]
-struct DecodeArgs {
-    /// What the input is.
-    #[arg(value_enum)]
-    protocol: ProtocolName,
-    /// The input file, or - for standard input.
-    #[arg(value_name = "FILE", default_value = "-")]
-    file: PathBuf,
-    /// BGP: AS numbers have four octets. Without --as4 and --as2: four if the message can be read so, else two if it can only be read so.
-    #[arg(long, conflicts_with = "as2")]
-    as4: bool,
-    /// BGP: AS numbers have two octets.
-    #[arg(long)]
-    as2: bool,
-    /// BGP: unicast routes carry path identifiers (RFC 7911).
-    #[arg(long)]
-    add_path: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum ProtocolName {
-    /// OpenFlow 1.3 messages.
-    Openflow,
-    /// BGP-4 messages, each with its marker.
-    Bgp,
-    /// One Ethernet frame.
-    Lldp,
-}
-
 /// Does what the command line says, and returns the exit status.
 pub fn main() -> ExitCode {
     let mut out = io::stdout().lock();
@@ -202,7 +188,8 @@ fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Writ
             Err(status) => status,
         },
         Command::Check { file } => check::check(&file, out, err),
-        Command::Decode(arguments) => decode(arguments, out, err),
+        Command::Decode { command } => decode::run(command, out, err),
+        Command::Flow(arguments) => flow::run(arguments, out, err),
         Command::Bench(command) => match start_logging(&line.log, log::RUN_FILTER, err) {
             Ok(()) => report(bench(command, out).map_err(Into::into), err),
             Err(status) => status,
@@ -253,27 +240,6 @@ fn start(arguments: RunArgs, err: &mut dyn Write) -> u8 {
         config.openflow.record = arguments.record;
     }
     report(run(RunOptions { config, config_file: arguments.config }), err)
-}
-
-fn decode(arguments: DecodeArgs, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let DecodeArgs { protocol, file, as4, as2, add_path } = arguments;
-    let protocol = match protocol {
-        ProtocolName::Bgp => Protocol::Bgp(BgpOptions { as4, as2, add_path }),
-        _ if as4 || as2 || add_path => {
-            let _ = writeln!(err, "trunkline: --as4, --as2 and --add-path are for BGP only");
-            return BAD_USAGE;
-        }
-        ProtocolName::Openflow => Protocol::Openflow,
-        ProtocolName::Lldp => Protocol::Lldp,
-    };
-    let input = match decode::read_input(&file) {
-        Ok(input) => input,
-        Err(error) => {
-            let _ = writeln!(err, "trunkline: {}: {error}", file.display());
-            return 1;
-        }
-    };
-    u8::from(!decode::decode(protocol, &input, out, err))
 }
 
 fn report(result: Result<(), Box<dyn std::error::Error + Send + Sync>>, err: &mut dyn Write) -> u8 {

@@ -35,7 +35,22 @@ fn the_command_line_is_consistent() {
 
 #[test]
 fn every_help_has_examples_and_the_exit_status() {
-    for command in ["", "run", "demo", "check", "decode", "replay", "pki", "pki init", "pki switch", "version"] {
+    for command in [
+        "",
+        "run",
+        "demo",
+        "check",
+        "decode",
+        "decode openflow",
+        "decode bgp",
+        "decode lldp",
+        "flow",
+        "replay",
+        "pki",
+        "pki init",
+        "pki switch",
+        "version",
+    ] {
         let (status, out, _) = trunkline(&format!("{command} --help"));
         assert_eq!(status, 0, "{command}");
         assert!(out.contains("Examples:\n") && out.contains("Exit status:\n"), "{command}: {out}");
@@ -51,6 +66,9 @@ fn bad_usage_is_status_2() {
         "decode ipx",
         "decode bgp --as2 --as4",
         "decode lldp --as4",
+        "decode bgp --text",
+        "flow",
+        "flow --group --meter x",
         "run --plain-from 10.0.0.1/8",
         "check",
         "replay",
@@ -114,6 +132,31 @@ fn decode_of_a_file_that_is_not_there_says_so() {
     let (status, _, err) = trunkline("decode bgp /nonexistent/x.bin");
     assert_eq!(status, 1);
     assert!(err.contains("/nonexistent/x.bin: No such file"), "{err}");
+}
+
+#[test]
+fn a_flow_is_shown_as_text_json_and_hex() {
+    let (status, out, err) = trunkline("flow priority=10,ip,nw_dst=10.0.0.0/8,actions=output:2");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!((status, err.as_str(), lines.len()), (0, "", 3));
+    assert_eq!(lines[0], "OFPT_FLOW_MOD: ADD priority=10,ip,nw_dst=10.0.0.0/8 actions=output:2");
+    assert!(lines[1].contains("\"priority\":10"), "{}", lines[1]);
+    assert!(lines[2].starts_with("040e0060"), "{}", lines[2]);
+    let (status, out, _) = trunkline("flow --group group_id=1,type=all,bucket=output:1");
+    assert!(
+        status == 0 && out.starts_with("OFPT_GROUP_MOD: ADD group_id=1,type=all,bucket=actions=output:1\n"),
+        "{out}"
+    );
+    let (status, out, _) = trunkline("flow --meter meter=1,kbps,band=type=drop,rate=5");
+    assert!(status == 0 && out.starts_with("OFPT_METER_MOD: ADD meter=1 kbps bands= type=drop rate=5\n"), "{out}");
+}
+
+#[test]
+fn a_flow_that_is_wrong_is_marked_where_it_is_wrong() {
+    let (status, out, err) = trunkline("flow ip,nw_dts=10.0.0.1,actions=1");
+    assert_eq!((status, out.as_str()), (2, ""));
+    assert!(err.contains("did you mean nw_dst?"), "{err}");
+    assert!(err.ends_with("  ip,nw_dts=10.0.0.1,actions=1\n     ^\n"), "{err}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::refuse;
 use crate::capture::{Capture, Event};
 
 /// Writes what a capture holds of OpenFlow; returns whether all of it is well-formed and the file could be read to its end.
-pub(super) fn decode(input: &[u8], out: &mut dyn Write, err: &mut dyn Write) -> bool {
+pub(super) fn decode(protocol: Protocol, input: &[u8], out: &mut dyn Write, err: &mut dyn Write) -> bool {
     let capture = Capture::read(input);
     let mut good = true;
     let mut number = 0;
@@ -44,7 +44,7 @@ pub(super) fn decode(input: &[u8], out: &mut dyn Write, err: &mut dyn Write) -> 
             Event::Message { connection, from_switch, octets } => {
                 number += 1;
                 place(&mut line, *connection, Some(*from_switch));
-                match Protocol::Openflow.decode(octets) {
+                match protocol.decode(octets) {
                     Ok(Value::Object(message)) => line.extend(message),
                     Ok(other) => drop(line.insert("message".to_owned(), other)),
                     Err(error) => {
@@ -57,7 +57,10 @@ pub(super) fn decode(input: &[u8], out: &mut dyn Write, err: &mut dyn Write) -> 
             }
             Event::Timer => continue,
         }
-        let _ = writeln!(out, "{}", Value::Object(line));
+        let _ = match protocol {
+            Protocol::OpenflowText => writeln!(out, "{}", text_line(&line)),
+            _ => writeln!(out, "{}", Value::Object(line)),
+        };
     }
     if capture.dropped > 0 {
         let _ = writeln!(err, "trunkline: {} records are not in the file: the disk was too slow", capture.dropped);
@@ -71,6 +74,13 @@ pub(super) fn decode(input: &[u8], out: &mut dyn Write, err: &mut dyn Write) -> 
         good = false;
     }
     good
+}
+
+/// Time, connection, sender, and what it is, with a space between each two.
+fn text_line(line: &Map<String, Value>) -> String {
+    let parts = ["time", "connection", "from", "event", "switch", "controller", "octets", "message"];
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    parts.iter().filter_map(|part| line.get(*part)).map(text).collect::<Vec<String>>().join(" ")
 }
 
 /// A time since 1970 as RFC 3339 writes it, in UTC with nanoseconds.

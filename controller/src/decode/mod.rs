@@ -18,8 +18,8 @@ pub use protocol::{BgpOptions, Protocol};
 /// Decodes what `input` holds (binary or hex) and writes a line per message to `out`. A message that is malformed gives an object with
 /// `error` there, and a sentence on `err`. Returns whether all were well-formed.
 pub fn decode(protocol: Protocol, input: &[u8], out: &mut dyn Write, err: &mut dyn Write) -> bool {
-    if protocol == Protocol::Openflow && is_capture(input) {
-        return capture::decode(input, out, err);
+    if matches!(protocol, Protocol::Openflow | Protocol::OpenflowText) && is_capture(input) {
+        return capture::decode(protocol, input, out, err);
     }
     let octets = match octets(input) {
         Ok(octets) => octets,
@@ -39,6 +39,7 @@ pub fn decode(protocol: Protocol, input: &[u8], out: &mut dyn Write, err: &mut d
         let cut = protocol.cut(rest);
         let message = rest.get(..cut.unwrap_or(rest.len())).unwrap_or(rest);
         match protocol.decode(message) {
+            Ok(Value::String(line)) => drop(writeln!(out, "{line}")),
             Ok(value) => drop(writeln!(out, "{value}")),
             Err(error) => {
                 good = false;

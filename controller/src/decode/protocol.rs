@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 pub enum Protocol {
     /// OpenFlow 1.3 messages one after the other.
     Openflow,
+    /// The same, as one line of text per message instead of JSON.
+    OpenflowText,
     /// BGP-4 messages one after the other, each with its marker.
     Bgp(BgpOptions),
     /// One whole Ethernet frame.
@@ -39,7 +41,7 @@ impl Protocol {
     /// How many octets of `rest` the first message has. `None` if its header does not say it credibly: then all of `rest` is the message.
     pub(super) fn cut(self, rest: &[u8]) -> Option<usize> {
         let (header, at) = match self {
-            Protocol::Openflow => (OPENFLOW_HEADER, 2),
+            Protocol::Openflow | Protocol::OpenflowText => (OPENFLOW_HEADER, 2),
             Protocol::Bgp(_) if rest.iter().take(BGP_MARKER).any(|octet| *octet != 0xff) => return None,
             Protocol::Bgp(_) => (BGP_HEADER, BGP_MARKER),
             Protocol::Lldp => return Some(rest.len()),
@@ -49,7 +51,7 @@ impl Protocol {
         (length >= header && length <= rest.len()).then_some(length)
     }
 
-    /// One message as JSON.
+    /// One message as JSON; a text stands for itself.
     pub(super) fn decode(self, message: &[u8]) -> Result<Value, DecodeError> {
         match self {
             Protocol::Bgp(options) => {
@@ -57,6 +59,7 @@ impl Protocol {
             }
             Protocol::Lldp => topology::lldp::decode_for_display(message).map(|report| to_json(&report)),
             Protocol::Openflow => openflow::decode_for_display(message).map(|report| to_json(&report)),
+            Protocol::OpenflowText => openflow::decode_for_display(message).map(|report| Value::String(line(&report))),
         }
     }
 }
@@ -70,6 +73,15 @@ impl BgpOptions {
         };
         DisplayOptions { as_width, add_path: self.add_path }
     }
+}
+
+/// A message in ovs-ofctl's words, and what makes no sense in it.
+fn line(report: &openflow::DecodeReport) -> String {
+    let mut line = openflow::display::Line { xid: report.xid, message: &report.message }.to_string();
+    for problem in &report.problems {
+        line.push_str(&format!(" ***problem: {problem}***"));
+    }
+    line
 }
 
 /// The decoders' types always serialise: they have no maps with keys that are no texts, and no serialiser of theirs fails.

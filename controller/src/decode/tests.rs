@@ -246,6 +246,24 @@ const DATA_BGP: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn openflow_messages_print_as_text_one_line_each_with_their_problems() {
+    let hex = "04 14 0008 00000007 \
+               04 0e 0040 00000001 0000000000000000 0000000000000000 00 00 0000 0000 8000 ffffffff ffffffff ffffffff 0000 0000 \
+               0001 000a 80001c02 0050 000000000000";
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    assert!(decode(Protocol::OpenflowText, hex.as_bytes(), &mut out, &mut err));
+    let text = String::from_utf8(out).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "OFPT_BARRIER_REQUEST (OF1.3) (xid=0x7):");
+    assert!(
+        lines[1].starts_with("OFPT_FLOW_MOD (OF1.3) (xid=0x1): ADD tp_dst=80 actions=drop ***problem: "),
+        "{}",
+        lines[1]
+    );
+    assert!(lines[1].contains("OFPBMC_BAD_PREREQ") && lines.len() == 2, "{text}");
+}
+
+#[test]
 fn a_capture_is_a_line_per_message_with_time_connection_and_sender() {
     let folder = std::env::temp_dir().join(format!("trunkline-decode-{}", std::process::id()));
     let recorder = crate::io::record::Recorder::start(&folder, &crate::core::CoreConfig::default()).unwrap();

@@ -11,7 +11,7 @@ use crate::instruction::Instruction;
 use crate::meter::{MeterBand, MeterFlags};
 use crate::number::numbers;
 use crate::text::FixedText;
-use crate::wire::{self, Reader};
+use crate::wire::{self, Block, Reader};
 
 numbers! {
     /// What groups can do (OpenFlow 1.3.5 §7.3.5.11, `ofp_group_capabilities`).
@@ -364,8 +364,21 @@ impl FlowStatsRequest {
     }
 }
 
+/// Octets of a flow's entry with an empty match and no instructions.
+const MIN_FLOW_STATS_LEN: usize = 56;
+
 impl FlowStats {
-    pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<FlowStats, DecodeError> {
+    /// Entries up to the end of the message, of which there can be many: room for all is made at once.
+    pub(crate) fn parse_list(mut reader: Reader<'_>) -> Result<Vec<FlowStats>, DecodeError> {
+        let mut flows = Vec::with_capacity(wire::count_elements(reader.as_slice(), 0, MIN_FLOW_STATS_LEN));
+        while !reader.is_empty() {
+            flows.push(FlowStats::parse(&mut reader)?);
+        }
+        Ok(flows)
+    }
+
+    #[inline]
+    fn parse(reader: &mut Reader<'_>) -> Result<FlowStats, DecodeError> {
         let length = reader.u16("flow_stats.length")?;
         let mut body = reader.body(length, 2, "flow_stats.length")?;
         let table_id = TableId(body.u8("flow_stats.table_id")?);
@@ -395,19 +408,21 @@ impl FlowStats {
 
     pub(crate) fn encode(&self, out: &mut BytesMut) {
         let start = out.len();
-        out.put_u16(0);
-        out.put_u8(self.table_id.0);
-        wire::put_zeros(out, 1);
-        out.put_u32(self.duration_sec);
-        out.put_u32(self.duration_nsec);
-        out.put_u16(self.priority);
-        out.put_u16(self.idle_timeout);
-        out.put_u16(self.hard_timeout);
-        out.put_u16(self.flags.0);
-        wire::put_zeros(out, 4);
-        out.put_u64(self.cookie);
-        out.put_u64(self.packet_count);
-        out.put_u64(self.byte_count);
+        Block::<48>::new()
+            .zeros(2)
+            .u8(self.table_id.0)
+            .zeros(1)
+            .u32(self.duration_sec)
+            .u32(self.duration_nsec)
+            .u16(self.priority)
+            .u16(self.idle_timeout)
+            .u16(self.hard_timeout)
+            .u16(self.flags.0)
+            .zeros(4)
+            .u64(self.cookie)
+            .u64(self.packet_count)
+            .u64(self.byte_count)
+            .put(out);
         self.match_.encode(out);
         Instruction::encode_list(&self.instructions, out);
         wire::patch_length(out, start, 0);

@@ -9,6 +9,11 @@ use openflow::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+pub mod fields;
+mod nicira;
+
+pub use nicira::nicira_action;
+
 /// Octets whose number is a multiple of 8 after adding `header`.
 fn body(header: usize) -> impl Strategy<Value = Bytes> {
     (1usize..4).prop_flat_map(move |words| vec(any::<u8>(), words * 8 - header)).prop_map(Bytes::from)
@@ -55,7 +60,22 @@ pub fn match_() -> impl Strategy<Value = Match> {
     vec(field(), 0..8).prop_map(|fields| fields.into_iter().collect())
 }
 
+/// An experimenter's action that is no type of ours: another experimenter's, or a subtype that nobody has.
+fn unread_experimenter() -> impl Strategy<Value = Action> {
+    let other = (any::<u32>(), body(8))
+        .prop_filter("is no experimenter of ours", |(experimenter, _)| ![0x2320, 0x4f4e_4600].contains(experimenter));
+    let subtype = (prop_oneof![Just(0x2320u32), Just(0x4f4e_4600)], body(0))
+        .prop_map(|(experimenter, body)| (experimenter, [&[0xee], &body[1..]].concat().into()));
+    prop_oneof![other, subtype].prop_map(|(experimenter, body)| Action::Experimenter { experimenter, body })
+}
+
 pub fn action() -> impl Strategy<Value = Action> {
+    let own = nicira_action().prop_map(Action::Nicira);
+    let copy = nicira::two_subfields().prop_map(|(source, destination)| Action::CopyField { source, destination });
+    prop_oneof![10 => standard_action(), 10 => own, 1 => copy]
+}
+
+fn standard_action() -> impl Strategy<Value = Action> {
     prop_oneof![
         (port(), any::<u16>()).prop_map(|(port, max_len)| Action::Output { port, max_len }),
         Just(Action::CopyTtlOut),
@@ -73,7 +93,7 @@ pub fn action() -> impl Strategy<Value = Action> {
         field().prop_map(Action::SetField),
         any::<u16>().prop_map(Action::PushPbb),
         Just(Action::PopPbb),
-        (any::<u32>(), body(8)).prop_map(|(experimenter, body)| Action::Experimenter { experimenter, body }),
+        unread_experimenter(),
         (1u16..11, body(4)).prop_map(|(number, body)| Action::Unknown { action_type: ActionType(number), body }),
     ]
 }

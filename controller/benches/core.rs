@@ -159,8 +159,8 @@ struct Lab {
     switches: Vec<Switch>,
     /// Output of the turns, kept until the clock is stopped.
     outputs: Vec<(usize, Bytes)>,
-    busy: Duration,
-    turns: u64,
+    /// How long each turn took.
+    turns: Vec<Duration>,
     allocations: usize,
 }
 
@@ -194,8 +194,7 @@ impl Lab {
             now,
             switches: Vec::new(),
             outputs: Vec::new(),
-            busy: Duration::ZERO,
-            turns: 0,
+            turns: Vec::new(),
             allocations: 0,
         }
     }
@@ -260,9 +259,9 @@ impl Lab {
             black_box(&event);
         }
         black_box(self.core.poll_timeout());
-        self.busy += start.elapsed();
-        self.turns += 1;
+        let took = start.elapsed();
         self.allocations += ALLOCATIONS.load(Relaxed) - allocations;
+        self.turns.push(took);
     }
 
     fn turn(&mut self, index: usize, packet_ins: Vec<Bytes>) {
@@ -284,7 +283,7 @@ impl Lab {
 
     /// `answers` packet-ins, `batch` per turn, the switches one after the other.
     fn run(&mut self, batch: usize, answers: usize, new_sources: bool, salt: u64) {
-        (self.busy, self.turns, self.allocations) = (Duration::ZERO, 0, 0);
+        (self.turns, self.allocations) = (Vec::with_capacity(2 * answers), 0);
         let packet_outs = |lab: &Lab| lab.switches.iter().map(|switch| switch.packet_outs).sum::<usize>();
         let before = packet_outs(self);
         let probes = self.core.discovery_counters().probes_sent;
@@ -353,7 +352,8 @@ fn packet_in(port: u32, frame: &Bytes) -> Bytes {
 fn answers(switches: usize, batch: usize, new_sources: bool, salt: u64) -> (f64, f64) {
     let mut lab = Lab::new(switches);
     lab.run(batch, ANSWERS, new_sources, salt);
-    (lab.busy.as_nanos() as f64 / ANSWERS as f64, lab.allocations as f64 / ANSWERS as f64)
+    lab.turns.truncate(ANSWERS / batch);
+    (median(&mut lab.turns) / batch as f64, lab.allocations as f64 / ANSWERS as f64)
 }
 
 /// The same messages through a channel, without anything between.
@@ -385,36 +385,38 @@ fn floor(new_sources: bool, batch: usize) -> f64 {
         rule(Match::new().with_in_port(PortNo(1)).with_eth_src(mac), Instruction::GotoTable(TableId(1))),
         rule(Match::new().with_eth_dst(mac), Instruction::ApplyActions(vec![Action::output(PortNo(1))])),
     ];
-    let mut rounds: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            for turn in 0..ANSWERS / batch {
-                black_box(turn);
-                for _ in 0..batch {
-                    channel.handle_frame(message.clone(), now);
-                    while let Some(event) = channel.poll_event() {
-                        black_box(&event);
-                    }
-                    if new_sources {
-                        channel.send(&rules[0]);
-                        channel.send(&rules[1]);
-                    }
-                    channel.send(&packet_out);
-                }
-                black_box(channel.poll_transmit());
+    let mut turns = Vec::with_capacity(ANSWERS / batch);
+    for _ in 0..ANSWERS / batch {
+        let start = Instant::now();
+        for _ in 0..batch {
+            channel.handle_frame(message.clone(), now);
+            while let Some(event) = channel.poll_event() {
+                black_box(&event);
             }
-            start.elapsed().as_nanos() as f64 / (ANSWERS / batch * batch) as f64
-        })
-        .collect();
-    rounds.sort_by(f64::total_cmp);
-    rounds[ROUNDS / 2]
+            if new_sources {
+                channel.send(&rules[0]);
+                channel.send(&rules[1]);
+            }
+            channel.send(&packet_out);
+        }
+        black_box(channel.poll_transmit());
+        turns.push(start.elapsed());
+    }
+    median(&mut turns) / batch as f64
+}
+
+/// Nanoseconds of the median turn.
+fn median(turns: &mut [Duration]) -> f64 {
+    turns.sort_unstable();
+    turns.get(turns.len() / 2).map_or(0.0, |turn| turn.as_nanos() as f64)
 }
 
 fn connect(switches: usize, at_once: usize) {
     let mut lab = Lab::empty();
     let before = HEAP.load(Relaxed);
     lab.connect(switches, at_once);
-    let took = lab.busy.as_micros() as f64 / switches as f64;
+    let took = median(&mut lab.turns) * lab.turns.len() as f64 / 1_000.0 / switches as f64;
+    lab.turns = Vec::new();
     lab.settle();
     lab.idle(Duration::from_millis(1));
     lab.outputs.shrink_to_fit();

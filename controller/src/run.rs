@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use net::Prefix;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Config, Connect, Role};
+use crate::config::{Config, Connect};
 use crate::service::Controller;
 
 /// What to run with.
@@ -71,9 +71,6 @@ fn announce(controller: &Controller, config: &Config, config_file: Option<PathBu
         if matches!(to, Connect::Tcp(address) if !address.ip().is_loopback()) {
             tracing::warn!(switch = %to, "no TLS to this switch: whoever is between can pose as it");
         }
-    }
-    if config.openflow.role != Role::Equal {
-        tracing::warn!("openflow.role is not asked for yet: this controller stays one of equals");
     }
     if let Some(directory) = &config.openflow.record {
         tracing::info!(folder = %directory.display(), "recording every OpenFlow message");

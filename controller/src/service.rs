@@ -5,11 +5,12 @@ mod telemetry_service;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use openflow::ControllerRole;
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::core::CoreConfig;
 use crate::http;
 use crate::io::fabric::{self, AcceptLimits, FabricHandle, FabricOptions, Snapshot};
@@ -37,9 +38,11 @@ impl Controller {
         let listeners = config.openflow.listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
         let openflow = listeners.iter().filter_map(Listener::local_addr).collect();
         let seed = random_octets()?;
-        let mut core = CoreConfig { probe_key: seed, ..CoreConfig::default() };
-        core.discovery.probe_interval = config.fabric.probe_interval;
-        core.discovery.host_timeout = config.fabric.host_timeout;
+        let mut core = core_config(config);
+        core.probe_key = seed;
+        // Who starts later is the newer master: generations are times.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        core.generation_id = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         core.seed = u64::from_be_bytes(first_eight(&random_octets()?));
         let http = http::bind_blocking(config.http.listen).map_err(|error| error.to_string())?;
         let bgp = config.bgp.as_ref().map(|bgp| bgp_service::start(bgp, core.seed)).transpose()?;
@@ -97,6 +100,19 @@ impl Controller {
         self.fabric.stop();
         self.telemetry.stop();
     }
+}
+
+/// What the configuration says to the core. Seeds and the generation are the run's own.
+pub(crate) fn core_config(config: &Config) -> CoreConfig {
+    let role = match config.openflow.role {
+        Role::Equal => ControllerRole::EQUAL,
+        Role::Master => ControllerRole::MASTER,
+        Role::Slave => ControllerRole::SLAVE,
+    };
+    let mut core = CoreConfig { role, ..CoreConfig::default() };
+    core.discovery.probe_interval = config.fabric.probe_interval;
+    core.discovery.host_timeout = config.fabric.host_timeout;
+    core
 }
 
 fn log_certificates(tls: &Tls) {

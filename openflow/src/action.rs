@@ -6,7 +6,7 @@ use net::{DecodeError, DecodeErrorKind, PortNo};
 use crate::identifier::GroupId;
 use crate::nicira::{MAX_ACTION_DEPTH, NICIRA_EXPERIMENTER, NiciraAction, Subfield, parse_two_kinds, put_kind};
 use crate::number::numbers;
-use crate::oxm::{self, OxmFieldOwned};
+use crate::oxm::{self, EXPERIMENTER_ONF, OxmFieldOwned};
 use crate::wire::{self, Block, Reader};
 
 numbers! {
@@ -289,8 +289,6 @@ fn parse_set_field(body: &mut Reader<'_>, length: usize) -> Result<OxmFieldOwned
     Ok(OxmFieldOwned::from_valid_tlv(tlv.as_slice()))
 }
 
-/// The ONF's experimenter id.
-pub(crate) const ONF_EXPERIMENTER: u32 = 0x4f4e_4600;
 /// The copy-field action among the ONF's (extension 320).
 const ONF_COPY_FIELD: u16 = 3200;
 
@@ -298,7 +296,7 @@ fn parse_experimenter(mut body: Reader<'_>, depth: u8) -> Result<Action, DecodeE
     let experimenter = body.u32("action.experimenter")?;
     let action = match experimenter {
         NICIRA_EXPERIMENTER => NiciraAction::parse(body.clone(), depth)?.map(Action::Nicira),
-        ONF_EXPERIMENTER => parse_onf(body.clone())?,
+        EXPERIMENTER_ONF => parse_onf(body.clone())?,
         _ => None,
     };
     Ok(action.unwrap_or_else(|| Action::Experimenter { experimenter, body: body.into_bytes() }))
@@ -325,7 +323,7 @@ fn parse_onf(mut body: Reader<'_>) -> Result<Option<Action>, DecodeError> {
 }
 
 fn encode_copy_field(source: Subfield, destination: Subfield, out: &mut BytesMut) {
-    out.put_u32(ONF_EXPERIMENTER);
+    out.put_u32(EXPERIMENTER_ONF);
     out.put_u16(ONF_COPY_FIELD);
     wire::put_zeros(out, 2);
     out.put_u16(source.bits);

@@ -1,11 +1,12 @@
-//! One OpenFlow connection, without the connection: HELLO and version negotiation, FEATURES, liveness, barriers, error replies
-//! (OpenFlow 1.3.5 §6.2 to §6.4).
+//! One OpenFlow connection, without the connection: HELLO and version negotiation, FEATURES, liveness, barriers, questions with a
+//! deadline, back-pressure, error replies, a graceful end (OpenFlow 1.3.5 §6.2 to §6.4).
 //!
 //! Both sides use it. It never reads a clock: every input brings the time. Output is encoded straight into one buffer, so that
 //! everything said between two reads goes out in one write.
 
 mod event;
 mod frames;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,10 @@ use crate::hello::Hello;
 use crate::message::{Message, MessageType};
 use crate::reply::{ERROR_DATA_LEN, error_for};
 
+use request::{Outcome, Requests};
+
 pub use event::{ChannelCounters, ChannelEvent, CloseReason, MessageCounts};
+pub use request::{MAX_REPLY_OCTETS, MAX_REPLY_PARTS, MAX_REQUESTS, RequestFailure};
 
 /// Silence after which the other side is asked for a sign of life. The same as Open vSwitch's own default.
 pub const ECHO_INTERVAL: Duration = Duration::from_secs(5);
@@ -35,6 +39,8 @@ pub const BARRIER_TIMEOUT: Duration = Duration::from_secs(30);
 pub const ROUND_TRIP_INTERVAL: Duration = Duration::from_secs(30);
 /// Output that may wait for a peer that doesn't read: several dumps of a large table. More closes the channel.
 pub const MAX_QUEUED_OUTPUT: usize = 32 << 20;
+/// Output that may wait before [`Channel::writable`] says no: what nobody waits for is better not said then.
+pub const HIGH_WATERMARK: usize = 1 << 20;
 /// ERRORs that are sent within one [`ERROR_WINDOW`]; more are counted only, so that two sides never answer rubbish with rubbish
 /// at full speed.
 pub const MAX_ERRORS_PER_WINDOW: u32 = 64;
@@ -56,6 +62,8 @@ pub struct ChannelConfig {
     pub barrier_timeout: Duration,
     /// See [`MAX_QUEUED_OUTPUT`].
     pub max_queued_output: usize,
+    /// See [`HIGH_WATERMARK`].
+    pub high_watermark: usize,
 }
 
 impl Default for ChannelConfig {
@@ -66,6 +74,7 @@ impl Default for ChannelConfig {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             barrier_timeout: BARRIER_TIMEOUT,
             max_queued_output: MAX_QUEUED_OUTPUT,
+            high_watermark: HIGH_WATERMARK,
         }
     }
 }
@@ -92,6 +101,15 @@ struct Up {
     echo: Option<Echo>,
     probe: Option<Probe>,
     barriers: VecDeque<Barrier>,
+    requests: Requests,
+    /// The last barrier before a graceful end; nothing is said after it.
+    farewell: Option<Farewell>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Farewell {
+    xid: u32,
+    deadline: Time,
 }
 
 /// An echo request on its way.
@@ -177,7 +195,7 @@ impl Channel {
         if let State::Up(up) = &mut self.state {
             up.last_received = now;
         }
-        self.stamp_barriers();
+        self.stamp();
         match Message::decode(&frame) {
             Ok((xid, message)) => self.handle_message(version, xid, message, &frame),
             Err(error) => self.handle_malformed(version, message_type, xid, error, &frame),
@@ -197,7 +215,7 @@ impl Channel {
     /// other side's silence.
     pub fn handle_timeout(&mut self, now: Time) {
         self.now = now;
-        self.stamp_barriers();
+        self.stamp();
         match &mut self.state {
             State::Closed => {}
             State::AwaitHello { deadline } | State::AwaitFeatures { deadline, .. } => {
@@ -210,8 +228,14 @@ impl Channel {
                     up.probe = None;
                     self.events.push_back(ChannelEvent::ProbeTimedOut);
                 }
+                if up.farewell.is_some_and(|farewell| now >= farewell.deadline) {
+                    return self.close(CloseReason::Shutdown);
+                }
                 if let Some(barrier) = up.overdue_barrier(now) {
                     return self.close(CloseReason::BarrierTimeout { xid: barrier });
+                }
+                while let Some(xid) = up.requests.take_overdue(now) {
+                    self.events.push_back(ChannelEvent::RequestTimedOut { xid });
                 }
                 if now < up.echo_deadline(&self.config) {
                     return;
@@ -246,7 +270,9 @@ impl Channel {
         let probe = up.probe.map(|probe| (probe.deadline, "probe"));
         let unstamped = self.now + self.config.barrier_timeout;
         let barrier = up.barriers.front().map(|barrier| (barrier.deadline.unwrap_or(unstamped), "barrier"));
-        [Some(echo), probe, barrier].into_iter().flatten().min()
+        let request = up.requests.poll_timeout(self.now).map(|at| (at, "request"));
+        let farewell = up.farewell.map(|farewell| (farewell.deadline, "shutdown"));
+        [Some(echo), probe, barrier, request, farewell].into_iter().flatten().min()
     }
 
     /// Says something under a new number, which is returned. Nothing is said before the handshake is done or after the end; that
@@ -257,12 +283,45 @@ impl Channel {
         xid
     }
 
-    /// The same under a given number: for answers.
+    /// Asks, and watches for the answer: [`ChannelEvent::Reply`] for each part, or one of [`ChannelEvent::RequestTimedOut`] after
+    /// `within` and [`ChannelEvent::RequestFailed`]. After the end of the channel none of them comes.
+    ///
+    /// `within` is the time for the whole answer, counted from the first input that follows. The answer is matched by its number and by
+    /// its type; it is at most [`MAX_REPLY_PARTS`] parts and [`MAX_REPLY_OCTETS`] octets. Parts are handed on as they come and never
+    /// collected.
+    pub fn request(&mut self, message: &Message, within: Duration) -> u32 {
+        let xid = self.take_xid();
+        let sent = match &mut self.state {
+            State::Closed => {
+                self.counters.unsent += 1;
+                return xid;
+            }
+            State::Up(up) if up.farewell.is_none() => up.requests.add(xid, message, within),
+            _ => false,
+        };
+        if sent && self.put(xid, message) {
+            return xid;
+        }
+        if let State::Up(up) = &mut self.state {
+            up.requests.remove(xid);
+            self.counters.unsent += u64::from(!sent);
+        }
+        if !matches!(self.state, State::Closed) {
+            self.events.push_back(ChannelEvent::RequestFailed { xid, failure: RequestFailure::NotSent });
+        }
+        xid
+    }
+
+    /// The same as [`Channel::send`] under a given number: for answers, and for an owner that matches answers by itself.
     pub fn send_with_xid(&mut self, xid: u32, message: &Message) {
         let State::Up(up) = &mut self.state else {
             self.counters.unsent += 1;
             return;
         };
+        if up.farewell.is_some() {
+            self.counters.unsent += 1;
+            return;
+        }
         if matches!(message, Message::BarrierRequest) && up.barriers.len() < MAX_WATCHED_BARRIERS {
             up.barriers.push_back(Barrier { xid, deadline: None });
         }
@@ -286,6 +345,23 @@ impl Channel {
         self.put(xid, &Message::EchoRequest(Bytes::new()));
     }
 
+    /// Ends it when the other side has done all that was said: by a last barrier, whose answer (or `within` without one) closes the
+    /// channel with [`CloseReason::Shutdown`]. What is said meanwhile is not sent. A switch, or a channel that is not up, closes at once.
+    pub fn finish(&mut self, now: Time, within: Duration) {
+        self.now = now;
+        let xid = self.take_xid();
+        match &mut self.state {
+            State::Up(up) if self.side == Side::Controller => {
+                if up.farewell.is_some() {
+                    return;
+                }
+                up.farewell = Some(Farewell { xid, deadline: now + within });
+            }
+            _ => return self.close(CloseReason::Shutdown),
+        }
+        self.put(xid, &Message::BarrierRequest);
+    }
+
     /// Ends it. Only the first reason counts.
     pub fn close(&mut self, reason: CloseReason) {
         if matches!(self.state, State::Closed) {
@@ -298,6 +374,13 @@ impl Channel {
     /// Octets that wait for [`Channel::poll_transmit`]: for back-pressure.
     pub fn queued_len(&self) -> usize {
         self.output.len()
+    }
+
+    /// Whether more may be said without harm: no longer, once more than [`ChannelConfig::high_watermark`] octets wait, until
+    /// [`Channel::poll_transmit`] takes them, which a driver does when the peer has read what went before. What has to get through may be
+    /// said all the same, up to [`ChannelConfig::max_queued_output`].
+    pub fn writable(&self) -> bool {
+        self.output.len() <= self.config.high_watermark
     }
 
     /// Whether the handshake is done and the channel isn't closed.
@@ -331,7 +414,9 @@ impl Channel {
             }
 
             (_, Message::Hello(_)) => self.counters.unexpected += 1,
-            (_, Message::EchoRequest(data)) => self.put(xid, &Message::EchoReply(data)),
+            (_, Message::EchoRequest(data)) => {
+                self.put(xid, &Message::EchoReply(data));
+            }
             (_, Message::EchoReply(_)) => self.handle_echo_reply(xid),
 
             (State::AwaitFeatures { .. }, Message::FeaturesReply(features)) => {
@@ -352,6 +437,22 @@ impl Channel {
             (State::Up(up), message) => {
                 if matches!(message, Message::BarrierReply) {
                     up.barriers.retain(|barrier| barrier.xid != xid);
+                    if up.farewell.is_some_and(|farewell| farewell.xid == xid) {
+                        return self.close(CloseReason::Shutdown);
+                    }
+                }
+                let mut message = message;
+                if !up.requests.is_empty() {
+                    match up.requests.handle(xid, message, frame.len()) {
+                        Outcome::Other(other) => message = other,
+                        Outcome::Reply { message, last } => {
+                            return self.events.push_back(ChannelEvent::Reply { xid, message, last });
+                        }
+                        Outcome::Failed(failure) => {
+                            return self.events.push_back(ChannelEvent::RequestFailed { xid, failure });
+                        }
+                        Outcome::Wrong => return self.counters.unexpected += 1,
+                    }
                 }
                 match (self.side, Sender::of(&message)) {
                     (Side::Controller, Sender::Controller) => self.counters.unexpected += 1,
@@ -394,6 +495,8 @@ impl Channel {
             echo: None,
             probe: None,
             barriers: VecDeque::new(),
+            requests: Requests::default(),
+            farewell: None,
         });
     }
 
@@ -448,18 +551,19 @@ impl Channel {
         xid
     }
 
-    fn put(&mut self, xid: u32, message: &Message) {
-        self.put_as(VERSION, xid, message);
+    fn put(&mut self, xid: u32, message: &Message) -> bool {
+        self.put_as(VERSION, xid, message)
     }
 
-    fn put_as(&mut self, version: u8, xid: u32, message: &Message) {
+    /// Whether it stands in the output now.
+    fn put_as(&mut self, version: u8, xid: u32, message: &Message) -> bool {
         if matches!(self.state, State::Closed) {
-            return;
+            return false;
         }
         let before = self.output.len();
         if message.encode_as(version, xid, &mut self.output).is_err() {
             self.counters.too_long += 1;
-            return;
+            return false;
         }
         self.counters.bytes_sent += (self.output.len() - before) as u64;
         self.counters.sent.add(message.message_type());
@@ -467,7 +571,9 @@ impl Channel {
             // Whoever doesn't read wouldn't read the rest either.
             self.output.clear();
             self.close(CloseReason::OutputOverflow);
+            return false;
         }
+        true
     }
 
     /// An ERROR, unless there were too many of them within the window.
@@ -499,9 +605,11 @@ impl Channel {
         self.put(xid, &Message::EchoRequest(Bytes::new()));
     }
 
-    fn stamp_barriers(&mut self) {
+    /// Sets the deadlines of what was said since the last input.
+    fn stamp(&mut self) {
         let deadline = self.now + self.config.barrier_timeout;
         if let State::Up(up) = &mut self.state {
+            up.requests.stamp(self.now);
             for barrier in up.barriers.iter_mut().rev().take_while(|barrier| barrier.deadline.is_none()) {
                 barrier.deadline = Some(deadline);
             }
@@ -543,6 +651,7 @@ impl Sender {
             | Message::EchoRequest(_)
             | Message::EchoReply(_)
             | Message::Experimenter(_) => Sender::Both,
+            Message::BundleControl(control) if control.control_type.is_reply() => Sender::Switch,
             Message::FeaturesRequest
             | Message::GetConfigRequest
             | Message::SetConfig(_)
@@ -557,7 +666,12 @@ impl Sender {
             | Message::RoleRequest(_)
             | Message::GetAsyncRequest
             | Message::SetAsync(_)
-            | Message::MeterMod(_) => Sender::Controller,
+            | Message::MeterMod(_)
+            | Message::BundleControl(_)
+            | Message::BundleAdd(_)
+            | Message::SetPacketInFormat(_)
+            | Message::SetControllerId(_)
+            | Message::Resume(_) => Sender::Controller,
             Message::FeaturesReply(_)
             | Message::GetConfigReply(_)
             | Message::PacketIn(_)
@@ -567,7 +681,8 @@ impl Sender {
             | Message::BarrierReply
             | Message::QueueGetConfigReply(_)
             | Message::RoleReply(_)
-            | Message::GetAsyncReply(_) => Sender::Switch,
+            | Message::GetAsyncReply(_)
+            | Message::PacketIn2(_) => Sender::Switch,
             Message::Unknown { .. } => Sender::Unknown,
         }
     }

@@ -3,9 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use net::DecodeError;
 
-use crate::action::ONF_EXPERIMENTER;
-use crate::nicira::NICIRA_EXPERIMENTER;
 use crate::number::numbers;
+use crate::oxm::{EXPERIMENTER_NICIRA, EXPERIMENTER_ONF};
 use crate::wire::Reader;
 
 numbers! {
@@ -60,6 +59,7 @@ macro_rules! error_codes {
     };
 }
 
+// The codes of the type EXPERIMENTER are the ONF's: bundles on OpenFlow 1.3 (extension 230).
 error_codes! {
     HELLO_FAILED {
         HELLO_INCOMPATIBLE = 0, "OFPHFC_INCOMPATIBLE";
@@ -238,8 +238,8 @@ error_codes! {
         BUNDLE_UNKNOWN = 2300, "OFPBFC_UNKNOWN";
         BUNDLE_EPERM = 2301, "OFPBFC_EPERM";
         BUNDLE_BAD_ID = 2302, "OFPBFC_BAD_ID";
-        BUNDLE_EXIST = 2303, "OFPBFC_BUNDLE_EXIST";
-        BUNDLE_CLOSED = 2304, "OFPBFC_BUNDLE_CLOSED";
+        BUNDLE_BUNDLE_EXIST = 2303, "OFPBFC_BUNDLE_EXIST";
+        BUNDLE_BUNDLE_CLOSED = 2304, "OFPBFC_BUNDLE_CLOSED";
         BUNDLE_OUT_OF_BUNDLES = 2305, "OFPBFC_OUT_OF_BUNDLES";
         BUNDLE_BAD_TYPE = 2306, "OFPBFC_BAD_TYPE";
         BUNDLE_BAD_FLAGS = 2307, "OFPBFC_BAD_FLAGS";
@@ -250,7 +250,7 @@ error_codes! {
         BUNDLE_MSG_TOO_MANY = 2312, "OFPBFC_MSG_TOO_MANY";
         BUNDLE_MSG_FAILED = 2313, "OFPBFC_MSG_FAILED";
         BUNDLE_TIMEOUT = 2314, "OFPBFC_TIMEOUT";
-        BUNDLE_IN_PROGRESS = 2315, "OFPBFC_BUNDLE_IN_PROGRESS";
+        BUNDLE_BUNDLE_IN_PROGRESS = 2315, "OFPBFC_BUNDLE_IN_PROGRESS";
         FLOW_MOD_BAD_PRIORITY = 2360, "OFPFMFC_BAD_PRIORITY";
         ASYNC_CONFIG_INVALID = 2370, "OFPACFC_INVALID";
         ASYNC_CONFIG_UNSUPPORTED = 2371, "OFPACFC_UNSUPPORTED";
@@ -277,7 +277,7 @@ impl ErrorCode {
         if self.error_type.0 != ErrorType::EXPERIMENTER.0 || self.name().is_none() {
             return None;
         }
-        Some(if self.code < FIRST_OF_THE_ONF { NICIRA_EXPERIMENTER } else { ONF_EXPERIMENTER })
+        Some(if self.code < FIRST_OF_THE_ONF { EXPERIMENTER_NICIRA } else { EXPERIMENTER_ONF })
     }
 }
 
@@ -299,7 +299,8 @@ impl std::fmt::Debug for ErrorCode {
 
 /// Something went wrong (OpenFlow 1.3.5 §7.5.4, `ofp_error_msg`).
 ///
-/// With the type [`ErrorType::EXPERIMENTER`] the code is the experimenter's type and `data` starts with its id.
+/// With the type [`ErrorType::EXPERIMENTER`] the code is the experimenter's type and `data` starts with its id: see
+/// [`ErrorMessage::experimenter`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ErrorMessage {
     /// The type.
@@ -311,22 +312,30 @@ pub struct ErrorMessage {
 }
 
 impl ErrorMessage {
-    /// An error with this code. An experimenter's code gets the experimenter's id before the data.
-    pub fn new(code: ErrorCode, data: Bytes) -> ErrorMessage {
-        let data = match code.experimenter() {
-            Some(experimenter) => [&experimenter.to_be_bytes()[..], &data].concat().into(),
-            None => data,
-        };
+    /// An error with this code. `data` of a code of the type [`ErrorType::EXPERIMENTER`] has to start with the experimenter's id.
+    pub const fn new(code: ErrorCode, data: Bytes) -> ErrorMessage {
         ErrorMessage { error_type: code.error_type, code: code.code, data }
     }
 
-    /// The name of the code, if it has one. An experimenter's code has one only if the data start with that experimenter's id.
+    /// An error that answers this message or start of one. A code of Nicira's or the ONF's gets the experimenter's id before it.
+    pub fn answering(code: ErrorCode, request: Bytes) -> ErrorMessage {
+        let Some(experimenter) = code.experimenter() else { return ErrorMessage::new(code, request) };
+        let mut data = BytesMut::with_capacity(4 + request.len());
+        data.put_u32(experimenter);
+        data.put_slice(&request);
+        ErrorMessage::new(code, data.freeze())
+    }
+
+    /// The experimenter's id, if this is an error of one.
+    pub fn experimenter(&self) -> Option<u32> {
+        let id = self.data.first_chunk::<4>().filter(|_| self.error_type == ErrorType::EXPERIMENTER)?;
+        Some(u32::from_be_bytes(*id))
+    }
+
+    /// The name of the code: the specification's, or Nicira's or the ONF's for an error that starts with their id.
     pub fn name(&self) -> Option<&'static str> {
         let code = self.code();
-        match code.experimenter() {
-            Some(experimenter) if !self.data.starts_with(&experimenter.to_be_bytes()) => None,
-            _ => code.name(),
-        }
+        code.name().filter(|_| code.experimenter() == self.experimenter())
     }
 
     /// Type and code together.
@@ -356,7 +365,7 @@ mod tests {
     #[test]
     fn an_experimenters_code_comes_with_its_id_and_has_a_name_only_with_it() {
         let data = Bytes::from_static(b"start of the message");
-        let error = ErrorMessage::new(ErrorCode::NX_BAD_CONJUNCTION, data.clone());
+        let error = ErrorMessage::answering(ErrorCode::NX_BAD_CONJUNCTION, data.clone());
         assert_eq!(
             (error.error_type, error.code, &error.data[..4]),
             (ErrorType::EXPERIMENTER, 15, &[0, 0, 0x23, 0x20][..])
@@ -364,7 +373,7 @@ mod tests {
         assert_eq!(error.name(), Some("NXBAC_BAD_CONJUNCTION"));
         let other = ErrorMessage { data, ..error };
         assert_eq!(other.name(), None);
-        assert_eq!(ErrorCode::INSTRUCTION_DUP_INST.experimenter(), Some(ONF_EXPERIMENTER));
+        assert_eq!(ErrorCode::INSTRUCTION_DUP_INST.experimenter(), Some(EXPERIMENTER_ONF));
         assert_eq!(ErrorCode::ACTION_BAD_LEN.experimenter(), None);
         let plain = ErrorMessage::new(ErrorCode::ACTION_BAD_LEN, Bytes::new());
         assert_eq!((plain.name(), plain.data.len()), (Some("OFPBAC_BAD_LEN"), 0));

@@ -64,9 +64,14 @@ impl Match {
     }
 
     /// The same meaning in one form: each field under its usual number, OpenFlow 1.3's first and sorted by number, bits outside the mask
-    /// zero, a mask that covers the whole field dropped, a field whose mask covers nothing dropped.
+    /// zero, a mask that covers the whole field dropped, a field whose mask covers nothing dropped. `xreg0` and `xxreg0` are written as the
+    /// registers of 32 bits that they are made of, and a `vlan_tci` that is one of a tagged packet as `vlan_vid` and `vlan_pcp`: so Open
+    /// vSwitch reports them.
     #[must_use]
     pub fn canonical(&self) -> Match {
+        if self.fields().any(|field| field.kind.first_register().is_some() || tag_parts(&field).is_some()) {
+            return self.decomposed().canonical();
+        }
         let mut fields: SmallVec<[OxmField<'_>; 16]> = self.fields().collect();
         fields.sort_by_key(|field| field.kind.order());
         let mut tlvs = SmallVec::new();
@@ -87,6 +92,28 @@ impl Match {
                     oxm::put_tlv(&mut tlvs, OxmKind::IP_DSCP, &[tos >> 2], None);
                 }
                 (kind, _) => oxm::put_tlv(&mut tlvs, kind.canonical(), field.value, None),
+            }
+        }
+        Match { tlvs }
+    }
+
+    /// With the parts in the place of what is made of them, as far as parts can say the same.
+    fn decomposed(&self) -> Match {
+        let mut tlvs = SmallVec::new();
+        for field in self.fields() {
+            if let Some(first) = field.kind.first_register() {
+                let mut masks = field.mask.map(|mask| mask.chunks_exact(4));
+                for (number, word) in (first..).zip(field.value.chunks_exact(4)) {
+                    let mask = masks.as_mut().and_then(Iterator::next);
+                    oxm::put_tlv(&mut tlvs, OxmKind::nxm_1(number), word, mask);
+                }
+            } else if let Some((vid, mask, pcp)) = tag_parts(&field) {
+                oxm::put_tlv(&mut tlvs, OxmKind::VLAN_VID, &vid.to_be_bytes(), Some(&mask.to_be_bytes()));
+                if let Some(pcp) = pcp {
+                    oxm::put_tlv(&mut tlvs, OxmKind::VLAN_PCP, &[pcp], None);
+                }
+            } else {
+                oxm::put_tlv(&mut tlvs, field.kind, field.value, field.mask);
             }
         }
         Match { tlvs }
@@ -139,6 +166,11 @@ impl Match {
         let length = reader.u16("match.length")?;
         let fields = reader.body(length, 4, "match.length")?;
         reader.skip(wire::padding(usize::from(length)), "match.pad")?;
+        Match::parse_tlvs(&fields)
+    }
+
+    /// TLVs without a header before them.
+    pub(crate) fn parse_tlvs(fields: &Reader<'_>) -> Result<Match, DecodeError> {
         let (octets, base) = (fields.as_slice(), fields.offset());
         let mut at = 0;
         while let Some(rest) = octets.get(at..).filter(|rest| !rest.is_empty()) {
@@ -158,6 +190,22 @@ impl Match {
 /// A port number of OpenFlow 1.0 as 1.3 has it: the reserved ones are the last 256 of either (OpenFlow 1.0.0 §5.2.1).
 fn port_from_10(port: u16) -> PortNo {
     if port >= 0xff00 { PortNo(0xffff_0000 | u32::from(port)) } else { PortNo(u32::from(port)) }
+}
+
+/// `vlan_vid`, its mask and `vlan_pcp`, if this is a `vlan_tci` of a tagged packet that they can say: all or nothing of the priority.
+fn tag_parts(field: &OxmField<'_>) -> Option<(u16, u16, Option<u8>)> {
+    if field.kind != OxmKind::VLAN_TCI {
+        return None;
+    }
+    let value = u16::from_be_bytes(field.value.try_into().ok()?);
+    let mask = field.mask.map_or(Some(u16::MAX), |mask| mask.try_into().ok().map(u16::from_be_bytes))?;
+    let tagged = value & mask & oxm::VID_PRESENT != 0;
+    let vid = oxm::VID_PRESENT | 0x0fff;
+    match mask >> 13 {
+        0 if tagged => Some((value & vid, mask & vid, None)),
+        7 if tagged => Some((value & vid, mask & vid, Some((value >> 13) as u8))),
+        _ => None,
+    }
 }
 
 /// The fields of a match in their order.
@@ -512,6 +560,40 @@ mod tests {
             .with_vlan_vid(0x1005)
             .with_ipv4_dst_masked(network, Ipv4Addr::new(255, 0, 0, 0));
         assert_eq!(messy.canonical(), clean);
+    }
+
+    #[test]
+    fn the_canonical_form_is_made_of_what_open_vswitch_reports() {
+        let field = |kind, value: &[u8], mask: Option<&[u8]>| OxmFieldOwned::new(kind, value, mask).unwrap();
+        let number = |kind, value| OxmFieldOwned::number(kind, value).unwrap();
+        // Each pair was seen on Open vSwitch 3.1: what was put, and what was read back.
+        for (put, read) in [
+            (
+                field(OxmKind::XREG1, &[0, 0, 0, 0, 0, 0, 0, 2], None),
+                vec![number(OxmKind::NXM_REG2, 0), number(OxmKind::NXM_REG3, 2)],
+            ),
+            (
+                field(OxmKind::XREG1, &[0, 0, 0, 0, 0, 0, 0, 2], Some(&[0, 0, 0, 0, 0, 0, 0, 2])),
+                vec![field(OxmKind::NXM_REG3, &[0, 0, 0, 2], Some(&[0, 0, 0, 2]))],
+            ),
+            (
+                field(OxmKind::XXREG0, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2], None),
+                (0..4).map(|n| number(OxmKind::nxm_1(n), if n == 3 { 2 } else { 0 })).collect(),
+            ),
+            (number(OxmKind::VLAN_TCI, 0x1005), vec![number(OxmKind::VLAN_VID, 0x1005), number(OxmKind::VLAN_PCP, 0)]),
+            (
+                field(OxmKind::VLAN_TCI, &[0x10, 5], Some(&[0x10, 5])),
+                vec![field(OxmKind::VLAN_VID, &[0x10, 5], Some(&[0x10, 5]))],
+            ),
+            (number(OxmKind::NXM_OF_IN_PORT, 0xfffe), vec![number(OxmKind::IN_PORT, 0xffff_fffe)]),
+            (number(OxmKind::NXM_OF_IP_TOS, 0x28), vec![number(OxmKind::IP_DSCP, 10)]),
+        ] {
+            let canonical = Match::from_iter([put.clone()]).canonical();
+            assert_eq!(canonical, read.into_iter().collect(), "{put:?}");
+            assert_eq!(canonical.canonical(), canonical);
+        }
+        let half = Match::from_iter([field(OxmKind::VLAN_TCI, &[0x30, 5], Some(&[0x30, 0xff]))]);
+        assert_eq!(half.canonical(), half, "a part of the priority has no other field");
     }
 
     #[test]

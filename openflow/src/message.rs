@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 use net::{DecodeError, DecodeErrorKind};
 
+use crate::bundle::{self, BundleAdd, BundleControl};
 use crate::configuration::{ExperimenterMessage, FeaturesReply, SwitchConfig, TableMod};
 use crate::error::ErrorMessage;
 use crate::flow::{FlowMod, FlowRemoved};
@@ -14,7 +15,9 @@ use crate::hello::Hello;
 use crate::meter::MeterMod;
 use crate::multipart::{MultipartReply, MultipartRequest};
 use crate::number::numbers;
+use crate::oxm::{EXPERIMENTER_NICIRA, EXPERIMENTER_ONF};
 use crate::packet::{PacketIn, PacketOut};
+use crate::packet_in2::{self, PacketIn2, PacketInFormat};
 use crate::port::{PortMod, PortStatus};
 use crate::queue::{QueueGetConfigReply, QueueGetConfigRequest};
 use crate::role::{AsyncConfig, RoleMessage};
@@ -67,8 +70,20 @@ pub enum Message {
     EchoRequest(Bytes),
     /// `OFPT_ECHO_REPLY` and the data of the request.
     EchoReply(Bytes),
-    /// `OFPT_EXPERIMENTER`.
+    /// `OFPT_EXPERIMENTER` of an experimenter or type that none of the variants below is, as data.
     Experimenter(ExperimenterMessage),
+    /// `OFPT_EXPERIMENTER`, `ONF_ET_BUNDLE_CONTROL`.
+    BundleControl(BundleControl),
+    /// `OFPT_EXPERIMENTER`, `ONF_ET_BUNDLE_ADD_MESSAGE`.
+    BundleAdd(BundleAdd),
+    /// `OFPT_EXPERIMENTER`, `NXT_SET_PACKET_IN_FORMAT`.
+    SetPacketInFormat(PacketInFormat),
+    /// `OFPT_EXPERIMENTER`, `NXT_SET_CONTROLLER_ID`: the number by which a `controller` action names this controller.
+    SetControllerId(u16),
+    /// `OFPT_EXPERIMENTER`, `NXT_PACKET_IN2`.
+    PacketIn2(PacketIn2),
+    /// `OFPT_EXPERIMENTER`, `NXT_RESUME`.
+    Resume(PacketIn2),
     /// `OFPT_FEATURES_REQUEST`.
     FeaturesRequest,
     /// `OFPT_FEATURES_REPLY`.
@@ -136,7 +151,13 @@ impl Message {
             Message::Error(_) => MessageType::ERROR,
             Message::EchoRequest(_) => MessageType::ECHO_REQUEST,
             Message::EchoReply(_) => MessageType::ECHO_REPLY,
-            Message::Experimenter(_) => MessageType::EXPERIMENTER,
+            Message::Experimenter(_)
+            | Message::BundleControl(_)
+            | Message::BundleAdd(_)
+            | Message::SetPacketInFormat(_)
+            | Message::SetControllerId(_)
+            | Message::PacketIn2(_)
+            | Message::Resume(_) => MessageType::EXPERIMENTER,
             Message::FeaturesRequest => MessageType::FEATURES_REQUEST,
             Message::FeaturesReply(_) => MessageType::FEATURES_REPLY,
             Message::GetConfigRequest => MessageType::GET_CONFIG_REQUEST,
@@ -198,13 +219,14 @@ impl Message {
                 let kind = DecodeErrorKind::BadVersion { version: header.version };
                 return Err(DecodeError::new(0, "header.version", kind));
             }
-            message_type => Message::parse(message_type, reader)?,
+            message_type => Message::parse(message_type, header.xid, reader)?,
         };
         Ok((header.xid, message))
     }
 
+    /// The body of a message of version 4. `xid` is the number in its header.
     #[inline]
-    fn parse(message_type: MessageType, reader: Reader<'_>) -> Result<Message, DecodeError> {
+    pub(crate) fn parse(message_type: MessageType, xid: u32, reader: Reader<'_>) -> Result<Message, DecodeError> {
         let empty = match message_type {
             MessageType::FEATURES_REQUEST => Some(Message::FeaturesRequest),
             MessageType::GET_CONFIG_REQUEST => Some(Message::GetConfigRequest),
@@ -218,9 +240,11 @@ impl Message {
             return Ok(message);
         }
         Ok(match message_type {
+            MessageType::HELLO => Message::Hello(Hello::parse(VERSION, reader)?),
+            MessageType::ERROR => Message::Error(ErrorMessage::parse(reader)?),
             MessageType::ECHO_REQUEST => Message::EchoRequest(reader.into_bytes()),
             MessageType::ECHO_REPLY => Message::EchoReply(reader.into_bytes()),
-            MessageType::EXPERIMENTER => Message::Experimenter(ExperimenterMessage::parse(reader)?),
+            MessageType::EXPERIMENTER => Message::parse_experimenter(xid, reader)?,
             MessageType::FEATURES_REPLY => Message::FeaturesReply(FeaturesReply::parse(reader)?),
             MessageType::GET_CONFIG_REPLY => Message::GetConfigReply(SwitchConfig::parse(reader)?),
             MessageType::SET_CONFIG => Message::SetConfig(SwitchConfig::parse(reader)?),
@@ -247,6 +271,25 @@ impl Message {
         })
     }
 
+    fn parse_experimenter(xid: u32, reader: Reader<'_>) -> Result<Message, DecodeError> {
+        let mut body = reader.clone();
+        let experimenter = body.u32("experimenter.experimenter")?;
+        let exp_type = body.u32("experimenter.exp_type")?;
+        Ok(match (experimenter, exp_type) {
+            (EXPERIMENTER_ONF, bundle::EXP_TYPE_BUNDLE_CONTROL) => Message::BundleControl(BundleControl::parse(body)?),
+            (EXPERIMENTER_ONF, bundle::EXP_TYPE_BUNDLE_ADD_MESSAGE) => Message::BundleAdd(BundleAdd::parse(xid, body)?),
+            (EXPERIMENTER_NICIRA, packet_in2::EXP_TYPE_SET_PACKET_IN_FORMAT) => {
+                Message::SetPacketInFormat(packet_in2::parse_format(body)?)
+            }
+            (EXPERIMENTER_NICIRA, packet_in2::EXP_TYPE_SET_CONTROLLER_ID) => {
+                Message::SetControllerId(packet_in2::parse_controller_id(body)?)
+            }
+            (EXPERIMENTER_NICIRA, packet_in2::EXP_TYPE_PACKET_IN2) => Message::PacketIn2(PacketIn2::parse(body)?),
+            (EXPERIMENTER_NICIRA, packet_in2::EXP_TYPE_RESUME) => Message::Resume(PacketIn2::parse(body)?),
+            _ => Message::Experimenter(ExperimenterMessage::parse(reader)?),
+        })
+    }
+
     /// Appends the message with its header. Padding is zero.
     ///
     /// A message that is too long for its header leaves `out` as it was. Decoding never yields one.
@@ -258,18 +301,28 @@ impl Message {
     /// The same under another version in the header: for an ERROR that a peer of another version has to understand.
     pub(crate) fn encode_as(&self, version: u8, xid: u32, out: &mut BytesMut) -> Result<(), TooLong> {
         let start = out.len();
-        Block::<HEADER_LEN>::new().u8(version).u8(self.message_type().0).zeros(2).u32(xid).put(out);
-        self.encode_body(out);
+        self.put(version, xid, out);
         let length = out.len() - start;
         if length > MAX_FRAME_LEN {
             out.truncate(start);
             return Err(TooLong { length });
         }
-        wire::patch_length(out, start, 2);
         Ok(())
     }
 
-    fn encode_body(&self, out: &mut BytesMut) {
+    /// The same without a look at the length: for a message inside another one, which is longer still.
+    pub(crate) fn put(&self, version: u8, xid: u32, out: &mut BytesMut) {
+        let start = out.len();
+        Block::<HEADER_LEN>::new().u8(version).u8(self.message_type().0).zeros(2).u32(xid).put(out);
+        self.encode_body(xid, out);
+        wire::patch_length(out, start, 2);
+    }
+
+    fn encode_body(&self, xid: u32, out: &mut BytesMut) {
+        let experimenter = |experimenter: u32, exp_type: u32, out: &mut BytesMut| {
+            out.put_u32(experimenter);
+            out.put_u32(exp_type);
+        };
         match self {
             Message::FeaturesRequest
             | Message::GetConfigRequest
@@ -280,6 +333,30 @@ impl Message {
             Message::Error(error) => error.encode(out),
             Message::EchoRequest(data) | Message::EchoReply(data) => out.put_slice(data),
             Message::Experimenter(experimenter) => experimenter.encode(out),
+            Message::BundleControl(control) => {
+                experimenter(EXPERIMENTER_ONF, bundle::EXP_TYPE_BUNDLE_CONTROL, out);
+                control.encode(out);
+            }
+            Message::BundleAdd(add) => {
+                experimenter(EXPERIMENTER_ONF, bundle::EXP_TYPE_BUNDLE_ADD_MESSAGE, out);
+                add.encode(xid, out);
+            }
+            Message::SetPacketInFormat(format) => {
+                experimenter(EXPERIMENTER_NICIRA, packet_in2::EXP_TYPE_SET_PACKET_IN_FORMAT, out);
+                out.put_u32(format.0);
+            }
+            Message::SetControllerId(controller_id) => {
+                experimenter(EXPERIMENTER_NICIRA, packet_in2::EXP_TYPE_SET_CONTROLLER_ID, out);
+                packet_in2::encode_controller_id(*controller_id, out);
+            }
+            Message::PacketIn2(packet_in) => {
+                experimenter(EXPERIMENTER_NICIRA, packet_in2::EXP_TYPE_PACKET_IN2, out);
+                packet_in.encode(out);
+            }
+            Message::Resume(packet_in) => {
+                experimenter(EXPERIMENTER_NICIRA, packet_in2::EXP_TYPE_RESUME, out);
+                packet_in.encode(out);
+            }
             Message::FeaturesReply(features) => features.encode(out),
             Message::GetConfigReply(config) | Message::SetConfig(config) => config.encode(out),
             Message::PacketIn(packet_in) => packet_in.encode(out),

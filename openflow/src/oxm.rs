@@ -188,23 +188,34 @@ impl OxmKind {
 
     /// Where the field belongs in a match: after its prerequisites. OpenFlow 1.3's fields stand in the order of their numbers, which
     /// does that; all others need none of each other but `ct_state`, which has the lowest number of those that need it.
-    pub(crate) fn order(self) -> (u8, u16, u8, u32) {
+    pub(crate) fn order(self) -> (u8, OxmKind, OxmKind) {
         let same = self.same_field();
-        let OxmKind { class, field, experimenter } = same;
         match same {
-            OxmKind::PACKET_TYPE => (0, class, field, experimenter),
-            OxmKind::VLAN_TCI => OxmKind::VLAN_VID.order(),
-            _ if class == CLASS_OPENFLOW_BASIC => (1, class, field, experimenter),
-            _ => (2, class, field, experimenter),
+            OxmKind::PACKET_TYPE => (0, same, same),
+            OxmKind::VLAN_TCI => (1, OxmKind::VLAN_VID, same),
+            _ if same.class == CLASS_OPENFLOW_BASIC => (1, same, same),
+            _ => (2, same, same),
         }
     }
 
-    /// One kind for all numbers of a field, those whose octets differ included.
-    pub(crate) fn same_field(self) -> OxmKind {
+    /// One kind for all numbers of a field, also of those that write its value in another way: `NXM_OF_IN_PORT` has 16 bits,
+    /// `NXM_OF_IP_TOS` two more than `ip_dscp`. Otherwise [`OxmKind::canonical`].
+    pub fn same_field(self) -> OxmKind {
         match self.canonical() {
             OxmKind::NXM_OF_IN_PORT => OxmKind::IN_PORT,
             OxmKind::NXM_OF_IP_TOS => OxmKind::IP_DSCP,
             other => other,
+        }
+    }
+
+    /// The first register of 32 bits that `xreg0` or `xxreg0` is made of (ovs-fields(7)).
+    pub(crate) const fn first_register(self) -> Option<u8> {
+        match self.class {
+            CLASS_PACKET_REGISTERS if self.field <= OxmKind::XREG7.field => Some(2 * self.field),
+            CLASS_NXM_1 if self.field >= OxmKind::XXREG0.field && self.field <= OxmKind::XXREG3.field => {
+                Some(4 * (self.field - OxmKind::XXREG0.field))
+            }
+            _ => None,
         }
     }
 
@@ -401,7 +412,7 @@ impl OxmKind {
     fn fits(self, octets: usize) -> bool {
         match self.row() {
             None => true,
-            Some(_) if self.is_variable() => octets >= 1 && octets <= TUNNEL_METADATA_MAX,
+            Some(_) if self.is_variable() => (1..=TUNNEL_METADATA_MAX).contains(&octets),
             Some(row) => octets == usize::from(row.value_len),
         }
     }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use net::PortNo;
 
+use crate::bundle::BundleFlags;
 use crate::configuration::ConfigFlags;
 use crate::error::ErrorCode;
 use crate::flow::{FlowMod, FlowModCommand};
@@ -14,9 +15,10 @@ use crate::flow_match::Match;
 use crate::group::{Bucket, GroupMod, GroupModCommand, GroupType};
 use crate::identifier::{GroupId, MeterId, TableId};
 use crate::instruction::Instruction;
-use crate::message::Message;
+use crate::message::{Message, MessageType};
 use crate::meter::{MeterBand, MeterFlags, MeterMod, MeterModCommand};
 use crate::multipart::{MultipartReplyBody, MultipartRequestBody, TableFeatureProperty, TableFeatures};
+use crate::oxm::{EXPERIMENTER_NICIRA, EXPERIMENTER_ONF};
 use crate::role::ControllerRole;
 
 mod action;
@@ -70,7 +72,7 @@ impl Problems {
 }
 
 /// Experimenters whose messages mean something to a common switch: Nicira (Open vSwitch) and the ONF.
-const KNOWN_EXPERIMENTERS: [u32; 2] = [0x0000_2320, 0x4f4e_4600];
+const KNOWN_EXPERIMENTERS: [u32; 2] = [EXPERIMENTER_NICIRA, EXPERIMENTER_ONF];
 
 impl Match {
     /// Missing prerequisites, duplicates, masks and values that the fields can't have.
@@ -88,6 +90,25 @@ impl Message {
         let to = &mut problems;
         match self {
             Message::Experimenter(message) => check_experimenter(message.experimenter, "experimenter", to),
+            Message::BundleControl(control) => {
+                let fine = control.control_type.name().is_some();
+                let reason = format_args!("{} is none", control.control_type);
+                to.check(fine, "type", ErrorCode::BUNDLE_BAD_TYPE, reason);
+                check_bundle_flags(control.flags, to);
+            }
+            Message::BundleAdd(add) => {
+                check_bundle_flags(add.flags, to);
+                let message_type = add.message.message_type();
+                let fine = BUNDLED.contains(&message_type);
+                to.check(fine, "message", ErrorCode::BUNDLE_MSG_UNSUP, format_args!("{message_type} in a bundle"));
+                for problem in add.message.problems() {
+                    to.add(format!("message.{}", problem.field), problem.code, problem.reason);
+                }
+            }
+            Message::SetPacketInFormat(format) => {
+                let reason = format_args!("{format} is none");
+                to.check(format.name().is_some(), "packet_in_format", ErrorCode::REQUEST_EPERM, reason);
+            }
             Message::SetConfig(config) | Message::GetConfigReply(config) => {
                 let fine = config.flags.0 & !ConfigFlags::FRAG_MASK.0 == 0 && config.flags != ConfigFlags::FRAG_MASK;
                 to.check(fine, "flags", ErrorCode::SWITCH_CONFIG_BAD_FLAGS, "no way to handle fragments");
@@ -147,10 +168,27 @@ impl Message {
             | Message::QueueGetConfigReply(_)
             | Message::GetAsyncRequest
             | Message::GetAsyncReply(_)
-            | Message::SetAsync(_) => {}
+            | Message::SetAsync(_)
+            | Message::SetControllerId(_)
+            | Message::PacketIn2(_)
+            | Message::Resume(_) => {}
         }
         problems.0
     }
+}
+
+/// Messages that a bundle can hold: what modifies the switch (OpenFlow 1.4.0 §7.3.9.6), and packets, which Open vSwitch takes.
+const BUNDLED: [MessageType; 6] = [
+    MessageType::FLOW_MOD,
+    MessageType::GROUP_MOD,
+    MessageType::PORT_MOD,
+    MessageType::PACKET_OUT,
+    MessageType::TABLE_MOD,
+    MessageType::METER_MOD,
+];
+
+fn check_bundle_flags(flags: BundleFlags, to: &mut Problems) {
+    to.check(!flags.has_unknown(), "flags", ErrorCode::BUNDLE_BAD_FLAGS, format_args!("{flags}"));
 }
 
 fn check_experimenter(experimenter: u32, field: &str, to: &mut Problems) {

@@ -28,6 +28,8 @@ pub fn error_code(error: &DecodeError) -> ErrorCode {
         // Open vSwitch has one set of codes for all properties, and on 1.3 it is that of table features.
         "action_property" => ErrorCode::TABLE_FEATURES_BAD_LEN,
         "instruction" => ErrorCode::INSTRUCTION_BAD_LEN,
+        "bundle_add" | "bundle_control" => bundle_code(error.field),
+        "bundle_property" => ErrorCode::BUNDLE_MSG_BAD_LEN,
         "table_features" | "table_feature_property" => ErrorCode::TABLE_FEATURES_BAD_LEN,
         _ => ErrorCode::REQUEST_BAD_LEN,
     }
@@ -46,6 +48,15 @@ fn action_code(error: &DecodeError) -> ErrorCode {
         // A range that the flags promise and that is not there.
         (_, field) if field.starts_with("action.nat.") => ErrorCode::ACTION_BAD_ARGUMENT,
         _ => ErrorCode::ACTION_BAD_LEN,
+    }
+}
+
+fn bundle_code(field: &str) -> ErrorCode {
+    match field {
+        "bundle_add.message.xid" => ErrorCode::BUNDLE_MSG_BAD_XID,
+        "bundle_add.message.version" => ErrorCode::BUNDLE_MSG_UNSUP,
+        field if field.starts_with("bundle_add.message.") => ErrorCode::BUNDLE_MSG_BAD_LEN,
+        _ => ErrorCode::REQUEST_BAD_LEN,
     }
 }
 

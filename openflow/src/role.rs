@@ -26,6 +26,18 @@ pub struct RoleMessage {
     pub generation_id: u64,
 }
 
+/// The number of a master's election. It goes around, so that the later of two is the one at a positive signed distance
+/// (OpenFlow 1.3.5 §6.3.6).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct GenerationId(pub u64);
+
+impl GenerationId {
+    /// Whether this number is stale for who has seen `seen`: `(int64_t)(this - seen) < 0`.
+    pub const fn is_stale(self, seen: GenerationId) -> bool {
+        (self.0.wrapping_sub(seen.0) as i64) < 0
+    }
+}
+
 /// Which asynchronous messages a controller wants (OpenFlow 1.3.5 §7.3.10, `ofp_async_config`). In each pair the first
 /// mask is for the roles master and equal, the second for slave; bit `n` stands for reason `n`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -73,5 +85,18 @@ impl AsyncConfig {
                 out.put_u32(mask);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_is_stale_by_its_signed_distance() {
+        let stale = |this, seen| GenerationId(this).is_stale(GenerationId(seen));
+        assert!(stale(4, 5) && !stale(5, 5) && !stale(6, 5));
+        assert!(!stale(0, u64::MAX) && stale(u64::MAX, 0), "numbers go around");
+        assert!(stale(1 << 63, 0) && !stale((1 << 63) - 1, 0));
     }
 }

@@ -82,6 +82,20 @@ impl Controller {
         Ok((self.daemon.wait(STOP_LIMIT)?, start.elapsed()))
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.daemon.output()
+    }
+
+    /// Waits until a line of its log has all of these words; the line.
+    pub fn wait_log(&mut self, limit: Duration, words: &[&str]) -> Result<String, Fail> {
+        self.daemon.until(limit, |daemon| {
+            let log = daemon.output();
+            let found = log.lines().find(|line| words.iter().all(|word| line.contains(word)));
+            found.map(str::to_owned).ok_or_else(|| format!("no line of the log has {words:?}"))
+        })
+    }
+
     /// Fails when it has ended by itself.
     pub fn ensure_running(&mut self) -> Result<(), Fail> {
         self.daemon.ensure_running()

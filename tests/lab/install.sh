@@ -8,6 +8,8 @@ set -eu
 NEEDED="
 openvswitch-switch:ovs-vswitchd
 openvswitch-common:ovs-ofctl
+openvswitch-testcontroller:ovs-testcontroller
+tshark:tshark
 mininet:mn
 bird2:bird
 prometheus:prometheus

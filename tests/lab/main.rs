@@ -11,9 +11,11 @@ mod exchange;
 mod fabric;
 mod hosts;
 mod http;
+mod oracle;
 mod ovs;
 mod ping;
 mod process;
+mod relay;
 mod report;
 mod sandbox;
 mod scenario;
@@ -54,12 +56,13 @@ impl Mode {
 const HELP: &str = "\
 The lab: the real trunkline binary against Open vSwitch, Mininet, BIRD and Prometheus.
 
-usage: lab [--short | --full | --show] [--only NAME]... [--list] [--keep]
+usage: lab [--short | --full | --show] [--only NAME]... [--seed N] [--list] [--keep]
 
   --short      every scenario, in its short form (the default)
   --full       more cuts, longer flows, twenty restarts, two labs at once
   --show       short, and shows switches, links, hosts, pings and throughput on the way
   --only NAME  only this scenario (may be given several times)
+  --seed N     the seed of the random scenarios, as LAB_SEED does; without it 1, and in --full the time of day
   --list       list the scenarios
   --keep       keep the logs of scenarios that pass, too
 
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
     let mut mode = Mode::Short;
     let mut only: Vec<String> = Vec::new();
     let mut keep = false;
+    let mut seed: Option<String> = None;
     let mut inside: Option<String> = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -80,6 +84,7 @@ fn main() -> ExitCode {
             "--show" => mode = Mode::Show,
             "--keep" => keep = true,
             "--only" => only.extend(arguments.next()),
+            "--seed" => seed = arguments.next(),
             "--inside" => inside = arguments.next(),
             "--list" => {
                 for scenario in scenario::ALL {
@@ -97,8 +102,12 @@ fn main() -> ExitCode {
             }
         }
     }
+    let Ok(seed) = oracle::random::seed(seed.as_deref(), mode) else {
+        eprintln!("lab: a seed is a number");
+        return ExitCode::from(2);
+    };
     if let Some(name) = inside {
-        return sandbox::run_inside(&name, mode);
+        return sandbox::run_inside(&name, mode, seed);
     }
     for name in &only {
         if !scenario::ALL.iter().any(|scenario| scenario.name == name) {
@@ -106,11 +115,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    outside(mode, &only, keep)
+    outside(mode, &only, keep, seed)
 }
 
 /// Runs the chosen scenarios one after the other, each in a sandbox, and adds up.
-fn outside(mode: Mode, only: &[String], keep: bool) -> ExitCode {
+fn outside(mode: Mode, only: &[String], keep: bool, seed: u64) -> ExitCode {
     let chosen = |name: &str, full_only: bool| {
         if only.is_empty() { !full_only || mode == Mode::Full } else { only.iter().any(|only| only == name) }
     };
@@ -123,7 +132,7 @@ fn outside(mode: Mode, only: &[String], keep: bool) -> ExitCode {
         }
     } else {
         for scenario in &scenarios {
-            let sandbox = Sandbox::new(scenario.name, mode, keep);
+            let sandbox = Sandbox::new(scenario.name, mode, keep, seed);
             totals.add(&sandbox.run(scenario.limit(mode)));
         }
     }

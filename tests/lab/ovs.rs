@@ -1,6 +1,6 @@
 //! A private Open vSwitch: its database, its daemon, and bridges with the userspace datapath.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::process::{Daemon, run};
@@ -11,13 +11,24 @@ const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 
 /// `ovsdb-server` and `ovs-vswitchd`, on the default paths, which are private in a sandbox.
 pub struct Ovs {
-    _vswitchd: Daemon,
+    directory: PathBuf,
+    options: Vec<String>,
+    vswitchd: Daemon,
     _database: Daemon,
 }
 
 impl Ovs {
     /// Starts both and waits until they serve.
     pub fn start(directory: &Path) -> Result<Ovs, Fail> {
+        Ovs::start_with(directory, &[])
+    }
+
+    /// The same with a datapath that has no devices: ports are made up, and what they send is written to files.
+    pub fn start_dummy(directory: &Path) -> Result<Ovs, Fail> {
+        Ovs::start_with(directory, &["--enable-dummy=override", "--disable-system"])
+    }
+
+    fn start_with(directory: &Path, options: &[&str]) -> Result<Ovs, Fail> {
         run("ovsdb-tool", &["create", DATABASE, SCHEMA])?;
         let socket = "--remote=punix:/run/openvswitch/db.sock";
         let ssl = [
@@ -28,11 +39,32 @@ impl Ovs {
         let arguments = ["ovsdb-server", DATABASE, socket, "--pidfile", ssl[0], ssl[1], ssl[2]];
         let mut database = Daemon::start(directory, "ovsdb-server", &arguments)?;
         database.until(Duration::from_secs(10), |_| vsctl(&["--no-wait", "init"]).map(drop))?;
-        let mut vswitchd =
-            Daemon::start(directory, "ovs-vswitchd", &["ovs-vswitchd", "unix:/run/openvswitch/db.sock", "--pidfile"])?;
-        vswitchd.until(Duration::from_secs(10), |_| run("ovs-appctl", &["version"]).map(drop))?;
-        Ok(Ovs { _vswitchd: vswitchd, _database: database })
+        let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+        let vswitchd = start_vswitchd(directory, &options)?;
+        Ok(Ovs { directory: directory.to_owned(), options, vswitchd, _database: database })
     }
+
+    /// Ends the switch without a warning and starts it again: bridges and their controllers are in the database, flows are lost.
+    pub fn restart(&mut self) -> Result<(), Fail> {
+        self.restart_with(&[])
+    }
+
+    /// The same with further options, this once.
+    pub fn restart_with(&mut self, options: &[&str]) -> Result<(), Fail> {
+        self.vswitchd.kill();
+        let mut all = self.options.clone();
+        all.extend(options.iter().map(|option| (*option).to_owned()));
+        self.vswitchd = start_vswitchd(&self.directory, &all)?;
+        Ok(())
+    }
+}
+
+fn start_vswitchd(directory: &Path, options: &[String]) -> Result<Daemon, Fail> {
+    let mut arguments = vec!["ovs-vswitchd", "unix:/run/openvswitch/db.sock", "--pidfile"];
+    arguments.extend(options.iter().map(String::as_str));
+    let mut vswitchd = Daemon::start(directory, "ovs-vswitchd", &arguments)?;
+    vswitchd.until(Duration::from_secs(10), |_| run("ovs-appctl", &["version"]).map(drop))?;
+    Ok(vswitchd)
 }
 
 /// Runs `ovs-vsctl`, which waits until the daemon has done it.

@@ -91,6 +91,13 @@ impl Report {
         passed
     }
 
+    /// Prints and counts one check that can't be done here.
+    pub fn skip(&mut self, what: &str, reason: &str) {
+        self.totals.skipped += 1;
+        println!("skipped: lab {}: {what}: {reason}", self.scenario);
+        self.totals.write(&self.result);
+    }
+
     /// As [`Report::check`], and the scenario cannot go on without it.
     pub fn require(&mut self, what: &str, outcome: Outcome) -> Result<(), Fail> {
         if self.check(what, outcome) { Ok(()) } else { Err(format!("nothing after “{what}” can be checked")) }

@@ -101,15 +101,16 @@ pub struct Sandbox {
     mode: Mode,
     directory: PathBuf,
     keep: bool,
+    seed: u64,
 }
 
 impl Sandbox {
     /// Nothing is made before [`Sandbox::run`].
-    pub fn new(name: &'static str, mode: Mode, keep: bool) -> Sandbox {
+    pub fn new(name: &'static str, mode: Mode, keep: bool, seed: u64) -> Sandbox {
         // Process ids repeat between process namespaces; the time does not.
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
         let directory = target_directory().join("lab").join(format!("{name}-{now}-{}", std::process::id()));
-        Sandbox { name, mode, directory, keep }
+        Sandbox { name, mode, directory, keep, seed }
     }
 
     /// Runs the scenario to its end or to `limit`, and counts. The logs are kept when something failed.
@@ -144,7 +145,7 @@ impl Sandbox {
             .args(["--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"])
             .arg("--mount-proc")
             .arg(this)
-            .args([self.mode.flag(), "--inside", self.name])
+            .args([self.mode.flag(), "--inside", self.name, "--seed", &self.seed.to_string()])
             .env(DIRECTORY_VARIABLE, &self.directory)
             .env("TRUNKLINE_BIN", binary()?)
             .stdin(Stdio::null())
@@ -190,7 +191,7 @@ impl Sandbox {
 }
 
 /// The inside of a sandbox: makes the private places, runs the scenario, leaves its count.
-pub fn run_inside(name: &str, mode: Mode) -> ExitCode {
+pub fn run_inside(name: &str, mode: Mode, seed: u64) -> ExitCode {
     let directory = PathBuf::from(std::env::var_os(DIRECTORY_VARIABLE).unwrap_or_default());
     let mut report = Report::new(name, mode, &directory);
     let outcome = private_places().and_then(|()| {
@@ -198,7 +199,7 @@ pub fn run_inside(name: &str, mode: Mode) -> ExitCode {
             .iter()
             .find(|scenario| scenario.name == name)
             .ok_or_else(|| format!("there is no scenario {name}"))?;
-        let lab = scenario::Lab { directory: directory.clone(), mode, binary: binary()? };
+        let lab = scenario::Lab { directory: directory.clone(), mode, binary: binary()?, seed };
         catch_unwind(AssertUnwindSafe(|| (scenario.run)(&lab, &mut report))).unwrap_or_else(|panic| {
             let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
             Err(format!("the scenario panicked: {}", said.unwrap_or("without a word")))

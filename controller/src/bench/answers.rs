@@ -50,15 +50,17 @@ fn round(load: &mut Load<'_>, started: &mut Started, task: Task) -> Result<Round
     // FLOW_MODs may come after the packet-outs: time and CPU end with the last of them.
     let mut last = load.settle()?;
     let mut spent = started.cpu();
-    while matches!(task, Task::All(..)) {
-        let before = load.totals();
-        load.idle(RULES_PAUSE)?;
-        let now = load.totals();
-        if (now.answers, now.flow_mods) == (before.answers, before.flow_mods) {
-            break;
+    if matches!(task, Task::All(..)) {
+        loop {
+            let before = load.totals();
+            load.idle(RULES_PAUSE)?;
+            let now = load.totals();
+            if (now.answers, now.flow_mods) == (before.answers, before.flow_mods) {
+                break;
+            }
+            last = load.settle()?;
+            spent = started.cpu();
         }
-        last = load.settle()?;
-        spent = started.cpu();
     }
     let cpu = spent.zip(cpu).map(|(after, before)| after.saturating_sub(before));
     let after = load.totals();

@@ -13,13 +13,14 @@ use crate::config::Config;
 use crate::core::CoreConfig;
 use crate::decode::{self, timestamp};
 use crate::replay::{self, Difference, Outcome};
+use crate::service::core_config;
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
     /// A recording (trunkline run --record), or a capture by tcpdump or Wireshark.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The configuration to replay with. A recording's own intervals and seeds come before it.
+    /// The configuration to replay with. A recording's own role, intervals and seeds come before it.
     #[arg(long, value_name = "CONFIG")]
     config: Option<PathBuf>,
     /// Compare with what was sent at the time; exit status 1 if it is something else.
@@ -35,10 +36,7 @@ pub(super) fn replay(arguments: ReplayArgs, out: &mut dyn Write, err: &mut dyn W
     let mut core = CoreConfig::default();
     if let Some(file) = &arguments.config {
         match Config::load(file) {
-            Ok(checked) => {
-                core.discovery.probe_interval = checked.config.fabric.probe_interval;
-                core.discovery.host_timeout = checked.config.fabric.host_timeout;
-            }
+            Ok(checked) => core = core_config(&checked.config),
             Err(error) => {
                 let _ = writeln!(err, "{error}");
                 return BAD_USAGE;

@@ -1,4 +1,7 @@
 //! A switch's connection from its first octet to its end: handshake, the check for a double, description, live.
+//!
+//! A main connection makes the switch; auxiliary ones belong to it and end with it ([`super::auxiliary`]). A switch at which this
+//! controller is slave stands by ([`super::role`]).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,9 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use net::{DatapathId, PortId, PortNo, Time};
 use openflow::{
-    Channel, ChannelConfig, ChannelEvent, CloseReason, ConfigFlags, ErrorCode, ErrorMessage, FeaturesReply, Message,
-    MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, Port, PortReason, PortStatus,
-    SwitchConfig,
+    Channel, ChannelConfig, ChannelEvent, CloseReason, ConfigFlags, ControllerRole, ErrorCode, ErrorMessage,
+    FeaturesReply, Message, MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, Port,
+    PortReason, PortStatus, RequestFailure, SwitchConfig, SwitchDesc,
 };
 use topology::PortInfo;
 
@@ -20,6 +23,13 @@ const PROBE_LIMIT: Duration = Duration::from_secs(1);
 /// How long a switch has to tell its ports and its rules. 100,000 rules take Open vSwitch some seconds; a switch that answers echoes alone
 /// would keep its datapath id and its place for ever.
 const DESCRIPTION_LIMIT: Duration = Duration::from_secs(60);
+/// How long a switch has to answer the question for its port counters. A slower one is asked again after its answer, or this.
+const PORT_STATS_LIMIT: Duration = Duration::from_secs(30);
+/// How long the switches have to do what they were told before this controller goes.
+const FINISH_LIMIT: Duration = Duration::from_millis(500);
+/// Output that may wait for one switch: eight times what packet-outs may take up ([`openflow::channel::HIGH_WATERMARK`]), and several
+/// windows of the reconciler's rules. More closes the connection.
+const OUTPUT_MAX: usize = 8 << 20;
 /// Ports per switch that are taken in; more are refused, because a peer that never ends its list must not fill the memory.
 const PORTS_MAX: usize = 65_536;
 
@@ -46,8 +56,21 @@ pub enum CloseCause {
     Replaced,
     /// It has not told its ports and rules in time.
     DescriptionTimeout,
-    /// Only main connections are used.
+    /// An auxiliary connection has come before the switch's main connection, or there are too many of them.
     AuxiliaryConnection,
+    /// A live auxiliary connection of this switch has this number already.
+    DuplicateAuxiliary {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// The number of the connection.
+        auxiliary_id: u8,
+    },
+    /// The main connection that this one belonged to has ended.
+    MainConnectionEnded,
+    /// The switch has another master now: it is no longer ours to change. Its connection stays.
+    Demoted,
+    /// The switch refused to tell its ports.
+    DescriptionRefused,
     /// More rules were reported than a switch can hold.
     ReadBack,
     /// The peer's certificate is not that of the switch it says it is.
@@ -64,9 +87,62 @@ impl fmt::Display for CloseCause {
             CloseCause::DescriptionTimeout => f.write_str("ports and rules were not told in time"),
             CloseCause::ReadBack => f.write_str("more rules were reported than a switch can hold"),
             CloseCause::NotItsCertificate(id) => write!(f, "the certificate is not that of datapath id {id}"),
-            CloseCause::AuxiliaryConnection => f.write_str("auxiliary connections are not used"),
+            CloseCause::AuxiliaryConnection => f.write_str(
+                "an auxiliary connection needs the switch's main connection first, and there may be 16 of them",
+            ),
+            CloseCause::DuplicateAuxiliary { datapath_id, auxiliary_id } => {
+                write!(f, "a live connection is auxiliary connection {auxiliary_id} of {datapath_id} already")
+            }
+            CloseCause::MainConnectionEnded => f.write_str("the switch's main connection has ended"),
+            CloseCause::Demoted => f.write_str("another controller is master now"),
+            CloseCause::DescriptionRefused => f.write_str("the switch did not tell its ports"),
         }
     }
+}
+
+/// Who a connection says it is: a switch, and which of its connections. One connection at a time holds a claim.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct Claim {
+    pub(super) datapath_id: DatapathId,
+    /// 0 for the main connection.
+    pub(super) auxiliary_id: u8,
+}
+
+/// What a switch says about itself (OpenFlow 1.3.5 §7.3.5.1).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SwitchDescription {
+    /// Who made it.
+    pub manufacturer: String,
+    /// The hardware.
+    pub hardware: String,
+    /// The software.
+    pub software: String,
+    /// The serial number.
+    pub serial_number: String,
+    /// The datapath, for people.
+    pub datapath: String,
+}
+
+impl From<&SwitchDesc> for SwitchDescription {
+    /// Copies: the texts would keep the octets around them alive.
+    fn from(desc: &SwitchDesc) -> SwitchDescription {
+        SwitchDescription {
+            manufacturer: desc.mfr_desc.to_string(),
+            hardware: desc.hw_desc.to_string(),
+            software: desc.sw_desc.to_string(),
+            serial_number: desc.serial_num.to_string(),
+            datapath: desc.dp_desc.to_string(),
+        }
+    }
+}
+
+/// A question that the core itself has asked on a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Question {
+    Ports,
+    Description,
+    Role,
+    PortStats,
 }
 
 pub(super) struct Connection {
@@ -76,24 +152,55 @@ pub(super) struct Connection {
     pub(super) deadline: Option<Time>,
     /// Whom the peer may say it is.
     datapath_ids: AllowedDatapathIds,
+    /// Questions that are open, with their numbers: at most one of a kind.
+    questions: Vec<(u32, Question)>,
+    /// What this controller is to the switch.
+    pub(super) role: ControllerRole,
+    description: Option<Box<SwitchDescription>>,
 }
 
 pub(super) enum Stage {
     /// HELLO and FEATURES are under way.
     Handshake,
-    /// Another connection has this datapath id: it is being probed.
-    Waiting { datapath_id: DatapathId, incumbent: ConnectionId },
+    /// Another connection has this claim: it is being probed.
+    Waiting { claim: Claim, incumbent: ConnectionId },
     /// Ports are being described; then the rules are read back.
-    Describing { datapath_id: DatapathId, ports: BTreeMap<PortNo, Port>, deadline: Time },
+    Describing { datapath_id: DatapathId, ports: BTreeMap<PortNo, Port>, all_ports: bool, deadline: Time },
     /// In the network.
     Live { datapath_id: DatapathId },
+    /// This controller is slave there: the connection is kept, and nothing is changed or learned.
+    Standby { datapath_id: DatapathId },
+    /// Belongs to the main connection of this switch.
+    Auxiliary { claim: Claim },
     /// Output is being flushed; nothing is read any more.
     Closing,
 }
 
+impl Stage {
+    /// What the connection holds.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        match *self {
+            Stage::Describing { datapath_id, .. } | Stage::Live { datapath_id } | Stage::Standby { datapath_id } => {
+                Some(Claim { datapath_id, auxiliary_id: 0 })
+            }
+            Stage::Auxiliary { claim } => Some(claim),
+            Stage::Handshake | Stage::Waiting { .. } | Stage::Closing => None,
+        }
+    }
+}
+
 impl Connection {
     pub(super) fn new(config: ChannelConfig, datapath_ids: AllowedDatapathIds, now: Time) -> Connection {
-        Connection { channel: Channel::controller(config, now), stage: Stage::Handshake, deadline: None, datapath_ids }
+        let config = ChannelConfig { max_queued_output: config.max_queued_output.min(OUTPUT_MAX), ..config };
+        Connection {
+            channel: Channel::controller(config, now),
+            stage: Stage::Handshake,
+            deadline: None,
+            datapath_ids,
+            questions: Vec::new(),
+            role: ControllerRole::EQUAL,
+            description: None,
+        }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<(Time, &'static str)> {
@@ -102,6 +209,16 @@ impl Connection {
             _ => None,
         };
         [self.channel.poll_timeout(), description].into_iter().flatten().min()
+    }
+
+    pub(super) fn asks(&self, question: Question) -> bool {
+        self.questions.iter().any(|(_, open)| *open == question)
+    }
+
+    /// Which question has this number. It stays open while parts follow.
+    fn question(&mut self, xid: u32, last: bool) -> Option<Question> {
+        let at = self.questions.iter().position(|(number, _)| *number == xid)?;
+        if last { Some(self.questions.remove(at).1) } else { self.questions.get(at).map(|(_, question)| *question) }
     }
 }
 
@@ -121,6 +238,9 @@ impl Core {
         match event {
             ChannelEvent::Up { features } => self.channel_up(id, &features, now),
             ChannelEvent::Message { xid, message } => self.message(id, xid, message, now),
+            ChannelEvent::Reply { xid, message, last } => self.answered(id, xid, message, last, now),
+            ChannelEvent::RequestTimedOut { xid } => self.unanswered(id, xid, None, now),
+            ChannelEvent::RequestFailed { xid, failure } => self.unanswered(id, xid, Some(failure), now),
             // The switch side's word; this is the controller's.
             ChannelEvent::Negotiated => {}
             ChannelEvent::Malformed { xid, message_type, error } => {
@@ -136,19 +256,15 @@ impl Core {
     }
 
     fn channel_up(&mut self, id: ConnectionId, features: &FeaturesReply, now: Time) {
-        let datapath_id = features.datapath_id;
+        let claim = Claim { datapath_id: features.datapath_id, auxiliary_id: features.auxiliary_id };
         // Before anything else is believed: neither a probe of the true switch nor a place beside it for somebody else.
-        if self.connections.get(&id).is_some_and(|connection| !connection.datapath_ids.contains(datapath_id)) {
+        if self.connections.get(&id).is_some_and(|connection| !connection.datapath_ids.contains(claim.datapath_id)) {
             self.counters.certificates_refused += 1;
-            self.refuse(id, CloseCause::NotItsCertificate(datapath_id), now);
+            self.refuse(id, CloseCause::NotItsCertificate(claim.datapath_id), now);
             return;
         }
-        if features.auxiliary_id != 0 {
-            self.refuse(id, CloseCause::AuxiliaryConnection, now);
-            return;
-        }
-        let Some(&incumbent) = self.by_datapath.get(&datapath_id) else {
-            self.admit(id, datapath_id, now);
+        let Some(&incumbent) = self.claims.get(&claim) else {
+            self.admit(id, claim, now);
             return;
         };
         // One probe answers for all: another one would put the deadline off, again with every newcomer.
@@ -156,16 +272,20 @@ impl Core {
             self.probe(incumbent, now);
         }
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.stage = Stage::Waiting { datapath_id, incumbent };
+            connection.stage = Stage::Waiting { claim, incumbent };
             self.waiting.insert(id);
         }
     }
 
-    /// The live connection has answered: everybody who claims its datapath id goes.
+    /// The live connection has answered: everybody who claims the same goes.
     fn incumbent_answered(&mut self, incumbent: ConnectionId, now: Time) {
-        for (id, datapath_id) in self.waiting_for(incumbent) {
+        for (id, Claim { datapath_id, auxiliary_id }) in self.waiting_for(incumbent) {
             self.counters.duplicates_refused += 1;
-            self.refuse(id, CloseCause::DuplicateDatapathId(datapath_id), now);
+            let cause = match auxiliary_id {
+                0 => CloseCause::DuplicateDatapathId(datapath_id),
+                auxiliary_id => CloseCause::DuplicateAuxiliary { datapath_id, auxiliary_id },
+            };
+            self.refuse(id, cause, now);
         }
     }
 
@@ -176,15 +296,15 @@ impl Core {
         }
     }
 
-    /// A connection has given its datapath id up: the first of those who wait for it takes over, the others go on waiting, for that one.
+    /// A connection has given its claim up: the first of those who wait for it takes over, the others go on waiting, for that one.
     fn promote(&mut self, incumbent: ConnectionId, now: Time) {
         let mut waiting = self.waiting_for(incumbent).into_iter();
-        let Some((heir, datapath_id)) = waiting.next() else { return };
-        self.admit(heir, datapath_id, now);
+        let Some((heir, claim)) = waiting.next() else { return };
+        self.admit(heir, claim, now);
         let others = waiting.len() > 0;
-        for (id, datapath_id) in waiting {
+        for (id, claim) in waiting {
             if let Some(connection) = self.connections.get_mut(&id) {
-                connection.stage = Stage::Waiting { datapath_id, incumbent: heir };
+                connection.stage = Stage::Waiting { claim, incumbent: heir };
             }
         }
         if others {
@@ -201,26 +321,123 @@ impl Core {
         self.ready.insert(id);
     }
 
-    fn waiting_for(&self, incumbent: ConnectionId) -> Vec<(ConnectionId, DatapathId)> {
+    fn waiting_for(&self, incumbent: ConnectionId) -> Vec<(ConnectionId, Claim)> {
         let waits = |id| match self.connections.get(id)?.stage {
-            Stage::Waiting { datapath_id, incumbent: other } if other == incumbent => Some((*id, datapath_id)),
+            Stage::Waiting { claim, incumbent: other } if other == incumbent => Some((*id, claim)),
             _ => None,
         };
         self.waiting.iter().filter_map(waits).collect()
     }
 
-    /// The switch is who it says: ask for what has to be known before it joins the network.
-    fn admit(&mut self, id: ConnectionId, datapath_id: DatapathId, now: Time) {
-        self.by_datapath.insert(datapath_id, id);
+    /// The switch is who it says. Its main connection asks for what has to be known before it joins the network.
+    fn admit(&mut self, id: ConnectionId, claim: Claim, now: Time) {
         self.waiting.remove(&id);
+        if claim.auxiliary_id != 0 {
+            return self.admit_auxiliary(id, claim, now);
+        }
+        self.claims.insert(claim, id);
+        self.claim_role(id);
+        self.describe(id, claim.datapath_id, now);
+        self.ask(id, Question::Description, &request(MultipartRequestBody::Desc), DESCRIPTION_LIMIT);
+    }
+
+    /// Ports first; then, if this controller may change the switch, its rules.
+    pub(super) fn describe(&mut self, id: ConnectionId, datapath_id: DatapathId, now: Time) {
+        self.by_datapath.insert(datapath_id, id);
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.stage =
-                Stage::Describing { datapath_id, ports: BTreeMap::new(), deadline: now + DESCRIPTION_LIMIT };
+            let deadline = now + DESCRIPTION_LIMIT;
+            connection.stage = Stage::Describing { datapath_id, ports: BTreeMap::new(), all_ports: false, deadline };
         }
         // Whole packets only: Open vSwitch has no buffers to refer to.
         let config = SwitchConfig { flags: ConfigFlags::FRAG_NORMAL, miss_send_len: openflow::CONTROLLER_NO_BUFFER };
         self.send(id, None, &Message::SetConfig(config));
-        self.send(id, None, &request(MultipartRequestBody::PortDesc));
+        self.ask(id, Question::Ports, &request(MultipartRequestBody::PortDesc), DESCRIPTION_LIMIT);
+    }
+
+    /// Ask a question whose answer comes back to [`Core::answered`], unless one of the kind is open.
+    pub(super) fn ask(&mut self, id: ConnectionId, question: Question, message: &Message, within: Duration) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.asks(question) || matches!(connection.stage, Stage::Closing) {
+            return;
+        }
+        let xid = connection.channel.request(message, within);
+        connection.questions.push((xid, question));
+        if !connection.channel.is_up() {
+            self.overflowed.insert(id);
+        }
+        self.ready.insert(id);
+    }
+
+    /// An answer to a question of ours, or a part of it.
+    fn answered(&mut self, id: ConnectionId, xid: u32, message: Message, last: bool, now: Time) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(question) = connection.question(xid, last) else { return };
+        match (question, message) {
+            (
+                Question::Ports,
+                Message::MultipartReply(MultipartReply { body: MultipartReplyBody::PortDesc(list), .. }),
+            ) => {
+                if let Stage::Describing { ports, all_ports, .. } = &mut connection.stage {
+                    for port in list.iter().take(PORTS_MAX.saturating_sub(ports.len())) {
+                        ports.insert(port.port_no, port.clone());
+                    }
+                    *all_ports |= last;
+                }
+                self.read_back_when_ready(id);
+            }
+            (
+                Question::Description,
+                Message::MultipartReply(MultipartReply { body: MultipartReplyBody::Desc(desc), .. }),
+            ) => {
+                let description = SwitchDescription::from(&desc);
+                connection.description = Some(Box::new(description.clone()));
+                if let Some(Claim { datapath_id, .. }) = connection.stage.claim() {
+                    self.events.push_back(CoreEvent::SwitchDescribed { datapath_id, description });
+                }
+            }
+            (Question::Role, Message::RoleReply(reply)) => self.role_given(id, reply.role, None, now),
+            (
+                Question::PortStats,
+                Message::MultipartReply(MultipartReply { body: MultipartReplyBody::PortStats(mut stats), .. }),
+            ) => {
+                let Stage::Live { datapath_id } = connection.stage else { return };
+                // Each port is a row of metrics: only ports that are there.
+                let network = self.discovery.network();
+                stats.retain(|stats| network.port(PortId::new(datapath_id, stats.port_no)).is_some());
+                self.events.push_back(CoreEvent::PortStats { datapath_id, stats });
+            }
+            _ => {}
+        }
+    }
+
+    /// No answer in time, or none at all.
+    fn unanswered(&mut self, id: ConnectionId, xid: u32, failure: Option<RequestFailure>, now: Time) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if let Some(RequestFailure::Refused(error)) = &failure {
+            *self.counters.errors_received.entry(error.error_type).or_default() += 1;
+        }
+        match connection.question(xid, true) {
+            Some(Question::Ports) if matches!(connection.stage, Stage::Describing { .. }) => {
+                let cause = match failure {
+                    None => CloseCause::DescriptionTimeout,
+                    Some(_) => CloseCause::DescriptionRefused,
+                };
+                self.refuse(id, cause, now);
+            }
+            Some(Question::Role) => self.role_refused(id, failure, now),
+            // Nothing hangs on these.
+            Some(Question::Ports | Question::Description | Question::PortStats) | None => {}
+        }
+    }
+
+    /// Once ports and role are known, the rules are read back.
+    pub(super) fn read_back_when_ready(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        if let Stage::Describing { datapath_id, all_ports: true, .. } = connection.stage
+            && !connection.asks(Question::Role)
+        {
+            self.reconciler.handle_connected(datapath_id);
+        }
     }
 
     /// All ports are known and the rules have been read back.
@@ -247,7 +464,7 @@ impl Core {
     }
 
     /// Say why in an OpenFlow error, then close.
-    fn refuse(&mut self, id: ConnectionId, cause: CloseCause, now: Time) {
+    pub(super) fn refuse(&mut self, id: ConnectionId, cause: CloseCause, now: Time) {
         let error = ErrorMessage::new(ErrorCode::REQUEST_EPERM, Bytes::copy_from_slice(cause.to_string().as_bytes()));
         self.send(id, None, &Message::Error(error));
         self.drop_connection(id, cause, now);
@@ -259,21 +476,19 @@ impl Core {
         self.waiting.remove(&id);
         let transport_gone = cause == CloseCause::Transport;
         let stage = std::mem::replace(&mut connection.stage, Stage::Closing);
-        let datapath_id = match stage {
-            Stage::Describing { datapath_id, .. } | Stage::Live { datapath_id } => Some(datapath_id),
-            Stage::Handshake | Stage::Waiting { .. } | Stage::Closing => None,
-        };
+        let claim = stage.claim();
         if !transport_gone && !matches!(stage, Stage::Closing) {
+            if let CloseCause::Channel(CloseReason::Incompatible { version }) = cause {
+                *self.counters.versions_refused.entry(version).or_default() += 1;
+            }
             self.events.push_back(CoreEvent::Close { connection: id, cause: cause.clone() });
         }
-        if let Some(datapath_id) = datapath_id {
-            self.by_datapath.remove(&datapath_id);
-            self.settling.forget(datapath_id);
-            self.reconciler.handle_disconnected(datapath_id, now);
-            if matches!(stage, Stage::Live { .. }) {
-                self.discovery.handle_switch_down(datapath_id, now);
-                self.events.push_back(CoreEvent::SwitchDisconnected { datapath_id, cause });
-            }
+        if let Some(claim) = claim {
+            self.claims.remove(&claim);
+        }
+        if let Some(Claim { datapath_id, auxiliary_id: 0 }) = claim {
+            self.leave_network(&stage, datapath_id, cause, now);
+            self.end_auxiliaries(datapath_id, now);
         }
         if transport_gone {
             if let Some(connection) = self.connections.remove(&id) {
@@ -286,8 +501,22 @@ impl Core {
         } else {
             self.ready.insert(id);
         }
-        if datapath_id.is_some() {
+        if claim.is_some() {
             self.promote(id, now);
+        }
+    }
+
+    /// The switch is no longer ours to change: what a main connection in this stage had brought into the network goes.
+    pub(super) fn leave_network(&mut self, stage: &Stage, datapath_id: DatapathId, cause: CloseCause, now: Time) {
+        if !matches!(stage, Stage::Describing { .. } | Stage::Live { .. }) {
+            return;
+        }
+        self.by_datapath.remove(&datapath_id);
+        self.settling.forget(datapath_id);
+        self.reconciler.handle_disconnected(datapath_id, now);
+        if matches!(stage, Stage::Live { .. }) {
+            self.discovery.handle_switch_down(datapath_id, now);
+            self.events.push_back(CoreEvent::SwitchDisconnected { datapath_id, cause });
         }
     }
 
@@ -295,20 +524,17 @@ impl Core {
     fn message(&mut self, id: ConnectionId, xid: u32, message: Message, now: Time) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let datapath_id = match &mut connection.stage {
+            Stage::Live { datapath_id } => *datapath_id,
             // An unknown datapath gets no service: neither hosts nor links are learned from it.
             Stage::Handshake | Stage::Waiting { .. } | Stage::Closing => return,
+            Stage::Standby { .. } => return self.standby_message(&message),
+            Stage::Auxiliary { claim } => {
+                let datapath_id = claim.datapath_id;
+                return self.auxiliary_message(datapath_id, message, now);
+            }
             Stage::Describing { datapath_id, ports, .. } => {
                 let datapath_id = *datapath_id;
                 match &message {
-                    Message::MultipartReply(MultipartReply { more, body: MultipartReplyBody::PortDesc(list) }) => {
-                        for port in list.iter().take(PORTS_MAX.saturating_sub(ports.len())) {
-                            ports.insert(port.port_no, port.clone());
-                        }
-                        if !more {
-                            self.reconciler.handle_connected(datapath_id);
-                        }
-                        return;
-                    }
                     Message::PortStatus(status) => {
                         if status.reason == PortReason::DELETE {
                             ports.remove(&status.port.port_no);
@@ -321,7 +547,6 @@ impl Core {
                     _ => datapath_id,
                 }
             }
-            Stage::Live { datapath_id } => *datapath_id,
         };
         match message {
             Message::PacketIn(packet_in) => self.packet_in(datapath_id, &packet_in, now),
@@ -331,25 +556,22 @@ impl Core {
                 self.reconciler.handle_barrier_reply(datapath_id, xid, now);
             }
             Message::MultipartReply(reply) => {
-                if !self.reconciler.handle_multipart(datapath_id, xid, &reply)
-                    && let MultipartReplyBody::PortStats(mut stats) = reply.body
-                {
-                    // Each port is a row of metrics: only ports that are there.
-                    let network = self.discovery.network();
-                    stats.retain(|stats| network.port(PortId::new(datapath_id, stats.port_no)).is_some());
-                    self.events.push_back(CoreEvent::PortStats { datapath_id, stats });
-                }
+                self.reconciler.handle_multipart(datapath_id, xid, &reply);
             }
             Message::Error(error) => {
                 *self.counters.errors_received.entry(error.error_type).or_default() += 1;
+                if error.code() == ErrorCode::REQUEST_IS_SLAVE {
+                    return self.stand_by(id, CloseCause::Demoted, now);
+                }
                 self.reconciler.handle_error(datapath_id, xid, &error, now);
             }
+            Message::Experimenter(message) => self.role_status(id, &message, now),
             // Replies to nothing we asked, and requests that only a controller makes.
             _ => {}
         }
     }
 
-    fn port_status(&mut self, datapath_id: DatapathId, status: &PortStatus, now: Time) {
+    pub(super) fn port_status(&mut self, datapath_id: DatapathId, status: &PortStatus, now: Time) {
         let port = PortId::new(datapath_id, status.port.port_no);
         if !has_hosts(port.port_no) {
             return;
@@ -361,7 +583,7 @@ impl Core {
         }
     }
 
-    fn flow_removed(&mut self, datapath_id: DatapathId, removed: &openflow::FlowRemoved, now: Time) {
+    pub(super) fn flow_removed(&mut self, datapath_id: DatapathId, removed: &openflow::FlowRemoved, now: Time) {
         let known = self.reconciler.handle_flow_removed(datapath_id, removed);
         let timed_out = removed.reason == openflow::FlowRemovedReason::IDLE_TIMEOUT;
         if known
@@ -380,8 +602,28 @@ impl Core {
             .filter(|id| self.connections.get(id).is_some_and(|c| matches!(c.stage, Stage::Live { .. })))
             .collect();
         for id in live {
-            self.send(id, None, &request(MultipartRequestBody::PortStats(PortNo::ANY)));
+            let question = request(MultipartRequestBody::PortStats(PortNo::ANY));
+            self.ask(id, Question::PortStats, &question, PORT_STATS_LIMIT);
         }
+    }
+
+    /// What a connected switch has said about itself, once it has.
+    pub fn description(&self, datapath_id: DatapathId) -> Option<&SwitchDescription> {
+        let id = self.claims.get(&Claim { datapath_id, auxiliary_id: 0 })?;
+        self.connections.get(id)?.description.as_deref()
+    }
+
+    /// This controller ends: every switch does what it has been told, then its connection is closed ([`CoreEvent::Close`]), after half a
+    /// second at the latest. The rules stay.
+    pub fn finish(&mut self, now: Time) {
+        let ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
+        for id in ids {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.channel.finish(now, FINISH_LIMIT);
+            }
+            self.drain_channel(id, now);
+        }
+        self.turn(now);
     }
 }
 

@@ -13,6 +13,8 @@ pub struct CoreCounters {
     pub duplicates_refused: u64,
     /// Connections ended because their certificate is not that of the switch they claimed to be.
     pub certificates_refused: u64,
+    /// Connections refused because the peer doesn't speak OpenFlow 1.3, by the version in its HELLO.
+    pub versions_refused: BTreeMap<u8, u64>,
     /// Packet-ins handled.
     pub packet_ins: u64,
     /// Packet-ins that were not understood down to the Ethernet header.

@@ -5,10 +5,14 @@
 //! at [`Core::poll_timeout`]. The simulator does the same under virtual time.
 
 mod admission;
+mod auxiliary;
 mod connection;
 mod counters;
 mod packet_in;
+mod role;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -16,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use net::{DatapathId, PortNo, Time};
-use openflow::{Action, ChannelConfig, ChannelEvent, FrameError, Message, frame_length};
+use openflow::{Action, ChannelConfig, ChannelEvent, ControllerRole, FrameError, Message, frame_length};
 use topology::{Change, Discovery, DiscoveryConfig, Network};
 
 use crate::app::{App, Effects, Event, PacketOuts, View, apps};
@@ -24,8 +28,8 @@ use crate::flow::{FlowEvent, Reconciler};
 use crate::path::Paths;
 
 pub use admission::{Admission, AllowedDatapathIds};
-pub use connection::{CloseCause, ConnectionId};
-use connection::{Connection, Stage};
+use connection::{Claim, Connection, Stage};
+pub use connection::{CloseCause, ConnectionId, SwitchDescription};
 pub use counters::CoreCounters;
 use settle::Settling;
 
@@ -41,6 +45,10 @@ pub struct CoreConfig {
     pub channel: ChannelConfig,
     /// How often port statistics are asked for.
     pub port_stats_interval: Duration,
+    /// What this controller wants to be to its switches. EQUAL is what every controller is to begin with: nothing is asked for.
+    pub role: ControllerRole,
+    /// The number of the election that gave the role; switches refuse an older one than they have seen (OpenFlow 1.3.5 §6.3.6).
+    pub generation_id: u64,
     /// Key of the probes' authentication: random, one per run.
     pub probe_key: [u8; 32],
     /// Seed of everything that looks random.
@@ -53,6 +61,8 @@ impl Default for CoreConfig {
             discovery: DiscoveryConfig::default(),
             channel: ChannelConfig::default(),
             port_stats_interval: Duration::from_secs(5),
+            role: ControllerRole::EQUAL,
+            generation_id: 0,
             probe_key: [0; 32],
             seed: 0,
         }
@@ -77,6 +87,33 @@ pub enum CoreEvent {
         datapath_id: DatapathId,
         /// Why.
         cause: CloseCause,
+    },
+    /// An auxiliary connection of a switch has finished its handshake.
+    AuxiliaryConnected {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// The number of the connection at the switch.
+        auxiliary_id: u8,
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// A switch has said what it is.
+    SwitchDescribed {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// What it said.
+        description: SwitchDescription,
+    },
+    /// A switch has answered a role request, or not.
+    RoleGiven {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// Its connection. As slave it stands by: it is not followed by [`CoreEvent::SwitchConnected`].
+        connection: ConnectionId,
+        /// What this controller is to it now.
+        role: ControllerRole,
+        /// Why that is not what was asked for.
+        why: Option<String>,
     },
     /// Flush the connection's output, then close it.
     Close {
@@ -121,7 +158,9 @@ pub enum CoreEvent {
 pub struct Core {
     config: CoreConfig,
     connections: BTreeMap<ConnectionId, Connection>,
-    /// Truth about who is who: a datapath id has one admitted connection.
+    /// Truth about who is who: a switch has one main connection, and one of each auxiliary number.
+    claims: BTreeMap<Claim, ConnectionId>,
+    /// Main connections of the switches that are ours to change.
     by_datapath: BTreeMap<DatapathId, ConnectionId>,
     /// Connections that wait for the probe of another one with their datapath id.
     waiting: BTreeSet<ConnectionId>,
@@ -150,6 +189,7 @@ impl Core {
         Core {
             discovery: Discovery::new(config.discovery.clone(), config.probe_key, config.seed, now),
             connections: BTreeMap::new(),
+            claims: BTreeMap::new(),
             by_datapath: BTreeMap::new(),
             waiting: BTreeSet::new(),
             paths: Paths::new(),

@@ -213,7 +213,9 @@ impl Fabric {
                         outlet.close();
                     }
                 }
-                crate::core::CoreEvent::SwitchConnected { connection, .. } => {
+                crate::core::CoreEvent::SwitchConnected { connection, .. }
+                | crate::core::CoreEvent::AuxiliaryConnected { connection, .. }
+                | crate::core::CoreEvent::RoleGiven { connection, .. } => {
                     if let Some(outlet) = outlets.get(connection) {
                         outlet.place.take();
                     }

@@ -141,6 +141,8 @@ impl Recorder {
                 began,
                 probe_interval: core.discovery.probe_interval,
                 host_timeout: core.discovery.host_timeout,
+                role: core.role.0,
+                generation_id: core.generation_id,
             }
             .to_comment(),
             made: VecDeque::new(),

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use net::Time;
-use openflow::Message;
+use openflow::{ControllerRole, Message};
 
 use crate::capture::{Capture, Event};
 use crate::core::{ConnectionId, Core, CoreConfig, CoreEvent};
@@ -69,6 +69,8 @@ fn parameters(capture: &Capture, mut config: CoreConfig) -> CoreConfig {
         config.probe_key = facts.probe_key;
         config.discovery.probe_interval = facts.probe_interval;
         config.discovery.host_timeout = facts.host_timeout;
+        config.role = ControllerRole(facts.role);
+        config.generation_id = facts.generation_id;
     }
     config
 }

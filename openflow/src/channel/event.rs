@@ -4,6 +4,7 @@ use std::fmt;
 
 use net::DecodeError;
 
+use super::request::RequestFailure;
 use crate::configuration::FeaturesReply;
 use crate::error::ErrorMessage;
 use crate::framing::FrameError;
@@ -25,6 +26,28 @@ pub enum ChannelEvent {
         xid: u32,
         /// What it says.
         message: Message,
+    },
+    /// An answer to [`super::Channel::request`], or a part of it.
+    Reply {
+        /// The number of the question.
+        xid: u32,
+        /// The answer, or this part of it.
+        message: Message,
+        /// Whether no more parts follow.
+        last: bool,
+    },
+    /// The answer to [`super::Channel::request`] was not there, or not whole, in time. What still comes of it is
+    /// [`ChannelEvent::Message`].
+    RequestTimedOut {
+        /// The number of the question.
+        xid: u32,
+    },
+    /// There is no answer to [`super::Channel::request`], or no whole one.
+    RequestFailed {
+        /// The number of the question.
+        xid: u32,
+        /// Why.
+        failure: RequestFailure,
     },
     /// A message that couldn't be decoded. It has been answered with an ERROR unless too many were; the connection stays.
     Malformed {

@@ -2,10 +2,13 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 
 use super::*;
+use crate::bundle::{BundleControl, BundleControlType, BundleFlags};
 use crate::configuration::FeaturesReply;
 use crate::error::ErrorType;
 use crate::framing::frame_length;
 use crate::hello::HelloElement;
+use crate::multipart::{MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody};
+use crate::role::{ControllerRole, RoleMessage};
 
 const T0: Time = Time::from_secs(100);
 
@@ -419,6 +422,148 @@ fn only_the_first_reason_counts_and_nothing_comes_after_closed() {
     assert_eq!(events(&mut channel), [ChannelEvent::Closed { reason: CloseReason::Refused }]);
 }
 
+fn ports(more: bool) -> Message {
+    Message::MultipartReply(MultipartReply { more, body: MultipartReplyBody::PortDesc(Vec::new()) })
+}
+
+fn ask(channel: &mut Channel, within: u64) -> u32 {
+    let request = Message::MultipartRequest(MultipartRequest::new(MultipartRequestBody::PortDesc));
+    let xid = channel.request(&request, Duration::from_secs(within));
+    assert_eq!(messages(channel), [(xid, request)]);
+    xid
+}
+
+#[test]
+fn an_answer_is_matched_by_number_and_type_and_streamed_part_by_part() {
+    let mut channel = up_controller();
+    let xid = ask(&mut channel, 3);
+    let other = Message::MultipartReply(MultipartReply { more: false, body: MultipartReplyBody::Table(Vec::new()) });
+    say(&mut channel, xid, &other, T0);
+    assert_eq!((events(&mut channel).len(), channel.counters().unexpected), (0, 1), "another type is no answer");
+    say(&mut channel, xid + 1, &ports(false), T0);
+    assert_eq!(events(&mut channel), [ChannelEvent::Message { xid: xid + 1, message: ports(false) }]);
+    for more in [true, true, false] {
+        say(&mut channel, xid, &ports(more), T0);
+        assert_eq!(events(&mut channel), [ChannelEvent::Reply { xid, message: ports(more), last: !more }]);
+    }
+    say(&mut channel, xid, &ports(false), T0);
+    assert_eq!(events(&mut channel), [ChannelEvent::Message { xid, message: ports(false) }], "the question is closed");
+}
+
+#[test]
+fn a_question_has_one_deadline_for_the_whole_answer() {
+    let mut channel = up_controller();
+    let xid = ask(&mut channel, 3);
+    assert_eq!(channel.poll_timeout(), Some((after(3), "request")));
+    channel.handle_timeout(after(1));
+    assert_eq!(
+        channel.poll_timeout(),
+        Some((after(4), "request")),
+        "counted from the first input that brings the time"
+    );
+    say(&mut channel, xid, &ports(true), after(3));
+    events(&mut channel);
+    channel.handle_timeout(after(4));
+    assert_eq!(events(&mut channel), [ChannelEvent::RequestTimedOut { xid }]);
+    assert!(channel.is_up());
+    say(&mut channel, xid, &ports(false), after(4));
+    assert_eq!(events(&mut channel), [ChannelEvent::Message { xid, message: ports(false) }]);
+}
+
+#[test]
+fn an_error_ends_the_question_that_it_answers() {
+    let mut channel = up_controller();
+    let role = RoleMessage { role: ControllerRole::MASTER, generation_id: 1 };
+    let xid = channel.request(&Message::RoleRequest(role), Duration::from_secs(1));
+    let error = ErrorMessage::new(ErrorCode::ROLE_REQUEST_STALE, Bytes::new());
+    say(&mut channel, xid, &Message::Error(error.clone()), T0);
+    let failure = RequestFailure::Refused(error);
+    assert_eq!(events(&mut channel), [ChannelEvent::RequestFailed { xid, failure }]);
+    assert_ne!(channel.poll_timeout().map(|(_, why)| why), Some("request"));
+}
+
+#[test]
+fn an_answer_that_never_ends_is_cut_off() {
+    let mut channel = up_controller();
+    let xid = ask(&mut channel, 3600);
+    for _ in 0..MAX_REPLY_PARTS {
+        say(&mut channel, xid, &ports(true), T0);
+        assert_eq!(events(&mut channel).len(), 1);
+    }
+    say(&mut channel, xid, &ports(true), T0);
+    assert_eq!(events(&mut channel), [ChannelEvent::RequestFailed { xid, failure: RequestFailure::TooLong }]);
+}
+
+#[test]
+fn questions_that_cannot_be_sent_fail_at_once() {
+    let mut channel = Channel::controller(ChannelConfig::default(), T0);
+    let not_sent = |xid| [ChannelEvent::RequestFailed { xid, failure: RequestFailure::NotSent }];
+    let xid = channel.request(&Message::GetAsyncRequest, Duration::from_secs(1));
+    assert_eq!(events(&mut channel), not_sent(xid), "before the handshake");
+    let mut channel = up_controller();
+    let xid = channel.request(&Message::EchoReply(Bytes::new()), Duration::from_secs(1));
+    assert_eq!(events(&mut channel), not_sent(xid), "nothing answers that");
+    for _ in 0..MAX_REQUESTS {
+        channel.request(&Message::GetAsyncRequest, Duration::from_secs(1));
+    }
+    let xid = channel.request(&Message::GetAsyncRequest, Duration::from_secs(1));
+    assert_eq!(events(&mut channel), not_sent(xid), "too many");
+    assert_eq!(messages(&mut channel).len(), MAX_REQUESTS);
+    channel.close(CloseReason::Refused);
+    events(&mut channel);
+    channel.request(&Message::GetAsyncRequest, Duration::from_secs(1));
+    assert!(events(&mut channel).is_empty(), "nothing comes after Closed");
+}
+
+#[test]
+fn a_bundle_is_asked_for_and_its_steps_are_answered() {
+    let mut channel = up_controller();
+    let open = BundleControl::new(1, BundleControlType::OPEN_REQUEST, BundleFlags::ATOMIC);
+    let xid = channel.request(&Message::BundleControl(open.clone()), Duration::from_secs(1));
+    let reply = Message::BundleControl(BundleControl { control_type: BundleControlType::OPEN_REPLY, ..open.clone() });
+    say(&mut channel, xid, &reply, T0);
+    assert_eq!(events(&mut channel), [ChannelEvent::Reply { xid, message: reply, last: true }]);
+    say(&mut channel, 9, &Message::BundleControl(open), T0);
+    assert_eq!((events(&mut channel).len(), channel.counters().unexpected), (0, 1), "a switch opens no bundles");
+}
+
+#[test]
+fn a_channel_is_writable_until_the_high_watermark_waits() {
+    let mut channel = up_controller();
+    let packet = Message::EchoReply(Bytes::from(vec![0; 60_000]));
+    while channel.queued_len() <= HIGH_WATERMARK {
+        assert!(channel.writable());
+        channel.send(&packet);
+    }
+    assert!(!channel.writable());
+    channel.send(&Message::BarrierRequest);
+    assert!(channel.is_up(), "what has to get through still does");
+    channel.poll_transmit();
+    assert!(channel.writable());
+}
+
+#[test]
+fn a_graceful_end_waits_for_what_was_said_and_says_nothing_more() {
+    for answered in [true, false] {
+        let mut channel = up_controller();
+        channel.finish(T0, Duration::from_secs(2));
+        let [(xid, Message::BarrierRequest)] = messages(&mut channel)[..] else { panic!() };
+        channel.send(&Message::BarrierRequest);
+        channel.finish(T0, Duration::from_secs(9));
+        assert_eq!((channel.poll_transmit(), channel.counters().unsent), (None, 1));
+        assert_eq!(channel.poll_timeout(), Some((after(2), "shutdown")));
+        if answered {
+            say(&mut channel, xid, &Message::BarrierReply, after(1));
+        } else {
+            channel.handle_timeout(after(2));
+        }
+        assert_eq!(closed(&mut channel), CloseReason::Shutdown);
+    }
+    let mut young = Channel::controller(ChannelConfig::default(), T0);
+    young.finish(T0, Duration::from_secs(2));
+    assert_eq!(closed(&mut young), CloseReason::Shutdown);
+}
+
 /// A step of a peer that does anything.
 #[derive(Clone, Debug)]
 enum Step {
@@ -427,7 +572,9 @@ enum Step {
     Hello,
     Features,
     Send,
+    Ask,
     Probe,
+    Finish,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -446,6 +593,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Features),
         1 => Just(Step::Send),
         1 => Just(Step::Probe),
+        1 => Just(Step::Ask),
+        1 => Just(Step::Finish),
     ]
 }
 
@@ -487,6 +636,14 @@ proptest! {
                     channel.send(&Message::BarrierRequest);
                     8
                 }
+                Step::Ask => {
+                    channel.request(&Message::GetAsyncRequest, Duration::from_secs(1));
+                    8
+                }
+                Step::Finish => {
+                    channel.finish(now, Duration::from_secs(1));
+                    8
+                }
                 Step::Probe => {
                     channel.probe(now, Duration::from_secs(1));
                     8
@@ -506,6 +663,7 @@ proptest! {
     fn a_timeout_that_is_due_is_handled_and_moves_on(waits in proptest::collection::vec(1u64..40_000, 1..20)) {
         let mut channel = up_controller();
         channel.send(&Message::BarrierRequest);
+        channel.request(&Message::GetAsyncRequest, Duration::from_secs(9));
         let mut now = T0;
         for wait in waits {
             now = now + Duration::from_millis(wait);

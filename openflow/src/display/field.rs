@@ -122,7 +122,13 @@ impl Display for Matched<'_> {
             (Some(Form::EthType), Some(number), None) => write!(f, "{number:#06x}"),
             (Some(Form::Label), Some(label), None) => write!(f, "{label:#07x}"),
             (Some(Form::Label), Some(label), Some(Some(mask))) => write!(f, "{label:#07x}/{mask:#07x}"),
+            (Some(Form::Hex), Some(0), None) if field.kind == OxmKind::NSH_SPI => f.write_str("0x0"),
             (Some(Form::Hex), Some(number), None) => write!(f, "{}", Hex(number)),
+            // ovs-ofctl keeps the mask of these to itself.
+            (Some(Form::Hex), Some(number), Some(Some(_))) if field.kind == OxmKind::TUN_GBP_FLAGS => {
+                write!(f, "{}", Hex(number))
+            }
+            (Some(Form::Wide), _, None) if field.value.iter().all(|octet| *octet == 0) => f.write_str("0"),
             (Some(Form::Hex), Some(number), Some(Some(mask))) => write!(f, "{}/{}", Hex(number), Hex(mask)),
             (Some(Form::Decimal), Some(number), Some(Some(mask))) if field.value.len() == 1 => {
                 write!(f, "{number:#04x}/{mask:#04x}")
@@ -162,7 +168,10 @@ fn write_value(f: &mut Formatter<'_>, value: &[u8], mask: Option<&[u8]>, form: O
             write_flags(f, names, bits, mask.flatten().unwrap_or(u64::MAX), u64::MAX)
         }
         (Some(Form::Fragment), Some(bits), mask) => f.write_str(fragment(bits, mask.flatten().unwrap_or(3))),
-        (Some(Form::PacketType), Some(number), None) => write!(f, "({},{:#x})", number >> 16, number & 0xffff),
+        (Some(Form::PacketType), Some(number), None) => match number >> 16 {
+            space @ ..10 => write!(f, "({space},{:#x})", number & 0xffff),
+            space => write!(f, "({space:#x},{:#x})", number & 0xffff),
+        },
         (Some(Form::Mac), _, _) => write_address(f, value, mask, mac_text),
         (Some(Form::Ipv4), _, _) => write_prefix(f, value, mask, ipv4_text),
         (Some(Form::Ipv6), _, _) => write_prefix(f, value, mask, ipv6_text),

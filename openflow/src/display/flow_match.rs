@@ -60,8 +60,11 @@ fn put_vlan((value, mask): (u16, u16), parts: &mut Parts<'_, '_>) -> fmt::Result
     }
 }
 
-/// Fields whose mask covers nothing say nothing, and ovs-ofctl does not print them.
+/// Fields whose mask covers nothing say nothing, and a packet type that is Ethernet goes without saying: ovs-ofctl does not print them.
 fn says_something(field: &OxmField<'_>) -> bool {
+    if field.kind == OxmKind::PACKET_TYPE && field.is_exact() && to_u64(field.value) == Some(0) {
+        return false;
+    }
     field.mask.is_none_or(|mask| mask.is_empty() || mask.iter().any(|octet| *octet != 0))
 }
 

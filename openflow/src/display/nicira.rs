@@ -22,7 +22,7 @@ use crate::packet::PacketInReason;
 impl Display for NiciraAction {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            NiciraAction::Resubmit { in_port } => write!(f, "resubmit:{in_port}"),
+            NiciraAction::Resubmit { in_port } => write_resubmit(f, *in_port, TableId::ALL, false),
             NiciraAction::ResubmitTable { in_port, table_id, with_ct } => {
                 write_resubmit(f, *in_port, *table_id, *with_ct)
             }
@@ -120,7 +120,7 @@ fn write_resubmit(f: &mut Formatter<'_>, in_port: PortNo, table_id: TableId, wit
 }
 
 /// Octets with a dot between each two.
-fn write_dotted(f: &mut Formatter<'_>, octets: &[u8]) -> fmt::Result {
+pub(super) fn write_dotted(f: &mut Formatter<'_>, octets: &[u8]) -> fmt::Result {
     let mut parts = Parts::new(f, ".");
     octets.iter().try_for_each(|octet| parts.put(format_args!("{octet:02x}")))
 }

@@ -4,9 +4,9 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::nicira::entries;
 use super::{FieldValue, Hex};
-use crate::action::{Action, ONF_EXPERIMENTER};
+use crate::action::Action;
 use crate::instruction::Instruction;
-use crate::oxm::OxmField;
+use crate::oxm::{EXPERIMENTER_ONF, OxmField};
 
 /// The one field of a set-field action as a map.
 pub(super) struct SetField<'a>(pub OxmField<'a>);
@@ -39,7 +39,7 @@ impl Serialize for Action {
             Action::SetField(field) => map.serialize_entry("field", &SetField(field.as_field()))?,
             Action::Nicira(action) => entries(action, &mut map)?,
             Action::CopyField { source, destination } => {
-                map.serialize_entry("experimenter", &ONF_EXPERIMENTER)?;
+                map.serialize_entry("experimenter", &EXPERIMENTER_ONF)?;
                 map.serialize_entry("subtype", "ONFACT_COPY_FIELD")?;
                 map.serialize_entry("src", source)?;
                 map.serialize_entry("dst", destination)?;

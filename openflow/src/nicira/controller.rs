@@ -45,6 +45,8 @@ pub enum ControllerProperty {
 
 /// Octets of the type and the length that every property starts with.
 const HEADER_LEN: usize = 4;
+/// Octets of a property that is a number, as Open vSwitch writes it.
+const NUMBER_LEN: u16 = 8;
 
 impl ControllerProperty {
     /// The type number that stands on the wire.
@@ -93,8 +95,8 @@ impl ControllerProperty {
             ControllerPropertyType::METER_ID => ControllerProperty::MeterId(body.u32("action_property.meter_id")?),
             _ => return Ok(ControllerProperty::Unknown { property_type, body: body.into_bytes() }),
         };
-        // A value that is longer than it has to be stays as it is.
-        if body.is_empty() {
+        // Open vSwitch counts the padding of a number into its length; a value that is longer than that stays as it is.
+        if body.is_empty() || (length == NUMBER_LEN && body.as_slice().iter().all(|octet| *octet == 0)) {
             Ok(property)
         } else {
             Ok(ControllerProperty::Unknown { property_type, body: whole.into_bytes() })
@@ -113,8 +115,15 @@ impl ControllerProperty {
         out.put_u16(self.property_type().0);
         out.put_u16(0);
         match self {
-            ControllerProperty::MaxLen(number) | ControllerProperty::ControllerId(number) => out.put_u16(*number),
-            ControllerProperty::Reason(reason) => out.put_u8(reason.0),
+            // The padding of numbers counts: so does Open vSwitch.
+            ControllerProperty::MaxLen(number) | ControllerProperty::ControllerId(number) => {
+                out.put_u16(*number);
+                wire::put_zeros(out, 2);
+            }
+            ControllerProperty::Reason(reason) => {
+                out.put_u8(reason.0);
+                wire::put_zeros(out, 3);
+            }
             ControllerProperty::Userdata(octets) | ControllerProperty::Unknown { body: octets, .. } => {
                 out.put_slice(octets);
             }

@@ -35,11 +35,11 @@ pub(crate) use subfield::{offset_bits_limits, put_kind};
 use crate::action::Action;
 use crate::identifier::{GroupId, TableId};
 use crate::number::numbers;
-use crate::oxm::{OxmFieldOwned, OxmKind};
+use crate::oxm::{self, OxmFieldOwned, OxmKind};
 use crate::packet::PacketInReason;
 
 /// Nicira's experimenter id (`NX_VENDOR_ID`).
-pub const NICIRA_EXPERIMENTER: u32 = 0x0000_2320;
+pub const NICIRA_EXPERIMENTER: u32 = oxm::EXPERIMENTER_NICIRA;
 
 /// How deep actions may stand in actions (`clone`, `ct`): more is refused. A message of 64 KiB has room for 4,000 levels, each of
 /// which would cost stack in everything that walks through actions; Open vSwitch's own parser of text goes 100 deep.

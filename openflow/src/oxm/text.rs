@@ -125,3 +125,42 @@ fn octets_text(octets: &[u8], notation: Option<Notation>) -> String {
     }
     .unwrap_or_else(plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::oxm::{OxmFieldOwned, OxmKind};
+
+    fn text(kind: OxmKind, value: u64, mask: Option<u64>) -> String {
+        let length = kind.value_len().unwrap();
+        let octets = |number: u64| number.to_be_bytes()[8 - length..].to_vec();
+        let mask = mask.map(octets);
+        OxmFieldOwned::new(kind, &octets(value), mask.as_deref()).unwrap().as_field().value_text()
+    }
+
+    #[test]
+    fn flags_are_written_by_name() {
+        assert_eq!(text(OxmKind::CT_STATE, 0x21, Some(0x23)), "+new-est+trk");
+        assert_eq!(text(OxmKind::CT_STATE, 0x21, None), "new|trk");
+        assert_eq!(text(OxmKind::CT_STATE, 0x21, Some(0xff)), "new|trk", "the mask covers all states");
+        assert_eq!(text(OxmKind::CT_STATE, 0, None), "0");
+        assert_eq!(text(OxmKind::CT_STATE, 0x100, None), "0x100");
+        assert_eq!(text(OxmKind::TCP_FLAGS, 0x12, Some(0x12)), "+syn+ack");
+        assert_eq!(text(OxmKind::TCP_FLAGS, 2, None), "syn");
+        assert_eq!(text(OxmKind::TUN_FLAGS, 1, Some(1)), "oam");
+    }
+
+    #[test]
+    fn fragments_and_packet_types_have_their_words() {
+        assert_eq!(text(OxmKind::NW_FRAG, 0, None), "no");
+        assert_eq!(text(OxmKind::NW_FRAG, 3, Some(3)), "later");
+        assert_eq!(text(OxmKind::NW_FRAG, 1, Some(1)), "yes");
+        assert_eq!(text(OxmKind::NW_FRAG, 0, Some(2)), "not_later");
+        assert_eq!(text(OxmKind::PACKET_TYPE, 0x1_0800, None), "(1,0x800)");
+    }
+
+    #[test]
+    fn long_values_are_hexadecimal_with_their_prefix() {
+        let label = OxmFieldOwned::new(OxmKind::CT_LABEL, &[0xab; 16], Some(&[0xff; 16])).unwrap();
+        assert_eq!(label.as_field().to_string(), format!("ct_label=0x{}/0x{}", "ab".repeat(16), "ff".repeat(16)));
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Problems;
 use crate::error::ErrorCode;
 use crate::flow_match::Match;
-use crate::oxm::{CLASS_OPENFLOW_BASIC, OxmField, OxmKind, Prerequisite, VID_NONE, VID_PRESENT, to_u64};
+use crate::oxm::{CLASS_NXM_1, CLASS_OPENFLOW_BASIC, OxmField, OxmKind, Prerequisite, VID_NONE, VID_PRESENT, to_u64};
 
 pub(super) fn check_match(match_: &Match, to: &mut Problems) {
     let mut seen = BTreeSet::new();
@@ -82,14 +82,8 @@ impl Registers {
     /// Notes the field, and says whether a part of it was matched before under another name.
     fn overlap(&mut self, field: &OxmField<'_>) -> bool {
         let kind = field.kind;
-        let first = usize::from(match kind.class {
-            crate::oxm::CLASS_PACKET_REGISTERS => kind.field.saturating_mul(2),
-            crate::oxm::CLASS_NXM_1 if kind.field < 16 => kind.field,
-            crate::oxm::CLASS_NXM_1 if (OxmKind::XXREG0.field..=OxmKind::XXREG3.field).contains(&kind.field) => {
-                4 * (kind.field - OxmKind::XXREG0.field)
-            }
-            _ => return false,
-        });
+        let single = (kind.class == CLASS_NXM_1 && kind.field < 16).then_some(kind.field);
+        let Some(first) = kind.first_register().or(single).map(usize::from) else { return false };
         let mask = field.mask.map(|mask| mask.chunks_exact(4));
         let words = field.value.len() / 4;
         let mut masks = mask.into_iter().flatten().filter_map(|word| <[u8; 4]>::try_from(word).ok());
@@ -169,3 +163,108 @@ const CT_INVALID: u64 = 1 << 4;
 const CT_TRACKED: u64 = 1 << 5;
 /// `new`, `est`, `rel`, `rpl`, `snat`, `dnat`: each is of valid connections alone.
 const VALID_CT_STATES: u64 = 0xcf;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Action;
+    use crate::flow::FlowMod;
+    use crate::identifier::TableId;
+    use crate::instruction::Instruction;
+    use crate::message::Message;
+    use crate::oxm::OxmFieldOwned;
+
+    fn field(kind: OxmKind, value: &[u8], mask: Option<&[u8]>) -> OxmFieldOwned {
+        OxmFieldOwned::new(kind, value, mask).unwrap()
+    }
+
+    fn number(kind: OxmKind, value: u64) -> OxmFieldOwned {
+        OxmFieldOwned::number(kind, value).unwrap()
+    }
+
+    fn codes(fields: &[OxmFieldOwned]) -> Vec<ErrorCode> {
+        let match_: Match = fields.iter().cloned().collect();
+        match_.problems().into_iter().map(|problem| problem.code).collect()
+    }
+
+    #[test]
+    fn a_prerequisite_holds_under_any_number_of_its_field() {
+        let tcp = |eth_type: OxmKind, ip_proto: OxmKind| {
+            codes(&[number(eth_type, 0x0800), number(ip_proto, 6), number(OxmKind::TCP_FLAGS, 2)])
+        };
+        assert_eq!(tcp(OxmKind::ETH_TYPE, OxmKind::IP_PROTO), []);
+        assert_eq!(tcp(OxmKind::NXM_OF_ETH_TYPE, OxmKind::NXM_OF_IP_PROTO), []);
+        assert_eq!(codes(&[number(OxmKind::TCP_FLAGS, 2)]), [ErrorCode::MATCH_BAD_PREREQ]);
+        assert_eq!(codes(&[number(OxmKind::PACKET_TYPE, 0x1_0800), number(OxmKind::NW_TTL, 2)]), []);
+        assert_eq!(codes(&[number(OxmKind::VLAN_TCI, 0x1005), number(OxmKind::VLAN_PCP, 2)]), []);
+        assert_eq!(codes(&[number(OxmKind::VLAN_TCI, 5), number(OxmKind::VLAN_PCP, 2)]), [ErrorCode::MATCH_BAD_PREREQ]);
+    }
+
+    #[test]
+    fn a_prerequisite_stands_before_what_needs_it() {
+        let late: Match = [number(OxmKind::NW_TTL, 2), number(OxmKind::ETH_TYPE, 0x0800)].into_iter().collect();
+        let problems = late.problems();
+        assert_eq!(
+            problems[0].to_string(),
+            "match.nw_ttl: needs eth_type=0x800 or 0x86dd before it (OFPBMC_BAD_PREREQ)"
+        );
+        assert_eq!(late.canonical().problems(), []);
+    }
+
+    #[test]
+    fn original_tuples_need_a_valid_connection() {
+        let state = |value: u8, mask: u8| {
+            let state = field(OxmKind::CT_STATE, &[0, 0, 0, value], Some(&[0, 0, 0, mask]));
+            codes(&[state, number(OxmKind::CT_NW_PROTO, 6)])
+        };
+        assert_eq!(state(0x21, 0x21), [], "+new+trk");
+        assert_eq!(state(0x20, 0x30), [], "+trk-inv");
+        assert_eq!(state(0x20, 0x20), [ErrorCode::MATCH_BAD_PREREQ], "+trk alone");
+        assert_eq!(codes(&[number(OxmKind::CT_NW_PROTO, 6)]), [ErrorCode::MATCH_BAD_PREREQ]);
+    }
+
+    #[test]
+    fn one_field_under_two_numbers_stands_twice() {
+        for fields in [
+            [number(OxmKind::ETH_TYPE, 0x0800), number(OxmKind::NXM_OF_ETH_TYPE, 0x0800)],
+            [number(OxmKind::IN_PORT, 1), number(OxmKind::NXM_OF_IN_PORT, 1)],
+            [number(OxmKind::NXM_REG1, 1), number(OxmKind::XREG0, 1)],
+            [number(OxmKind::XREG1, 1), field(OxmKind::XXREG0, &[1; 16], None)],
+        ] {
+            assert_eq!(codes(&fields), [ErrorCode::MATCH_DUP_FIELD], "{fields:?}");
+        }
+        let low = field(OxmKind::XREG0, &[0, 0, 0, 0, 0, 0, 0, 1], Some(&[0, 0, 0, 0, 0, 0, 0, 1]));
+        assert_eq!(codes(&[low, number(OxmKind::NXM_REG0, 1)]), [], "xreg0's low half is reg1");
+    }
+
+    #[test]
+    fn values_that_a_field_of_open_vswitch_cannot_have_are_named() {
+        let ip = number(OxmKind::ETH_TYPE, 0x0800);
+        let nsh = number(OxmKind::ETH_TYPE, 0x894f);
+        for fields in [
+            vec![number(OxmKind::CT_STATE, 0x100)],
+            vec![ip.clone(), number(OxmKind::NXM_OF_IP_TOS, 1)],
+            vec![ip.clone(), number(OxmKind::NW_FRAG, 4)],
+            vec![nsh.clone(), number(OxmKind::NSH_MDTYPE, 3)],
+            vec![nsh, number(OxmKind::NSH_TTL, 64)],
+        ] {
+            assert_eq!(codes(&fields), [ErrorCode::MATCH_BAD_VALUE], "{fields:?}");
+        }
+        let masked = field(OxmKind::CONJ_ID, &[0, 0, 0, 1], Some(&[0, 0, 0, 1]));
+        assert_eq!(codes(&[masked]), [ErrorCode::MATCH_BAD_MASK]);
+    }
+
+    #[test]
+    fn what_open_vswitch_does_not_let_be_set_is_told() {
+        let set = |kind| {
+            let mut flow_mod = FlowMod::add(TableId(0), 1, Match::new());
+            flow_mod.instructions = vec![Instruction::ApplyActions(vec![Action::SetField(number(kind, 1))])];
+            Message::FlowMod(flow_mod).problems().into_iter().map(|problem| problem.code).collect::<Vec<_>>()
+        };
+        assert_eq!(set(OxmKind::CT_STATE), [ErrorCode::ACTION_BAD_SET_ARGUMENT]);
+        assert_eq!(set(OxmKind::CONJ_ID), [ErrorCode::ACTION_BAD_SET_ARGUMENT]);
+        assert_eq!(set(OxmKind::CT_MARK), []);
+        assert_eq!(set(OxmKind::NXM_REG7), []);
+        assert_eq!(set(OxmKind::IN_PORT), [ErrorCode::ACTION_BAD_SET_TYPE]);
+    }
+}

@@ -1,5 +1,6 @@
 //! Answers to MULTIPART_REQUEST (OpenFlow 1.3.5 §7.3.5). Long ones come in parts.
 
+use super::check;
 use super::features;
 use super::flow_match::FlowMatch;
 use super::groups::{Group, MAX_GROUPS};
@@ -7,6 +8,7 @@ use super::meters::{MAX_BANDS, MAX_METERS, Meter};
 use super::switch::{Switch, SwitchConfig};
 use super::tables::{FlowEntry, FlowFilter};
 use crate::error::ErrorCode;
+use crate::group::Bucket;
 use crate::identifier::{GroupId, MeterId, QueueId, TableId};
 use crate::instruction::Instruction;
 use crate::message::Message;
@@ -44,9 +46,7 @@ impl Switch {
                 self.parts(xid, tables, |_| 24, MultipartReplyBody::Table);
             }
             MultipartRequestBody::PortStats(port_no) => {
-                if *port_no != PortNo::ANY && self.ports.get(*port_no).is_none() {
-                    return Err(ErrorCode::REQUEST_BAD_PORT);
-                }
+                // Of a port that isn't there Open vSwitch says nothing.
                 let ports = self.ports.iter().filter(|record| [PortNo::ANY, record.port.port_no].contains(port_no));
                 let ports = ports.map(|record| record.stats(now)).collect();
                 self.parts(xid, ports, |_| 112, MultipartReplyBody::PortStats);
@@ -144,7 +144,10 @@ impl Switch {
 
     fn filter(&self, request: &FlowStatsRequest) -> Result<FlowFilter, ErrorCode> {
         let flow_match = FlowMatch::compile(&request.match_)?;
-        if request.table_id != TableId::ALL && request.table_id.0 >= self.config.n_tables {
+        // Open vSwitch has one table more than it says, where it keeps flows of its own; this switch has nothing there.
+        let tables =
+            if self.config.n_tables == check::ALL_TABLES { check::ALL_TABLES + 1 } else { self.config.n_tables };
+        if request.table_id != TableId::ALL && request.table_id.0 >= tables {
             return Err(ErrorCode::REQUEST_BAD_TABLE_ID);
         }
         Ok(FlowFilter::of_request(request, flow_match))
@@ -241,8 +244,10 @@ fn group_desc(group_id: GroupId, group: &Group) -> GroupDesc {
 }
 
 fn group_features() -> GroupFeatures {
-    // Output, push and pop VLAN, set-queue, group, set and decrement TTL, set-field: the bits are the action types.
-    let actions = [0, 17, 18, 21, 22, 23, 24, 25].iter().fold(0, |bits, action| bits | (1u32 << action));
+    // Output, set and decrement the TTL of MPLS, push and pop VLAN and MPLS, set-queue, group, set and decrement TTL, set-field: the
+    // bits are the action types.
+    let actions =
+        [0, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25].iter().fold(0, |bits, action| bits | (1u32 << action));
     GroupFeatures {
         types: 0b1111,
         capabilities: GroupCapabilities::SELECT_WEIGHT
@@ -279,17 +284,17 @@ fn meter_stats(meter_id: MeterId, meter: &Meter, flow_count: u32, now: Time) -> 
     }
 }
 
-/// No action that this switch accepts is longer on the wire than a set-field of an IPv6 address: 24 octets.
-const ACTION_LEN: usize = 24;
-
 fn flow_len(flow: &FlowStats) -> usize {
     let instructions = flow.instructions.iter().map(|instruction| match instruction {
-        Instruction::ApplyActions(actions) | Instruction::WriteActions(actions) => 8 + ACTION_LEN * actions.len(),
+        Instruction::ApplyActions(actions) | Instruction::WriteActions(actions) => {
+            8 + actions.iter().map(check::action_len).sum::<usize>()
+        }
         _ => 24,
     });
     64 + flow.match_.as_tlvs().len() + instructions.sum::<usize>()
 }
 
 fn group_len(group: &GroupDesc) -> usize {
-    8 + group.buckets.iter().map(|bucket| 16 + ACTION_LEN * bucket.actions.len()).sum::<usize>()
+    let bucket = |bucket: &Bucket| 16 + bucket.actions.iter().map(check::action_len).sum::<usize>();
+    8 + group.buckets.iter().map(bucket).sum::<usize>()
 }

@@ -1,14 +1,18 @@
-//! From an Ethernet frame to a [`FlowKey`], as Open vSwitch reads it: one 802.1Q tag at most (and those that were pushed on the way), ports and ICMP types zero in every
-//! fragment, headers that contradict the frame's length left out. Never fails: what can't be read stays zero.
+//! From an Ethernet frame to a [`FlowKey`], as Open vSwitch reads it: one 802.1Q tag, three labels of MPLS, headers that contradict the
+//! frame's length left out. Never fails: what can't be read stays zero.
 
-use super::flow_key::{FlowKey, Slot};
+use super::flow_key::{FRAGMENT_ANY, FRAGMENT_LATER, FlowKey, Slot};
 use net::PortNo;
 
 /// Where the headers of a frame begin, so that a field can be rewritten in place.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Layout {
-    /// The 802.1Q tag control information.
-    pub(crate) vlan_tci: Option<usize>,
+    /// 802.1Q tags that are known of, from octet 12 on; others may follow.
+    pub(crate) tags: usize,
+    /// What follows the EtherType.
+    pub(crate) payload: usize,
+    /// Entries of an MPLS label stack that are known of, from `payload` on.
+    pub(crate) labels: usize,
     /// The IPv4, IPv6 or ARP header.
     pub(crate) l3: Option<usize>,
     /// The TCP, UDP, SCTP, ICMP or ICMPv6 header; also of a first fragment.
@@ -21,12 +25,23 @@ pub(crate) struct Layout {
     pub(crate) nd_sll: Option<usize>,
     /// The address inside an ND target link-layer option.
     pub(crate) nd_tll: Option<usize>,
-    /// A fragment: its ports are not matched.
-    pub(crate) fragment: bool,
+}
+
+impl Layout {
+    /// As it is when `by` octets are put in (or, if negative, taken out) before the payload.
+    pub(crate) fn shift(&mut self, by: isize) {
+        let moved = |at: usize| at.saturating_add_signed(by);
+        self.payload = moved(self.payload);
+        self.l4_end = moved(self.l4_end);
+        for place in [&mut self.l3, &mut self.l4, &mut self.nd_sll, &mut self.nd_tll] {
+            *place = place.map(moved);
+        }
+    }
 }
 
 pub(crate) const ETH_IPV4: u16 = 0x0800;
 pub(crate) const ETH_ARP: u16 = 0x0806;
+const ETH_RARP: u16 = 0x8035;
 pub(crate) const ETH_VLAN: u16 = 0x8100;
 pub(crate) const ETH_QINQ: u16 = 0x88a8;
 pub(crate) const ETH_IPV6: u16 = 0x86dd;
@@ -36,10 +51,13 @@ const ETH_MPLS_MULTICAST: u16 = 0x8848;
 const ETH_LLC: u16 = 0x05ff;
 /// Smallest EtherType; below it, the field is a length.
 const ETH_TYPE_MIN: u16 = 0x0600;
+/// Octets of two addresses and an EtherType: nothing is read from a shorter frame.
+pub(crate) const ETH_HEADER_LEN: usize = 14;
 
 pub(crate) const IP_ICMP: u8 = 1;
 pub(crate) const IP_TCP: u8 = 6;
 pub(crate) const IP_UDP: u8 = 17;
+pub(crate) const IP_FRAGMENT: u8 = 44;
 pub(crate) const IP_ICMPV6: u8 = 58;
 pub(crate) const IP_SCTP: u8 = 132;
 
@@ -49,19 +67,25 @@ pub(crate) const VLAN_PRESENT: u16 = 0x1000;
 pub(crate) const ND_SOLICIT: u8 = 135;
 pub(crate) const ND_ADVERT: u8 = 136;
 
-/// An IP packet may end at most this far before its frame does; a larger gap is no Ethernet padding but a length that lies.
-const MAX_PADDING: usize = 255;
-/// IPv6 extension headers looked through; a packet with more is matched by its IPv6 header alone.
-const MAX_EXTENSION_HEADERS: usize = 8;
+/// Labels that Open vSwitch knows of in a stack.
+pub(crate) const MAX_LABELS: usize = 3;
+/// Octets of an entry of a label stack, and of an 802.1Q tag.
+pub(crate) const ENTRY_LEN: usize = 4;
+/// The bottom-of-stack bit.
+pub(crate) const BOTTOM: u32 = 0x100;
 
-/// Tags that are looked through in a frame from the wire, as with Open vSwitch's default `vlan-limit`.
-pub(crate) const WIRE_TAGS: u8 = 1;
+/// Tags that are looked through in a frame, as with Open vSwitch's default `vlan-limit`.
+const WIRE_TAGS: usize = 1;
 
-/// Reads a frame that came in by `in_port`. The outermost tag is matched; up to `max_tags` are looked through to what is behind them.
-pub(crate) fn extract(frame: &[u8], in_port: PortNo, max_tags: u8) -> (FlowKey, Layout) {
+pub(crate) fn is_mpls(eth_type: u16) -> bool {
+    matches!(eth_type, ETH_MPLS | ETH_MPLS_MULTICAST)
+}
+
+/// Reads a frame that came in by `in_port`. The outermost tag is matched and looked through to what is behind it.
+pub(crate) fn extract(frame: &[u8], in_port: PortNo) -> (FlowKey, Layout) {
     let mut reader = Extractor { frame, key: FlowKey::ZERO, layout: Layout::default() };
     reader.key.set(Slot::IN_PORT, u128::from(in_port.0));
-    let _ = reader.ethernet(max_tags);
+    let _ = reader.ethernet();
     (reader.key, reader.layout)
 }
 
@@ -84,36 +108,35 @@ fn number(octets: &[u8], at: usize, len: usize) -> Option<u128> {
 
 /// Each step gives `None` where the frame ends; what was read before stays.
 impl Extractor<'_> {
-    fn ethernet(&mut self, max_tags: u8) -> Option<()> {
+    fn ethernet(&mut self) -> Option<()> {
+        self.layout.payload = self.frame.len();
+        self.frame.get(..ETH_HEADER_LEN)?;
         self.key.set(Slot::ETH_DST, number(self.frame, 0, 6)?);
         self.key.set(Slot::ETH_SRC, number(self.frame, 6, 6)?);
         let mut at = 12;
         let mut eth_type = be16(self.frame, at)?;
-        for _ in 0..max_tags {
-            if eth_type != ETH_VLAN && eth_type != ETH_QINQ {
-                break;
-            }
-            let tci = be16(self.frame, at + 2)?;
-            let inner = be16(self.frame, at + 4)?;
-            if self.layout.vlan_tci.is_none() {
-                self.layout.vlan_tci = Some(at + 2);
+        while self.layout.tags < WIRE_TAGS && matches!(eth_type, ETH_VLAN | ETH_QINQ) {
+            let (Some(tci), Some(inner)) = (be16(self.frame, at + 2), be16(self.frame, at + 4)) else { break };
+            if self.layout.tags == 0 {
                 self.key.set(Slot::VLAN_TCI, u128::from(tci | VLAN_PRESENT));
             }
-            at += 4;
+            self.layout.tags += 1;
+            at += ENTRY_LEN;
             eth_type = inner;
         }
         at += 2;
         if eth_type < ETH_TYPE_MIN {
             let snap = self.frame.get(at..at + 6) == Some(&[0xaa, 0xaa, 3, 0, 0, 0]);
-            let inner = if snap { be16(self.frame, at + 6).filter(|inner| *inner >= ETH_TYPE_MIN) } else { None };
-            eth_type = inner.unwrap_or(ETH_LLC);
+            let inner = if snap { be16(self.frame, at + 6) } else { None };
             at += if inner.is_some() { 8 } else { 0 };
+            eth_type = inner.filter(|inner| *inner >= ETH_TYPE_MIN).unwrap_or(ETH_LLC);
         }
+        self.layout.payload = at;
         self.key.set(Slot::ETH_TYPE, u128::from(eth_type));
         match eth_type {
             ETH_IPV4 => self.ipv4(at),
             ETH_IPV6 => self.ipv6(at),
-            ETH_ARP => self.arp(at),
+            ETH_ARP | ETH_RARP => self.arp(at),
             ETH_MPLS | ETH_MPLS_MULTICAST => self.mpls(at),
             _ => None,
         }
@@ -126,7 +149,7 @@ impl Extractor<'_> {
             return None;
         }
         self.layout.l3 = Some(at);
-        self.key.set(Slot::ARP_OP, number(header, 6, 2)?);
+        self.key.set(Slot::IP_PROTO, number(header, 6, 2).filter(|operation| *operation <= 0xff).unwrap_or(0));
         self.key.set(Slot::LINK_SRC, number(header, 8, 6)?);
         self.key.set(Slot::IPV4_SRC, number(header, 14, 4)?);
         self.key.set(Slot::LINK_DST, number(header, 18, 6)?);
@@ -135,10 +158,8 @@ impl Extractor<'_> {
     }
 
     fn mpls(&mut self, at: usize) -> Option<()> {
-        let entry = number(self.frame, at, 4)?;
-        self.key.set(Slot::MPLS_LABEL, entry >> 12);
-        self.key.set(Slot::MPLS_TC, entry >> 9);
-        self.key.set(Slot::MPLS_BOS, entry >> 8);
+        self.key.set(Slot::MPLS_ENTRY, number(self.frame, at, ENTRY_LEN)?);
+        self.layout.labels = labels(self.frame, at);
         Some(())
     }
 
@@ -147,119 +168,157 @@ impl Extractor<'_> {
         let first = *self.frame.get(at)?;
         let header_len = usize::from(first & 0x0f) * 4;
         let total_len = usize::from(be16(self.frame, at + 2)?);
-        if header_len < 20 || total_len < header_len || total_len > left || left - total_len > MAX_PADDING {
+        if left < 20 || header_len < 20 || total_len < header_len || total_len > left {
             return None;
         }
         let fragment = be16(self.frame, at + 6)?;
         let proto = *self.frame.get(at + 9)?;
         self.layout.l3 = Some(at);
         self.layout.l4_end = at + total_len;
-        self.tos(*self.frame.get(at + 1)?);
+        self.key.set(Slot::IP_TOS, u128::from(*self.frame.get(at + 1)?));
+        self.key.set(Slot::IP_TTL, u128::from(*self.frame.get(at + 8)?));
         self.key.set(Slot::IP_PROTO, u128::from(proto));
         self.key.set(Slot::IPV4_SRC, number(self.frame, at + 12, 4)?);
         self.key.set(Slot::IPV4_DST, number(self.frame, at + 16, 4)?);
-        self.layout.fragment = fragment & 0x3fff != 0;
-        if fragment & 0x1fff == 0 { self.l4(at + header_len, proto) } else { None }
+        let later = fragment & 0x1fff != 0;
+        self.fragment(fragment & 0x3fff != 0, later);
+        if later { None } else { self.l4(at + header_len, proto) }
+    }
+
+    fn fragment(&mut self, any: bool, later: bool) {
+        let bits = if any { FRAGMENT_ANY } else { 0 } | if later { FRAGMENT_LATER } else { 0 };
+        self.key.set(Slot::IP_FRAGMENT, bits);
     }
 
     fn ipv6(&mut self, at: usize) -> Option<()> {
         let left = self.frame.len().checked_sub(at + 40)?;
         let payload_len = usize::from(be16(self.frame, at + 4)?);
-        if payload_len > left || left - payload_len > MAX_PADDING {
+        if payload_len > left {
             return None;
         }
         let first = number(self.frame, at, 4)?;
-        self.layout.l3 = Some(at);
         self.layout.l4_end = at + 40 + payload_len;
-        self.tos((first >> 20) as u8);
-        self.key.set(Slot::IPV6_FLABEL, first);
         self.key.set(Slot::IPV6_SRC, number(self.frame, at + 8, 16)?);
         self.key.set(Slot::IPV6_DST, number(self.frame, at + 24, 16)?);
-        let mut proto = *self.frame.get(at + 6)?;
-        let mut next = at + 40;
-        let mut later_fragment = false;
-        for _ in 0..MAX_EXTENSION_HEADERS {
-            let header = self.frame.get(next..self.layout.l4_end)?;
-            let len = match proto {
-                0 | 43 | 60 => usize::from(*header.get(1)?) * 8 + 8,
-                51 => usize::from(*header.get(1)?) * 4 + 8,
-                44 => {
-                    // Offset or "more fragments": a whole packet in one fragment (RFC 6946) is no fragment.
-                    let offset = be16(header, 2)?;
-                    self.layout.fragment |= offset & 0xfff9 != 0;
-                    later_fragment = offset & 0xfff8 != 0;
-                    8
-                }
-                _ => break,
-            };
-            proto = *header.first()?;
-            next = next.checked_add(len).filter(|next| *next <= self.layout.l4_end)?;
-            if later_fragment {
-                break;
-            }
-        }
+        // Extension headers that can't be read leave the addresses alone of the whole packet.
+        let Headers { proto, next, any, later } = self.extension_headers(*self.frame.get(at + 6)?, at + 40)?;
+        self.layout.l3 = Some(at);
+        self.key.set(Slot::IP_TOS, first >> 20);
+        self.key.set(Slot::IPV6_FLABEL, first);
+        self.key.set(Slot::IP_TTL, number(self.frame, at + 7, 1)?);
         self.key.set(Slot::IP_PROTO, u128::from(proto));
-        if later_fragment { None } else { self.l4(next, proto) }
+        self.fragment(any, later);
+        if later { None } else { self.l4(next, proto) }
     }
 
-    fn tos(&mut self, tos: u8) {
-        self.key.set(Slot::IP_DSCP, u128::from(tos >> 2));
-        self.key.set(Slot::IP_ECN, u128::from(tos & 3));
+    /// RFC 8200 §4: hop-by-hop, routing, fragment and destination options, and authentication. Each has 8 octets at least.
+    fn extension_headers(&self, mut proto: u8, mut next: usize) -> Option<Headers> {
+        let mut any = false;
+        loop {
+            let header = self.frame.get(next..self.layout.l4_end)?;
+            let len = match proto {
+                0 | 43 | 60 => usize::from(*header.get(..8)?.get(1)?) * 8 + 8,
+                51 => usize::from(*header.get(..8)?.get(1)?) * 4 + 8,
+                IP_FRAGMENT => 8,
+                _ => return Some(Headers { proto, next, any, later: false }),
+            };
+            header.get(..len)?;
+            if proto == IP_FRAGMENT {
+                // A whole packet in one fragment (RFC 6946) is no fragment.
+                let offset = be16(header, 2)?;
+                any |= offset != 0;
+                if offset & 0xfff8 != 0 {
+                    return Some(Headers { proto: IP_FRAGMENT, next, any, later: true });
+                }
+            }
+            proto = *header.first()?;
+            next += len;
+        }
     }
 
     fn l4(&mut self, at: usize, proto: u8) -> Option<()> {
         let header = self.frame.get(at..self.layout.l4_end)?;
         let least = match proto {
-            IP_TCP => 20,
+            IP_TCP => usize::from(header.get(12)? >> 4) * 4,
             IP_UDP | IP_ICMP | IP_ICMPV6 => 8,
             IP_SCTP => 12,
             _ => return None,
         };
+        if proto == IP_TCP && least < 20 {
+            return None;
+        }
         header.get(..least)?;
         self.layout.l4 = Some(at);
         self.layout.l4_proto = proto;
-        if self.layout.fragment {
-            return None;
-        }
         match proto {
             IP_ICMP | IP_ICMPV6 => {
                 self.key.set(Slot::ICMP_TYPE, number(header, 0, 1)?);
                 self.key.set(Slot::ICMP_CODE, number(header, 1, 1)?);
             }
-            _ => {
-                self.key.set(Slot::L4_SRC, number(header, 0, 2)?);
-                self.key.set(Slot::L4_DST, number(header, 2, 2)?);
-            }
+            _ => self.key.set(Slot::L4_PORTS, number(header, 0, 4)?),
+        }
+        if proto == IP_TCP {
+            self.key.set(Slot::TCP_FLAGS, number(header, 12, 2)?);
         }
         match header {
-            [ND_SOLICIT, 0, ..] if proto == IP_ICMPV6 => self.nd(at, 1),
-            [ND_ADVERT, 0, ..] if proto == IP_ICMPV6 => self.nd(at, 2),
+            [ND_SOLICIT | ND_ADVERT, 0, ..] if proto == IP_ICMPV6 => self.nd(at),
             _ => None,
         }
     }
 
-    /// RFC 4861 §4.3, §4.4: the target, and the link-layer address option that belongs to the message (1: source, 2: target).
-    fn nd(&mut self, at: usize, wanted: u8) -> Option<()> {
+    /// RFC 4861 §4.3, §4.4: the target and the link-layer addresses. One that stands twice leaves all of them out.
+    fn nd(&mut self, at: usize) -> Option<()> {
         let end = self.layout.l4_end;
-        self.key.set(Slot::ND_TARGET, number(self.frame, at + 8, 16).filter(|_| at + 24 <= end)?);
+        let target = number(self.frame, at + 8, 16).filter(|_| at + 24 <= end)?;
+        self.key.set(Slot::ND_TARGET, target);
         let mut next = at + 24;
-        while next < end {
+        while next + 8 <= end {
             let option = self.frame.get(next..end)?;
             let len = usize::from(*option.get(1)?) * 8;
             if len == 0 || len > option.len() {
                 return None;
             }
-            if *option.first()? == wanted && len == 8 {
-                let address = number(option, 2, 6)?;
-                let (slot, place) = match wanted {
-                    1 => (Slot::LINK_SRC, &mut self.layout.nd_sll),
-                    _ => (Slot::LINK_DST, &mut self.layout.nd_tll),
-                };
-                *place = Some(next + 2);
-                self.key.set(slot, address);
+            let (slot, place) = match (*option.first()?, len) {
+                (1, 8) => (Slot::LINK_SRC, &mut self.layout.nd_sll),
+                (2, 8) => (Slot::LINK_DST, &mut self.layout.nd_tll),
+                _ => {
+                    next += len;
+                    continue;
+                }
+            };
+            // An address of zero doesn't count as one: so it is in Open vSwitch.
+            if self.key.get(slot) != 0 {
+                for slot in [Slot::ND_TARGET, Slot::LINK_SRC, Slot::LINK_DST] {
+                    self.key.set(slot, 0);
+                }
+                (self.layout.nd_sll, self.layout.nd_tll) = (None, None);
+                return None;
             }
+            *place = Some(next + 2);
+            self.key.set(slot, number(option, 2, 6)?);
             next += len;
         }
         Some(())
     }
+}
+
+/// What stands behind the extension headers.
+struct Headers {
+    proto: u8,
+    next: usize,
+    any: bool,
+    later: bool,
+}
+
+/// Entries of a label stack that Open vSwitch counts: up to the bottom, and of three that don't end there those that aren't zero.
+pub(crate) fn labels(frame: &[u8], at: usize) -> usize {
+    let mut count = 0;
+    for index in 0..MAX_LABELS {
+        let Some(entry) = number(frame, at + ENTRY_LEN * index, ENTRY_LEN) else { break };
+        if entry as u32 & BOTTOM != 0 {
+            return index + 1;
+        }
+        count += usize::from(entry != 0);
+    }
+    count
 }

@@ -1,7 +1,6 @@
 //! OFPMP_TABLE_FEATURES: what each table can do (OpenFlow 1.3.5 §7.3.5.5). All tables are alike but for the tables behind them.
 
-use super::check::settable;
-use super::flow_match::{maskable, slot};
+use super::field::place;
 use crate::action::ActionType;
 use crate::identifier::TableId;
 use crate::instruction::InstructionType;
@@ -16,10 +15,11 @@ pub(super) fn of_table(table: u8, n_tables: u8, max_entries: u32) -> TableFeatur
     let instructions = INSTRUCTIONS.iter().filter(|kind| **kind != InstructionType::GOTO_TABLE || !later.is_empty());
     let instructions: Vec<FeatureId> = instructions.map(|kind| feature(kind.0)).collect();
     let actions: Vec<FeatureId> = ACTIONS.iter().map(|kind| feature(kind.0)).collect();
-    let known = || OxmKind::ALL.iter().copied().filter(|kind| slot(*kind).is_some());
-    let matches: Vec<OxmId> = known().map(|kind| oxm(kind, maskable(kind))).collect();
+    let known = || OxmKind::KNOWN.iter().copied().filter(|kind| place(*kind).is_some());
+    let matches: Vec<OxmId> = known().map(|kind| oxm(kind, kind.maskable().unwrap_or(false))).collect();
     let wildcards: Vec<OxmId> = known().map(|kind| oxm(kind, false)).collect();
-    let fields: Vec<OxmId> = known().filter(|kind| settable(*kind)).map(|kind| oxm(kind, false)).collect();
+    let fields: Vec<OxmId> =
+        known().filter(|kind| kind.writable().unwrap_or(false)).map(|kind| oxm(kind, false)).collect();
     // What is said without "miss" holds for the table-miss flow too (§7.3.5.5.2).
     let properties = vec![
         TableFeatureProperty::Instructions { miss: false, ids: instructions },
@@ -67,10 +67,14 @@ const INSTRUCTIONS: [InstructionType; 6] = [
     InstructionType::METER,
 ];
 
-const ACTIONS: [ActionType; 8] = [
+const ACTIONS: [ActionType; 12] = [
     ActionType::OUTPUT,
+    ActionType::SET_MPLS_TTL,
+    ActionType::DEC_MPLS_TTL,
     ActionType::PUSH_VLAN,
     ActionType::POP_VLAN,
+    ActionType::PUSH_MPLS,
+    ActionType::POP_MPLS,
     ActionType::SET_QUEUE,
     ActionType::GROUP,
     ActionType::SET_NW_TTL,

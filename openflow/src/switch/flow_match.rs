@@ -1,22 +1,38 @@
-//! A [`Match`] made ready for lookup: one value and one mask over the words of a [`FlowKey`], and the set algebra on them.
+//! A [`Match`] made ready for lookup: values and masks of those words of a [`FlowKey`] that it looks at, and the set algebra on them.
 
-use super::check::MAX_PORTS;
+use super::field::{self, number, place, prerequisites_hold};
 use super::flow_key::{FlowKey, Slot};
 use crate::error::ErrorCode;
 use crate::flow_match::Match;
-use crate::oxm::{CLASS_OPENFLOW_BASIC, OxmField, OxmKind};
-use net::PortNo;
+use crate::oxm::{OxmField, OxmFieldOwned, OxmKind};
+use smallvec::SmallVec;
 
-/// Which packets a flow matches: those whose key, masked by `mask`, is `value`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+/// One word of a match.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct MatchWord {
+    /// Which word of the key.
+    pub(crate) index: u8,
+    /// Not zero.
+    pub(crate) mask: u64,
+    /// Without bits that the mask leaves out.
+    pub(crate) value: u64,
+}
+
+/// The words that a match looks at and their masks: what flows of one tuple have in common.
+pub(crate) type Mask = SmallVec<[(u8, u64); 6]>;
+
+/// Which packets a flow matches: those whose key has these values where the masks say.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct FlowMatch {
-    pub(crate) value: FlowKey,
-    pub(crate) mask: FlowKey,
+    /// By index.
+    words: SmallVec<[MatchWord; 5]>,
 }
 
 impl FlowMatch {
     /// Matches every packet.
-    pub const ANY: FlowMatch = FlowMatch { value: FlowKey::ZERO, mask: FlowKey::ZERO };
+    pub fn any() -> FlowMatch {
+        FlowMatch::default()
+    }
 
     /// Checks and translates an OXM match, field by field in the order in which they stand, as Open vSwitch does.
     ///
@@ -25,101 +41,41 @@ impl FlowMatch {
     /// `ipv6_exthdr`), a mask that isn't allowed or doesn't cover the value, a value out of range, a prerequisite that doesn't stand before
     /// its field, a field that stands twice.
     pub fn compile(match_: &Match) -> Result<FlowMatch, ErrorCode> {
-        let mut compiled = FlowMatch::ANY;
-        for field in match_.fields() {
-            compiled.add(field)?;
-        }
-        Ok(compiled)
+        Ok(Known::compile(match_)?.flow_match())
     }
 
-    fn add(&mut self, field: OxmField<'_>) -> Result<(), ErrorCode> {
-        let slot = slot(field.kind).ok_or(ErrorCode::MATCH_BAD_FIELD)?;
-        let value = number(field.value);
-        let bits = field.kind.bits().unwrap_or(slot.bits as u16);
-        let full = if bits >= 128 { u128::MAX } else { (1u128 << bits) - 1 };
-        let mask = field.mask.map_or(full, number);
-        if field.mask.is_some() && value & !mask != 0 {
-            return Err(ErrorCode::MATCH_BAD_WILDCARDS);
-        }
-        if mask & full != full && mask != 0 && !maskable(field.kind) {
-            return Err(ErrorCode::MATCH_BAD_MASK);
-        }
-        // The operation of ARP and RARP has 16 bits on the wire; no operation above 255 exists, and Open vSwitch matches 8.
-        let impossible = match field.kind {
-            OxmKind::ARP_OP => value > 0xff,
-            OxmKind::IN_PORT => value >= u128::from(MAX_PORTS) && value < u128::from(PortNo::IN_PORT.0),
-            _ => false,
-        };
-        if value & !full != 0 || impossible {
-            return Err(ErrorCode::MATCH_BAD_VALUE);
-        }
-        if !self.prerequisites_hold(field.kind) {
-            return Err(ErrorCode::MATCH_BAD_PREREQ);
-        }
-        if self.mask.get(slot) != 0 {
-            return Err(ErrorCode::MATCH_DUP_FIELD);
-        }
-        self.mask.set(slot, mask & full);
-        self.value.set(slot, value);
-        Ok(())
+    /// The masked words alone.
+    pub(crate) fn mask(&self) -> Mask {
+        self.words.iter().map(|word| (word.index, word.mask)).collect()
     }
 
-    /// Whether every packet of this match has the headers that `kind` is a field of (OpenFlow 1.3.5 §7.2.3.8).
-    pub(crate) fn prerequisites_hold(&self, kind: OxmKind) -> bool {
-        let eth_type = self.exact(Slot::ETH_TYPE);
-        let ip_proto = self.exact(Slot::IP_PROTO);
-        let is_ip = |proto: u128| matches!(eth_type, Some(0x0800 | 0x86dd)) && ip_proto == Some(proto);
-        let nd = |types: &[u128]| {
-            is_ip(58)
-                && eth_type == Some(0x86dd)
-                && self.exact(Slot::ICMP_TYPE).is_some_and(|icmp_type| types.contains(&icmp_type))
-        };
-        match kind {
-            OxmKind::VLAN_PCP => self.value.get(Slot::VLAN_VID) & 0x1000 != 0,
-            OxmKind::IP_DSCP | OxmKind::IP_ECN | OxmKind::IP_PROTO => matches!(eth_type, Some(0x0800 | 0x86dd)),
-            OxmKind::IPV4_SRC | OxmKind::IPV4_DST => eth_type == Some(0x0800),
-            OxmKind::IPV6_SRC | OxmKind::IPV6_DST | OxmKind::IPV6_FLABEL => eth_type == Some(0x86dd),
-            OxmKind::TCP_SRC | OxmKind::TCP_DST => is_ip(6),
-            OxmKind::UDP_SRC | OxmKind::UDP_DST => is_ip(17),
-            OxmKind::SCTP_SRC | OxmKind::SCTP_DST => is_ip(132),
-            OxmKind::ICMPV4_TYPE | OxmKind::ICMPV4_CODE => eth_type == Some(0x0800) && ip_proto == Some(1),
-            OxmKind::ICMPV6_TYPE | OxmKind::ICMPV6_CODE => eth_type == Some(0x86dd) && ip_proto == Some(58),
-            OxmKind::ARP_OP | OxmKind::ARP_SPA | OxmKind::ARP_TPA | OxmKind::ARP_SHA | OxmKind::ARP_THA => {
-                eth_type == Some(0x0806)
-            }
-            OxmKind::IPV6_ND_TARGET => nd(&[135, 136]),
-            OxmKind::IPV6_ND_SLL => nd(&[135]),
-            OxmKind::IPV6_ND_TLL => nd(&[136]),
-            OxmKind::MPLS_LABEL | OxmKind::MPLS_TC | OxmKind::MPLS_BOS => matches!(eth_type, Some(0x8847 | 0x8848)),
-            _ => true,
-        }
-    }
-
-    /// The value at `slot`, if all its bits are matched.
-    pub(crate) fn exact(&self, slot: Slot) -> Option<u128> {
-        (self.mask.get(slot) == slot.full()).then(|| self.value.get(slot))
-    }
-
-    /// The match of exactly one packet.
-    pub(crate) fn of_packet(key: &FlowKey) -> FlowMatch {
-        FlowMatch { value: *key, mask: FlowKey { words: [u64::MAX; super::flow_key::WORDS] } }
+    /// The values alone, in the order of [`FlowMatch::mask`].
+    pub(crate) fn values(&self) -> impl Iterator<Item = u64> {
+        self.words.iter().map(|word| word.value)
     }
 
     /// Whether a packet is matched.
     pub fn matches(&self, key: &FlowKey) -> bool {
-        key.and(&self.mask) == self.value
+        let at = |index: u8| key.words.get(usize::from(index)).copied().unwrap_or(0);
+        self.words.iter().all(|word| at(word.index) & word.mask == word.value)
     }
 
     /// Whether every packet that `other` matches is matched by this one too (what non-strict modify and delete go by,
     /// OpenFlow 1.3.5 §6.4).
     pub fn covers(&self, other: &FlowMatch) -> bool {
-        self.mask.and(&other.mask) == self.mask && other.value.and(&self.mask) == self.value
+        let mut others = other.words.iter();
+        self.words.iter().all(|word| {
+            let same = others.find(|other| other.index >= word.index).filter(|other| other.index == word.index);
+            same.is_some_and(|other| other.mask & word.mask == word.mask && other.value & word.mask == word.value)
+        })
     }
 
     /// Whether a packet can exist that both match (what CHECK_OVERLAP goes by, OpenFlow 1.3.5 §6.4).
     pub fn overlaps(&self, other: &FlowMatch) -> bool {
-        let common = self.mask.and(&other.mask);
-        self.value.and(&common) == other.value.and(&common)
+        self.words.iter().all(|word| {
+            let same = other.words.iter().find(|other| other.index == word.index);
+            same.is_none_or(|other| (other.value ^ word.value) & other.mask & word.mask == 0)
+        })
     }
 
     /// The packets that both match; `None` if there are none.
@@ -127,77 +83,139 @@ impl FlowMatch {
         if !self.overlaps(other) {
             return None;
         }
-        let mut both = *self;
-        for (word, other) in both.value.words.iter_mut().zip(other.value.words) {
-            *word |= other;
+        let mut words = self.words.clone();
+        for other in &other.words {
+            match words.iter_mut().find(|word| word.index == other.index) {
+                Some(word) => {
+                    word.mask |= other.mask;
+                    word.value |= other.value;
+                }
+                None => words.push(*other),
+            }
         }
-        for (word, other) in both.mask.words.iter_mut().zip(other.mask.words) {
-            *word |= other;
-        }
-        Some(both)
+        words.sort();
+        Some(FlowMatch { words })
     }
 
     /// Matches every packet: with priority 0, the table-miss flow entry (OpenFlow 1.3.5 §5.4).
     pub fn is_any(&self) -> bool {
-        self.mask == FlowKey::ZERO
+        self.words.is_empty()
     }
 }
 
-/// Where a field stands in the key; `None` for fields that this switch doesn't know.
-pub(crate) fn slot(kind: OxmKind) -> Option<Slot> {
-    if kind.class != CLASS_OPENFLOW_BASIC {
-        return None;
+/// What is known of the packets that a flow matches: all words, for building a match and for following what actions do to it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) value: FlowKey,
+    pub(crate) mask: FlowKey,
+}
+
+impl Known {
+    /// All of one packet.
+    pub(crate) fn of_packet(key: &FlowKey) -> Known {
+        Known { value: *key, mask: FlowKey { words: [u64::MAX; super::flow_key::WORDS] } }
     }
-    Some(match kind {
-        OxmKind::IN_PORT => Slot::IN_PORT,
-        OxmKind::METADATA => Slot::METADATA,
-        OxmKind::ETH_DST => Slot::ETH_DST,
-        OxmKind::ETH_SRC => Slot::ETH_SRC,
-        OxmKind::ETH_TYPE => Slot::ETH_TYPE,
-        OxmKind::VLAN_VID => Slot::VLAN_VID,
-        OxmKind::VLAN_PCP => Slot::VLAN_PCP,
-        OxmKind::IP_DSCP => Slot::IP_DSCP,
-        OxmKind::IP_ECN => Slot::IP_ECN,
-        OxmKind::IP_PROTO => Slot::IP_PROTO,
-        OxmKind::IPV4_SRC | OxmKind::ARP_SPA => Slot::IPV4_SRC,
-        OxmKind::IPV4_DST | OxmKind::ARP_TPA => Slot::IPV4_DST,
-        OxmKind::TCP_SRC | OxmKind::UDP_SRC | OxmKind::SCTP_SRC => Slot::L4_SRC,
-        OxmKind::TCP_DST | OxmKind::UDP_DST | OxmKind::SCTP_DST => Slot::L4_DST,
-        OxmKind::ICMPV4_TYPE | OxmKind::ICMPV6_TYPE => Slot::ICMP_TYPE,
-        OxmKind::ICMPV4_CODE | OxmKind::ICMPV6_CODE => Slot::ICMP_CODE,
-        OxmKind::ARP_OP => Slot::ARP_OP,
-        OxmKind::ARP_SHA | OxmKind::IPV6_ND_SLL => Slot::LINK_SRC,
-        OxmKind::ARP_THA | OxmKind::IPV6_ND_TLL => Slot::LINK_DST,
-        OxmKind::IPV6_SRC => Slot::IPV6_SRC,
-        OxmKind::IPV6_DST => Slot::IPV6_DST,
-        OxmKind::IPV6_FLABEL => Slot::IPV6_FLABEL,
-        OxmKind::IPV6_ND_TARGET => Slot::ND_TARGET,
-        OxmKind::MPLS_LABEL => Slot::MPLS_LABEL,
-        OxmKind::MPLS_TC => Slot::MPLS_TC,
-        OxmKind::MPLS_BOS => Slot::MPLS_BOS,
-        OxmKind::TUNNEL_ID => Slot::TUNNEL_ID,
-        _ => return None,
-    })
+
+    pub(crate) fn compile(match_: &Match) -> Result<Known, ErrorCode> {
+        let mut known = Known::default();
+        for field in match_.fields() {
+            known.add(field)?;
+        }
+        Ok(known)
+    }
+
+    pub(crate) fn flow_match(&self) -> FlowMatch {
+        let words = self.value.words.iter().zip(self.mask.words).enumerate();
+        let masked = words.filter(|(_, (_, mask))| *mask != 0);
+        FlowMatch {
+            words: masked
+                .map(|(index, (value, mask))| MatchWord { index: index as u8, mask, value: value & mask })
+                .collect(),
+        }
+    }
+
+    fn add(&mut self, field: OxmField<'_>) -> Result<(), ErrorCode> {
+        let kind = field.kind;
+        let place = place(kind).ok_or(ErrorCode::MATCH_BAD_FIELD)?;
+        let value = number(field.value);
+        if let Some(mask) = field.mask {
+            if value & !number(mask) != 0 {
+                return Err(ErrorCode::MATCH_BAD_WILDCARDS);
+            }
+            let partial = !mask.iter().all(|octet| *octet == 0) && !mask.iter().all(|octet| *octet == 0xff);
+            if partial && !kind.maskable().unwrap_or(false) {
+                return Err(ErrorCode::MATCH_BAD_MASK);
+            }
+        }
+        if !field::is_valid(kind, value) {
+            return Err(ErrorCode::MATCH_BAD_VALUE);
+        }
+        if !self.prerequisites_hold(kind) {
+            return Err(ErrorCode::MATCH_BAD_PREREQ);
+        }
+        if self.mask.get(place.slot) != 0 {
+            return Err(ErrorCode::MATCH_DUP_FIELD);
+        }
+        let mask = place.stored_mask(field.mask.map_or(u128::MAX, number));
+        self.mask.set(place.slot, mask);
+        self.value.set(place.slot, if mask == 0 { 0 } else { place.stored(value) });
+        Ok(())
+    }
+
+    /// Whether every packet has the headers that `kind` is a field of.
+    pub(crate) fn prerequisites_hold(&self, kind: OxmKind) -> bool {
+        prerequisites_hold(kind, &self.value, Some(&self.mask))
+    }
+
+    /// Whether addresses of a connection, if there are some, are of the packet's version of IP.
+    pub(crate) fn connection_fits_packet(&self) -> bool {
+        // IPv4's share their place with the second half of IPv6's source.
+        let eth_type = self.value.eth_type();
+        let any = [Slot::CT_IPV6_SRC, Slot::CT_IPV6_DST].iter().any(|slot| self.mask.get(*slot) != 0);
+        !any || matches!(eth_type, 0x0800 | 0x86dd)
+    }
+
+    /// The match as it would stand in a message: each field under its usual number, in their order.
+    pub(crate) fn to_match(&self) -> Match {
+        let mut fields = Match::new();
+        for kind in OxmKind::KNOWN.iter().copied().filter(|kind| shown(*kind) && self.prerequisites_hold(*kind)) {
+            let Some(place) = place(kind) else { continue };
+            let mask = self.mask.get(place.slot);
+            let (Some(octets), true) = (kind.value_len().filter(|octets| *octets <= 16), mask != 0) else { continue };
+            let value = (field::value(&self.value, kind) & mask).to_be_bytes();
+            let mask_octets = mask.to_be_bytes();
+            let (Some(value), Some(masked)) = (value.get(16 - octets..), mask_octets.get(16 - octets..)) else {
+                continue;
+            };
+            let masked = (mask != place.slot.full()).then_some(masked);
+            if let Some(field) = OxmFieldOwned::new(kind, value, masked) {
+                fields = fields.with(&field);
+            }
+        }
+        fields.canonical()
+    }
+
+    /// Matches some bits of a field on a value: what a learn action builds its match from.
+    pub(crate) fn constrain(&mut self, subfield: crate::nicira::Subfield, bits: u128) {
+        let Some(place) = place(subfield.kind) else { return };
+        let ones = field::ones(subfield.bits);
+        let whole = (bits & ones) << u32::from(subfield.offset).min(127);
+        let mask = ones << u32::from(subfield.offset).min(127);
+        let (stored, mask) = (place.stored(whole), place.stored_mask(mask));
+        self.value.set(place.slot, (self.value.get(place.slot) & !mask) | (stored & mask));
+        self.mask.set(place.slot, self.mask.get(place.slot) | mask);
+        if subfield.kind == OxmKind::VLAN_PCP {
+            // Open vSwitch matches on the tag's presence with its id and priority.
+            let present = u128::from(super::extract::VLAN_PRESENT);
+            self.value.set(Slot::VLAN_TCI, self.value.get(Slot::VLAN_TCI) | present);
+            self.mask.set(Slot::VLAN_TCI, self.mask.get(Slot::VLAN_TCI) | present);
+        }
+    }
 }
 
-/// Beyond the specification's table, Open vSwitch takes masks on transport ports and on the fields of ND.
-pub(crate) fn maskable(kind: OxmKind) -> bool {
-    kind.maskable().unwrap_or(false)
-        || matches!(
-            kind,
-            OxmKind::TCP_SRC
-                | OxmKind::TCP_DST
-                | OxmKind::UDP_SRC
-                | OxmKind::UDP_DST
-                | OxmKind::SCTP_SRC
-                | OxmKind::SCTP_DST
-                | OxmKind::IPV6_ND_TARGET
-                | OxmKind::IPV6_ND_SLL
-                | OxmKind::IPV6_ND_TLL
-        )
-}
-
-/// Octets in network order as a number; only the last 16 count.
-pub(crate) fn number(octets: &[u8]) -> u128 {
-    octets.iter().fold(0, |value, octet| (value << 8) | u128::from(*octet))
+/// Whether a field is shown under this number: no second numbers, and registers as those of 32 bits.
+fn shown(kind: OxmKind) -> bool {
+    let wide = kind.class == OxmKind::XREG0.class
+        || matches!(kind, OxmKind::XXREG0 | OxmKind::XXREG1 | OxmKind::XXREG2 | OxmKind::XXREG3);
+    field::meaning(kind) == kind && kind != OxmKind::VLAN_TCI && !wide
 }

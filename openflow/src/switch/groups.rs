@@ -4,7 +4,7 @@ use super::check;
 use super::flow_key::{FlowKey, mix};
 use super::ports::Ports;
 use crate::error::ErrorCode;
-use crate::group::{Bucket, GroupMod, GroupType};
+use crate::group::{Bucket, GroupMod, GroupModCommand, GroupType};
 use crate::identifier::GroupId;
 use net::{PortNo, Time};
 use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ impl Groups {
     /// The OFPGMFC or OFPBAC code; nothing has changed then.
     pub fn add(&mut self, group_mod: &GroupMod, now: Time) -> Result<(), ErrorCode> {
         check_group(group_mod)?;
-        if group_mod.group_id.0 > GroupId::MAX.0 {
+        if !check::is_group_number(group_mod.group_id) {
             return Err(ErrorCode::GROUP_MOD_INVALID_GROUP);
         }
         if self.groups.contains_key(&group_mod.group_id) {
@@ -114,11 +114,7 @@ impl Groups {
     /// # Errors
     /// The OFPGMFC or OFPBAC code: with buckets, a delete makes no sense.
     pub fn delete(&mut self, group_mod: &GroupMod) -> Result<Vec<GroupId>, ErrorCode> {
-        check_actions(group_mod)?;
-        if !group_mod.buckets.is_empty() {
-            return Err(ErrorCode::GROUP_MOD_INVALID_GROUP);
-        }
-        check_type(group_mod)?;
+        check_delete(group_mod)?;
         if group_mod.group_id == GroupId::ALL {
             return Ok(std::mem::take(&mut self.groups).into_keys().collect());
         }
@@ -184,7 +180,15 @@ impl Group {
 }
 
 fn check_actions(group_mod: &GroupMod) -> Result<(), ErrorCode> {
-    group_mod.buckets.iter().flat_map(|bucket| &bucket.actions).try_for_each(check::one)
+    let mut size = check::Size::default();
+    for bucket in &group_mod.buckets {
+        check::bucket_actions(&bucket.actions)?;
+        if !check::is_port_number(bucket.watch_port) {
+            return Err(ErrorCode::GROUP_MOD_BAD_WATCH);
+        }
+        size.add(&bucket.actions)?;
+    }
+    Ok(())
 }
 
 fn check_type(group_mod: &GroupMod) -> Result<(), ErrorCode> {
@@ -204,15 +208,29 @@ pub(crate) fn check_shape(group_mod: &GroupMod) -> Result<(), ErrorCode> {
     Ok(())
 }
 
+/// What can be said of any group-mod alone.
+pub(crate) fn check_group_mod(group_mod: &GroupMod) -> Result<(), ErrorCode> {
+    match group_mod.command {
+        GroupModCommand::ADD | GroupModCommand::MODIFY => check_group(group_mod),
+        GroupModCommand::DELETE => check_delete(group_mod),
+        _ => check_shape(group_mod).and(Err(ErrorCode::GROUP_MOD_BAD_COMMAND)),
+    }
+}
+
+fn check_delete(group_mod: &GroupMod) -> Result<(), ErrorCode> {
+    check_actions(group_mod)?;
+    if !group_mod.buckets.is_empty() {
+        return Err(ErrorCode::GROUP_MOD_INVALID_GROUP);
+    }
+    check_type(group_mod)
+}
+
 /// What can be said of a group-mod alone, in Open vSwitch's order. Groups that its buckets name need not exist, nor be free of circles:
 /// the pipeline bounds those.
 fn check_group(group_mod: &GroupMod) -> Result<(), ErrorCode> {
     check_shape(group_mod)?;
     if group_mod.buckets.len() > MAX_BUCKETS {
         return Err(ErrorCode::GROUP_MOD_OUT_OF_BUCKETS);
-    }
-    if group_mod.buckets.iter().map(|bucket| bucket.actions.len()).sum::<usize>() > check::MAX_ACTIONS {
-        return Err(ErrorCode::ACTION_TOO_MANY);
     }
     for bucket in &group_mod.buckets {
         let watches = bucket.watch_port != PortNo::ANY || bucket.watch_group != GroupId::ANY;
@@ -231,7 +249,6 @@ fn check_group(group_mod: &GroupMod) -> Result<(), ErrorCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::group::GroupModCommand;
     use crate::port::Port;
     use net::MacAddr;
 

@@ -1,19 +1,35 @@
 //! A software switch that behaves as Open vSwitch does, in three layers: [`tables`] (pure lookup; overlap, subset and intersection of
 //! matches), [`pipeline`] (a packet in, a [`Trace`] out, nothing changed) and the stateful [`Switch`] on the five verbs.
 //!
-//! Where the specification leaves a choice, Open vSwitch's is taken: no buffers (every packet-in is whole), a table miss is a drop,
-//! instructions are stored in the order of their execution, error codes come in its order. Known differences: no `NORMAL` output, no MPLS and PBB actions, no
-//! queues, no connection tracking, and none of its extensions.
+//! Where the specification leaves a choice, that of Open vSwitch 3.1 with its userspace datapath is taken: no buffers (every packet-in is
+//! whole), a table miss is a drop, instructions are stored in the order of their execution, error codes come in its order. Its
+//! extensions are there: registers and its other match fields, its actions, bundles.
+//!
+//! Known differences:
+//! - No connection tracking: `ct()` is refused with the code that Open vSwitch has for a datapath without (`NXBAC_CT_DATAPATH_SUPPORT`),
+//!   so that no rule seems to work that can't. The fields `ct_*` can be matched and are those of an untracked packet: zero.
+//! - No tunnels, so no `tun_metadata` (nobody can map it); no NSH, no `encap` and `decap`; no queues and no IPFIX collectors; no patch ports, bonds,
+//!   mirrors or spanning tree.
+//! - Buckets of select groups, links of `multipath` and members of `bundle` are chosen by another hash.
+//! - A packet that nests resubmits, groups and clones deeper than [`pipeline::MAX_NESTING`] in any direction is dropped.
+//! - A packet that `controller(pause)` stops can't be resumed.
 
 mod answers;
+mod bundles;
 mod check;
+mod check_extension;
 mod checksum;
+mod conjunctions;
 mod extract;
+mod fault;
 mod features;
+mod field;
 mod flow_key;
 mod flow_match;
 mod flow_mods;
 mod groups;
+mod learning;
+mod mac_table;
 mod meters;
 mod packet;
 pub mod pipeline;
@@ -24,10 +40,12 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use check::{MAX_ACTIONS, MAX_PORTS};
+pub use bundles::{BUNDLE_LIFETIME, MAX_BUNDLE_MESSAGES, MAX_BUNDLES};
+pub use check::{MAX_ACTIONS, MAX_ACTIONS_LEN, MAX_PORTS};
 pub use flow_key::FlowKey;
 pub use flow_match::FlowMatch;
 pub use groups::{BucketState, Group, Groups, MAX_BUCKETS, MAX_GROUPS, MAX_LIVENESS_DEPTH};
+pub use mac_table::{ADDRESS_LIFETIME, MAX_ADDRESSES, MacTable};
 pub use meters::{BandState, MAX_BANDS, MAX_METERS, Meter, Meters};
 pub use packet::{FRAME_LEN_MAX, Packet};
 pub use pipeline::{Trace, View};

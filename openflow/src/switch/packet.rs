@@ -1,12 +1,17 @@
-//! A packet on its way through the pipeline: the frame, its match fields, and the rewrites that OpenFlow's actions ask for, with
-//! checksums kept right. A frame that nobody rewrites is never copied.
+//! A packet on its way through the pipeline: the frame, its match fields, and the rewrites that actions ask for, with checksums kept
+//! right. A frame that nobody rewrites is never copied.
+//!
+//! As in Open vSwitch, actions change match fields, and the frame follows ([`Packet::commit`]) when somebody is to see it. So a rewrite
+//! of a header that the frame only seems to have shows in later tables and not in the frame.
 
-use super::checksum;
+use super::checksum::{self, crc32c};
 use super::extract::{
-    ETH_ARP, ETH_IPV4, ETH_IPV6, IP_ICMP, IP_ICMPV6, IP_SCTP, IP_TCP, IP_UDP, Layout, ND_ADVERT, ND_SOLICIT, WIRE_TAGS,
-    extract,
+    BOTTOM, ENTRY_LEN, ETH_ARP, ETH_HEADER_LEN, ETH_IPV4, ETH_IPV6, ETH_VLAN, IP_ICMP, IP_ICMPV6, IP_SCTP, IP_TCP,
+    IP_UDP, Layout, MAX_LABELS, VLAN_PRESENT, extract, is_mpls, labels,
 };
-use super::flow_key::{FlowKey, Slot};
+use super::field;
+use super::flow_key::{FRAGMENT_ANY, FlowKey, Slot};
+use crate::nicira::Subfield;
 use crate::oxm::OxmKind;
 use bytes::{Bytes, BytesMut};
 use net::PortNo;
@@ -15,10 +20,12 @@ use net::PortNo;
 #[derive(Clone, Debug)]
 pub struct Packet {
     frame: Frame,
-    /// Tags to look through: those that were pushed here hide nothing from the tables, as with Open vSwitch.
-    max_tags: u8,
     key: FlowKey,
     layout: Layout,
+    /// Whether a match field may differ from the frame.
+    dirty: bool,
+    /// Octets that pushes and pops have added since somebody last saw the frame.
+    grown: isize,
 }
 
 /// The octets as they came or were last handed out, and a copy once something is rewritten.
@@ -28,24 +35,25 @@ struct Frame {
     edited: Option<BytesMut>,
 }
 
-impl Frame {
-    const fn new(shared: Bytes) -> Frame {
-        Frame { shared, edited: None }
-    }
-}
-
 /// A TTL that can't be decremented any more (OpenFlow 1.3.5 §5.12: checked and reported as OFPR_INVALID_TTL).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InvalidTtl;
 
+/// A label stack deeper than the three entries that Open vSwitch follows: the packet is dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooManyLabels;
+
 /// Largest frame that a push may make: a packet-in's `total_len` has 16 bits.
 pub const FRAME_LEN_MAX: usize = 65_535;
+
+/// Tags that are known of at most, as in Open vSwitch: a further push makes the innermost of them vanish.
+const MAX_TAGS: usize = 2;
 
 impl Packet {
     /// A frame that came in by `in_port`. Any octets are a packet: fields that can't be read are zero.
     pub fn new(in_port: PortNo, frame: Bytes) -> Packet {
-        let (key, layout) = extract(&frame, in_port, WIRE_TAGS);
-        Packet { frame: Frame::new(frame), max_tags: WIRE_TAGS, key, layout }
+        let (key, layout) = extract(&frame, in_port);
+        Packet { frame: Frame { shared: frame, edited: None }, key, layout, dirty: false, grown: 0 }
     }
 
     /// The match fields.
@@ -55,20 +63,30 @@ impl Packet {
 
     /// Whether it is a fragment of an IP packet.
     pub fn is_fragment(&self) -> bool {
-        self.layout.fragment
+        self.key.get(Slot::IP_FRAGMENT) & FRAGMENT_ANY != 0
     }
 
-    /// The frame as it is now.
+    /// The frame as it was when it was last committed.
     pub fn octets(&self) -> &[u8] {
         self.frame.edited.as_deref().unwrap_or(&self.frame.shared)
     }
 
-    /// The frame as it is now, shared: further rewrites copy first.
+    /// The frame with all rewrites, shared: further ones copy first.
     pub fn share(&mut self) -> Bytes {
+        self.commit();
+        self.grown = 0;
         if let Some(edited) = self.frame.edited.take() {
             self.frame.shared = edited.freeze();
         }
         self.frame.shared.clone()
+    }
+
+    /// How many octets of the frame are left if it is cut to `max_len`. Open vSwitch reckons with the frame as somebody last saw it, and
+    /// cuts as many octets off after the pushes and pops since.
+    pub(crate) fn cut_len(&mut self, max_len: usize) -> usize {
+        self.commit();
+        let len = self.octets().len();
+        len - len.saturating_add_signed(-self.grown).saturating_sub(max_len).min(len)
     }
 
     /// The `masked` bits of the metadata register become those of `metadata` (OpenFlow 1.3.5 §5.9, Write-Metadata).
@@ -77,18 +95,367 @@ impl Packet {
         self.key.set(Slot::METADATA, u128::from(value));
     }
 
+    /// Set-field (OpenFlow 1.3.5 §7.2.5.7) of the bits in `mask`. A packet that hasn't the field is left alone.
+    pub(crate) fn set_field(&mut self, kind: OxmKind, value: u128, mask: u128) {
+        if field::prerequisites_hold(kind, &self.key, None) {
+            self.assign(kind, (field::value(&self.key, kind) & !mask) | (value & mask));
+        }
+    }
+
+    /// Sets some bits of a field, of a packet that has it.
+    pub(crate) fn set_subfield(&mut self, subfield: Subfield, bits: u128) {
+        let shift = u32::from(subfield.offset).min(127);
+        let ones = field::ones(subfield.bits);
+        self.set_field(subfield.kind, (bits & ones) << shift, ones << shift);
+    }
+
+    /// `move`: nothing is done if the packet lacks one of the two fields.
+    pub(crate) fn move_bits(&mut self, source: Subfield, destination: Subfield) {
+        if field::prerequisites_hold(source.kind, &self.key, None) {
+            self.set_subfield(destination, field::read(&self.key, source));
+        }
+    }
+
+    fn assign(&mut self, kind: OxmKind, value: u128) {
+        let Some(place) = field::place(kind) else { return };
+        if kind == OxmKind::VLAN_PCP {
+            // A priority comes with a tag.
+            self.key.set(Slot::VLAN_TCI, self.key.get(Slot::VLAN_TCI) | u128::from(VLAN_PRESENT));
+        }
+        self.key.set(place.slot, place.stored(value));
+        self.dirty = true;
+    }
+
     fn octets_mut(&mut self) -> &mut BytesMut {
         let Frame { shared, edited } = &mut self.frame;
         edited.get_or_insert_with(|| BytesMut::from(&shared[..]))
     }
 
-    /// Reads the frame again after a rewrite; what isn't in the frame is kept.
-    fn reread(&mut self) {
-        let (mut key, layout) = extract(self.octets(), self.key.in_port(), self.max_tags);
-        for slot in [Slot::METADATA, Slot::TUNNEL_ID] {
-            key.set(slot, self.key.get(slot));
-        }
+    /// Reads the frame again, as a datapath does with a packet that comes around once more; what isn't in the frame is kept.
+    fn recirculate(&mut self) {
+        self.commit();
+        self.grown = 0;
+        let (mut key, layout) = extract(self.octets(), self.key.in_port());
+        key.keep_pipeline_of(&self.key);
         (self.key, self.layout) = (key, layout);
+    }
+
+    /// Puts the match fields into the frame.
+    pub(crate) fn commit(&mut self) {
+        if !std::mem::take(&mut self.dirty) || self.octets().len() < ETH_HEADER_LEN {
+            return;
+        }
+        let key = self.key;
+        self.write(0, &octets::<6>(key.get(Slot::ETH_DST)), Sums::None);
+        self.write(6, &octets::<6>(key.get(Slot::ETH_SRC)), Sums::None);
+        let has_protocol = key.get(Slot::IP_PROTO) != 0;
+        match (key.eth_type(), self.layout.l3) {
+            (ETH_IPV4, Some(at)) if has_protocol => self.commit_ipv4(&key, at),
+            (ETH_IPV6, Some(at)) if has_protocol => self.commit_ipv6(&key, at),
+            (ETH_ARP, Some(at)) if has_protocol => self.commit_arp(&key, at),
+            _ => {}
+        }
+        if is_mpls(key.eth_type()) && self.layout.labels > 0 {
+            self.write(self.layout.payload, &octets::<4>(key.get(Slot::MPLS_ENTRY)), Sums::None);
+        }
+        self.commit_vlan(key.get(Slot::VLAN_TCI) as u16);
+    }
+
+    fn commit_ipv4(&mut self, key: &FlowKey, at: usize) {
+        self.write(at + 1, &octets::<1>(key.get(Slot::IP_TOS)), Sums::Ipv4);
+        self.write(at + 8, &octets::<1>(key.get(Slot::IP_TTL)), Sums::Ipv4);
+        self.write(at + 12, &octets::<4>(key.get(Slot::IPV4_SRC)), Sums::Ipv4Address);
+        self.write(at + 16, &octets::<4>(key.get(Slot::IPV4_DST)), Sums::Ipv4Address);
+        self.commit_transport(key);
+    }
+
+    fn commit_ipv6(&mut self, key: &FlowKey, at: usize) {
+        // Version, traffic class and flow label; no checksum covers them.
+        let word = 0x6000_0000 | (key.get(Slot::IP_TOS) << 20) | key.get(Slot::IPV6_FLABEL);
+        let version = self.octets().get(at).map_or(0x60, |first| first & 0xf0);
+        let [first, rest @ ..] = octets::<4>(word);
+        let [second, third, fourth] = rest;
+        self.write(at, &[(first & 0x0f) | version, second, third, fourth], Sums::None);
+        self.write(at + 7, &octets::<1>(key.get(Slot::IP_TTL)), Sums::None);
+        self.write(at + 8, &octets::<16>(key.get(Slot::IPV6_SRC)), Sums::Ipv6Address);
+        self.write(at + 24, &octets::<16>(key.get(Slot::IPV6_DST)), Sums::Ipv6Address);
+        if let (Some(l4), IP_ICMPV6) = (self.layout.l4, self.layout.l4_proto)
+            && (self.layout.nd_sll.is_some() || self.layout.nd_tll.is_some() || key.get(Slot::ND_TARGET) != 0)
+        {
+            self.write(l4 + 8, &octets::<16>(key.get(Slot::ND_TARGET)), Sums::L4);
+            for (place, slot) in [(self.layout.nd_sll, Slot::LINK_SRC), (self.layout.nd_tll, Slot::LINK_DST)] {
+                if let Some(place) = place {
+                    self.write(place, &octets::<6>(key.get(slot)), Sums::L4);
+                }
+            }
+        }
+        self.commit_transport(key);
+    }
+
+    fn commit_transport(&mut self, key: &FlowKey) {
+        let Some(at) = self.layout.l4 else { return };
+        match self.layout.l4_proto {
+            IP_TCP | IP_UDP => self.write(at, &octets::<4>(key.get(Slot::L4_PORTS)), Sums::L4),
+            IP_SCTP => self.commit_sctp(at, octets::<4>(key.get(Slot::L4_PORTS))),
+            _ => {
+                let (icmp_type, code) = (key.get(Slot::ICMP_TYPE), key.get(Slot::ICMP_CODE));
+                self.write(at, &octets::<2>((icmp_type << 8) | code), Sums::L4);
+            }
+        }
+    }
+
+    /// SCTP's checksum (RFC 9260 §6.8) covers everything, itself as zero. It changes by what the correct one changes by, so that a wrong
+    /// one stays wrong.
+    fn commit_sctp(&mut self, at: usize, ports: [u8; 4]) {
+        let end = self.layout.l4_end;
+        let Some(packet) = self.octets().get(at..end) else { return };
+        let (Some(old), Some(sum)) = (packet.get(..4), packet.get(8..12)) else { return };
+        if old == ports {
+            return;
+        }
+        let sum = u32::from_le_bytes([sum[0], sum[1], sum[2], sum[3]]);
+        let body = packet.get(12..).unwrap_or_default();
+        let verification = packet.get(4..8).unwrap_or_default();
+        let correct = |ports: &[u8]| crc32c(&[ports, verification, &[0; 4], body]);
+        let sum = sum ^ correct(old) ^ correct(&ports);
+        self.write(at, &ports, Sums::None);
+        self.write(at + 8, &sum.to_le_bytes(), Sums::None);
+    }
+
+    fn commit_arp(&mut self, key: &FlowKey, at: usize) {
+        self.write(at + 6, &octets::<2>(key.get(Slot::IP_PROTO)), Sums::None);
+        self.write(at + 8, &octets::<6>(key.get(Slot::LINK_SRC)), Sums::None);
+        self.write(at + 14, &octets::<4>(key.get(Slot::IPV4_SRC)), Sums::None);
+        self.write(at + 18, &octets::<6>(key.get(Slot::LINK_DST)), Sums::None);
+        self.write(at + 24, &octets::<4>(key.get(Slot::IPV4_DST)), Sums::None);
+    }
+
+    /// A tag comes, goes or changes with its match field. One that changes loses its DEI bit, which Open vSwitch doesn't know of.
+    fn commit_vlan(&mut self, tci: u16) {
+        if tci & VLAN_PRESENT == 0 {
+            while self.layout.tags > 0 {
+                self.cut(12, ENTRY_LEN);
+                self.layout.tags -= 1;
+            }
+        } else if self.layout.tags == 0 {
+            self.put(12, [ETH_VLAN.to_be_bytes(), (tci & !VLAN_PRESENT).to_be_bytes()].as_flattened());
+            self.layout.tags = 1;
+        } else {
+            let old =
+                self.octets().get(14..).and_then(|rest| rest.first_chunk::<2>()).map(|tci| u16::from_be_bytes(*tci));
+            if old.is_some_and(|old| old | VLAN_PRESENT != tci) {
+                self.write(14, &(tci & !VLAN_PRESENT).to_be_bytes(), Sums::None);
+            }
+        }
+    }
+
+    /// Puts octets in before what stands at `at`, and moves on what is known of the rest.
+    fn put(&mut self, at: usize, new: &[u8]) {
+        let octets = self.octets();
+        let Some((before, after)) = octets.split_at_checked(at) else { return };
+        let mut frame = BytesMut::with_capacity(octets.len() + new.len());
+        for part in [before, new, after] {
+            frame.extend_from_slice(part);
+        }
+        self.frame.edited = Some(frame);
+        self.layout.shift(new.len() as isize);
+        self.grown += new.len() as isize;
+    }
+
+    /// Takes `len` octets out at `at`.
+    fn cut(&mut self, at: usize, len: usize) {
+        let octets = self.octets();
+        let (Some(before), Some(after)) = (octets.get(..at), octets.get(at + len..)) else { return };
+        let mut frame = BytesMut::with_capacity(octets.len());
+        frame.extend_from_slice(before);
+        frame.extend_from_slice(after);
+        self.frame.edited = Some(frame);
+        self.layout.shift(-(len as isize));
+        self.grown -= len as isize;
+    }
+
+    /// Pushes an 802.1Q tag with VLAN id and priority zero, as Open vSwitch does (OpenFlow 1.3.5 §7.2.5.5).
+    pub(crate) fn push_vlan(&mut self, ethertype: u16) {
+        self.commit();
+        if self.octets().len() < ETH_HEADER_LEN || self.octets().len() + ENTRY_LEN > FRAME_LEN_MAX {
+            return;
+        }
+        if self.layout.tags >= MAX_TAGS {
+            self.cut(12 + ENTRY_LEN, ENTRY_LEN);
+            self.layout.tags -= 1;
+        }
+        self.put(12, [ethertype.to_be_bytes(), [0, 0]].as_flattened());
+        self.layout.tags += 1;
+        self.key.set(Slot::VLAN_TCI, u128::from(VLAN_PRESENT));
+    }
+
+    /// Pops the outer tag; a packet without one is left alone. A tag behind it that nobody had looked at stays unseen.
+    pub(crate) fn pop_vlan(&mut self) {
+        self.commit();
+        if self.layout.tags == 0 {
+            return;
+        }
+        self.cut(12, ENTRY_LEN);
+        self.layout.tags -= 1;
+        let inner = (self.layout.tags > 0).then(|| self.octets().get(14..16)).flatten();
+        let tci = inner.map_or(0, |tci| field::number(tci) | u128::from(VLAN_PRESENT));
+        self.key.set(Slot::VLAN_TCI, tci);
+    }
+
+    /// Pushes a label stack entry behind the VLAN tag: a copy of the outermost one, or explicit null with what the IP header has as TTL
+    /// and traffic class (OpenFlow 1.3.5 §7.2.5.6 leaves the fields of new entries to the switch).
+    ///
+    /// # Errors
+    /// If there are three already.
+    pub(crate) fn push_mpls(&mut self, ethertype: u16) -> Result<(), TooManyLabels> {
+        self.commit();
+        let labels = self.labels();
+        if labels >= MAX_LABELS {
+            return Err(TooManyLabels);
+        }
+        if self.octets().len() < ETH_HEADER_LEN || self.octets().len() + ENTRY_LEN > FRAME_LEN_MAX {
+            return Ok(());
+        }
+        let entry = if labels > 0 {
+            self.key.get(Slot::MPLS_ENTRY) & !u128::from(BOTTOM)
+        } else {
+            let (label, is_ip) = match self.key.eth_type() {
+                ETH_IPV6 => (2, true),
+                eth_type => (0, eth_type == ETH_IPV4),
+            };
+            let ttl = if is_ip { self.key.get(Slot::IP_TTL) } else { 0 };
+            let class = if is_ip { self.key.get(Slot::IP_DSCP) & 7 } else { 0 };
+            (label << 12) | (class << 9) | u128::from(BOTTOM) | if ttl == 0 { 64 } else { ttl }
+        };
+        if labels == 0 {
+            self.grown = 0;
+            self.key.clear_network_layers();
+            self.layout = Layout { tags: self.layout.tags, payload: self.layout.payload, ..Layout::default() };
+        }
+        self.set_ethertype(ethertype);
+        let at = self.layout.payload;
+        self.put(at, &octets::<4>(entry));
+        // The new entry is part of the payload.
+        self.layout.payload = at;
+        self.layout.labels = labels + 1;
+        self.key.set(Slot::MPLS_ENTRY, entry);
+        Ok(())
+    }
+
+    /// Pops the outermost label stack entry; what remains is of this EtherType. Says whether the rest of the packet had to be read.
+    ///
+    /// # Errors
+    /// If the bottom of the stack is deeper than three entries.
+    pub(crate) fn pop_mpls(&mut self, ethertype: u16) -> Result<bool, TooManyLabels> {
+        self.commit();
+        let labels = self.labels();
+        if labels == 0 {
+            return Ok(false);
+        }
+        let at = self.layout.payload;
+        if labels == MAX_LABELS {
+            let last = self.octets().get(at + ENTRY_LEN * (MAX_LABELS - 1)..).and_then(|rest| rest.first_chunk::<4>());
+            if last.is_none_or(|entry| u32::from_be_bytes(*entry) & BOTTOM == 0) {
+                return Err(TooManyLabels);
+            }
+        }
+        // Something else than a label can't stand before one: Open vSwitch takes all entries off that it knows of.
+        let gone = if is_mpls(ethertype) { 1 } else { labels };
+        self.set_ethertype(ethertype);
+        self.cut(at, gone * ENTRY_LEN);
+        self.layout.payload = at;
+        self.layout.labels = labels - gone;
+        let next = if labels > gone { self.octets().get(at..at + ENTRY_LEN).map_or(0, field::number) } else { 0 };
+        self.key.set(Slot::MPLS_ENTRY, next);
+        if is_mpls(ethertype) {
+            return Ok(false);
+        }
+        self.recirculate();
+        Ok(true)
+    }
+
+    fn labels(&self) -> usize {
+        if is_mpls(self.key.eth_type()) {
+            labels(self.octets(), self.layout.payload).min(self.layout.labels)
+        } else {
+            0
+        }
+    }
+
+    /// The EtherType behind all tags.
+    fn set_ethertype(&mut self, ethertype: u16) {
+        let at = if self.layout.tags == 0 { 12 } else { self.layout.payload.saturating_sub(2) };
+        self.write(at, &ethertype.to_be_bytes(), Sums::None);
+        self.key.set(Slot::ETH_TYPE, u128::from(ethertype));
+    }
+
+    fn is_ip(&self) -> bool {
+        matches!(self.key.eth_type(), ETH_IPV4 | ETH_IPV6)
+    }
+
+    /// Set the IP TTL or hop limit.
+    pub(crate) fn set_nw_ttl(&mut self, ttl: u8) {
+        if self.is_ip() {
+            self.key.set(Slot::IP_TTL, u128::from(ttl));
+            self.dirty = true;
+        }
+    }
+
+    /// Decrement the IP TTL or hop limit; what isn't IP is left alone.
+    ///
+    /// # Errors
+    /// When it is 0 or 1 already; the packet is not changed.
+    pub(crate) fn dec_nw_ttl(&mut self) -> Result<(), InvalidTtl> {
+        if self.is_ip() {
+            self.decrement(Slot::IP_TTL)?;
+        }
+        Ok(())
+    }
+
+    /// Set the TTL of the outermost label.
+    pub(crate) fn set_mpls_ttl(&mut self, ttl: u8) {
+        if self.is_mpls() {
+            self.key.set(Slot::MPLS_TTL, u128::from(ttl));
+            self.dirty = true;
+        }
+    }
+
+    /// Decrement the TTL of the outermost label.
+    ///
+    /// # Errors
+    /// When it is 0 or 1 already; the packet is not changed.
+    pub(crate) fn dec_mpls_ttl(&mut self) -> Result<(), InvalidTtl> {
+        self.decrement(Slot::MPLS_TTL)
+    }
+
+    /// Whether it has a label stack.
+    pub(crate) fn is_mpls(&self) -> bool {
+        is_mpls(self.key.eth_type())
+    }
+
+    fn decrement(&mut self, slot: Slot) -> Result<(), InvalidTtl> {
+        match self.key.get(slot) {
+            0 | 1 => Err(InvalidTtl),
+            ttl => {
+                self.key.set(slot, ttl - 1);
+                self.dirty = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// The match fields with another ingress port, for a lookup.
+    pub(crate) fn key_as_from(&self, in_port: PortNo) -> FlowKey {
+        let mut key = self.key;
+        key.set(Slot::IN_PORT, u128::from(in_port.0));
+        key
+    }
+
+    /// What the action set would output to (`actset_output`).
+    pub(crate) fn set_actset_output(&mut self, port: PortNo) {
+        if let Some(place) = field::place(OxmKind::ACTSET_OUTPUT) {
+            self.key.set(place.slot, place.stored(u128::from(port.0)));
+        }
     }
 
     /// Writes octets and keeps the checksums right that cover them.
@@ -114,7 +481,7 @@ impl Packet {
         let (position, start, is_udp) = match (layout.l4_proto, sums) {
             (IP_TCP, _) => (16, l4, false),
             (IP_UDP, _) => (6, l4, true),
-            (IP_ICMPV6, _) => (2, l4, false),
+            (IP_ICMPV6, Sums::L4 | Sums::Ipv6Address) => (2, l4, false),
             (IP_ICMP, Sums::L4) => (2, l4, false),
             _ => return,
         };
@@ -126,158 +493,12 @@ impl Packet {
         };
         update(frame, l4 + position, offset, &old, new, is_udp);
     }
+}
 
-    /// Set-field (OpenFlow 1.3.5 §7.2.5.7). A field that this packet doesn't have is left alone: the flow's match proves the
-    /// prerequisites where it matters.
-    pub(crate) fn set_field(&mut self, kind: OxmKind, value: u128) {
-        let Layout { l3, l4, l4_proto, fragment, .. } = self.layout;
-        let eth_type = self.key.eth_type();
-        let bytes16 = value.to_be_bytes();
-        let low = |len: usize| bytes16.get(16 - len..).unwrap_or_default();
-        let ip = l3.filter(|_| eth_type == ETH_IPV4 || eth_type == ETH_IPV6);
-        let ipv4 = l3.filter(|_| eth_type == ETH_IPV4);
-        let ipv6 = l3.filter(|_| eth_type == ETH_IPV6);
-        let arp = l3.filter(|_| eth_type == ETH_ARP);
-        let l4_of = |proto: u8| l4.filter(|_| l4_proto == proto && !fragment);
-        let icmp_type = self.key.get(Slot::ICMP_TYPE) as u8;
-        let nd = l4_of(IP_ICMPV6).filter(|_| matches!(icmp_type, ND_SOLICIT | ND_ADVERT));
-        // SCTP's checksum is a CRC over everything: it can't be updated from the change alone.
-        let (at, len, sums) = match kind {
-            OxmKind::METADATA => return self.key.set(Slot::METADATA, value),
-            OxmKind::TUNNEL_ID => return self.key.set(Slot::TUNNEL_ID, value),
-            OxmKind::ETH_DST => (Some(0), 6, Sums::None),
-            OxmKind::ETH_SRC => (Some(6), 6, Sums::None),
-            OxmKind::VLAN_VID | OxmKind::VLAN_PCP => return self.set_vlan(kind, value as u16),
-            OxmKind::IP_DSCP => return self.set_tos(ip, 0x03, (value as u8) << 2),
-            OxmKind::IP_ECN => return self.set_tos(ip, 0xfc, value as u8 & 3),
-            OxmKind::IPV4_SRC => (ipv4.map(|at| at + 12), 4, Sums::Ipv4Address),
-            OxmKind::IPV4_DST => (ipv4.map(|at| at + 16), 4, Sums::Ipv4Address),
-            OxmKind::IPV6_SRC => (ipv6.map(|at| at + 8), 16, Sums::Ipv6Address),
-            OxmKind::IPV6_DST => (ipv6.map(|at| at + 24), 16, Sums::Ipv6Address),
-            OxmKind::IPV6_FLABEL => return self.set_flow_label(ipv6, value as u32),
-            OxmKind::TCP_SRC => (l4_of(IP_TCP), 2, Sums::L4),
-            OxmKind::TCP_DST => (l4_of(IP_TCP).map(|at| at + 2), 2, Sums::L4),
-            OxmKind::UDP_SRC => (l4_of(IP_UDP), 2, Sums::L4),
-            OxmKind::UDP_DST => (l4_of(IP_UDP).map(|at| at + 2), 2, Sums::L4),
-            OxmKind::SCTP_SRC => (l4_of(IP_SCTP), 2, Sums::None),
-            OxmKind::SCTP_DST => (l4_of(IP_SCTP).map(|at| at + 2), 2, Sums::None),
-            OxmKind::ICMPV4_TYPE => (l4_of(IP_ICMP), 1, Sums::L4),
-            OxmKind::ICMPV4_CODE => (l4_of(IP_ICMP).map(|at| at + 1), 1, Sums::L4),
-            OxmKind::ICMPV6_TYPE => (l4_of(IP_ICMPV6), 1, Sums::L4),
-            OxmKind::ICMPV6_CODE => (l4_of(IP_ICMPV6).map(|at| at + 1), 1, Sums::L4),
-            OxmKind::IPV6_ND_TARGET => (nd.map(|at| at + 8), 16, Sums::L4),
-            OxmKind::IPV6_ND_SLL => (self.layout.nd_sll, 6, Sums::L4),
-            OxmKind::IPV6_ND_TLL => (self.layout.nd_tll, 6, Sums::L4),
-            OxmKind::ARP_OP => (arp.map(|at| at + 6), 2, Sums::None),
-            OxmKind::ARP_SHA => (arp.map(|at| at + 8), 6, Sums::None),
-            OxmKind::ARP_SPA => (arp.map(|at| at + 14), 4, Sums::None),
-            OxmKind::ARP_THA => (arp.map(|at| at + 18), 6, Sums::None),
-            OxmKind::ARP_TPA => (arp.map(|at| at + 24), 4, Sums::None),
-            _ => return,
-        };
-        let Some(at) = at else { return };
-        self.write(at, low(len), sums);
-        self.reread();
-    }
-
-    fn set_vlan(&mut self, kind: OxmKind, value: u16) {
-        let Some(at) = self.layout.vlan_tci else { return };
-        let Some(&[high, low]) = self.octets().get(at..at + 2).and_then(|tci| tci.first_chunk::<2>()) else { return };
-        let old = u16::from_be_bytes([high, low]);
-        let new = match kind {
-            OxmKind::VLAN_VID => (old & 0xf000) | (value & 0x0fff),
-            _ => (old & 0x1fff) | (value << 13),
-        };
-        self.write(at, &new.to_be_bytes(), Sums::None);
-        self.reread();
-    }
-
-    /// Keeps the bits of `keep` in the DSCP and ECN octet and sets `value`.
-    fn set_tos(&mut self, ip: Option<usize>, keep: u8, value: u8) {
-        let Some(at) = ip else { return };
-        if self.key.eth_type() == ETH_IPV4 {
-            let Some(&old) = self.octets().get(at + 1) else { return };
-            self.write(at + 1, &[(old & keep) | value], Sums::Ipv4);
-        } else {
-            // The traffic class straddles the first two octets; no checksum covers it.
-            let Some(&[first, second]) = self.octets().get(at..).and_then(|header| header.first_chunk::<2>()) else {
-                return;
-            };
-            let class = (((first << 4) | (second >> 4)) & keep) | value;
-            self.write(at, &[(first & 0xf0) | (class >> 4), (class << 4) | (second & 0x0f)], Sums::None);
-        }
-        self.reread();
-    }
-
-    fn set_flow_label(&mut self, ipv6: Option<usize>, value: u32) {
-        let Some(at) = ipv6 else { return };
-        let Some(&first) = self.octets().get(at..).and_then(|header| header.first_chunk::<4>()) else { return };
-        let word = (u32::from_be_bytes(first) & 0xfff0_0000) | (value & 0x000f_ffff);
-        self.write(at, &word.to_be_bytes(), Sums::None);
-        self.reread();
-    }
-
-    /// Pushes an 802.1Q tag with VLAN id and priority zero, as Open vSwitch does (OpenFlow 1.3.5 §7.2.5.5).
-    pub(crate) fn push_vlan(&mut self, ethertype: u16) {
-        let octets = self.octets();
-        let Some((addresses, rest)) = octets.split_at_checked(12) else { return };
-        if octets.len() + 4 > FRAME_LEN_MAX {
-            return;
-        }
-        let mut frame = BytesMut::with_capacity(octets.len() + 4);
-        frame.extend_from_slice(addresses);
-        frame.extend_from_slice(&ethertype.to_be_bytes());
-        frame.extend_from_slice(&[0, 0]);
-        frame.extend_from_slice(rest);
-        self.frame.edited = Some(frame);
-        self.max_tags = self.max_tags.saturating_add(1);
-        self.reread();
-    }
-
-    /// Pops the outer tag; a packet without one is left alone.
-    pub(crate) fn pop_vlan(&mut self) {
-        if self.layout.vlan_tci.is_none() {
-            return;
-        }
-        let octets = self.octets();
-        let (Some(addresses), Some(rest)) = (octets.get(..12), octets.get(16..)) else { return };
-        let mut frame = BytesMut::with_capacity(octets.len());
-        frame.extend_from_slice(addresses);
-        frame.extend_from_slice(rest);
-        self.frame.edited = Some(frame);
-        self.max_tags = self.max_tags.saturating_sub(1).max(WIRE_TAGS);
-        self.reread();
-    }
-
-    fn ttl_place(&self) -> Option<(usize, Sums)> {
-        match (self.layout.l3, self.key.eth_type()) {
-            (Some(at), ETH_IPV4) => Some((at + 8, Sums::Ipv4)),
-            (Some(at), ETH_IPV6) => Some((at + 7, Sums::None)),
-            _ => None,
-        }
-    }
-
-    /// Set the IP TTL or hop limit.
-    pub(crate) fn set_nw_ttl(&mut self, ttl: u8) {
-        if let Some((at, sums)) = self.ttl_place() {
-            self.write(at, &[ttl], sums);
-        }
-    }
-
-    /// Decrement the IP TTL or hop limit; what isn't IP is left alone.
-    ///
-    /// # Errors
-    /// When it is 0 or 1 already; the packet is not changed.
-    pub(crate) fn dec_nw_ttl(&mut self) -> Result<(), InvalidTtl> {
-        let Some((at, sums)) = self.ttl_place() else { return Ok(()) };
-        match self.octets().get(at) {
-            Some(&ttl) if ttl > 1 => {
-                self.write(at, &[ttl - 1], sums);
-                Ok(())
-            }
-            _ => Err(InvalidTtl),
-        }
-    }
+/// The last octets of a number, in network order.
+fn octets<const LEN: usize>(value: u128) -> [u8; LEN] {
+    let all = value.to_be_bytes();
+    all.last_chunk::<LEN>().copied().unwrap_or([0; LEN])
 }
 
 /// Which checksums cover a rewritten field.

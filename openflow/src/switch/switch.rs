@@ -1,19 +1,23 @@
 //! The stateful switch: messages and frames in, messages and frames out, on the five verbs.
 
+use super::bundles::Bundles;
 use super::check;
+use super::fault;
 use super::groups::{Groups, check_shape};
+use super::learning::Learning;
+use super::mac_table::MacTable;
 use super::meters::Meters;
 use super::packet::Packet;
-use super::pipeline::{self, Step, ToController, Trace, View};
+use super::pipeline::{self, Fragments, Step, ToController, Trace, View};
 use super::ports::Ports;
 use super::tables::{FlowFilter, Tables};
 use crate::configuration::{Capabilities, ConfigFlags, FeaturesReply, SwitchConfig as ConfigMessage};
-use crate::error::{ErrorCode, ErrorMessage};
+use crate::error::ErrorCode;
 use crate::flow::FlowRemovedReason;
 use crate::flow_match::Match;
 use crate::group::{GroupMod, GroupModCommand};
 use crate::identifier::BufferId;
-use crate::message::Message;
+use crate::message::{Message, MessageType};
 use crate::meter::{MeterMod, MeterModCommand};
 use crate::packet::{PacketIn, PacketInReason, PacketOut};
 use crate::port::{Port, PortConfig, PortMod, PortReason, PortStatus};
@@ -89,6 +93,9 @@ pub struct Switch {
     pub(super) groups: Groups,
     pub(super) meters: Meters,
     pub(super) ports: Ports,
+    addresses: MacTable,
+    pub(super) learning: Learning,
+    pub(super) bundles: Bundles,
     settings: ConfigMessage,
     role: ControllerRole,
     /// Of the last request for master or slave; outlives the connection.
@@ -96,7 +103,7 @@ pub struct Switch {
     wanted: AsyncConfig,
     connected: bool,
     counters: SwitchCounters,
-    transmits: VecDeque<SwitchTransmit>,
+    pub(super) transmits: VecDeque<SwitchTransmit>,
 }
 
 impl Switch {
@@ -114,6 +121,9 @@ impl Switch {
             groups: Groups::new(),
             meters: Meters::new(),
             ports,
+            addresses: MacTable::default(),
+            learning: Learning::default(),
+            bundles: Bundles::default(),
             settings: INITIAL_SETTINGS,
             role: ControllerRole::EQUAL,
             generation_id: None,
@@ -135,6 +145,7 @@ impl Switch {
     /// Removes a port. Emits a PORT_STATUS.
     pub fn remove_port(&mut self, port_no: PortNo, _now: Time) {
         if let Some(record) = self.ports.remove(port_no) {
+            self.addresses.forget_port(port_no);
             self.port_status(PortStatus { reason: PortReason::DELETE, port: record.port });
         }
     }
@@ -146,10 +157,19 @@ impl Switch {
         }
     }
 
+    /// The port that every switch has for its own host comes up, as when an administrator brings up the device of a bridge.
+    pub fn set_local_up(&mut self, now: Time) {
+        if let Some(record) = self.ports.get_mut(PortNo::LOCAL) {
+            record.port.config = PortConfig(record.port.config.0 & !PortConfig::PORT_DOWN.0);
+        }
+        self.set_port_up(PortNo::LOCAL, true, now);
+    }
+
     /// The controller's connection is new: role, asynchronous configuration and settings are as they are at first. Flows, groups and
     /// meters are kept.
     pub fn handle_connected(&mut self, _now: Time) {
         self.connected = true;
+        self.bundles = Bundles::default();
         self.role = ControllerRole::EQUAL;
         self.wanted = INITIAL_ASYNC;
         self.settings = INITIAL_SETTINGS;
@@ -158,16 +178,21 @@ impl Switch {
     /// The controller's connection is gone: asynchronous messages are dropped until [`Switch::handle_connected`]. Forwarding goes on.
     pub fn handle_disconnected(&mut self, _now: Time) {
         self.connected = false;
+        self.bundles = Bundles::default();
         self.transmits.retain(|transmit| matches!(transmit, SwitchTransmit::ToPort { .. }));
     }
 
     /// A message from the controller. What is wrong with it is answered by an error; what a switch does not expect gets OFPBRC_BAD_TYPE.
     pub fn handle_message(&mut self, xid: u32, message: &Message, now: Time) {
         if let Err(code) = self.answer(xid, message, now) {
-            self.counters.errors += 1;
-            let data = offending(xid, message);
-            self.reply(xid, Message::Error(ErrorMessage::new(code, data)));
+            self.refuse(xid, offending(xid, message), code);
         }
+    }
+
+    /// An error that brings back the start of a message.
+    pub(super) fn refuse(&mut self, xid: u32, data: Bytes, code: ErrorCode) {
+        self.counters.errors += 1;
+        self.reply(xid, Message::Error(fault::message(code, data)));
     }
 
     fn answer(&mut self, xid: u32, message: &Message, now: Time) -> Result<(), ErrorCode> {
@@ -177,16 +202,42 @@ impl Switch {
             Message::FeaturesRequest => self.reply(xid, Message::FeaturesReply(self.features())),
             Message::GetConfigRequest => self.reply(xid, Message::GetConfigReply(self.settings)),
             Message::SetConfig(settings) => self.set_config(settings)?,
-            Message::PacketOut(packet_out) => self.packet_out(packet_out, now)?,
-            Message::FlowMod(flow_mod) => self.flow_mod(flow_mod, now)?,
-            Message::GroupMod(group_mod) => self.group_mod(group_mod, now)?,
+            Message::PacketOut(packet_out) => {
+                self.not_as_slave()?;
+                self.check_packet_out(packet_out)?;
+                self.packet_out(packet_out, now)?;
+            }
+            Message::FlowMod(flow_mod) => {
+                self.not_as_slave()?;
+                let ready = self.prepare_flow_mod(flow_mod)?;
+                self.do_flow_mod(&ready, now)?;
+            }
+            Message::GroupMod(group_mod) => {
+                self.not_as_slave()?;
+                self.group_mod(group_mod, now)?;
+            }
             Message::MeterMod(meter_mod) => self.meter_mod(meter_mod, now)?,
-            Message::PortMod(port_mod) => self.port_mod(port_mod)?,
+            Message::PortMod(port_mod) => {
+                self.not_as_slave()?;
+                self.check_port_mod(port_mod)?;
+                self.port_mod(port_mod);
+            }
             Message::TableMod(table_mod) => {
                 self.not_as_slave()?;
-                if table_mod.table_id.0 >= self.config.n_tables && table_mod.table_id.0 != 0xff {
-                    return Err(ErrorCode::TABLE_MOD_BAD_TABLE);
+                let table = table_mod.table_id.0;
+                if table >= self.config.n_tables && table != 0xff {
+                    // Behind all of its tables Open vSwitch has one of its own.
+                    let own = self.config.n_tables == check::ALL_TABLES && table == check::ALL_TABLES;
+                    return Err(if own { ErrorCode::TABLE_MOD_EPERM } else { ErrorCode::TABLE_MOD_BAD_TABLE });
                 }
+            }
+            Message::BundleControl(control) => {
+                self.not_as_slave()?;
+                self.bundle_control(xid, control, now)?;
+            }
+            Message::BundleAdd(add) => {
+                self.not_as_slave()?;
+                self.bundle_add(xid, add, now)?;
             }
             Message::MultipartRequest(request) => self.multipart(xid, request, now)?,
             Message::BarrierRequest => self.reply(xid, Message::BarrierReply),
@@ -202,8 +253,10 @@ impl Switch {
                 self.reply(xid, Message::RoleReply(role));
             }
             Message::GetAsyncRequest => self.reply(xid, Message::GetAsyncReply(self.wanted)),
-            Message::SetAsync(wanted) => self.wanted = *wanted,
-            Message::Experimenter(_) => return Err(ErrorCode::REQUEST_BAD_EXPERIMENTER),
+            Message::SetAsync(wanted) => self.wanted = known_reasons(wanted),
+            other if other.message_type() == MessageType::EXPERIMENTER => {
+                return Err(ErrorCode::REQUEST_BAD_EXPERIMENTER);
+            }
             _ => return Err(ErrorCode::REQUEST_BAD_TYPE),
         }
         Ok(())
@@ -219,9 +272,6 @@ impl Switch {
         record.rx_packets += 1;
         record.rx_bytes += frame.len() as u64;
         let packet = Packet::new(in_port, frame);
-        if packet.is_fragment() && self.settings.flags.0 & ConfigFlags::FRAG_MASK.0 == ConfigFlags::FRAG_DROP.0 {
-            return;
-        }
         let trace = pipeline::run(self.view(now), packet);
         self.apply(trace, now);
     }
@@ -231,15 +281,17 @@ impl Switch {
         pipeline::run(self.view(now), Packet::new(in_port, frame))
     }
 
-    /// Flows whose time has come go, the one whose time came first first.
+    /// Flows whose time has come go, the one whose time came first first; so do bundles that nobody has touched for long.
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some(id) = self.tables.pop_expired(now) {
-            let Some(flow) = self.tables.remove(id) else { continue };
+            let Some(flow) = self.tables.get(id) else { continue };
             let life = std::time::Duration::from_secs(u64::from(flow.hard_timeout));
             let hard = flow.hard_timeout > 0 && flow.modified + life <= now;
             let reason = if hard { FlowRemovedReason::HARD_TIMEOUT } else { FlowRemovedReason::IDLE_TIMEOUT };
-            self.flow_removed(&flow, reason, now);
+            self.remove_flow(id, reason, now);
+            self.remove_orphans(now);
         }
+        self.expire_bundles(now);
     }
 
     /// The next message or frame to send.
@@ -247,9 +299,11 @@ impl Switch {
         self.transmits.pop_front()
     }
 
-    /// When the next flow may time out.
+    /// When the next flow or bundle may time out.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        self.tables.next_deadline().map(|deadline| (deadline, "flow timeout"))
+        let flow = self.tables.next_deadline().map(|deadline| (deadline, "flow timeout"));
+        let bundle = self.bundles.next_deadline().map(|deadline| (deadline, "bundle timeout"));
+        [flow, bundle].into_iter().flatten().min()
     }
 
     /// Its datapath id.
@@ -287,6 +341,11 @@ impl Switch {
         &self.ports
     }
 
+    /// Where NORMAL has seen addresses.
+    pub fn addresses(&self) -> &MacTable {
+        &self.addresses
+    }
+
     /// What it has counted.
     pub fn counters(&self) -> SwitchCounters {
         self.counters
@@ -308,12 +367,19 @@ impl Switch {
         }
     }
 
-    pub(super) fn view(&self, now: Time) -> View<'_> {
+    /// What a packet is run against now.
+    pub fn view(&self, now: Time) -> View<'_> {
         View {
             tables: &self.tables,
             groups: &self.groups,
             ports: &self.ports,
             meters: &self.meters,
+            addresses: &self.addresses,
+            fragments: match self.settings.flags {
+                ConfigFlags::FRAG_DROP => Fragments::Drop,
+                FRAG_NX_MATCH => Fragments::Match,
+                _ => Fragments::Normal,
+            },
             seed: self.config.seed,
             now,
         }
@@ -328,6 +394,15 @@ impl Switch {
         if self.role == ControllerRole::SLAVE { Err(ErrorCode::REQUEST_IS_SLAVE) } else { Ok(()) }
     }
 
+    /// What a bundle may have to take back.
+    pub(super) fn clone_changeable(&self) -> Changeable {
+        Changeable { tables: self.tables.clone(), groups: self.groups.clone(), learning: self.learning.clone() }
+    }
+
+    pub(super) fn restore(&mut self, before: Changeable) {
+        (self.tables, self.groups, self.learning) = (before.tables, before.groups, before.learning);
+    }
+
     /// Whether the controller wants an asynchronous message with this reason.
     fn wants(&self, masks: [u32; 2], reason: u8) -> bool {
         let [master, slave] = masks;
@@ -336,37 +411,54 @@ impl Switch {
     }
 
     fn set_config(&mut self, settings: &ConfigMessage) -> Result<(), ErrorCode> {
-        self.not_as_slave()?;
-        // Reassembly is not there: as Open vSwitch does, fragments are then handled as they were before.
-        let flags = match ConfigFlags(settings.flags.0 & ConfigFlags::FRAG_MASK.0) {
-            ConfigFlags::FRAG_NORMAL => ConfigFlags::FRAG_NORMAL,
-            ConfigFlags::FRAG_DROP => ConfigFlags::FRAG_DROP,
-            _ => self.settings.flags,
+        if settings.flags.0 & !ConfigFlags::FRAG_MASK.0 != 0 {
+            return Err(ErrorCode::SWITCH_CONFIG_BAD_FLAGS);
+        }
+        // Reassembly is not there: as Open vSwitch does, fragments are then handled as they were before. A slave changes nothing in that.
+        let is_slave = self.role == ControllerRole::SLAVE;
+        let flags = match settings.flags {
+            ConfigFlags::FRAG_REASM => self.settings.flags,
+            _ if is_slave => self.settings.flags,
+            flags => flags,
         };
         self.settings = ConfigMessage { flags, miss_send_len: settings.miss_send_len };
         Ok(())
     }
 
-    fn packet_out(&mut self, packet_out: &PacketOut, now: Time) -> Result<(), ErrorCode> {
-        self.not_as_slave()?;
-        if packet_out.buffer_id != BufferId::NO_BUFFER {
-            return Err(ErrorCode::REQUEST_BUFFER_UNKNOWN);
-        }
+    /// What can be said of a packet-out before it is its turn.
+    pub(super) fn check_packet_out(&self, packet_out: &PacketOut) -> Result<(), ErrorCode> {
         let in_port = packet_out.in_port;
+        // Which number can't be one of 16 bits is said before the actions are looked at, the rest after.
+        if !check::is_port_number(in_port) {
+            return Err(ErrorCode::ACTION_BAD_OUT_PORT);
+        }
+        check::action_list(&packet_out.actions)?;
         let reserved = matches!(in_port, PortNo::CONTROLLER | PortNo::LOCAL | PortNo::ANY);
         if in_port.0 >= check::MAX_PORTS && !reserved {
             return Err(ErrorCode::REQUEST_BAD_PORT);
         }
+        if packet_out.buffer_id != BufferId::NO_BUFFER {
+            return Err(ErrorCode::REQUEST_BUFFER_UNKNOWN);
+        }
         let packet = Packet::new(in_port, packet_out.data.clone());
-        check::actions(&packet_out.actions, packet.key())?;
+        check::against_packet(&packet_out.actions, packet.key())
+    }
+
+    pub(super) fn packet_out(&mut self, packet_out: &PacketOut, now: Time) -> Result<(), ErrorCode> {
         check::group_references(&packet_out.actions, &self.groups)?;
+        let packet = Packet::new(packet_out.in_port, packet_out.data.clone());
         let trace = pipeline::run_actions(self.view(now), packet, &packet_out.actions);
+        if trace.overrun.is_some() {
+            // Open vSwitch says of a packet that hits a limit of the pipeline what it says of flow-mods that fail without a reason, and
+            // counts and learns nothing.
+            self.counters.overruns += 1;
+            return Err(ErrorCode::FLOW_MOD_UNKNOWN);
+        }
         self.apply(trace, now);
         Ok(())
     }
 
-    fn group_mod(&mut self, group_mod: &GroupMod, now: Time) -> Result<(), ErrorCode> {
-        self.not_as_slave()?;
+    pub(super) fn group_mod(&mut self, group_mod: &GroupMod, now: Time) -> Result<(), ErrorCode> {
         match group_mod.command {
             GroupModCommand::ADD => self.groups.add(group_mod, now),
             GroupModCommand::MODIFY => self.groups.modify(group_mod),
@@ -375,6 +467,7 @@ impl Switch {
                     // OpenFlow 1.3.5 §6.5: flows that use a deleted group go with it.
                     let filter = FlowFilter::using_group(group_id);
                     self.remove_flows(&filter, FlowRemovedReason::GROUP_DELETE, now);
+                    self.remove_orphans(now);
                 }
                 Ok(())
             }
@@ -397,19 +490,20 @@ impl Switch {
         }
     }
 
-    fn port_mod(&mut self, port_mod: &PortMod) -> Result<(), ErrorCode> {
-        self.not_as_slave()?;
-        let record = self.ports.get_mut(port_mod.port_no).ok_or(ErrorCode::PORT_MOD_BAD_PORT)?;
-        if record.port.hw_addr != port_mod.hw_addr {
-            return Err(ErrorCode::PORT_MOD_BAD_HW_ADDR);
-        }
+    pub(super) fn check_port_mod(&self, port_mod: &PortMod) -> Result<(), ErrorCode> {
+        let record = self.ports.get(port_mod.port_no).ok_or(ErrorCode::PORT_MOD_BAD_PORT)?;
+        let same = record.port.hw_addr == port_mod.hw_addr;
+        if same { Ok(()) } else { Err(ErrorCode::PORT_MOD_BAD_HW_ADDR) }
+    }
+
+    pub(super) fn port_mod(&mut self, port_mod: &PortMod) {
+        let Some(record) = self.ports.get_mut(port_mod.port_no) else { return };
         let mask = port_mod.mask.0 & PortConfig::KNOWN.0;
         let config = PortConfig((record.port.config.0 & !mask) | (port_mod.config.0 & mask));
         if config != record.port.config {
             record.port.config = config;
             self.port_changed(port_mod.port_no);
         }
-        Ok(())
     }
 
     fn role_request(&mut self, request: &RoleMessage) -> Result<RoleMessage, ErrorCode> {
@@ -476,6 +570,16 @@ impl Switch {
             }
         }
         self.counters.overruns += u64::from(trace.overrun.is_some());
+        for (address, vid, port_no) in trace.addresses {
+            self.addresses.learn(address, vid, port_no, now);
+        }
+        for learned in trace.learned {
+            self.learn_flow(learned, now);
+        }
+        for (id, idle_timeout, hard_timeout) in trace.fin_timeouts {
+            self.shorten_timeouts(id, idle_timeout, hard_timeout);
+        }
+        self.remove_orphans(now);
         for port_no in trace.blocked {
             if let Some(record) = self.ports.get_mut(port_no) {
                 record.tx_dropped += 1;
@@ -506,6 +610,12 @@ impl Switch {
         if packet.metadata != 0 {
             match_ = match_.with_metadata(packet.metadata);
         }
+        if packet.tunnel_id != 0 {
+            match_ = match_.with_tunnel_id(packet.tunnel_id);
+        }
+        for field in packet.registers.fields() {
+            match_ = match_.with(&field.to_owned());
+        }
         let message = PacketIn {
             buffer_id: BufferId::NO_BUFFER,
             total_len,
@@ -519,8 +629,27 @@ impl Switch {
     }
 }
 
+/// What a bundle changes.
+pub(super) struct Changeable {
+    tables: Tables,
+    groups: Groups,
+    learning: Learning,
+}
+
 /// The longest frame that a packet-in has room for beside its header and the match that this switch writes.
-const PACKET_IN_DATA_MAX: usize = 65_535 - 64;
+const PACKET_IN_DATA_MAX: usize = 65_535 - 256;
+
+/// `OFPC_FRAG_NX_MATCH`: Open vSwitch's fourth way with fragments.
+const FRAG_NX_MATCH: ConfigFlags = ConfigFlags(3);
+
+/// Reasons that Open vSwitch knows, of packet-ins, port changes and removed flows; it forgets the others.
+fn known_reasons(wanted: &AsyncConfig) -> AsyncConfig {
+    AsyncConfig {
+        packet_in_mask: wanted.packet_in_mask.map(|mask| mask & 0b111),
+        port_status_mask: wanted.port_status_mask.map(|mask| mask & 0b111),
+        flow_removed_mask: wanted.flow_removed_mask.map(|mask| mask & 0b11_1111),
+    }
+}
 
 /// What Open vSwitch answers to a new controller: fragments as they are, table misses cut to 128 octets (moot: a miss is a drop).
 const INITIAL_SETTINGS: ConfigMessage = ConfigMessage { flags: ConfigFlags::FRAG_NORMAL, miss_send_len: 128 };
@@ -534,7 +663,7 @@ const INITIAL_ASYNC: AsyncConfig = AsyncConfig {
 };
 
 /// The start of the message at fault.
-fn offending(xid: u32, message: &Message) -> Bytes {
+pub(super) fn offending(xid: u32, message: &Message) -> Bytes {
     let mut octets = BytesMut::new();
     // What is too long to be encoded did not come over the wire: there is nothing to bring back.
     let _ = message.encode(xid, &mut octets);

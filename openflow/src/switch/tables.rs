@@ -1,14 +1,16 @@
 //! Flow tables: entries, lookup by tuple-space search, the filters of modify and delete, and deadlines. Pure: nothing here looks at a
 //! packet's octets or runs an action.
 
-use super::flow_key::{FlowKey, WORDS};
-use super::flow_match::FlowMatch;
+use super::conjunctions::{self, Conjunctions};
+use super::flow_key::FlowKey;
+use super::flow_match::{FlowMatch, Mask};
 use crate::action::Action;
 use crate::flow::{FlowMod, FlowModFlags};
 use crate::flow_match::Match;
 use crate::identifier::{GroupId, TableId};
 use crate::instruction::Instruction;
 use crate::multipart::FlowStatsRequest;
+use crate::nicira::{LearnFlags, NiciraAction};
 use net::{PortNo, Time};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -60,30 +62,72 @@ impl FlowEntry {
         self.priority == 0 && self.flow_match.is_any()
     }
 
-    fn actions(&self) -> impl Iterator<Item = &Action> {
-        self.instructions.iter().flat_map(|instruction| match instruction {
-            Instruction::ApplyActions(actions) | Instruction::WriteActions(actions) => actions.as_slice(),
-            _ => &[],
-        })
+    /// Looks at its actions, those inside of others included, until one is what is sought.
+    fn any_action(&self, sought: &mut dyn FnMut(&Action) -> bool) -> bool {
+        any_instruction(&self.instructions, sought)
     }
 
     /// Whether an action of it names this port.
     pub fn outputs_to(&self, port_no: PortNo) -> bool {
-        self.actions().any(|action| matches!(action, Action::Output { port, .. } if *port == port_no))
+        self.any_action(&mut |action| match action {
+            Action::Output { port, .. } => *port == port_no,
+            Action::Nicira(NiciraAction::Controller { .. } | NiciraAction::Controller2(_)) => {
+                port_no == PortNo::CONTROLLER
+            }
+            _ => false,
+        })
     }
 
     /// Whether an action of it names this group.
     pub fn uses_group(&self, group_id: GroupId) -> bool {
-        self.actions().any(|action| matches!(action, Action::Group(group) if *group == group_id))
+        self.any_action(&mut |action| matches!(action, Action::Group(group) if *group == group_id))
     }
 
     /// The groups that its actions name.
-    pub fn groups(&self) -> impl Iterator<Item = GroupId> {
-        self.actions().filter_map(|action| match action {
-            Action::Group(group_id) => Some(*group_id),
-            _ => None,
-        })
+    pub fn groups(&self) -> Vec<GroupId> {
+        let mut groups = Vec::new();
+        self.any_action(&mut |action| {
+            if let Action::Group(group_id) = action {
+                groups.push(*group_id);
+            }
+            false
+        });
+        groups
     }
+
+    /// Cookies and tables of flows that go when the last flow that learns them goes (`delete_learned`).
+    pub(crate) fn owned_learning(&self) -> Vec<(u64, TableId)> {
+        let mut owned = Vec::new();
+        self.any_action(&mut |action| {
+            if let Action::Nicira(NiciraAction::Learn(learn)) = action
+                && learn.flags.contains(LearnFlags::DELETE_LEARNED)
+            {
+                owned.push((learn.cookie, learn.table_id));
+            }
+            false
+        });
+        owned
+    }
+}
+
+/// Looks at all actions of instructions until one is what is sought.
+pub(crate) fn any_instruction(instructions: &[Instruction], sought: &mut dyn FnMut(&Action) -> bool) -> bool {
+    instructions.iter().any(|instruction| match instruction {
+        Instruction::ApplyActions(actions) | Instruction::WriteActions(actions) => any_action(actions, sought),
+        _ => false,
+    })
+}
+
+/// Looks at actions, those inside of others included, until one is what is sought. How deep they stand is checked when a flow is added.
+pub(crate) fn any_action(actions: &[Action], sought: &mut dyn FnMut(&Action) -> bool) -> bool {
+    actions.iter().any(|action| {
+        sought(action)
+            || match action {
+                Action::Nicira(NiciraAction::Clone(actions)) => any_action(actions, sought),
+                Action::Nicira(NiciraAction::Ct(ct)) => any_action(&ct.actions, sought),
+                _ => false,
+            }
+    })
 }
 
 /// One flow entry, for as long as it lives: never the name of another one later.
@@ -125,7 +169,7 @@ impl FlowFilter {
     pub fn using_group(group_id: GroupId) -> FlowFilter {
         FlowFilter {
             table_id: TableId::ALL,
-            flow_match: FlowMatch::ANY,
+            flow_match: FlowMatch::any(),
             strict: None,
             cookie: 0,
             cookie_mask: 0,
@@ -227,6 +271,12 @@ impl Tables {
         })
     }
 
+    /// The flows of one table.
+    pub(crate) fn iter_table(&self, table_id: TableId) -> impl Iterator<Item = &FlowEntry> {
+        let table = self.tables.get(usize::from(table_id.0));
+        table.into_iter().flat_map(|table| table.slots.iter().flatten()).map(|slot| &slot.flow)
+    }
+
     /// The flows that a filter means.
     pub fn select(&self, filter: &FlowFilter) -> Vec<FlowId> {
         if let (Some(priority), true) = (filter.strict, filter.table_id != TableId::ALL) {
@@ -280,10 +330,19 @@ impl Tables {
 
     /// Changes what does not decide lookup: instructions, cookie, counters. Table, match, priority and timeouts must stay.
     pub fn change(&mut self, id: FlowId, change: impl FnOnce(&mut FlowEntry)) {
-        let table = self.tables.get_mut(usize::from(id.table));
-        if let Some(slot) = table.and_then(|table| table.slot_mut(id)) {
-            change(&mut slot.flow);
+        if let Some(table) = self.tables.get_mut(usize::from(id.table)) {
+            table.change(id, change);
         }
+    }
+
+    /// Changes timeouts too.
+    pub(crate) fn change_timeouts(&mut self, id: FlowId, change: impl FnOnce(&mut FlowEntry)) {
+        self.change(id, change);
+        let armed = self.tables.get(usize::from(id.table)).and_then(|table| table.slot(id)).and_then(|slot| slot.armed);
+        if let Some(armed) = armed {
+            self.deadlines.remove(&(armed, id));
+        }
+        self.arm(id, self.get(id).and_then(FlowEntry::deadline));
     }
 
     /// When the next flow may time out. It may turn out to have been used since.
@@ -333,10 +392,12 @@ struct Table {
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
     tuples: Vec<Tuple>,
-    by_mask: FxHashMap<FlowKey, usize>,
+    by_mask: FxHashMap<Mask, usize>,
     /// Indexes of `tuples`, that with the highest priority first: a hit ends the search as soon as no later tuple can beat it.
     order: Vec<usize>,
     len: usize,
+    /// Flows that are dimensions of conjunctive matches. Without them a lookup is simpler.
+    conjunctive: usize,
     lookup_count: u64,
     matched_count: u64,
 }
@@ -346,6 +407,7 @@ struct Slot {
     serial: u64,
     /// Under which deadline the flow stands in the queue. Packets move the true one on; that is seen when this one comes.
     armed: Option<Time>,
+    conjunctions: Conjunctions,
     flow: FlowEntry,
 }
 
@@ -353,15 +415,15 @@ struct Slot {
 #[derive(Clone, Debug)]
 struct Tuple {
     /// The words where the mask isn't zero, and what it is there.
-    mask: SmallVec<[(u8, u64); 6]>,
+    mask: Mask,
     /// By the masked words; each bucket with the highest priority first.
     flows: FxHashMap<MaskedWords, SmallVec<[Place; 1]>>,
     max_priority: u16,
     len: usize,
 }
 
-/// The masked words of a key, without those that the mask leaves out. Four words hold a VLAN, Ethernet and IPv4 match inline.
-type MaskedWords = SmallVec<[u64; 4]>;
+/// The masked words of a key, without those that the mask leaves out. Six words hold a VLAN, Ethernet, IPv4 and port match inline.
+type MaskedWords = SmallVec<[u64; 6]>;
 
 /// Where a flow is, with what decides between several.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -383,30 +445,26 @@ impl Place {
 }
 
 impl Tuple {
-    fn new(mask: &FlowKey) -> Tuple {
-        let words = mask.words.iter().enumerate().filter(|(_, word)| **word != 0);
-        let mask = words.map(|(index, word)| (index as u8, *word)).collect();
+    fn new(mask: Mask) -> Tuple {
         Tuple { mask, flows: FxHashMap::default(), max_priority: 0, len: 0 }
     }
 
-    fn masked(&self, key: &FlowKey, words: &mut [u64; WORDS]) -> usize {
-        let mut len = 0;
-        for ((index, mask), word) in self.mask.iter().zip(words.iter_mut()) {
-            *word = key.words.get(usize::from(*index)).copied().unwrap_or(0) & mask;
-            len += 1;
-        }
-        len
+    fn bucket(&self, key: &FlowKey) -> Option<&SmallVec<[Place; 1]>> {
+        let masked =
+            self.mask.iter().map(|(index, mask)| key.words.get(usize::from(*index)).copied().unwrap_or(0) & mask);
+        self.flows.get(masked.collect::<MaskedWords>().as_slice())
     }
 
-    fn bucket(&self, key: &FlowKey) -> Option<&SmallVec<[Place; 1]>> {
-        let mut words = [0; WORDS];
-        let len = self.masked(key, &mut words);
-        self.flows.get(words.get(..len)?)
+    fn exact(&self, flow_match: &FlowMatch) -> Option<&SmallVec<[Place; 1]>> {
+        self.flows.get(flow_match.values().collect::<MaskedWords>().as_slice())
     }
 }
 
 impl Table {
     fn lookup(&self, key: &FlowKey) -> Option<Place> {
+        if self.conjunctive > 0 {
+            return self.lookup_conjunctive(key);
+        }
         let mut best: Option<Place> = None;
         for index in &self.order {
             let Some(tuple) = self.tuples.get(*index) else { continue };
@@ -421,14 +479,83 @@ impl Table {
         best
     }
 
+    /// With conjunctive flows about: a flow that is no dimension of one, or that whose `conj_id` a complete one of higher priority sets.
+    fn lookup_conjunctive(&self, key: &FlowKey) -> Option<Place> {
+        let mut best: Option<Place> = None;
+        let mut soft: Vec<&[Place]> = Vec::new();
+        for tuple in &self.tuples {
+            let Some(bucket) = tuple.bucket(key) else { continue };
+            let Some(first) = bucket.first().copied() else { continue };
+            if !self.conjunctions(first).is_empty() {
+                soft.push(bucket);
+            } else if best.is_none_or(|best| first.beats(best)) {
+                best = Some(first);
+            }
+        }
+        loop {
+            soft.retain(|flows| {
+                let first = flows.first();
+                first.is_some_and(|place| best.is_none_or(|best| place.priority > best.priority))
+            });
+            let Some(priority) = soft.iter().filter_map(|flows| flows.first()).map(|place| place.priority).max() else {
+                return best;
+            };
+            let at_priority = |flows: &&[Place]| flows.first().is_some_and(|place| place.priority == priority);
+            let dimensions: Vec<&Conjunctions> =
+                soft.iter().filter(|flows| at_priority(flows)).map(|flows| self.first_conjunctions(flows)).collect();
+            for id in conjunctions::complete(&dimensions) {
+                let mut named = *key;
+                named.set(super::flow_key::Slot::CONJ_ID, u128::from(id));
+                if let Some(found) = self.lookup_hard(&named) {
+                    return Some(found);
+                }
+            }
+            // Nothing is complete here: behind each of these flows stands perhaps one with the same match and a lower priority.
+            for flows in &mut soft {
+                if flows.first().is_none_or(|place| place.priority != priority) {
+                    continue;
+                }
+                *flows = flows.get(1..).unwrap_or_default();
+                if let Some(next) = flows.first().copied()
+                    && self.conjunctions(next).is_empty()
+                {
+                    if best.is_none_or(|best| next.priority > best.priority) {
+                        best = Some(next);
+                    }
+                    *flows = &[];
+                }
+            }
+        }
+    }
+
+    /// The best flow that is no dimension of a conjunctive match.
+    fn lookup_hard(&self, key: &FlowKey) -> Option<Place> {
+        let firsts = self.tuples.iter().filter_map(|tuple| tuple.bucket(key)?.first().copied());
+        let hard = firsts.filter(|place| self.conjunctions(*place).is_empty());
+        hard.reduce(|best, place| if place.beats(best) { place } else { best })
+    }
+
+    fn conjunctions(&self, place: Place) -> &Conjunctions {
+        let slot = self.slots.get(place.index as usize).and_then(Option::as_ref);
+        slot.map_or(conjunctions::NONE, |slot| &slot.conjunctions)
+    }
+
+    fn first_conjunctions(&self, flows: &[Place]) -> &Conjunctions {
+        flows.first().map_or(conjunctions::NONE, |place| self.conjunctions(*place))
+    }
+
     fn find(&self, flow_match: &FlowMatch, priority: u16) -> Option<Place> {
-        let tuple = self.tuples.get(*self.by_mask.get(&flow_match.mask)?)?;
-        tuple.bucket(&flow_match.value)?.iter().find(|place| place.priority == priority).copied()
+        let tuple = self.tuples.get(*self.by_mask.get(&flow_match.mask())?)?;
+        tuple.exact(flow_match)?.iter().find(|place| place.priority == priority).copied()
     }
 
     fn get(&self, id: FlowId) -> Option<&FlowEntry> {
         let slot = self.slots.get(id.index as usize)?.as_ref()?;
         (slot.serial == id.serial).then_some(&slot.flow)
+    }
+
+    fn slot(&self, id: FlowId) -> Option<&Slot> {
+        self.slots.get(id.index as usize)?.as_ref().filter(|slot| slot.serial == id.serial)
     }
 
     fn slot_mut(&mut self, id: FlowId) -> Option<&mut Slot> {
@@ -437,7 +564,8 @@ impl Table {
     }
 
     fn insert(&mut self, serial: u64, flow: FlowEntry) -> u32 {
-        let (flow_match, priority) = (flow.flow_match, flow.priority);
+        let (mask, priority) = (flow.flow_match.mask(), flow.priority);
+        let values: MaskedWords = flow.flow_match.values().collect();
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
@@ -445,19 +573,20 @@ impl Table {
                 (self.slots.len() - 1) as u32
             }
         };
+        let conjunctions = conjunctions::of(&flow.instructions);
+        self.conjunctive += usize::from(!conjunctions.is_empty());
         if let Some(slot) = self.slots.get_mut(index as usize) {
-            *slot = Some(Slot { serial, armed: None, flow });
+            *slot = Some(Slot { serial, armed: None, conjunctions, flow });
         }
         self.len += 1;
-        let tuple_index = *self.by_mask.entry(flow_match.mask).or_insert_with(|| {
-            self.tuples.push(Tuple::new(&flow_match.mask));
-            self.order.push(self.tuples.len() - 1);
-            self.tuples.len() - 1
-        });
+        let next = self.tuples.len();
+        let tuple_index = *self.by_mask.entry(mask.clone()).or_insert(next);
+        if tuple_index == next {
+            self.tuples.push(Tuple::new(mask));
+            self.order.push(next);
+        }
         let Some(tuple) = self.tuples.get_mut(tuple_index) else { return index };
-        let mut words = [0; WORDS];
-        let len = tuple.masked(&flow_match.value, &mut words);
-        let bucket = tuple.flows.entry(words.iter().take(len).copied().collect()).or_default();
+        let bucket = tuple.flows.entry(values).or_default();
         let before = bucket.partition_point(|place| place.priority >= priority);
         bucket.insert(before, Place { priority, serial, index });
         tuple.len += 1;
@@ -468,32 +597,43 @@ impl Table {
         index
     }
 
+    fn change(&mut self, id: FlowId, change: impl FnOnce(&mut FlowEntry)) {
+        let Some(slot) = self.slot_mut(id) else { return };
+        let before = usize::from(!slot.conjunctions.is_empty());
+        change(&mut slot.flow);
+        if before > 0 || conjunctions::may_have(&slot.flow.instructions) {
+            slot.conjunctions = conjunctions::of(&slot.flow.instructions);
+            let after = usize::from(!slot.conjunctions.is_empty());
+            self.conjunctive = self.conjunctive + after - before;
+        }
+    }
+
     fn remove(&mut self, id: FlowId) -> Option<Slot> {
         self.get(id)?;
         let slot = self.slots.get_mut(id.index as usize)?.take()?;
         let flow = &slot.flow;
         self.free.push(id.index);
         self.len -= 1;
-        let tuple_index = *self.by_mask.get(&flow.flow_match.mask)?;
+        self.conjunctive -= usize::from(!slot.conjunctions.is_empty());
+        let mask = flow.flow_match.mask();
+        let tuple_index = *self.by_mask.get(&mask)?;
         let tuple = self.tuples.get_mut(tuple_index)?;
-        let mut words = [0; WORDS];
-        let len = tuple.masked(&flow.flow_match.value, &mut words);
-        let words = words.get(..len)?;
-        if let Some(bucket) = tuple.flows.get_mut(words) {
+        let words: MaskedWords = flow.flow_match.values().collect();
+        if let Some(bucket) = tuple.flows.get_mut(words.as_slice()) {
             bucket.retain(|place| place.serial != id.serial);
             if bucket.is_empty() {
-                tuple.flows.remove(words);
+                tuple.flows.remove(words.as_slice());
             }
         }
         tuple.len -= 1;
         if tuple.len == 0 {
-            self.drop_tuple(tuple_index, &flow.flow_match.mask);
+            self.drop_tuple(tuple_index, &mask);
         }
         // `max_priority` stays as an upper bound: finding the true one would read the whole tuple.
         Some(slot)
     }
 
-    fn drop_tuple(&mut self, index: usize, mask: &FlowKey) {
+    fn drop_tuple(&mut self, index: usize, mask: &Mask) {
         self.by_mask.remove(mask);
         self.tuples.swap_remove(index);
         let moved = self.tuples.len();
@@ -503,15 +643,9 @@ impl Table {
                 *other = index;
             }
         }
-        // The tuple that took the free place is found by its mask: put together again from its words.
+        // The tuple that took the free place is found by its mask.
         if let Some(tuple) = self.tuples.get(index) {
-            let mut mask = FlowKey::ZERO;
-            for (word, bits) in &tuple.mask {
-                if let Some(place) = mask.words.get_mut(usize::from(*word)) {
-                    *place = *bits;
-                }
-            }
-            self.by_mask.insert(mask, index);
+            self.by_mask.insert(tuple.mask.clone(), index);
         }
     }
 

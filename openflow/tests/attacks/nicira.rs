@@ -276,7 +276,8 @@ fn lists_of_the_smallest_elements_cost_no_more_than_their_octets() {
     let options = |count: usize| action(46, None, &[&[0; 6], &[0, 4, 1, 4, 0, 0, 0, 0].repeat(count)]);
     let clones = |count: usize| action(42, None, &[&[0; 6], &action(42, None, &[&[0; 6]]).repeat(count)]);
     let tracked = |count: usize| action(35, None, &[&[0; 14], &action(36, None, &[&[0; 6]]).repeat(count)]);
-    let lists: [(&str, &dyn Fn(usize) -> Vec<u8>, usize); 6] = [
+    type Build<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+    let lists: [(&str, Build<'_>, usize); 6] = [
         ("learn", &registers, 1_100),
         ("bundle", &ports, 8_000),
         ("controller2", &properties, 8_000),

@@ -9,6 +9,7 @@ use openflow::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+pub mod fields;
 mod nicira;
 
 pub use nicira::nicira_action;
@@ -63,8 +64,7 @@ pub fn match_() -> impl Strategy<Value = Match> {
 fn unread_experimenter() -> impl Strategy<Value = Action> {
     let other = (any::<u32>(), body(8))
         .prop_filter("is no experimenter of ours", |(experimenter, _)| ![0x2320, 0x4f4e_4600].contains(experimenter));
-    let subtype = (prop_oneof![Just(0x2320u32), Just(0x4f4e_4600)], body(8))
-        .prop_filter("has a subtype", |(_, body)| !body.is_empty())
+    let subtype = (prop_oneof![Just(0x2320u32), Just(0x4f4e_4600)], body(0))
         .prop_map(|(experimenter, body)| (experimenter, [&[0xee], &body[1..]].concat().into()));
     prop_oneof![other, subtype].prop_map(|(experimenter, body)| Action::Experimenter { experimenter, body })
 }

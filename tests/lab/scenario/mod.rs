@@ -1,12 +1,18 @@
 //! The scenarios, in the order in which they run.
 
 mod bgp;
+mod bundle;
 mod cut;
+mod dial;
+mod dissect;
 mod fabric;
 mod hostile;
 mod mininet;
+mod readback;
+mod record;
 mod restart;
 mod tls;
+mod trace;
 mod traffic;
 mod twin;
 
@@ -26,6 +32,8 @@ pub struct Lab {
     pub mode: Mode,
     /// The program under test.
     pub binary: PathBuf,
+    /// Decides everything that is left to chance.
+    pub seed: u64,
 }
 
 /// A scenario. An `Err` ends it early and counts as a failed check.
@@ -91,11 +99,53 @@ pub const ALL: &[Scenario] = &[
         limit_s: (120, 180),
     },
     Scenario {
+        name: "dial",
+        about: "the controller connects to bridges that wait for it, and again after Open vSwitch was restarted",
+        full_only: false,
+        run: dial::run,
+        limit_s: (90, 180),
+    },
+    Scenario {
+        name: "record",
+        about: "a recorded session decodes, and replayed it gives the same messages",
+        full_only: false,
+        run: record::run,
+        limit_s: (90, 120),
+    },
+    Scenario {
         name: "tls",
-        about: "Open vSwitch over TLS with client certificates; a foreign certificate is refused",
+        about: "certificates of `trunkline pki` as it says to use them, TLS 1.3 and 1.2; strangers, impostors and plain TCP are refused",
         full_only: false,
         run: tls::run,
-        limit_s: (90, 120),
+        limit_s: (120, 180),
+    },
+    Scenario {
+        name: "bundle",
+        about: "a bundle of flows is applied as a whole or not at all, and how much faster than single flow-mods it is",
+        full_only: false,
+        run: bundle::run,
+        limit_s: (60, 120),
+    },
+    Scenario {
+        name: "readback",
+        about: "every field, action, group and meter goes to Open vSwitch and comes back, and reads as ovs-ofctl prints it",
+        full_only: false,
+        run: readback::run,
+        limit_s: (120, 900),
+    },
+    Scenario {
+        name: "trace",
+        about: "random flows, groups, meters and packets: the software switch does what Open vSwitch does",
+        full_only: false,
+        run: trace::run,
+        limit_s: (120, 1800),
+    },
+    Scenario {
+        name: "dissect",
+        about: "Wireshark decodes every type of message that we encode",
+        full_only: false,
+        run: dissect::run,
+        limit_s: (120, 600),
     },
     Scenario {
         name: "twin",

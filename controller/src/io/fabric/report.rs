@@ -232,6 +232,25 @@ impl Collector {
                 tracing::info!(dpid = %datapath_id, %cause, "switch disconnected");
                 self.samples.push(Sample::add(Metric::Disconnections, 1).label(reason(&cause)));
             }
+            CoreEvent::AuxiliaryConnected { datapath_id, auxiliary_id, connection } => {
+                self.live.insert(connection);
+                tracing::info!(dpid = %datapath_id, peer = peer(connection), auxiliary_id, "auxiliary connection");
+            }
+            CoreEvent::SwitchDescribed { datapath_id, description } => {
+                tracing::info!(
+                    dpid = %datapath_id,
+                    manufacturer = description.manufacturer,
+                    hardware = description.hardware,
+                    software = description.software,
+                    serial = description.serial_number,
+                    datapath = description.datapath,
+                    "switch described"
+                );
+            }
+            CoreEvent::RoleGiven { datapath_id, connection, role, why } => match why {
+                Some(why) => tracing::warn!(dpid = %datapath_id, peer = peer(connection), %role, why, "role not given"),
+                None => tracing::info!(dpid = %datapath_id, peer = peer(connection), %role, "role"),
+            },
             CoreEvent::Close { connection, cause } => {
                 let was_live = self.live.contains(&connection);
                 if was_live {
@@ -283,8 +302,11 @@ fn reason(cause: &CloseCause) -> &'static str {
         | CloseCause::DuplicateDatapathId(_)
         | CloseCause::AuxiliaryConnection
         | CloseCause::NotItsCertificate(_)
+        | CloseCause::DuplicateAuxiliary { .. }
+        | CloseCause::DescriptionRefused
         | CloseCause::ReadBack => "error",
-        CloseCause::Replaced => "replaced",
+        CloseCause::Replaced | CloseCause::Demoted => "replaced",
+        CloseCause::MainConnectionEnded => "closed",
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct RunFacts {
     pub(crate) began: Duration,
     pub(crate) probe_interval: Duration,
     pub(crate) host_timeout: Duration,
+    pub(crate) role: u32,
+    pub(crate) generation_id: u64,
 }
 
 impl RunFacts {
@@ -37,6 +39,8 @@ impl RunFacts {
             "began_ns": nanos(self.began),
             "probe_interval_ns": nanos(self.probe_interval),
             "host_timeout_ns": nanos(self.host_timeout),
+            "role": self.role,
+            "generation_id": self.generation_id,
         });
         format!("{COMMENT}{facts}")
     }
@@ -59,6 +63,8 @@ impl RunFacts {
             began: duration("began_ns")?,
             probe_interval: duration("probe_interval_ns")?,
             host_timeout: duration("host_timeout_ns")?,
+            role: u32::try_from(value.get("role")?.as_u64()?).ok()?,
+            generation_id: value.get("generation_id")?.as_u64()?,
         })
     }
 }
@@ -226,6 +232,8 @@ mod tests {
             began: Duration::from_nanos(1_700_000_000_123_456_789),
             probe_interval: Duration::from_millis(300),
             host_timeout: Duration::from_secs(300),
+            role: 2,
+            generation_id: u64::MAX,
         };
         assert_eq!(RunFacts::from_comment(&facts.to_comment()), Some(facts));
         for other in ["", "trunkline", "trunkline {}", "trunkline {\"seed\":1,\"probe_key\":\"é\",\"began_ns\":1}"] {

@@ -1,7 +1,10 @@
 //! Tests of the software switch as a whole.
 
 mod behaviour;
+mod bundles;
+mod extensions;
 mod frames;
+mod learning;
 mod packets;
 mod properties;
 mod requests;

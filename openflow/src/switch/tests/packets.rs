@@ -3,7 +3,7 @@
 use super::frames::*;
 use crate::oxm::OxmKind;
 use crate::switch::Packet;
-use crate::switch::flow_key::Slot;
+use crate::switch::flow_key::{FRAGMENT_ANY, FRAGMENT_LATER, Slot};
 use bytes::Bytes;
 use net::PortNo;
 
@@ -38,12 +38,13 @@ fn neighbour_discovery_is_read_to_its_option() {
 }
 
 #[test]
-fn fragments_have_no_ports() {
+fn a_first_fragment_has_its_ports_and_a_later_one_has_none() {
     let first = ethernet(B, A, None, 0x0800, &ipv4(17, 64, 0x2000, &segment(17, 5, 6)));
     let later = ethernet(B, A, None, 0x0800, &ipv4(17, 64, 0x0010, &segment(17, 5, 6)));
-    for frame in [first, later] {
+    for (frame, source, kind) in [(first, 5, FRAGMENT_ANY), (later, 0, FRAGMENT_ANY | FRAGMENT_LATER)] {
         assert!(packet(frame.clone()).is_fragment());
-        assert_eq!((get(frame.clone(), Slot::L4_SRC), get(frame, Slot::IP_PROTO)), (0, 17));
+        assert_eq!((get(frame.clone(), Slot::L4_SRC), get(frame.clone(), Slot::IP_PROTO)), (source, 17));
+        assert_eq!(get(frame, Slot::IP_FRAGMENT), kind);
     }
 }
 
@@ -88,7 +89,8 @@ fn set_field_keeps_the_checksums_right() {
     for (eth_type, proto, ip, kind, slot, value) in cases {
         for tag in [None, Some(100)] {
             let mut packet = packet(ethernet(B, A, tag, eth_type, &ip));
-            packet.set_field(kind, value);
+            packet.set_field(kind, value, u128::MAX);
+            packet.commit();
             assert_eq!(packet.key().get(slot), value, "{kind} over {proto}");
             let ip = &packet.octets()[if tag.is_some() { 18 } else { 14 }..];
             assert_eq!(transport_checksum(ip), 0, "transport checksum after {kind} over {proto}");
@@ -104,7 +106,8 @@ fn a_udp_packet_without_a_checksum_stays_without() {
     let mut ip = transport4(17, 64, 1, 2);
     ip[26..28].copy_from_slice(&[0, 0]);
     let mut packet = packet(ethernet(B, A, None, 0x0800, &ip));
-    packet.set_field(OxmKind::IPV4_SRC, 0x0102_0304);
+    packet.set_field(OxmKind::IPV4_SRC, 0x0102_0304, u128::MAX);
+    packet.commit();
     assert_eq!(packet.octets()[14 + 26..14 + 28], [0, 0]);
 }
 
@@ -112,9 +115,11 @@ fn a_udp_packet_without_a_checksum_stays_without() {
 fn ttl_goes_down_to_one_and_no_further() {
     let mut packet = packet(ethernet(B, A, None, 0x0800, &transport4(17, 2, 1, 2)));
     assert!(packet.dec_nw_ttl().is_ok());
+    packet.commit();
     assert_eq!((packet.octets()[14 + 8], header_checksum(&packet.octets()[14..])), (1, 0));
     assert!(packet.dec_nw_ttl().is_err());
     packet.set_nw_ttl(77);
+    packet.commit();
     assert_eq!((packet.octets()[14 + 8], header_checksum(&packet.octets()[14..])), (77, 0));
 }
 
@@ -124,8 +129,9 @@ fn push_set_and_pop_vlan_give_the_frame_back() {
     let mut packet = packet(frame.clone());
     packet.push_vlan(0x8100);
     assert_eq!(packet.key().get(Slot::VLAN_TCI), 0x1000);
-    packet.set_field(OxmKind::VLAN_VID, 0x1005);
-    packet.set_field(OxmKind::VLAN_PCP, 3);
+    packet.set_field(OxmKind::VLAN_VID, 0x1005, u128::MAX);
+    packet.set_field(OxmKind::VLAN_PCP, 3, u128::MAX);
+    packet.commit();
     assert_eq!(packet.octets()[12..18], [0x81, 0, 0x60, 5, 8, 0]);
     assert_eq!(packet.key().get(Slot::L4_DST), 2);
     packet.pop_vlan();
@@ -136,6 +142,91 @@ fn push_set_and_pop_vlan_give_the_frame_back() {
 fn a_frame_that_nobody_rewrites_is_not_copied() {
     let frame = udp(1, 2);
     let mut packet = packet(frame.clone());
-    packet.set_field(OxmKind::UDP_DST, 2);
+    packet.set_field(OxmKind::UDP_DST, 2, u128::MAX);
     assert_eq!(packet.share().as_ptr(), frame.as_ptr());
+}
+
+fn label(packet: &Packet) -> (u128, u128, u128, u128) {
+    let get = |slot| packet.key().get(slot);
+    (get(Slot::MPLS_LABEL), get(Slot::MPLS_TC), get(Slot::MPLS_BOS), get(Slot::MPLS_TTL))
+}
+
+#[test]
+fn labels_are_pushed_behind_the_tag_and_popped_to_the_same_frame() {
+    let frame = ethernet(B, A, Some(7), 0x0800, &transport4(17, 33, 1, 2));
+    let mut packet = packet(frame.clone());
+    packet.push_mpls(0x8847).unwrap();
+    assert_eq!(label(&packet), (0, 0, 1, 33), "explicit null with the TTL of the IP header");
+    assert_eq!(
+        (packet.key().eth_type(), packet.key().get(Slot::IP_PROTO)),
+        (0x8847, 0),
+        "what is behind a label isn't seen"
+    );
+    packet.set_field(OxmKind::MPLS_LABEL, 99, u128::MAX);
+    packet.push_mpls(0x8848).unwrap();
+    assert_eq!(label(&packet), (99, 0, 0, 33), "a copy, but not the bottom");
+    packet.set_mpls_ttl(9);
+    packet.dec_mpls_ttl().unwrap();
+    assert_eq!(packet.share()[12..26], [0x81, 0, 0, 7, 0x88, 0x48, 0, 6, 0x30, 8, 0, 6, 0x31, 33]);
+    assert_eq!(packet.pop_mpls(0x8847), Ok(false));
+    assert_eq!(label(&packet), (99, 0, 1, 33));
+    assert_eq!(packet.pop_mpls(0x0800), Ok(true));
+    assert_eq!((packet.key().get(Slot::L4_DST), packet.share()), (2, frame));
+}
+
+#[test]
+fn a_fourth_label_is_one_too_many() {
+    let mut packet = packet(udp(1, 2));
+    for _ in 0..3 {
+        packet.push_mpls(0x8847).unwrap();
+    }
+    assert!(packet.push_mpls(0x8847).is_err());
+    assert_eq!(packet.pop_mpls(0x8847), Ok(false));
+}
+
+#[test]
+fn no_label_stays_behind_another_ethertype() {
+    let mut packet = packet(udp(1, 2));
+    packet.push_mpls(0x8847).unwrap();
+    packet.push_mpls(0x8847).unwrap();
+    assert_eq!((packet.pop_mpls(0x0800), packet.share()), (Ok(true), udp(1, 2)));
+}
+
+#[test]
+fn a_tag_behind_a_popped_one_stays_unseen() {
+    let inner = [&[0x00, 0x05][..], &0x0800u16.to_be_bytes(), &transport4(17, 9, 1, 2)].concat();
+    let mut packet = packet(ethernet(B, A, Some(0x2003), 0x8100, &inner));
+    assert_eq!((packet.key().get(Slot::VLAN_TCI), packet.key().eth_type()), (0x3003, 0x8100));
+    packet.pop_vlan();
+    assert_eq!((packet.key().get(Slot::VLAN_TCI), packet.key().eth_type()), (0, 0x8100));
+    packet.pop_vlan();
+    assert_eq!(packet.share()[12..18], [0x81, 0, 0, 5, 8, 0]);
+}
+
+#[test]
+fn sctp_keeps_a_right_checksum_right() {
+    let mut sctp = [&[0, 1, 0, 2, 9, 9, 9, 9, 0, 0, 0, 0][..], b"chunk of data"].concat();
+    let sum = crate::switch::checksum::crc32c(&[&sctp]);
+    sctp[8..12].copy_from_slice(&sum.to_le_bytes());
+    let mut packet = packet(ethernet(B, A, None, 0x0800, &ipv4(132, 9, 0, &sctp)));
+    packet.set_field(OxmKind::SCTP_DST, 4321, u128::MAX);
+    let mut after = packet.share()[34..].to_vec();
+    let sum = u32::from_le_bytes(after[8..12].try_into().unwrap());
+    after[8..12].copy_from_slice(&[0; 4]);
+    assert_eq!((u16::from_be_bytes([after[2], after[3]]), sum), (4321, crate::switch::checksum::crc32c(&[&after])));
+}
+
+#[test]
+fn arp_is_rewritten_where_it_has_an_operation() {
+    let arp = |operation: u8| {
+        let mut arp = vec![0, 1, 8, 0, 6, 4, 0, operation];
+        arp.extend([A.as_slice(), &[10, 0, 0, 1], &[0; 6], &[10, 0, 0, 2]].concat());
+        ethernet(B, A, None, 0x0806, &arp)
+    };
+    for (operation, written) in [(1, 9), (0, 2)] {
+        let mut packet = packet(arp(operation));
+        packet.set_field(OxmKind::ARP_TPA, 0x0a00_0009, u128::MAX);
+        assert_eq!(packet.key().get(Slot::IPV4_DST), 0x0a00_0009);
+        assert_eq!(packet.share()[14 + 27], written);
+    }
 }

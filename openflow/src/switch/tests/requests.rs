@@ -12,6 +12,7 @@ use crate::oxm::{OxmFieldOwned, OxmKind};
 use crate::packet::PacketOut;
 use crate::port::{PortConfig, PortMod};
 use crate::role::{ControllerRole, RoleMessage};
+use crate::switch::fault;
 
 fn question(body: MultipartRequestBody) -> Message {
     Message::MultipartRequest(MultipartRequest::new(body))
@@ -115,13 +116,14 @@ fn each_bad_flow_mod_gets_the_code_of_open_vswitch() {
     let bare_port = any().with(&number(OxmKind::TCP_DST, 80));
     let in_phy = any().with_in_port(PortNo(1)).with(&number(OxmKind::IN_PHY_PORT, 1));
     let goto = |table| vec![Instruction::GotoTable(TableId(table))];
+    let masked = OxmFieldOwned::new(OxmKind::ETH_DST, &[0; 6], Some(&[0; 6])).unwrap();
     add(&mut switch, flow(0, 7, ip(), vec![]));
     let overlap = FlowMod { flags: FlowModFlags::CHECK_OVERLAP, ..flow(0, 7, any().with_in_port(PortNo(1)), vec![]) };
     let cases = [
         (flow(0, 1, bare_port, vec![]), ErrorCode::MATCH_BAD_PREREQ),
         (flow(0, 1, in_phy, vec![]), ErrorCode::MATCH_BAD_FIELD),
         (flow(0xff, 1, any(), vec![]), ErrorCode::FLOW_MOD_BAD_TABLE_ID),
-        (flow(254, 1, any(), vec![]), ErrorCode::REQUEST_BAD_TABLE_ID),
+        (flow(254, 1, any(), vec![]), ErrorCode::REQUEST_EPERM),
         (FlowMod { flags: FlowModFlags(0x8000), ..flow(0, 1, any(), vec![]) }, ErrorCode::FLOW_MOD_BAD_FLAGS),
         (FlowMod { command: FlowModCommand(9), ..flow(0, 1, any(), vec![]) }, ErrorCode::FLOW_MOD_BAD_COMMAND),
         (FlowMod { buffer_id: BufferId(4), ..flow(0, 1, any(), vec![]) }, ErrorCode::REQUEST_BUFFER_UNKNOWN),
@@ -135,9 +137,16 @@ fn each_bad_flow_mod_gets_the_code_of_open_vswitch() {
         (flow(0, 1, ip(), one(Action::SetField(number(OxmKind::IP_PROTO, 6)))), ErrorCode::ACTION_BAD_SET_ARGUMENT),
         (flow(0, 1, ip(), one(Action::SetField(number(OxmKind::TCP_SRC, 6)))), ErrorCode::ACTION_MATCH_INCONSISTENT),
         (flow(1, 1, any(), goto(1)), ErrorCode::INSTRUCTION_BAD_TABLE_ID),
-        (flow(1, 1, any(), goto(254)), ErrorCode::INSTRUCTION_BAD_TABLE_ID),
+        (flow(9, 1, any(), goto(8)), ErrorCode::INSTRUCTION_BAD_TABLE_ID),
         (flow(0, 1, any(), vec![Instruction::Meter(MeterId(1))]), ErrorCode::METER_MOD_INVALID_METER),
-        (flow(0, 1, any(), [goto(1), goto(2)].concat()), ErrorCode::INSTRUCTION_UNSUP_INST),
+        (flow(0, 1, any(), [goto(1), goto(2)].concat()), fault::DUP_INST),
+        (flow(0, 1, any(), one(Action::CopyTtlOut)), ErrorCode::ACTION_BAD_TYPE),
+        (flow(0, 1, any(), one(Action::PushMpls(0x0800))), ErrorCode::ACTION_BAD_ARGUMENT),
+        (flow(0, 1, any(), one(Action::PopMpls(0x0800))), ErrorCode::ACTION_MATCH_INCONSISTENT),
+        (flow(0, 1, any(), one(Action::SetMplsTtl(1))), ErrorCode::ACTION_MATCH_INCONSISTENT),
+        (flow(0, 1, any(), one(Action::SetField(number(OxmKind::IN_PORT, 1)))), ErrorCode::ACTION_BAD_SET_ARGUMENT),
+        (flow(0, 1, any(), one(Action::SetField(number(OxmKind::IN_PHY_PORT, 1)))), ErrorCode::ACTION_BAD_SET_LEN),
+        (flow(0, 1, any(), one(Action::SetField(masked))), fault::BAD_SET_MASK),
         (overlap, ErrorCode::FLOW_MOD_OVERLAP),
     ];
     for (flow_mod, code) in cases {
@@ -212,13 +221,12 @@ fn roles_follow_the_generation_and_a_slave_changes_nothing() {
 
 #[test]
 fn questions_about_what_is_not_there_get_an_error() {
-    let mut switch = switch();
+    let mut switch = Switch::new(SwitchConfig { n_tables: 9, ..SwitchConfig::new(DatapathId(1)) }, Time::ZERO);
     let cases = [
-        (question(MultipartRequestBody::PortStats(PortNo(77))), ErrorCode::REQUEST_BAD_PORT),
         (question(MultipartRequestBody::Meter(MeterId(1))), ErrorCode::METER_MOD_UNKNOWN_METER),
         (
             question(MultipartRequestBody::Flow(FlowStatsRequest {
-                table_id: TableId(254),
+                table_id: TableId(9),
                 ..FlowStatsRequest::default()
             })),
             ErrorCode::REQUEST_BAD_TABLE_ID,

@@ -1,0 +1,106 @@
+//! `learn`: a flow made from a packet (ovs-actions(7), learn).
+
+use super::LearnedFlow;
+use super::run::Run;
+use crate::action::{Action, CONTROLLER_NO_BUFFER};
+use crate::flow::FlowModFlags;
+use crate::nicira::{Learn, LearnDestination, LearnFlags, LearnSource, NiciraAction, Subfield};
+use crate::oxm::{OxmFieldOwned, OxmKind};
+use crate::switch::check::MAX_PORTS;
+use crate::switch::field;
+use crate::switch::flow_key::FlowKey;
+use crate::switch::flow_match::Known;
+use crate::switch::packet::Packet;
+use net::PortNo;
+
+impl Run<'_> {
+    pub(super) fn learn(&mut self, packet: &mut Packet, learn: &Learn) {
+        let flow = flow(learn, packet.key());
+        let has_room = match learn.limit {
+            Some(limit) if limit.limit > 0 => self.is_there(&flow) || self.learned_flows(learn) < limit.limit as usize,
+            _ => true,
+        };
+        if has_room {
+            self.trace.learned.push(flow);
+        }
+        if let Some(result) = learn.limit.and_then(|limit| limit.result) {
+            packet.set_subfield(result, u128::from(has_room));
+        }
+    }
+
+    fn is_there(&self, flow: &LearnedFlow) -> bool {
+        let same = |other: &LearnedFlow| {
+            (other.table_id, other.priority, &other.flow_match) == (flow.table_id, flow.priority, &flow.flow_match)
+        };
+        self.view.tables.find(flow.table_id, &flow.flow_match, flow.priority).is_some()
+            || self.trace.learned.iter().any(same)
+    }
+
+    /// What counts against the limit: flows with the cookie in the table, those that this packet has just made included.
+    fn learned_flows(&self, learn: &Learn) -> usize {
+        let there = self.view.tables.iter_table(learn.table_id).filter(|flow| flow.cookie == learn.cookie).count();
+        let new = |flow: &&super::LearnedFlow| {
+            flow.table_id == learn.table_id
+                && flow.cookie == learn.cookie
+                && self.view.tables.find(flow.table_id, &flow.flow_match, flow.priority).is_none()
+        };
+        there + self.trace.learned.iter().filter(new).count()
+    }
+}
+
+fn flow(learn: &Learn, key: &FlowKey) -> LearnedFlow {
+    let mut known = Known::default();
+    let mut actions = Vec::new();
+    if learn.fin_idle_timeout != 0 || learn.fin_hard_timeout != 0 {
+        actions.push(Action::Nicira(NiciraAction::FinTimeout {
+            idle_timeout: learn.fin_idle_timeout,
+            hard_timeout: learn.fin_hard_timeout,
+        }));
+    }
+    for spec in &learn.specs {
+        let value = match &spec.source {
+            LearnSource::Field(source) => field::read(key, *source),
+            LearnSource::Immediate { value, .. } => field::number(value),
+        };
+        match spec.destination {
+            LearnDestination::Match(destination) => known.constrain(destination, value),
+            LearnDestination::Load(destination) => actions.extend(load(destination, value)),
+            LearnDestination::Output => actions.extend(output(value)),
+        }
+    }
+    let flags = learn.flags.contains(LearnFlags::SEND_FLOW_REM);
+    LearnedFlow {
+        table_id: learn.table_id,
+        priority: learn.priority,
+        match_: known.to_match(),
+        flow_match: known.flow_match(),
+        actions,
+        cookie: learn.cookie,
+        idle_timeout: learn.idle_timeout,
+        hard_timeout: learn.hard_timeout,
+        flags: if flags { FlowModFlags::SEND_FLOW_REM } else { FlowModFlags::NONE },
+    }
+}
+
+/// What sets these bits: a set-field if they are all that the field has, else a load.
+fn load(destination: Subfield, value: u128) -> Option<Action> {
+    let bits = value & field::ones(destination.bits);
+    match u64::try_from(bits) {
+        Ok(value) if destination.bits <= 64 => Some(Action::Nicira(NiciraAction::RegLoad { destination, value })),
+        _ => {
+            let octets = destination.kind.value_len()?;
+            let shift = u32::from(destination.offset).min(127);
+            let of = |number: u128| number.to_be_bytes().get(16 - octets.min(16)..).map(<[u8]>::to_vec);
+            let (value, mask) = (of(bits << shift)?, of(field::ones(destination.bits) << shift)?);
+            OxmFieldOwned::new(destination.kind, &value, Some(&mask)).map(NiciraAction::RegLoad2).map(Action::Nicira)
+        }
+    }
+}
+
+/// Output to a port of 16 bits that can have frames; nothing for another one.
+fn output(value: u128) -> Option<Action> {
+    let place = field::place(OxmKind::NXM_OF_IN_PORT)?;
+    let port = PortNo(place.stored(u128::from(u16::try_from(value).ok()?)) as u32);
+    let possible = port.0 < MAX_PORTS || matches!(port, PortNo::IN_PORT | PortNo::FLOOD | PortNo::LOCAL | PortNo::ALL);
+    possible.then_some(Action::Output { port, max_len: CONTROLLER_NO_BUFFER })
+}

@@ -1,0 +1,518 @@
+//! A packet under way: lookups, instructions and the actions of OpenFlow 1.3.
+
+use super::action_set;
+use super::{
+    MAX_ACTIONS, MAX_DEPTH, MAX_NESTING, MAX_RESUBMITS, MAX_STACK, Output, Overrun, Step, ToController, Trace, View,
+};
+use crate::action::Action;
+use crate::flow_match::Match;
+use crate::group::GroupType;
+use crate::identifier::{GroupId, MeterId, TableId};
+use crate::instruction::Instruction;
+use crate::nicira::Subfield;
+use crate::oxm::{OxmFieldOwned, OxmKind};
+use crate::packet::PacketInReason;
+use crate::switch::field;
+use crate::switch::flow_key::{FRAGMENT_ANY, FlowKey, Slot};
+use crate::switch::packet::{InvalidTtl, Packet, TooManyLabels};
+use crate::switch::pipeline::Fragments;
+use crate::switch::tables::FlowId;
+use net::PortNo;
+use smallvec::SmallVec;
+
+/// The state of one packet's way.
+pub(super) struct Run<'a> {
+    pub(super) view: View<'a>,
+    pub(super) trace: Trace,
+    pub(super) origin: Origin,
+    /// What `push` has stacked up.
+    pub(super) stack: SmallVec<[(u128, u16); 0]>,
+    pub(super) action_set: SmallVec<[&'a Action; 4]>,
+    set_has_group: bool,
+    in_action_set: bool,
+    pub(super) in_packet_out: bool,
+    /// Nothing more is done, but that a group's bucket that ends so ends alone.
+    pub(super) exit: bool,
+    overrun: Option<Overrun>,
+    /// A meter has dropped the packet. Open vSwitch's translation goes on without knowing, and counts; nothing leaves any more.
+    pub(super) dropped: bool,
+    depth: u32,
+    nesting: u32,
+    resubmits: u32,
+    actions_left: u32,
+    /// What counters count.
+    len: usize,
+    /// The flags of the packet as it came.
+    pub(super) tcp_flags: u128,
+}
+
+/// The flow that the running actions belong to.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) table_id: TableId,
+    pub(super) cookie: u64,
+    pub(super) flow: Option<FlowId>,
+    is_table_miss: bool,
+}
+
+/// How a list goes on after an action.
+pub(super) enum Control {
+    /// With the next action.
+    Next,
+    /// Not at all, and no further instruction of the flow either.
+    Leave,
+    /// With the next action, once for itself: `check_pkt_larger` makes all that follows a branch.
+    Branch(Subfield, bool),
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(view: View<'a>, packet: &Packet, in_packet_out: bool) -> Run<'a> {
+        Run {
+            view,
+            trace: Trace::default(),
+            origin: Origin { table_id: TableId(0), cookie: u64::MAX, flow: None, is_table_miss: false },
+            stack: SmallVec::new(),
+            action_set: SmallVec::new(),
+            set_has_group: false,
+            in_action_set: false,
+            in_packet_out,
+            exit: false,
+            overrun: None,
+            dropped: false,
+            depth: 0,
+            nesting: 0,
+            resubmits: 0,
+            actions_left: MAX_ACTIONS,
+            len: packet.octets().len(),
+            tcp_flags: packet.key().get(Slot::TCP_FLAGS),
+        }
+    }
+
+    /// Does the action set and hands over what happened.
+    pub(super) fn finish(mut self, packet: &mut Packet) -> Trace {
+        if self.overrun.is_none() {
+            self.finish_set(packet);
+        }
+        if self.overrun.is_some() {
+            self.trace.outputs.clear();
+            self.trace.to_controller.clear();
+            self.trace.overrun = self.overrun;
+        }
+        self.trace
+    }
+
+    pub(super) fn first_table(&mut self, packet: &mut Packet) {
+        let first = self.flow_in(packet, packet.key().in_port(), TableId(0));
+        let origin = self.origin;
+        if let Some(next) = first {
+            self.table(packet, packet.key().in_port(), next);
+        }
+        // The action set is the first flow's business.
+        self.origin = origin;
+    }
+
+    pub(super) fn packet_out(&mut self, packet: &mut Packet, actions: &'a [Action]) {
+        self.list(packet, actions, &[], false);
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        self.exit || self.overrun.is_some()
+    }
+
+    fn stop(&mut self, overrun: Overrun) {
+        self.overrun = Some(overrun);
+    }
+
+    /// Whether one more resubmit or group may be done.
+    fn has_room(&mut self) -> bool {
+        let overrun = if self.depth >= MAX_DEPTH || self.nesting >= MAX_NESTING {
+            Overrun::Depth
+        } else if self.resubmits >= MAX_RESUBMITS {
+            Overrun::Actions
+        } else if self.stack.iter().map(|(_, bits)| usize::from(bits.div_ceil(8)) + 1).sum::<usize>() >= MAX_STACK {
+            Overrun::Stack
+        } else {
+            return true;
+        };
+        self.stop(overrun);
+        false
+    }
+
+    /// A lookup in a table as from `in_port`, the flow found there, and those that it goes to. Comes back to where it was.
+    pub(super) fn table(&mut self, packet: &mut Packet, in_port: PortNo, table_id: TableId) {
+        let (origin, depth) = (self.origin, self.depth);
+        let mut next = Some((table_id, in_port));
+        self.nesting += 1;
+        while let Some((table_id, in_port)) = next.take() {
+            if !self.has_room() {
+                break;
+            }
+            self.resubmits += 1;
+            self.depth += u32::from(table_id.0 <= self.origin.table_id.0);
+            next = self.flow_in(packet, in_port, table_id).map(|table_id| (table_id, packet.key().in_port()));
+        }
+        self.nesting -= 1;
+        (self.origin, self.depth) = (origin, depth);
+    }
+
+    /// Where the flow that a lookup finds goes to.
+    fn flow_in(&mut self, packet: &mut Packet, in_port: PortNo, table_id: TableId) -> Option<TableId> {
+        let view = self.view;
+        let found = self.lookup(packet, in_port, table_id);
+        self.trace.steps.push(Step::Table { table_id, flow: found, len: self.len });
+        let Some(flow) = found.and_then(|id| view.tables.get(id)) else {
+            // A miss is a drop. What earlier tables have written into the action set is done all the same.
+            self.origin = Origin { table_id, cookie: u64::MAX, flow: None, is_table_miss: false };
+            return None;
+        };
+        self.origin = Origin { table_id, cookie: flow.cookie, flow: found, is_table_miss: flow.is_table_miss() };
+        self.instructions(packet, &flow.instructions)
+    }
+
+    fn lookup(&self, packet: &Packet, in_port: PortNo, table_id: TableId) -> Option<FlowId> {
+        let key = packet.key();
+        let is_fragment = key.get(Slot::IP_FRAGMENT) & FRAGMENT_ANY != 0;
+        if key.in_port() == in_port && !is_fragment {
+            return self.view.tables.lookup(table_id, key);
+        }
+        let mut key = packet.key_as_from(in_port);
+        match self.view.fragments {
+            Fragments::Drop if is_fragment => return None,
+            Fragments::Normal if is_fragment => key.set(Slot::L4_PORTS, 0),
+            _ => {}
+        }
+        self.view.tables.lookup(table_id, &key)
+    }
+
+    /// Does instructions in the order given; the table of a goto, if it comes to one.
+    fn instructions(&mut self, packet: &mut Packet, instructions: &'a [Instruction]) -> Option<TableId> {
+        for (index, instruction) in instructions.iter().enumerate() {
+            if self.stopped() {
+                return None;
+            }
+            match instruction {
+                Instruction::Meter(meter_id) => self.meter(packet, *meter_id),
+                Instruction::ApplyActions(actions) => {
+                    let rest = instructions.get(index + 1..).unwrap_or_default();
+                    if !self.list(packet, actions, rest, false) {
+                        return None;
+                    }
+                }
+                Instruction::ClearActions => {
+                    self.action_set.clear();
+                    self.set_has_group = false;
+                    packet.set_actset_output(UNSET);
+                }
+                Instruction::WriteActions(actions) => self.write_actions(packet, actions),
+                Instruction::WriteMetadata { metadata, mask } => packet.write_metadata(*metadata, *mask),
+                Instruction::GotoTable(table_id) => return Some(*table_id),
+                Instruction::Experimenter { .. } | Instruction::Unknown { .. } => {}
+            }
+        }
+        None
+    }
+
+    fn write_actions(&mut self, packet: &mut Packet, actions: &'a [Action]) {
+        for action in actions {
+            match action {
+                _ if self.set_has_group => break,
+                Action::Output { port, .. } => packet.set_actset_output(*port),
+                Action::Group(_) => {
+                    packet.set_actset_output(UNSET);
+                    self.set_has_group = true;
+                }
+                _ => {}
+            }
+        }
+        self.action_set.extend(actions);
+    }
+
+    fn meter(&mut self, packet: &Packet, meter_id: MeterId) {
+        let len = packet.octets().len();
+        let passed = self.view.meters.passes(meter_id, len, self.view.now);
+        if !self.dropped {
+            self.trace.steps.push(Step::Meter { meter_id, passed, len });
+        }
+        self.dropped |= !passed;
+    }
+
+    /// Does the actions of a list, and if one of them makes all that follows a branch, the instructions behind it too. Says whether the list
+    /// came to its end.
+    pub(super) fn list(
+        &mut self,
+        packet: &mut Packet,
+        actions: &'a [Action],
+        rest: &'a [Instruction],
+        in_bucket: bool,
+    ) -> bool {
+        for (index, action) in actions.iter().enumerate() {
+            if self.stopped() {
+                return false;
+            }
+            match self.action(packet, action, in_bucket) {
+                Control::Next => {}
+                Control::Leave => return false,
+                Control::Branch(destination, bit) => {
+                    let remaining = actions.get(index + 1..).unwrap_or_default();
+                    self.branch(packet, destination, bit, remaining, rest);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// What follows a `check_pkt_larger` is done with a packet and an action set of its own.
+    fn branch(
+        &mut self,
+        packet: &Packet,
+        destination: Subfield,
+        bit: bool,
+        remaining: &'a [Action],
+        rest: &'a [Instruction],
+    ) {
+        if !self.has_room() {
+            return;
+        }
+        self.nesting += 1;
+        let (stack, set, set_has_group) = (self.stack.clone(), self.action_set.clone(), self.set_has_group);
+        let mut packet = packet.clone();
+        packet.set_subfield(destination, u128::from(bit));
+        if self.list(&mut packet, remaining, rest, false)
+            && let Some(next) = self.instructions(&mut packet, rest)
+        {
+            let in_port = packet.key().in_port();
+            self.table(&mut packet, in_port, next);
+        }
+        self.finish_set(&mut packet);
+        (self.stack, self.action_set, self.set_has_group) = (stack, set, set_has_group);
+        self.nesting -= 1;
+    }
+
+    /// A copy of the packet with a stack and an action set of its own, which is done in the end.
+    pub(super) fn fork(&mut self, packet: &mut Packet, actions: &'a [Action]) {
+        if !self.has_room() {
+            return;
+        }
+        self.nesting += 1;
+        let (stack, set, dropped) = (self.stack.clone(), self.action_set.clone(), self.dropped);
+        packet.share();
+        let mut copy = packet.clone();
+        self.list(&mut copy, actions, &[], false);
+        self.finish_set(&mut copy);
+        (self.stack, self.action_set, self.dropped) = (stack, set, dropped);
+        self.nesting -= 1;
+    }
+
+    fn finish_set(&mut self, packet: &mut Packet) {
+        let ordered = action_set::in_order(std::mem::take(&mut self.action_set).into_iter());
+        self.in_action_set = true;
+        self.each(packet, &ordered, false);
+        self.in_action_set = false;
+    }
+
+    /// The actions of a set. Nothing in it makes a branch.
+    fn each(&mut self, packet: &mut Packet, actions: &[&'a Action], in_bucket: bool) {
+        for action in actions {
+            if self.stopped() || matches!(self.action(packet, action, in_bucket), Control::Leave) {
+                return;
+            }
+        }
+    }
+
+    fn action(&mut self, packet: &mut Packet, action: &'a Action, in_bucket: bool) -> Control {
+        let Some(left) = self.actions_left.checked_sub(1) else {
+            self.stop(Overrun::Actions);
+            return Control::Leave;
+        };
+        self.actions_left = left;
+        match action {
+            Action::Output { port, max_len } => self.output(packet, *port, *max_len, in_bucket),
+            Action::Group(group_id) => return self.group(packet, *group_id),
+            Action::SetField(field) => {
+                let field = field.as_field();
+                let mask = field.mask.map_or(u128::MAX, field::number);
+                packet.set_field(field.kind, field::number(field.value), mask);
+            }
+            Action::CopyField { source, destination } => packet.move_bits(*source, *destination),
+            Action::PushVlan(ethertype) => packet.push_vlan(*ethertype),
+            Action::PopVlan => packet.pop_vlan(),
+            Action::PushMpls(ethertype) => {
+                if packet.push_mpls(*ethertype) == Err(TooManyLabels) {
+                    self.stop(Overrun::Labels);
+                }
+            }
+            Action::PopMpls(ethertype) => match packet.pop_mpls(*ethertype) {
+                Ok(read_again) => self.len = if read_again { packet.octets().len() } else { self.len },
+                Err(TooManyLabels) => {
+                    // Open vSwitch forgets what it was about to do, even before this action.
+                    self.trace.outputs.clear();
+                    self.trace.to_controller.clear();
+                    self.stop(Overrun::Labels);
+                }
+            },
+            Action::SetNwTtl(ttl) => packet.set_nw_ttl(*ttl),
+            Action::SetMplsTtl(ttl) => packet.set_mpls_ttl(*ttl),
+            Action::DecNwTtl => return self.dec_nw_ttl(packet, &[0]),
+            Action::DecMplsTtl => {
+                if !packet.is_mpls() {
+                    return Control::Leave;
+                }
+                if let Err(InvalidTtl) = packet.dec_mpls_ttl() {
+                    self.punt(packet, PacketInReason::INVALID_TTL, u16::MAX);
+                    return Control::Leave;
+                }
+            }
+            Action::Nicira(action) => return self.extension(packet, action, in_bucket),
+            // There are no queues; the others are refused before they get here.
+            Action::SetQueue(_)
+            | Action::CopyTtlIn
+            | Action::CopyTtlOut
+            | Action::PushPbb(_)
+            | Action::PopPbb
+            | Action::Experimenter { .. }
+            | Action::Unknown { .. } => {}
+        }
+        Control::Next
+    }
+
+    /// A packet whose TTL has run out goes to the controllers with these numbers, of which this switch has number 0.
+    pub(super) fn dec_nw_ttl(&mut self, packet: &mut Packet, controllers: &[u16]) -> Control {
+        if packet.dec_nw_ttl().is_ok() {
+            return Control::Next;
+        }
+        if controllers.contains(&THE_CONTROLLER) {
+            self.punt(packet, PacketInReason::INVALID_TTL, u16::MAX);
+        }
+        Control::Leave
+    }
+
+    pub(super) fn output(&mut self, packet: &mut Packet, port: PortNo, max_len: u16, in_bucket: bool) {
+        let in_port = packet.key().in_port();
+        match port {
+            PortNo::IN_PORT => self.emit(packet, in_port),
+            PortNo::TABLE => self.table(packet, in_port, TableId(0)),
+            PortNo::CONTROLLER => {
+                // OpenFlow 1.3 has no reasons of their own for groups, action sets and packet-outs, but they are no table misses.
+                let plain = !self.in_packet_out && !in_bucket && !self.in_action_set;
+                self.punt_for(packet, PacketInReason::ACTION, max_len, plain);
+            }
+            PortNo::ALL | PortNo::FLOOD => {
+                let view = self.view;
+                let others = view.ports.iter().map(|record| record.port.port_no);
+                for port_no in others.filter(|port_no| *port_no != in_port && view.ports.forwards(*port_no)) {
+                    self.emit(packet, port_no);
+                }
+            }
+            PortNo::NORMAL => self.normal(packet),
+            PortNo::ANY => {}
+            // OpenFlow 1.3.5 §4.5: back out of the ingress port only by IN_PORT.
+            port_no if port_no == in_port => {}
+            port_no => self.emit(packet, port_no),
+        }
+    }
+
+    pub(super) fn emit(&mut self, packet: &mut Packet, port_no: PortNo) {
+        if self.dropped {
+            return;
+        }
+        if self.view.ports.forwards(port_no) {
+            self.trace.outputs.push(Output { port_no, frame: packet.share() });
+        } else {
+            self.trace.blocked.push(port_no);
+        }
+    }
+
+    /// A copy goes to the controller.
+    fn punt(&mut self, packet: &mut Packet, reason: PacketInReason, max_len: u16) {
+        self.punt_for(packet, reason, max_len, false);
+    }
+
+    /// What a table-miss flow sends by itself has a reason of its own.
+    pub(super) fn punt_for(&mut self, packet: &mut Packet, reason: PacketInReason, max_len: u16, of_flow: bool) {
+        let is_miss = of_flow && reason == PacketInReason::ACTION && self.origin.is_table_miss;
+        let reason = if is_miss { PacketInReason::NO_MATCH } else { reason };
+        if self.dropped {
+            return;
+        }
+        let frame = packet.share();
+        let key = packet.key();
+        self.trace.to_controller.push(ToController {
+            reason,
+            table_id: self.origin.table_id,
+            cookie: self.origin.cookie,
+            max_len,
+            frame,
+            in_port: key.in_port(),
+            metadata: key.metadata(),
+            tunnel_id: key.get(Slot::TUNNEL_ID) as u64,
+            registers: registers(key),
+        });
+    }
+
+    /// OpenFlow 1.3.5 §5.6.1. The packet itself stays as it was before the group. A group that isn't there ends the list.
+    fn group(&mut self, packet: &mut Packet, group_id: GroupId) -> Control {
+        if !self.has_room() {
+            return Control::Next;
+        }
+        let view = self.view;
+        let Some(group) = view.groups.get(group_id) else { return Control::Leave };
+        self.trace.steps.push(Step::Group { group_id, len: self.len });
+        let basis = view.seed ^ u64::from(group_id.0);
+        let chosen = match group.group_type {
+            GroupType::SELECT => one(view.groups.select(group, packet.key(), basis, view.ports)),
+            GroupType::FF => one(view.groups.first_live(group, view.ports)),
+            _ => 0..group.buckets.len(),
+        };
+        // Behind a shared frame a copy is cheap: only a rewrite copies octets.
+        packet.share();
+        for bucket in chosen {
+            let Some(state) = group.buckets.get(bucket) else { continue };
+            self.trace.steps.push(Step::Bucket { group_id, bucket, len: self.len });
+            self.bucket(&mut packet.clone(), &state.bucket.actions);
+            if self.overrun.is_some() {
+                break;
+            }
+        }
+        Control::Next
+    }
+
+    fn bucket(&mut self, packet: &mut Packet, actions: &'a [Action]) {
+        let ordered = action_set::in_order(actions.iter());
+        let len = self.len;
+        self.depth += 1;
+        self.nesting += 1;
+        self.each(packet, &ordered, true);
+        self.nesting -= 1;
+        self.depth -= 1;
+        self.len = len;
+        self.exit = false;
+        // Labels are a fault of this bucket alone.
+        self.overrun = self.overrun.filter(|overrun| *overrun != Overrun::Labels);
+    }
+}
+
+/// Which controller a switch with one controller has.
+pub(super) const THE_CONTROLLER: u16 = 0;
+
+/// What `actset_output` is while there is none.
+const UNSET: PortNo = PortNo(crate::switch::flow_key::ACTSET_OUTPUT_UNSET);
+
+fn one(bucket: Option<usize>) -> std::ops::Range<usize> {
+    bucket.map_or(0..0, |bucket| bucket..bucket + 1)
+}
+
+/// Registers and marks that aren't zero.
+fn registers(key: &FlowKey) -> Match {
+    let mut found = Match::new();
+    let numbered = (0..16).filter_map(OxmKind::register);
+    for kind in numbered.chain([OxmKind::PKT_MARK, OxmKind::TUN_SRC, OxmKind::TUN_DST]) {
+        let value = field::value(key, kind) as u64;
+        if value != 0
+            && let Some(field) = OxmFieldOwned::number(kind, value)
+        {
+            found = found.with(&field);
+        }
+    }
+    found
+}

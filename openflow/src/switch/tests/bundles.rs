@@ -1,0 +1,123 @@
+//! Bundles: all or nothing, in order, and the errors of Open vSwitch.
+
+use super::frames::*;
+use super::*;
+use crate::bundle::{BundleAdd, BundleControl, BundleControlType as Type, BundleFlags};
+use crate::group::{Bucket, GroupMod, GroupModCommand, GroupType};
+use crate::identifier::{BufferId, GroupId};
+use crate::packet::PacketOut;
+use crate::switch::{BUNDLE_LIFETIME, fault};
+
+const BOTH: BundleFlags = BundleFlags(3);
+
+fn control(control_type: Type, flags: BundleFlags) -> Message {
+    Message::BundleControl(BundleControl::new(1, control_type, flags))
+}
+
+fn put(message: Message) -> Message {
+    Message::BundleAdd(BundleAdd::new(1, BOTH, message))
+}
+
+fn reply(control_type: Type) -> Vec<Message> {
+    vec![control(control_type, BundleFlags::NONE)]
+}
+
+fn flow_with_group(priority: u16) -> Message {
+    Message::FlowMod(flow(0, priority, Match::new(), apply(vec![Action::Group(GroupId(1))])))
+}
+
+fn group_mod(command: GroupModCommand) -> Message {
+    let buckets = if command == GroupModCommand::DELETE { vec![] } else { vec![Bucket::new(vec![output(2)])] };
+    Message::GroupMod(GroupMod { command, group_type: GroupType::ALL, group_id: GroupId(1), buckets })
+}
+
+#[test]
+fn a_bundle_is_done_at_its_commit_and_in_order() {
+    let mut switch = switch();
+    assert_eq!(ask(&mut switch, control(Type::OPEN_REQUEST, BOTH), Time::ZERO), reply(Type::OPEN_REPLY));
+    let packet_out = PacketOut {
+        buffer_id: BufferId::NO_BUFFER,
+        in_port: PortNo(1),
+        actions: vec![Action::output(PortNo::TABLE)],
+        data: udp(1, 2),
+    };
+    for message in [group_mod(GroupModCommand::ADD), flow_with_group(1), Message::PacketOut(packet_out)] {
+        assert_eq!(error_of(&mut switch, put(message)), None);
+    }
+    assert_eq!((switch.flow_count(), switch.groups().len()), (0, 0));
+    assert_eq!(ask(&mut switch, control(Type::CLOSE_REQUEST, BOTH), Time::ZERO), reply(Type::CLOSE_REPLY));
+    switch.handle_message(7, &control(Type::COMMIT_REQUEST, BOTH), Time::ZERO);
+    let transmits = drain(&mut switch);
+    assert!(matches!(transmits[0], SwitchTransmit::ToPort { port_no: PortNo(2), .. }), "{transmits:?}");
+    assert!(matches!(transmits[1], SwitchTransmit::ToController { message: Message::BundleControl(_), .. }));
+    assert_eq!((switch.flow_count(), switch.groups().len()), (1, 1));
+}
+
+#[test]
+fn a_bundle_that_fails_changes_nothing_and_says_which_message_it_was() {
+    let mut switch = switch();
+    add(&mut switch, flow(0, 9, Match::new(), apply(vec![output(3)])));
+    let messages = [
+        Message::FlowMod(FlowMod::delete(TableId::ALL, Match::new())),
+        Message::FlowMod(flow(0, 1, Match::new(), apply(vec![output(4)]))),
+        flow_with_group(2),
+        Message::FlowMod(flow(0, 3, Match::new(), vec![])),
+    ];
+    for message in messages {
+        assert_eq!(error_of(&mut switch, put(message)), None, "a bundle opens with its first message");
+    }
+    let answers = ask(&mut switch, control(Type::COMMIT_REQUEST, BOTH), Time::ZERO);
+    let codes: Vec<_> = answers
+        .iter()
+        .map(|answer| match answer {
+            Message::Error(error) => error.code(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(codes, [ErrorCode::ACTION_BAD_OUT_GROUP, fault::BUNDLE_MSG_FAILED]);
+    assert_eq!(ports_of(&send(&mut switch, 1, &udp(1, 2), Time::ZERO)), [3]);
+    assert_eq!(error_of(&mut switch, control(Type::COMMIT_REQUEST, BOTH)), Some(fault::BUNDLE_BAD_ID));
+}
+
+#[test]
+fn what_is_wrong_with_a_message_is_said_when_it_is_added() {
+    let mut switch = switch();
+    assert_eq!(ask(&mut switch, control(Type::OPEN_REQUEST, BOTH), Time::ZERO), reply(Type::OPEN_REPLY));
+    let bad = put(Message::FlowMod(flow(0xff, 1, Match::new(), vec![])));
+    assert_eq!(error_of(&mut switch, bad), Some(ErrorCode::FLOW_MOD_BAD_TABLE_ID));
+    assert_eq!(error_of(&mut switch, put(Message::BarrierRequest)), Some(fault::BUNDLE_MSG_UNSUP));
+    assert_eq!(error_of(&mut switch, put(Message::FlowMod(flow(0, 1, Match::new(), vec![])))), None);
+    assert_eq!(ask(&mut switch, control(Type::COMMIT_REQUEST, BOTH), Time::ZERO), reply(Type::COMMIT_REPLY));
+    assert_eq!(switch.flow_count(), 1);
+}
+
+#[test]
+fn bundles_that_are_not_as_they_should_be_are_refused_and_discarded() {
+    let mut switch = switch();
+    let other = BundleFlags::ATOMIC;
+    let add_one = || put(Message::FlowMod(flow(0, 1, Match::new(), vec![])));
+    let error = |switch: &mut Switch, message| error_of(switch, message);
+    let open = |switch: &mut Switch| {
+        assert_eq!(ask(switch, control(Type::OPEN_REQUEST, BOTH), Time::ZERO), reply(Type::OPEN_REPLY));
+    };
+    for (request, code) in [
+        (control(Type::CLOSE_REQUEST, other), fault::BUNDLE_BAD_FLAGS),
+        (control(Type::COMMIT_REQUEST, other), fault::BUNDLE_BAD_FLAGS),
+        (control(Type::OPEN_REQUEST, BOTH), fault::BUNDLE_BAD_ID),
+    ] {
+        open(&mut switch);
+        assert_eq!(error(&mut switch, request), Some(code));
+        assert_eq!(error(&mut switch, control(Type::DISCARD_REQUEST, BOTH)), Some(fault::BUNDLE_BAD_ID), "it is gone");
+    }
+    open(&mut switch);
+    ask(&mut switch, control(Type::CLOSE_REQUEST, BOTH), Time::ZERO);
+    assert_eq!(error(&mut switch, add_one()), Some(fault::BUNDLE_CLOSED));
+    assert_eq!(error(&mut switch, control(Type::OPEN_REPLY, BOTH)), Some(fault::BUNDLE_BAD_TYPE));
+    open(&mut switch);
+    switch.handle_timeout(Time::ZERO + BUNDLE_LIFETIME);
+    let SwitchTransmit::ToController { message: Message::Error(expired), .. } = only(drain(&mut switch)) else {
+        panic!("an error")
+    };
+    assert_eq!(expired.code(), fault::BUNDLE_TIMEOUT);
+    assert_eq!(&expired.data[..4], [0x4f, 0x4e, 0x46, 0]);
+}

@@ -79,14 +79,16 @@ fn a_message_prints_as_ovs_ofctl_prints_it_and_reads_again() {
     }
 }
 
-/// On purpose: OpenFlow 1.3 has the field as it was named, and an empty list of actions is not the same as none.
+/// On purpose: OpenFlow 1.3 has the field as it was named, an empty list of actions is not the same as none, and a deletion says what it
+/// deletes.
 #[test]
-fn where_ovs_ofctl_sends_something_else_the_text_keeps_its_meaning() {
+fn where_ovs_ofctl_sends_or_prints_something_else_the_text_keeps_its_meaning() {
     for (typed, printed) in [
         ("xreg0=0x1234567890/0xffffffffff,actions=drop", "ADD xreg0=0x1234567890/0xffffffffff actions=drop"),
         ("actions=write_actions(drop)", "ADD actions=write_actions(drop)"),
         ("tun_flags=oam,actions=1", "ADD tun_flags=+oam actions=output:1"),
         ("ip,ct_state=trk|new,actions=1", "ADD ct_state=new|trk,ip actions=output:1"),
+        ("delete out_group=7", "DEL table:255 out_group:7 actions=drop"),
         ("actions=pop_pbb,push_pbb:0x88e7,copy_ttl_in", "ADD actions=pop_pbb,push_pbb:0x88e7,copy_ttl_in"),
     ] {
         assert_eq!(parse_flow(typed).map(|flow| flow.to_string()).as_deref(), Ok(printed));
@@ -248,8 +250,10 @@ fn speakable(field: &OxmFieldOwned, match_: &Match) -> Option<OxmFieldOwned> {
     // The numbers of OpenFlow 1.0's reserved ports read as those ports.
     let old_port =
         kind.flow_name().is_some_and(|name| name.contains("port") || name.contains("output")) && value[..2] == [0, 0];
+    // Its mask is not printed, as ovs-ofctl has it.
+    let without_mask = kind == OxmKind::TUN_GBP_FLAGS && !whole;
     let mask = mask.filter(|_| !whole);
-    (there && !nothing && !old_port).then(|| OxmFieldOwned::new(kind, &value, mask.as_deref()))?
+    (there && !nothing && !old_port && !without_mask).then(|| OxmFieldOwned::new(kind, &value, mask.as_deref()))?
 }
 
 /// Bits of a field that Open vSwitch's actions can name.

@@ -71,6 +71,10 @@ impl Display for Head<'_> {
             Message::MultipartRequest(request) => write!(f, "{} request", TypeName(request.body.multipart_type())),
             Message::MultipartReply(reply) => write!(f, "{} reply", TypeName(reply.body.multipart_type())),
             Message::Unknown { message_type, .. } => write!(f, "OFPT_{}", message_type.0),
+            Message::BundleControl(_) => f.write_str("ONFT_BUNDLE_CONTROL"),
+            Message::BundleAdd(_) => f.write_str("ONFT_BUNDLE_ADD_MESSAGE"),
+            Message::PacketIn2(_) => f.write_str("NXT_PACKET_IN2"),
+            Message::Resume(_) => f.write_str("NXT_RESUME"),
             other => write!(f, "{}", other.message_type()),
         }
     }
@@ -86,6 +90,9 @@ impl Display for Body<'_> {
             Message::Error(error) => write!(f, " {error}"),
             Message::EchoRequest(data) | Message::EchoReply(data) => write!(f, " {} bytes of payload", data.len()),
             Message::Experimenter(message) => write!(f, " {message}"),
+            Message::BundleControl(control) => write!(f, " {control}"),
+            Message::BundleAdd(add) => write!(f, " {add}"),
+            Message::PacketIn2(packet_in) | Message::Resume(packet_in) => write!(f, " {packet_in}"),
             Message::FeaturesReply(features) => write!(f, " {features}"),
             Message::GetConfigReply(config) | Message::SetConfig(config) => write!(f, " {config}"),
             Message::PacketIn(packet_in) => write!(f, " {packet_in}"),

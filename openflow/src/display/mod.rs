@@ -9,6 +9,7 @@
 //! Text from the wire is escaped, and a message prints at most [`MAX_LINE_LEN`] octets.
 
 mod action;
+mod experimenter;
 pub(crate) mod field;
 pub(crate) mod flow;
 mod flow_match;

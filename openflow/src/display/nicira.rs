@@ -120,7 +120,7 @@ fn write_resubmit(f: &mut Formatter<'_>, in_port: PortNo, table_id: TableId, wit
 }
 
 /// Octets with a dot between each two.
-fn write_dotted(f: &mut Formatter<'_>, octets: &[u8]) -> fmt::Result {
+pub(super) fn write_dotted(f: &mut Formatter<'_>, octets: &[u8]) -> fmt::Result {
     let mut parts = Parts::new(f, ".");
     octets.iter().try_for_each(|octet| parts.put(format_args!("{octet:02x}")))
 }

@@ -15,10 +15,13 @@ impl Channel {
             && let Ok(Some(length)) = frame_length(header)
             && length <= rest.len()
         {
-            let State::Up(up) = &mut self.state else {
-                self.counters.unsent += 1;
-                whole += length;
-                continue;
+            let up = match &mut self.state {
+                State::Up(up) if up.farewell.is_none() => up,
+                _ => {
+                    self.counters.unsent += 1;
+                    whole += length;
+                    continue;
+                }
             };
             let [_, message_type, _, _, xid @ ..] = *header;
             let message_type = MessageType(message_type);

@@ -11,7 +11,7 @@ pub const ERROR_DATA_LEN: usize = 64;
 
 /// The ERROR that answers a frame which couldn't be decoded. Total: every decode error has one.
 pub fn error_for(error: &DecodeError, frame: &Bytes) -> ErrorMessage {
-    ErrorMessage::new(error_code(error), frame.slice(..frame.len().min(ERROR_DATA_LEN)))
+    ErrorMessage::answering(error_code(error), frame.slice(..frame.len().min(ERROR_DATA_LEN)))
 }
 
 /// The code that goes with a decode error: by the structure in which it is, which the first word of its field names.

@@ -124,10 +124,6 @@ impl Display for Matched<'_> {
             (Some(Form::Label), Some(label), Some(Some(mask))) => write!(f, "{label:#07x}/{mask:#07x}"),
             (Some(Form::Hex), Some(0), None) if field.kind == OxmKind::NSH_SPI => f.write_str("0x0"),
             (Some(Form::Hex), Some(number), None) => write!(f, "{}", Hex(number)),
-            // ovs-ofctl keeps the mask of these to itself.
-            (Some(Form::Hex), Some(number), Some(Some(_))) if field.kind == OxmKind::TUN_GBP_FLAGS => {
-                write!(f, "{}", Hex(number))
-            }
             (Some(Form::Wide), _, None) if field.value.iter().all(|octet| *octet == 0) => f.write_str("0"),
             (Some(Form::Hex), Some(number), Some(Some(mask))) => write!(f, "{}/{}", Hex(number), Hex(mask)),
             (Some(Form::Decimal), Some(number), Some(Some(mask))) if field.value.len() == 1 => {

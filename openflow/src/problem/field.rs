@@ -263,7 +263,8 @@ mod tests {
         };
         assert_eq!(set(OxmKind::CT_STATE), [ErrorCode::ACTION_BAD_SET_ARGUMENT]);
         assert_eq!(set(OxmKind::CONJ_ID), [ErrorCode::ACTION_BAD_SET_ARGUMENT]);
-        assert_eq!(set(OxmKind::CT_MARK), []);
+        // Only inside ct().
+        assert_eq!(set(OxmKind::CT_MARK), [ErrorCode::ACTION_BAD_SET_ARGUMENT]);
         assert_eq!(set(OxmKind::NXM_REG7), []);
         assert_eq!(set(OxmKind::IN_PORT), [ErrorCode::ACTION_BAD_SET_TYPE]);
     }

@@ -2,7 +2,6 @@
 //! the bundle is committed, in order, all or none.
 
 use super::check;
-use super::fault;
 use super::flow_mods::ReadyFlowMod;
 use super::groups::check_group_mod;
 use super::switch::{Switch, offending};
@@ -65,21 +64,21 @@ impl Bundles {
     /// The bundle with this number for a change of it; one that can't be changed so is discarded.
     fn changeable(&mut self, id: u32, flags: BundleFlags) -> Result<&mut Bundle, ErrorCode> {
         let fault = match self.bundles.get(&id) {
-            None => return Err(fault::BUNDLE_BAD_ID),
-            Some(bundle) if bundle.closed => Some(fault::BUNDLE_CLOSED),
-            Some(bundle) if bundle.flags != flags => Some(fault::BUNDLE_BAD_FLAGS),
+            None => return Err(ErrorCode::BUNDLE_BAD_ID),
+            Some(bundle) if bundle.closed => Some(ErrorCode::BUNDLE_BUNDLE_CLOSED),
+            Some(bundle) if bundle.flags != flags => Some(ErrorCode::BUNDLE_BAD_FLAGS),
             Some(_) => None,
         };
         if let Some(code) = fault {
             self.bundles.remove(&id);
             return Err(code);
         }
-        self.bundles.get_mut(&id).ok_or(fault::BUNDLE_BAD_ID)
+        self.bundles.get_mut(&id).ok_or(ErrorCode::BUNDLE_BAD_ID)
     }
 
     fn open(&mut self, id: u32, flags: BundleFlags, request: (u32, Bytes), now: Time) -> Result<(), ErrorCode> {
         if self.bundles.len() >= MAX_BUNDLES {
-            return Err(fault::BUNDLE_OUT_OF_BUNDLES);
+            return Err(ErrorCode::BUNDLE_OUT_OF_BUNDLES);
         }
         self.bundles.insert(id, Bundle { flags, closed: false, used: now, request, entries: Vec::new() });
         Ok(())
@@ -93,7 +92,7 @@ impl Switch {
             BundleControlType::OPEN_REQUEST => {
                 // A bundle that is open already is discarded: that is how Open vSwitch reads "already exists".
                 if self.bundles.bundles.remove(bundle_id).is_some() {
-                    return Err(fault::BUNDLE_BAD_ID);
+                    return Err(ErrorCode::BUNDLE_BAD_ID);
                 }
                 let request = (xid, offending(xid, &Message::BundleControl(control.clone())));
                 self.bundles.open(*bundle_id, *flags, request, now)?;
@@ -105,18 +104,18 @@ impl Switch {
                 BundleControlType::CLOSE_REPLY
             }
             BundleControlType::COMMIT_REQUEST => {
-                let bundle = self.bundles.bundles.remove(bundle_id).ok_or(fault::BUNDLE_BAD_ID)?;
+                let bundle = self.bundles.bundles.remove(bundle_id).ok_or(ErrorCode::BUNDLE_BAD_ID)?;
                 if bundle.flags != *flags {
-                    return Err(fault::BUNDLE_BAD_FLAGS);
+                    return Err(ErrorCode::BUNDLE_BAD_FLAGS);
                 }
                 self.commit(bundle, now)?;
                 BundleControlType::COMMIT_REPLY
             }
             BundleControlType::DISCARD_REQUEST => {
-                self.bundles.bundles.remove(bundle_id).ok_or(fault::BUNDLE_BAD_ID)?;
+                self.bundles.bundles.remove(bundle_id).ok_or(ErrorCode::BUNDLE_BAD_ID)?;
                 BundleControlType::DISCARD_REPLY
             }
-            other if other.is_reply() && other.name().is_some() => return Err(fault::BUNDLE_BAD_TYPE),
+            other if other.is_reply() && other.name().is_some() => return Err(ErrorCode::BUNDLE_BAD_TYPE),
             // What Open vSwitch doesn't know it answers with a reply of type zero.
             _ => BundleControlType::OPEN_REQUEST,
         };
@@ -137,7 +136,7 @@ impl Switch {
                 self.check_packet_out(packet_out)?;
                 Change::Packet(packet_out.clone())
             }
-            _ => return Err(fault::BUNDLE_MSG_UNSUP),
+            _ => return Err(ErrorCode::BUNDLE_MSG_UNSUP),
         };
         let data = offending(xid, &Message::BundleAdd(add.clone()));
         if !self.bundles.bundles.contains_key(&add.bundle_id) {
@@ -145,7 +144,7 @@ impl Switch {
         }
         let bundle = self.bundles.changeable(add.bundle_id, add.flags)?;
         if bundle.entries.len() >= MAX_BUNDLE_MESSAGES {
-            return Err(fault::BUNDLE_MSG_TOO_MANY);
+            return Err(ErrorCode::BUNDLE_MSG_TOO_MANY);
         }
         bundle.used = now;
         bundle.entries.push(Entry { xid, data, change });
@@ -161,7 +160,7 @@ impl Switch {
                 Change::Flow(ready) => self.do_flow_mod(ready, now),
                 Change::Group(group_mod) => self.group_mod(group_mod, now),
                 // Open vSwitch can't take a change of a port back.
-                Change::Port(_) if bundle.flags.contains(BundleFlags::ATOMIC) => Err(fault::BUNDLE_MSG_FAILED),
+                Change::Port(_) if bundle.flags.contains(BundleFlags::ATOMIC) => Err(ErrorCode::BUNDLE_MSG_FAILED),
                 Change::Port(port_mod) => self.check_port_mod(port_mod),
                 Change::Packet(packet_out) => check::group_references(&packet_out.actions, &self.groups),
             };
@@ -169,7 +168,7 @@ impl Switch {
                 self.transmits.truncate(sent);
                 self.restore(before);
                 self.refuse(entry.xid, entry.data.clone(), code);
-                return Err(fault::BUNDLE_MSG_FAILED);
+                return Err(ErrorCode::BUNDLE_MSG_FAILED);
             }
         }
         // What can't be taken back is done when nothing can fail any more.
@@ -190,7 +189,7 @@ impl Switch {
         for id in ids {
             if let Some(bundle) = self.bundles.bundles.remove(&id) {
                 let (xid, data) = bundle.request;
-                self.refuse(xid, data, fault::BUNDLE_TIMEOUT);
+                self.refuse(xid, data, ErrorCode::BUNDLE_TIMEOUT);
             }
         }
     }

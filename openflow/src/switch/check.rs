@@ -3,7 +3,6 @@
 
 use super::check_extension as extension;
 use super::extract::{VLAN_PRESENT, is_mpls};
-use super::fault;
 use super::field::{self, number, place};
 use super::flow_key::{FlowKey, Slot};
 use super::flow_match::Known;
@@ -48,7 +47,7 @@ pub(crate) fn instructions(instructions: &[Instruction]) -> Result<Vec<Instructi
         }
         let before = instructions.get(..index).unwrap_or_default();
         if before.iter().any(|other| order(other) == order(instruction)) {
-            return Err(fault::DUP_INST);
+            return Err(ErrorCode::INSTRUCTION_DUP_INST);
         }
     }
     let mut ordered = instructions.to_vec();
@@ -170,7 +169,7 @@ pub(crate) fn references(instructions: &[Instruction], groups: &Groups, meters: 
 /// Refuses what would need connection tracking, as Open vSwitch does on a datapath without.
 pub(crate) fn no_connection_tracking(instructions: &[Instruction]) -> Result<(), ErrorCode> {
     let tracks = any_instruction(instructions, &mut is_connection_tracking);
-    if tracks { Err(fault::CT_DATAPATH_SUPPORT) } else { Ok(()) }
+    if tracks { Err(ErrorCode::NX_ACTION_CT_DATAPATH_SUPPORT) } else { Ok(()) }
 }
 
 fn is_connection_tracking(action: &Action) -> bool {
@@ -208,7 +207,11 @@ pub(crate) fn action_list(actions: &[Action]) -> Result<(), ErrorCode> {
 pub(crate) fn bucket_actions(actions: &[Action]) -> Result<(), ErrorCode> {
     actions.iter().try_for_each(one)?;
     extension::together(actions, true)?;
-    if any_action(actions, &mut is_connection_tracking) { Err(fault::CT_DATAPATH_SUPPORT) } else { Ok(()) }
+    if any_action(actions, &mut is_connection_tracking) {
+        Err(ErrorCode::NX_ACTION_CT_DATAPATH_SUPPORT)
+    } else {
+        Ok(())
+    }
 }
 
 /// Checks the actions of a packet-out against the packet.
@@ -217,7 +220,11 @@ pub(crate) fn against_packet(actions: &[Action], key: &FlowKey) -> Result<(), Er
     if !follower.follow(actions)? {
         return Err(ErrorCode::ACTION_MATCH_INCONSISTENT);
     }
-    if any_action(actions, &mut is_connection_tracking) { Err(fault::CT_DATAPATH_SUPPORT) } else { Ok(()) }
+    if any_action(actions, &mut is_connection_tracking) {
+        Err(ErrorCode::NX_ACTION_CT_DATAPATH_SUPPORT)
+    } else {
+        Ok(())
+    }
 }
 
 /// What can be said of an action alone.
@@ -265,7 +272,7 @@ fn set_field(field: OxmField<'_>) -> Result<(), ErrorCode> {
     settable(kind)?;
     if let Some(mask) = field.mask {
         let covered = number(field.value) & !number(mask) == 0;
-        return Err(if covered { fault::BAD_SET_MASK } else { ErrorCode::MATCH_BAD_WILDCARDS });
+        return Err(if covered { ErrorCode::ACTION_BAD_SET_MASK } else { ErrorCode::MATCH_BAD_WILDCARDS });
     }
     let value = number(field.value);
     let writable = kind.writable().unwrap_or(false) && kind != OxmKind::IN_PORT;
@@ -282,7 +289,7 @@ pub(crate) fn settable(kind: OxmKind) -> Result<(), ErrorCode> {
     if place(kind).is_some() || kind == OxmKind::PACKET_TYPE {
         Ok(())
     } else if kind.is_variable() {
-        Err(fault::INVALID_TLV_FIELD)
+        Err(ErrorCode::NX_FLOW_MOD_INVALID_TLV_FIELD)
     } else if kind.row().is_some() && !matches!(kind, OxmKind::IN_PHY_PORT | OxmKind::PBB_ISID | OxmKind::IPV6_EXTHDR) {
         // Fields that Open vSwitch has and this switch hasn't.
         Err(ErrorCode::ACTION_BAD_SET_TYPE)

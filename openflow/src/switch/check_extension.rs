@@ -1,7 +1,6 @@
 //! The checks of [`super::check`] for the actions that Open vSwitch has beside OpenFlow 1.3.
 
 use super::check::{Follower, one_inside, out_port, settable};
-use super::fault;
 use super::field::place;
 use super::flow_key::Slot;
 use super::flow_match::Known;
@@ -44,7 +43,7 @@ pub(super) fn one(action: &NiciraAction, depth: u8) -> Result<(), ErrorCode> {
         NiciraAction::Learn(learn) => self::learn(learn),
         NiciraAction::Conjunction { clause, clauses, .. } => {
             let fits = (2..=64).contains(clauses) && clause < clauses;
-            if fits { Ok(()) } else { Err(fault::BAD_CONJUNCTION) }
+            if fits { Ok(()) } else { Err(ErrorCode::NX_BAD_CONJUNCTION) }
         }
         NiciraAction::Sample(sample) if sample.probability == 0 => Err(ErrorCode::ACTION_BAD_ARGUMENT),
         NiciraAction::CheckPktLarger { destination, .. } => header(*destination).and_then(|()| writable(*destination)),
@@ -53,7 +52,7 @@ pub(super) fn one(action: &NiciraAction, depth: u8) -> Result<(), ErrorCode> {
             together(actions, false)
         }
         NiciraAction::Ct(ct) => connection_tracking(ct, depth),
-        NiciraAction::DeleteField(kind) if kind.is_variable() => Err(fault::INVALID_TLV_FIELD),
+        NiciraAction::DeleteField(kind) if kind.is_variable() => Err(ErrorCode::NX_FLOW_MOD_INVALID_TLV_FIELD),
         NiciraAction::DeleteField(_) => Err(ErrorCode::ACTION_BAD_ARGUMENT),
         // Those that Open vSwitch takes on OpenFlow 1.0 alone, and other kinds of packets than Ethernet, which this switch hasn't.
         NiciraAction::SetQueue(_)
@@ -94,7 +93,7 @@ const ETH_HEADER_LEN: u32 = 14;
 fn header(subfield: Subfield) -> Result<(), ErrorCode> {
     match place(subfield.kind) {
         Some(_) => Ok(()),
-        None if subfield.kind.is_variable() => Err(fault::INVALID_TLV_FIELD),
+        None if subfield.kind.is_variable() => Err(ErrorCode::NX_FLOW_MOD_INVALID_TLV_FIELD),
         None => Err(ErrorCode::MATCH_BAD_FIELD),
     }
 }
@@ -103,7 +102,7 @@ fn header(subfield: Subfield) -> Result<(), ErrorCode> {
 pub(super) fn readable(subfield: Subfield) -> Result<(), ErrorCode> {
     if place(subfield.kind).is_none() {
         let unmapped = subfield.kind.is_variable();
-        return Err(if unmapped { fault::INVALID_TLV_FIELD } else { ErrorCode::ACTION_BAD_SET_TYPE });
+        return Err(if unmapped { ErrorCode::NX_FLOW_MOD_INVALID_TLV_FIELD } else { ErrorCode::ACTION_BAD_SET_TYPE });
     }
     let width = u32::from(subfield.kind.subfield_bits().unwrap_or(0));
     let end = u32::from(subfield.offset) + u32::from(subfield.bits);
@@ -243,7 +242,7 @@ pub(super) fn together(actions: &[Action], alone: bool) -> Result<(), ErrorCode>
             let fits = |action: &Action| {
                 matches!(action, Action::Nicira(NiciraAction::Conjunction { .. } | NiciraAction::Note(_)))
             };
-            return if alone && actions.iter().all(fits) { Ok(()) } else { Err(fault::BAD_CONJUNCTION) };
+            return if alone && actions.iter().all(fits) { Ok(()) } else { Err(ErrorCode::NX_BAD_CONJUNCTION) };
         }
         let sets_connection = destination(action).is_some_and(needs_connection);
         if sets_connection || matches!(action, Action::Nicira(NiciraAction::Nat(_))) {

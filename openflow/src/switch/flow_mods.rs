@@ -49,9 +49,15 @@ impl Switch {
         check::consistency(&instructions, from, n_tables, &known)?;
         let all = deletes && flow_mod.table_id == TableId::ALL;
         if !all && flow_mod.table_id.0 >= n_tables {
-            // Behind all of its tables Open vSwitch has one of its own.
+            // Behind all of its tables Open vSwitch has one of its own: nobody adds to it, and what would touch its flows is refused.
             let own = n_tables == check::ALL_TABLES && flow_mod.table_id.0 == n_tables;
-            return Err(if own { ErrorCode::REQUEST_EPERM } else { ErrorCode::REQUEST_BAD_TABLE_ID });
+            let loose = matches!(command, FlowModCommand::MODIFY | FlowModCommand::DELETE);
+            let touches = command == FlowModCommand::ADD || (loose && flow_mod.match_.is_empty());
+            match (own, touches) {
+                (true, true) => return Err(ErrorCode::REQUEST_EPERM),
+                (true, false) => {}
+                (false, _) => return Err(ErrorCode::REQUEST_BAD_TABLE_ID),
+            }
         }
         if !deletes {
             check::no_connection_tracking(&instructions)?;

@@ -71,6 +71,7 @@ impl Meters {
         if self.meters.contains_key(&meter_mod.meter_id) {
             return Err(ErrorCode::METER_MOD_METER_EXISTS);
         }
+        check_bands(&meter_mod.bands)?;
         if self.meters.len() >= MAX_METERS {
             return Err(ErrorCode::METER_MOD_OUT_OF_METERS);
         }
@@ -85,6 +86,7 @@ impl Meters {
     pub fn modify(&mut self, meter_mod: &MeterMod, now: Time) -> Result<(), ErrorCode> {
         check(meter_mod)?;
         let meter = self.meters.get_mut(&meter_mod.meter_id).ok_or(ErrorCode::METER_MOD_UNKNOWN_METER)?;
+        check_bands(&meter_mod.bands)?;
         let Meter { created, packet_in_count, byte_in_count, .. } = *meter;
         *meter = Meter { created, packet_in_count, byte_in_count, ..Meter::new(meter_mod, now) };
         Ok(())
@@ -170,22 +172,33 @@ fn cost(flags: MeterFlags, len: usize) -> u128 {
     if flags.contains(MeterFlags::PKTPS) { BILLION } else { len as u128 * 8 * BILLION }
 }
 
+/// What is looked at before the meter is looked up: flags, number, and how many bands there are.
 fn check(meter_mod: &MeterMod) -> Result<(), ErrorCode> {
-    if meter_mod.meter_id.0 == 0 || meter_mod.meter_id.0 > MeterId::MAX.0 {
-        return Err(ErrorCode::METER_MOD_INVALID_METER);
-    }
-    if meter_mod.flags.has_unknown() || meter_mod.flags.contains(MeterFlags::KBPS | MeterFlags::PKTPS) {
+    let MeterMod { flags, meter_id, .. } = meter_mod;
+    let rates = [MeterFlags::KBPS, MeterFlags::PKTPS].into_iter().filter(|rate| flags.contains(*rate)).count();
+    if flags.has_unknown() || rates != 1 {
         return Err(ErrorCode::METER_MOD_BAD_FLAGS);
+    }
+    let reserved = matches!(*meter_id, MeterId::SLOWPATH | MeterId::CONTROLLER);
+    if !reserved && (meter_id.0 == 0 || meter_id.0 > MeterId::MAX.0) {
+        return Err(ErrorCode::METER_MOD_INVALID_METER);
     }
     if meter_mod.bands.len() > MAX_BANDS {
         return Err(ErrorCode::METER_MOD_OUT_OF_BANDS);
     }
-    for band in &meter_mod.bands {
-        match band {
-            MeterBand::Drop { rate: 0, .. } => return Err(ErrorCode::METER_MOD_BAD_RATE),
-            MeterBand::Drop { .. } => {}
-            _ => return Err(ErrorCode::METER_MOD_BAD_BAND),
-        }
+    Ok(())
+}
+
+/// What the datapath looks at: at least one band, all of them drop bands with a rate.
+fn check_bands(bands: &[MeterBand]) -> Result<(), ErrorCode> {
+    if bands.is_empty() {
+        return Err(ErrorCode::METER_MOD_OUT_OF_BANDS);
+    }
+    if bands.iter().any(|band| !matches!(band, MeterBand::Drop { .. })) {
+        return Err(ErrorCode::METER_MOD_BAD_BAND);
+    }
+    if bands.iter().any(|band| rate_and_burst(band).0 == 0) {
+        return Err(ErrorCode::METER_MOD_BAD_RATE);
     }
     Ok(())
 }

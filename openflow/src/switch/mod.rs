@@ -21,7 +21,6 @@ mod check_extension;
 mod checksum;
 mod conjunctions;
 mod extract;
-mod fault;
 mod features;
 mod field;
 mod flow_key;

@@ -2,7 +2,6 @@
 
 use super::bundles::Bundles;
 use super::check;
-use super::fault;
 use super::groups::{Groups, check_shape};
 use super::learning::Learning;
 use super::mac_table::MacTable;
@@ -12,7 +11,7 @@ use super::pipeline::{self, Fragments, Step, ToController, Trace, View};
 use super::ports::Ports;
 use super::tables::{FlowFilter, Tables};
 use crate::configuration::{Capabilities, ConfigFlags, FeaturesReply, SwitchConfig as ConfigMessage};
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, ErrorMessage};
 use crate::flow::FlowRemovedReason;
 use crate::flow_match::Match;
 use crate::group::{GroupMod, GroupModCommand};
@@ -192,7 +191,7 @@ impl Switch {
     /// An error that brings back the start of a message.
     pub(super) fn refuse(&mut self, xid: u32, data: Bytes, code: ErrorCode) {
         self.counters.errors += 1;
-        self.reply(xid, Message::Error(fault::message(code, data)));
+        self.reply(xid, Message::Error(ErrorMessage::answering(code, data)));
     }
 
     fn answer(&mut self, xid: u32, message: &Message, now: Time) -> Result<(), ErrorCode> {

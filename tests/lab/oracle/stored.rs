@@ -20,6 +20,8 @@ const FORGOTTEN: &[OxmKind] = &[
 
 /// Fields that ovs-ofctl does not print, or under a name that it does not read.
 const NOT_PRINTED: &[OxmKind] = &[
+    // Without its mask.
+    OxmKind::TUN_GBP_FLAGS,
     OxmKind::TUN_ERSPAN_IDX,
     OxmKind::TUN_ERSPAN_VER,
     OxmKind::TUN_ERSPAN_DIR,

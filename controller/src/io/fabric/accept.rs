@@ -147,14 +147,26 @@ async fn identify(fabric: Rc<Fabric>, newcomer: Newcomer, place: Place) {
         }
         return serve(&fabric, stream, peer.to_string(), addresses, by, AllowedDatapathIds::Any, place).await;
     }
+    // On the heap: the state of TLS would make the task of every plain connection as large as that of a TLS one.
+    Box::pin(serve_tls(&fabric, stream, peer, addresses, by, place)).await;
+}
+
+async fn serve_tls(
+    fabric: &Rc<Fabric>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    addresses: Option<(SocketAddr, SocketAddr)>,
+    by: net::Time,
+    place: Place,
+) {
     let Some(tls) = &fabric.tls else {
-        return refuse(&fabric, peer, "TLS connection refused: openflow.tls is not configured");
+        return refuse(fabric, peer, "TLS connection refused: openflow.tls is not configured");
     };
     let until = tokio::time::Instant::from_std(fabric.clock.instant(by));
     match tokio::time::timeout_at(until, tls.accept(stream)).await {
-        Ok(Ok((stream, holder))) => serve(&fabric, stream, peer.to_string(), addresses, by, holder, place).await,
-        Ok(Err(why)) => refuse(&fabric, peer, &why),
-        Err(_) => refuse(&fabric, peer, "TLS handshake took too long"),
+        Ok(Ok((stream, holder))) => serve(fabric, stream, peer.to_string(), addresses, by, holder, place).await,
+        Ok(Err(why)) => refuse(fabric, peer, &why),
+        Err(_) => refuse(fabric, peer, "TLS handshake took too long"),
     }
 }
 

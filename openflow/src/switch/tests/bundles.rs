@@ -3,10 +3,11 @@
 use super::frames::*;
 use super::*;
 use crate::bundle::{BundleAdd, BundleControl, BundleControlType as Type, BundleFlags};
+use crate::error::ErrorCode;
 use crate::group::{Bucket, GroupMod, GroupModCommand, GroupType};
 use crate::identifier::{BufferId, GroupId};
 use crate::packet::PacketOut;
-use crate::switch::{BUNDLE_LIFETIME, fault};
+use crate::switch::BUNDLE_LIFETIME;
 
 const BOTH: BundleFlags = BundleFlags(3);
 
@@ -74,9 +75,9 @@ fn a_bundle_that_fails_changes_nothing_and_says_which_message_it_was() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(codes, [ErrorCode::ACTION_BAD_OUT_GROUP, fault::BUNDLE_MSG_FAILED]);
+    assert_eq!(codes, [ErrorCode::ACTION_BAD_OUT_GROUP, ErrorCode::BUNDLE_MSG_FAILED]);
     assert_eq!(ports_of(&send(&mut switch, 1, &udp(1, 2), Time::ZERO)), [3]);
-    assert_eq!(error_of(&mut switch, control(Type::COMMIT_REQUEST, BOTH)), Some(fault::BUNDLE_BAD_ID));
+    assert_eq!(error_of(&mut switch, control(Type::COMMIT_REQUEST, BOTH)), Some(ErrorCode::BUNDLE_BAD_ID));
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn what_is_wrong_with_a_message_is_said_when_it_is_added() {
     assert_eq!(ask(&mut switch, control(Type::OPEN_REQUEST, BOTH), Time::ZERO), reply(Type::OPEN_REPLY));
     let bad = put(Message::FlowMod(flow(0xff, 1, Match::new(), vec![])));
     assert_eq!(error_of(&mut switch, bad), Some(ErrorCode::FLOW_MOD_BAD_TABLE_ID));
-    assert_eq!(error_of(&mut switch, put(Message::BarrierRequest)), Some(fault::BUNDLE_MSG_UNSUP));
+    assert_eq!(error_of(&mut switch, put(Message::BarrierRequest)), Some(ErrorCode::BUNDLE_MSG_UNSUP));
     assert_eq!(error_of(&mut switch, put(Message::FlowMod(flow(0, 1, Match::new(), vec![])))), None);
     assert_eq!(ask(&mut switch, control(Type::COMMIT_REQUEST, BOTH), Time::ZERO), reply(Type::COMMIT_REPLY));
     assert_eq!(switch.flow_count(), 1);
@@ -101,23 +102,27 @@ fn bundles_that_are_not_as_they_should_be_are_refused_and_discarded() {
         assert_eq!(ask(switch, control(Type::OPEN_REQUEST, BOTH), Time::ZERO), reply(Type::OPEN_REPLY));
     };
     for (request, code) in [
-        (control(Type::CLOSE_REQUEST, other), fault::BUNDLE_BAD_FLAGS),
-        (control(Type::COMMIT_REQUEST, other), fault::BUNDLE_BAD_FLAGS),
-        (control(Type::OPEN_REQUEST, BOTH), fault::BUNDLE_BAD_ID),
+        (control(Type::CLOSE_REQUEST, other), ErrorCode::BUNDLE_BAD_FLAGS),
+        (control(Type::COMMIT_REQUEST, other), ErrorCode::BUNDLE_BAD_FLAGS),
+        (control(Type::OPEN_REQUEST, BOTH), ErrorCode::BUNDLE_BAD_ID),
     ] {
         open(&mut switch);
         assert_eq!(error(&mut switch, request), Some(code));
-        assert_eq!(error(&mut switch, control(Type::DISCARD_REQUEST, BOTH)), Some(fault::BUNDLE_BAD_ID), "it is gone");
+        assert_eq!(
+            error(&mut switch, control(Type::DISCARD_REQUEST, BOTH)),
+            Some(ErrorCode::BUNDLE_BAD_ID),
+            "it is gone"
+        );
     }
     open(&mut switch);
     ask(&mut switch, control(Type::CLOSE_REQUEST, BOTH), Time::ZERO);
-    assert_eq!(error(&mut switch, add_one()), Some(fault::BUNDLE_CLOSED));
-    assert_eq!(error(&mut switch, control(Type::OPEN_REPLY, BOTH)), Some(fault::BUNDLE_BAD_TYPE));
+    assert_eq!(error(&mut switch, add_one()), Some(ErrorCode::BUNDLE_BUNDLE_CLOSED));
+    assert_eq!(error(&mut switch, control(Type::OPEN_REPLY, BOTH)), Some(ErrorCode::BUNDLE_BAD_TYPE));
     open(&mut switch);
     switch.handle_timeout(Time::ZERO + BUNDLE_LIFETIME);
     let SwitchTransmit::ToController { message: Message::Error(expired), .. } = only(drain(&mut switch)) else {
         panic!("an error")
     };
-    assert_eq!(expired.code(), fault::BUNDLE_TIMEOUT);
+    assert_eq!(expired.code(), ErrorCode::BUNDLE_TIMEOUT);
     assert_eq!(&expired.data[..4], [0x4f, 0x4e, 0x46, 0]);
 }

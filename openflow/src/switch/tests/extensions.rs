@@ -8,7 +8,6 @@ use crate::nicira::{
 };
 use crate::oxm::{OxmFieldOwned, OxmKind};
 use crate::packet::{PacketIn, PacketInReason};
-use crate::switch::fault;
 use crate::switch::pipeline::MAX_NESTING;
 
 fn nicira(action: NiciraAction) -> Action {
@@ -268,9 +267,9 @@ fn connection_tracking_is_refused_and_its_fields_are_those_of_no_connection() {
     let mark = Action::SetField(OxmFieldOwned::number(OxmKind::CT_MARK, 1).unwrap());
     let of = |ct| apply(vec![nicira(NiciraAction::Ct(Box::new(ct)))]);
     let cases = [
-        (flow(0, 1, ip(), of(ct.clone())), fault::CT_DATAPATH_SUPPORT),
+        (flow(0, 1, ip(), of(ct.clone())), ErrorCode::NX_ACTION_CT_DATAPATH_SUPPORT),
         (flow(0, 1, Match::new(), of(ct.clone())), ErrorCode::ACTION_MATCH_INCONSISTENT),
-        (flow(0, 1, ip(), of(track(vec![nat()]))), fault::CT_DATAPATH_SUPPORT),
+        (flow(0, 1, ip(), of(track(vec![nat()]))), ErrorCode::NX_ACTION_CT_DATAPATH_SUPPORT),
         (flow(0, 1, ip(), of(track(vec![mark.clone()]))), ErrorCode::ACTION_BAD_ARGUMENT),
         (flow(0, 1, ip(), apply(vec![nat()])), ErrorCode::ACTION_BAD_SET_ARGUMENT),
         (flow(0, 1, ip(), apply(vec![mark])), ErrorCode::ACTION_BAD_SET_ARGUMENT),
@@ -316,8 +315,8 @@ fn bad_extensions_get_the_codes_of_open_vswitch() {
         (one(NiciraAction::OutputTrunc { port: PortNo(1), max_len: 13 }), ErrorCode::ACTION_BAD_ARGUMENT),
         (one(NiciraAction::DecTtl), ErrorCode::ACTION_BAD_EXP_TYPE),
         (one(NiciraAction::DecTtlCntIds(vec![0])), ErrorCode::ACTION_MATCH_INCONSISTENT),
-        (one(NiciraAction::Conjunction { clause: 2, clauses: 2, id: 1 }), fault::BAD_CONJUNCTION),
-        (flow(0, 1, any(), apply(vec![conjunction(), output(1)])), fault::BAD_CONJUNCTION),
+        (one(NiciraAction::Conjunction { clause: 2, clauses: 2, id: 1 }), ErrorCode::NX_BAD_CONJUNCTION),
+        (flow(0, 1, any(), apply(vec![conjunction(), output(1)])), ErrorCode::NX_BAD_CONJUNCTION),
         (
             flow(0, 1, any(), vec![Instruction::WriteActions(vec![nicira(NiciraAction::Exit)])]),
             ErrorCode::ACTION_BAD_TYPE,

@@ -12,7 +12,6 @@ use crate::oxm::{OxmFieldOwned, OxmKind};
 use crate::packet::PacketOut;
 use crate::port::{PortConfig, PortMod};
 use crate::role::{ControllerRole, RoleMessage};
-use crate::switch::fault;
 
 fn question(body: MultipartRequestBody) -> Message {
     Message::MultipartRequest(MultipartRequest::new(body))
@@ -139,14 +138,14 @@ fn each_bad_flow_mod_gets_the_code_of_open_vswitch() {
         (flow(1, 1, any(), goto(1)), ErrorCode::INSTRUCTION_BAD_TABLE_ID),
         (flow(9, 1, any(), goto(8)), ErrorCode::INSTRUCTION_BAD_TABLE_ID),
         (flow(0, 1, any(), vec![Instruction::Meter(MeterId(1))]), ErrorCode::METER_MOD_INVALID_METER),
-        (flow(0, 1, any(), [goto(1), goto(2)].concat()), fault::DUP_INST),
+        (flow(0, 1, any(), [goto(1), goto(2)].concat()), ErrorCode::INSTRUCTION_DUP_INST),
         (flow(0, 1, any(), one(Action::CopyTtlOut)), ErrorCode::ACTION_BAD_TYPE),
         (flow(0, 1, any(), one(Action::PushMpls(0x0800))), ErrorCode::ACTION_BAD_ARGUMENT),
         (flow(0, 1, any(), one(Action::PopMpls(0x0800))), ErrorCode::ACTION_MATCH_INCONSISTENT),
         (flow(0, 1, any(), one(Action::SetMplsTtl(1))), ErrorCode::ACTION_MATCH_INCONSISTENT),
         (flow(0, 1, any(), one(Action::SetField(number(OxmKind::IN_PORT, 1)))), ErrorCode::ACTION_BAD_SET_ARGUMENT),
         (flow(0, 1, any(), one(Action::SetField(number(OxmKind::IN_PHY_PORT, 1)))), ErrorCode::ACTION_BAD_SET_LEN),
-        (flow(0, 1, any(), one(Action::SetField(masked))), fault::BAD_SET_MASK),
+        (flow(0, 1, any(), one(Action::SetField(masked))), ErrorCode::ACTION_BAD_SET_MASK),
         (overlap, ErrorCode::FLOW_MOD_OVERLAP),
     ];
     for (flow_mod, code) in cases {

@@ -180,3 +180,19 @@ fn a_storm_beyond_the_share_is_served_in_the_end_nobody_refused() {
         let _ = stream.shutdown(std::net::Shutdown::Both);
     }
 }
+
+#[test]
+fn the_task_of_a_plain_connection_is_small() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = bind_tcp(SocketAddr::from((ONE, 0))).unwrap();
+        let peer = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(peer).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+        let fabric = Rc::new(Fabric::new(Default::default(), AcceptLimits::default(), Default::default()));
+        let task = identify(fabric, Newcomer { stream, peer, plain: true, tls_only: false }, Place::none());
+        let octets = std::mem::size_of_val(&task);
+        assert!(octets <= 2_048, "{octets} octets for each of thousands of switches");
+    });
+}

@@ -249,11 +249,10 @@ fn speakable(field: &OxmFieldOwned, match_: &Match) -> Option<OxmFieldOwned> {
     let nothing = (0..length).all(|index| under(index) == 0);
     // The numbers of OpenFlow 1.0's reserved ports read as those ports.
     let old_port =
-        kind.flow_name().is_some_and(|name| name.contains("port") || name.contains("output")) && value[..2] == [0, 0];
-    // Its mask is not printed, as ovs-ofctl has it.
-    let without_mask = kind == OxmKind::TUN_GBP_FLAGS && !whole;
+        kind.flow_name().is_some_and(|name| name.contains("port") || name.contains("output") || name == "packet_type")
+            && value[..2] == [0, 0];
     let mask = mask.filter(|_| !whole);
-    (there && !nothing && !old_port && !without_mask).then(|| OxmFieldOwned::new(kind, &value, mask.as_deref()))?
+    (there && !nothing && !old_port).then(|| OxmFieldOwned::new(kind, &value, mask.as_deref()))?
 }
 
 /// Bits of a field that Open vSwitch's actions can name.

@@ -11,6 +11,7 @@ use crate::flow_match::Match;
 use crate::identifier::{BufferId, GroupId, MeterId, TableId};
 use crate::instruction::Instruction;
 use crate::message::Message;
+use crate::oxm::OxmKind;
 use net::{PortNo, Time};
 
 /// A flow-mod with nothing wrong in itself: what is left to check depends on flows, groups and meters.
@@ -52,7 +53,7 @@ impl Switch {
             // Behind all of its tables Open vSwitch has one of its own: nobody adds to it, and what would touch its flows is refused.
             let own = n_tables == check::ALL_TABLES && flow_mod.table_id.0 == n_tables;
             let loose = matches!(command, FlowModCommand::MODIFY | FlowModCommand::DELETE);
-            let touches = command == FlowModCommand::ADD || (loose && flow_mod.match_.is_empty());
+            let touches = command == FlowModCommand::ADD || (loose && covers_own_flows(&flow_mod.match_));
             match (own, touches) {
                 (true, true) => return Err(ErrorCode::REQUEST_EPERM),
                 (true, false) => {}
@@ -287,3 +288,15 @@ impl Switch {
 
 /// The cookie that means none.
 const NO_COOKIE: u64 = u64::MAX;
+
+/// Whether a match covers a flow of Open vSwitch's own table: those are told apart by register 0 being 1, 2 or 3.
+fn covers_own_flows(match_: &Match) -> bool {
+    let mut fields = match_.fields();
+    match (fields.next(), fields.next()) {
+        (None, _) => true,
+        (Some(field), None) => {
+            field.kind == OxmKind::NXM_REG0 && field.is_exact() && matches!(field.to_u64(), Some(1..=3))
+        }
+        _ => false,
+    }
+}

@@ -71,7 +71,7 @@ impl Meters {
         if self.meters.contains_key(&meter_mod.meter_id) {
             return Err(ErrorCode::METER_MOD_METER_EXISTS);
         }
-        check_bands(&meter_mod.bands)?;
+        check_bands(meter_mod)?;
         if self.meters.len() >= MAX_METERS {
             return Err(ErrorCode::METER_MOD_OUT_OF_METERS);
         }
@@ -86,7 +86,7 @@ impl Meters {
     pub fn modify(&mut self, meter_mod: &MeterMod, now: Time) -> Result<(), ErrorCode> {
         check(meter_mod)?;
         let meter = self.meters.get_mut(&meter_mod.meter_id).ok_or(ErrorCode::METER_MOD_UNKNOWN_METER)?;
-        check_bands(&meter_mod.bands)?;
+        check_bands(meter_mod)?;
         let Meter { created, packet_in_count, byte_in_count, .. } = *meter;
         *meter = Meter { created, packet_in_count, byte_in_count, ..Meter::new(meter_mod, now) };
         Ok(())
@@ -172,11 +172,10 @@ fn cost(flags: MeterFlags, len: usize) -> u128 {
     if flags.contains(MeterFlags::PKTPS) { BILLION } else { len as u128 * 8 * BILLION }
 }
 
-/// What is looked at before the meter is looked up: flags, number, and how many bands there are.
+/// What is looked at before the meter is looked up: two rates at once, the number, and how many bands there are.
 fn check(meter_mod: &MeterMod) -> Result<(), ErrorCode> {
     let MeterMod { flags, meter_id, .. } = meter_mod;
-    let rates = [MeterFlags::KBPS, MeterFlags::PKTPS].into_iter().filter(|rate| flags.contains(*rate)).count();
-    if flags.has_unknown() || rates != 1 {
+    if flags.contains(MeterFlags::KBPS | MeterFlags::PKTPS) {
         return Err(ErrorCode::METER_MOD_BAD_FLAGS);
     }
     let reserved = matches!(*meter_id, MeterId::SLOWPATH | MeterId::CONTROLLER);
@@ -189,16 +188,21 @@ fn check(meter_mod: &MeterMod) -> Result<(), ErrorCode> {
     Ok(())
 }
 
-/// What the datapath looks at: at least one band, all of them drop bands with a rate.
-fn check_bands(bands: &[MeterBand]) -> Result<(), ErrorCode> {
+/// What the datapath looks at then: known flags with a rate, and at least one band, all of them drop bands with a rate.
+fn check_bands(meter_mod: &MeterMod) -> Result<(), ErrorCode> {
+    let MeterMod { flags, bands, .. } = meter_mod;
+    if flags.has_unknown() || !(flags.contains(MeterFlags::KBPS) || flags.contains(MeterFlags::PKTPS)) {
+        return Err(ErrorCode::METER_MOD_BAD_FLAGS);
+    }
     if bands.is_empty() {
         return Err(ErrorCode::METER_MOD_OUT_OF_BANDS);
     }
-    if bands.iter().any(|band| !matches!(band, MeterBand::Drop { .. })) {
-        return Err(ErrorCode::METER_MOD_BAD_BAND);
-    }
-    if bands.iter().any(|band| rate_and_burst(band).0 == 0) {
-        return Err(ErrorCode::METER_MOD_BAD_RATE);
+    for band in bands {
+        match band {
+            MeterBand::Drop { rate: 0, .. } => return Err(ErrorCode::METER_MOD_BAD_RATE),
+            MeterBand::Drop { .. } => {}
+            _ => return Err(ErrorCode::METER_MOD_BAD_BAND),
+        }
     }
     Ok(())
 }

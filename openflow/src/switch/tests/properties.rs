@@ -133,7 +133,7 @@ proptest! {
         prop_assert_eq!(one.overlaps(&two), two.overlaps(&one));
         prop_assert!(one.covers(&one));
         if let Some(both) = &both {
-            prop_assert!(one.covers(&both) && two.covers(&both));
+            prop_assert!(one.covers(both) && two.covers(both));
         }
         for key in &packets {
             let (in_one, in_two) = (one.matches(key), two.matches(key));

@@ -1,6 +1,6 @@
 //! OXM match fields: which there are, and a field as it stands in a TLV (OpenFlow 1.3.5 §7.2.3).
 //!
-//! [`table`] is THE table of those that we know: OpenFlow 1.3's and Open vSwitch's. Any other field is data: its octets are kept.
+//! `table` is THE table of those that we know: OpenFlow 1.3's and Open vSwitch's. Any other field is data: its octets are kept.
 
 pub(crate) mod table;
 pub(crate) mod text;

@@ -63,7 +63,17 @@ const WORDS: &[(&str, &[&str])] = &[
     ("prometheus", &["telemetry/", "tests/lab/"]),
     ("nom", &["bgp/src/wire/", "openflow/src/wire", "openflow/src/oxm", "topology/src/lldp", "net/src/"]),
     // The socket options that no safe crate offers; and a test that counts allocations, for which it must be the allocator.
-    ("unsafe", &["bgp/src/io/socket_option.rs", "controller/src/io/socket_option.rs", "openflow/tests/allocation.rs"]),
+    (
+        "unsafe",
+        &[
+            "bgp/src/io/socket_option.rs",
+            "controller/src/io/socket_option.rs",
+            // Allocators that count, in tests and benchmarks.
+            "controller/benches/core.rs",
+            "openflow/tests/allocation.rs",
+            "openflow/tests/attacks/main.rs",
+        ],
+    ),
 ];
 
 /// Licences that may come in. None of them asks anything of what links to it.

@@ -50,10 +50,13 @@ impl Switch {
         check::consistency(&instructions, from, n_tables, &known)?;
         let all = deletes && flow_mod.table_id == TableId::ALL;
         if !all && flow_mod.table_id.0 >= n_tables {
-            // Behind all of its tables Open vSwitch has one of its own: nobody adds to it, and what would touch its flows is refused.
+            // Behind all of its tables Open vSwitch has one of its own: nobody adds to it or modifies it, and a delete that would take
+            // its flows is refused.
             let own = n_tables == check::ALL_TABLES && flow_mod.table_id.0 == n_tables;
-            let loose = matches!(command, FlowModCommand::MODIFY | FlowModCommand::DELETE);
-            let touches = command == FlowModCommand::ADD || (loose && covers_own_flows(&flow_mod.match_));
+            let touches = match command {
+                FlowModCommand::DELETE => covers_own_flows(&flow_mod.match_),
+                command => command != FlowModCommand::DELETE_STRICT,
+            };
             match (own, touches) {
                 (true, true) => return Err(ErrorCode::REQUEST_EPERM),
                 (true, false) => {}

@@ -25,7 +25,7 @@ use crate::reply::{ERROR_DATA_LEN, error_for};
 use request::{Outcome, Requests};
 
 pub use event::{ChannelCounters, ChannelEvent, CloseReason, MessageCounts};
-pub use request::{MAX_REPLY_OCTETS, MAX_REPLY_PARTS, MAX_REQUESTS, RequestFailure};
+pub use request::{MAX_OWN_REQUESTS, MAX_REPLY_OCTETS, MAX_REPLY_PARTS, MAX_REQUESTS, RequestFailure};
 
 /// Silence after which the other side is asked for a sign of life. The same as Open vSwitch's own default.
 pub const ECHO_INTERVAL: Duration = Duration::from_secs(5);
@@ -196,6 +196,10 @@ impl Channel {
             up.last_received = now;
         }
         self.stamp();
+        if version == VERSION && self.is_unasked(message_type, xid) {
+            self.counters.unexpected += 1;
+            return;
+        }
         match Message::decode(&frame) {
             Ok((xid, message)) => self.handle_message(version, xid, message, &frame),
             Err(error) => self.handle_malformed(version, message_type, xid, error, &frame),
@@ -322,8 +326,12 @@ impl Channel {
             self.counters.unsent += 1;
             return;
         }
-        if matches!(message, Message::BarrierRequest) && up.barriers.len() < MAX_WATCHED_BARRIERS {
-            up.barriers.push_back(Barrier { xid, deadline: None });
+        match message.message_type() {
+            MessageType::BARRIER_REQUEST if up.barriers.len() < MAX_WATCHED_BARRIERS => {
+                up.barriers.push_back(Barrier { xid, deadline: None });
+            }
+            message_type if asks_at_length(message_type) => up.requests.add_own(xid),
+            _ => {}
         }
         self.put(xid, message);
     }
@@ -401,6 +409,13 @@ impl Channel {
 
 /// What comes in.
 impl Channel {
+    /// A long answer to no question: it is not even decoded, so that 64 KiB of it cost no more than reading them. What a switch has asked
+    /// for is none of these.
+    fn is_unasked(&self, message_type: MessageType, xid: u32) -> bool {
+        let State::Up(up) = &self.state else { return false };
+        self.side == Side::Controller && answers_at_length(message_type) && !up.requests.expects(xid)
+    }
+
     fn handle_message(&mut self, version: u8, xid: u32, message: Message, frame: &Bytes) {
         match (&mut self.state, message) {
             (State::Closed, _) => {}
@@ -440,6 +455,14 @@ impl Channel {
                     if up.farewell.is_some_and(|farewell| farewell.xid == xid) {
                         return self.close(CloseReason::Shutdown);
                     }
+                }
+                let ends = match &message {
+                    Message::MultipartReply(reply) => !reply.more,
+                    Message::QueueGetConfigReply(_) | Message::Error(_) => true,
+                    _ => false,
+                };
+                if ends {
+                    up.requests.remove_own(xid);
                 }
                 let mut message = message;
                 if !up.requests.is_empty() {
@@ -633,6 +656,15 @@ impl Up {
         let overdue = |barrier: &&Barrier| barrier.deadline.is_some_and(|deadline| now >= deadline);
         self.barriers.iter().find(overdue).map(|barrier| barrier.xid)
     }
+}
+
+/// Questions whose answers may be long (OpenFlow 1.3.5 §7.3.5, §7.3.6).
+fn asks_at_length(message_type: MessageType) -> bool {
+    matches!(message_type, MessageType::MULTIPART_REQUEST | MessageType::QUEUE_GET_CONFIG_REQUEST)
+}
+
+fn answers_at_length(message_type: MessageType) -> bool {
+    matches!(message_type, MessageType::MULTIPART_REPLY | MessageType::QUEUE_GET_CONFIG_REPLY)
 }
 
 /// Whose part in the protocol a message is (OpenFlow 1.3.5 §6.1).

@@ -37,7 +37,7 @@ pub enum ChannelEvent {
         last: bool,
     },
     /// The answer to [`super::Channel::request`] was not there, or not whole, in time. What still comes of it is
-    /// [`ChannelEvent::Message`].
+    /// [`ChannelEvent::Message`] where it is short; a long answer (multipart, queues) is dropped.
     RequestTimedOut {
         /// The number of the question.
         xid: u32,

@@ -1,6 +1,6 @@
 //! Messages that are encoded already: one copy into the output.
 
-use super::{Barrier, Channel, CloseReason, MAX_WATCHED_BARRIERS, State};
+use super::{Barrier, Channel, CloseReason, MAX_WATCHED_BARRIERS, State, asks_at_length};
 use crate::framing::{HEADER_LEN, frame_length};
 use crate::message::MessageType;
 
@@ -34,8 +34,12 @@ impl Channel {
                     place.copy_from_slice(&xid.to_be_bytes());
                 }
             }
-            if message_type == MessageType::BARRIER_REQUEST && up.barriers.len() < MAX_WATCHED_BARRIERS {
-                up.barriers.push_back(Barrier { xid, deadline: None });
+            match message_type {
+                MessageType::BARRIER_REQUEST if up.barriers.len() < MAX_WATCHED_BARRIERS => {
+                    up.barriers.push_back(Barrier { xid, deadline: None });
+                }
+                message_type if asks_at_length(message_type) => up.requests.add_own(xid),
+                _ => {}
             }
             self.counters.sent.add(message_type);
             whole += length;

@@ -1,5 +1,6 @@
 //! Questions and their answers: matched by number and type, with a deadline, streamed part by part and never collected.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use net::Time;
@@ -16,12 +17,27 @@ pub const MAX_REPLY_PARTS: u32 = 65_536;
 /// Octets of an answer that are taken: several million flows. A peer that never ends must not keep the owner busy for ever.
 pub const MAX_REPLY_OCTETS: usize = 512 << 20;
 
+/// Questions of the owner's own numbering whose answers are looked at. One more takes the place of the oldest.
+pub const MAX_OWN_REQUESTS: usize = 256;
+
+/// Octets of an answer that are taken, by what was asked: lists of ports and of tables have an end in sight.
+const fn max_reply_octets(answer: Answer) -> usize {
+    match answer {
+        // 65,536 ports of 112 octets, headers included.
+        Answer::Multipart(MultipartType::PORT_DESC | MultipartType::PORT_STATS) => 8 << 20,
+        // 2,048 octets of text.
+        Answer::Multipart(MultipartType::DESC) => 64 << 10,
+        _ => MAX_REPLY_OCTETS,
+    }
+}
+
 /// Why a question has no answer, or no whole one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RequestFailure {
     /// The other side answered with an ERROR.
     Refused(ErrorMessage),
-    /// More than [`MAX_REPLY_PARTS`] parts or [`MAX_REPLY_OCTETS`] octets came. What comes after is dropped.
+    /// More than [`MAX_REPLY_PARTS`] parts or [`MAX_REPLY_OCTETS`] octets came; of a list of ports more than 8 MiB, of a description more
+    /// than 64 KiB. What comes after is dropped.
     TooLong,
     /// It was not sent: the handshake is not done, [`MAX_REQUESTS`] are open, or the message is too long or none that is answered.
     NotSent,
@@ -91,6 +107,8 @@ pub(super) enum Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     open: Vec<Request>,
+    /// Numbers under which the owner has asked for something long by itself.
+    own: VecDeque<u32>,
 }
 
 impl Requests {
@@ -109,6 +127,24 @@ impl Requests {
         self.open.is_empty()
     }
 
+    /// Notes that the owner asks for something long under a number of its own.
+    pub fn add_own(&mut self, xid: u32) {
+        if self.own.len() >= MAX_OWN_REQUESTS {
+            self.own.pop_front();
+        }
+        self.own.push_back(xid);
+    }
+
+    /// The owner's own question has its whole answer, or none.
+    pub fn remove_own(&mut self, xid: u32) {
+        self.own.retain(|own| *own != xid);
+    }
+
+    /// Whether somebody waits for an answer of this number.
+    pub fn expects(&self, xid: u32) -> bool {
+        self.own.contains(&xid) || self.open.iter().any(|request| request.xid == xid)
+    }
+
     /// Sorts a message of `octets` octets.
     pub fn handle(&mut self, xid: u32, message: Message, octets: usize) -> Outcome {
         let Some(request) = self.open.iter_mut().find(|request| request.xid == xid) else {
@@ -123,7 +159,7 @@ impl Requests {
         }
         request.parts = request.parts.saturating_add(1);
         request.octets = request.octets.saturating_add(octets);
-        if request.parts > MAX_REPLY_PARTS || request.octets > MAX_REPLY_OCTETS {
+        if request.parts > MAX_REPLY_PARTS || request.octets > max_reply_octets(request.answer) {
             self.remove(xid);
             return Outcome::Failed(RequestFailure::TooLong);
         }

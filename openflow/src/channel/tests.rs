@@ -441,13 +441,53 @@ fn an_answer_is_matched_by_number_and_type_and_streamed_part_by_part() {
     say(&mut channel, xid, &other, T0);
     assert_eq!((events(&mut channel).len(), channel.counters().unexpected), (0, 1), "another type is no answer");
     say(&mut channel, xid + 1, &ports(false), T0);
-    assert_eq!(events(&mut channel), [ChannelEvent::Message { xid: xid + 1, message: ports(false) }]);
+    assert_eq!((events(&mut channel).len(), channel.counters().unexpected), (0, 2), "another number neither");
     for more in [true, true, false] {
         say(&mut channel, xid, &ports(more), T0);
         assert_eq!(events(&mut channel), [ChannelEvent::Reply { xid, message: ports(more), last: !more }]);
     }
     say(&mut channel, xid, &ports(false), T0);
-    assert_eq!(events(&mut channel), [ChannelEvent::Message { xid, message: ports(false) }], "the question is closed");
+    assert_eq!((events(&mut channel).len(), channel.counters().unexpected), (0, 3), "the question is closed");
+}
+
+#[test]
+fn a_long_answer_to_no_question_is_not_decoded() {
+    let mut channel = up_controller();
+    let mut out = BytesMut::new();
+    ports(true).encode(7, &mut out).unwrap();
+    // A port that is cut short: whoever decodes it answers with an ERROR.
+    out.extend_from_slice(&[1, 2, 3]);
+    out[3] += 3;
+    let rubbish = out.freeze();
+    channel.handle_frame(rubbish.clone(), T0);
+    assert_eq!((events(&mut channel).len(), messages(&mut channel).len()), (0, 0));
+    let counters = channel.counters();
+    assert_eq!((counters.unexpected, counters.malformed), (1, 0));
+
+    let request = Message::MultipartRequest(MultipartRequest::new(MultipartRequestBody::PortDesc));
+    channel.send_with_xid(7, &request);
+    channel.handle_frame(rubbish, T0);
+    assert!(matches!(events(&mut channel)[..], [ChannelEvent::Malformed { xid: 7, .. }]));
+    for more in [true, false] {
+        say(&mut channel, 7, &ports(more), T0);
+        assert_eq!(events(&mut channel), [ChannelEvent::Message { xid: 7, message: ports(more) }]);
+    }
+    say(&mut channel, 7, &ports(true), T0);
+    assert_eq!((events(&mut channel).len(), channel.counters().unexpected), (0, 2), "it has its answer");
+}
+
+#[test]
+fn of_the_owners_own_questions_the_latest_are_remembered() {
+    let mut channel = up_controller();
+    let request = Message::MultipartRequest(MultipartRequest::new(MultipartRequestBody::PortDesc));
+    for xid in 0..=MAX_OWN_REQUESTS as u32 {
+        channel.send_with_xid(0x8000_0000 + xid, &request);
+    }
+    for xid in [0x8000_0000, 0x8000_0001] {
+        say(&mut channel, xid, &ports(false), T0);
+    }
+    let message = ports(false);
+    assert_eq!(events(&mut channel), [ChannelEvent::Message { xid: 0x8000_0001, message }]);
 }
 
 #[test]
@@ -467,7 +507,7 @@ fn a_question_has_one_deadline_for_the_whole_answer() {
     assert_eq!(events(&mut channel), [ChannelEvent::RequestTimedOut { xid }]);
     assert!(channel.is_up());
     say(&mut channel, xid, &ports(false), after(4));
-    assert_eq!(events(&mut channel), [ChannelEvent::Message { xid, message: ports(false) }]);
+    assert!(events(&mut channel).is_empty(), "too late");
 }
 
 #[test]
@@ -492,6 +532,25 @@ fn an_answer_that_never_ends_is_cut_off() {
     }
     say(&mut channel, xid, &ports(true), T0);
     assert_eq!(events(&mut channel), [ChannelEvent::RequestFailed { xid, failure: RequestFailure::TooLong }]);
+}
+
+#[test]
+fn a_list_of_ports_ends_after_eight_mebibytes() {
+    let mut channel = up_controller();
+    let xid = ask(&mut channel, 3600);
+    let port = crate::Port::new(net::PortNo(1), net::MacAddr([2, 0, 0, 0, 0, 1]), "eth1");
+    let part = MultipartReply { more: true, body: MultipartReplyBody::PortDesc(vec![port; 1_000]) };
+    let mut taken = 0;
+    loop {
+        say(&mut channel, xid, &Message::MultipartReply(part.clone()), T0);
+        match &events(&mut channel)[..] {
+            [ChannelEvent::Reply { .. }] => taken += 1,
+            [ChannelEvent::RequestFailed { failure: RequestFailure::TooLong, .. }] => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    // 1,000 ports of 64 octets and the header.
+    assert_eq!(taken, (8 << 20) / 64_016);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::switch::{InstalledRule, Permit, Planned, Sent, SwitchFlows};
 const SLICE_FLOWS: u64 = 2_000;
 /// Most slices of a read-back: the low bits of the cookie hash select them.
 const SLICES_MAX: u64 = 4_096;
-/// Rules and groups of ours that one switch may report; ten times what Open vSwitch is run with here. A switch that reports more is dropped.
+/// Rules and groups, ours or not, that one switch may report; ten times what Open vSwitch is run with here. A switch that reports more is dropped.
 const READ_BACK_MAX: usize = 1_000_000;
 /// Messages to one switch without a barrier: more would queue where nobody can reorder or take them back.
 const WINDOW: usize = 512;
@@ -55,7 +55,7 @@ pub enum FlowEvent {
         /// Groups of ours that were found.
         groups: usize,
     },
-    /// A switch claims to hold more of our rules than any switch can: what it says is not believed.
+    /// A switch claims to hold more rules than any switch can: what it says is not believed.
     TooMuch {
         /// The switch.
         datapath_id: DatapathId,
@@ -113,6 +113,8 @@ struct Reading {
     step: ReadStep,
     groups: usize,
     rules: usize,
+    /// Rules and groups that were told, whoever's they are.
+    told: usize,
 }
 
 #[derive(Debug)]
@@ -293,7 +295,7 @@ impl Reconciler {
         entry.sent.clear();
         entry.held = true;
         let xid = entry.xid();
-        entry.session = Session::Reading(Reading { xid, step: ReadStep::Count, groups: 0, rules: 0 });
+        entry.session = Session::Reading(Reading { xid, step: ReadStep::Count, groups: 0, rules: 0, told: 0 });
         self.request(datapath_id, xid, MultipartRequestBody::Aggregate(flows_with(0, 0)));
     }
 
@@ -321,18 +323,20 @@ impl Reconciler {
                 reading.step = ReadStep::Groups { slices: slices.next_power_of_two().min(SLICES_MAX) };
             }
             MultipartReplyBody::GroupDesc(groups) => {
+                reading.told += groups.len();
                 for group in groups {
                     reading.groups += usize::from(entry.flows.read_group(group));
                 }
             }
             MultipartReplyBody::Flow(flows) => {
+                reading.told += flows.len();
                 for flow in flows {
                     reading.rules += usize::from(entry.flows.read_rule(flow));
                 }
             }
             _ => {}
         }
-        if reading.rules + reading.groups > READ_BACK_MAX {
+        if reading.told > READ_BACK_MAX {
             entry.session = Session::Down;
             entry.flows.clear_installed();
             self.events.push_back(FlowEvent::TooMuch { datapath_id });
@@ -403,8 +407,13 @@ impl Reconciler {
         {
             // A switch without groups or aggregates refuses the question: it holds none.
             if matches!(reading.step, ReadStep::Count) {
-                entry.session =
-                    Session::Reading(Reading { xid, step: ReadStep::Groups { slices: 1 }, groups: 0, rules: 0 });
+                entry.session = Session::Reading(Reading {
+                    xid,
+                    step: ReadStep::Groups { slices: 1 },
+                    groups: 0,
+                    rules: 0,
+                    told: 0,
+                });
             }
             self.read_on(datapath_id);
             return true;

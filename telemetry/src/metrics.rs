@@ -78,6 +78,8 @@ metrics! {
         "Time that the switch took to answer the last echo request.";
     Connections Kind::Counter, Forever, "trunkline_openflow_connections_total", ["result"],
         "Connections taken, by what became of them: connected, refused (source or certificate), failed (handshake), duplicate (datapath id), certificate (that of another switch).";
+    VersionsRefused Kind::Counter, Forever, "trunkline_openflow_versions_refused_total", ["version"],
+        "Connections refused because the switch does not speak OpenFlow 1.3, by the wire version in its HELLO (1 is OpenFlow 1.0, 6 is 1.5).";
     Disconnections Kind::Counter, Forever, "trunkline_openflow_disconnections_total", ["reason"],
         "Connections of switches that ended, by reason: closed, timeout, error, replaced, shutdown.";
     MessagesReceived Kind::Counter, Forever, "trunkline_openflow_messages_received_total", ["type"],

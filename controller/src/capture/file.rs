@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::io::record::pcapng::TIMER_BLOCK;
+use crate::io::record::pcapng::{FINISH_BLOCK, TIMER_BLOCK};
 
 /// Interfaces of one section; what belongs to more is not a capture of ours to read.
 const INTERFACES_MAX: usize = 1_024;
@@ -25,6 +25,8 @@ pub(super) enum Item<'a> {
     Packet { at: Duration, link: u16, octets: &'a [u8] },
     /// Our own mark: a timer's turn.
     Timer { at: Duration },
+    /// Our own mark: the core was told to finish.
+    Finish { at: Duration },
     /// Packets that the one who captured did not get (`isb_ifdrop`).
     Dropped(u64),
 }
@@ -175,9 +177,10 @@ fn block<'a>(
                 }
             }
         }
-        TIMER_BLOCK => {
+        TIMER_BLOCK | FINISH_BLOCK => {
             let nanos = u64::from(order.u32(body, 0)?) << 32 | u64::from(order.u32(body, 4)?);
-            take(Item::Timer { at: Duration::from_nanos(nanos) });
+            let at = Duration::from_nanos(nanos);
+            take(if block_type == TIMER_BLOCK { Item::Timer { at } } else { Item::Finish { at } });
         }
         // Everything else is somebody else's.
         _ => {}

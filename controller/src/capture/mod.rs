@@ -95,6 +95,8 @@ pub enum Event {
     },
     /// A recording's mark: the core had a turn because of a timer.
     Timer,
+    /// A recording's mark: the controller ended, and the core was told to finish.
+    Finish,
 }
 
 impl Capture {
@@ -136,6 +138,7 @@ impl Reader {
             }
             Item::Dropped(count) => self.capture.dropped += count,
             Item::Timer { at } => self.capture.entries.push(Entry { at, event: Event::Timer }),
+            Item::Finish { at } => self.capture.entries.push(Entry { at, event: Event::Finish }),
             Item::Packet { at, link, octets } => {
                 if let Some(segment) = stream::segment(link, octets) {
                     self.last = at;

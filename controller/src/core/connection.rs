@@ -26,7 +26,7 @@ const DESCRIPTION_LIMIT: Duration = Duration::from_secs(60);
 /// How long a switch has to answer the question for its port counters. A slower one is asked again after its answer, or this.
 const PORT_STATS_LIMIT: Duration = Duration::from_secs(30);
 /// How long the switches have to do what they were told before this controller goes.
-const FINISH_LIMIT: Duration = Duration::from_millis(500);
+pub const FINISH_LIMIT: Duration = Duration::from_millis(500);
 /// Output that may wait for one switch: eight times what packet-outs may take up ([`openflow::channel::HIGH_WATERMARK`]), and several
 /// windows of the reconciler's rules. More closes the connection.
 const OUTPUT_MAX: usize = 8 << 20;

@@ -29,7 +29,7 @@ use crate::path::Paths;
 
 pub use admission::{Admission, AllowedDatapathIds};
 use connection::{Claim, Connection, Stage};
-pub use connection::{CloseCause, ConnectionId, SwitchDescription};
+pub use connection::{CloseCause, ConnectionId, FINISH_LIMIT, SwitchDescription};
 pub use counters::CoreCounters;
 use settle::Settling;
 

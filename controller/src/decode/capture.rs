@@ -55,7 +55,7 @@ pub(super) fn decode(protocol: Protocol, input: &[u8], out: &mut dyn Write, err:
                     }
                 }
             }
-            Event::Timer => continue,
+            Event::Timer | Event::Finish => continue,
         }
         let _ = match protocol {
             Protocol::OpenflowText => writeln!(out, "{}", text_line(&line)),

@@ -10,6 +10,7 @@ mod connection;
 mod dial;
 mod frames;
 mod report;
+mod told;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -30,7 +31,7 @@ use super::listen::Listener;
 use super::record::Recorder;
 use super::tls::Tls;
 use crate::config::Connect;
-use crate::core::{ConnectionId, Core, CoreConfig};
+use crate::core::{ConnectionId, Core, CoreConfig, FINISH_LIMIT};
 
 pub use accept::AcceptLimits;
 pub use report::{Snapshot, Tick};
@@ -167,6 +168,8 @@ struct Fabric {
     tls: Option<Tls>,
     report: RefCell<report::Collector>,
     recorder: Option<Recorder>,
+    /// No connection is made any more.
+    ends: Cell<bool>,
 }
 
 impl Fabric {
@@ -185,6 +188,7 @@ impl Fabric {
             tls: None,
             report: RefCell::new(report::Collector::new(directory)),
             recorder: None,
+            ends: Cell::new(false),
         }
     }
 
@@ -242,8 +246,9 @@ async fn run(
     let FabricOptions { listeners, plain_from, tls, connect, limits, core, recorder } = options;
     let seed = core.seed;
     let fabric = Rc::new(Fabric { plain_from, tls, recorder, ..Fabric::new(core, limits, directory) });
+    let mut doors = Vec::new();
     for listener in listeners {
-        tokio::task::spawn_local(accept::accept(fabric.clone(), listener));
+        doors.push(tokio::task::spawn_local(accept::accept(fabric.clone(), listener)));
     }
     for (number, to) in (1..).zip(connect) {
         tokio::task::spawn_local(dial::dial(fabric.clone(), to, seed.wrapping_add(number)));
@@ -264,22 +269,24 @@ async fn run(
             _ = stopped.changed() => break,
         }
     }
-    timer.abort();
-    let last_octets = async {
-        while fabric.outlets.borrow().values().any(|outlet| !outlet.close.get()) {
-            let outlets: Vec<Rc<Outlet>> = fabric.outlets.borrow().values().cloned().collect();
-            for outlet in outlets {
-                outlet.close();
-            }
-            tokio::task::yield_now().await;
+    fabric.ends.set(true);
+    doors.iter().for_each(tokio::task::JoinHandle::abort);
+    // Each switch confirms what it was told; then its connection is closed. The core has a limit for that, of which the timer reminds it.
+    fabric.turn(|core, now| {
+        if let Some(recorder) = &fabric.recorder {
+            recorder.finish(now);
         }
+        core.finish(now);
+    });
+    let ended = async {
         while !fabric.outlets.borrow().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    if tokio::time::timeout(FLUSH_LIMIT, last_octets).await.is_err() {
+    if tokio::time::timeout(FINISH_LIMIT + FLUSH_LIMIT, ended).await.is_err() {
         tracing::debug!("some switches did not take their last octets in time");
     }
+    timer.abort();
 }
 
 /// Sleep until the core's next deadline, or until an earlier one comes up.

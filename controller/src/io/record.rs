@@ -4,7 +4,7 @@
 //! file's drop counter and in the log. The core is never kept waiting.
 //!
 //! Beside the packets stands what `trunkline replay` needs to run the same core again: the seeds of this run in the section header, and a
-//! mark for each turn that a timer caused.
+//! mark for each turn that a timer caused, and for the controller's end.
 
 pub(crate) mod pcapng;
 #[cfg(test)]
@@ -108,6 +108,9 @@ enum Record {
     Timer {
         now: Time,
     },
+    Finish {
+        now: Time,
+    },
     End,
 }
 
@@ -171,6 +174,11 @@ impl Recorder {
     /// A timer causes a turn of the core.
     pub fn timer(&self, now: Time) {
         self.queue.put(Record::Timer { now }, 0);
+    }
+
+    /// The core is told to finish.
+    pub fn finish(&self, now: Time) {
+        self.queue.put(Record::Finish { now }, 0);
     }
 
     /// Records that were left out so far because the disk was too slow.
@@ -355,6 +363,10 @@ impl Writer {
             Record::Timer { now } => {
                 let at = self.at(now);
                 pcapng::timer(at, &mut self.scratch);
+            }
+            Record::Finish { now } => {
+                let at = self.at(now);
+                pcapng::finish(at, &mut self.scratch);
             }
             Record::End => {}
         }

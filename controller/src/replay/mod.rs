@@ -105,6 +105,7 @@ impl Replay {
             }
             match &entry.event {
                 Event::Timer => self.core.handle_timeout(now),
+                Event::Finish => self.core.finish(now),
                 Event::Opened { connection } if whole(*connection) => {
                     self.core.handle_connect(id(*connection), now);
                 }

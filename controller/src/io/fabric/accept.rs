@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::time::Instant;
 
+use super::told::Topic;
 use super::{Fabric, connection};
 use crate::core::{Admission, AllowedDatapathIds};
 use crate::io::listen::Listener;
@@ -96,7 +97,9 @@ async fn accept_tcp(fabric: Rc<Fabric>, listener: std::net::TcpListener, tls_onl
                             drop(tokio::task::spawn_local(identify(fabric.clone(), newcomer, place)))
                         }
                         Entry::Wait(waiting) => drop(tokio::task::spawn_local(wait(fabric.clone(), newcomer, waiting))),
-                        Entry::Full => refuse(&fabric, peer, "too many connections from one address wait already"),
+                        Entry::Full => {
+                            refuse(&fabric, peer, Topic::Crowd, "too many connections from one address wait already")
+                        }
                     }
                 }
                 Err(error) => {
@@ -138,7 +141,7 @@ async fn identify(fabric: Rc<Fabric>, newcomer: Newcomer, place: Place) {
         Opening::Tls => true,
         Opening::Silent => tls_only,
         Opening::Openflow => false,
-        Opening::Foreign(what) if plain => return refuse(&fabric, peer, what),
+        Opening::Foreign(what) if plain => return refuse(&fabric, peer, Topic::Foreign, what),
         Opening::Foreign(_) => return refuse_plain(&fabric, peer, tls_only),
     };
     if !is_tls {
@@ -160,13 +163,13 @@ async fn serve_tls(
     place: Place,
 ) {
     let Some(tls) = &fabric.tls else {
-        return refuse(fabric, peer, "TLS connection refused: openflow.tls is not configured");
+        return refuse(fabric, peer, Topic::Tls, "TLS connection refused: openflow.tls is not configured");
     };
     let until = tokio::time::Instant::from_std(fabric.clock.instant(by));
     match tokio::time::timeout_at(until, tls.accept(stream)).await {
         Ok(Ok((stream, holder))) => serve(fabric, stream, peer.to_string(), addresses, by, holder, place).await,
-        Ok(Err(why)) => refuse(fabric, peer, &why),
-        Err(_) => refuse(fabric, peer, "TLS handshake took too long"),
+        Ok(Err(why)) => refuse(fabric, peer, Topic::Tls, &why),
+        Err(_) => refuse(fabric, peer, Topic::Tls, "TLS handshake took too long"),
     }
 }
 
@@ -226,10 +229,9 @@ fn judge(octets: &[u8]) -> Opening {
     }
 }
 
-/// Ends a connection that never was one of the core's. Each source is told of once in a while: no peer fills the disk.
-fn refuse(fabric: &Fabric, peer: SocketAddr, why: &str) {
-    fabric.report.borrow_mut().refused();
-    match fabric.places.tell(peer.ip(), Instant::now()) {
+/// Ends a connection that never was one of the core's.
+fn refuse(fabric: &Fabric, peer: SocketAddr, topic: Topic, why: &str) {
+    match fabric.report.borrow_mut().refused(peer.ip(), topic, fabric.clock.now()) {
         Some(0) => tracing::warn!(%peer, "{why}"),
         Some(others) => tracing::warn!(%peer, others_before = others, "{why}"),
         None => tracing::debug!(%peer, "{why}"),
@@ -238,14 +240,14 @@ fn refuse(fabric: &Fabric, peer: SocketAddr, why: &str) {
 
 fn refuse_plain(fabric: &Fabric, peer: SocketAddr, tls_only: bool) {
     if tls_only {
-        return refuse(fabric, peer, "plain OpenFlow refused: this port takes TLS only");
+        return refuse(fabric, peer, Topic::Plain, "plain OpenFlow refused: this port takes TLS only");
     }
     let ip = peer.ip();
     let len = if ip.is_ipv4() { 32 } else { 128 };
     let why = format_args!(
         "plain TCP refused: add \"{ip}/{len}\" (or a wider prefix) to openflow.plain_from, or start with --plain-from {ip}/{len}"
     );
-    refuse(fabric, peer, &why.to_string());
+    refuse(fabric, peer, Topic::Plain, &why.to_string());
 }
 
 async fn accept_unix(fabric: Rc<Fabric>, listener: std::os::unix::net::UnixListener) {

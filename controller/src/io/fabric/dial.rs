@@ -25,7 +25,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 pub(super) async fn dial(fabric: Rc<Fabric>, to: Connect, seed: u64) {
     let mut pauses = Pauses::new(seed);
     let mut down = false;
-    loop {
+    while !fabric.ends.get() {
         let result = once(&fabric, &to, &mut down).await;
         // It was in the network: whatever ended it, the next try comes soon.
         if matches!(result, Ok(true)) {

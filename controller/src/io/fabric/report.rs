@@ -1,6 +1,7 @@
 //! What leaves the fabric thread: the samples of one tick for telemetry, one snapshot for everybody who only looks, and log lines.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +11,13 @@ use telemetry::{Histogram, Metric, Sample};
 use topology::{Change, DiscoveryCounters, Network, PortState};
 
 use super::Directory;
+use super::told::{self, Told, Topic};
 use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent};
 use crate::flow::FlowCounters;
 use crate::io::clock::Clock;
 
 /// Copying the network takes at most one part in so many of the thread's time: some milliseconds for 65,536 hosts, so every second or two.
 const COPY_SHARE: u32 = 200;
-/// A peer that is refused again and again is a warning once in this time; in between it is counted.
-const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
-/// Addresses whose refusals are counted by themselves; when there are more, all begin anew.
-const REFUSALS_MAX: usize = 1_024;
 /// Malformed messages of one connection that are warnings; further ones are told at DEBUG and counted: no peer fills the disk.
 const MALFORMED_LOGGED: u32 = 10;
 
@@ -71,12 +69,6 @@ impl Tick {
     }
 }
 
-/// Refusals of one address since the last log line about it.
-struct Refusals {
-    told: Time,
-    untold: u64,
-}
-
 /// Collects what happens between two ticks.
 pub(super) struct Collector {
     packet_in: Histogram,
@@ -95,7 +87,7 @@ pub(super) struct Collector {
     /// Connections that have been in the network.
     live: BTreeSet<ConnectionId>,
     malformed: BTreeMap<ConnectionId, u32>,
-    refusals: BTreeMap<String, Refusals>,
+    told: Told,
     /// Connections since the last tick that never became one of the core's, and those of the core's that never became a switch's: ten
     /// thousand a second may come.
     refused: u64,
@@ -119,7 +111,7 @@ impl Collector {
             peers: BTreeMap::new(),
             live: BTreeSet::new(),
             malformed: BTreeMap::new(),
-            refusals: BTreeMap::new(),
+            told: Told::default(),
             refused: 0,
             failed: 0,
             directory,
@@ -145,9 +137,10 @@ impl Collector {
         }
     }
 
-    /// A connection that never became one of the core's.
-    pub(super) fn refused(&mut self) {
+    /// A connection that never became one of the core's. Whether the log should say so now: see [`Told::tell`].
+    pub(super) fn refused(&mut self, ip: IpAddr, topic: Topic, now: Time) -> Option<u64> {
         self.refused += 1;
+        self.told.tell(told::source(ip).to_string(), topic, now)
     }
 
     /// The picture of this tick. What has not changed is not counted or copied again: the switches wait meanwhile.
@@ -194,27 +187,16 @@ impl Collector {
         Tick { observed, snapshot: snapshot.clone() }
     }
 
-    /// A connection that never became a switch's is closed: told once per address and pause, so that who comes back each second does not
-    /// fill the log.
+    /// A connection that never became a switch's is closed.
     fn tell_refusal(&mut self, connection: ConnectionId, cause: &CloseCause, now: Time) {
         let peer = self.peers.get(&connection).map_or("?", String::as_str);
-        let address = peer.rsplit_once(':').map_or(peer, |(address, _)| address);
-        if let Some(refusals) = self.refusals.get_mut(address) {
-            if now.since(refusals.told) < REFUSAL_PAUSE {
-                refusals.untold += 1;
-                tracing::debug!(connection = connection.0, peer, %cause, "closing the connection");
-                return;
+        match self.told.tell(told::source_of(peer), Topic::Handshake, now) {
+            Some(0) => tracing::warn!(connection = connection.0, peer, %cause, "closing the connection"),
+            Some(others) => {
+                tracing::warn!(connection = connection.0, peer, %cause, others_before = others, "closing the connection");
             }
-            let untold = std::mem::take(&mut refusals.untold);
-            refusals.told = now;
-            tracing::warn!(connection = connection.0, peer, %cause, not_told = untold, "closing the connection, as others from there before");
-            return;
+            None => tracing::debug!(connection = connection.0, peer, %cause, "closing the connection"),
         }
-        tracing::warn!(connection = connection.0, peer, %cause, "closing the connection");
-        if self.refusals.len() >= REFUSALS_MAX {
-            self.refusals.clear();
-        }
-        self.refusals.insert(address.to_owned(), Refusals { told: now, untold: 0 });
     }
 
     /// Log it and keep what telemetry wants.
@@ -229,7 +211,13 @@ impl Collector {
             }
             CoreEvent::SwitchDisconnected { datapath_id, cause } => {
                 self.directory.remove(&datapath_id);
-                tracing::info!(dpid = %datapath_id, %cause, "switch disconnected");
+                match cause {
+                    // The controller's own end is one line, whoever says it.
+                    CloseCause::Channel(CloseReason::Shutdown) => {
+                        tracing::debug!(dpid = %datapath_id, "switch let go");
+                    }
+                    _ => tracing::info!(dpid = %datapath_id, %cause, "switch disconnected"),
+                }
                 self.samples.push(Sample::add(Metric::Disconnections, 1).label(reason(&cause)));
             }
             CoreEvent::AuxiliaryConnected { datapath_id, auxiliary_id, connection } => {
@@ -253,6 +241,13 @@ impl Collector {
             },
             CoreEvent::Close { connection, cause } => {
                 let was_live = self.live.contains(&connection);
+                if cause == CloseCause::Channel(CloseReason::Shutdown) {
+                    return tracing::debug!(
+                        connection = connection.0,
+                        peer = peer(connection),
+                        "closing the connection"
+                    );
+                }
                 if was_live {
                     tracing::warn!(connection = connection.0, peer = peer(connection), %cause, "closing the connection");
                 } else {
@@ -294,6 +289,7 @@ impl Collector {
 fn reason(cause: &CloseCause) -> &'static str {
     match cause {
         CloseCause::Transport => "closed",
+        CloseCause::Channel(CloseReason::Shutdown) => "shutdown",
         CloseCause::Channel(
             CloseReason::EchoTimeout | CloseReason::BarrierTimeout { .. } | CloseReason::HandshakeTimeout,
         )
@@ -382,6 +378,9 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
     let counters = &snapshot.counters;
     samples.push(Sample::total(Metric::Connections, counters.duplicates_refused).label("duplicate"));
     samples.push(Sample::total(Metric::Connections, counters.certificates_refused).label("certificate"));
+    for (version, &count) in &counters.versions_refused {
+        samples.push(Sample::total(Metric::VersionsRefused, count).label(version));
+    }
     samples.push(Sample::total(Metric::PacketOutsDropped, counters.packet_outs_dropped));
     samples.push(Sample::total(Metric::PathComputations, counters.path_updates));
     let mut errors: BTreeMap<String, u64> = BTreeMap::new();
@@ -441,7 +440,7 @@ fn log_change(change: &Change) {
         Change::PortChanged(port) => tracing::debug!(%port, "port changed"),
         Change::SwitchUp(id) => tracing::debug!(dpid = %id, "switch is in the network"),
         Change::SwitchDown(id) => {
-            tracing::info!(dpid = %id, "switch without controller: its links and hosts are kept for a while");
+            tracing::debug!(dpid = %id, "switch without controller: its links and hosts are kept for a while");
         }
         Change::SwitchGone(id) => tracing::info!(dpid = %id, "switch is gone from the network"),
     }
@@ -453,7 +452,7 @@ mod tests {
     use crate::core::CoreConfig;
 
     #[test]
-    fn an_address_that_is_refused_each_second_is_told_once_a_minute() {
+    fn refused_versions_are_counted_and_no_failure_is_forgotten() {
         let mut collector = Collector::new(Directory::default());
         for second in 0..130 {
             let id = ConnectionId(second);
@@ -462,10 +461,11 @@ mod tests {
             collector.event(CoreEvent::Close { connection: id, cause }, Time::from_secs(second));
             collector.closed(id);
         }
-        let rows: Vec<(&str, Time, u64)> =
-            collector.refusals.iter().map(|(address, row)| (address.as_str(), row.told, row.untold)).collect();
-        assert_eq!(rows, [("192.0.2.0", Time::from_secs(120), 4), ("192.0.2.1", Time::from_secs(121), 4)]);
         assert_eq!(collector.failed, 130);
+        let mut snapshot = Snapshot::default();
+        snapshot.counters.versions_refused.insert(1, 130);
+        let samples = Tick { observed: Vec::new(), snapshot: Arc::new(snapshot) }.samples();
+        assert!(samples.contains(&Sample::total(Metric::VersionsRefused, 130).label(1)));
     }
 
     #[test]

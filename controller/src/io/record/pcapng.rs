@@ -13,6 +13,8 @@ const LINK_RAW: u16 = 101;
 pub(crate) const SEGMENT_OCTETS: usize = 32 * 1024;
 /// Blocks from 0x80000000 on are for local use (§11.1): tools that don't know ours pass over it. It holds a time: the core's timer turn.
 pub(crate) const TIMER_BLOCK: u32 = 0x8054_4c01;
+/// The same for the controller's own end: the core was told to finish.
+pub(crate) const FINISH_BLOCK: u32 = 0x8054_4c02;
 /// What our comment in the section header begins with.
 const COMMENT: &str = "trunkline ";
 
@@ -156,6 +158,11 @@ pub(super) fn timer(at: Duration, out: &mut Vec<u8>) {
     block(TIMER_BLOCK, out, |out| time(at, out));
 }
 
+/// The core is told that the controller ends.
+pub(super) fn finish(at: Duration, out: &mut Vec<u8>) {
+    block(FINISH_BLOCK, out, |out| time(at, out));
+}
+
 /// Nanoseconds since 1970, the high half first.
 fn time(at: Duration, out: &mut Vec<u8>) {
     let nanos = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
@@ -252,6 +259,7 @@ mod tests {
             Segment { to_switch: false, sequence: 1, acknowledged: 1, flags: TcpFlags::ACK, payload: &[1, 2, 3] };
         packet(Duration::from_nanos(7), &endpoints, &segment, &mut out);
         timer(Duration::from_secs(1), &mut out);
+        finish(Duration::from_secs(1), &mut out);
         statistics(Duration::ZERO, 3, &mut out);
         let mut types = Vec::new();
         let mut rest = out.as_slice();
@@ -262,6 +270,6 @@ mod tests {
             types.push(number(0));
             rest = &rest[length..];
         }
-        assert_eq!(types, [0x0a0d_0d0a, 1, 6, TIMER_BLOCK, 5]);
+        assert_eq!(types, [0x0a0d_0d0a, 1, 6, TIMER_BLOCK, FINISH_BLOCK, 5]);
     }
 }

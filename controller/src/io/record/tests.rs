@@ -75,6 +75,7 @@ fn a_recording_is_read_back_with_times_directions_and_ends() {
         tap.sent(at(2), [message(0, 8, 1), message(5, 8, 2)].concat().into());
         tap.received(at(3), message(0, 8, 3));
         recorder.timer(at(4));
+        recorder.finish(at(4));
         tap.received(at(5), long.clone());
         tap.closed(at(6));
     }
@@ -97,20 +98,29 @@ fn a_recording_is_read_back_with_times_directions_and_ends() {
     let kinds: Vec<(u64, &str)> = capture
         .entries
         .iter()
-        .take(7)
+        .take(8)
         .map(|entry| {
             let kind = match entry.event {
                 Event::Opened { .. } => "opened",
                 Event::Closed { .. } => "closed",
                 Event::Message { .. } => "message",
                 Event::Timer => "timer",
+                Event::Finish => "finish",
                 Event::Gap { .. } => "gap",
             };
             ((entry.at - facts.began).as_millis() as u64, kind)
         })
         .collect();
-    let expected =
-        [(1, "opened"), (2, "message"), (2, "message"), (3, "message"), (4, "timer"), (5, "message"), (6, "closed")];
+    let expected = [
+        (1, "opened"),
+        (2, "message"),
+        (2, "message"),
+        (3, "message"),
+        (4, "timer"),
+        (4, "finish"),
+        (5, "message"),
+        (6, "closed"),
+    ];
     assert_eq!(kinds, expected);
 }
 

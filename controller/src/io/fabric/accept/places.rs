@@ -2,13 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+
+use crate::io::fabric::told::source;
 
 /// Handshakes under way at the same time. More wait in the kernel's backlog until one is done or has failed.
 const UNFINISHED_MAX: usize = 4_096;
@@ -23,9 +25,7 @@ const BURST_PER_SOURCE: u32 = 4_096;
 const RATE_PER_SOURCE: u32 = 2_000;
 /// From the first octet to the features reply, TLS included.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// A source of refused connections is named in the log this often; what lies between is counted.
-const TELL_EVERY: Duration = Duration::from_secs(60);
-/// Sources that are remembered for their rate or the log. When there are more, those that have nothing open are forgotten.
+/// Sources that are remembered for their rate. When there are more, those that have nothing open are forgotten.
 const SOURCES_MAX: usize = 8_192;
 /// Descriptors of the process out of which handshakes may have one, and waiting connections one: the rest is for switches and files.
 const DESCRIPTOR_SHARE: usize = 4;
@@ -98,8 +98,6 @@ struct Source {
     open: usize,
     /// When a handshake would begin if they were spread evenly at the rate; ahead of now by the burst at most.
     due: Instant,
-    /// When it was last named in the log, and how many refusals have come since.
-    told: Option<(Instant, u64)>,
 }
 
 /// A place among the unfinished handshakes; free again when it is dropped.
@@ -194,31 +192,11 @@ impl Places {
             _room: Room(self.waiting.clone()),
         })
     }
-
-    /// Whether the log should name this source now, and how many of its refusals it has not told of.
-    pub(super) fn tell(&self, ip: IpAddr, now: Instant) -> Option<u64> {
-        let key = source(ip);
-        let mut sources = self.sources.borrow_mut();
-        if sources.len() >= SOURCES_MAX && !sources.contains_key(&key) {
-            forget(&mut sources, now);
-            if sources.len() >= SOURCES_MAX {
-                return None;
-            }
-        }
-        let source = sources.entry(key).or_insert_with(|| Source::new(self.limits.per_source, now));
-        match &mut source.told {
-            Some((at, others)) if now.duration_since(*at) < TELL_EVERY => {
-                *others += 1;
-                None
-            }
-            told => Some(told.replace((now, 0)).map_or(0, |(_, others)| others)),
-        }
-    }
 }
 
 impl Source {
     fn new(per_source: usize, now: Instant) -> Source {
-        Source { share: Arc::new(Semaphore::new(per_source)), open: 0, due: now, told: None }
+        Source { share: Arc::new(Semaphore::new(per_source)), open: 0, due: now }
     }
 
     /// When its next handshake may begin.
@@ -260,21 +238,9 @@ impl Waiting {
     }
 }
 
-/// Whose share it is: hosts have an IPv4 address, and all of an IPv6 /64 (RFC 6177 §2).
-fn source(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-    }
-}
-
 /// Room for new sources: first those of which there is nothing left to know go, then all that have nothing open.
 fn forget(sources: &mut HashMap<IpAddr, Source>, now: Instant) {
-    let told = |source: &Source| source.told.is_some_and(|(at, _)| now.duration_since(at) < TELL_EVERY);
-    sources.retain(|_, source| source.open > 0 || source.due > now || told(source));
+    sources.retain(|_, source| source.open > 0 || source.due > now);
     if sources.len() >= SOURCES_MAX {
         sources.retain(|_, source| source.open > 0);
     }
@@ -337,32 +303,14 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_named_once_a_minute_with_what_lay_between() {
-        let now = Instant::now();
-        let places = Places::new(AcceptLimits::default());
-        assert_eq!(places.tell(ONE, now), Some(0));
-        assert_eq!((places.tell(ONE, now), places.tell(ONE, now), places.tell(OTHER, now)), (None, None, Some(0)));
-        let later = now + TELL_EVERY;
-        assert_eq!((places.tell(ONE, later), places.tell(ONE, later)), (Some(2), None));
-    }
-
-    #[test]
     fn sources_without_number_do_not_fill_the_memory() {
         let now = Instant::now();
         let places = Places::new(AcceptLimits::default());
         for number in 0..3 * SOURCES_MAX as u32 {
             let ip = IpAddr::V4(std::net::Ipv4Addr::from(number));
-            places.tell(ip, now);
             drop(place(&places, ip, now));
             assert!(places.sources.borrow().len() <= SOURCES_MAX);
         }
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_source() {
-        let ip = |text: &str| source(text.parse().unwrap());
-        assert_eq!(ip("2001:db8::1"), ip("2001:db8::ffff:0:0:2"));
-        assert_ne!(ip("2001:db8::1"), ip("2001:db8:0:1::1"));
     }
 
     #[test]

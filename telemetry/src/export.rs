@@ -1,5 +1,6 @@
 //! The Prometheus text format, rendered from the pipeline's series.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +12,7 @@ use crate::histogram::Observations;
 use crate::metrics::{Kind, Metric};
 use crate::pipeline::{Series, State, Store};
 use crate::process;
+use crate::sample::values;
 
 /// Renders what a [`crate::Pipeline`] holds. Cheap to clone, and shared between threads.
 #[derive(Clone)]
@@ -64,16 +66,19 @@ impl Collector for Families {
     fn collect(&self) -> Vec<proto::MetricFamily> {
         // Copied, so that the pipeline waits for a copy and not for the rendering of a large network.
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        store
-            .families
-            .iter()
-            .map(|(metric, series)| {
-                let description = metric.description();
-                let mut family = family(description.name, description.help, description.kind);
-                family.set_metric(series.iter().map(|(labels, series)| one(*metric, labels, series)).collect());
-                family
-            })
-            .collect()
+        let mut metrics: BTreeMap<Metric, Vec<proto::Metric>> = BTreeMap::new();
+        for (labels, row) in &store.rows {
+            for (metric, series) in row {
+                metrics.entry(*metric).or_default().push(one(*metric, labels, series));
+            }
+        }
+        let families = metrics.into_iter().map(|(metric, metrics)| {
+            let description = metric.description();
+            let mut family = family(description.name, description.help, description.kind);
+            family.set_metric(metrics);
+            family
+        });
+        families.collect()
     }
 }
 
@@ -101,15 +106,15 @@ pub(crate) fn family(name: &str, help: &str, kind: Kind) -> proto::MetricFamily 
     family
 }
 
-fn one(metric: Metric, labels: &[String], series: &Series) -> proto::Metric {
+fn one(metric: Metric, labels: &[u8], series: &Series) -> proto::Metric {
     let description = metric.description();
-    let pair = |(name, value): (&&str, &String)| {
+    let pair = |(name, value): (&&str, &str)| {
         let mut pair = proto::LabelPair::default();
         pair.set_name((*name).to_owned());
-        pair.set_value(value.clone());
+        pair.set_value(value.to_owned());
         pair
     };
-    let mut one = proto::Metric::from_label(description.labels.iter().zip(labels).map(pair).collect());
+    let mut one = proto::Metric::from_label(description.labels.iter().zip(values(labels)).map(pair).collect());
     match &series.state {
         State::Counter { exported, .. } => {
             let mut counter = proto::Counter::default();

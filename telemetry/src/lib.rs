@@ -18,4 +18,4 @@ pub use histogram::{Histogram, Observations};
 pub use metrics::{Description, Kind, Lifetime, Metric};
 pub use pipeline::{MAX_SERIES, Options, Pipeline};
 pub use reference::markdown;
-pub use sample::{MAX_LABEL_OCTETS, Sample, Value};
+pub use sample::{Labels, MAX_LABEL_OCTETS, Sample, Value};

@@ -36,10 +36,14 @@ pub struct Pipeline {
     store: Arc<Mutex<Store>>,
 }
 
-/// Every series, by metric and label values.
+/// Every series. Most metrics share their labels with others, those of a port for instance: a row holds all series of the same label values,
+/// so that they are kept once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store {
-    pub(crate) families: BTreeMap<Metric, BTreeMap<Vec<String>, Series>>,
+    /// By the octets of [`Labels`](crate::Labels); in a row ascending by metric.
+    pub(crate) rows: BTreeMap<Box<[u8]>, Vec<(Metric, Series)>>,
+    /// How many series a metric has.
+    counts: BTreeMap<Metric, usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -68,12 +72,9 @@ impl Pipeline {
     /// A pipeline and its exporter. Metrics without labels are there from the start, at zero.
     pub fn new(options: Options) -> (Pipeline, Exporter) {
         let mut store = Store::default();
-        for metric in Metric::ALL {
-            let family = store.families.entry(*metric).or_default();
-            let description = metric.description();
-            if description.labels.is_empty() {
-                family.insert(Vec::new(), Series { state: State::new(description.kind), touched: Time::ZERO });
-            }
+        for metric in Metric::ALL.iter().filter(|metric| metric.description().labels.is_empty()) {
+            // There is room, and nothing to refuse.
+            let _ = store.series(*metric, &[], Time::ZERO);
         }
         let store = Arc::new(Mutex::new(store));
         (Pipeline { options, store: Arc::clone(&store) }, Exporter::new(store, options.process))
@@ -90,7 +91,7 @@ impl Pipeline {
             }
         }
         store.age(now, self.options.max_age);
-        let series = store.families.values().map(BTreeMap::len).sum::<usize>();
+        let series = store.counts.values().sum::<usize>();
         let _ = store.take(Sample::gauge(Metric::Series, series as f64), now);
     }
 }
@@ -98,7 +99,7 @@ impl Pipeline {
 impl Store {
     fn take(&mut self, sample: Sample, now: Time) -> Result<(), Refusal> {
         let description = sample.metric.description();
-        if sample.labels.len() != description.labels.len() {
+        if sample.labels.iter().count() != description.labels.len() {
             return Err(Refusal::Labels);
         }
         if !sample.value.fits(description.kind) {
@@ -107,23 +108,46 @@ impl Store {
         if sample.value == Value::Total(u64::MAX) {
             return Ok(());
         }
-        let family = self.families.entry(sample.metric).or_default();
-        if !family.contains_key(&sample.labels) && family.len() >= MAX_SERIES {
-            return Err(Refusal::SeriesLimit);
-        }
-        let new = || Series { state: State::new(description.kind), touched: now };
-        let series = family.entry(sample.labels).or_insert_with(new);
+        let series = self.series(sample.metric, &sample.labels.octets, now)?;
         series.touched = now;
         series.state.apply(sample.value);
         Ok(())
     }
 
-    fn age(&mut self, now: Time, max_age: Duration) {
-        for (metric, family) in &mut self.families {
-            if metric.description().lifetime == Lifetime::WhileSampled {
-                family.retain(|_, series| now.since(series.touched) <= max_age);
+    /// A metric's series with these label values, made if there is room for it.
+    fn series(&mut self, metric: Metric, labels: &[u8], now: Time) -> Result<&mut Series, Refusal> {
+        let known = self.rows.get(labels).and_then(|row| row.binary_search_by_key(&metric, |(metric, _)| *metric).ok());
+        if known.is_none() {
+            let count = self.counts.entry(metric).or_default();
+            if *count >= MAX_SERIES {
+                return Err(Refusal::SeriesLimit);
+            }
+            *count += 1;
+            if !self.rows.contains_key(labels) {
+                self.rows.insert(labels.into(), Vec::new());
             }
         }
+        let row = self.rows.get_mut(labels).ok_or(Refusal::Labels)?;
+        let at = known.unwrap_or_else(|| {
+            let at = row.partition_point(|(earlier, _)| *earlier < metric);
+            row.insert(at, (metric, Series { state: State::new(metric.description().kind), touched: now }));
+            at
+        });
+        row.get_mut(at).map(|(_, series)| series).ok_or(Refusal::Labels)
+    }
+
+    fn age(&mut self, now: Time, max_age: Duration) {
+        let counts = &mut self.counts;
+        self.rows.retain(|_, row| {
+            row.retain(|(metric, series)| {
+                let kept = metric.description().lifetime == Lifetime::Forever || now.since(series.touched) <= max_age;
+                if !kept && let Some(count) = counts.get_mut(metric) {
+                    *count -= 1;
+                }
+                kept
+            });
+            !row.is_empty()
+        });
     }
 }
 

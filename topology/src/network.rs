@@ -68,7 +68,7 @@ pub struct Port {
     /// What is at the other end. Always [`PortState::Unknown`] when the port is down.
     pub state: PortState,
     /// Who says by LLDP that it is at the other end.
-    pub lldp_neighbor: Option<LldpNeighbor>,
+    pub lldp_neighbor: Option<Box<LldpNeighbor>>,
 }
 
 /// A switch in the network.

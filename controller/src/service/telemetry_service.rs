@@ -103,7 +103,11 @@ async fn run(
                 _ = tick.tick() => {}
                 _ = stopped.changed() => return,
             }
-            let mut batch: Vec<Sample> = std::iter::from_fn(|| ticks.try_recv().ok()).flat_map(Tick::samples).collect();
+            // Before the wait for BGP: its time is that of the ticks.
+            while let Ok(tick) = ticks.try_recv() {
+                pipeline.record(tick.samples(), clock.now());
+            }
+            let mut batch = Vec::new();
             if let Some(bgp) = &bgp
                 && let Ok(Some(status)) = tokio::time::timeout(STATUS_LIMIT, bgp.status()).await
             {

@@ -10,7 +10,8 @@ fn quiet() -> (Pipeline, Exporter) {
 /// The exported counter of the one series of `PortReceivedBytes`.
 fn bytes(pipeline: &Pipeline) -> Option<u64> {
     let store = pipeline.store.lock().unwrap();
-    store.families[&Metric::PortReceivedBytes].values().next().map(|series| match series.state {
+    let mut series = store.rows.values().flatten().filter(|(metric, _)| *metric == Metric::PortReceivedBytes);
+    series.next().map(|(_, series)| match series.state {
         State::Counter { exported, .. } => exported,
         _ => panic!("not a counter"),
     })
@@ -79,7 +80,7 @@ fn series_beyond_the_limit_are_dropped_and_the_others_go_on() {
     pipeline.record((0..=MAX_SERIES).map(series), Time::ZERO);
     assert!(dropped(&exporter, "series_limit"));
     let store = pipeline.store.lock().unwrap();
-    assert_eq!(store.families[&Metric::PortReceivedBytes].len(), MAX_SERIES);
+    assert_eq!(store.counts[&Metric::PortReceivedBytes], MAX_SERIES);
 }
 
 /// What happens to a source counter.

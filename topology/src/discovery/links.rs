@@ -141,7 +141,7 @@ impl Discovery {
             system_description: lldpdu.system_description(),
         };
         // IEEE 802.1AB-2016 §8.5.4: a time to live of 0 takes back what was said.
-        let neighbor = if lldpdu.ttl == 0 { None } else { Some(neighbor) };
+        let neighbor = if lldpdu.ttl == 0 { None } else { Some(Box::new(neighbor)) };
         let Some(control) = self.controls.get_mut(&port) else { return };
         let Some(shown) = self.network.port_mut(port) else { return };
         if shown.lldp_neighbor != neighbor {

@@ -73,7 +73,10 @@ impl PortControl {
 
     /// Remembers a probe that leaves now.
     pub(super) fn sent(&mut self, nonce: u64, now: Time) {
-        if self.outstanding.len() >= MAX_OUTSTANDING_PROBES {
+        // An edge is probed rarely: of its probes all but the last are stale.
+        while self.outstanding.len() >= MAX_OUTSTANDING_PROBES
+            || self.outstanding.front().is_some_and(|probe| now.since(probe.sent_at) > PROBE_MAX_AGE)
+        {
             self.outstanding.pop_front();
         }
         self.outstanding.push_back(Outstanding { nonce, sent_at: now, arrived: None });

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::{DatapathId, Time};
+use net::{DatapathId, PortId, Time};
 use openflow::{CloseReason, MessageType, PortStats};
 use telemetry::{Histogram, Metric, Sample};
 use topology::{Change, DiscoveryCounters, Network, PortState};
@@ -55,17 +55,36 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct Tick {
     observed: Vec<Sample>,
+    ports: Vec<PortCounters>,
     snapshot: Arc<Snapshot>,
 }
 
+/// The counters of a port, as long as they are not samples: those take ten times the room.
+#[derive(Clone, Copy, Debug)]
+struct PortCounters {
+    port: PortId,
+    /// In the order of [`PORT_METRICS`].
+    counts: [u64; PORT_METRICS.len()],
+}
+
+const PORT_METRICS: [Metric; 8] = [
+    Metric::PortReceivedPackets,
+    Metric::PortSentPackets,
+    Metric::PortReceivedBytes,
+    Metric::PortSentBytes,
+    Metric::PortReceiveDropped,
+    Metric::PortSendDropped,
+    Metric::PortReceiveErrors,
+    Metric::PortSendErrors,
+];
+
 impl Tick {
-    /// As samples for the pipeline.
-    pub fn samples(self) -> Vec<Sample> {
-        let Tick { observed: mut samples, snapshot } = self;
-        sample_switches(&snapshot, &mut samples);
-        sample_topology(&snapshot, &mut samples);
-        sample_counters(&snapshot, &mut samples);
-        samples
+    /// As samples for the pipeline, each made when it is asked for.
+    pub fn samples(&self) -> impl Iterator<Item = Sample> {
+        let mut own = self.observed.clone();
+        sample_topology(&self.snapshot, &mut own);
+        sample_counters(&self.snapshot, &mut own);
+        own.into_iter().chain(switch_samples(&self.snapshot)).chain(self.ports.iter().flat_map(port_samples))
     }
 }
 
@@ -77,6 +96,7 @@ pub(super) struct Collector {
     reroutes: u64,
     last_reroute: Option<Duration>,
     samples: Vec<Sample>,
+    ports: Vec<PortCounters>,
     network: Arc<Network>,
     /// Not before this is the network copied again.
     next_copy: Time,
@@ -104,6 +124,7 @@ impl Collector {
             reroutes: 0,
             last_reroute: None,
             samples: Vec::new(),
+            ports: Vec::new(),
             network: Arc::default(),
             next_copy: Time::ZERO,
             flows: Arc::default(),
@@ -184,7 +205,7 @@ impl Collector {
         }
         observed
             .extend([&mut self.packet_in, &mut self.turn, &mut self.reroute].into_iter().filter_map(Histogram::take));
-        Tick { observed, snapshot: snapshot.clone() }
+        Tick { observed, ports: std::mem::take(&mut self.ports), snapshot: snapshot.clone() }
     }
 
     /// A connection that never became a switch's is closed.
@@ -277,9 +298,7 @@ impl Collector {
                 }
             }
             CoreEvent::PortStats { datapath_id, stats } => {
-                for stats in stats {
-                    sample_port(datapath_id, &stats, &mut self.samples);
-                }
+                self.ports.extend(stats.iter().filter_map(|stats| port_counters(datapath_id, stats)));
             }
             CoreEvent::Change(change) => log_change(&change),
         }
@@ -306,27 +325,35 @@ fn reason(cause: &CloseCause) -> &'static str {
     }
 }
 
-fn sample_switches(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
-    samples.push(Sample::gauge(Metric::SwitchesConnected, snapshot.switches_connected as f64));
-    samples.push(Sample::gauge(Metric::SwitchesSettling, snapshot.settling as f64));
-    for (id, switch) in &snapshot.network.switches {
-        samples.push(Sample::gauge(Metric::SwitchConnected, f64::from(u8::from(switch.connected))).label(id));
-        for (port_no, port) in &switch.ports {
-            let up = f64::from(u8::from(port.info.up));
-            samples.push(Sample::gauge(Metric::PortUp, up).label(id).label(port_no).label(&port.info.name));
-        }
-    }
-    for (id, rtt) in &snapshot.round_trip_times {
-        samples.push(Sample::gauge(Metric::SwitchRoundTrip, rtt.as_secs_f64()).label(id));
-    }
-    for (id, [installed, desired, groups, _]) in snapshot.flows.iter() {
-        samples.push(Sample::gauge(Metric::RulesInstalled, *installed as f64).label(id));
-        samples.push(Sample::gauge(Metric::RulesDesired, *desired as f64).label(id));
-        samples.push(Sample::gauge(Metric::GroupsInstalled, *groups as f64).label(id));
-    }
+/// What there is of each switch.
+fn switch_samples(snapshot: &Snapshot) -> impl Iterator<Item = Sample> {
+    let of_switch = |metric, id: &DatapathId, value: f64| Sample::gauge(metric, value).label(id);
+    let flag = |is: bool| f64::from(u8::from(is));
+    let switches = &snapshot.network.switches;
+    let connected =
+        switches.iter().map(move |(id, switch)| of_switch(Metric::SwitchConnected, id, flag(switch.connected)));
+    let ports = snapshot.network.ports().map(move |(id, port)| {
+        let sample = of_switch(Metric::PortUp, &id.datapath_id, flag(port.info.up));
+        sample.label(id.port_no).label(&port.info.name)
+    });
+    let round_trips = snapshot
+        .round_trip_times
+        .iter()
+        .map(move |(id, time)| of_switch(Metric::SwitchRoundTrip, id, time.as_secs_f64()));
+    let flows = snapshot.flows.iter().flat_map(move |(id, [installed, desired, groups, _])| {
+        let rows = [
+            (Metric::RulesInstalled, *installed),
+            (Metric::RulesDesired, *desired),
+            (Metric::GroupsInstalled, *groups),
+        ];
+        rows.map(|(metric, count)| of_switch(metric, id, count as f64))
+    });
+    connected.chain(ports).chain(round_trips).chain(flows)
 }
 
 fn sample_topology(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
+    samples.push(Sample::gauge(Metric::SwitchesConnected, snapshot.switches_connected as f64));
+    samples.push(Sample::gauge(Metric::SwitchesSettling, snapshot.settling as f64));
     let network = &snapshot.network;
     samples.push(Sample::gauge(Metric::Links, network.bidirectional_links().count() as f64));
     samples.push(Sample::gauge(Metric::Hosts, network.hosts.len() as f64));
@@ -408,23 +435,27 @@ fn type_label(message_type: MessageType) -> String {
     name.map_or_else(|| "unknown".to_owned(), str::to_ascii_lowercase)
 }
 
-fn sample_port(id: DatapathId, stats: &PortStats, samples: &mut Vec<Sample>) {
+fn port_counters(datapath_id: DatapathId, stats: &PortStats) -> Option<PortCounters> {
     if !stats.port_no.is_physical() && stats.port_no != net::PortNo::LOCAL {
-        return;
+        return None;
     }
-    let rows = [
-        (Metric::PortReceivedPackets, stats.rx_packets),
-        (Metric::PortSentPackets, stats.tx_packets),
-        (Metric::PortReceivedBytes, stats.rx_bytes),
-        (Metric::PortSentBytes, stats.tx_bytes),
-        (Metric::PortReceiveDropped, stats.rx_dropped),
-        (Metric::PortSendDropped, stats.tx_dropped),
-        (Metric::PortReceiveErrors, stats.rx_errors),
-        (Metric::PortSendErrors, stats.tx_errors),
+    let counts = [
+        stats.rx_packets,
+        stats.tx_packets,
+        stats.rx_bytes,
+        stats.tx_bytes,
+        stats.rx_dropped,
+        stats.tx_dropped,
+        stats.rx_errors,
+        stats.tx_errors,
     ];
-    for (metric, count) in rows {
-        samples.push(Sample::total(metric, count).label(id).label(stats.port_no));
-    }
+    Some(PortCounters { port: PortId::new(datapath_id, stats.port_no), counts })
+}
+
+fn port_samples(counters: &PortCounters) -> impl Iterator<Item = Sample> {
+    let PortCounters { port, counts } = *counters;
+    let sample = move |(metric, count)| Sample::total(metric, count).label(port.datapath_id).label(port.port_no);
+    PORT_METRICS.into_iter().zip(counts).map(sample)
 }
 
 fn log_change(change: &Change) {
@@ -464,7 +495,8 @@ mod tests {
         assert_eq!(collector.failed, 130);
         let mut snapshot = Snapshot::default();
         snapshot.counters.versions_refused.insert(1, 130);
-        let samples = Tick { observed: Vec::new(), snapshot: Arc::new(snapshot) }.samples();
+        let tick = Tick { observed: Vec::new(), ports: Vec::new(), snapshot: Arc::new(snapshot) };
+        let samples = tick.samples().collect::<Vec<_>>();
         assert!(samples.contains(&Sample::total(Metric::VersionsRefused, 130).label(1)));
     }
 

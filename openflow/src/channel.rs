@@ -6,6 +6,7 @@
 
 mod event;
 mod frames;
+mod queues;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use net::{DecodeError, DecodeErrorKind, Time};
 
 use crate::error::{ErrorCode, ErrorMessage};
@@ -22,6 +23,7 @@ use crate::hello::Hello;
 use crate::message::{Message, MessageType};
 use crate::reply::{ERROR_DATA_LEN, error_for};
 
+use queues::{Events, Output};
 use request::{Outcome, Requests};
 
 pub use event::{ChannelCounters, ChannelEvent, CloseReason, MessageCounts};
@@ -142,8 +144,8 @@ pub struct Channel {
     state: State,
     now: Time,
     next_xid: u32,
-    output: BytesMut,
-    events: VecDeque<ChannelEvent>,
+    output: Output,
+    events: Events,
     error_window: Time,
     errors_in_window: u32,
     round_trip: Option<Duration>,
@@ -168,8 +170,8 @@ impl Channel {
             state: State::AwaitHello { deadline: now + config.handshake_timeout },
             now,
             next_xid: 1,
-            output: BytesMut::new(),
-            events: VecDeque::new(),
+            output: Output::default(),
+            events: Events::default(),
             error_window: now,
             errors_in_window: 0,
             round_trip: None,
@@ -254,7 +256,7 @@ impl Channel {
 
     /// All output that waits, as one piece of whole messages.
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
-        if self.output.is_empty() { None } else { Some(self.output.split().freeze()) }
+        self.output.take()
     }
 
     /// The next event.
@@ -584,7 +586,7 @@ impl Channel {
             return false;
         }
         let before = self.output.len();
-        if message.encode_as(version, xid, &mut self.output).is_err() {
+        if message.encode_as(version, xid, self.output.buffer()).is_err() {
             self.counters.too_long += 1;
             return false;
         }

@@ -26,11 +26,12 @@ impl Channel {
             let [_, message_type, _, _, xid @ ..] = *header;
             let message_type = MessageType(message_type);
             let mut xid = u32::from_be_bytes(xid);
-            self.output.extend_from_slice(&rest[..length]);
+            let output = self.output.buffer();
+            output.extend_from_slice(&rest[..length]);
             if xid == 0 {
                 xid = self.next_xid;
                 self.next_xid = xid.checked_add(1).unwrap_or(1);
-                if let Some(place) = self.output.get_mut(start + whole + 4..start + whole + 8) {
+                if let Some(place) = output.get_mut(start + whole + 4..start + whole + 8) {
                     place.copy_from_slice(&xid.to_be_bytes());
                 }
             }

@@ -31,18 +31,26 @@ impl<'f> Frames<'f> {
 
     /// Keeps the beginning of a frame for the next read; or says that the stream is out of step.
     pub(super) fn finish(self) -> Option<FrameError> {
-        if self.error.is_none() {
-            self.unfinished.0.extend_from_slice(&self.octets);
+        if self.error.is_none() && !self.octets.is_empty() {
+            let begun = &mut self.unfinished.0;
+            if begun.is_empty() {
+                // All the room that it takes at once, if a good part of it is there: to grow from read to read would copy it each time, and
+                // who dribbles gets no memory for what it only promises.
+                let length = frame_length(&self.octets).ok().flatten().unwrap_or(HEADER_LEN);
+                begun.reserve(if self.octets.len() >= length / 8 { length } else { self.octets.len() });
+            }
+            begun.extend_from_slice(&self.octets);
         }
         self.error
     }
 
-    fn cut(&mut self) -> Result<Option<Bytes>, FrameError> {
+    /// The next whole frame, and whether it has its octets for itself.
+    fn cut(&mut self) -> Result<Option<(Bytes, bool)>, FrameError> {
         let begun = &mut self.unfinished.0;
         if begun.is_empty() {
             return Ok(match frame_length(&self.octets)? {
-                Some(length) if length < self.octets.len() => Some(self.octets.split_to(length)),
-                Some(length) if length == self.octets.len() => Some(std::mem::take(&mut self.octets)),
+                Some(length) if length < self.octets.len() => Some((self.octets.split_to(length), false)),
+                Some(length) if length == self.octets.len() => Some((std::mem::take(&mut self.octets), false)),
                 _ => None,
             });
         }
@@ -54,7 +62,7 @@ impl<'f> Frames<'f> {
         take(begun, HEADER_LEN);
         let Some(length) = frame_length(begun)? else { return Ok(None) };
         take(begun, length);
-        Ok((begun.len() == length).then(|| std::mem::take(begun).freeze()))
+        Ok((begun.len() == length).then(|| (std::mem::take(begun).freeze(), true)))
     }
 }
 
@@ -65,7 +73,7 @@ impl Iterator for Frames<'_> {
         if self.error.is_some() {
             return None;
         }
-        let frame = match self.cut() {
+        let (frame, is_own) = match self.cut() {
             Ok(frame) => frame?,
             Err(error) => {
                 if let Some((tap, now)) = self.tap {
@@ -88,6 +96,7 @@ impl Iterator for Frames<'_> {
             | MessageType::ECHO_REQUEST
             | MessageType::ECHO_REPLY
             | MessageType::FLOW_REMOVED => Some(frame),
+            _ if is_own => Some(frame),
             // Parts of these may be kept, and a slice that is kept keeps the whole read buffer.
             _ => Some(Bytes::copy_from_slice(&frame)),
         }

@@ -130,119 +130,96 @@ pub struct Figures {
 impl Figures {
     /// As tables.
     pub(super) fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        let text = |value: f64| figure(value);
-        let maybe = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), figure);
-        let times = |value: Option<f64>, floor: f64| value.map_or_else(|| "-".to_owned(), |value| ratio(value, floor));
-        let rows = self.throughput.iter().map(|row| {
-            vec![
-                row.controller.clone(),
-                about(row.workload, row.frame),
-                row.switches.to_string(),
-                format!("{:.0}", row.rate),
-                format!("{:.0}", row.floor_rate),
-                ratio(row.rate, row.floor_rate),
-                maybe(row.cpu_us),
-                text(row.floor_cpu_us),
-                times(row.cpu_us, row.floor_cpu_us),
-                format!("{:.1}", row.flow_mods),
-                format!("{}/{}", row.octets_in, row.octets_out),
-                row.lost.to_string(),
-            ]
-        });
-        let head = [
-            "throughput",
-            "packet-ins",
-            "switches",
-            "answers/s",
-            "floor/s",
-            "ratio",
-            "CPU µs",
-            "floor µs",
-            "ratio",
-            "flow-mods",
-            "octets in/out",
-            "lost",
-        ];
-        table(&head, rows.collect(), out)?;
-        let rows = self.latency.iter().map(|row| {
-            vec![
-                row.controller.clone(),
-                about(row.workload, row.frame),
-                row.switches.to_string(),
-                text(row.p50_us),
-                text(row.floor_p50_us),
-                ratio(row.p50_us, row.floor_p50_us),
-                text(row.p99_us),
-                text(row.floor_p99_us),
-                ratio(row.p99_us, row.floor_p99_us),
-                maybe(row.cpu_us),
-                text(row.floor_cpu_us),
-                row.lost.to_string(),
-            ]
-        });
-        let head = [
-            "latency",
-            "packet-ins",
-            "switches",
-            "p50 µs",
-            "floor",
-            "ratio",
-            "p99 µs",
-            "floor",
-            "ratio",
-            "CPU µs",
-            "floor µs",
-            "lost",
-        ];
-        table(&head, rows.collect(), out)?;
-        let rows = self.connect.iter().map(|row| {
-            vec![
-                row.controller.clone(),
-                row.switches.to_string(),
-                row.at_once.to_string(),
-                format!("{:.1}", row.took_ms),
-                format!("{:.1}", row.floor_ms),
-                ratio(row.took_ms, row.floor_ms),
-                row.refused.to_string(),
-                maybe(row.cpu_ms),
-                maybe(row.memory_kib),
-            ]
-        });
-        let head =
-            ["connect", "switches", "at once", "ms", "floor ms", "ratio", "refused", "CPU ms", "KiB each at rest"];
-        table(&head, rows.collect(), out)?;
-        let rows = self.attack.iter().map(|row| {
-            vec![
-                row.controller.clone(),
-                row.kind.clone(),
-                text(row.p50_us),
-                text(row.floor_p50_us),
-                ratio(row.p50_us, row.floor_p50_us),
-                text(row.p99_us),
-                text(row.floor_p99_us),
-                ratio(row.p99_us, row.floor_p99_us),
-                row.lost.to_string(),
-                row.memory_mib.map_or_else(|| "-".to_owned(), |(before, after)| format!("{before:.0} to {after:.0}")),
-                row.attacker.clone(),
-                row.floor_attacker.clone(),
-            ]
-        });
-        let head = [
-            "attack",
-            "how",
-            "p50 µs",
-            "floor",
-            "ratio",
-            "p99 µs",
-            "floor",
-            "ratio",
-            "lost",
-            "MiB",
-            "attacker",
-            "at the floor",
-        ];
-        table(&head, rows.collect(), out)
+        table(self.throughput.iter().map(Throughput::cells), out)?;
+        table(self.latency.iter().map(Latency::cells), out)?;
+        table(self.connect.iter().map(Connect::cells), out)?;
+        table(self.attack.iter().map(Attack::cells), out)
     }
+}
+
+/// A column's head and what stands below it.
+type Cell = (&'static str, String);
+
+impl Throughput {
+    fn cells(&self) -> Vec<Cell> {
+        let mut cells = vec![
+            ("throughput", self.controller.clone()),
+            ("packet-ins", about(self.workload, self.frame)),
+            ("switches", self.switches.to_string()),
+            ("answers/s", format!("{:.0}", self.rate)),
+            ("floor/s", format!("{:.0}", self.floor_rate)),
+            ("ratio", ratio(self.rate, self.floor_rate)),
+        ];
+        cells.extend(cpu(self.cpu_us, self.floor_cpu_us));
+        cells.extend([
+            ("ratio", self.cpu_us.map_or_else(none, |value| ratio(value, self.floor_cpu_us))),
+            ("flow-mods", format!("{:.1}", self.flow_mods)),
+            ("octets in/out", format!("{}/{}", self.octets_in, self.octets_out)),
+            ("lost", self.lost.to_string()),
+        ]);
+        cells
+    }
+}
+
+impl Latency {
+    fn cells(&self) -> Vec<Cell> {
+        let mut cells = vec![
+            ("latency", self.controller.clone()),
+            ("packet-ins", about(self.workload, self.frame)),
+            ("switches", self.switches.to_string()),
+        ];
+        cells.extend(beside_floor("p50 µs", self.p50_us, self.floor_p50_us));
+        cells.extend(beside_floor("p99 µs", self.p99_us, self.floor_p99_us));
+        cells.extend(cpu(self.cpu_us, self.floor_cpu_us));
+        cells.push(("lost", self.lost.to_string()));
+        cells
+    }
+}
+
+impl Connect {
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            ("connect", self.controller.clone()),
+            ("switches", self.switches.to_string()),
+            ("at once", self.at_once.to_string()),
+            ("ms", format!("{:.1}", self.took_ms)),
+            ("floor ms", format!("{:.1}", self.floor_ms)),
+            ("ratio", ratio(self.took_ms, self.floor_ms)),
+            ("refused", self.refused.to_string()),
+            ("CPU ms", self.cpu_ms.map_or_else(none, figure)),
+            ("KiB each at rest", self.memory_kib.map_or_else(none, figure)),
+        ]
+    }
+}
+
+impl Attack {
+    fn cells(&self) -> Vec<Cell> {
+        let memory = |(before, after): (f64, f64)| format!("{before:.0} to {after:.0}");
+        let mut cells = vec![("attack", self.controller.clone()), ("how", self.kind.clone())];
+        cells.extend(beside_floor("p50 µs", self.p50_us, self.floor_p50_us));
+        cells.extend(beside_floor("p99 µs", self.p99_us, self.floor_p99_us));
+        cells.extend([
+            ("lost", self.lost.to_string()),
+            ("MiB", self.memory_mib.map_or_else(none, memory)),
+            ("attacker", self.attacker.clone()),
+            ("at the floor", self.floor_attacker.clone()),
+        ]);
+        cells
+    }
+}
+
+/// A figure, the floor's, and how many times as much it is.
+fn beside_floor(head: &'static str, value: f64, floor: f64) -> [Cell; 3] {
+    [(head, figure(value)), ("floor", figure(floor)), ("ratio", ratio(value, floor))]
+}
+
+fn cpu(value: Option<f64>, floor: f64) -> [Cell; 2] {
+    [("CPU µs", value.map_or_else(none, figure)), ("floor µs", figure(floor))]
+}
+
+/// A figure that nobody knows.
+fn none() -> String {
+    "-".to_owned()
 }
 
 fn about(workload: Workload, frame: Frame) -> String {
@@ -270,17 +247,23 @@ fn figure(value: f64) -> String {
     }
 }
 
-fn table(head: &[&str], rows: Vec<Vec<String>>, out: &mut dyn Write) -> std::io::Result<()> {
-    if rows.is_empty() {
+/// Rows under the heads of the first one.
+fn table(rows: impl Iterator<Item = Vec<Cell>>, out: &mut dyn Write) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    let mut body: Vec<Vec<String>> = Vec::new();
+    for row in rows {
+        head = row.iter().map(|(head, _)| (*head).to_owned()).collect();
+        body.push(row.into_iter().map(|(_, cell)| cell).collect());
+    }
+    if body.is_empty() {
         return Ok(());
     }
-    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
     let width = |column: usize| {
-        let cells = rows.iter().chain([&head]).filter_map(|row| row.get(column));
+        let cells = body.iter().chain([&head]).filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    for row in [&head].into_iter().chain(&rows) {
+    for row in [&head].into_iter().chain(&body) {
         let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
             // Names to the left, figures to the right.
             if column < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
@@ -319,7 +302,8 @@ mod tests {
     #[test]
     fn a_table_has_a_column_per_head() {
         let mut out = Vec::new();
-        table(&["one", "two", "three"], vec![vec!["a".into(), "b".into(), "1".into()]], &mut out).unwrap();
+        let row = |cells: [&str; 3]| ["one", "two", "three"].into_iter().zip(cells.map(str::to_owned)).collect();
+        table([row(["a", "b", "1"])].into_iter(), &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "one  two  three\na    b        1\n\n");
     }
 }

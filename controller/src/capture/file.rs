@@ -38,6 +38,11 @@ pub fn is_capture(octets: &[u8]) -> bool {
     values.iter().any(|value| matches!(*value, SECTION_HEADER | PCAP_MICROSECONDS | PCAP_NANOSECONDS))
 }
 
+/// Whether these octets begin like a pcapng file, after which another one may follow.
+pub fn is_pcapng(octets: &[u8]) -> bool {
+    octets.first_chunk::<4>().is_some_and(|magic| u32::from_le_bytes(*magic) == SECTION_HEADER)
+}
+
 /// Gives every item of a file to `take`, in order.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use crate::io::record::pcapng::RunFacts;
 use file::Item;
 use stream::{Direction, Piece, Segment, looks_like_messages};
 
-pub use file::is_capture;
+pub use file::{is_capture, is_pcapng};
 
 /// Ports of OpenFlow controllers: IANA's, and the one from before.
 const PORTS: [u16; 2] = [6_653, 6_633];

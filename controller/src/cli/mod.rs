@@ -121,7 +121,7 @@ enum Command {
     /// again, as long as the program is the same; --diff says where it would now do something else. Notes go to standard error.
     #[command(after_help = examples(&[
         ("trunkline replay openflow-1763739008000-0001.pcapng", "a line per message, in ovs-ofctl's words"),
-        ("trunkline replay --diff openflow-1763739008000-0001.pcapng", "is everything as it was then?"),
+        ("trunkline replay --diff openflow-1763739008000-*.pcapng", "a whole run: is everything as it was then?"),
         ("trunkline replay --json capture.pcap", "what would this program have answered?"),
     ]))]
     Replay(replay::ReplayArgs),

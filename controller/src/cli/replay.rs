@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::BAD_USAGE;
-use crate::capture::{Capture, is_capture};
+use crate::capture::{Capture, is_capture, is_pcapng};
 use crate::config::Config;
 use crate::core::CoreConfig;
 use crate::decode::{self, timestamp};
@@ -17,9 +17,9 @@ use crate::service::core_config;
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// A recording (trunkline run --record), or a capture by tcpdump or Wireshark.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// A recording (trunkline run --record), all its files in their order; or a capture by tcpdump or Wireshark.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     /// The configuration to replay with. A recording's own role, intervals and seeds come before it.
     #[arg(long, value_name = "CONFIG")]
     config: Option<PathBuf>,
@@ -43,20 +43,16 @@ pub(super) fn replay(arguments: ReplayArgs, out: &mut dyn Write, err: &mut dyn W
             }
         }
     }
-    let name = arguments.file.display();
-    let input = match decode::read_input(&arguments.file) {
-        Ok(input) if is_capture(&input) => input,
-        Ok(_) => {
-            let _ = writeln!(
-                err,
-                "trunkline: {name}: neither pcapng nor pcap; recordings are made by `trunkline run --record DIR`"
-            );
-            return 1;
-        }
+    let input = match read(&arguments.files) {
+        Ok(input) => input,
         Err(error) => {
-            let _ = writeln!(err, "trunkline: {name}: {error}");
+            let _ = writeln!(err, "trunkline: {error}");
             return 1;
         }
+    };
+    let name = match arguments.files.as_slice() {
+        [first, .., last] => format!("{} to {}", first.display(), last.display()),
+        files => files.iter().map(|file| file.display().to_string()).collect(),
     };
     let capture = Capture::read(&input);
     if let Some(error) = &capture.error {
@@ -89,6 +85,25 @@ pub(super) fn replay(arguments: ReplayArgs, out: &mut dyn Write, err: &mut dyn W
         let _ = writeln!(out, "{name}: the same {} messages as then", outcome.sent.len());
     }
     u8::from(!differences.is_empty() || capture.error.is_some())
+}
+
+/// All files as one: sections of pcapng files may follow each other (draft-ietf-opsawg-pcapng §4.1).
+fn read(files: &[PathBuf]) -> Result<Vec<u8>, String> {
+    let mut all = Vec::new();
+    for file in files {
+        let name = file.display();
+        let input = decode::read_input(file).map_err(|error| format!("{name}: {error}"))?;
+        if !is_capture(&input) {
+            return Err(format!(
+                "{name}: neither pcapng nor pcap; recordings are made by `trunkline run --record DIR`"
+            ));
+        }
+        if files.len() > 1 && !is_pcapng(&input) {
+            return Err(format!("{name}: only the files of one recording (pcapng) go together"));
+        }
+        all.extend(input);
+    }
+    Ok(all)
 }
 
 fn print(outcome: &Outcome, as_json: bool, out: &mut dyn Write) {

@@ -177,6 +177,27 @@ fn files_follow_each_other_and_the_oldest_go() {
 }
 
 #[test]
+fn all_files_of_a_run_are_one_capture() {
+    let folder = Folder::new("join");
+    let bounds = Bounds { file_octets: 4_096, files: 100, ..BOUNDS };
+    let recorder = Recorder::start_within(bounds, &folder.0, &CoreConfig::default()).unwrap();
+    let tap = recorder.open(at(1), 1, addresses("192.0.2.1:6653", "192.0.2.7:40000"));
+    for number in 0..100 {
+        tap.received(at(2), message(10, 500, number));
+    }
+    drop(recorder);
+    let files = folder.files();
+    assert!(files.len() > 10);
+    let all: Vec<u8> = files.iter().flat_map(|file| std::fs::read(file).unwrap()).collect();
+    let capture = Capture::read(&all);
+    assert_eq!((capture.error.clone(), capture.connections.len()), (None, 1));
+    assert!(capture.connections[0].from_the_start);
+    let numbers: Vec<u32> =
+        messages(&capture, 0).iter().map(|(_, octets)| u32::from_be_bytes(octets[4..8].try_into().unwrap())).collect();
+    assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_folder_that_cannot_be_made_is_a_sentence() {
     let error = Recorder::start(Path::new("/dev/null/x"), &CoreConfig::default()).unwrap_err();
     assert!(error.starts_with("cannot record in /dev/null/x: "), "{error}");

@@ -2,6 +2,7 @@
 //!
 //! `table` is THE table of those that we know: OpenFlow 1.3's and Open vSwitch's. Any other field is data: its octets are kept.
 
+pub(crate) mod names;
 pub(crate) mod table;
 pub(crate) mod text;
 

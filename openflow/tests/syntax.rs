@@ -198,13 +198,27 @@ fn match_() -> impl Strategy<Value = Match> {
                 _ => match_,
             };
             for field in fields {
-                if let Some(field) = speakable(&field, &match_) {
+                let twice = match_.fields().any(|other| shares_registers(other.kind, field.kind()));
+                if let Some(field) = speakable(&field, &match_).filter(|_| !twice) {
                     match_ = match_.with(&field);
                 }
             }
             match_
         },
     )
+}
+
+/// Whether two fields have registers of 32 bits in common, as `xreg2` and `xxreg1` have: a match that says both is refused, and which
+/// of the two holds is nobody's to say.
+fn shares_registers(left: OxmKind, right: OxmKind) -> bool {
+    let registers = |kind: OxmKind| {
+        let name = kind.ovs_name().unwrap_or_default();
+        let widths = [("xxreg", 4u8), ("xreg", 2), ("reg", 1)];
+        let numbered = |(prefix, width): (&str, u8)| Some((name.strip_prefix(prefix)?.parse::<u8>().ok()?, width));
+        widths.into_iter().find_map(numbered).map_or(0..0, |(number, width)| number * width..(number + 1) * width)
+    };
+    let (left_registers, right_registers) = (registers(left), registers(right));
+    left != right && left_registers.start < right_registers.end && right_registers.start < left_registers.end
 }
 
 /// The field with the bits that it can have, or nothing if the match gives it no meaning or text has another name for it.

@@ -144,7 +144,10 @@ pub(super) struct Set<'a>(pub OxmField<'a>);
 
 impl Display for Set<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mask = self.0.mask.filter(|mask| mask.iter().any(|octet| *octet != 0xff));
+        // A mask is whole that covers the longest value there can be: for a tunnel option that is more than it has.
+        let longest = self.0.kind.row().map_or(0, |row| usize::from(row.value_len));
+        let whole = |mask: &[u8]| mask.len() >= longest && mask.iter().all(|octet| *octet == 0xff);
+        let mask = self.0.mask.filter(|mask| !whole(mask));
         if mask.is_some_and(|mask| !mask.is_empty() && mask.iter().all(|octet| *octet == 0)) {
             return f.write_str("ANY");
         }
@@ -161,18 +164,24 @@ fn write_value(f: &mut Formatter<'_>, value: &[u8], mask: Option<&[u8]>, form: O
             write!(f, "{number}/{mask:#x}")
         }
         (Some(Form::Flags(names, _)), Some(bits), mask) => {
-            write_flags(f, names, bits, mask.flatten().unwrap_or(u64::MAX), u64::MAX)
+            let all = (1 << names.len()) - 1;
+            write_flags(f, names, bits, mask.flatten().unwrap_or(all), all)
         }
         (Some(Form::Fragment), Some(bits), mask) => f.write_str(fragment(bits, mask.flatten().unwrap_or(3))),
-        (Some(Form::PacketType), Some(number), None) => match number >> 16 {
-            space @ ..10 => write!(f, "({space},{:#x})", number & 0xffff),
-            space => write!(f, "({space:#x},{:#x})", number & 0xffff),
-        },
+        (Some(Form::PacketType), Some(number), None) => {
+            let part = |number: u64| if number < 10 { number.to_string() } else { format!("{number:#x}") };
+            write!(f, "({},{})", part(number >> 16), part(number & 0xffff))
+        }
         (Some(Form::Mac), _, _) => write_address(f, value, mask, mac_text),
         (Some(Form::Ipv4), _, _) => write_prefix(f, value, mask, ipv4_text),
         (Some(Form::Ipv6), _, _) => write_prefix(f, value, mask, ipv6_text),
         _ => {
-            write_hex(f, value)?;
+            // Zero has no prefix.
+            if value.iter().all(|octet| *octet == 0) {
+                f.write_str("0")?
+            } else {
+                write_hex(f, value)?
+            }
             let Some(mask) = mask else { return Ok(()) };
             f.write_str("/")?;
             write_hex(f, mask)
@@ -293,6 +302,46 @@ mod tests {
         assert_eq!(prefix_len(&[0; 4]), Some(0));
         assert_eq!(prefix_len(&[255; 16]), Some(128));
         assert_eq!(prefix_len(&[127, 255, 255, 255]), None);
+    }
+
+    #[test]
+    fn a_value_that_is_set_is_written_as_open_vswitch_writes_it() {
+        // What "ovs-ofctl ofp-parse" of Open vSwitch 3.1 printed between "set_field:" and "->" of a Nicira action.
+        let rows: [(OxmKind, &[u8], &[u8], &str); 21] = [
+            (OxmKind::METADATA, &[0; 8], &[], "0"),
+            (OxmKind::METADATA, &[0; 8], &[0, 0, 0, 0, 0, 0, 0, 0xff], "0/0xff"),
+            (OxmKind::METADATA, &[0; 8], &[0; 8], "ANY"),
+            (OxmKind::METADATA, &[0, 0, 0, 0, 0, 0, 1, 0x20], &[0xff; 8], "0x120"),
+            (OxmKind::NXM_REG0, &[0; 4], &[], "0"),
+            (OxmKind::NXM_REG0, &[0, 0, 0, 10], &[], "0xa"),
+            (OxmKind::VLAN_TCI, &[0, 0], &[0, 0xff], "0/0xff"),
+            (OxmKind::IPV6_FLABEL, &[0; 4], &[], "0"),
+            (OxmKind::IPV6_FLABEL, &[0; 4], &[0, 0xf, 0xff, 0xff], "0/0xfffff"),
+            (OxmKind::TUN_GBP_FLAGS, &[0], &[0xf], "0/0xf"),
+            (OxmKind::TUN_ERSPAN_HWID, &[0], &[], "0"),
+            (OxmKind::TUN_ERSPAN_HWID, &[1], &[], "0x1"),
+            (OxmKind::TUN_FLAGS, &[0, 0], &[], "0"),
+            (OxmKind::TUN_FLAGS, &[0, 1], &[], "oam"),
+            (OxmKind::TUN_FLAGS, &[0, 1], &[0, 1], "oam"),
+            (OxmKind::TUN_FLAGS, &[0, 0], &[0, 1], "0"),
+            (OxmKind::TUN_METADATA0, &[0; 4], &[], "0"),
+            (OxmKind::TUN_METADATA0, &[0, 0, 0, 10], &[0xff; 4], "0xa/0xffffffff"),
+            (OxmKind::TUN_METADATA0, &[0; 4], &[0; 4], "ANY"),
+            (OxmKind::TCP_DST, &[0, 0], &[], "0"),
+            (OxmKind::ETH_DST, &[0; 6], &[], "00:00:00:00:00:00"),
+        ];
+        for (kind, value, mask, text) in rows {
+            let mask = Some(mask).filter(|mask| !mask.is_empty());
+            assert_eq!(Set(OxmField { kind, value, mask }).to_string(), text, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_packet_type_has_a_prefix_from_ten_on() {
+        let text =
+            |value: [u8; 4]| Matched(OxmField { kind: OxmKind::PACKET_TYPE, value: &value, mask: None }).to_string();
+        assert_eq!((text([0, 0, 0, 9]), text([0, 1, 0, 10])), ("(0,9)".to_owned(), "(1,0xa)".to_owned()));
+        assert_eq!(text([0, 1, 8, 0]), "(1,0x800)");
     }
 
     #[test]

@@ -12,7 +12,9 @@ use crate::oxm::{OxmField, OxmKind, VID_PRESENT, to_u64};
 
 /// The word for an ethertype and IP protocol, and whether it says the IP protocol, too.
 fn protocol(match_: &Match) -> Option<(&'static str, bool)> {
-    Some(match (match_.eth_type()?, match_.ip_proto()) {
+    // Under whichever of their numbers.
+    let exact = |kind: OxmKind| match_.find(kind).filter(|field| field.is_exact()).and_then(OxmField::to_u64);
+    Some(match (exact(OxmKind::ETH_TYPE)?, exact(OxmKind::IP_PROTO)) {
         (0x0800, Some(1)) => ("icmp", true),
         (0x0800, Some(6)) => ("tcp", true),
         (0x0800, Some(17)) => ("udp", true),
@@ -80,7 +82,7 @@ pub(super) fn put_match(match_: &Match, parts: &mut Parts<'_, '_>) -> fmt::Resul
         if let Some((name, _)) = protocol.take_if(|_| place >= PROTOCOL_PLACE) {
             parts.put(format_args!("{name}"))?;
         }
-        match field.kind {
+        match field.kind.canonical() {
             OxmKind::ETH_TYPE if typed => {}
             OxmKind::IP_PROTO if transport => {}
             OxmKind::VLAN_VID | OxmKind::VLAN_PCP => {
@@ -88,7 +90,7 @@ pub(super) fn put_match(match_: &Match, parts: &mut Parts<'_, '_>) -> fmt::Resul
                     put_vlan(tag, parts)?;
                 }
             }
-            kind => match kind.flow_name() {
+            _ => match field.kind.flow_name() {
                 None => parts.put(format_args!("{field}"))?,
                 Some("vlan_tci") => {
                     let mask = field.mask.and_then(to_u64).unwrap_or(0xffff);
@@ -127,6 +129,7 @@ mod tests {
     use net::PortNo;
 
     use super::*;
+    use crate::oxm::OxmFieldOwned;
 
     #[test]
     fn a_match_prints_in_the_order_of_ovs_ofctl() {
@@ -140,6 +143,11 @@ mod tests {
         let ipv6 = Match::new().with_eth_type(0x86dd).with_ipv6_dst(Ipv6Addr::LOCALHOST).with_ip_proto(99);
         assert_eq!(ipv6.to_string(), "ipv6,ipv6_dst=::1,nw_proto=99");
         assert_eq!(Match::new().to_string(), "");
+        let nicira = [
+            OxmFieldOwned::number(OxmKind::NXM_OF_ETH_TYPE, 0x0800).unwrap(),
+            OxmFieldOwned::number(OxmKind::NXM_OF_IP_PROTO, 1).unwrap(),
+        ];
+        assert_eq!(Match::from_iter(nicira).to_string(), "icmp");
     }
 
     #[test]

@@ -70,7 +70,7 @@ macro_rules! oxm_fields {
             pub const KNOWN: &[OxmKind] = &[$(OxmKind::$constant),*];
         }
 
-        const ROWS: &[Row] = &[$(
+        pub(super) const ROWS: &[Row] = &[$(
             Row { kind: OxmKind::$constant, header: $header, name: $name, ovs: $ovs, flow: $flow, value_len: $len, bits: $bits,
                   maskable: $maskable, writable: $writable, notation: Notation::$notation, prerequisite: $prerequisite,
                   canonical: OxmKind::$canonical },

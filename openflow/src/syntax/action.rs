@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use net::PortNo;
 
-use super::field::{FieldValue, field_named, field_names, field_value, meaning, port, reserved_port, subfield};
+use super::field::{FieldValue, field_named, field_value, meaning, port, reserved_port, subfield};
 use super::text::{Pair, Pairs, Piece, cut};
 use super::{MAX_NESTING, SyntaxError, nicira};
 use crate::action::{Action, ActionType, CONTROLLER_NO_BUFFER};
@@ -313,7 +313,7 @@ fn address(kind: OxmKind, pair: Pair<'_>) -> Result<Action, SyntaxError> {
 /// `VALUE[/MASK]->FIELD`. Under a mask it is a load of every run of bits.
 fn set_field(text: Piece<'_>, out: &mut Vec<Action>) -> Result<(), SyntaxError> {
     let Some((value, name)) = text.split_once("->") else { return Err(text.error("VALUE->FIELD")) };
-    let Some(kind) = field_named(name.text) else { return Err(name.error("a field").suggest(field_names())) };
+    let Some(kind) = field_named(name.text) else { return Err(name.error("a field").suggest_field([])) };
     if kind.writable() == Some(false) {
         return Err(name.error("a field that can be set"));
     }

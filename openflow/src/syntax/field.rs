@@ -9,20 +9,11 @@ use super::text::Piece;
 use crate::display::field::{Form, form, nicira_kind};
 use crate::nicira::Subfield;
 use crate::oxm::text::FRAGMENT_WORDS;
-use crate::oxm::{OxmKind, TUNNEL_METADATA_MAX};
-
-/// Every name that a field can be called by.
-pub(super) fn field_names() -> impl Iterator<Item = &'static str> {
-    OxmKind::KNOWN.iter().flat_map(|kind| [kind.flow_name(), kind.ovs_name(), kind.name()]).flatten()
-}
+use crate::oxm::{self, OxmKind, TUNNEL_METADATA_MAX};
 
 /// The field of this name: ovs-ofctl's in a match or action, the specification's, or the header's.
 pub(super) fn field_named(name: &str) -> Option<OxmKind> {
-    let by =
-        |of: fn(OxmKind) -> Option<&'static str>| OxmKind::KNOWN.iter().find(|kind| of(**kind) == Some(name)).copied();
-    let kind = by(OxmKind::ovs_name).or_else(|| by(OxmKind::flow_name)).or_else(|| by(OxmKind::name));
-    let kind = kind.or_else(|| by(OxmKind::header_name))?;
-    Some(kind.canonical())
+    oxm::names::field_named(name).map(OxmKind::canonical)
 }
 
 /// A field's value, and the mask where one is named. Both have the field's length, and no bit of the value is outside of the mask.
@@ -245,7 +236,7 @@ pub(super) fn subfield(text: Piece<'_>) -> Result<Subfield, SyntaxError> {
     let end = text.text.find('[').unwrap_or(text.text.len());
     let name = text.until(end);
     let Some(kind) = field_named(name.text).map(nicira_kind) else {
-        return Err(name.error("a field").suggest(field_names()));
+        return Err(name.error("a field").suggest_field([]));
     };
     let bits = kind.subfield_bits().unwrap_or_default();
     let range = text.from(end);

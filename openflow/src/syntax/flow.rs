@@ -2,7 +2,7 @@
 
 use super::SyntaxError;
 use super::action::{Context, instructions};
-use super::field::{field_names, port};
+use super::field::port;
 use super::flow_match::{MatchBuilder, protocol_names};
 use super::text::{Pair, Pairs, Piece};
 use crate::display::flow::{COMMAND_WORDS, FLAG_WORDS};
@@ -128,8 +128,8 @@ impl<'a> Reader<'a> {
             | "allow_hidden_fields" => {}
             _ => {
                 if !self.match_.take(pair)? {
-                    let names = NAMES.into_iter().chain(field_names()).chain(protocol_names());
-                    return Err(pair.key.error("a field, a protocol or a word of a flow").suggest(names));
+                    let names = NAMES.into_iter().chain(protocol_names());
+                    return Err(pair.key.error("a field, a protocol or a word of a flow").suggest_field(names));
                 }
             }
         }
@@ -160,7 +160,7 @@ pub(super) fn match_of(text: Piece<'_>) -> Result<Match, SyntaxError> {
     for pair in Pairs(text) {
         let pair = pair?;
         if !builder.take(pair)? {
-            return Err(pair.key.error("a field or a protocol").suggest(field_names().chain(protocol_names())));
+            return Err(pair.key.error("a field or a protocol").suggest_field(protocol_names()));
         }
     }
     builder.finish()

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::SyntaxError;
-use super::field::{field_names, field_value, subfield};
+use super::field::{field_value, subfield};
 use super::text::{Pair, Pairs, Piece};
 use crate::flow::DEFAULT_PRIORITY;
 use crate::identifier::TableId;
@@ -90,7 +90,7 @@ fn spec(argument: Pair<'_>) -> Result<LearnSpec, SyntaxError> {
             Ok(LearnSpec { source, destination: LearnDestination::Output })
         }
         _ => {
-            let to = subfield(argument.key).map_err(|error| error.suggest(WORDS.into_iter().chain(field_names())))?;
+            let to = subfield(argument.key).map_err(|error| error.suggest_field(WORDS))?;
             let destination = LearnDestination::Match(to);
             if value.is_empty() {
                 return Ok(LearnSpec { source: LearnSource::Field(to), destination });

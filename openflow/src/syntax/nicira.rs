@@ -7,7 +7,7 @@ use net::PortNo;
 
 use super::SyntaxError;
 use super::action::{Context, actions, one_of, output_to, unknown_argument};
-use super::field::{field_named, field_names, port, subfield};
+use super::field::{field_named, port, subfield};
 use super::learn::learn;
 use super::text::{Pair, Pairs, Piece};
 use crate::action::{Action, CONTROLLER_NO_BUFFER};
@@ -48,7 +48,7 @@ pub(super) fn action(name: &str, pair: Pair<'_>) -> Result<Option<Action>, Synta
         "dec_nsh_ttl" => NiciraAction::DecNshTtl,
         "delete_field" => {
             let name = pair.some_value()?;
-            let Some(kind) = field_named(name.text) else { return Err(name.error("a field").suggest(field_names())) };
+            let Some(kind) = field_named(name.text) else { return Err(name.error("a field").suggest_field([])) };
             NiciraAction::DeleteField(kind)
         }
         "encap" => NiciraAction::Encap(Box::new(encap(pair)?)),

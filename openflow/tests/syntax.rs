@@ -118,6 +118,9 @@ fn an_error_names_the_place_what_was_expected_and_what_may_be_meant() {
         ("ip,actions=learn(table=1,NXM_OF_ETH_DST[]=NXM_NX_REG0[])", 42, "NXM_NX_REG0[]", None),
         ("ip,mpls_label=5,actions=1", 3, "mpls_label", None),
         ("actions=conjunction(1,3/2)", 22, "3", None),
+        // 16 bits on the wire.
+        ("actions=resubmit:2000000", 17, "2000000", None),
+        ("actions=output(port=65280,max_len=100)", 20, "65280", None),
     ] {
         let error = parse_flow(text).unwrap_err();
         assert_eq!(

@@ -7,7 +7,7 @@ use net::PortNo;
 use super::SyntaxError;
 use super::text::Piece;
 use crate::display::field::{Form, form, nicira_kind};
-use crate::nicira::Subfield;
+use crate::nicira::{Subfield, has_short_form};
 use crate::oxm::text::FRAGMENT_WORDS;
 use crate::oxm::{self, OxmKind, TUNNEL_METADATA_MAX};
 
@@ -226,8 +226,15 @@ pub(super) fn port(text: Piece<'_>) -> Result<PortNo, SyntaxError> {
     }
 }
 
+/// A port where the message has 16 bits for it.
+pub(super) fn port_of_16_bits(text: Piece<'_>) -> Result<PortNo, SyntaxError> {
+    let port = port(text)?;
+    if has_short_form(port) { Ok(port) } else { Err(text.error("a port of 16 bits, 65279 at most, or a reserved one")) }
+}
+
 fn port_octets(text: Piece<'_>, length: usize) -> Result<Octets, SyntaxError> {
-    let octets = port(text)?.0.to_be_bytes();
+    let port = if length == 2 { port_of_16_bits(text)? } else { port(text)? };
+    let octets = port.0.to_be_bytes();
     Ok(octets.get(4usize.saturating_sub(length)..).unwrap_or_default().to_vec())
 }
 

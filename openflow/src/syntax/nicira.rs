@@ -7,7 +7,7 @@ use net::PortNo;
 
 use super::SyntaxError;
 use super::action::{Context, actions, one_of, output_to, unknown_argument};
-use super::field::{field_named, port, subfield};
+use super::field::{field_named, port_of_16_bits, subfield};
 use super::learn::learn;
 use super::text::{Pair, Pairs, Piece};
 use crate::action::{Action, CONTROLLER_NO_BUFFER};
@@ -143,7 +143,7 @@ pub(super) fn output_truncated(value: Piece<'_>) -> Result<Action, SyntaxError> 
     for argument in Pairs(value) {
         let argument = argument?;
         match argument.name() {
-            "port" => to = Some(port(argument.some_value()?)?),
+            "port" => to = Some(port_of_16_bits(argument.some_value()?)?),
             "max_len" => {
                 let octets = argument.some_value()?;
                 // An Ethernet header is the least.
@@ -167,7 +167,7 @@ fn resubmit(pair: Pair<'_>) -> Result<NiciraAction, SyntaxError> {
     let (first, rest) = value.split_once(",").unwrap_or((value, value.from(value.text.len())));
     let (second, third) = rest.split_once(",").unwrap_or((rest, rest.from(rest.text.len())));
     let (first, second, third) = (first.trim(), second.trim(), third.trim());
-    let in_port = if first.is_empty() { PortNo::IN_PORT } else { port(first)? };
+    let in_port = if first.is_empty() { PortNo::IN_PORT } else { port_of_16_bits(first)? };
     let table_id = if second.is_empty() { TableId::ALL } else { TableId(second.u8()?) };
     let with_ct = match third.text {
         "" => false,
@@ -256,7 +256,7 @@ fn bundle(value: Piece<'_>, with_destination: bool) -> Result<BundlePorts, Synta
         fields: one_of(*fields, &HASH_FIELDS)?,
         basis: basis.u16()?,
         destination,
-        members: members.words().map(port).collect::<Result<Vec<PortNo>, SyntaxError>>()?,
+        members: members.words().map(port_of_16_bits).collect::<Result<Vec<PortNo>, SyntaxError>>()?,
     })
 }
 
@@ -279,7 +279,7 @@ fn sample(value: Piece<'_>) -> Result<Sample, SyntaxError> {
             "collector_set_id" => sample.collector_set_id = argument.some_value()?.u32()?,
             "obs_domain_id" => sample.obs_domain_id = argument.some_value()?.u32()?,
             "obs_point_id" => sample.obs_point_id = argument.some_value()?.u32()?,
-            "sampling_port" => sampling_port = port(argument.some_value()?)?,
+            "sampling_port" => sampling_port = port_of_16_bits(argument.some_value()?)?,
             "ingress" => direction = Some(SampleDirection::INGRESS),
             "egress" => direction = Some(SampleDirection::EGRESS),
             _ => {

@@ -314,8 +314,8 @@ pub enum Change {
     HostAddressed(MacAddr),
     /// A host is no more.
     HostForgotten {
-        /// As it was.
-        host: Host,
+        /// As it was. Elsewhere: every change would be as large.
+        host: Box<Host>,
         /// Why.
         reason: HostForgottenReason,
     },

@@ -102,7 +102,7 @@ pub enum CoreEvent {
         /// The switch.
         datapath_id: DatapathId,
         /// What it said.
-        description: SwitchDescription,
+        description: Box<SwitchDescription>,
     },
     /// A switch has answered a role request, or not.
     RoleGiven {

@@ -126,7 +126,7 @@ impl Discovery {
             HostForgottenReason::Idle | HostForgottenReason::Silent => self.counters.hosts_expired += 1,
             _ => self.counters.hosts_forgotten += 1,
         }
-        self.emit(Change::HostForgotten { host, reason });
+        self.emit(Change::HostForgotten { host: Box::new(host), reason });
     }
 
     pub(super) fn forget_hosts_on(&mut self, port: PortId, reason: HostForgottenReason) {

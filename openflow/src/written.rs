@@ -2,7 +2,7 @@
 //! rules. Octet for octet what [`Message::encode`](crate::Message::encode) writes.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use net::PortNo;
+use net::{MacAddr, PortNo};
 use smallvec::SmallVec;
 
 use crate::action::Action;
@@ -23,85 +23,96 @@ const PACKET_OUT_FIXED: usize = 24;
 
 /// Match and instructions of a flow entry as they stand on the wire (OpenFlow 1.3.5 §7.2.3, §7.2.4). Equality is that of the octets.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct FlowBody {
-    match_len: u16,
-    octets: SmallVec<[u8; BODY_INLINE]>,
+pub struct FlowBody(Octets);
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Octets {
+    /// Zeroes follow what is used.
+    Short {
+        match_len: u8,
+        len: u8,
+        octets: [u8; BODY_INLINE],
+    },
+    Long {
+        match_len: u16,
+        octets: Box<[u8]>,
+    },
 }
 
 impl FlowBody {
     /// Any match with any instructions.
     pub fn new(match_: &Match, instructions: &[Instruction]) -> FlowBody {
-        let mut body = FlowBody::of_match(match_);
         let mut octets = BytesMut::new();
         Instruction::encode_list(instructions, &mut octets);
-        body.octets.extend_from_slice(&octets);
-        body
+        FlowBody::joined(&match_octets(match_), &octets)
     }
 
     /// With the one instruction to go on in a later table. Allocates nothing if the match is short.
     pub fn goto(match_: &Match, table: TableId) -> FlowBody {
-        let mut body = FlowBody::of_match(match_);
-        let [high, low] = InstructionType::GOTO_TABLE.0.to_be_bytes();
-        body.octets.extend_from_slice(&[high, low, 0, 8, table.0, 0, 0, 0]);
-        body
+        FlowBody::joined(&match_octets(match_), &goto_octets(table))
     }
 
     /// With the one instruction to apply one action. Allocates nothing if the match is short and the action an output or a group.
     pub fn apply(match_: &Match, action: &Action) -> FlowBody {
-        let mut octets: SmallVec<[u8; 16]> = SmallVec::new();
-        match action {
-            Action::Output { port, max_len } => {
-                octets.extend_from_slice(&[0, 0, 0, 16]);
-                octets.extend_from_slice(&port.0.to_be_bytes());
-                octets.extend_from_slice(&max_len.to_be_bytes());
-                octets.extend_from_slice(&[0; 6]);
-            }
-            Action::Group(id) => {
-                octets.extend_from_slice(&[0, 22, 0, 8]);
-                octets.extend_from_slice(&id.0.to_be_bytes());
-            }
-            other => {
-                let mut encoded = BytesMut::new();
-                Action::encode_list(std::slice::from_ref(other), &mut encoded);
-                octets.extend_from_slice(&encoded);
-            }
-        }
-        let mut body = FlowBody::of_match(match_);
-        let length = (8 + octets.len()) as u16;
-        body.octets.extend_from_slice(&InstructionType::APPLY_ACTIONS.0.to_be_bytes());
-        body.octets.extend_from_slice(&length.to_be_bytes());
-        body.octets.extend_from_slice(&[0; 4]);
-        body.octets.extend_from_slice(&octets);
-        body
+        FlowBody::joined(&match_octets(match_), &apply_octets(action))
+    }
+
+    /// Frames from one source at one port go on in a later table.
+    pub fn source_goto(in_port: PortNo, eth_src: MacAddr, table: TableId) -> FlowBody {
+        let [p0, p1, p2, p3] = in_port.0.to_be_bytes();
+        let MacAddr([a, b, c, d, e, f]) = eth_src;
+        // OFPMT_OXM; OFPXMT_OFB_IN_PORT is field 0, OFPXMT_OFB_ETH_SRC field 4 of OFPXMC_OPENFLOW_BASIC.
+        let match_octets = [0, 1, 0, 22, 0x80, 0, 0, 4, p0, p1, p2, p3, 0x80, 0, 4 << 1, 6, a, b, c, d, e, f, 0, 0];
+        FlowBody::joined(&match_octets, &goto_octets(table))
+    }
+
+    /// One action is applied to frames for one destination.
+    pub fn destination_apply(eth_dst: MacAddr, action: &Action) -> FlowBody {
+        let MacAddr([a, b, c, d, e, f]) = eth_dst;
+        // OFPXMT_OFB_ETH_DST is field 3.
+        let match_octets = [0, 1, 0, 14, 0x80, 0, 3 << 1, 6, a, b, c, d, e, f, 0, 0];
+        FlowBody::joined(&match_octets, &apply_octets(action))
     }
 
     /// The match alone.
     pub fn of_match(match_: &Match) -> FlowBody {
-        let tlvs = match_.as_tlvs();
-        let length = (4 + tlvs.len()) as u16;
-        let [high, low] = length.to_be_bytes();
-        let mut octets = SmallVec::new();
-        // OFPMT_OXM.
-        octets.extend_from_slice(&[0, 1, high, low]);
-        octets.extend_from_slice(tlvs);
-        let padded = octets.len().next_multiple_of(8);
-        octets.resize(padded, 0);
-        FlowBody { match_len: octets.len() as u16, octets }
+        FlowBody::joined(&match_octets(match_), &[])
+    }
+
+    fn joined(match_octets: &[u8], instructions: &[u8]) -> FlowBody {
+        let (start, end) = (match_octets.len(), match_octets.len() + instructions.len());
+        let mut octets = [0; BODY_INLINE];
+        if let Some(used) = octets.get_mut(..end) {
+            used[..start].copy_from_slice(match_octets);
+            used[start..].copy_from_slice(instructions);
+            return FlowBody(Octets::Short { match_len: start as u8, len: end as u8, octets });
+        }
+        FlowBody(Octets::Long { match_len: start as u16, octets: [match_octets, instructions].concat().into() })
+    }
+
+    fn match_len(&self) -> usize {
+        match &self.0 {
+            Octets::Short { match_len, .. } => usize::from(*match_len),
+            Octets::Long { match_len, .. } => usize::from(*match_len),
+        }
     }
 
     /// All of it: what follows the fixed part of a FLOW_MOD.
     pub fn as_octets(&self) -> &[u8] {
-        &self.octets
+        match &self.0 {
+            Octets::Short { len, octets, .. } => octets.get(..usize::from(*len)).unwrap_or_default(),
+            Octets::Long { octets, .. } => octets,
+        }
     }
 
     /// `ofp_match` with its padding.
     pub fn match_octets(&self) -> &[u8] {
-        self.octets.get(..usize::from(self.match_len)).unwrap_or_default()
+        self.as_octets().get(..self.match_len()).unwrap_or_default()
     }
 
     /// The instructions.
     pub fn instruction_octets(&self) -> &[u8] {
-        self.octets.get(usize::from(self.match_len)..).unwrap_or_default()
+        self.as_octets().get(self.match_len()..).unwrap_or_default()
     }
 
     /// The match, read back.
@@ -117,10 +128,52 @@ impl FlowBody {
     }
 
     /// The same match with other instructions.
-    pub fn set_instruction_octets(&mut self, octets: &[u8]) {
-        self.octets.truncate(usize::from(self.match_len));
-        self.octets.extend_from_slice(octets);
+    pub fn with_instruction_octets(&self, octets: &[u8]) -> FlowBody {
+        FlowBody::joined(self.match_octets(), octets)
     }
+}
+
+fn match_octets(match_: &Match) -> SmallVec<[u8; BODY_INLINE]> {
+    let tlvs = match_.as_tlvs();
+    let [high, low] = ((4 + tlvs.len()) as u16).to_be_bytes();
+    let mut octets = SmallVec::new();
+    // OFPMT_OXM.
+    octets.extend_from_slice(&[0, 1, high, low]);
+    octets.extend_from_slice(tlvs);
+    let padded = octets.len().next_multiple_of(8);
+    octets.resize(padded, 0);
+    octets
+}
+
+fn goto_octets(table: TableId) -> [u8; 8] {
+    let [high, low] = InstructionType::GOTO_TABLE.0.to_be_bytes();
+    [high, low, 0, 8, table.0, 0, 0, 0]
+}
+
+/// APPLY_ACTIONS with one action.
+fn apply_octets(action: &Action) -> SmallVec<[u8; 24]> {
+    let mut octets = SmallVec::new();
+    let [high, low] = InstructionType::APPLY_ACTIONS.0.to_be_bytes();
+    match action {
+        Action::Output { port, max_len } => {
+            let [p0, p1, p2, p3] = port.0.to_be_bytes();
+            let [m0, m1] = max_len.to_be_bytes();
+            let output = [high, low, 0, 24, 0, 0, 0, 0, 0, 0, 0, 16, p0, p1, p2, p3, m0, m1, 0, 0, 0, 0, 0, 0];
+            octets.extend_from_slice(&output);
+        }
+        Action::Group(id) => {
+            let [g0, g1, g2, g3] = id.0.to_be_bytes();
+            octets.extend_from_slice(&[high, low, 0, 16, 0, 0, 0, 0, 0, 22, 0, 8, g0, g1, g2, g3]);
+        }
+        other => {
+            let mut encoded = BytesMut::new();
+            Action::encode_list(std::slice::from_ref(other), &mut encoded);
+            let [l0, l1] = ((8 + encoded.len()) as u16).to_be_bytes();
+            octets.extend_from_slice(&[high, low, l0, l1, 0, 0, 0, 0]);
+            octets.extend_from_slice(&encoded);
+        }
+    }
+    octets
 }
 
 /// A FLOW_MOD but for its match and instructions (OpenFlow 1.3.5 §7.3.4.1); for a deletion any port and any group.
@@ -206,8 +259,6 @@ fn header(message_type: MessageType, length: usize, xid: u32) -> Result<[u8; 8],
 
 #[cfg(test)]
 mod tests {
-    use net::MacAddr;
-
     use super::*;
     use crate::{FlowMod, Message, PacketOut};
 
@@ -261,6 +312,32 @@ mod tests {
                 let mut out = BytesMut::new();
                 head.write(7, body.as_octets(), &mut out).unwrap();
                 assert_eq!(out, encoded(&Message::FlowMod(flow_mod)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_rules_of_a_host_are_those_that_are_put_together_from_fields() {
+        let (port, mac, table) = (PortNo(0x0102_0304), MacAddr([2, 3, 4, 5, 6, 7]), TableId(9));
+        let source = Match::new().with_in_port(port).with_eth_src(mac);
+        assert_eq!(FlowBody::source_goto(port, mac, table), FlowBody::goto(&source, table));
+        for action in [Action::output(port), Action::Group(GroupId(0x5400_0001)), Action::PopVlan] {
+            let body = FlowBody::destination_apply(mac, &action);
+            assert_eq!(
+                body,
+                FlowBody::new(&Match::new().with_eth_dst(mac), &[Instruction::ApplyActions(vec![action])])
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_of_any_length_is_what_it_was_made_of() {
+        for actions in 0..12 {
+            let does = [Instruction::ApplyActions(vec![Action::output(PortNo(7)); actions])];
+            for match_ in matches() {
+                let body = FlowBody::new(&match_, &does);
+                assert_eq!((body.match_(), body.instructions()), (match_.clone(), does.to_vec()));
+                assert_eq!(FlowBody::of_match(&match_).with_instruction_octets(body.instruction_octets()), body);
             }
         }
     }

@@ -49,12 +49,12 @@ impl Forwarding {
     /// A port came, went, or changed its state: what it may do with frames follows from its state alone.
     fn port_changed(&mut self, port: PortId, view: &View<'_>, effects: &mut Effects<'_>) {
         let at = port.datapath_id;
-        effects.set_rule(at, build::link_key(port), build::link_rule(port, view));
+        effects.set_rule(at, build::link_key(port), build::link_rule(port, view).as_ref());
         if view.network.switches.contains_key(&at) {
             effects.set_group(at, build::flood_key(), build::flood_group(at, view));
         }
         let group_id = effects.group_id(at, build::flood_key());
-        effects.set_rule(at, build::flood_in_key(port), build::flood_in_rule(port, group_id, view));
+        effects.set_rule(at, build::flood_in_key(port), build::flood_in_rule(port, group_id, view).as_ref());
     }
 
     fn restate_flood(&mut self, at: DatapathId, view: &View<'_>, effects: &mut Effects<'_>) {
@@ -63,7 +63,7 @@ impl Forwarding {
         let group_id = effects.group_id(at, build::flood_key());
         for &port_no in switch.ports.keys() {
             let port = PortId::new(at, port_no);
-            effects.set_rule(at, build::flood_in_key(port), build::flood_in_rule(port, group_id, view));
+            effects.set_rule(at, build::flood_in_key(port), build::flood_in_rule(port, group_id, view).as_ref());
         }
     }
 
@@ -73,10 +73,11 @@ impl Forwarding {
         if let Some(old) = old
             && old != host.port
         {
-            effects.set_rule(old.datapath_id, build::host_in_key(host.mac), None);
+            effects.remove_rule(old.datapath_id, &build::no_host_in_rule(host.mac, old));
             self.unindex(host.mac, old.datapath_id, view, effects);
         }
-        effects.set_rule(at, build::host_in_key(host.mac), Some(build::host_in_rule(host.mac, host.port, view)));
+        let rule = build::host_in_rule(host.mac, host.port, view);
+        effects.set_rule(at, rule.key, Some(&rule));
         let seed = self.seed;
         let hosts = self.hosts.or_insert_with(at, || SeededMap::with_seed(seed));
         let was_empty = hosts.is_empty();
@@ -92,16 +93,17 @@ impl Forwarding {
         {
             // Whoever reaches the old place alone has no way to the new one.
             for switch in view.reaching(old.datapath_id).filter(|&switch| view.paths.distance(switch, at).is_none()) {
-                effects.set_rule(switch, build::host_out_key(host.mac), None);
+                effects.remove_rule(switch, &build::no_host_out_rule(host.mac));
             }
         }
     }
 
     fn host_forgotten(&mut self, mac: MacAddr, view: &View<'_>, effects: &mut Effects<'_>) {
         let Some(port) = self.places.remove(&mac) else { return };
-        effects.set_rule(port.datapath_id, build::host_in_key(mac), None);
+        effects.remove_rule(port.datapath_id, &build::no_host_in_rule(mac, port));
+        let no_rule = build::no_host_out_rule(mac);
         for switch in view.reaching(port.datapath_id) {
-            effects.set_rule(switch, build::host_out_key(mac), None);
+            effects.remove_rule(switch, &no_rule);
         }
         self.unindex(mac, port.datapath_id, view, effects);
     }
@@ -124,7 +126,10 @@ impl Forwarding {
             true => openflow::GroupId::ANY,
             false => effects.group_id(at, build::path_key(port.datapath_id)),
         };
-        effects.set_rule(at, build::host_out_key(mac), build::host_out_rule(at, mac, port, group_id, view));
+        match build::host_out_rule(at, mac, port, group_id, view) {
+            Some(rule) => effects.set_rule(at, rule.key, Some(&rule)),
+            None => effects.remove_rule(at, &build::no_host_out_rule(mac)),
+        }
     }
 
     fn paths_changed(&mut self, changes: &PathChanges, view: &View<'_>, effects: &mut Effects<'_>) {

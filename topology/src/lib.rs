@@ -7,6 +7,7 @@
 
 mod config;
 mod discovery;
+mod hosts;
 mod index;
 pub mod lldp;
 mod network;
@@ -20,6 +21,7 @@ pub use config::{
     PROBE_MAX_AGE, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
 };
 pub use discovery::{Discovery, DiscoveryCounters, HostSighting, ProbeTransmit};
+pub use hosts::Hosts;
 pub use index::Index;
 pub use network::{
     Addresses, Change, Host, HostForgottenReason, Link, LinkDownReason, LldpNeighbor, Network, Port, PortInfo,

@@ -460,6 +460,14 @@ impl Core {
     }
 
     fn apply_changes(&mut self, changes: &[Change], now: Time) {
+        // Hosts first: what is stated for them follows the paths as they were. Where paths have changed, it is restated for every host
+        // that there is, and for none that is gone.
+        for change in changes.iter().filter(|change| is_of_host(change)) {
+            self.tell_apps(Event::Change(change));
+        }
+        if changes.iter().all(is_of_host) {
+            return;
+        }
         let shape =
             |change: &Change| matches!(change, Change::SwitchGone(_) | Change::LinkUp(_) | Change::LinkDown { .. });
         let path_changes = if changes.iter().any(shape) {
@@ -469,10 +477,9 @@ impl Core {
         };
         if !path_changes.is_empty() {
             self.counters.path_updates += 1;
-            // Before the changes: what has lost its path is taken away while the hosts behind it are still known.
             self.tell_apps(Event::Paths(&path_changes));
         }
-        for change in changes {
+        for change in changes.iter().filter(|change| !is_of_host(change)) {
             match change {
                 // A switch comes without links: they follow, each with a change of its own.
                 Change::SwitchUp(datapath_id) => {
@@ -577,6 +584,20 @@ impl Core {
             self.overflowed.insert(id);
         }
         self.ready.insert(id);
+    }
+}
+
+fn is_of_host(change: &Change) -> bool {
+    match change {
+        Change::HostLearned(_) | Change::HostMoved { .. } | Change::HostAddressed(_) | Change::HostForgotten { .. } => {
+            true
+        }
+        Change::SwitchUp(_)
+        | Change::SwitchDown(_)
+        | Change::SwitchGone(_)
+        | Change::PortChanged(_)
+        | Change::LinkUp(_)
+        | Change::LinkDown { .. } => false,
     }
 }
 

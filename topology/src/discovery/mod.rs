@@ -21,7 +21,6 @@ use crate::probe::{Probe, ProbeKey};
 use crate::{
     Change, DiscoveryConfig, EXPECTED_LINK_LIMIT, HostForgottenReason, LinkDownReason, MAX_PORTS_PER_SWITCH,
     MAX_QUEUED_PROBES, MIN_DWELL_PROBES, Network, Port, PortInfo, PortState, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
-    SeededMap,
 };
 use port::PortControl;
 use schedule::{ProbeClass, Schedule};
@@ -105,9 +104,6 @@ pub struct Discovery {
     controls: BTreeMap<PortId, PortControl>,
     /// Sources of the links into a port.
     links_into: BTreeMap<PortId, BTreeSet<PortId>>,
-    /// Hosts on a port; no port without hosts is in here.
-    hosts_on: SeededMap<PortId, SeededMap<MacAddr, ()>>,
-    seed: u64,
     timers: Timers,
     /// Ports in the order in which their probes are due.
     probe_queue: BTreeSet<(Time, PortId)>,
@@ -128,8 +124,6 @@ impl Discovery {
             counters: DiscoveryCounters::default(),
             controls: BTreeMap::new(),
             links_into: BTreeMap::new(),
-            hosts_on: SeededMap::with_seed(seed),
-            seed,
             timers: Timers::default(),
             probe_queue: BTreeSet::new(),
             schedule,

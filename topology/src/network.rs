@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 use smallvec::SmallVec;
 
-use crate::Hosts;
+use crate::{Hosts, SeededMap};
 
 /// A port as its switch describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -186,17 +186,25 @@ pub struct Network {
     pub links: BTreeMap<PortId, Link>,
     /// Hosts.
     pub hosts: Hosts,
+    /// Ports in state Edge of connected switches: what is asked for each packet.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) edges: SeededMap<PortId, ()>,
 }
 
 impl Network {
     /// Nothing known. `seed` keys the hash maps.
     pub fn new(seed: u64) -> Network {
-        Network { hosts: Hosts::with_seed(seed), ..Network::default() }
+        Network { hosts: Hosts::with_seed(seed), edges: SeededMap::with_seed(seed), ..Network::default() }
     }
 
     /// A port.
     pub fn port(&self, port: PortId) -> Option<&Port> {
         self.switches.get(&port.datapath_id)?.ports.get(&port.port_no)
+    }
+
+    /// Whether this is an Edge port of a connected switch, so that hosts are behind it. One look, however many switches and ports there are.
+    pub fn takes_hosts(&self, port: PortId) -> bool {
+        self.edges.contains_key(&port)
     }
 
     /// The host that used `address` last.

@@ -1,9 +1,9 @@
 //! A list that only grows and never moves what it holds: no copy and no long turn when it grows, and a place is found by its number.
 //!
-//! Segments of 8, 16, 32 … entries: at most half of what is reserved is unused, and the kernel gives memory for what is used only.
+//! Segments of 4, 8, 16 … entries: at most half of what is reserved is unused, and the kernel gives memory for what is used only.
 
 /// Entries of the first segment.
-const FIRST: usize = 8;
+const FIRST: usize = 4;
 
 /// Entries by number, from 0.
 #[derive(Clone, Debug)]

@@ -8,16 +8,9 @@ use net::{MacAddr, PortId, Time};
 use super::timers::Timer;
 use super::{Discovery, HostSighting};
 use crate::hosts::HostAt;
-use crate::{Change, HOST_SILENCE_FACTOR, HostForgottenReason, MAX_ADDRESSES_PER_HOST, Port, PortState};
+use crate::{Change, HOST_SILENCE_FACTOR, HostForgottenReason, MAX_ADDRESSES_PER_HOST, PortState};
 
 impl Discovery {
-    /// Whether hosts are learned on this port.
-    pub(super) fn takes_hosts(&self, port: PortId) -> bool {
-        let Some(switch) = self.network.switches.get(&port.datapath_id) else { return false };
-        let is_edge = |port: &Port| port.info.up && port.state == PortState::Edge;
-        switch.connected && switch.ports.get(&port.port_no).is_some_and(is_edge)
-    }
-
     /// A unicast address on a port that takes hosts.
     pub(super) fn learn(&mut self, sighting: HostSighting, now: Time) {
         let HostSighting { port, mac, address } = sighting;

@@ -137,7 +137,8 @@ impl Chaos {
         }
         let network = self.lab.discovery.network();
         assert_invariants(&self.lab.discovery);
-        let told = Network { hosts: network.hosts.clone(), ..self.told.clone() };
+        let (hosts, edges) = (network.hosts.clone(), network.edges.clone());
+        let told = Network { hosts, edges, ..self.told.clone() };
         assert_eq!(&told, network, "the changes do not tell all that changed");
         for (mac, host) in &mut self.hosts {
             // A sighting alone is no change.
@@ -209,12 +210,15 @@ fn assert_invariants(discovery: &Discovery) {
     for (id, port) in network.ports() {
         assert_eq!(port.state == PortState::Link, ends.remove(&id), "{id} is {:?}", port.state);
         assert!(port.info.up || port.state == PortState::Unknown);
+        let takes_hosts = port.state == PortState::Edge && network.switches[&id.datapath_id].connected;
+        assert_eq!(network.takes_hosts(id), takes_hosts, "{id}");
         let control = &discovery.controls[&id];
         let probed = port.info.up && network.switches[&id.datapath_id].connected;
         assert_eq!((control.class.is_some(), control.next_probe.is_some()), (probed, probed), "{id}");
     }
     assert!(ends.is_empty(), "links end at ports that are not there: {ends:?}");
     assert_eq!(discovery.controls.len(), network.ports().count());
+    assert_eq!(network.edges.len(), network.ports().filter(|(id, _)| network.takes_hosts(*id)).count());
     assert_eq!(discovery.probe_queue.len(), discovery.controls.values().filter(|c| c.next_probe.is_some()).count());
 }
 

@@ -3,9 +3,9 @@
 //! A rule that is installed as it is desired is held once. A slot that is used again has another generation, so that an old reference
 //! finds nothing.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 
-use openflow::{FlowBody, FlowModFlags, Match, TableId};
+use openflow::{FlowBody, FlowKey, FlowModFlags, Match, TableId};
 use topology::{Index, SeededState, Slab};
 
 use super::rule::{Key, RULE_FLAGS, Rule, RuleId};
@@ -35,7 +35,7 @@ pub(super) struct Other {
     pub(super) instructions: Vec<u8>,
 }
 
-/// 96 octets: a switch may have a hundred thousand.
+/// 64 octets, one line of the cache: a switch may have a hundred thousand.
 #[derive(Debug)]
 pub(super) struct Slot {
     /// Of the rule that is desired, or was last.
@@ -63,9 +63,7 @@ impl Slot {
 
     /// Whether the rule has this slot's identity.
     pub(super) fn is_at(&self, rule: &Rule) -> bool {
-        self.table == rule.table
-            && self.priority == rule.priority
-            && self.body.match_octets() == rule.body.match_octets()
+        self.table == rule.table && self.priority == rule.priority && self.body.key() == rule.body.key()
     }
 
     pub(super) fn id(&self) -> RuleId {
@@ -108,7 +106,7 @@ impl Slot {
             cookie: self.cookie(),
             idle_timeout: self.idle_timeout,
             flags: RULE_FLAGS,
-            instructions: self.body.instruction_octets().to_vec(),
+            instructions: self.body.octets().of_instructions().to_vec(),
         }
     }
 
@@ -116,7 +114,7 @@ impl Slot {
         self.cookie() == other.cookie
             && self.idle_timeout == other.idle_timeout
             && RULE_FLAGS == other.flags
-            && self.body.instruction_octets() == other.instructions
+            && self.body.octets().of_instructions() == other.instructions
     }
 }
 
@@ -173,18 +171,18 @@ impl Slots {
         Some(self.reference(found))
     }
 
-    pub(super) fn find(&self, table: TableId, priority: u16, match_octets: &[u8]) -> Option<SlotRef> {
-        self.find_hashed(self.id_hash(table, priority, match_octets), table, priority, match_octets)
+    pub(super) fn find(&self, table: TableId, priority: u16, match_: FlowKey<'_>) -> Option<SlotRef> {
+        self.find_hashed(self.id_hash(table, priority, match_), table, priority, match_)
     }
 
     pub(super) fn find_match(&self, table: TableId, priority: u16, match_: &Match) -> Option<SlotRef> {
-        self.find(table, priority, FlowBody::of_match(match_).match_octets())
+        self.find(table, priority, FlowBody::of_match(match_).key())
     }
 
     /// The slot of an identity, a new one if it has none.
     pub(super) fn place(&mut self, table: TableId, priority: u16, body: &FlowBody) -> SlotRef {
-        let hash = self.id_hash(table, priority, body.match_octets());
-        if let Some(found) = self.find_hashed(hash, table, priority, body.match_octets()) {
+        let hash = self.id_hash(table, priority, body.key());
+        if let Some(found) = self.find_hashed(hash, table, priority, body.key()) {
             return found;
         }
         let new = Slot {
@@ -283,7 +281,7 @@ impl Slots {
         slot.generation = slot.generation.wrapping_add(1);
         let (table, priority) = (slot.table, slot.priority);
         let body = std::mem::replace(&mut slot.body, FlowBody::of_match(&Match::new()));
-        self.by_id.remove(self.id_hash(table, priority, body.match_octets()), at.slot);
+        self.by_id.remove(self.id_hash(table, priority, body.key()), at.slot);
         self.free.push(at.slot);
     }
 
@@ -293,11 +291,11 @@ impl Slots {
         }
     }
 
-    fn find_hashed(&self, hash: u32, table: TableId, priority: u16, match_octets: &[u8]) -> Option<SlotRef> {
+    fn find_hashed(&self, hash: u32, table: TableId, priority: u16, match_: FlowKey<'_>) -> Option<SlotRef> {
         let slots = &self.slots;
         let is_right = |at| {
             slots.get(at as usize).is_some_and(|slot: &Slot| {
-                slot.table == table && slot.priority == priority && slot.body.match_octets() == match_octets
+                slot.table == table && slot.priority == priority && slot.body.key() == match_
             })
         };
         let found = self.by_id.find(hash, is_right)?;
@@ -316,10 +314,17 @@ impl Slots {
         (hasher.finish() >> 32) as u32
     }
 
-    fn id_hash(&self, table: TableId, priority: u16, match_octets: &[u8]) -> u32 {
+    fn id_hash(&self, table: TableId, priority: u16, match_: FlowKey<'_>) -> u32 {
         let mut hasher = self.state.build_hasher();
         hasher.write_u64(u64::from(table.0) << 16 | u64::from(priority));
-        hasher.write(match_octets);
+        match match_ {
+            FlowKey::Source(in_port, eth_src) => {
+                hasher.write_u64(eth_src.to_u64());
+                hasher.write_u64(u64::from(in_port.0));
+            }
+            FlowKey::Destination(eth_dst) => hasher.write_u64(eth_dst.to_u64()),
+            FlowKey::Octets(octets) => octets.hash(&mut hasher),
+        }
         (hasher.finish() >> 32) as u32
     }
 }
@@ -346,6 +351,11 @@ mod tests {
 
     fn find(slots: &Slots, a: u64) -> Option<SlotRef> {
         slots.find_key(&rule(a, 0).key)
+    }
+
+    #[test]
+    fn a_slot_is_one_line_of_the_cache() {
+        assert_eq!(size_of::<Slot>(), 64);
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl SwitchFlows {
     /// The same where the identity is known. What another key has under it stays.
     pub(super) fn remove_rule(&mut self, rule: &Rule) -> [bool; 2] {
         let mut changed = [false; 2];
-        let found = self.slots.find(rule.table, rule.priority, rule.body.match_octets());
+        let found = self.slots.find(rule.table, rule.priority, rule.body.key());
         if let Some(at) = found.filter(|&at| self.slots.get(at).is_some_and(|slot| slot.key == rule.key)) {
             self.slots.undesire(at);
             self.mark(at, &mut changed);
@@ -249,7 +249,7 @@ impl SwitchFlows {
             cookie: stats.cookie,
             idle_timeout: stats.idle_timeout,
             flags: stats.flags,
-            instructions: body.instruction_octets().to_vec(),
+            instructions: body.octets().of_instructions().to_vec(),
         };
         self.slots.hold(at, other);
         true
@@ -503,7 +503,7 @@ impl SwitchFlows {
                     idle_timeout: slot.idle_timeout,
                     flags: RULE_FLAGS,
                 };
-                head.write(xid, slot.body.as_octets(), out).ok()?;
+                head.write(xid, slot.body.octets().all(), out).ok()?;
                 let existed = slot.held() != Held::Nothing;
                 self.slots.hold_desired(at);
                 counters.flow_mods[0] += 1;
@@ -519,7 +519,7 @@ impl SwitchFlows {
                     idle_timeout: 0,
                     flags: FlowModFlags::NONE,
                 };
-                head.write(xid, slot.body.match_octets(), out).ok()?;
+                head.write(xid, slot.body.octets().of_match(), out).ok()?;
                 let deleted = Some(Box::new(slot.id()));
                 self.slots.hold_nothing(at);
                 counters.flow_mods[1] += 1;

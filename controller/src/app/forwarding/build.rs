@@ -109,18 +109,20 @@ pub(super) fn host_out_rule(
     group_id: GroupId,
     view: &View<'_>,
 ) -> Option<Rule> {
-    let action = if at == port.datapath_id { output(port.port_no) } else { Action::Group(group_id) };
     let stage = view.paths.distance(at, port.datapath_id)?;
-    Some(Rule { stage, ..to_host(mac, &action) })
+    let body = match at == port.datapath_id {
+        true => FlowBody::destination_output(mac, port.port_no, 0),
+        false => FlowBody::destination_group(mac, group_id),
+    };
+    Some(Rule { stage, ..to_host(mac, body) })
 }
 
 /// The same as far as it says which rule it is.
 pub(super) fn no_host_out_rule(mac: MacAddr) -> Rule {
-    to_host(mac, &Action::Group(GroupId::ANY))
+    to_host(mac, FlowBody::destination_group(mac, GroupId::ANY))
 }
 
-fn to_host(mac: MacAddr, action: &Action) -> Rule {
-    let body = FlowBody::destination_apply(mac, action);
+fn to_host(mac: MacAddr, body: FlowBody) -> Rule {
     Rule::with_body(key(KIND_HOST_OUT, mac.to_u64()), FORWARD, forward::HOST, body)
 }
 

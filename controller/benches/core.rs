@@ -53,12 +53,15 @@ const ROUNDS: usize = 3;
 
 fn main() {
     let only = std::env::args().nth(1).filter(|word| !word.starts_with('-')).unwrap_or_default();
-    if only.is_empty() || only == "answers" {
+    if ["", "answers", "known", "new"].contains(&only.as_str()) {
         println!(
             "{:<30} {:>8} {:>6} {:>9} {:>9} {:>8}",
             "ns per answer", "switches", "batch", "core", "floor", "allocs"
         );
-        for (name, new_sources) in [("(a) known source", false), ("(b) new source", true)] {
+        for (name, word, new_sources) in [("(a) known source", "known", false), ("(b) new source", "new", true)] {
+            if only != word && !["", "answers"].contains(&only.as_str()) {
+                continue;
+            }
             for switches in [1, 16, 64] {
                 for batch in [1, 32, 128] {
                     let mut rounds: Vec<(f64, f64)> =

@@ -6,6 +6,7 @@
 
 mod event;
 mod frames;
+mod packet_in;
 mod queues;
 mod request;
 #[cfg(test)]

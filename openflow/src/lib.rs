@@ -97,4 +97,4 @@ pub use reply::{ERROR_DATA_LEN, error_code, error_for};
 pub use report::{DecodeReport, decode_for_display};
 pub use role::{AsyncConfig, ControllerRole, GenerationId, RoleMessage};
 pub use text::FixedText;
-pub use written::{FlowBody, FlowModHead, write_packet_out};
+pub use written::{BodyOctets, FlowBody, FlowKey, FlowModHead, write_packet_out};

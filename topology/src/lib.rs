@@ -7,10 +7,13 @@
 
 mod config;
 mod discovery;
+mod hosts;
+mod index;
 pub mod lldp;
 mod network;
 pub mod probe;
 mod seeded_map;
+mod slab;
 
 pub use config::{
     DiscoveryConfig, EXPECTED_LINK_LIMIT, HOST_SILENCE_FACTOR, MAX_ADDRESSES_PER_HOST, MAX_HOSTS, MAX_HOSTS_PER_PORT,
@@ -18,8 +21,11 @@ pub use config::{
     PROBE_MAX_AGE, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
 };
 pub use discovery::{Discovery, DiscoveryCounters, HostSighting, ProbeTransmit};
+pub use hosts::Hosts;
+pub use index::Index;
 pub use network::{
     Addresses, Change, Host, HostForgottenReason, Link, LinkDownReason, LldpNeighbor, Network, Port, PortInfo,
     PortState, Switch,
 };
 pub use seeded_map::{SeededHasher, SeededMap, SeededState};
+pub use slab::Slab;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 use smallvec::SmallVec;
 
-use crate::SeededMap;
+use crate::{Hosts, SeededMap};
 
 /// A port as its switch describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -185,18 +185,16 @@ pub struct Network {
     #[cfg_attr(feature = "serde", serde(serialize_with = "values"))]
     pub links: BTreeMap<PortId, Link>,
     /// Hosts.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "hosts"))]
-    pub hosts: SeededMap<MacAddr, Host>,
-    /// Which host used an IP address last: the index of [`Host::addresses`].
+    pub hosts: Hosts,
+    /// Ports in state Edge of connected switches: what is asked for each packet.
     #[cfg_attr(feature = "serde", serde(skip))]
-    pub host_by_address: SeededMap<IpAddr, MacAddr>,
+    pub(crate) edges: SeededMap<PortId, ()>,
 }
 
 impl Network {
     /// Nothing known. `seed` keys the hash maps.
     pub fn new(seed: u64) -> Network {
-        let (hosts, host_by_address) = (SeededMap::with_seed(seed), SeededMap::with_seed(seed));
-        Network { hosts, host_by_address, ..Network::default() }
+        Network { hosts: Hosts::with_seed(seed), edges: SeededMap::with_seed(seed), ..Network::default() }
     }
 
     /// A port.
@@ -204,9 +202,14 @@ impl Network {
         self.switches.get(&port.datapath_id)?.ports.get(&port.port_no)
     }
 
+    /// Whether this is an Edge port of a connected switch, so that hosts are behind it. One look, however many switches and ports there are.
+    pub fn takes_hosts(&self, port: PortId) -> bool {
+        self.edges.contains_key(&port)
+    }
+
     /// The host that used `address` last.
     pub fn host_at(&self, address: IpAddr) -> Option<&Host> {
-        self.hosts.get(self.host_by_address.get(&address)?)
+        self.hosts.at(address)
     }
 
     /// Whether the link out of `source` is known in both directions, so that it may carry traffic. A plug that leads a port back to
@@ -233,18 +236,13 @@ impl Network {
     }
 }
 
-/// JSON objects want text keys, which a port is not; links and hosts say themselves where they belong.
+/// JSON objects want text keys, which a port is not; links say themselves where they belong.
 #[cfg(feature = "serde")]
 fn values<K, V: serde::Serialize, S: serde::Serializer>(
     map: &BTreeMap<K, V>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(map.values())
-}
-
-#[cfg(feature = "serde")]
-fn hosts<S: serde::Serializer>(hosts: &SeededMap<MacAddr, Host>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(hosts.values())
 }
 
 /// Why a direction of a link is no more.
@@ -314,8 +312,8 @@ pub enum Change {
     HostAddressed(MacAddr),
     /// A host is no more.
     HostForgotten {
-        /// As it was.
-        host: Host,
+        /// As it was. Elsewhere: every change would be as large.
+        host: Box<Host>,
         /// Why.
         reason: HostForgottenReason,
     },

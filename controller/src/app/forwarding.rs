@@ -16,30 +16,27 @@ use crate::flow::pipeline::{CLASSIFY, classify};
 use crate::flow::{Owner, RuleId};
 use crate::path::PathChanges;
 
-/// The application. Its only state is an index of the network's hosts by switch.
+/// The application. It remembers to which switches it has led the others, and nothing of hosts: where they are is in the network, where
+/// they were is in the change.
 #[derive(Debug, Default)]
 pub struct Forwarding {
-    hosts: SeededMap<DatapathId, SeededMap<MacAddr, ()>>,
-    places: SeededMap<MacAddr, PortId>,
-    seed: u64,
+    /// Switches with hosts: each of the others that reaches one has the group that leads there.
+    destinations: SeededMap<DatapathId, ()>,
 }
 
 impl Forwarding {
     /// Knows no host yet. `seed` keys the hash maps.
     pub fn new(seed: u64) -> Forwarding {
-        Forwarding { hosts: SeededMap::with_seed(seed), places: SeededMap::with_seed(seed), seed }
+        Forwarding { destinations: SeededMap::with_seed(seed) }
     }
 
     fn switch_up(&mut self, at: DatapathId, view: &View<'_>, effects: &mut Effects<'_>) {
         let mut rules = effects.rule_set(at);
         state_own(at, view, &mut rules);
-        // From the index: a switch that comes up should not cost a look at every host there is.
+        // By destination: a switch that comes up should not cost a look at every host there is.
         for destination in view.reaching(at) {
-            let Some(hosts) = self.hosts.get(&destination) else { continue };
-            for mac in hosts.keys() {
-                if let Some(&port) = self.places.get(mac) {
-                    state_host(at, *mac, port, view, &mut rules);
-                }
+            for host in view.network.hosts.on_switch(destination) {
+                state_host(at, host.mac, host.port, view, &mut rules);
             }
         }
         let (rules, groups) = rules.into_parts();
@@ -49,12 +46,12 @@ impl Forwarding {
     /// A port came, went, or changed its state: what it may do with frames follows from its state alone.
     fn port_changed(&mut self, port: PortId, view: &View<'_>, effects: &mut Effects<'_>) {
         let at = port.datapath_id;
-        effects.set_rule(at, build::link_key(port), build::link_rule(port, view));
+        effects.set_rule(at, build::link_key(port), build::link_rule(port, view).as_ref());
         if view.network.switches.contains_key(&at) {
             effects.set_group(at, build::flood_key(), build::flood_group(at, view));
         }
         let group_id = effects.group_id(at, build::flood_key());
-        effects.set_rule(at, build::flood_in_key(port), build::flood_in_rule(port, group_id, view));
+        effects.set_rule(at, build::flood_in_key(port), build::flood_in_rule(port, group_id, view).as_ref());
     }
 
     fn restate_flood(&mut self, at: DatapathId, view: &View<'_>, effects: &mut Effects<'_>) {
@@ -63,55 +60,41 @@ impl Forwarding {
         let group_id = effects.group_id(at, build::flood_key());
         for &port_no in switch.ports.keys() {
             let port = PortId::new(at, port_no);
-            effects.set_rule(at, build::flood_in_key(port), build::flood_in_rule(port, group_id, view));
+            effects.set_rule(at, build::flood_in_key(port), build::flood_in_rule(port, group_id, view).as_ref());
         }
     }
 
     fn host_placed(&mut self, host: &Host, view: &View<'_>, effects: &mut Effects<'_>) {
         let at = host.port.datapath_id;
-        let old = self.places.insert(host.mac, host.port);
-        if let Some(old) = old
-            && old != host.port
-        {
-            effects.set_rule(old.datapath_id, build::host_in_key(host.mac), None);
-            self.unindex(host.mac, old.datapath_id, view, effects);
-        }
-        effects.set_rule(at, build::host_in_key(host.mac), Some(build::host_in_rule(host.mac, host.port, view)));
-        let seed = self.seed;
-        let hosts = self.hosts.or_insert_with(at, || SeededMap::with_seed(seed));
-        let was_empty = hosts.is_empty();
-        hosts.insert(host.mac, ());
+        let rule = build::host_in_rule(host.mac, host.port, view);
+        effects.set_rule(at, rule.key, Some(&rule));
+        let is_first = self.destinations.insert(at, ()).is_none();
         for switch in view.reaching(at) {
-            if was_empty && switch != at {
+            if is_first && switch != at {
                 effects.set_group(switch, build::path_key(at), build::path_group(switch, at, view));
             }
             self.state_host_out(switch, host.mac, host.port, view, effects);
         }
-        if let Some(old) = old
-            && old.datapath_id != at
-        {
-            // Whoever reaches the old place alone has no way to the new one.
-            for switch in view.reaching(old.datapath_id).filter(|&switch| view.paths.distance(switch, at).is_none()) {
-                effects.set_rule(switch, build::host_out_key(host.mac), None);
+    }
+
+    /// A host is not at this port any more: what was stated because of that goes, unless it holds for where the host is now as well.
+    fn host_left(&mut self, mac: MacAddr, old: PortId, view: &View<'_>, effects: &mut Effects<'_>) {
+        let now = view.network.hosts.get(&mac).map(|host| host.port);
+        if now == Some(old) {
+            return;
+        }
+        let at = old.datapath_id;
+        effects.remove_rule(at, &build::no_host_in_rule(mac, old));
+        if now.is_none_or(|now| now.datapath_id != at) {
+            let no_rule = build::no_host_out_rule(mac);
+            let lost =
+                |&switch: &DatapathId| now.is_none_or(|now| view.paths.distance(switch, now.datapath_id).is_none());
+            for switch in view.reaching(at).filter(lost) {
+                effects.remove_rule(switch, &no_rule);
             }
         }
-    }
-
-    fn host_forgotten(&mut self, mac: MacAddr, view: &View<'_>, effects: &mut Effects<'_>) {
-        let Some(port) = self.places.remove(&mac) else { return };
-        effects.set_rule(port.datapath_id, build::host_in_key(mac), None);
-        for switch in view.reaching(port.datapath_id) {
-            effects.set_rule(switch, build::host_out_key(mac), None);
-        }
-        self.unindex(mac, port.datapath_id, view, effects);
-    }
-
-    /// Take a host out of the index; the last one on a switch takes the groups that lead there with it.
-    fn unindex(&mut self, mac: MacAddr, at: DatapathId, view: &View<'_>, effects: &mut Effects<'_>) {
-        let Some(hosts) = self.hosts.get_mut(&at) else { return };
-        hosts.remove(&mac);
-        if hosts.is_empty() {
-            self.hosts.remove(&at);
+        // The last host on a switch takes the groups that lead there with it.
+        if !view.network.hosts.any_on_switch(at) && self.destinations.remove(&at).is_some() {
             for switch in view.reaching(at).filter(|&switch| switch != at) {
                 effects.set_group(switch, build::path_key(at), None);
             }
@@ -124,19 +107,22 @@ impl Forwarding {
             true => openflow::GroupId::ANY,
             false => effects.group_id(at, build::path_key(port.datapath_id)),
         };
-        effects.set_rule(at, build::host_out_key(mac), build::host_out_rule(at, mac, port, group_id, view));
+        match build::host_out_rule(at, mac, port, group_id, view) {
+            Some(rule) => effects.set_rule(at, rule.key, Some(&rule)),
+            None => effects.remove_rule(at, &build::no_host_out_rule(mac)),
+        }
     }
 
     fn paths_changed(&mut self, changes: &PathChanges, view: &View<'_>, effects: &mut Effects<'_>) {
         for (&destination, switches) in &changes.hops {
-            let Some(hosts) = self.hosts.get(&destination) else { continue };
+            if !view.network.hosts.any_on_switch(destination) {
+                continue;
+            }
             // A switch that is gone has no rules to state.
             for &at in switches.iter().filter(|at| view.network.switches.contains_key(at)) {
                 effects.set_group(at, build::path_key(destination), build::path_group(at, destination, view));
-                for &mac in hosts.keys() {
-                    if let Some(&port) = self.places.get(&mac) {
-                        self.state_host_out(at, mac, port, view, effects);
-                    }
+                for host in view.network.hosts.on_switch(destination) {
+                    self.state_host_out(at, host.mac, host.port, view, effects);
                 }
             }
         }
@@ -189,16 +175,18 @@ impl App for Forwarding {
             Event::Change(change) => match change {
                 Change::SwitchUp(at) => self.switch_up(*at, view, effects),
                 Change::PortChanged(port) => self.port_changed(*port, view, effects),
-                Change::HostLearned(mac) | Change::HostMoved { mac, .. } => {
+                Change::HostLearned(mac) => {
                     if let Some(host) = view.network.hosts.get(mac) {
                         self.host_placed(host, view, effects);
                     }
                 }
-                Change::HostForgotten { host, .. }
-                    // It may have been learned again within the same batch.
-                    if !view.network.hosts.contains_key(&host.mac) => {
-                        self.host_forgotten(host.mac, view, effects);
+                Change::HostMoved { mac, from } => {
+                    self.host_left(*mac, *from, view, effects);
+                    if let Some(host) = view.network.hosts.get(mac) {
+                        self.host_placed(host, view, effects);
                     }
+                }
+                Change::HostForgotten { host, .. } => self.host_left(host.mac, host.port, view, effects),
                 // Links act through paths and port states.
                 _ => {}
             },

@@ -95,9 +95,14 @@ impl<'a> Effects<'a> {
         Effects { reconciler, packet_outs }
     }
 
-    /// State that `key`'s rule on a switch is `rule`, or that there is none.
-    pub fn set_rule(&mut self, datapath_id: DatapathId, key: Key, rule: Option<Rule>) {
+    /// State that `key`'s rule on a switch is `rule`, which says the same key, or that there is none.
+    pub fn set_rule(&mut self, datapath_id: DatapathId, key: Key, rule: Option<&Rule>) {
         self.reconciler.set_rule(datapath_id, key, rule);
+    }
+
+    /// State that the rule of `rule`'s key on a switch is none, for a key that says the identity ([`Key::IDENTITY_KINDS`]).
+    pub fn remove_rule(&mut self, datapath_id: DatapathId, rule: &Rule) {
+        self.reconciler.remove_rule(datapath_id, rule);
     }
 
     /// State that `key`'s group on a switch is `group`, or that there is none.
@@ -116,7 +121,7 @@ impl<'a> Effects<'a> {
             self.set_group(datapath_id, key, Some(group));
         }
         for (key, rule) in rules {
-            self.set_rule(datapath_id, key, Some(rule));
+            self.set_rule(datapath_id, key, Some(&rule));
         }
     }
 

@@ -389,8 +389,8 @@ impl Core {
                 Question::Description,
                 Message::MultipartReply(MultipartReply { body: MultipartReplyBody::Desc(desc), .. }),
             ) => {
-                let description = SwitchDescription::from(&desc);
-                connection.description = Some(Box::new(description.clone()));
+                let description = Box::new(SwitchDescription::from(&desc));
+                connection.description = Some(description.clone());
                 if let Some(Claim { datapath_id, .. }) = connection.stage.claim() {
                     self.events.push_back(CoreEvent::SwitchDescribed { datapath_id, description });
                 }

@@ -231,16 +231,28 @@ impl Reconciler {
 
     // ---- what applications state --------------------------------------------------------------------------------
 
-    /// State that `key`'s rule on a switch is `rule`, or that there is none.
-    pub fn set_rule(&mut self, datapath_id: DatapathId, key: Key, rule: Option<Rule>) {
-        if rule.is_none() && !self.switches.contains_key(&datapath_id) {
-            return;
-        }
-        let entry = self.entry(datapath_id);
-        let changed = entry.flows.set_rule(key, rule);
-        let new = [changed[0] && !entry.listed[0], changed[1] && !entry.listed[1]];
-        if new != [false; 2] {
-            self.list(datapath_id, new);
+    /// State that `key`'s rule on a switch is `rule`, which says the same key, or that there is none.
+    pub fn set_rule(&mut self, datapath_id: DatapathId, key: Key, rule: Option<&Rule>) {
+        let changed = match (rule, self.switches.get_mut(&datapath_id)) {
+            (Some(rule), Some(entry)) => entry.flows.set_rule(rule),
+            (Some(rule), None) => self.entry(datapath_id).flows.set_rule(rule),
+            (None, Some(entry)) => entry.flows.clear_rule(&key),
+            (None, None) => return,
+        };
+        self.list_changed(datapath_id, changed);
+    }
+
+    /// State that the rule of `rule`'s key on a switch is none, for a key that says the identity ([`Key::IDENTITY_KINDS`]). What the rule
+    /// does is not looked at.
+    pub fn remove_rule(&mut self, datapath_id: DatapathId, rule: &Rule) {
+        let Some(entry) = self.switches.get_mut(&datapath_id) else { return };
+        let changed = entry.flows.remove_rule(rule);
+        self.list_changed(datapath_id, changed);
+    }
+
+    fn list_changed(&mut self, datapath_id: DatapathId, changed: [bool; 2]) {
+        if changed != [false; 2] {
+            self.list(datapath_id, changed);
         }
     }
 

@@ -46,9 +46,20 @@ impl Key {
     /// No rule's key: kind 0 is nobody's.
     pub(super) const NONE: Key = Key { owner: Owner::Forwarding, kind: 0, a: 0, b: 0 };
 
+    /// Kinds from here on are of keys that say everything about the identity of their rule, so that the same key never has a rule with
+    /// another table, priority or match: "this host at this port", not "this host". Their rules are found by identity alone, which
+    /// saves a hash table where there are many of them; they are taken back with [`Reconciler::remove_rule`](super::Reconciler::remove_rule).
+    pub const IDENTITY_KINDS: u8 = 0x80;
+
+    /// See [`Key::IDENTITY_KINDS`].
+    pub(super) fn names_identity(&self) -> bool {
+        self.kind >= Key::IDENTITY_KINDS
+    }
+
     /// The cookie: 16 bits "ours + owner", 48 bits of a stable hash of the key. Never seeded: it has to be the same after a restart.
     pub fn cookie(&self) -> u64 {
-        cookie_of_hash(self.owner, self.hash())
+        let mark = u64::from(u16::from_be_bytes([COOKIE_MARK, self.owner as u8]));
+        mark << 48 | self.hash() & 0xffff_ffff_ffff
     }
 
     /// A stable hash of the key, well mixed in its low bits.
@@ -63,12 +74,6 @@ impl Key {
         }
         hash
     }
-}
-
-/// See [`Key::cookie`].
-pub(super) fn cookie_of_hash(owner: Owner, hash: u64) -> u64 {
-    let mark = u64::from(u16::from_be_bytes([COOKIE_MARK, owner as u8]));
-    mark << 48 | hash & 0xffff_ffff_ffff
 }
 
 /// Flags of every flow-mod: the switch tells when a rule goes, by its timeout or by somebody else's hand.

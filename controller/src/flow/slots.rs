@@ -1,15 +1,14 @@
-//! Where the rules of one switch are kept: one slot per flow entry, found by its identity and by its key.
+//! Where the rules of one switch are kept: one slot per flow entry, found by its identity and, unless that is said by its key, by its key.
 //!
 //! A rule that is installed as it is desired is held once. A slot that is used again has another generation, so that an old reference
 //! finds nothing.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 
-use hashbrown::HashTable;
-use openflow::{FlowBody, FlowModFlags, Match, TableId};
-use topology::SeededState;
+use openflow::{FlowBody, FlowKey, FlowModFlags, Match, TableId};
+use topology::{Index, SeededState, Slab};
 
-use super::rule::{Key, RULE_FLAGS, Rule, RuleId, cookie_of_hash};
+use super::rule::{Key, RULE_FLAGS, Rule, RuleId};
 
 /// A slot, as long as it holds the same flow entry.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -19,12 +18,12 @@ pub(super) struct SlotRef {
 }
 
 /// What the switch has under an identity.
-#[derive(Debug)]
-pub(super) enum Held {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Held<'s> {
     Nothing,
     /// Exactly what is desired.
     AsDesired,
-    Other(Box<Other>),
+    Other(&'s Other),
 }
 
 /// A flow entry of ours that is not what is desired.
@@ -36,47 +35,69 @@ pub(super) struct Other {
     pub(super) instructions: Vec<u8>,
 }
 
+/// 64 octets, one line of the cache: a switch may have a hundred thousand.
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// Of the rule that is desired, or was last.
+    pub(super) key: Key,
+    /// The match, and the instructions that are desired.
+    pub(super) body: FlowBody,
+    /// What the switch has, if it is something else than what is desired.
+    other: Option<Box<Other>>,
     generation: u32,
-    pub(super) table: TableId,
     pub(super) priority: u16,
     pub(super) idle_timeout: u16,
     pub(super) stage: u16,
+    pub(super) table: TableId,
     pub(super) desired: bool,
     /// In a list of what has to be compared.
     pub(super) dirty: bool,
-    /// Of the rule that is desired, or was last.
-    pub(super) key: Key,
-    key_hash: u64,
-    /// The match, and the instructions that are desired.
-    pub(super) body: FlowBody,
-    pub(super) held: Held,
+    /// The switch has exactly what is desired.
+    as_desired: bool,
 }
 
 impl Slot {
     pub(super) fn cookie(&self) -> u64 {
-        cookie_of_hash(self.key.owner, self.key_hash)
+        self.key.cookie()
+    }
+
+    /// Whether the rule has this slot's identity.
+    pub(super) fn is_at(&self, rule: &Rule) -> bool {
+        self.table == rule.table && self.priority == rule.priority && self.body.key() == rule.body.key()
     }
 
     pub(super) fn id(&self) -> RuleId {
         RuleId { table: self.table, priority: self.priority, match_: self.body.match_() }
     }
 
+    pub(super) fn held(&self) -> Held<'_> {
+        match &self.other {
+            None if self.as_desired => Held::AsDesired,
+            None => Held::Nothing,
+            Some(other) => Held::Other(other),
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        self.as_desired || self.other.is_some()
+    }
+
+    fn is_used(&self) -> bool {
+        self.desired || self.is_held()
+    }
+
     /// What is desired becomes one of two: it stands beside what the switch has from now on.
-    pub(super) fn part(&mut self) {
-        if matches!(self.held, Held::AsDesired) {
-            self.held = Held::Other(Box::new(self.as_other()));
+    fn part(&mut self) {
+        if self.as_desired {
+            self.other = Some(Box::new(self.as_other()));
+            self.as_desired = false;
         }
     }
 
     /// What is desired is compared with what the switch has.
-    pub(super) fn join(&mut self) {
-        if let Held::Other(other) = &self.held
-            && self.desired
-            && self.is_same(other)
-        {
-            self.held = Held::AsDesired;
+    fn join(&mut self) {
+        if self.desired && self.other.as_deref().is_some_and(|other| self.is_same(other)) {
+            (self.other, self.as_desired) = (None, true);
         }
     }
 
@@ -85,7 +106,7 @@ impl Slot {
             cookie: self.cookie(),
             idle_timeout: self.idle_timeout,
             flags: RULE_FLAGS,
-            instructions: self.body.instruction_octets().to_vec(),
+            instructions: self.body.octets().of_instructions().to_vec(),
         }
     }
 
@@ -93,37 +114,20 @@ impl Slot {
         self.cookie() == other.cookie
             && self.idle_timeout == other.idle_timeout
             && RULE_FLAGS == other.flags
-            && self.body.instruction_octets() == other.instructions
+            && self.body.octets().of_instructions() == other.instructions
     }
-}
-
-/// Half of a hash and the slot that it leads to.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    hash: u32,
-    slot: u32,
-}
-
-impl Entry {
-    /// A table wants 64 bits.
-    fn spread(&self) -> u64 {
-        spread(self.hash)
-    }
-}
-
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    slots: Vec<Slot>,
+    slots: Slab<Slot>,
     free: Vec<u32>,
-    by_id: HashTable<Entry>,
-    /// Desired rules only.
-    by_key: HashTable<Entry>,
+    by_id: Index,
+    /// Desired rules only, and of these only those whose key does not say their identity.
+    by_key: Index,
     state: SeededState,
     desired: usize,
+    held: usize,
 }
 
 impl Slots {
@@ -136,6 +140,11 @@ impl Slots {
         self.desired
     }
 
+    /// Flow entries of ours that the switch has.
+    pub(super) fn held_count(&self) -> usize {
+        self.held
+    }
+
     pub(super) fn get(&self, at: SlotRef) -> Option<&Slot> {
         self.slots.get(at.slot as usize).filter(|slot| slot.generation == at.generation)
     }
@@ -146,48 +155,48 @@ impl Slots {
 
     /// All slots in use, in the order of their places: the same in every run.
     pub(super) fn all(&self) -> impl Iterator<Item = (SlotRef, &Slot)> {
-        self.slots
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| slot.desired || !matches!(slot.held, Held::Nothing))
-            .map(|(at, slot)| (SlotRef { slot: at as u32, generation: slot.generation }, slot))
+        let slots = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_used());
+        slots.map(|(at, slot)| (SlotRef { slot: at as u32, generation: slot.generation }, slot))
     }
 
-    pub(super) fn find_key(&self, key: &Key, key_hash: u64) -> Option<SlotRef> {
-        let hash = self.key_hash(key_hash);
+    /// The slot of the rule that is desired under a key.
+    pub(super) fn find_key(&self, key: &Key) -> Option<SlotRef> {
+        if key.names_identity() {
+            // Whoever states such a rule knows its identity: nobody asks for many in this way.
+            return self.all().find(|(_, slot)| slot.desired && slot.key == *key).map(|(at, _)| at);
+        }
         let slots = &self.slots;
-        let found = self.by_key.find(spread(hash), |entry| {
-            entry.hash == hash && slots.get(entry.slot as usize).is_some_and(|slot| slot.key == *key)
-        })?;
-        Some(self.reference(found.slot))
+        let is_right = |at| slots.get(at as usize).is_some_and(|slot| slot.key == *key);
+        let found = self.by_key.find(self.key_hash(key), is_right)?;
+        Some(self.reference(found))
     }
 
-    pub(super) fn find(&self, table: TableId, priority: u16, match_octets: &[u8]) -> Option<SlotRef> {
-        self.find_hashed(self.id_hash(table, priority, match_octets), table, priority, match_octets)
+    pub(super) fn find(&self, table: TableId, priority: u16, match_: FlowKey<'_>) -> Option<SlotRef> {
+        self.find_hashed(self.id_hash(table, priority, match_), table, priority, match_)
     }
 
     pub(super) fn find_match(&self, table: TableId, priority: u16, match_: &Match) -> Option<SlotRef> {
-        self.find(table, priority, FlowBody::of_match(match_).match_octets())
+        self.find(table, priority, FlowBody::of_match(match_).key())
     }
 
     /// The slot of an identity, a new one if it has none.
     pub(super) fn place(&mut self, table: TableId, priority: u16, body: &FlowBody) -> SlotRef {
-        let hash = self.id_hash(table, priority, body.match_octets());
-        if let Some(found) = self.find_hashed(hash, table, priority, body.match_octets()) {
+        let hash = self.id_hash(table, priority, body.key());
+        if let Some(found) = self.find_hashed(hash, table, priority, body.key()) {
             return found;
         }
         let new = Slot {
+            key: Key::NONE,
+            body: body.clone(),
+            other: None,
             generation: 0,
-            table,
             priority,
             idle_timeout: 0,
             stage: 0,
+            table,
             desired: false,
             dirty: false,
-            key: Key::NONE,
-            key_hash: 0,
-            body: body.clone(),
-            held: Held::Nothing,
+            as_desired: false,
         };
         let at = match self.free.pop() {
             Some(at) => {
@@ -196,30 +205,29 @@ impl Slots {
                 }
                 at
             }
-            None => {
-                self.slots.push(new);
-                (self.slots.len() - 1) as u32
-            }
+            None => self.slots.push(new) as u32,
         };
-        self.by_id.insert_unique(spread(hash), Entry { hash, slot: at }, Entry::spread);
+        self.by_id.insert(hash, at);
         self.reference(at)
     }
 
     /// The rule that is desired in this slot.
-    pub(super) fn desire(&mut self, at: SlotRef, rule: Rule, key_hash: u64) {
-        let hash = self.key_hash(key_hash);
+    pub(super) fn desire(&mut self, at: SlotRef, rule: &Rule) {
         let Some(slot) = self.slots.get_mut(at.slot as usize) else { return };
         let was_desired = slot.desired;
-        let other_key = (was_desired && slot.key != rule.key).then_some(slot.key_hash);
+        let other_key = (was_desired && slot.key != rule.key).then_some(slot.key);
         slot.part();
-        (slot.key, slot.key_hash) = (rule.key, key_hash);
-        (slot.idle_timeout, slot.stage, slot.body, slot.desired) = (rule.idle_timeout, rule.stage, rule.body, true);
+        slot.key = rule.key;
+        if slot.body != rule.body {
+            slot.body = rule.body.clone();
+        }
+        (slot.idle_timeout, slot.stage, slot.desired) = (rule.idle_timeout, rule.stage, true);
         slot.join();
         if let Some(other_key) = other_key {
-            self.unindex_key(at.slot, other_key);
+            self.unindex_key(at.slot, &other_key);
         }
-        if !was_desired || other_key.is_some() {
-            self.by_key.insert_unique(spread(hash), Entry { hash, slot: at.slot }, Entry::spread);
+        if (!was_desired || other_key.is_some()) && !rule.key.names_identity() {
+            self.by_key.insert(self.key_hash(&rule.key), at.slot);
         }
         self.desired += usize::from(!was_desired);
     }
@@ -229,64 +237,94 @@ impl Slots {
         let Some(slot) = self.slots.get_mut(at.slot as usize).filter(|slot| slot.desired) else { return };
         slot.part();
         slot.desired = false;
-        let key_hash = slot.key_hash;
+        let key = slot.key;
         self.desired -= 1;
-        self.unindex_key(at.slot, key_hash);
+        self.unindex_key(at.slot, &key);
+        self.tidy(at);
+    }
+
+    /// The switch has what is desired in this slot.
+    pub(super) fn hold_desired(&mut self, at: SlotRef) {
+        let Some(slot) = self.slots.get_mut(at.slot as usize).filter(|slot| slot.generation == at.generation) else {
+            return;
+        };
+        self.held += usize::from(!slot.is_held());
+        (slot.other, slot.as_desired) = (None, true);
+    }
+
+    /// The switch has this in the slot, which may be what is desired.
+    pub(super) fn hold(&mut self, at: SlotRef, other: Other) {
+        let Some(slot) = self.slots.get_mut(at.slot as usize).filter(|slot| slot.generation == at.generation) else {
+            return;
+        };
+        self.held += usize::from(!slot.is_held());
+        (slot.other, slot.as_desired) = (Some(Box::new(other)), false);
+        slot.join();
+    }
+
+    /// The switch has nothing in this slot. Free if nothing is desired either.
+    pub(super) fn hold_nothing(&mut self, at: SlotRef) {
+        let Some(slot) = self.slots.get_mut(at.slot as usize).filter(|slot| slot.generation == at.generation) else {
+            return;
+        };
+        self.held -= usize::from(slot.is_held());
+        (slot.other, slot.as_desired) = (None, false);
         self.tidy(at);
     }
 
     /// A slot that holds nothing is free.
-    pub(super) fn tidy(&mut self, at: SlotRef) {
+    fn tidy(&mut self, at: SlotRef) {
         let Some(slot) = self.slots.get_mut(at.slot as usize) else { return };
-        if slot.generation != at.generation || slot.desired || !matches!(slot.held, Held::Nothing) {
+        if slot.generation != at.generation || slot.is_used() {
             return;
         }
         slot.generation = slot.generation.wrapping_add(1);
+        let (table, priority) = (slot.table, slot.priority);
         let body = std::mem::replace(&mut slot.body, FlowBody::of_match(&Match::new()));
-        let hash = self.id_hash_of(at.slot, &body);
-        if let Ok(entry) = self.by_id.find_entry(spread(hash), |entry| entry.slot == at.slot) {
-            entry.remove();
-        }
+        self.by_id.remove(self.id_hash(table, priority, body.key()), at.slot);
         self.free.push(at.slot);
     }
 
-    fn id_hash_of(&self, slot: u32, body: &FlowBody) -> u32 {
-        let slot = self.slots.get(slot as usize);
-        slot.map_or(0, |slot| self.id_hash(slot.table, slot.priority, body.match_octets()))
-    }
-
-    fn unindex_key(&mut self, slot: u32, key_hash: u64) {
-        let hash = self.key_hash(key_hash);
-        if let Ok(entry) = self.by_key.find_entry(spread(hash), |entry| entry.slot == slot) {
-            entry.remove();
+    fn unindex_key(&mut self, slot: u32, key: &Key) {
+        if !key.names_identity() {
+            self.by_key.remove(self.key_hash(key), slot);
         }
     }
 
-    fn find_hashed(&self, hash: u32, table: TableId, priority: u16, match_octets: &[u8]) -> Option<SlotRef> {
+    fn find_hashed(&self, hash: u32, table: TableId, priority: u16, match_: FlowKey<'_>) -> Option<SlotRef> {
         let slots = &self.slots;
-        let found = self.by_id.find(spread(hash), |entry| {
-            entry.hash == hash
-                && slots.get(entry.slot as usize).is_some_and(|slot| {
-                    slot.table == table && slot.priority == priority && slot.body.match_octets() == match_octets
-                })
-        })?;
-        Some(self.reference(found.slot))
+        let is_right = |at| {
+            slots.get(at as usize).is_some_and(|slot: &Slot| {
+                slot.table == table && slot.priority == priority && slot.body.key() == match_
+            })
+        };
+        let found = self.by_id.find(hash, is_right)?;
+        Some(self.reference(found))
     }
 
     fn reference(&self, slot: u32) -> SlotRef {
         SlotRef { slot, generation: self.slots.get(slot as usize).map_or(0, |slot| slot.generation) }
     }
 
-    fn key_hash(&self, key_hash: u64) -> u32 {
+    fn key_hash(&self, key: &Key) -> u32 {
         let mut hasher = self.state.build_hasher();
-        hasher.write_u64(key_hash);
+        hasher.write_u64(u64::from(key.owner as u8) << 8 | u64::from(key.kind));
+        hasher.write_u64(key.a);
+        hasher.write_u64(key.b);
         (hasher.finish() >> 32) as u32
     }
 
-    fn id_hash(&self, table: TableId, priority: u16, match_octets: &[u8]) -> u32 {
+    fn id_hash(&self, table: TableId, priority: u16, match_: FlowKey<'_>) -> u32 {
         let mut hasher = self.state.build_hasher();
         hasher.write_u64(u64::from(table.0) << 16 | u64::from(priority));
-        hasher.write(match_octets);
+        match match_ {
+            FlowKey::Source(in_port, eth_src) => {
+                hasher.write_u64(eth_src.to_u64());
+                hasher.write_u64(u64::from(in_port.0));
+            }
+            FlowKey::Destination(eth_dst) => hasher.write_u64(eth_dst.to_u64()),
+            FlowKey::Octets(octets) => octets.hash(&mut hasher),
+        }
         (hasher.finish() >> 32) as u32
     }
 }
@@ -307,14 +345,17 @@ mod tests {
 
     fn desire(slots: &mut Slots, rule: Rule) -> SlotRef {
         let at = slots.place(rule.table, rule.priority, &rule.body);
-        let hash = rule.key.hash();
-        slots.desire(at, rule, hash);
+        slots.desire(at, &rule);
         at
     }
 
     fn find(slots: &Slots, a: u64) -> Option<SlotRef> {
-        let key = rule(a, 0).key;
-        slots.find_key(&key, key.hash())
+        slots.find_key(&rule(a, 0).key)
+    }
+
+    #[test]
+    fn a_slot_is_one_line_of_the_cache() {
+        assert_eq!(size_of::<Slot>(), 64);
     }
 
     #[test]
@@ -340,13 +381,13 @@ mod tests {
     fn what_is_installed_as_desired_is_kept_beside_a_new_wish() {
         let mut slots = Slots::new(SeededState::new(1));
         let at = desire(&mut slots, rule(1, 7));
-        slots.get_mut(at).unwrap().held = Held::AsDesired;
+        slots.hold_desired(at);
         desire(&mut slots, Rule { idle_timeout: 9, ..rule(1, 7) });
-        let Held::Other(other) = &slots.get(at).unwrap().held else { panic!("not parted") };
+        let Held::Other(other) = slots.get(at).unwrap().held() else { panic!("not parted") };
         assert_eq!(other.idle_timeout, 0);
         desire(&mut slots, rule(1, 7));
-        assert!(matches!(slots.get(at).unwrap().held, Held::AsDesired), "the old wish again");
+        assert_eq!(slots.get(at).unwrap().held(), Held::AsDesired, "the old wish again");
         slots.undesire(at);
-        assert!(matches!(slots.get(at).unwrap().held, Held::Other(_)), "still on the switch");
+        assert!(matches!(slots.get(at).unwrap().held(), Held::Other(_)), "still on the switch");
     }
 }

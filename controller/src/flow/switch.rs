@@ -130,30 +130,12 @@ impl SwitchFlows {
         self.ids.id(key)
     }
 
-    /// State that `key`'s rule is `rule`, or that there is none. The lane where there is something to compare now.
-    pub(super) fn set_rule(&mut self, key: Key, rule: Option<Rule>) -> [bool; 2] {
-        let key_hash = key.hash();
-        let old = self.slots.find_key(&key, key_hash);
+    /// State that the rule of `rule`'s key is this one. The lane where there is something to compare now.
+    pub(super) fn set_rule(&mut self, rule: &Rule) -> [bool; 2] {
         let mut changed = [false; 2];
-        let Some(rule) = rule else {
-            if let Some(old) = old {
-                self.slots.undesire(old);
-                self.mark(old, &mut changed);
-            }
-            return changed;
-        };
-        let at = match old.and_then(|at| Some((at, self.slots.get_mut(at)?))) {
-            Some((at, slot))
-                if slot.table == rule.table
-                    && slot.priority == rule.priority
-                    && slot.body.match_octets() == rule.body.match_octets() =>
-            {
-                if slot.body == rule.body && slot.idle_timeout == rule.idle_timeout {
-                    slot.stage = rule.stage;
-                    return changed;
-                }
-                at
-            }
+        let old = if rule.key.names_identity() { None } else { self.slots.find_key(&rule.key) };
+        let at = match old.and_then(|at| Some((at, self.slots.get(at)?))) {
+            Some((at, slot)) if slot.is_at(rule) => at,
             other => {
                 if let Some((old, _)) = other {
                     self.slots.undesire(old);
@@ -163,8 +145,38 @@ impl SwitchFlows {
                 self.slots.place(rule.table, rule.priority, &rule.body)
             }
         };
-        self.slots.desire(at, rule, key_hash);
+        if let Some(slot) = self.slots.get_mut(at)
+            && slot.desired
+            && slot.key == rule.key
+            && slot.body == rule.body
+            && slot.idle_timeout == rule.idle_timeout
+        {
+            slot.stage = rule.stage;
+            return changed;
+        }
+        self.slots.desire(at, rule);
         self.mark(at, &mut changed);
+        changed
+    }
+
+    /// State that `key` has no rule. The lane where there is something to compare now.
+    pub(super) fn clear_rule(&mut self, key: &Key) -> [bool; 2] {
+        let mut changed = [false; 2];
+        if let Some(at) = self.slots.find_key(key) {
+            self.slots.undesire(at);
+            self.mark(at, &mut changed);
+        }
+        changed
+    }
+
+    /// The same where the identity is known. What another key has under it stays.
+    pub(super) fn remove_rule(&mut self, rule: &Rule) -> [bool; 2] {
+        let mut changed = [false; 2];
+        let found = self.slots.find(rule.table, rule.priority, rule.body.key());
+        if let Some(at) = found.filter(|&at| self.slots.get(at).is_some_and(|slot| slot.key == rule.key)) {
+            self.slots.undesire(at);
+            self.mark(at, &mut changed);
+        }
         changed
     }
 
@@ -215,9 +227,9 @@ impl SwitchFlows {
         let all: Vec<SlotRef> = self.slots.all().map(|(at, _)| at).collect();
         for at in all {
             if let Some(slot) = self.slots.get_mut(at) {
-                (slot.held, slot.dirty) = (Held::Nothing, false);
+                slot.dirty = false;
             }
-            self.slots.tidy(at);
+            self.slots.hold_nothing(at);
         }
         self.installed_groups.clear();
         self.dirty = Default::default();
@@ -233,15 +245,13 @@ impl SwitchFlows {
         }
         let body = FlowBody::new(&stats.match_.canonical(), &stats.instructions);
         let at = self.slots.place(stats.table_id, stats.priority, &body);
-        if let Some(slot) = self.slots.get_mut(at) {
-            slot.held = Held::Other(Box::new(Other {
-                cookie: stats.cookie,
-                idle_timeout: stats.idle_timeout,
-                flags: stats.flags,
-                instructions: body.instruction_octets().to_vec(),
-            }));
-            slot.join();
-        }
+        let other = Other {
+            cookie: stats.cookie,
+            idle_timeout: stats.idle_timeout,
+            flags: stats.flags,
+            instructions: body.octets().of_instructions().to_vec(),
+        };
+        self.slots.hold(at, other);
         true
     }
 
@@ -268,16 +278,12 @@ impl SwitchFlows {
     pub(super) fn rule_removed(&mut self, removed: &FlowRemoved) -> bool {
         let match_ = removed.match_.canonical();
         let Some(at) = self.slots.find_match(removed.table_id, removed.priority, &match_) else { return false };
-        let Some(slot) = self.slots.get_mut(at) else { return false };
-        if matches!(slot.held, Held::Nothing) {
+        if self.slots.get(at).is_none_or(|slot| slot.held() == Held::Nothing) {
             return false;
         }
-        slot.held = Held::Nothing;
-        if slot.desired {
-            self.mark(at, &mut [false; 2]);
-        } else {
-            self.slots.tidy(at);
-        }
+        self.slots.hold_nothing(at);
+        // Only what is desired is still there.
+        self.mark(at, &mut [false; 2]);
         true
     }
 
@@ -287,8 +293,8 @@ impl SwitchFlows {
         let item = match sent.op {
             Op::PutRule(at) => {
                 let slot = self.slots.get_mut(at)?;
-                (slot.held, slot.dirty) = (Held::Nothing, false);
-                self.slots.tidy(at);
+                slot.dirty = false;
+                self.slots.hold_nothing(at);
                 self.slots.get(at)?;
                 Item::Rule(at)
             }
@@ -432,7 +438,7 @@ impl SwitchFlows {
             Lane::Flood => (2, 0),
         };
         let delete = if lane == Lane::Unicast { (2, 0) } else { (0, 0) };
-        let (step, op, changes) = match (slot.desired, &slot.held) {
+        let (step, op, changes) = match (slot.desired, slot.held()) {
             (true, Held::Nothing) => (put, Op::PutRule(at), false),
             (true, Held::Other(_)) => (put, Op::PutRule(at), true),
             (false, Held::Other(_) | Held::AsDesired) => (delete, Op::DeleteRule(at), true),
@@ -488,7 +494,7 @@ impl SwitchFlows {
     ) -> Option<Sent> {
         match op {
             Op::PutRule(at) => {
-                let slot = self.slots.get_mut(at).filter(|slot| slot.desired)?;
+                let slot = self.slots.get(at).filter(|slot| slot.desired)?;
                 let head = FlowModHead {
                     command: FlowModCommand::ADD,
                     table_id: slot.table,
@@ -497,17 +503,14 @@ impl SwitchFlows {
                     idle_timeout: slot.idle_timeout,
                     flags: RULE_FLAGS,
                 };
-                head.write(xid, slot.body.as_octets(), out).ok()?;
-                let existed = !matches!(slot.held, Held::Nothing);
-                slot.held = Held::AsDesired;
+                head.write(xid, slot.body.octets().all(), out).ok()?;
+                let existed = slot.held() != Held::Nothing;
+                self.slots.hold_desired(at);
                 counters.flow_mods[0] += 1;
                 Some(Sent { xid, op, existed, deleted: None })
             }
             Op::DeleteRule(at) => {
-                let slot = self.slots.get_mut(at).filter(|slot| !slot.desired)?;
-                if matches!(slot.held, Held::Nothing) {
-                    return None;
-                }
+                let slot = self.slots.get(at).filter(|slot| !slot.desired && slot.held() != Held::Nothing)?;
                 let head = FlowModHead {
                     command: FlowModCommand::DELETE_STRICT,
                     table_id: slot.table,
@@ -516,10 +519,9 @@ impl SwitchFlows {
                     idle_timeout: 0,
                     flags: FlowModFlags::NONE,
                 };
-                head.write(xid, slot.body.match_octets(), out).ok()?;
+                head.write(xid, slot.body.octets().of_match(), out).ok()?;
                 let deleted = Some(Box::new(slot.id()));
-                slot.held = Held::Nothing;
-                self.slots.tidy(at);
+                self.slots.hold_nothing(at);
                 counters.flow_mods[1] += 1;
                 Some(Sent { xid, op, existed: true, deleted })
             }
@@ -583,14 +585,10 @@ impl SwitchFlows {
     pub(super) fn installed(&self) -> impl Iterator<Item = (RuleId, InstalledRule)> {
         let mut installed: Vec<(RuleId, InstalledRule)> = Vec::new();
         for (_, slot) in self.slots.all() {
-            let (other, instructions) = match &slot.held {
+            let (other, instructions) = match slot.held() {
                 Held::Nothing => continue,
                 Held::AsDesired => (&slot.as_other(), slot.body.instructions()),
-                Held::Other(other) => {
-                    let mut body = slot.body.clone();
-                    body.set_instruction_octets(&other.instructions);
-                    (&**other, body.instructions())
-                }
+                Held::Other(other) => (other, slot.body.with_instruction_octets(&other.instructions).instructions()),
             };
             let Other { cookie, idle_timeout, flags, .. } = *other;
             installed.push((slot.id(), InstalledRule { cookie, instructions, idle_timeout, flags }));
@@ -619,9 +617,8 @@ impl SwitchFlows {
         self.desired_groups.iter().map(|(&id, group)| (id, group))
     }
 
-    /// Counts by looking at every rule: for reports.
     pub(super) fn installed_count(&self) -> usize {
-        self.slots.all().filter(|(_, slot)| !matches!(slot.held, Held::Nothing)).count()
+        self.slots.held_count()
     }
 
     pub(super) fn desired_count(&self) -> usize {
@@ -634,7 +631,7 @@ impl SwitchFlows {
 
     pub(super) fn is_installed(&self, id: &RuleId) -> bool {
         let found = self.slots.find_match(id.table, id.priority, &id.match_);
-        found.and_then(|at| self.slots.get(at)).is_some_and(|slot| !matches!(slot.held, Held::Nothing))
+        found.and_then(|at| self.slots.get(at)).is_some_and(|slot| slot.held() != Held::Nothing)
     }
 }
 

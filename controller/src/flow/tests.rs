@@ -225,7 +225,7 @@ fn group(a: u64, group_type: GroupType, ports: &[u32]) -> Group {
 #[test]
 fn an_empty_switch_gets_what_is_desired() {
     let mut lab = Lab::default();
-    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 1, 0)));
     lab.connect(S1);
     lab.pump();
     lab.assert_equal();
@@ -237,7 +237,7 @@ fn a_restart_with_the_same_wishes_sends_no_flow_mod() {
     let mut lab = Lab::default();
     let wish = |lab: &mut Lab| {
         for a in 1..50 {
-            lab.reconciler.set_rule(S1, key(a), Some(host_rule(a, 1, 0)));
+            lab.reconciler.set_rule(S1, key(a), Some(&host_rule(a, 1, 0)));
         }
         lab.reconciler.set_group(S1, key(100), Some(group(100, GroupType::SELECT, &[1, 2])));
     };
@@ -258,13 +258,13 @@ fn a_restart_with_the_same_wishes_sends_no_flow_mod() {
 #[test]
 fn while_a_switch_is_held_only_additions_go_out() {
     let mut lab = Lab::default();
-    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
-    lab.reconciler.set_rule(S1, key(2), Some(host_rule(2, 2, 0)));
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 1, 0)));
+    lab.reconciler.set_rule(S1, key(2), Some(&host_rule(2, 2, 0)));
     lab.connect(S1);
     lab.pump();
     lab.reconciler = Reconciler::new();
-    lab.reconciler.set_rule(S1, key(2), Some(host_rule(2, 7, 0)));
-    lab.reconciler.set_rule(S1, key(3), Some(host_rule(3, 3, 0)));
+    lab.reconciler.set_rule(S1, key(2), Some(&host_rule(2, 7, 0)));
+    lab.reconciler.set_rule(S1, key(3), Some(&host_rule(3, 3, 0)));
     lab.connect(S1);
     lab.pump();
     assert!(lab.reconciler.is_held(S1));
@@ -283,8 +283,8 @@ fn rules_go_out_nearest_to_the_destination_first() {
     lab.connect(S1);
     lab.connect(S2);
     lab.pump();
-    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 1)));
-    lab.reconciler.set_rule(S2, key(1), Some(host_rule(1, 5, 0)));
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 1, 1)));
+    lab.reconciler.set_rule(S2, key(1), Some(&host_rule(1, 5, 0)));
     lab.reconciler.advance(lab.now());
     lab.collect();
     assert!(lab.switches[&S1].inbox.is_empty(), "the far switch waits for the near one's barrier");
@@ -321,7 +321,7 @@ fn a_refused_rule_is_told_and_tried_again_after_a_longer_wait_each_time() {
     let mut lab = Lab::default();
     lab.connect(S1);
     lab.pump();
-    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 1, 0)));
     for wait in [1_000, 2_000, 4_000] {
         lab.reconciler.advance(lab.now());
         let sent = sent(&mut lab.reconciler);
@@ -348,8 +348,8 @@ fn a_silent_switch_holds_the_others_up_for_one_phase_limit_only() {
     lab.connect(S1);
     lab.connect(S2);
     lab.pump();
-    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
-    lab.reconciler.set_rule(S2, key(1), Some(host_rule(1, 1, 1)));
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 1, 0)));
+    lab.reconciler.set_rule(S2, key(1), Some(&host_rule(1, 1, 1)));
     lab.reconciler.advance(lab.now());
     lab.collect();
     let (deadline, _) = lab.reconciler.poll_timeout().unwrap();
@@ -374,12 +374,12 @@ fn what_a_silent_switch_was_not_sent_is_not_overtaken_by_a_later_phase() {
     // More rules than fit in one window without a barrier.
     lab.reconciler.set_group(S1, key(7), Some(group(7, GroupType::SELECT, &[1])));
     for a in 1_000..3_000 {
-        lab.reconciler.set_rule(S1, key(a), Some(through_group(a)));
+        lab.reconciler.set_rule(S1, key(a), Some(&through_group(a)));
     }
     lab.pump();
     lab.assert_equal();
     for a in 1_000..3_000 {
-        lab.reconciler.set_rule(S1, key(a), Some(host_rule(a, 2, 0)));
+        lab.reconciler.set_rule(S1, key(a), Some(&host_rule(a, 2, 0)));
     }
     lab.reconciler.set_group(S1, key(7), None);
     lab.reconciler.advance(lab.now());
@@ -397,7 +397,7 @@ fn a_switch_that_is_given_up_while_it_connects_again_is_still_read_back() {
     let mut lab = Lab::default();
     lab.connect(S1);
     lab.pump();
-    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 1, 0)));
     lab.pump();
     while lab.reconciler.poll_event().is_some() {}
     lab.reconciler.handle_disconnected(S1, lab.now());
@@ -452,7 +452,7 @@ proptest! {
         for deed in deeds {
             match deed {
                 Deed::Set { switch, a, port, stage } => {
-                    lab.reconciler.set_rule(DatapathId(switch), key(a), Some(host_rule(a, port, stage)));
+                    lab.reconciler.set_rule(DatapathId(switch), key(a), Some(&host_rule(a, port, stage)));
                 }
                 Deed::Remove { switch, a } => lab.reconciler.set_rule(DatapathId(switch), key(a), None),
                 Deed::Group { switch, a, flood, ports } => {
@@ -506,7 +506,7 @@ fn a_group_that_exists_is_changed_at_the_next_try_and_not_added_again() {
 #[test]
 fn a_rule_that_somebody_deletes_is_put_back() {
     let mut lab = Lab::default();
-    lab.reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 1, 0)));
     lab.connect(S1);
     lab.pump();
     let rule = host_rule(1, 1, 0);
@@ -533,7 +533,7 @@ fn a_rule_that_somebody_deletes_is_put_back() {
 #[test]
 fn a_switch_that_is_gone_leaves_nothing_behind() {
     let mut reconciler = Reconciler::new();
-    reconciler.set_rule(S1, key(1), Some(host_rule(1, 1, 0)));
+    reconciler.set_rule(S1, key(1), Some(&host_rule(1, 1, 0)));
     reconciler.forget_switch(S1);
     reconciler.group_id(S1, key(2));
     reconciler.set_rule(S1, key(1), None);

@@ -7,34 +7,26 @@ use net::{MacAddr, PortId, Time};
 
 use super::timers::Timer;
 use super::{Discovery, HostSighting};
-use crate::{
-    Change, HOST_SILENCE_FACTOR, Host, HostForgottenReason, MAX_ADDRESSES_PER_HOST, Port, PortState, SeededMap,
-};
+use crate::hosts::HostAt;
+use crate::{Change, HOST_SILENCE_FACTOR, HostForgottenReason, MAX_ADDRESSES_PER_HOST, PortState};
 
 impl Discovery {
-    /// Whether hosts are learned on this port.
-    pub(super) fn takes_hosts(&self, port: PortId) -> bool {
-        let Some(switch) = self.network.switches.get(&port.datapath_id) else { return false };
-        let is_edge = |port: &Port| port.info.up && port.state == PortState::Edge;
-        switch.connected && switch.ports.get(&port.port_no).is_some_and(is_edge)
-    }
-
     /// A unicast address on a port that takes hosts.
     pub(super) fn learn(&mut self, sighting: HostSighting, now: Time) {
         let HostSighting { port, mac, address } = sighting;
-        match self.network.hosts.get_mut(&mac) {
-            Some(host) if host.port == port => {
-                host.last_seen = now;
-                if address.is_none_or(|address| host.addresses.contains(address)) {
-                    return;
-                }
+        let Some(at) = self.network.hosts.find(mac) else { return self.add_host(sighting, now) };
+        let Some(host) = self.network.hosts.host(at) else { return };
+        if host.port == port {
+            let is_known = address.is_none_or(|address| host.addresses.contains(address));
+            self.network.hosts.seen(at, now);
+            if is_known {
+                return;
             }
-            Some(_) => self.move_host(mac, port, now),
-            None => return self.add_host(sighting, now),
+        } else if !self.move_host(at, mac, port, now) {
+            return;
         }
         if let Some(address) = address
-            && self.network.hosts.get(&mac).is_some_and(|host| host.port == port)
-            && self.record_address(mac, address)
+            && self.record_address(at, address)
         {
             self.emit(Change::HostAddressed(mac));
         }
@@ -42,58 +34,41 @@ impl Discovery {
 
     fn add_host(&mut self, sighting: HostSighting, now: Time) {
         let HostSighting { port, mac, address } = sighting;
-        if self.network.hosts.len() >= self.config.max_hosts || !self.enter(port, mac) {
+        if self.network.hosts.len() >= self.config.max_hosts || !self.has_room(port) {
             self.counters.hosts_refused += 1;
             return;
         }
-        let host = Host { mac, port, addresses: Default::default(), since: now, last_seen: now };
-        self.network.hosts.insert(mac, host);
+        let at = self.network.hosts.insert(mac, port, now);
         self.timers.set_first_silence(mac, now + self.silence_limit());
         if let Some(address) = address {
-            self.record_address(mac, address);
+            self.record_address(at, address);
         }
         self.counters.hosts_learned += 1;
         self.emit(Change::HostLearned(mac));
     }
 
-    fn move_host(&mut self, mac: MacAddr, port: PortId, now: Time) {
-        if !self.enter(port, mac) {
+    /// Whether it is there now.
+    fn move_host(&mut self, at: HostAt, mac: MacAddr, port: PortId, now: Time) -> bool {
+        if !self.has_room(port) {
             self.counters.hosts_refused += 1;
-            return;
-        }
-        let Some(host) = self.network.hosts.get_mut(&mac) else { return };
-        let from = std::mem::replace(&mut host.port, port);
-        host.since = now;
-        host.last_seen = now;
-        self.leave(from, mac);
-        self.counters.hosts_moved += 1;
-        self.emit(Change::HostMoved { mac, from });
-    }
-
-    /// Takes a host down as one on this port; false if the port has too many.
-    fn enter(&mut self, port: PortId, mac: MacAddr) -> bool {
-        if let Some(hosts) = self.hosts_on.get_mut(&port) {
-            let room = hosts.len() < self.config.max_hosts_per_port;
-            if room {
-                hosts.insert(mac, ());
-            }
-            return room;
-        }
-        if self.config.max_hosts_per_port == 0 {
             return false;
         }
-        let mut hosts = SeededMap::with_seed(self.seed);
-        hosts.insert(mac, ());
-        self.hosts_on.insert(port, hosts);
+        let Some(from) = self.network.hosts.relocate(at, port, now) else { return false };
+        self.counters.hosts_moved += 1;
+        self.emit(Change::HostMoved { mac, from });
         true
     }
 
+    fn has_room(&self, port: PortId) -> bool {
+        self.network.hosts.count_on_port(port) < self.config.max_hosts_per_port
+    }
+
     /// Whether the host's addresses changed. An address that another host used is taken over: the newest sighting wins, as in an ARP cache.
-    fn record_address(&mut self, mac: MacAddr, address: IpAddr) -> bool {
+    fn record_address(&mut self, at: HostAt, address: IpAddr) -> bool {
         if !is_hosts_own(address) {
             return false;
         }
-        let Some(host) = self.network.hosts.get_mut(&mac) else { return false };
+        let Some(host) = self.network.hosts.host(at) else { return false };
         if host.addresses.contains(address) {
             return false;
         }
@@ -101,24 +76,17 @@ impl Discovery {
             self.counters.addresses_refused += 1;
             return false;
         }
-        host.addresses.insert(address);
-        let earlier = self.network.host_by_address.insert(address, mac);
-        if let Some(earlier) = earlier
-            && let Some(host) = self.network.hosts.get_mut(&earlier)
-        {
-            host.addresses.remove(address);
+        let earlier = self.network.hosts.add_address(at, address);
+        if let Some(earlier) = earlier.and_then(|earlier| self.network.hosts.host(earlier)) {
+            let mac = earlier.mac;
             self.counters.addresses_moved += 1;
-            self.emit(Change::HostAddressed(earlier));
+            self.emit(Change::HostAddressed(mac));
         }
         true
     }
 
     pub(super) fn forget(&mut self, mac: MacAddr, reason: HostForgottenReason) {
-        let Some(host) = self.network.hosts.remove(&mac) else { return };
-        for address in host.addresses.iter() {
-            self.network.host_by_address.remove(&address);
-        }
-        self.leave(host.port, mac);
+        let Some(host) = self.network.hosts.remove(mac) else { return };
         self.timers.clear(Timer::HostSilence(mac));
         let hosts = &self.network.hosts;
         self.timers.tidy_first_silences(hosts.len(), |mac| hosts.contains_key(mac));
@@ -126,22 +94,14 @@ impl Discovery {
             HostForgottenReason::Idle | HostForgottenReason::Silent => self.counters.hosts_expired += 1,
             _ => self.counters.hosts_forgotten += 1,
         }
-        self.emit(Change::HostForgotten { host, reason });
+        self.emit(Change::HostForgotten { host: Box::new(host), reason });
     }
 
     pub(super) fn forget_hosts_on(&mut self, port: PortId, reason: HostForgottenReason) {
-        let hosts = self.hosts_on.remove(&port).unwrap_or_default();
-        for &mac in hosts.keys() {
+        let mut macs: Vec<MacAddr> = self.network.hosts.on_port(port).map(|host| host.mac).collect();
+        macs.sort_unstable();
+        for mac in macs {
             self.forget(mac, reason);
-        }
-    }
-
-    fn leave(&mut self, port: PortId, mac: MacAddr) {
-        if let Some(hosts) = self.hosts_on.get_mut(&port) {
-            hosts.remove(&mac);
-            if hosts.is_empty() {
-                self.hosts_on.remove(&port);
-            }
         }
     }
 

@@ -21,7 +21,6 @@ use crate::probe::{Probe, ProbeKey};
 use crate::{
     Change, DiscoveryConfig, EXPECTED_LINK_LIMIT, HostForgottenReason, LinkDownReason, MAX_PORTS_PER_SWITCH,
     MAX_QUEUED_PROBES, MIN_DWELL_PROBES, Network, Port, PortInfo, PortState, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
-    SeededMap,
 };
 use port::PortControl;
 use schedule::{ProbeClass, Schedule};
@@ -105,9 +104,6 @@ pub struct Discovery {
     controls: BTreeMap<PortId, PortControl>,
     /// Sources of the links into a port.
     links_into: BTreeMap<PortId, BTreeSet<PortId>>,
-    /// Hosts on a port; no port without hosts is in here.
-    hosts_on: SeededMap<PortId, SeededMap<MacAddr, ()>>,
-    seed: u64,
     timers: Timers,
     /// Ports in the order in which their probes are due.
     probe_queue: BTreeSet<(Time, PortId)>,
@@ -128,8 +124,6 @@ impl Discovery {
             counters: DiscoveryCounters::default(),
             controls: BTreeMap::new(),
             links_into: BTreeMap::new(),
-            hosts_on: SeededMap::with_seed(seed),
-            seed,
             timers: Timers::default(),
             probe_queue: BTreeSet::new(),
             schedule,
@@ -216,7 +210,7 @@ impl Discovery {
 
     /// A host's packet was seen. Counts only on Edge ports of connected switches, and only for a unicast MAC address.
     pub fn handle_host(&mut self, sighting: HostSighting, now: Time) {
-        if sighting.mac.is_unicast() && self.takes_hosts(sighting.port) {
+        if sighting.mac.is_unicast() && self.network.takes_hosts(sighting.port) {
             self.learn(sighting, now);
         }
     }
@@ -261,6 +255,12 @@ impl Discovery {
     /// The next change, already visible in [`Discovery::network`].
     pub fn poll_event(&mut self) -> Option<Change> {
         self.events.pop_front()
+    }
+
+    /// All changes that [`Discovery::poll_event`] would give, without moving each: they are exchanged for an empty queue.
+    pub fn swap_events(&mut self, empty: &mut VecDeque<Change>) {
+        empty.clear();
+        std::mem::swap(&mut self.events, empty);
     }
 
     /// When [`Discovery::handle_timeout`] is wanted next, and why.
@@ -436,10 +436,15 @@ impl Discovery {
         }
     }
 
-    /// Brings how the port is probed in line with what it is. `at` asks for a probe at that time, if it is probed at all.
+    /// Brings how the port is probed, and whether it takes hosts, in line with what it is. `at` asks for a probe at that time, if it is probed at all.
     fn refresh_probing(&mut self, port: PortId, at: Option<Time>) {
         let probed = self.is_connected(port.datapath_id);
         let state = self.up_port(port).filter(|_| probed).map(|port| port.state);
+        if state == Some(PortState::Edge) {
+            self.network.edges.insert(port, ());
+        } else {
+            self.network.edges.remove(&port);
+        }
         let Some(control) = self.controls.get_mut(&port) else { return };
         let class = match state {
             Some(PortState::Edge) if control.was_link => Some(ProbeClass::Link),

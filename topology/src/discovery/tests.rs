@@ -505,7 +505,7 @@ fn a_host_is_forgotten_when_its_switch_says_that_it_is_idle_where_it_is() {
     lab.discovery.handle_host_idle(id(1, 3), mac(1), lab.now);
     assert!(lab.host(1).is_some());
     lab.discovery.handle_host_idle(id(1, 2), mac(1), lab.now);
-    assert_eq!((lab.host(1), lab.network().host_by_address.len()), (None, 0));
+    assert_eq!((lab.host(1), lab.network().hosts.address_count()), (None, 0));
     assert_eq!(lab.discovery.counters().hosts_expired, 1);
 }
 

@@ -7,7 +7,7 @@ use net::packet::build::{self, ARP_FRAME_LEN};
 use net::packet::{Arp, ArpOperation, Endpoints, NeighborDiscovery, NetworkLayer, Packet};
 use net::{MacAddr, PortId, PortNo};
 use openflow::Action;
-use topology::{Host, PortState};
+use topology::Host;
 
 use super::build::{flood_ports, floods};
 use crate::app::{Effects, View};
@@ -18,7 +18,7 @@ pub(super) fn packet_in(port: PortId, frame: &[u8], packet: &Packet<'_>, view: &
         return;
     }
     // The tables let nothing but edge ports ask; a port that has just become a link is not believed.
-    if view.network.port(port).is_none_or(|found| found.state != PortState::Edge) {
+    if !view.network.takes_hosts(port) {
         return;
     }
     let asker = packet.ethernet.source;

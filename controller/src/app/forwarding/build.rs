@@ -10,11 +10,11 @@ use crate::flow::{Group, Key, Owner, Rule};
 
 const KIND_FIXED: u8 = 1;
 const KIND_LINK: u8 = 2;
-const KIND_HOST_IN: u8 = 3;
-const KIND_HOST_OUT: u8 = 4;
 const KIND_PATH: u8 = 5;
 const KIND_FLOOD: u8 = 6;
 const KIND_FLOOD_IN: u8 = 7;
+const KIND_HOST_IN: u8 = Key::IDENTITY_KINDS;
+const KIND_HOST_OUT: u8 = Key::IDENTITY_KINDS + 1;
 
 const ETH_TYPE_ARP: u16 = 0x0806;
 const ETH_TYPE_IPV6: u16 = 0x86dd;
@@ -29,14 +29,6 @@ const fn key(kind: u8, a: u64) -> Key {
 
 pub(super) fn link_key(port: PortId) -> Key {
     key(KIND_LINK, port.port_no.0 as u64)
-}
-
-pub(super) fn host_in_key(mac: MacAddr) -> Key {
-    key(KIND_HOST_IN, mac.to_u64())
-}
-
-pub(super) fn host_out_key(mac: MacAddr) -> Key {
-    key(KIND_HOST_OUT, mac.to_u64())
 }
 
 pub(super) fn path_key(destination: DatapathId) -> Key {
@@ -99,10 +91,14 @@ pub(super) fn link_rule(port: PortId, view: &View<'_>) -> Option<Rule> {
 
 /// A host is where it is known to be: its frames are not looked at again, and the switch tells when they stop.
 pub(super) fn host_in_rule(mac: MacAddr, port: PortId, view: &View<'_>) -> Rule {
-    let match_ = Match::new().with_in_port(port.port_no).with_eth_src(mac);
     let idle_timeout = u16::try_from(view.host_timeout.as_secs()).unwrap_or(u16::MAX).max(1);
-    let body = FlowBody::goto(&match_, FORWARD);
-    Rule { idle_timeout, ..Rule::with_body(host_in_key(mac), CLASSIFY, classify::HOST, body) }
+    Rule { idle_timeout, ..no_host_in_rule(mac, port) }
+}
+
+/// The same as far as it says which rule it is.
+pub(super) fn no_host_in_rule(mac: MacAddr, port: PortId) -> Rule {
+    let key = Key { b: u64::from(port.port_no.0), ..key(KIND_HOST_IN, mac.to_u64()) };
+    Rule::with_body(key, CLASSIFY, classify::HOST, FlowBody::source_goto(port.port_no, mac, FORWARD))
 }
 
 /// The way to a host: out of its port on its own switch, else through the group that leads to its switch.
@@ -113,10 +109,21 @@ pub(super) fn host_out_rule(
     group_id: GroupId,
     view: &View<'_>,
 ) -> Option<Rule> {
-    let action = if at == port.datapath_id { output(port.port_no) } else { Action::Group(group_id) };
     let stage = view.paths.distance(at, port.datapath_id)?;
-    let body = FlowBody::apply(&Match::new().with_eth_dst(mac), &action);
-    Some(Rule { stage, ..Rule::with_body(host_out_key(mac), FORWARD, forward::HOST, body) })
+    let body = match at == port.datapath_id {
+        true => FlowBody::destination_output(mac, port.port_no, 0),
+        false => FlowBody::destination_group(mac, group_id),
+    };
+    Some(Rule { stage, ..to_host(mac, body) })
+}
+
+/// The same as far as it says which rule it is.
+pub(super) fn no_host_out_rule(mac: MacAddr) -> Rule {
+    to_host(mac, FlowBody::destination_group(mac, GroupId::ANY))
+}
+
+fn to_host(mac: MacAddr, body: FlowBody) -> Rule {
+    Rule::with_body(key(KIND_HOST_OUT, mac.to_u64()), FORWARD, forward::HOST, body)
 }
 
 /// All equal-cost next hops towards another switch. A bucket whose port is down is skipped by the switch itself.

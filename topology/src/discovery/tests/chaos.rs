@@ -59,8 +59,9 @@ fn any_event() -> impl Strategy<Value = Event> {
 struct Chaos {
     lab: Lab,
     probes: VecDeque<Bytes>,
-    /// The network as the changes alone tell it.
+    /// The network as the changes alone tell it, but for its hosts.
     told: Network,
+    hosts: BTreeMap<MacAddr, Host>,
 }
 
 impl Chaos {
@@ -136,13 +137,15 @@ impl Chaos {
         }
         let network = self.lab.discovery.network();
         assert_invariants(&self.lab.discovery);
-        let mut told = self.told.clone();
-        for mac in told.hosts.keys().copied().collect::<Vec<_>>() {
-            // A sighting alone is no change.
-            told.hosts.get_mut(&mac).expect("its key is there").last_seen = network.hosts[mac].last_seen;
-        }
-        told.host_by_address = network.host_by_address.clone();
+        let (hosts, edges) = (network.hosts.clone(), network.edges.clone());
+        let told = Network { hosts, edges, ..self.told.clone() };
         assert_eq!(&told, network, "the changes do not tell all that changed");
+        for (mac, host) in &mut self.hosts {
+            // A sighting alone is no change.
+            host.last_seen = network.hosts[mac].last_seen;
+        }
+        let hosts: Vec<&Host> = network.hosts.values().collect();
+        assert_eq!(self.hosts.values().collect::<Vec<_>>(), hosts, "the changes do not tell all that changed");
     }
 
     fn fold(&mut self, change: Change) {
@@ -173,15 +176,15 @@ impl Chaos {
                     since: Time::ZERO,
                     last_seen: Time::ZERO,
                 });
-                assert_eq!(told.hosts.insert(mac, host), None);
+                assert_eq!(self.hosts.insert(mac, host), None);
             }
             Change::HostMoved { mac, .. } | Change::HostAddressed(mac) => {
-                let host = told.hosts.get_mut(&mac).expect("a host that nobody told of changed");
+                let host = self.hosts.get_mut(&mac).expect("a host that nobody told of changed");
                 if let Some(now) = network.hosts.get(&mac) {
                     *host = now.clone();
                 }
             }
-            Change::HostForgotten { host, .. } => assert!(told.hosts.remove(&host.mac).is_some()),
+            Change::HostForgotten { host, .. } => assert!(self.hosts.remove(&host.mac).is_some()),
         }
     }
 }
@@ -191,14 +194,12 @@ fn assert_invariants(discovery: &Discovery) {
     for host in network.hosts.values() {
         let port = network.port(host.port).expect("a host on a port that is not there");
         assert!(port.info.up && port.state == PortState::Edge, "a host on a port in state {:?}", port.state);
-        assert!(discovery.hosts_on[host.port].contains_key(&host.mac));
         for address in host.addresses.iter() {
-            assert_eq!(network.host_by_address.get(&address), Some(&host.mac));
+            assert_eq!(network.host_at(address), Some(host));
         }
     }
     let addresses: usize = network.hosts.values().map(|host| host.addresses.len()).sum();
-    assert_eq!(network.host_by_address.len(), addresses);
-    assert_eq!(discovery.hosts_on.values().map(|hosts| hosts.len()).sum::<usize>(), network.hosts.len());
+    assert_eq!(network.hosts.address_count(), addresses);
     let mut ends = BTreeSet::new();
     for (source, link) in &network.links {
         assert_eq!(*source, link.source);
@@ -209,12 +210,15 @@ fn assert_invariants(discovery: &Discovery) {
     for (id, port) in network.ports() {
         assert_eq!(port.state == PortState::Link, ends.remove(&id), "{id} is {:?}", port.state);
         assert!(port.info.up || port.state == PortState::Unknown);
+        let takes_hosts = port.state == PortState::Edge && network.switches[&id.datapath_id].connected;
+        assert_eq!(network.takes_hosts(id), takes_hosts, "{id}");
         let control = &discovery.controls[&id];
         let probed = port.info.up && network.switches[&id.datapath_id].connected;
         assert_eq!((control.class.is_some(), control.next_probe.is_some()), (probed, probed), "{id}");
     }
     assert!(ends.is_empty(), "links end at ports that are not there: {ends:?}");
     assert_eq!(discovery.controls.len(), network.ports().count());
+    assert_eq!(network.edges.len(), network.ports().filter(|(id, _)| network.takes_hosts(*id)).count());
     assert_eq!(discovery.probe_queue.len(), discovery.controls.values().filter(|c| c.next_probe.is_some()).count());
 }
 
@@ -225,7 +229,7 @@ proptest! {
     fn whatever_happens_the_invariants_hold_and_the_changes_tell_everything(
         events in prop::collection::vec(any_event(), 1..80)
     ) {
-        let mut chaos = Chaos { lab: Lab::new(DiscoveryConfig::default()), probes: VecDeque::new(), told: Network::default() };
+        let mut chaos = Chaos { lab: Lab::new(DiscoveryConfig::default()), probes: VecDeque::new(), told: Network::default(), hosts: BTreeMap::new() };
         for event in events {
             chaos.apply(event);
         }

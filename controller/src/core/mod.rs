@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use net::{DatapathId, PortNo, Time};
-use openflow::{Action, ChannelConfig, ChannelEvent, ControllerRole, FrameError, Message, frame_length};
+use openflow::{Action, ChannelConfig, ControllerRole, FrameError, Message, frame_length};
 use topology::{Change, Discovery, DiscoveryConfig, Network};
 
 use crate::app::{App, Effects, Event, PacketOuts, View, apps};

@@ -56,6 +56,11 @@ pub(super) struct Events {
 }
 
 impl Events {
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
     pub fn push_back(&mut self, event: ChannelEvent) {
         match &self.first {
             None => self.first = Some(event),

@@ -52,7 +52,8 @@ pub(super) fn check_set_field(field: &OxmField<'_>, to: &mut Problems) {
         to.add(name(), ErrorCode::ACTION_BAD_SET_TYPE, "can't be set");
     }
     if field.mask.is_some() {
-        to.add(name(), ErrorCode::ACTION_BAD_SET_TYPE, "OpenFlow 1.3 sets whole fields, without a mask");
+        // The code that OpenFlow 1.5 has for it, which Open vSwitch sends on 1.3, too.
+        to.add(name(), ErrorCode::ACTION_BAD_SET_MASK, "OpenFlow 1.3 sets whole fields, without a mask");
     }
     match field.kind.row() {
         Some(row) if has_bits_above(field, row.bits) => {

@@ -2,6 +2,7 @@
 //! frame's length left out. Never fails: what can't be read stays zero.
 
 use super::flow_key::{FRAGMENT_ANY, FRAGMENT_LATER, FlowKey, Slot};
+use super::label_stack;
 use net::PortNo;
 
 /// Where the headers of a frame begin, so that a field can be rewritten in place.
@@ -45,10 +46,10 @@ const ETH_RARP: u16 = 0x8035;
 pub(crate) const ETH_VLAN: u16 = 0x8100;
 pub(crate) const ETH_QINQ: u16 = 0x88a8;
 pub(crate) const ETH_IPV6: u16 = 0x86dd;
-const ETH_MPLS: u16 = 0x8847;
+pub(crate) const ETH_MPLS: u16 = 0x8847;
 const ETH_MPLS_MULTICAST: u16 = 0x8848;
 /// What `eth_type` matches on for IEEE 802.3 frames without SNAP (OpenFlow 1.0 §3.4 calls it OFP_DL_TYPE_NOT_ETH_TYPE).
-const ETH_LLC: u16 = 0x05ff;
+pub(crate) const ETH_LLC: u16 = 0x05ff;
 /// Smallest EtherType; below it, the field is a length.
 const ETH_TYPE_MIN: u16 = 0x0600;
 /// Octets of two addresses and an EtherType: nothing is read from a shorter frame.
@@ -159,7 +160,7 @@ impl Extractor<'_> {
 
     fn mpls(&mut self, at: usize) -> Option<()> {
         self.key.set(Slot::MPLS_ENTRY, number(self.frame, at, ENTRY_LEN)?);
-        self.layout.labels = labels(self.frame, at);
+        self.layout.labels = label_stack::count(label_stack::entries(self.frame, at));
         Some(())
     }
 
@@ -308,17 +309,4 @@ struct Headers {
     next: usize,
     any: bool,
     later: bool,
-}
-
-/// Entries of a label stack that Open vSwitch counts: up to the bottom, and of three that don't end there those that aren't zero.
-pub(crate) fn labels(frame: &[u8], at: usize) -> usize {
-    let mut count = 0;
-    for index in 0..MAX_LABELS {
-        let Some(entry) = number(frame, at + ENTRY_LEN * index, ENTRY_LEN) else { break };
-        if entry as u32 & BOTTOM != 0 {
-            return index + 1;
-        }
-        count += usize::from(entry != 0);
-    }
-    count
 }

@@ -136,12 +136,12 @@ impl Known {
 
     fn add(&mut self, field: OxmField<'_>) -> Result<(), ErrorCode> {
         let kind = field.kind;
+        if field.mask.is_some_and(|mask| field.value.iter().zip(mask).any(|(value, mask)| value & !mask != 0)) {
+            return Err(ErrorCode::MATCH_BAD_WILDCARDS);
+        }
         let place = place(kind).ok_or(ErrorCode::MATCH_BAD_FIELD)?;
         let value = number(field.value);
         if let Some(mask) = field.mask {
-            if value & !number(mask) != 0 {
-                return Err(ErrorCode::MATCH_BAD_WILDCARDS);
-            }
             let partial = !mask.iter().all(|octet| *octet == 0) && !mask.iter().all(|octet| *octet == 0xff);
             if partial && !kind.maskable().unwrap_or(false) {
                 return Err(ErrorCode::MATCH_BAD_MASK);

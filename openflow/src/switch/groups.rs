@@ -7,14 +7,16 @@ use crate::error::ErrorCode;
 use crate::group::{Bucket, GroupMod, GroupModCommand, GroupType};
 use crate::identifier::GroupId;
 use net::{PortNo, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Groups of a switch; one more gets OFPGMFC_OUT_OF_GROUPS. Far above what any fabric here needs, and a bound on memory.
 pub const MAX_GROUPS: usize = 65_536;
 /// Buckets of a group; more get OFPGMFC_OUT_OF_BUCKETS. So that a group with [`check::MAX_ACTIONS`] fits into one part of a multipart reply.
 pub const MAX_BUCKETS: usize = 2_048;
+/// Values of a hash among which Open vSwitch shares out the buckets of a select group, at most.
+const MAX_HASHES: u64 = 256;
 /// How far watched groups are followed; a longer chain, or a circle, counts as dead.
-pub const MAX_LIVENESS_DEPTH: usize = 16;
+pub const MAX_LIVENESS_DEPTH: usize = 128;
 
 /// A group.
 #[derive(Clone, Debug)]
@@ -97,15 +99,14 @@ impl Groups {
         Ok(())
     }
 
-    /// OFPGC_MODIFY: type and buckets are replaced, the counters of the group and its age are kept, those of the buckets start again.
+    /// OFPGC_MODIFY: type and buckets are replaced and all counters start again; the age is kept.
     ///
     /// # Errors
     /// The OFPGMFC or OFPBAC code; nothing has changed then.
     pub fn modify(&mut self, group_mod: &GroupMod) -> Result<(), ErrorCode> {
         check_group(group_mod)?;
         let group = self.groups.get_mut(&group_mod.group_id).ok_or(ErrorCode::GROUP_MOD_UNKNOWN_GROUP)?;
-        let Group { created, packet_count, byte_count, .. } = *group;
-        *group = Group { packet_count, byte_count, ..Group::new(group_mod, created) };
+        *group = Group::new(group_mod, group.created);
         Ok(())
     }
 
@@ -121,24 +122,29 @@ impl Groups {
         Ok(self.groups.remove(&group_mod.group_id).map(|_| group_mod.group_id).into_iter().collect())
     }
 
-    /// Whether a bucket may be used: it watches nothing, or its port is live, or a bucket of its group is.
+    /// Whether a bucket may be used: it watches nothing, or its port is live, or a bucket of the group that it watches is.
     pub fn is_live(&self, bucket: &Bucket, ports: &Ports) -> bool {
-        self.bucket_lives(bucket, ports, 0)
-    }
-
-    fn bucket_lives(&self, bucket: &Bucket, ports: &Ports, depth: usize) -> bool {
-        if depth > MAX_LIVENESS_DEPTH {
-            return false;
+        let mut watched = match lives(bucket, ports) {
+            Life::Certain(lives) => return lives,
+            Life::As(group_id) => vec![group_id],
+        };
+        // Level by level, each group once: groups that watch each other several times over would take for ever otherwise.
+        let mut seen = BTreeSet::new();
+        for _ in 1..MAX_LIVENESS_DEPTH {
+            let mut next = Vec::new();
+            for group_id in watched.into_iter().filter(|group_id| seen.insert(*group_id)) {
+                let Some(group) = self.get(group_id) else { continue };
+                for state in group.buckets.iter().filter(|state| !group.never_uses(&state.bucket)) {
+                    match lives(&state.bucket, ports) {
+                        Life::Certain(true) => return true,
+                        Life::Certain(false) => {}
+                        Life::As(group_id) => next.push(group_id),
+                    }
+                }
+            }
+            watched = next;
         }
-        let (port, group) = (bucket.watch_port, bucket.watch_group);
-        if port == PortNo::ANY && group == GroupId::ANY {
-            return true;
-        }
-        let watched = (group != GroupId::ANY).then(|| self.get(group)).flatten();
-        (port != PortNo::ANY && ports.is_live(port))
-            || watched.is_some_and(|group| {
-                group.buckets.iter().any(|state| self.bucket_lives(&state.bucket, ports, depth + 1))
-            })
+        false
     }
 
     /// The one bucket of a select group for this packet, by the highest score of a hash of its flow times the weight: a flow keeps its bucket
@@ -149,7 +155,7 @@ impl Groups {
             .buckets
             .iter()
             .enumerate()
-            .filter(|(_, state)| state.bucket.weight > 0 && self.is_live(&state.bucket, ports));
+            .filter(|(_, state)| !group.never_uses(&state.bucket) && self.is_live(&state.bucket, ports));
         let score = |(index, state): &(usize, &BucketState)| {
             // Weighted rendezvous hashing: -weight / ln(u) for a uniform u in (0, 1).
             let uniform = ((mix(flow ^ mix(*index as u64)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
@@ -164,7 +170,34 @@ impl Groups {
     }
 }
 
+/// Whether a bucket can be used.
+enum Life {
+    Certain(bool),
+    /// If this group has a bucket that can be.
+    As(GroupId),
+}
+
+fn lives(bucket: &Bucket, ports: &Ports) -> Life {
+    let (port, group) = (bucket.watch_port, bucket.watch_group);
+    if port != PortNo::ANY && ports.is_live(port) {
+        return Life::Certain(true);
+    }
+    if group != GroupId::ANY { Life::As(group) } else { Life::Certain(port == PortNo::ANY) }
+}
+
 impl Group {
+    /// Whether Open vSwitch has its datapath hash the packets of this select group: with weights that differ not too much.
+    pub(crate) fn hashes_in_datapath(&self) -> bool {
+        let weights = || self.buckets.iter().map(|state| u64::from(state.bucket.weight));
+        let least = weights().filter(|weight| *weight > 0).min();
+        least.is_some_and(|least| weights().sum::<u64>().div_ceil(least).next_power_of_two() <= MAX_HASHES)
+    }
+
+    /// A bucket of a select group that has no weight is never used, and keeps nobody alive who watches its group.
+    fn never_uses(&self, bucket: &Bucket) -> bool {
+        self.group_type == GroupType::SELECT && bucket.weight == 0
+    }
+
     fn new(group_mod: &GroupMod, created: Time) -> Group {
         let buckets = group_mod.buckets.iter();
         Group {

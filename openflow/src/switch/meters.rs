@@ -1,4 +1,5 @@
-//! Meters with drop bands, as token buckets (OpenFlow 1.3.5 §5.7). Other bands are refused, as Open vSwitch's userspace datapath does.
+//! Meters with drop bands (OpenFlow 1.3.5 §5.7), to the packet as Open vSwitch's userspace datapath has them: a bucket for each band, of bits
+//! or of thousandths of packets, filled by whole milliseconds. Other bands are refused, as there.
 
 use crate::error::ErrorCode;
 use crate::identifier::MeterId;
@@ -6,8 +7,8 @@ use crate::meter::{MeterBand, MeterFlags, MeterMod};
 use net::Time;
 use std::collections::BTreeMap;
 
-/// Meters of a switch; one more gets OFPMMFC_OUT_OF_METERS. A bound on memory.
-pub const MAX_METERS: usize = 65_536;
+/// Meters of a switch, as Open vSwitch's userspace datapath announces; one more gets OFPMMFC_OUT_OF_METERS.
+pub const MAX_METERS: usize = 262_144;
 /// Bands of a meter; more get OFPMMFC_OUT_OF_BANDS.
 pub const MAX_BANDS: usize = 8;
 
@@ -24,16 +25,19 @@ pub struct Meter {
     pub packet_in_count: u64,
     /// Octets that went in.
     pub byte_in_count: u64,
+    /// When the buckets were filled last.
+    filled: Time,
+    /// Milliseconds after which every bucket is full.
+    fills_in: u32,
 }
 
-/// A drop band, its tokens and its counters.
+/// A drop band, its bucket and its counters.
 #[derive(Clone, Debug)]
 pub struct BandState {
-    /// The band as it was sent.
+    /// The band as it was sent; without a burst, with one of its rate.
     pub band: MeterBand,
-    /// What may still pass at `filled`, in billionths of a bit or a packet.
-    tokens: u128,
-    filled: Time,
+    /// What may still pass: bits, or thousandths of packets.
+    bucket: u64,
     /// Packets that it dropped.
     pub packet_count: u64,
     /// Octets in them.
@@ -79,7 +83,7 @@ impl Meters {
         Ok(())
     }
 
-    /// OFPMC_MODIFY: the bands start full and with counters of zero.
+    /// OFPMC_MODIFY: a meter with full buckets and counters of zero, as old as the one in whose place it comes.
     ///
     /// # Errors
     /// The OFPMMFC code; nothing has changed then.
@@ -87,8 +91,7 @@ impl Meters {
         check(meter_mod)?;
         let meter = self.meters.get_mut(&meter_mod.meter_id).ok_or(ErrorCode::METER_MOD_UNKNOWN_METER)?;
         check_bands(meter_mod)?;
-        let Meter { created, packet_in_count, byte_in_count, .. } = *meter;
-        *meter = Meter { created, packet_in_count, byte_in_count, ..Meter::new(meter_mod, now) };
+        *meter = Meter { created: meter.created, ..Meter::new(meter_mod, now) };
         Ok(())
     }
 
@@ -100,76 +103,103 @@ impl Meters {
         self.meters.remove(&meter_id).map(|_| meter_id).into_iter().collect()
     }
 
-    /// Whether a packet of `len` octets would pass now. Changes nothing: the packet is charged when it has gone its way.
-    pub fn passes(&self, meter_id: MeterId, len: usize, now: Time) -> bool {
+    /// Whether a packet of `len` octets would pass now, after those of the given lengths. Changes nothing: the packets are charged when they have
+    /// gone their way.
+    pub fn passes(&self, meter_id: MeterId, before: &[usize], len: usize, now: Time) -> bool {
         let Some(meter) = self.meters.get(&meter_id) else { return true };
-        meter.bands.iter().all(|band| band.available(meter.flags, now) >= cost(meter.flags, len))
+        if before.is_empty() {
+            let gained = meter.gained(now);
+            return meter.bands.iter().all(|band| band.filled_by(gained) >= cost(meter.flags, len));
+        }
+        let mut meter = meter.clone();
+        for len in before {
+            meter.charge(*len, now);
+        }
+        meter.charge(len, now)
     }
 
-    /// Counts a packet that went through the meter and takes its tokens, or counts it as dropped by the band of the highest rate that
-    /// it exceeds.
+    /// Counts a packet that went through the meter.
     pub(crate) fn charge(&mut self, meter_id: MeterId, len: usize, now: Time) {
-        let Some(meter) = self.meters.get_mut(&meter_id) else { return };
-        meter.packet_in_count += 1;
-        meter.byte_in_count += len as u64;
-        let (flags, cost) = (meter.flags, cost(meter.flags, len));
-        let exceeded = meter.bands.iter_mut().filter(|band| band.available(flags, now) < cost);
-        if let Some(band) = exceeded.max_by_key(|band| rate_and_burst(&band.band).0) {
-            band.packet_count += 1;
-            band.byte_count += len as u64;
-            return;
-        }
-        for band in &mut meter.bands {
-            band.tokens = band.available(flags, now) - cost;
-            band.filled = now;
+        if let Some(meter) = self.meters.get_mut(&meter_id) {
+            meter.charge(len, now);
         }
     }
 }
 
 impl Meter {
     fn new(meter_mod: &MeterMod, now: Time) -> Meter {
-        let full = |band: &MeterBand| BandState {
-            band: band.clone(),
-            tokens: capacity(meter_mod.flags, band),
+        let bands: Vec<BandState> = meter_mod.bands.iter().map(BandState::full).collect();
+        let fills_in = bands.iter().map(|band| (band.capacity() / u64::from(band.rate().max(1))) as u32);
+        Meter {
+            flags: meter_mod.flags,
+            created: now,
+            packet_in_count: 0,
+            byte_in_count: 0,
             filled: now,
-            packet_count: 0,
-            byte_count: 0,
-        };
-        let bands = meter_mod.bands.iter().map(full).collect();
-        Meter { flags: meter_mod.flags, bands, created: now, packet_in_count: 0, byte_in_count: 0 }
+            fills_in: fills_in.max().unwrap_or(0),
+            bands,
+        }
+    }
+
+    /// Milliseconds for which buckets are filled: the clock's, not those since.
+    fn gained(&self, now: Time) -> u64 {
+        let since = now.since(Time::ZERO).as_millis().saturating_sub(self.filled.since(Time::ZERO).as_millis());
+        since.min(u128::from(self.fills_in)) as u64
+    }
+
+    /// Takes what a packet costs from the bucket of each band that holds so much, and says whether all of them did. Of those that did not,
+    /// the one with the highest rate counts the packet as dropped.
+    fn charge(&mut self, len: usize, now: Time) -> bool {
+        let (gained, cost) = (self.gained(now), cost(self.flags, len));
+        self.filled = now;
+        self.packet_in_count += 1;
+        self.byte_in_count += len as u64;
+        let mut exceeded: Option<&mut BandState> = None;
+        for band in &mut self.bands {
+            band.bucket = band.filled_by(gained);
+            match band.bucket.checked_sub(cost) {
+                Some(rest) => band.bucket = rest,
+                None if exceeded.as_ref().is_none_or(|other| band.rate() > other.rate()) => exceeded = Some(band),
+                None => {}
+            }
+        }
+        let Some(band) = exceeded else { return true };
+        band.packet_count += 1;
+        band.byte_count += len as u64;
+        false
     }
 }
 
 impl BandState {
-    fn available(&self, flags: MeterFlags, now: Time) -> u128 {
-        let (rate, _) = rate_and_burst(&self.band);
-        // rate is in kbit/s or packets/s; tokens are billionths: rate × 1000 bit/s × 1 ns = rate × 1000 tokens.
-        let per_nano = u128::from(rate) * if flags.contains(MeterFlags::PKTPS) { 1 } else { 1000 };
-        let gained = per_nano * now.since(self.filled).as_nanos();
-        (self.tokens + gained).min(capacity(flags, &self.band))
+    fn full(band: &MeterBand) -> BandState {
+        let mut band = band.clone();
+        if let MeterBand::Drop { rate, burst_size } = &mut band
+            && *burst_size == 0
+        {
+            *burst_size = *rate;
+        }
+        let state = BandState { band, bucket: 0, packet_count: 0, byte_count: 0 };
+        BandState { bucket: state.capacity(), ..state }
+    }
+
+    fn rate(&self) -> u32 {
+        self.band.rate_and_burst().0
+    }
+
+    /// The burst is in kilobits or packets, the bucket in bits or thousandths of packets.
+    fn capacity(&self) -> u64 {
+        u64::from(self.band.rate_and_burst().1) * 1000
+    }
+
+    /// The bucket after so many milliseconds: at so many kilobits a second it gains as many bits, at so many packets a second as many
+    /// thousandths.
+    fn filled_by(&self, millis: u64) -> u64 {
+        self.bucket.saturating_add(millis * u64::from(self.rate())).min(self.capacity())
     }
 }
 
-const BILLION: u128 = 1_000_000_000;
-
-fn rate_and_burst(band: &MeterBand) -> (u32, u32) {
-    match band {
-        MeterBand::Drop { rate, burst_size }
-        | MeterBand::DscpRemark { rate, burst_size, .. }
-        | MeterBand::Experimenter { rate, burst_size, .. }
-        | MeterBand::Unknown { rate, burst_size, .. } => (*rate, *burst_size),
-    }
-}
-
-/// The burst in billionths of a bit or packet; without one, what the rate gives in a second, as Open vSwitch has it.
-fn capacity(flags: MeterFlags, band: &MeterBand) -> u128 {
-    let (rate, burst) = rate_and_burst(band);
-    let burst = if flags.contains(MeterFlags::BURST) && burst > 0 { burst } else { rate };
-    u128::from(burst) * if flags.contains(MeterFlags::PKTPS) { BILLION } else { 1000 * BILLION }
-}
-
-fn cost(flags: MeterFlags, len: usize) -> u128 {
-    if flags.contains(MeterFlags::PKTPS) { BILLION } else { len as u128 * 8 * BILLION }
+fn cost(flags: MeterFlags, len: usize) -> u64 {
+    if flags.contains(MeterFlags::PKTPS) { 1000 } else { len as u64 * 8 }
 }
 
 /// What is looked at before the meter is looked up: two rates at once, the number, and how many bands there are.
@@ -224,7 +254,7 @@ mod tests {
         let mut passed = 0;
         for packet in 0..packets {
             let now = Time::from_millis(packet * spacing_ms);
-            passed += u64::from(meters.passes(MeterId(1), len, now));
+            passed += u64::from(meters.passes(MeterId(1), &[], len, now));
             meters.charge(MeterId(1), len, now);
         }
         passed

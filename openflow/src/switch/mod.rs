@@ -13,6 +13,9 @@
 //! - Buckets of select groups, links of `multipath` and members of `bundle` are chosen by another hash.
 //! - A packet that nests resubmits, groups and clones deeper than [`pipeline::MAX_NESTING`] in any direction is dropped.
 //! - A packet that `controller(pause)` stops can't be resumed.
+//! - A packet-in from the action set of a packet that went through the datapath twice (labels popped, a select group) has the cookie of the first
+//!   flow, where Open vSwitch has that of the last.
+//! - Packets whose ARP, ICMP or neighbour discovery fields are set meet their meters in order, where Open vSwitch meters them later or not at all.
 
 mod answers;
 mod bundles;
@@ -27,6 +30,7 @@ mod flow_key;
 mod flow_match;
 mod flow_mods;
 mod groups;
+mod label_stack;
 mod learning;
 mod mac_table;
 mod meters;

@@ -6,11 +6,12 @@
 
 use super::checksum::{self, crc32c};
 use super::extract::{
-    BOTTOM, ENTRY_LEN, ETH_ARP, ETH_HEADER_LEN, ETH_IPV4, ETH_IPV6, ETH_VLAN, IP_ICMP, IP_ICMPV6, IP_SCTP, IP_TCP,
-    IP_UDP, Layout, MAX_LABELS, VLAN_PRESENT, extract, is_mpls, labels,
+    ENTRY_LEN, ETH_ARP, ETH_HEADER_LEN, ETH_IPV4, ETH_IPV6, ETH_VLAN, IP_ICMP, IP_ICMPV6, IP_SCTP, IP_TCP, IP_UDP,
+    Layout, MAX_LABELS, VLAN_PRESENT, extract, is_mpls,
 };
 use super::field;
 use super::flow_key::{FRAGMENT_ANY, FlowKey, Slot};
+use super::label_stack;
 use crate::nicira::Subfield;
 use crate::oxm::OxmKind;
 use bytes::{Bytes, BytesMut};
@@ -20,12 +21,14 @@ use net::PortNo;
 #[derive(Clone, Debug)]
 pub struct Packet {
     frame: Frame,
-    key: FlowKey,
-    layout: Layout,
+    pub(super) key: FlowKey,
+    pub(super) layout: Layout,
+    /// The label stack as the match fields have it, from the outermost entry on; the true outermost one is in `key`. The frame's own may differ.
+    pub(super) stack: [u32; MAX_LABELS],
     /// Whether a match field may differ from the frame.
-    dirty: bool,
+    pub(super) dirty: bool,
     /// Octets that pushes and pops have added since somebody last saw the frame.
-    grown: isize,
+    pub(super) grown: isize,
 }
 
 /// The octets as they came or were last handed out, and a copy once something is rewritten.
@@ -39,10 +42,6 @@ struct Frame {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InvalidTtl;
 
-/// A label stack deeper than the three entries that Open vSwitch follows: the packet is dropped.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TooManyLabels;
-
 /// Largest frame that a push may make: a packet-in's `total_len` has 16 bits.
 pub const FRAME_LEN_MAX: usize = 65_535;
 
@@ -53,7 +52,8 @@ impl Packet {
     /// A frame that came in by `in_port`. Any octets are a packet: fields that can't be read are zero.
     pub fn new(in_port: PortNo, frame: Bytes) -> Packet {
         let (key, layout) = extract(&frame, in_port);
-        Packet { frame: Frame { shared: frame, edited: None }, key, layout, dirty: false, grown: 0 }
+        let stack = if layout.labels > 0 { label_stack::entries(&frame, layout.payload) } else { [0; MAX_LABELS] };
+        Packet { frame: Frame { shared: frame, edited: None }, key, layout, stack, dirty: false, grown: 0 }
     }
 
     /// The match fields.
@@ -75,10 +75,20 @@ impl Packet {
     pub fn share(&mut self) -> Bytes {
         self.commit();
         self.grown = 0;
+        self.settle();
+        self.frame.shared.clone()
+    }
+
+    /// Makes copies cheap, without the rewrites that nobody has seen yet: only further ones copy octets.
+    pub(crate) fn settle(&mut self) {
         if let Some(edited) = self.frame.edited.take() {
             self.frame.shared = edited.freeze();
         }
-        self.frame.shared.clone()
+    }
+
+    /// Octets of the frame as somebody last saw it, without the pushes and pops since.
+    pub(crate) fn seen_len(&self) -> usize {
+        self.octets().len().saturating_add_signed(-self.grown)
     }
 
     /// How many octets of the frame are left if it is cut to `max_len`. Open vSwitch reckons with the frame as somebody last saw it, and
@@ -86,7 +96,7 @@ impl Packet {
     pub(crate) fn cut_len(&mut self, max_len: usize) -> usize {
         self.commit();
         let len = self.octets().len();
-        len - len.saturating_add_signed(-self.grown).saturating_sub(max_len).min(len)
+        len - self.seen_len().saturating_sub(max_len).min(len)
     }
 
     /// The `masked` bits of the metadata register become those of `metadata` (OpenFlow 1.3.5 §5.9, Write-Metadata).
@@ -126,23 +136,38 @@ impl Packet {
         self.dirty = true;
     }
 
-    fn octets_mut(&mut self) -> &mut BytesMut {
+    pub(super) fn octets_mut(&mut self) -> &mut BytesMut {
         let Frame { shared, edited } = &mut self.frame;
         edited.get_or_insert_with(|| BytesMut::from(&shared[..]))
     }
 
     /// Reads the frame again, as a datapath does with a packet that comes around once more; what isn't in the frame is kept.
-    fn recirculate(&mut self) {
+    pub(crate) fn recirculate(&mut self) {
         self.commit();
         self.grown = 0;
         let (mut key, layout) = extract(self.octets(), self.key.in_port());
         key.keep_pipeline_of(&self.key);
         (self.key, self.layout) = (key, layout);
+        self.stack = label_stack::entries(self.octets(), layout.payload);
+    }
+
+    /// The packet has been hashed, with whatever result: that isn't Open vSwitch's.
+    pub(crate) fn set_dp_hash(&mut self) {
+        self.key.set(Slot::DP_HASH, u128::from(self.key.flow_hash(0) as u32 | 1));
     }
 
     /// Puts the match fields into the frame.
     pub(crate) fn commit(&mut self) {
-        if !std::mem::take(&mut self.dirty) || self.octets().len() < ETH_HEADER_LEN {
+        if std::mem::take(&mut self.dirty) && self.octets().len() >= ETH_HEADER_LEN {
+            self.commit_labels();
+            self.commit_fields();
+        }
+    }
+
+    /// Puts all of them but the label stack into the frame: that is left until somebody sees the frame, and what is pushed and popped in between
+    /// leaves no trace.
+    fn commit_fields(&mut self) {
+        if self.octets().len() < ETH_HEADER_LEN {
             return;
         }
         let key = self.key;
@@ -154,9 +179,6 @@ impl Packet {
             (ETH_IPV6, Some(at)) if has_protocol => self.commit_ipv6(&key, at),
             (ETH_ARP, Some(at)) if has_protocol => self.commit_arp(&key, at),
             _ => {}
-        }
-        if is_mpls(key.eth_type()) && self.layout.labels > 0 {
-            self.write(self.layout.payload, &octets::<4>(key.get(Slot::MPLS_ENTRY)), Sums::None);
         }
         self.commit_vlan(key.get(Slot::VLAN_TCI) as u16);
     }
@@ -250,7 +272,7 @@ impl Packet {
     }
 
     /// Puts octets in before what stands at `at`, and moves on what is known of the rest.
-    fn put(&mut self, at: usize, new: &[u8]) {
+    pub(super) fn put(&mut self, at: usize, new: &[u8]) {
         let octets = self.octets();
         let Some((before, after)) = octets.split_at_checked(at) else { return };
         let mut frame = BytesMut::with_capacity(octets.len() + new.len());
@@ -263,7 +285,7 @@ impl Packet {
     }
 
     /// Takes `len` octets out at `at`.
-    fn cut(&mut self, at: usize, len: usize) {
+    pub(super) fn cut(&mut self, at: usize, len: usize) {
         let octets = self.octets();
         let (Some(before), Some(after)) = (octets.get(..at), octets.get(at + len..)) else { return };
         let mut frame = BytesMut::with_capacity(octets.len());
@@ -276,7 +298,7 @@ impl Packet {
 
     /// Pushes an 802.1Q tag with VLAN id and priority zero, as Open vSwitch does (OpenFlow 1.3.5 §7.2.5.5).
     pub(crate) fn push_vlan(&mut self, ethertype: u16) {
-        self.commit();
+        self.commit_fields();
         if self.octets().len() < ETH_HEADER_LEN || self.octets().len() + ENTRY_LEN > FRAME_LEN_MAX {
             return;
         }
@@ -291,7 +313,7 @@ impl Packet {
 
     /// Pops the outer tag; a packet without one is left alone. A tag behind it that nobody had looked at stays unseen.
     pub(crate) fn pop_vlan(&mut self) {
-        self.commit();
+        self.commit_fields();
         if self.layout.tags == 0 {
             return;
         }
@@ -300,93 +322,6 @@ impl Packet {
         let inner = (self.layout.tags > 0).then(|| self.octets().get(14..16)).flatten();
         let tci = inner.map_or(0, |tci| field::number(tci) | u128::from(VLAN_PRESENT));
         self.key.set(Slot::VLAN_TCI, tci);
-    }
-
-    /// Pushes a label stack entry behind the VLAN tag: a copy of the outermost one, or explicit null with what the IP header has as TTL
-    /// and traffic class (OpenFlow 1.3.5 §7.2.5.6 leaves the fields of new entries to the switch).
-    ///
-    /// # Errors
-    /// If there are three already.
-    pub(crate) fn push_mpls(&mut self, ethertype: u16) -> Result<(), TooManyLabels> {
-        self.commit();
-        let labels = self.labels();
-        if labels >= MAX_LABELS {
-            return Err(TooManyLabels);
-        }
-        if self.octets().len() < ETH_HEADER_LEN || self.octets().len() + ENTRY_LEN > FRAME_LEN_MAX {
-            return Ok(());
-        }
-        let entry = if labels > 0 {
-            self.key.get(Slot::MPLS_ENTRY) & !u128::from(BOTTOM)
-        } else {
-            let (label, is_ip) = match self.key.eth_type() {
-                ETH_IPV6 => (2, true),
-                eth_type => (0, eth_type == ETH_IPV4),
-            };
-            let ttl = if is_ip { self.key.get(Slot::IP_TTL) } else { 0 };
-            let class = if is_ip { self.key.get(Slot::IP_DSCP) & 7 } else { 0 };
-            (label << 12) | (class << 9) | u128::from(BOTTOM) | if ttl == 0 { 64 } else { ttl }
-        };
-        if labels == 0 {
-            self.grown = 0;
-            self.key.clear_network_layers();
-            self.layout = Layout { tags: self.layout.tags, payload: self.layout.payload, ..Layout::default() };
-        }
-        self.set_ethertype(ethertype);
-        let at = self.layout.payload;
-        self.put(at, &octets::<4>(entry));
-        // The new entry is part of the payload.
-        self.layout.payload = at;
-        self.layout.labels = labels + 1;
-        self.key.set(Slot::MPLS_ENTRY, entry);
-        Ok(())
-    }
-
-    /// Pops the outermost label stack entry; what remains is of this EtherType. Says whether the rest of the packet had to be read.
-    ///
-    /// # Errors
-    /// If the bottom of the stack is deeper than three entries.
-    pub(crate) fn pop_mpls(&mut self, ethertype: u16) -> Result<bool, TooManyLabels> {
-        self.commit();
-        let labels = self.labels();
-        if labels == 0 {
-            return Ok(false);
-        }
-        let at = self.layout.payload;
-        if labels == MAX_LABELS {
-            let last = self.octets().get(at + ENTRY_LEN * (MAX_LABELS - 1)..).and_then(|rest| rest.first_chunk::<4>());
-            if last.is_none_or(|entry| u32::from_be_bytes(*entry) & BOTTOM == 0) {
-                return Err(TooManyLabels);
-            }
-        }
-        // Something else than a label can't stand before one: Open vSwitch takes all entries off that it knows of.
-        let gone = if is_mpls(ethertype) { 1 } else { labels };
-        self.set_ethertype(ethertype);
-        self.cut(at, gone * ENTRY_LEN);
-        self.layout.payload = at;
-        self.layout.labels = labels - gone;
-        let next = if labels > gone { self.octets().get(at..at + ENTRY_LEN).map_or(0, field::number) } else { 0 };
-        self.key.set(Slot::MPLS_ENTRY, next);
-        if is_mpls(ethertype) {
-            return Ok(false);
-        }
-        self.recirculate();
-        Ok(true)
-    }
-
-    fn labels(&self) -> usize {
-        if is_mpls(self.key.eth_type()) {
-            labels(self.octets(), self.layout.payload).min(self.layout.labels)
-        } else {
-            0
-        }
-    }
-
-    /// The EtherType behind all tags.
-    fn set_ethertype(&mut self, ethertype: u16) {
-        let at = if self.layout.tags == 0 { 12 } else { self.layout.payload.saturating_sub(2) };
-        self.write(at, &ethertype.to_be_bytes(), Sums::None);
-        self.key.set(Slot::ETH_TYPE, u128::from(ethertype));
     }
 
     fn is_ip(&self) -> bool {
@@ -459,7 +394,7 @@ impl Packet {
     }
 
     /// Writes octets and keeps the checksums right that cover them.
-    fn write(&mut self, at: usize, new: &[u8], sums: Sums) {
+    pub(super) fn write(&mut self, at: usize, new: &[u8], sums: Sums) {
         let Some(old) = self.octets().get(at..at + new.len()) else { return };
         if old == new {
             return;
@@ -503,7 +438,7 @@ fn octets<const LEN: usize>(value: u128) -> [u8; LEN] {
 
 /// Which checksums cover a rewritten field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Sums {
+pub(super) enum Sums {
     None,
     /// The IPv4 header's.
     Ipv4,

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub struct PortRecord {
     /// Its description.
     pub port: Port,
+    /// Whether its link is up, whatever the administrator says.
+    link: bool,
     /// When it was added.
     pub created: Time,
     /// Frames that came in.
@@ -40,8 +42,10 @@ impl Ports {
 
     /// Adds a port; says whether it took the place of another one.
     pub(crate) fn insert(&mut self, port: Port, created: Time) -> bool {
-        let record = PortRecord {
+        let link = !port.state.contains(PortLinkState::LINK_DOWN);
+        let mut record = PortRecord {
             port,
+            link,
             created,
             rx_packets: 0,
             rx_bytes: 0,
@@ -50,6 +54,7 @@ impl Ports {
             tx_bytes: 0,
             tx_dropped: 0,
         };
+        record.settle();
         self.ports.insert(record.port.port_no, record).is_some()
     }
 
@@ -95,15 +100,27 @@ impl Ports {
     /// The link of a port comes up or goes down; says whether that is news.
     pub(crate) fn set_link(&mut self, port_no: PortNo, up: bool) -> bool {
         let Some(record) = self.ports.get_mut(&port_no) else { return false };
-        let state = PortLinkState(record.port.state.0 & !(PortLinkState::LINK_DOWN.0 | PortLinkState::LIVE.0));
-        let state = state | if up { PortLinkState::LIVE } else { PortLinkState::LINK_DOWN };
-        let news = record.port.state.contains(PortLinkState::LINK_DOWN) == up;
-        record.port.state = state;
-        news
+        record.link = up;
+        record.settle()
+    }
+
+    /// The administrator changes some bits of a port's configuration; says whether that changes the port's state.
+    pub(crate) fn configure(&mut self, port_no: PortNo, config: PortConfig) -> bool {
+        let Some(record) = self.ports.get_mut(&port_no) else { return false };
+        record.port.config = config;
+        record.settle()
     }
 }
 
 impl PortRecord {
+    /// A port that is switched off has no link, and one without a link isn't live. Says whether that is news.
+    fn settle(&mut self) -> bool {
+        let up = self.link && !self.port.config.contains(PortConfig::PORT_DOWN);
+        let others = PortLinkState(self.port.state.0 & !(PortLinkState::LINK_DOWN.0 | PortLinkState::LIVE.0));
+        let state = others | if up { PortLinkState::LIVE } else { PortLinkState::LINK_DOWN };
+        std::mem::replace(&mut self.port.state, state) != state
+    }
+
     /// Its entry in an answer to OFPMP_PORT_STATS. What a software port can't have (framing errors, collisions) is zero.
     pub(crate) fn stats(&self, now: Time) -> PortStats {
         let age = now.since(self.created);

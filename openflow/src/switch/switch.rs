@@ -158,8 +158,9 @@ impl Switch {
 
     /// The port that every switch has for its own host comes up, as when an administrator brings up the device of a bridge.
     pub fn set_local_up(&mut self, now: Time) {
-        if let Some(record) = self.ports.get_mut(PortNo::LOCAL) {
-            record.port.config = PortConfig(record.port.config.0 & !PortConfig::PORT_DOWN.0);
+        if let Some(record) = self.ports.get(PortNo::LOCAL) {
+            let config = PortConfig(record.port.config.0 & !PortConfig::PORT_DOWN.0);
+            self.ports.configure(PortNo::LOCAL, config);
         }
         self.set_port_up(PortNo::LOCAL, true, now);
     }
@@ -264,7 +265,7 @@ impl Switch {
     /// A frame from the wire. Dropped if the port isn't there, is down or may not receive.
     pub fn handle_packet(&mut self, in_port: PortNo, frame: Bytes, now: Time) {
         let Some(record) = self.ports.get_mut(in_port) else { return };
-        if !record.port.is_up() || record.port.config.contains(PortConfig::NO_RECV) {
+        if !record.port.is_up() {
             record.rx_dropped += 1;
             return;
         }
@@ -496,11 +497,11 @@ impl Switch {
     }
 
     pub(super) fn port_mod(&mut self, port_mod: &PortMod) {
-        let Some(record) = self.ports.get_mut(port_mod.port_no) else { return };
+        let Some(record) = self.ports.get(port_mod.port_no) else { return };
         let mask = port_mod.mask.0 & PortConfig::KNOWN.0;
         let config = PortConfig((record.port.config.0 & !mask) | (port_mod.config.0 & mask));
-        if config != record.port.config {
-            record.port.config = config;
+        // Whoever changes a port's configuration knows of it, and Open vSwitch tells what comes of it alone.
+        if self.ports.configure(port_mod.port_no, config) {
             self.port_changed(port_mod.port_no);
         }
     }
@@ -597,11 +598,8 @@ impl Switch {
     }
 
     fn packet_in(&mut self, packet: ToController) {
-        let silenced = self.ports.get(packet.in_port);
-        let silenced = silenced.is_some_and(|record| record.port.config.contains(PortConfig::NO_PACKET_IN));
         let fits = u16::try_from(packet.frame.len()).ok().filter(|len| usize::from(*len) <= PACKET_IN_DATA_MAX);
-        let Some(total_len) = fits.filter(|_| !silenced && self.wants(self.wanted.packet_in_mask, packet.reason.0))
-        else {
+        let Some(total_len) = fits.filter(|_| self.wants(self.wanted.packet_in_mask, packet.reason.0)) else {
             self.counters.packet_ins_suppressed += 1;
             return;
         };

@@ -33,6 +33,8 @@ pub struct Client {
     pending: BytesMut,
     waiting: Bytes,
     messages: VecDeque<(u32, Message)>,
+    /// What the switch has said by itself, but for packet-ins: of ports and of flows that are gone.
+    pub news: Vec<Message>,
 }
 
 impl Client {
@@ -50,6 +52,7 @@ impl Client {
             pending: BytesMut::new(),
             waiting: Bytes::new(),
             messages: VecDeque::new(),
+            news: Vec::new(),
         };
         client.until(|client| client.channel.is_up().then_some(()))?;
         client.send(&Message::SetConfig(whole_packets()));
@@ -85,6 +88,7 @@ impl Client {
                     }
                 }
                 Message::PacketIn(packet_in) => packet_ins.push(packet_in),
+                Message::FlowRemoved(_) | Message::PortStatus(_) => self.news.push(message),
                 _ => {}
             }
         }
@@ -104,6 +108,10 @@ impl Client {
         self.messages.retain(|(_, message)| match message {
             Message::PacketIn(packet_in) => {
                 packet_ins.push(packet_in.clone());
+                false
+            }
+            Message::FlowRemoved(_) | Message::PortStatus(_) => {
+                self.news.push(message.clone());
                 false
             }
             _ => true,
@@ -140,10 +148,7 @@ impl Client {
 
     /// Removes all flows, groups and meters.
     pub fn clear(&mut self) -> Result<(), Fail> {
-        clearing().iter().for_each(|message| {
-            self.send(message);
-        });
-        self.barrier().map(drop)
+        self.apply(&clearing()).map(drop)
     }
 
     /// Reads and writes until the condition gives something.

@@ -10,20 +10,21 @@ use openflow::{
     Match, Message, MeterBand, MeterFlags, MeterId, MeterMod, MeterModCommand, OxmFieldOwned, OxmKind, TableId,
 };
 
+use super::events::{self, Event};
 use super::packet::{self, PORTS, Packet, Shape};
 use super::random::Random;
 
 /// Flow tables in use.
-const TABLES: usize = 4;
+pub const TABLES: usize = 4;
 /// Groups and meters have the numbers from 1.
-const GROUPS: usize = 6;
-const METERS: usize = 2;
+pub const GROUPS: usize = 6;
+pub const METERS: usize = 2;
 
 /// A setup and what is sent through it.
 #[derive(Clone, Debug)]
 pub struct World {
     pub setup: Vec<Message>,
-    pub packets: Vec<Packet>,
+    pub events: Vec<Event>,
 }
 
 /// What a generator may do.
@@ -31,6 +32,8 @@ pub struct World {
 pub enum Care {
     /// Only what a switch accepts, as far as one can know without being one.
     Right,
+    /// The same, and then much happens: ports come and go, time passes, meters drop, frames come in by the wire.
+    Alive,
     /// Mistakes, too: missing prerequisites, wrong masks and numbers, unknown groups, commands of all kinds.
     Wrong,
 }
@@ -40,12 +43,23 @@ pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
     let selects = random.one_in(2);
     let pushes = random.one_in(2);
     let fragments = random.one_in(4);
-    let shape = Shape { tags: !pushes, fragments };
+    let labels = random.one_in(4);
+    let tags = match (pushes, labels) {
+        (true, _) => 0,
+        (false, true) => 1,
+        (false, false) => 2,
+    };
+    let shape = Shape { tags, fragments };
     let packets: Vec<Packet> = (0..packets).map(|_| packet::random(random, shape)).collect();
-    let mut generator = Generator { random, care, selects, pushes, fragments };
+    let learns = !selects && care != Care::Wrong && random.one_in(3);
+    let meters = random.one_in(2);
+    let certain = learns || random.one_in(2);
+    let mut generator = Generator { random, care, selects, pushes, fragments, labels, learns, meters, certain };
     let mut setup = Vec::new();
     for meter_id in 1..=METERS {
-        setup.push(generator.meter_mod(meter_id as u32));
+        let tight = care == Care::Alive && generator.random.one_in(2);
+        let meter_id = meter_id as u32;
+        setup.push(if tight { events::tight_meter(generator.random, meter_id) } else { generator.meter_mod(meter_id) });
     }
     // From the last to the first: a bucket may lead to a group that is there already.
     for group_id in (1..=GROUPS).rev() {
@@ -53,10 +67,19 @@ pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
     }
     for _ in 0..generator.random.between(4, 30) {
         let model = generator.random.pick(&packets);
-        setup.push(generator.flow_mod(&model));
+        let mut message = generator.flow_mod(&model);
+        if care == Care::Alive {
+            events::mortal(generator.random, &mut message);
+        }
+        setup.push(message);
     }
-    if care == Care::Right {
+    if care != Care::Wrong {
         order(generator.random, &mut setup);
+        if generator.random.one_in(3) {
+            // Between the priorities of the others, which are multiples of 7.
+            let first_priority = 7 * generator.random.below(setup.len()) as u16 + 3;
+            setup.extend(events::conjunctions(&mut generator, &packets, first_priority));
+        }
     }
     if care == Care::Wrong {
         for _ in 0..10 {
@@ -77,7 +100,8 @@ pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
         }
     }
     // Which of two flows with one priority a packet takes is nobody's business.
-    World { setup, packets: if care == Care::Right { packets } else { Vec::new() } }
+    let events = if care == Care::Wrong { Vec::new() } else { events::between(&mut generator, &packets) };
+    World { setup, events }
 }
 
 /// Gives every flow a priority of its own.
@@ -90,9 +114,9 @@ fn order(random: &mut Random, setup: &mut [Message]) {
     }
 }
 
-struct Generator<'a> {
-    random: &'a mut Random,
-    care: Care,
+pub struct Generator<'a> {
+    pub random: &'a mut Random,
+    pub care: Care,
     /// Select groups, or action sets: Open vSwitch 3.1 ends with a failed assertion (`recirc_alloc_id__`) when a select group is applied
     /// while the action set holds something.
     selects: bool,
@@ -102,6 +126,15 @@ struct Generator<'a> {
     /// Packets may be later fragments; then no address is set: Open vSwitch takes their payload for a transport header and corrects a
     /// checksum in it that is none.
     fragments: bool,
+    /// Labels are pushed and popped.
+    labels: bool,
+    /// Flows learn. Not with select groups: what is learned behind them is another's choice.
+    learns: bool,
+    /// Flows have meters; then nothing is set of ARP, ICMP and neighbour discovery: what Open vSwitch's datapath can't set is set outside of it,
+    /// and there meters are done too late or not at all (`dpif_execute_helper_cb`, by its own word an approximation).
+    meters: bool,
+    /// Nothing is chosen by a hash but buckets.
+    certain: bool,
 }
 
 impl Generator<'_> {
@@ -109,7 +142,7 @@ impl Generator<'_> {
         self.care == Care::Wrong && self.random.one_in(one_in)
     }
 
-    fn flow_mod(&mut self, model: &Packet) -> Message {
+    pub fn flow_mod(&mut self, model: &Packet) -> Message {
         let table_id = TableId(self.random.pick(&[0, 0, 0, 1, 1, 2, 3]));
         let chosen = self.fields(model, table_id);
         let priority = self.random.pick(&[0u16, 1, 10, 10, 100, 0x8000]);
@@ -246,12 +279,12 @@ impl Generator<'_> {
         }
     }
 
-    fn instructions(&mut self, table_id: TableId, chosen: &BTreeMap<OxmKind, OxmFieldOwned>) -> Vec<Instruction> {
+    pub fn instructions(&mut self, table_id: TableId, chosen: &BTreeMap<OxmKind, OxmFieldOwned>) -> Vec<Instruction> {
         let mut instructions = Vec::new();
-        if self.random.one_in(12) {
+        if (self.meters && self.random.one_in(6)) || self.mistake(12) {
             instructions.push(Instruction::Meter(MeterId(self.random.between(1, METERS) as u32)));
         }
-        if self.random.one_in(2) || self.care == Care::Right && self.random.one_in(2) {
+        if self.random.one_in(2) || self.care != Care::Wrong && self.random.one_in(2) {
             let actions = self.actions(table_id, chosen, table_id.0 == 0);
             if !actions.is_empty() {
                 instructions.push(Instruction::ApplyActions(actions));
@@ -288,8 +321,17 @@ impl Generator<'_> {
         let mut tagged =
             chosen.get(&OxmKind::VLAN_VID).and_then(|field| field.as_field().to_u64()).unwrap_or(0) >= 0x1000;
         let mut may_push = (may_push && self.pushes) || self.care == Care::Wrong;
+        let mut now = chosen.clone();
+        let chosen = &mut now;
         let mut actions = Vec::new();
         for _ in 0..self.random.between(1, 5) {
+            if self.labels
+                && self.random.one_in(3)
+                && let Some(action) = events::label(self.random, chosen)
+            {
+                actions.push(action);
+                continue;
+            }
             let action = match self.random.below(17) {
                 0..=3 => self.output(),
                 4 => self.group(),
@@ -330,7 +372,9 @@ impl Generator<'_> {
             let tags = matches!(action, Action::PushVlan(_) | Action::PopVlan)
                 || matches!(&action, Action::SetField(field) if [OxmKind::VLAN_VID, OxmKind::VLAN_PCP].contains(&field.kind()));
             let nicira = matches!(action, Action::Nicira(_));
-            if self.care == Care::Wrong || (!tags && !nicira && !actions.iter().any(same)) {
+            // Whose cookie a packet-in from the set has when the packet has come around again, is not worth the following.
+            let punts = self.labels && matches!(action, Action::Output { port: PortNo::CONTROLLER, .. });
+            if self.care == Care::Wrong || (!tags && !nicira && !punts && !actions.iter().any(same)) {
                 actions.push(action);
             }
         }
@@ -343,14 +387,15 @@ impl Generator<'_> {
         Subfield::new(kind, self.random.pick(&[0, 0, 16]), 16)
     }
 
-    /// What Open vSwitch does besides OpenFlow, but for connection tracking and learning.
+    /// What Open vSwitch does besides OpenFlow, but for connection tracking.
     fn nicira(&mut self, table_id: TableId) -> Action {
         let later = TableId(self.random.between(usize::from(table_id.0) + 1, TABLES) as u8);
         let register = self.register();
         let value = self.random.below(8) as u64;
         // Select groups split a packet's way, and together with resubmits the ways are too many for Open vSwitch to end.
         let first = if self.selects { 4 } else { 0 };
-        let action = match self.random.between(first, 15) {
+        let last = if self.learns { 20 } else { 17 };
+        let action = match self.random.between(first, last) {
             0..=2 => NiciraAction::ResubmitTable { in_port: PortNo::IN_PORT, table_id: later, with_ct: false },
             3 => {
                 let in_port = PortNo(self.random.between(1, PORTS as usize) as u32);
@@ -371,6 +416,8 @@ impl Generator<'_> {
             12 => NiciraAction::StackPop(register),
             13 => NiciraAction::Note(bytes::Bytes::from_static(&[1, 2, 3, 4, 5, 6])),
             14 => NiciraAction::Clone(vec![self.set_number(OxmKind::ETH_SRC), self.output()]),
+            15 | 16 => events::choice(self.random, register, self.certain),
+            18.. => events::learn(self.random, later),
             _ => NiciraAction::OutputTrunc {
                 port: PortNo(self.random.between(1, PORTS as usize) as u32),
                 max_len: self.random.pick(&[14, 40, 100]),
@@ -411,6 +458,20 @@ impl Generator<'_> {
 
     fn set_something(&mut self, chosen: &BTreeMap<OxmKind, OxmFieldOwned>) -> Action {
         const ALWAYS: [OxmKind; 3] = [OxmKind::ETH_DST, OxmKind::ETH_SRC, OxmKind::TUNNEL_ID];
+        const SLOW: [OxmKind; 12] = [
+            OxmKind::ARP_OP,
+            OxmKind::ARP_SPA,
+            OxmKind::ARP_TPA,
+            OxmKind::ARP_SHA,
+            OxmKind::ARP_THA,
+            OxmKind::ICMPV4_TYPE,
+            OxmKind::ICMPV4_CODE,
+            OxmKind::ICMPV6_TYPE,
+            OxmKind::ICMPV6_CODE,
+            OxmKind::IPV6_ND_TARGET,
+            OxmKind::IPV6_ND_SLL,
+            OxmKind::IPV6_ND_TLL,
+        ];
         const NOT: [OxmKind; 9] = [
             OxmKind::IN_PORT,
             OxmKind::IN_PHY_PORT,
@@ -428,6 +489,7 @@ impl Generator<'_> {
             .iter()
             .copied()
             .filter(|kind| !self.fragments || ![OxmKind::IPV4_SRC, OxmKind::IPV4_DST].contains(kind))
+            .filter(|kind| !self.meters || !SLOW.contains(kind))
             .filter(|kind| !NOT.contains(kind) && (1..=16).contains(&kind.value_len().unwrap_or(0)))
             .filter(|kind| match kind.prerequisite() {
                 Some(Prerequisite::EthType(types)) => {
@@ -463,9 +525,9 @@ impl Generator<'_> {
         }
     }
 
-    fn group_mod(&mut self, group_id: u32) -> Message {
+    pub fn group_mod(&mut self, group_id: u32) -> Message {
         let mut group_type = self.random.pick(&[GroupType::ALL, GroupType::SELECT, GroupType::INDIRECT, GroupType::FF]);
-        if group_type == GroupType::SELECT && !self.selects && self.care == Care::Right {
+        if group_type == GroupType::SELECT && !self.selects && self.care != Care::Wrong {
             group_type = GroupType::ALL;
         }
         let count = match group_type {

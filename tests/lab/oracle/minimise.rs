@@ -5,7 +5,7 @@ use openflow::{Action, Instruction, Match, Message};
 use super::generate::World;
 
 /// Calls of the test at most: a case that is not small by then is shown as it is.
-const TRIES: usize = 600;
+const TRIES: usize = 1_000;
 
 /// The smallest world found for which `fails` still says so.
 pub fn minimise(world: World, mut fails: impl FnMut(&World) -> bool) -> World {
@@ -19,14 +19,7 @@ pub fn minimise(world: World, mut fails: impl FnMut(&World) -> bool) -> World {
         }
         smaller
     };
-    // Packets one by one, messages in ever smaller pieces, then the parts of each message.
-    for index in (0..best.packets.len()).rev() {
-        if best.packets.len() > 1 {
-            let mut candidate = best.clone();
-            candidate.packets.remove(index);
-            attempt(candidate, &mut best);
-        }
-    }
+    // Messages in ever smaller pieces, events one by one, then the parts of each message.
     let mut piece = best.setup.len().div_ceil(2);
     while piece > 0 {
         let mut at = 0;
@@ -39,6 +32,13 @@ pub fn minimise(world: World, mut fails: impl FnMut(&World) -> bool) -> World {
             }
         }
         piece = if piece == 1 { 0 } else { piece.div_ceil(2) };
+    }
+    for index in (0..best.events.len()).rev() {
+        if best.events.len() > 1 {
+            let mut candidate = best.clone();
+            candidate.events.remove(index);
+            attempt(candidate, &mut best);
+        }
     }
     for index in 0..best.setup.len() {
         let mut changed = true;

@@ -7,6 +7,7 @@
 pub mod capture;
 pub mod client;
 pub mod dissect;
+pub mod events;
 pub mod generate;
 pub mod minimise;
 pub mod nicira;

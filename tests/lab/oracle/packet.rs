@@ -96,8 +96,8 @@ struct Builder<'a> {
 /// What frames may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// With one or two VLAN tags.
-    pub tags: bool,
+    /// With so many VLAN tags at most.
+    pub tags: usize,
     /// A fragment that is not the first.
     pub fragments: bool,
 }
@@ -127,7 +127,7 @@ impl Builder<'_> {
         let mut frame = self.field(OxmKind::ETH_DST);
         frame.extend(self.field(OxmKind::ETH_SRC));
         self.put(OxmKind::VLAN_VID, &oxm::VID_NONE.to_be_bytes());
-        let tags = if self.shape.tags { [0, 0, 0, 1, 1, 2][self.random.below(6)] } else { 0 };
+        let tags = [0, 0, 0, 1, 1, 2][self.random.below(6)].min(self.shape.tags);
         for tag in 0..tags {
             let outer = tags == 2 && tag == 0;
             let vid = self.random.pick(&VIDS);

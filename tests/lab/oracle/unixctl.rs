@@ -30,8 +30,18 @@ impl Unixctl {
 
     /// Runs a command; its text, or what is wrong.
     pub fn run(&mut self, method: &str, arguments: &[&str]) -> Result<String, Fail> {
+        self.start(method, arguments)?;
+        self.finish(method)
+    }
+
+    /// Says a command whose answer may take until something else has been done.
+    pub fn start(&mut self, method: &str, arguments: &[&str]) -> Result<(), Fail> {
         let request = json!({ "id": 0, "method": method, "params": arguments }).to_string();
-        self.stream.write_all(request.as_bytes()).map_err(|error| format!("{method}: {error}"))?;
+        self.stream.write_all(request.as_bytes()).map_err(|error| format!("{method}: {error}"))
+    }
+
+    /// Waits for the answer to it.
+    pub fn finish(&mut self, method: &str) -> Result<String, Fail> {
         let reply = Deserializer::from_reader(&mut self.reader).into_iter::<Value>().next();
         let reply = reply.ok_or("the daemon closed its control socket")?.map_err(|error| error.to_string())?;
         match (reply["error"].as_str(), reply["result"].as_str()) {

@@ -14,6 +14,7 @@ use openflow::{
 use super::Lab;
 use crate::oracle::client::whole_packets;
 use crate::oracle::dissect::Session;
+use crate::oracle::events::Event;
 use crate::oracle::generate::{self, Care};
 use crate::oracle::packet::PORTS;
 use crate::oracle::random::Random;
@@ -139,7 +140,10 @@ fn converse(session: &mut Session, random: &mut Random) -> Result<(), Fail> {
         Message::GetConfigRequest,
     ];
     said.extend(world.setup);
-    said.extend(world.packets.iter().map(packet_out));
+    said.extend(world.events.iter().filter_map(|event| match event {
+        Event::Out(packet) => Some(packet_out(packet)),
+        _ => None,
+    }));
     let bodies = [
         MultipartRequestBody::Desc,
         MultipartRequestBody::Flow(FlowStatsRequest::default()),

@@ -50,39 +50,48 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
 
 /// Where the specification and Open vSwitch differ, what a message's problems say is the specification's: (Open vSwitch, ours).
 const TOLERATED: &[(Option<ErrorCode>, ErrorCode)] = &[
-    // A mask on a field that has none: Open vSwitch takes one that says nothing or everything.
+    // §7.2.3.5 allows masks on fields that can be masked; Open vSwitch takes one on any field if it is all zeros or all ones, which says
+    // nothing or everything.
     (None, ErrorCode::MATCH_BAD_MASK),
-    // metadata has an instruction of its own; Open vSwitch lets it be set, too.
+    // §7.2.5.7: metadata has an instruction of its own; Open vSwitch lets it be set, too.
     (None, ErrorCode::ACTION_BAD_SET_TYPE),
-    // TABLE, in packet-outs only, and port 0, which is none.
+    // §7.2.1: TABLE is for packet-outs only, and port 0 is none. Open vSwitch takes both in flows.
     (None, ErrorCode::ACTION_BAD_OUT_PORT),
-    // A group's number that is reserved is looked at when the group is.
+    // §7.2.4: a reserved number is no group's. Open vSwitch looks at the group of a bucket when a packet comes.
     (None, ErrorCode::ACTION_BAD_OUT_GROUP),
-    // The last table is Open vSwitch's own, and can be gone to.
+    // §7.3.4.1: table 255 is all of them, and no table to go to. Open vSwitch takes the goto.
     (None, ErrorCode::INSTRUCTION_BAD_TABLE_ID),
-    // OpenFlow 1.3 has no code for a mask in set-field.
-    (Some(ErrorCode::ACTION_BAD_SET_MASK), ErrorCode::ACTION_BAD_SET_TYPE),
-    // Open vSwitch looks at fewer bits of ERSPAN's fields than it is given.
+    // Open vSwitch looks at fewer bits of ERSPAN's fields than it is given (one octet, or four, for 1, 4, 6 and 20 bits).
     (None, ErrorCode::MATCH_BAD_VALUE),
-    // Fields that can't be set: the type is wrong, or the argument.
-    (Some(ErrorCode::ACTION_BAD_SET_ARGUMENT), ErrorCode::ACTION_BAD_SET_TYPE),
-    (Some(ErrorCode::ACTION_BAD_SET_TYPE), ErrorCode::ACTION_BAD_SET_ARGUMENT),
-    // Fields that Open vSwitch does not have: in_phy_port, pbb_isid, ipv6_exthdr.
-    (Some(ErrorCode::ACTION_BAD_SET_LEN), ErrorCode::ACTION_BAD_SET_TYPE),
-    (Some(ErrorCode::ACTION_BAD_SET_LEN), ErrorCode::ACTION_BAD_SET_ARGUMENT),
-    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::MATCH_BAD_PREREQ),
-    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::MATCH_BAD_MASK),
-    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::MATCH_BAD_VALUE),
-    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::ACTION_BAD_ARGUMENT),
-    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::ACTION_BAD_SET_ARGUMENT),
-    // recirc_id is not for controllers to match.
-    (Some(ErrorCode::REQUEST_EPERM), ErrorCode::MATCH_BAD_MASK),
-    // A choice of ports that does not hash does not look at what it should hash.
+    // A choice of ports that does not hash (active_backup) does not look at what it should hash.
     (None, ErrorCode::ACTION_BAD_ARGUMENT),
-    // PBB, which Open vSwitch does not have.
+    // §7.2.5.7: in_port can't be set, so its type is wrong; Open vSwitch can set it by Nicira's action and calls this argument wrong.
+    (Some(ErrorCode::ACTION_BAD_SET_ARGUMENT), ErrorCode::ACTION_BAD_SET_TYPE),
+    // The rest up to PBB: fields that OpenFlow 1.3 has and Open vSwitch does not: in_phy_port, pbb_isid, ipv6_exthdr. `load` of one:
+    (Some(ErrorCode::ACTION_BAD_SET_TYPE), ErrorCode::ACTION_BAD_SET_ARGUMENT),
+    // Set-field of one: Open vSwitch, which does not know the type, thinks its length wrong.
+    (Some(ErrorCode::ACTION_BAD_SET_LEN), ErrorCode::ACTION_BAD_SET_TYPE),
+    // Nicira's set-field of one, the same.
+    (Some(ErrorCode::ACTION_BAD_SET_LEN), ErrorCode::ACTION_BAD_SET_ARGUMENT),
+    // Either with a mask, which OpenFlow 1.3's set-field has none of.
+    (Some(ErrorCode::ACTION_BAD_SET_LEN), ErrorCode::ACTION_BAD_SET_MASK),
+    // A match on one without what it needs: Open vSwitch does not get as far.
+    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::MATCH_BAD_PREREQ),
+    // A match on one with a mask.
+    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::MATCH_BAD_MASK),
+    // A match on one with bits beyond its own.
+    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::MATCH_BAD_VALUE),
+    // delete_field of one.
+    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::ACTION_BAD_ARGUMENT),
+    // A move or pop to one.
+    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::ACTION_BAD_SET_ARGUMENT),
+    // Whole PBB actions, which Open vSwitch does not have: it does not look at their EtherType.
     (Some(ErrorCode::ACTION_BAD_TYPE), ErrorCode::ACTION_BAD_ARGUMENT),
-    // arp_op has eight bits in Open vSwitch.
+    // recirc_id is for Open vSwitch itself to match: it says so before it looks at a mask.
+    (Some(ErrorCode::REQUEST_EPERM), ErrorCode::MATCH_BAD_MASK),
+    // arp_op has eight bits in Open vSwitch, not the 16 of §7.2.3.7: it does not get as far as what the match needs.
     (Some(ErrorCode::MATCH_BAD_VALUE), ErrorCode::MATCH_BAD_PREREQ),
+    // The same with a mask; and a port in actset_output that can't be one.
     (Some(ErrorCode::MATCH_BAD_VALUE), ErrorCode::MATCH_BAD_MASK),
 ];
 

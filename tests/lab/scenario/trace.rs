@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Lab;
+use crate::oracle::events::Event;
 use crate::oracle::generate::{self, Care, World};
 use crate::oracle::minimise::minimise;
 use crate::oracle::random::Random;
@@ -21,9 +22,11 @@ const ENDS: usize = 3;
 pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     let mut twin = Twin::start(&lab.directory)?;
     println!("        | trace: seed {}; LAB_SEED={} repeats it", lab.seed, lab.seed);
-    let worlds = lab.mode.pick(60, 1000);
+    let worlds = lab.mode.pick(150, 1000);
     let right = compare(lab, &mut twin, Care::Right, worlds);
     report.check("random tables and packets: the same frames, packet-ins and counters as Open vSwitch", right);
+    let alive = compare(lab, &mut twin, Care::Alive, lab.mode.pick(90, 600));
+    report.check("ports, meters, timeouts and received frames: the same as Open vSwitch", alive);
     let wrong = compare(lab, &mut twin, Care::Wrong, worlds);
     report.check("random mistakes: the same error codes, flows, groups and meters as Open vSwitch", wrong);
     Ok(())
@@ -56,7 +59,7 @@ fn compare(lab: &Lab, twin: &mut Twin, care: Care, worlds: usize) -> Result<Stri
             let sort = match difference.message {
                 // The world goes on without a message on which the two disagree.
                 Some(index) => {
-                    let alone = World { setup: vec![world.setup.remove(index)], packets: Vec::new() };
+                    let alone = World { setup: vec![world.setup.remove(index)], events: Vec::new() };
                     let sort = format!("{} / {}", difference.ovs, difference.ours);
                     if !sorts.contains_key(&sort) && sorts.len() < SHOWN {
                         println!("{}", shrink(twin, alone, &difference, number)?.0);
@@ -91,11 +94,10 @@ fn compare(lab: &Lab, twin: &mut Twin, care: Care, worlds: usize) -> Result<Stri
 fn shrink(twin: &mut Twin, world: World, difference: &Difference, number: usize) -> Result<(String, String), Fail> {
     let kind = difference.kind;
     let mut world = world;
-    if let Some(index) = difference.packet {
-        world.packets = vec![world.packets[index].clone()];
-    }
-    if matches!(kind, Kind::Error | Kind::Dump) {
-        world.packets.clear();
+    match difference.event {
+        Some(index) => world.events.truncate(index + 1),
+        None if matches!(kind, Kind::Error | Kind::Dump) => world.events.clear(),
+        None => {}
     }
     let same = |twin: &mut Twin, world: &World| match twin.run(world) {
         Ok(Some(found)) if found.kind == kind => Some(found),
@@ -105,8 +107,14 @@ fn shrink(twin: &mut Twin, world: World, difference: &Difference, number: usize)
     let last = same(twin, &small).unwrap_or_else(|| difference.clone());
     let messages: String = small.setup.iter().map(|message| format!("{message}\n")).collect();
     let mut text = format!("---- table {number}: {kind:?}\n{messages}");
-    for packet in &small.packets {
-        text.push_str(&format!("packet in_port={} {:x}\n", packet.in_port, packet.frame));
+    for event in &small.events {
+        text.push_str(&match event {
+            Event::Out(packet) => format!("packet-out in_port={} {:x}\n", packet.in_port, packet.frame),
+            Event::Receive(packet) => format!("frame in_port={} {:x}\n", packet.in_port, packet.frame),
+            Event::Message(message) => format!("then {message}\n"),
+            Event::Port { port, config } => format!("port {port}: {config:?}\n"),
+            Event::Wait(seconds) => format!("{seconds} s pass\n"),
+        });
     }
     text.push_str(&format!("Open vSwitch: {}\nours:         {}\n", last.ovs.trim_end(), last.ours.trim_end()));
     text.push_str(&twin.explain(&small)?);

@@ -35,7 +35,8 @@ impl<'a> Run<'a> {
                 packet.set_field(field.kind, field::number(field.value), mask);
             }
             NiciraAction::Multipath(multipath) => {
-                let link = link(multipath, hash(packet.key(), multipath.fields, u64::from(multipath.basis)));
+                let link =
+                    link(multipath, hash(packet.key(), multipath.fields, self.view.seed ^ u64::from(multipath.basis)));
                 packet.set_subfield(multipath.destination, u128::from(link));
             }
             NiciraAction::Bundle(bundle) => self.bundle(packet, bundle, in_bucket),
@@ -113,7 +114,7 @@ impl<'a> Run<'a> {
         let mut members = bundle.members.iter().copied().enumerate().filter(|(_, port)| live(*port));
         let chosen = match bundle.algorithm {
             BundleAlgorithm::HRW => {
-                let flow = hash(packet.key(), bundle.fields, u64::from(bundle.basis));
+                let flow = hash(packet.key(), bundle.fields, self.view.seed ^ u64::from(bundle.basis));
                 members.max_by_key(|(index, _)| mix(flow ^ mix(*index as u64)))
             }
             _ => members.next(),

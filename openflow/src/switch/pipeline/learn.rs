@@ -16,7 +16,9 @@ use net::PortNo;
 impl Run<'_> {
     pub(super) fn learn(&mut self, packet: &mut Packet, learn: &Learn) {
         let flow = flow(learn, packet.key());
+        // What a packet-out learns, it learns after all of its actions, and there Open vSwitch doesn't look at the limit.
         let has_room = match learn.limit {
+            _ if self.in_packet_out && !self.came_around => true,
             Some(limit) if limit.limit > 0 => self.is_there(&flow) || self.learned_flows(learn) < limit.limit as usize,
             _ => true,
         };

@@ -9,12 +9,15 @@ use crate::flow_match::Match;
 use crate::group::GroupType;
 use crate::identifier::{GroupId, MeterId, TableId};
 use crate::instruction::Instruction;
-use crate::nicira::Subfield;
+use crate::nicira::{NiciraAction, Subfield};
 use crate::oxm::{OxmFieldOwned, OxmKind};
 use crate::packet::PacketInReason;
+use crate::port::PortConfig;
+use crate::switch::extract::ETH_LLC;
 use crate::switch::field;
 use crate::switch::flow_key::{FRAGMENT_ANY, FlowKey, Slot};
-use crate::switch::packet::{InvalidTtl, Packet, TooManyLabels};
+use crate::switch::label_stack::TooManyLabels;
+use crate::switch::packet::{InvalidTtl, Packet};
 use crate::switch::pipeline::Fragments;
 use crate::switch::tables::FlowId;
 use net::PortNo;
@@ -42,6 +45,8 @@ pub(super) struct Run<'a> {
     actions_left: u32,
     /// What counters count.
     len: usize,
+    /// The packet has gone through the datapath and come around again, as the datapath's packet and nobody's packet-out.
+    pub(super) came_around: bool,
     /// The flags of the packet as it came.
     pub(super) tcp_flags: u128,
 }
@@ -84,6 +89,7 @@ impl<'a> Run<'a> {
             resubmits: 0,
             actions_left: MAX_ACTIONS,
             len: packet.octets().len(),
+            came_around: false,
             tcp_flags: packet.key().get(Slot::TCP_FLAGS),
         }
     }
@@ -102,6 +108,12 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn first_table(&mut self, packet: &mut Packet) {
+        if !self.may_receive(packet.key()) {
+            // It is looked up and counted, and that is all.
+            let found = self.lookup(packet, packet.key().in_port(), TableId(0));
+            self.trace.steps.push(Step::Table { table_id: TableId(0), flow: found, len: self.len });
+            return;
+        }
         let first = self.flow_in(packet, packet.key().in_port(), TableId(0));
         let origin = self.origin;
         if let Some(next) = first {
@@ -112,7 +124,17 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn packet_out(&mut self, packet: &mut Packet, actions: &'a [Action]) {
-        self.list(packet, actions, &[], false);
+        if self.may_receive(packet.key()) {
+            self.list(packet, actions, &[], false);
+        }
+    }
+
+    /// Whether the port that a packet comes from, or is said to come from, lets packets in (OFPPC_NO_RECV). Those of the spanning tree protocol
+    /// have a bit of their own, which OpenFlow 1.3 doesn't know.
+    fn may_receive(&self, key: &FlowKey) -> bool {
+        let is_stp = key.get(Slot::ETH_DST) == STP_ADDRESS && key.eth_type() == ETH_LLC;
+        let record = self.view.ports.get(key.in_port());
+        is_stp || !record.is_some_and(|record| record.port.config.contains(PortConfig::NO_RECV))
     }
 
     pub(super) fn stopped(&self) -> bool {
@@ -228,8 +250,13 @@ impl<'a> Run<'a> {
     }
 
     fn meter(&mut self, packet: &Packet, meter_id: MeterId) {
-        let len = packet.octets().len();
-        let passed = self.view.meters.passes(meter_id, len, self.view.now);
+        let len = packet.seen_len();
+        let charged = self.trace.steps.iter().filter_map(|step| match *step {
+            Step::Meter { meter_id: other, len, .. } if other == meter_id => Some(len),
+            _ => None,
+        });
+        let charged: SmallVec<[usize; 0]> = charged.collect();
+        let passed = self.view.meters.passes(meter_id, &charged, len, self.view.now);
         if !self.dropped {
             self.trace.steps.push(Step::Meter { meter_id, passed, len });
         }
@@ -296,7 +323,11 @@ impl<'a> Run<'a> {
         }
         self.nesting += 1;
         let (stack, set, dropped) = (self.stack.clone(), self.action_set.clone(), self.dropped);
-        packet.share();
+        if actions.iter().all(is_reversible) {
+            packet.settle();
+        } else {
+            packet.share();
+        }
         let mut copy = packet.clone();
         self.list(&mut copy, actions, &[], false);
         self.finish_set(&mut copy);
@@ -343,7 +374,8 @@ impl<'a> Run<'a> {
                 }
             }
             Action::PopMpls(ethertype) => match packet.pop_mpls(*ethertype) {
-                Ok(read_again) => self.len = if read_again { packet.octets().len() } else { self.len },
+                Ok(true) => self.come_around(packet),
+                Ok(false) => {}
                 Err(TooManyLabels) => {
                     // Open vSwitch forgets what it was about to do, even before this action.
                     self.trace.outputs.clear();
@@ -457,15 +489,25 @@ impl<'a> Run<'a> {
         }
         let view = self.view;
         let Some(group) = view.groups.get(group_id) else { return Control::Leave };
-        self.trace.steps.push(Step::Group { group_id, len: self.len });
+        if group.group_type == GroupType::SELECT && group.hashes_in_datapath() && packet.key().get(Slot::DP_HASH) == 0 {
+            // The datapath is asked for a hash, and the packet comes around once more with it.
+            packet.recirculate();
+            packet.set_dp_hash();
+            self.come_around(packet);
+        }
         let basis = view.seed ^ u64::from(group_id.0);
         let chosen = match group.group_type {
             GroupType::SELECT => one(view.groups.select(group, packet.key(), basis, view.ports)),
             GroupType::FF => one(view.groups.first_live(group, view.ports)),
             _ => 0..group.buckets.len(),
         };
+        // A group that finds no bucket does not count the packet.
+        if matches!(group.group_type, GroupType::SELECT | GroupType::FF) && chosen.is_empty() {
+            return Control::Next;
+        }
+        self.trace.steps.push(Step::Group { group_id, len: self.len });
         // Behind a shared frame a copy is cheap: only a rewrite copies octets.
-        packet.share();
+        packet.settle();
         for bucket in chosen {
             let Some(state) = group.buckets.get(bucket) else { continue };
             self.trace.steps.push(Step::Bucket { group_id, bucket, len: self.len });
@@ -477,19 +519,42 @@ impl<'a> Run<'a> {
         Control::Next
     }
 
+    fn come_around(&mut self, packet: &Packet) {
+        self.len = packet.octets().len();
+        self.came_around = true;
+    }
+
     fn bucket(&mut self, packet: &mut Packet, actions: &'a [Action]) {
         let ordered = action_set::in_order(actions.iter());
-        let len = self.len;
+        let (len, came_around) = (self.len, self.came_around);
         self.depth += 1;
         self.nesting += 1;
         self.each(packet, &ordered, true);
         self.nesting -= 1;
         self.depth -= 1;
-        self.len = len;
+        (self.len, self.came_around) = (len, came_around);
         self.exit = false;
         // Labels are a fault of this bucket alone.
         self.overrun = self.overrun.filter(|overrun| *overrun != Overrun::Labels);
     }
+}
+
+/// The group address of the spanning tree protocol (IEEE 802.1Q §8.6.3).
+const STP_ADDRESS: u128 = 0x0180_c200_0000;
+
+/// What Open vSwitch clones without a clone of the datapath, by doing it and taking it back; before another one it brings the frame up to date.
+fn is_reversible(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Nicira(
+            NiciraAction::OutputTrunc { .. }
+                | NiciraAction::Ct(_)
+                | NiciraAction::Nat(_)
+                | NiciraAction::Encap(_)
+                | NiciraAction::Decap { .. }
+                | NiciraAction::DecNshTtl
+        )
+    )
 }
 
 /// Which controller a switch with one controller has.

@@ -5,6 +5,7 @@ mod bundles;
 mod extensions;
 mod frames;
 mod learning;
+mod oracle;
 mod packets;
 mod properties;
 mod requests;

@@ -22,6 +22,10 @@ pub(crate) struct Layout {
     pub(crate) l4_proto: u8,
     /// One past the last octet that belongs to the IP packet (the rest is Ethernet padding).
     pub(crate) l4_end: usize,
+    /// Whether it is a neighbour solicitation or advertisement.
+    pub(crate) is_nd: bool,
+    /// The type of the first option there with a link-layer address; 0 without one.
+    pub(crate) nd_option: u8,
     /// The address inside an ND source link-layer option.
     pub(crate) nd_sll: Option<usize>,
     /// The address inside an ND target link-layer option.
@@ -270,6 +274,8 @@ impl Extractor<'_> {
     /// RFC 4861 §4.3, §4.4: the target and the link-layer addresses. One that stands twice leaves all of them out.
     fn nd(&mut self, at: usize) -> Option<()> {
         let end = self.layout.l4_end;
+        self.layout.is_nd = true;
+        self.key.set(Slot::ND_RESERVED, number(self.frame, at + 4, 4)?);
         let target = number(self.frame, at + 8, 16).filter(|_| at + 24 <= end)?;
         self.key.set(Slot::ND_TARGET, target);
         let mut next = at + 24;
@@ -296,6 +302,10 @@ impl Extractor<'_> {
                 return None;
             }
             *place = Some(next + 2);
+            if self.layout.nd_option == 0 {
+                self.layout.nd_option = *option.first()?;
+                self.key.set(Slot::ND_OPTIONS_TYPE, u128::from(self.layout.nd_option));
+            }
             self.key.set(slot, number(option, 2, 6)?);
             next += len;
         }

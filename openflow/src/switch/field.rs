@@ -95,6 +95,8 @@ pub(crate) fn place(kind: OxmKind) -> Option<Place> {
         OxmKind::IPV6_DST => plain(Slot::IPV6_DST),
         OxmKind::IPV6_FLABEL => plain(Slot::IPV6_FLABEL),
         OxmKind::IPV6_ND_TARGET => plain(Slot::ND_TARGET),
+        OxmKind::ND_RESERVED => plain(Slot::ND_RESERVED),
+        OxmKind::ND_OPTIONS_TYPE => plain(Slot::ND_OPTIONS_TYPE),
         OxmKind::MPLS_LABEL => plain(Slot::MPLS_LABEL),
         OxmKind::MPLS_TC => plain(Slot::MPLS_TC),
         OxmKind::MPLS_BOS => plain(Slot::MPLS_BOS),

@@ -7,9 +7,9 @@
 use net::PortNo;
 
 /// Words in a [`FlowKey`].
-pub const WORDS: usize = 39;
+pub const WORDS: usize = 40;
 
-/// The first word that does not come from the frame, but for [`Slot::METADATA`] and [`Slot::TUNNEL_ID`].
+/// The first word that does not come from the frame, but for [`Slot::METADATA`] and [`Slot::TUNNEL_ID`]; the last word does come from it.
 const FIRST_PIPELINE_WORD: usize = 14;
 
 /// A place inside a [`FlowKey`]: `bits` bits whose lowest stands `shift` bits up in word `word`. Places of 128 bits take two words.
@@ -63,6 +63,8 @@ impl Slot {
     /// `arp_sha` or `ipv6_nd_sll`.
     pub(crate) const LINK_SRC: Slot = Slot::new(12, 16, 48);
     pub(crate) const TCP_FLAGS: Slot = Slot::new(12, 0, 12);
+    /// The type of the first link-layer address option.
+    pub(crate) const ND_OPTIONS_TYPE: Slot = Slot::new(12, 0, 8);
     /// `arp_tha` or `ipv6_nd_tll`.
     pub(crate) const LINK_DST: Slot = Slot::new(13, 16, 48);
     /// [`FRAGMENT_ANY`] and [`FRAGMENT_LATER`].
@@ -100,6 +102,8 @@ impl Slot {
     pub(crate) const DP_HASH: Slot = Slot::new(38, 32, 32);
     /// [`ACTSET_OUTPUT_UNSET`] beside the port, so that a packet starts with zero: the port's bits are turned over.
     pub(crate) const ACTSET_OUTPUT: Slot = Slot::new(38, 0, 32);
+    /// The word before the target of neighbour discovery. From the frame, though it stands behind what isn't.
+    pub(crate) const ND_RESERVED: Slot = Slot::new(WORDS - 1, 0, 32);
 
     /// Register `number` of 32 bits.
     pub(crate) const fn register(number: usize) -> Slot {
@@ -171,14 +175,14 @@ impl FlowKey {
         for slot in [Slot::IN_PORT, Slot::METADATA, Slot::TUNNEL_ID] {
             self.set(slot, other.get(slot));
         }
-        for (word, other) in self.words.iter_mut().zip(other.words).skip(FIRST_PIPELINE_WORD) {
+        for (word, other) in self.words.iter_mut().zip(other.words).take(WORDS - 1).skip(FIRST_PIPELINE_WORD) {
             *word = other;
         }
     }
 
     /// Forgets everything behind the EtherType: behind a label nothing is known.
     pub(crate) fn clear_network_layers(&mut self) {
-        for slot in [Slot::IP_PROTO, Slot::IP_TTL, Slot::IP_TOS] {
+        for slot in [Slot::IP_PROTO, Slot::IP_TTL, Slot::IP_TOS, Slot::ND_RESERVED] {
             self.set(slot, 0);
         }
         for word in self.words.iter_mut().take(FIRST_PIPELINE_WORD).skip(Slot::L4_SRC.word) {

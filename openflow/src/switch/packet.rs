@@ -45,6 +45,9 @@ pub struct InvalidTtl;
 /// Largest frame that a push may make: a packet-in's `total_len` has 16 bits.
 pub const FRAME_LEN_MAX: usize = 65_535;
 
+/// Octets of neighbour discovery before its options.
+const ND_OPTIONS: usize = 24;
+
 /// Tags that are known of at most, as in Open vSwitch: a further push makes the innermost of them vanish.
 const MAX_TAGS: usize = 2;
 
@@ -201,6 +204,7 @@ impl Packet {
         self.write(at + 7, &octets::<1>(key.get(Slot::IP_TTL)), Sums::None);
         self.write(at + 8, &octets::<16>(key.get(Slot::IPV6_SRC)), Sums::Ipv6Address);
         self.write(at + 24, &octets::<16>(key.get(Slot::IPV6_DST)), Sums::Ipv6Address);
+        self.commit_nd_extensions(key);
         if let (Some(l4), IP_ICMPV6) = (self.layout.l4, self.layout.l4_proto)
             && (self.layout.nd_sll.is_some() || self.layout.nd_tll.is_some() || key.get(Slot::ND_TARGET) != 0)
         {
@@ -212,6 +216,21 @@ impl Packet {
             }
         }
         self.commit_transport(key);
+    }
+
+    /// Open vSwitch writes both as soon as one has changed, the type into whichever option comes first.
+    fn commit_nd_extensions(&mut self, key: &FlowKey) {
+        let (Some(l4), true) = (self.layout.l4, self.layout.is_nd) else { return };
+        let (reserved, option) = (octets::<4>(key.get(Slot::ND_RESERVED)), key.get(Slot::ND_OPTIONS_TYPE) as u8);
+        let changed =
+            self.octets().get(l4 + 4..l4 + 8).is_some_and(|old| old != reserved) || option != self.layout.nd_option;
+        if changed {
+            self.write(l4 + 4, &reserved, Sums::L4);
+            if l4 + ND_OPTIONS < self.layout.l4_end {
+                self.write(l4 + ND_OPTIONS, &[option], Sums::L4);
+            }
+            self.layout.nd_option = option;
+        }
     }
 
     fn commit_transport(&mut self, key: &FlowKey) {

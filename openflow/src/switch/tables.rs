@@ -14,7 +14,8 @@ use crate::nicira::{LearnFlags, NiciraAction};
 use net::{PortNo, Time};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 /// A flow entry (OpenFlow 1.3.5 §5.2).
@@ -416,14 +417,44 @@ struct Slot {
 struct Tuple {
     /// The words where the mask isn't zero, and what it is there.
     mask: Mask,
-    /// By the masked words; each bucket with the highest priority first.
-    flows: FxHashMap<MaskedWords, SmallVec<[Place; 1]>>,
+    /// By a hash of the masked words: most lookups are of words that no flow has, and end without a look at the words.
+    flows: HashMap<u64, SmallVec<[Bucket; 1]>, BuildHasherDefault<Hashed>>,
     max_priority: u16,
     len: usize,
 }
 
-/// The masked words of a key, without those that the mask leaves out. Six words hold a VLAN, Ethernet, IPv4 and port match inline.
-type MaskedWords = SmallVec<[u64; 6]>;
+/// The flows with the same match, that with the highest priority first.
+#[derive(Clone, Debug)]
+struct Bucket {
+    /// The masked words of a key, without those that the mask leaves out.
+    words: Box<[u64]>,
+    places: SmallVec<[Place; 1]>,
+}
+
+/// A hasher for what is a hash already.
+#[derive(Clone, Copy, Default, Debug)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, octets: &[u8]) {
+        self.0 = octets.iter().fold(self.0, |hash, octet| hash.rotate_left(8) ^ u64::from(*octet));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+fn hash(words: impl Iterator<Item = u64>) -> u64 {
+    words.fold(0, |hash: u64, word| {
+        let hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^ (hash >> 32)
+    })
+}
 
 /// Where a flow is, with what decides between several.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -446,17 +477,42 @@ impl Place {
 
 impl Tuple {
     fn new(mask: Mask) -> Tuple {
-        Tuple { mask, flows: FxHashMap::default(), max_priority: 0, len: 0 }
+        Tuple { mask, flows: HashMap::default(), max_priority: 0, len: 0 }
     }
 
     fn bucket(&self, key: &FlowKey) -> Option<&SmallVec<[Place; 1]>> {
         let masked =
-            self.mask.iter().map(|(index, mask)| key.words.get(usize::from(*index)).copied().unwrap_or(0) & mask);
-        self.flows.get(masked.collect::<MaskedWords>().as_slice())
+            || self.mask.iter().map(|(index, mask)| key.words.get(usize::from(*index)).copied().unwrap_or(0) & mask);
+        let same = |bucket: &&Bucket| bucket.words.iter().copied().eq(masked());
+        self.flows.get(&hash(masked()))?.iter().find(same).map(|bucket| &bucket.places)
     }
 
     fn exact(&self, flow_match: &FlowMatch) -> Option<&SmallVec<[Place; 1]>> {
-        self.flows.get(flow_match.values().collect::<MaskedWords>().as_slice())
+        let same = |bucket: &&Bucket| bucket.words.iter().copied().eq(flow_match.values());
+        self.flows.get(&hash(flow_match.values()))?.iter().find(same).map(|bucket| &bucket.places)
+    }
+
+    /// The flows with this match, to add one. What is indexed has just been put there, if it was not there before.
+    fn bucket_for(&mut self, flow_match: &FlowMatch) -> &mut SmallVec<[Place; 1]> {
+        let same = |bucket: &Bucket| bucket.words.iter().copied().eq(flow_match.values());
+        let buckets = self.flows.entry(hash(flow_match.values())).or_default();
+        let at = buckets.iter().position(same).unwrap_or(buckets.len());
+        if at == buckets.len() {
+            buckets.push(Bucket { words: flow_match.values().collect(), places: SmallVec::new() });
+        }
+        &mut buckets[at].places
+    }
+
+    fn remove(&mut self, flow_match: &FlowMatch, serial: u64) {
+        let hash = hash(flow_match.values());
+        let Some(buckets) = self.flows.get_mut(&hash) else { return };
+        for bucket in buckets.iter_mut() {
+            bucket.places.retain(|place| place.serial != serial);
+        }
+        buckets.retain(|bucket| !bucket.places.is_empty());
+        if buckets.is_empty() {
+            self.flows.remove(&hash);
+        }
     }
 }
 
@@ -565,7 +621,7 @@ impl Table {
 
     fn insert(&mut self, serial: u64, flow: FlowEntry) -> u32 {
         let (mask, priority) = (flow.flow_match.mask(), flow.priority);
-        let values: MaskedWords = flow.flow_match.values().collect();
+        let flow_match = flow.flow_match.clone();
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
@@ -586,7 +642,7 @@ impl Table {
             self.order.push(next);
         }
         let Some(tuple) = self.tuples.get_mut(tuple_index) else { return index };
-        let bucket = tuple.flows.entry(values).or_default();
+        let bucket = tuple.bucket_for(&flow_match);
         let before = bucket.partition_point(|place| place.priority >= priority);
         bucket.insert(before, Place { priority, serial, index });
         tuple.len += 1;
@@ -618,13 +674,7 @@ impl Table {
         let mask = flow.flow_match.mask();
         let tuple_index = *self.by_mask.get(&mask)?;
         let tuple = self.tuples.get_mut(tuple_index)?;
-        let words: MaskedWords = flow.flow_match.values().collect();
-        if let Some(bucket) = tuple.flows.get_mut(words.as_slice()) {
-            bucket.retain(|place| place.serial != id.serial);
-            if bucket.is_empty() {
-                tuple.flows.remove(words.as_slice());
-            }
-        }
+        tuple.remove(&flow.flow_match, id.serial);
         tuple.len -= 1;
         if tuple.len == 0 {
             self.drop_tuple(tuple_index, &mask);

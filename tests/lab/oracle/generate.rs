@@ -458,7 +458,10 @@ impl Generator<'_> {
 
     fn set_something(&mut self, chosen: &BTreeMap<OxmKind, OxmFieldOwned>) -> Action {
         const ALWAYS: [OxmKind; 3] = [OxmKind::ETH_DST, OxmKind::ETH_SRC, OxmKind::TUNNEL_ID];
-        const SLOW: [OxmKind; 12] = [
+        const ND: [OxmKind; 2] = [OxmKind::ND_RESERVED, OxmKind::ND_OPTIONS_TYPE];
+        const SLOW: [OxmKind; 14] = [
+            OxmKind::ND_RESERVED,
+            OxmKind::ND_OPTIONS_TYPE,
             OxmKind::ARP_OP,
             OxmKind::ARP_SPA,
             OxmKind::ARP_TPA,
@@ -485,8 +488,10 @@ impl Generator<'_> {
         ];
         let number = |kind| chosen.get(&kind).and_then(|field| field.as_field().to_u64());
         let (eth_type, protocol) = (number(OxmKind::ETH_TYPE), number(OxmKind::IP_PROTO));
+        let icmpv6_type = number(OxmKind::ICMPV6_TYPE);
         let allowed: Vec<OxmKind> = OxmKind::ALL
             .iter()
+            .chain(&ND)
             .copied()
             .filter(|kind| !self.fragments || ![OxmKind::IPV4_SRC, OxmKind::IPV4_DST].contains(kind))
             .filter(|kind| !self.meters || !SLOW.contains(kind))
@@ -497,6 +502,9 @@ impl Generator<'_> {
                 }
                 Some(Prerequisite::IpProto(needed)) => {
                     eth_type.is_some_and(|is| is == 0x0800 || is == 0x86dd) && protocol == Some(u64::from(needed))
+                }
+                Some(Prerequisite::Icmpv6Type(types)) => {
+                    protocol == Some(58) && icmpv6_type.is_some_and(|is| types.iter().any(|one| u64::from(*one) == is))
                 }
                 _ => ALWAYS.contains(kind),
             })

@@ -233,9 +233,13 @@ impl Builder<'_> {
         self.put(OxmKind::ICMPV6_CODE, &[0]);
         let mut segment = vec![icmp_type, 0, 0, 0, 0, 0, 0, 0];
         if icmp_type >= 135 {
+            let reserved = self.random.pick(&[[0u8, 0, 0, 0], [0x60, 0, 0, 0], [0, 0, 0, 7]]);
+            segment[4..8].copy_from_slice(&reserved);
+            self.put(OxmKind::ND_RESERVED, &reserved);
             segment.extend(self.field(OxmKind::IPV6_ND_TARGET));
             let (option, kind) = if icmp_type == 135 { (1, OxmKind::IPV6_ND_SLL) } else { (2, OxmKind::IPV6_ND_TLL) };
             segment.extend([option, 1]);
+            self.put(OxmKind::ND_OPTIONS_TYPE, &[option]);
             segment.extend(self.field(kind));
         } else {
             segment.extend(self.random.octets(8));

@@ -177,13 +177,14 @@ impl Twin {
         // What has been counted where a choice leads to the same frames is as open as the choice.
         let certain = !self.has_choice();
         for (index, event) in world.events.iter().enumerate() {
+            let before = self.has_choice().then(|| self.ours.clone());
             let mut theirs = self.happens_there(event)?;
             let ours = self.happens_here(event);
             self.catch_up(&mut theirs, &ours)?;
             if ours != theirs {
                 if let Event::Out(packet) | Event::Receive(packet) = event
-                    && self.has_choice()
-                    && self.choice_gives(packet, &theirs)
+                    && let Some(before) = before
+                    && self.choice_gives(&before, packet, &theirs)
                 {
                     if learns {
                         // What one has learned of it and the other has not is no difference.
@@ -350,7 +351,8 @@ impl Twin {
         self.client.news.clear();
         self.client.clear()?;
         let start = std::time::Instant::now();
-        while self.client.news.len() < mourned && start.elapsed() < NEWS_LIMIT {
+        let dead = |client: &Client| client.news.iter().filter(|news| matches!(news, Message::FlowRemoved(_))).count();
+        while dead(&self.client) < mourned && start.elapsed() < NEWS_LIMIT {
             self.client.apply(&[])?;
         }
         self.unixctl.run("revalidator/purge", &[])?;
@@ -445,10 +447,10 @@ impl Twin {
         selects || self.ours.tables().iter().any(|(_, flow)| flow.instructions.iter().any(chooses))
     }
 
-    /// Whether some choice of buckets, links and members gives what Open vSwitch sent.
-    fn choice_gives(&self, packet: &Packet, theirs: &Sent) -> bool {
+    /// Whether some choice of buckets, links and members gives what Open vSwitch sent, of our switch as it was before the packet.
+    fn choice_gives(&self, before: &Switch, packet: &Packet, theirs: &Sent) -> bool {
         (0..SELECT_TRIES).any(|seed| {
-            let view = View { seed, ..self.ours.view(self.now) };
+            let view = View { seed, ..before.view(self.now) };
             let trace =
                 pipeline::run(view, openflow::switch::Packet::new(PortNo(packet.in_port), packet.frame.clone()));
             let mut frames: BTreeMap<u32, Vec<Bytes>> = BTreeMap::new();

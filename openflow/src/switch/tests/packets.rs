@@ -230,3 +230,20 @@ fn arp_is_rewritten_where_it_has_an_operation() {
         assert_eq!(packet.share()[14 + 27], written);
     }
 }
+
+#[test]
+fn reserved_bits_and_options_of_neighbour_discovery_are_read_and_set() {
+    let mut body = vec![135, 0, 0, 0, 0x60, 0, 0, 7];
+    body.extend([0xfd; 16]);
+    body.extend([1, 1, 2, 0, 0, 0, 0, 9]);
+    let mut header = vec![0x60, 0, 0, 0, 0, body.len() as u8, 58, 255];
+    header.extend([0xfe; 32]);
+    let mut packet = packet(ethernet(B, A, None, 0x86dd, &[header, body].concat()));
+    assert_eq!((packet.key().get(Slot::ND_RESERVED), packet.key().get(Slot::ND_OPTIONS_TYPE)), (0x6000_0007, 1));
+    packet.set_field(OxmKind::ND_RESERVED, 5, u128::MAX);
+    packet.set_field(OxmKind::ND_OPTIONS_TYPE, 2, u128::MAX);
+    let frame = packet.share();
+    assert_eq!((&frame[58..62], frame[78]), (&[0, 0, 0, 5][..], 2));
+    // 0x6000 + 7 became 5, 0x0101 became 0x0201: the sum is less by 0x5f02, the checksum more.
+    assert_eq!(u16::from_be_bytes([frame[56], frame[57]]), 0x5f02);
+}

@@ -1,6 +1,8 @@
-//! Decode and encode against a floor in the same run: the same octets with their length checked, and copied once.
+//! Decode and encode against floors in the same run: the same octets with their length checked, and copied once; and a walk over
+//! every length in them, down to fields and actions, that keeps nothing.
 //!
-//! Prints nanoseconds per message, GB/s, and the ratio to the floor. The ratio is what can be compared between machines.
+//! Prints nanoseconds per message, GB/s, and the ratio to the copy. The ratio is what can be compared between machines. An argument
+//! leaves the messages that have it in their names.
 #![allow(clippy::disallowed_methods)]
 
 use std::hint::black_box;
@@ -37,8 +39,12 @@ fn main() {
         size_of::<Action>()
     );
     println!("{:<22} {:>9} {:>7} {:>9} {:>7}   (medians of {ROUNDS} rounds)", "", "ns", "GB/s", "floor ns", "ratio");
+    // Cargo's own arguments start with a dash.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for (name, message) in &messages {
-        measure(name, message);
+        if wanted.iter().all(|part| name.contains(part.as_str())) {
+            measure(name, message);
+        }
     }
 }
 
@@ -54,18 +60,67 @@ fn measure(name: &str, message: &Message) {
         out.put_slice(&frame[..length]);
         black_box(&out);
     });
+    let walked = median(calls, &mut || {
+        black_box(walk(black_box(&frame)));
+    });
     let decode = median(calls, &mut || {
-        black_box(Message::decode(black_box(&frame)).ok());
+        // By reference: where the message goes afterwards is not decoding.
+        black_box(&Message::decode(black_box(&frame)));
     });
     let mut out = BytesMut::with_capacity(1 << 17);
     let encode = median(calls, &mut || {
         out.clear();
         black_box(black_box(message).encode(7, &mut out).ok());
     });
-    for (what, time) in [("decode", decode), ("encode", encode)] {
+    for (what, time) in [("walk", walked), ("decode", decode), ("encode", encode)] {
         let rate = frame.len() as f64 / time;
         println!("{name:<22} {time:>9.1} {rate:>7.2} {floor:>9.1} {:>7.1}   {what}", time / floor);
     }
+}
+
+/// How many fields, instructions and actions there are, by their lengths alone.
+fn walk(frame: &[u8]) -> Option<usize> {
+    match frame.get(1)? {
+        10 => match_and_rest(frame.get(24..)?).map(|(fields, _)| fields),
+        13 => elements(frame.get(24..24 + usize::from(length_at(frame, 16)?))?, 2, 8, &mut |_| Some(1)),
+        14 => flow(frame.get(48..)?),
+        _ => elements(frame.get(16..)?, 0, 56, &mut |entry| flow(entry.get(48..)?)),
+    }
+}
+
+/// A match and the instructions behind it.
+fn flow(octets: &[u8]) -> Option<usize> {
+    let (fields, instructions) = match_and_rest(octets)?;
+    let actions = elements(instructions, 2, 8, &mut |instruction| match instruction {
+        [0, 3 | 4, ..] => elements(instruction.get(8..)?, 2, 8, &mut |_| Some(1)),
+        _ => Some(1),
+    })?;
+    Some(fields + actions)
+}
+
+fn match_and_rest(octets: &[u8]) -> Option<(usize, &[u8])> {
+    let length = usize::from(length_at(octets, 2)?);
+    let (mut fields, mut count) = (octets.get(4..length)?, 0);
+    while let [_, _, _, length, rest @ ..] = fields {
+        fields = rest.get(usize::from(*length)..)?;
+        count += 1;
+    }
+    Some((count, octets.get(length.next_multiple_of(8)..)?))
+}
+
+/// Elements that say their lengths at `at`, none shorter than `least`.
+fn elements(mut list: &[u8], at: usize, least: usize, each: &mut dyn FnMut(&[u8]) -> Option<usize>) -> Option<usize> {
+    let mut count = 0;
+    while !list.is_empty() {
+        let (element, rest) = list.split_at_checked(usize::from(length_at(list, at)?).max(least))?;
+        count += each(element)?;
+        list = rest;
+    }
+    Some(count)
+}
+
+fn length_at(octets: &[u8], at: usize) -> Option<u16> {
+    octets.get(at..).and_then(|rest| rest.first_chunk()).map(|length| u16::from_be_bytes(*length))
 }
 
 /// Nanoseconds per call, the median over the rounds.

@@ -147,7 +147,7 @@ pub struct FlowRemoved {
 }
 
 impl FlowMod {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(mut reader: Reader<'_>) -> Result<FlowMod, DecodeError> {
         let cookie = reader.u64("flow_mod.cookie")?;
         let cookie_mask = reader.u64("flow_mod.cookie_mask")?;

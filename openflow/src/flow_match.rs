@@ -153,6 +153,8 @@ impl Match {
         (at, 0)
     }
 
+    /// Inlined, as is what reads a whole message with a match: it is made where it stays and not copied from one result to the next.
+    #[inline(always)]
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Match, DecodeError> {
         let start = reader.offset();
         let match_type = reader.u16("match.type")?;
@@ -170,13 +172,14 @@ impl Match {
     }
 
     /// TLVs without a header before them.
+    #[inline(always)]
     pub(crate) fn parse_tlvs(fields: &Reader<'_>) -> Result<Match, DecodeError> {
         let (octets, base) = (fields.as_slice(), fields.offset());
         let mut at = 0;
         while let Some(rest) = octets.get(at..).filter(|rest| !rest.is_empty()) {
             at += oxm::first_tlv(rest, base + at)?;
         }
-        Ok(Match { tlvs: SmallVec::from_slice(octets) })
+        Ok(Match { tlvs: held(octets, fields.to_frame_end()) })
     }
 
     pub(crate) fn encode(&self, out: &mut BytesMut) {
@@ -185,6 +188,23 @@ impl Match {
         out.put_slice(&self.tlvs);
         wire::put_zeros(out, wire::padding(length));
     }
+}
+
+/// The TLVs in storage of their own. `behind` starts with them and goes on to the end of the frame: where there is enough of it, a whole
+/// block is copied, which is quicker than as many octets as there are. Those beyond the length are never looked at.
+#[inline(always)]
+fn held(tlvs: &[u8], behind: &[u8]) -> SmallVec<[u8; INLINE_MATCH_LEN]> {
+    const HALF: usize = INLINE_MATCH_LEN / 2;
+    if tlvs.len() > INLINE_MATCH_LEN {
+        return SmallVec::from_slice(tlvs);
+    }
+    let mut block = [0; INLINE_MATCH_LEN];
+    match (behind.first_chunk::<INLINE_MATCH_LEN>(), block.first_chunk_mut::<HALF>(), behind.first_chunk::<HALF>()) {
+        (Some(whole), ..) => block = *whole,
+        (None, Some(block), Some(half)) if tlvs.len() <= HALF => *block = *half,
+        _ => block.iter_mut().zip(tlvs).for_each(|(to, octet)| *to = *octet),
+    }
+    SmallVec::from_buf_and_len(block, tlvs.len())
 }
 
 /// A port number of OpenFlow 1.0 as 1.3 has it: the reserved ones are the last 256 of either (OpenFlow 1.0.0 §5.2.1).

@@ -38,6 +38,7 @@ pub struct Header {
 
 impl Header {
     /// Reads the header of one whole frame and checks its length against the frame's.
+    #[inline]
     pub fn parse(frame: &Bytes) -> Result<Header, DecodeError> {
         let mut reader = Reader::new(frame);
         let version = reader.u8("header.version")?;

@@ -225,7 +225,7 @@ impl Message {
     }
 
     /// The body of a message of version 4. `xid` is the number in its header.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(message_type: MessageType, xid: u32, reader: Reader<'_>) -> Result<Message, DecodeError> {
         let empty = match message_type {
             MessageType::FEATURES_REQUEST => Some(Message::FeaturesRequest),

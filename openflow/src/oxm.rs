@@ -10,8 +10,6 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use net::{DecodeError, DecodeErrorKind, MacAddr};
-use nom::bytes::complete::take;
-use nom::number::complete::be_u32;
 use smallvec::SmallVec;
 
 /// `OFPXMC_OPENFLOW_BASIC`: the class of the fields in the table below (OpenFlow 1.3.5 §7.2.3.3).
@@ -440,33 +438,45 @@ pub(crate) fn put_tlv<A: smallvec::Array<Item = u8>>(
 }
 
 /// Checks the first TLV in `octets` and returns its length with the header. Field names and offsets are those of the error.
+#[inline]
 pub(crate) fn first_tlv(octets: &[u8], offset: usize) -> Result<usize, DecodeError> {
-    let Ok((rest, header)) = take::<_, _, ()>(HEADER_LEN)(octets) else {
+    let Some((header, rest)) = octets.split_first_chunk::<HEADER_LEN>() else {
         return Err(DecodeError::truncated(offset, "oxm.header", HEADER_LEN, octets.len()));
     };
-    let header = u32::from_be_bytes(header.try_into().unwrap_or_default());
-    let has_mask = header >> 8 & 1 != 0;
-    let length = (header & 0xff) as usize;
-    let class = (header >> 16) as u16;
-    let mut kind = OxmKind { class, field: (header >> 9 & 0x7f) as u8, experimenter: 0 };
-    if class == CLASS_EXPERIMENTER
-        && let Ok((_, experimenter)) = be_u32::<_, ()>(rest)
+    let [class_high, class_low, field, length] = *header;
+    let class = u16::from_be_bytes([class_high, class_low]);
+    let (field, has_mask, length) = (field >> 1, field & 1 != 0, usize::from(length));
+    // Nearly all fields are OpenFlow's own, of whose rows nothing is needed but a length.
+    let fits = if class == CLASS_OPENFLOW_BASIC {
+        table::basic_len(field).is_none_or(|octets| length == usize::from(octets) << u8::from(has_mask))
+    } else {
+        extension_fits(OxmKind { class, field, experimenter: 0 }, has_mask, length, rest)
+    };
+    if fits && rest.len() >= length { Ok(HEADER_LEN + length) } else { Err(bad_tlv(fits, length, offset, rest.len())) }
+}
+
+/// Whether the payload of a field that OpenFlow doesn't have has a length that it can have.
+fn extension_fits(mut kind: OxmKind, has_mask: bool, length: usize, rest: &[u8]) -> bool {
+    if kind.class == CLASS_EXPERIMENTER
+        && let Some(experimenter) = rest.first_chunk()
     {
-        kind.experimenter = experimenter;
+        kind.experimenter = u32::from_be_bytes(*experimenter);
     }
     // The length counts the experimenter id; half of what is left is the mask.
-    let fits = length.checked_sub(kind.experimenter_len()).is_some_and(|payload| match kind.row() {
+    length.checked_sub(kind.experimenter_len()).is_some_and(|payload| match kind.row() {
         None => true,
         Some(_) if has_mask => payload % 2 == 0 && kind.fits(payload / 2),
         Some(_) => kind.fits(payload),
-    });
-    if !fits {
-        return Err(DecodeError::new(offset + 3, "oxm.length", DecodeErrorKind::BadLength { length }));
+    })
+}
+
+#[cold]
+fn bad_tlv(fits: bool, length: usize, offset: usize, available: usize) -> DecodeError {
+    if fits {
+        DecodeError::truncated(offset + HEADER_LEN, "oxm.value", length, available)
+    } else {
+        DecodeError::new(offset + 3, "oxm.length", DecodeErrorKind::BadLength { length })
     }
-    if rest.len() < length {
-        return Err(DecodeError::truncated(offset + HEADER_LEN, "oxm.value", length, rest.len()));
-    }
-    Ok(HEADER_LEN + length)
 }
 
 /// The first TLV in octets that have been checked: itself, its meaning, and what follows it.

@@ -57,7 +57,7 @@ pub struct PacketOut {
 
 impl PacketIn {
     /// Allocates nothing unless the match is longer than its inline storage.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(mut reader: Reader<'_>) -> Result<PacketIn, DecodeError> {
         let buffer_id = BufferId(reader.u32("packet_in.buffer_id")?);
         let total_len = reader.u16("packet_in.total_len")?;
@@ -84,7 +84,7 @@ impl PacketIn {
 }
 
 impl PacketOut {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(mut reader: Reader<'_>) -> Result<PacketOut, DecodeError> {
         let buffer_id = BufferId(reader.u32("packet_out.buffer_id")?);
         let in_port = PortNo(reader.u32("packet_out.in_port")?);

@@ -53,8 +53,9 @@ impl<'a> Reader<'a> {
         DecodeError::truncated(self.offset(), field, octets, self.rest.len())
     }
 
-    /// The next `octets`, which everything else is read by.
-    #[inline]
+    /// The next `octets`, which everything else is read by. Inlined everywhere, as is what reads numbers: a result with an error in it
+    /// would go through memory, and come back more slowly than the octets.
+    #[inline(always)]
     fn split(&mut self, octets: usize, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let taken: IResult<&'a [u8], &'a [u8], ()> = take(octets)(self.rest);
         match taken {
@@ -66,28 +67,28 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
         // They have the length by construction.
         Ok(self.split(N, field)?.try_into().unwrap_or([0; N]))
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
         self.array(field).map(u8::from_be_bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
         self.array(field).map(u16::from_be_bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
         self.array(field).map(u32::from_be_bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
         self.array(field).map(u64::from_be_bytes)
     }
@@ -97,7 +98,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads over padding, whatever is in it.
-    #[inline]
+    #[inline(always)]
     pub fn skip(&mut self, octets: usize, field: &'static str) -> Result<(), DecodeError> {
         self.split(octets, field).map(|_| ())
     }
@@ -111,7 +112,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Cuts the next `octets` out as a reader of their own.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, octets: usize, field: &'static str) -> Result<Reader<'a>, DecodeError> {
         let rest = self.split(octets, field)?;
         Ok(Reader { frame: self.frame, rest })
@@ -122,6 +123,12 @@ impl<'a> Reader<'a> {
         self.take(octets, field).map(Reader::into_bytes)
     }
 
+    /// What is left with what follows it in the frame.
+    #[inline]
+    pub fn to_frame_end(&self) -> &'a [u8] {
+        self.frame.get(self.offset()..).unwrap_or_default()
+    }
+
     /// All that is left, as a slice of the frame.
     pub fn into_bytes(self) -> Bytes {
         self.frame.slice_ref(self.rest)
@@ -129,7 +136,7 @@ impl<'a> Reader<'a> {
 
     /// Cuts out the body of an element whose length field counts a header that has been read already. `length` is checked
     /// against the header (so that there is progress) and against the parent.
-    #[inline]
+    #[inline(always)]
     pub fn body(&mut self, length: u16, header: usize, field: &'static str) -> Result<Reader<'a>, DecodeError> {
         let length = usize::from(length);
         let Some(body) = length.checked_sub(header) else {

@@ -339,6 +339,27 @@ static ONF: Index = index_of(CLASS_EXPERIMENTER, EXPERIMENTER_ONF);
 static NICIRA: Index = index_of(CLASS_EXPERIMENTER, EXPERIMENTER_NICIRA);
 static NETWORK_SERVICE_HEADER: Index = index_of(CLASS_EXPERIMENTER, EXPERIMENTER_NSH);
 
+/// By field number, octets of the value of OpenFlow's own fields, or [`ABSENT`]: all that decoding asks of a row, in two cache lines.
+static BASIC_LEN: [u8; 128] = basic_lens();
+
+const fn basic_lens() -> [u8; 128] {
+    let index = index_of(CLASS_OPENFLOW_BASIC, 0);
+    let (mut lens, mut field) = ([ABSENT; 128], 0);
+    while field < lens.len() {
+        if index[field] != ABSENT {
+            lens[field] = ROWS[index[field] as usize].value_len;
+        }
+        field += 1;
+    }
+    lens
+}
+
+/// Octets of the value of the field with this number in OpenFlow's own class, if there is one.
+#[inline]
+pub(super) fn basic_len(field: u8) -> Option<u8> {
+    BASIC_LEN.get(usize::from(field)).copied().filter(|octets| *octets != ABSENT)
+}
+
 impl OxmKind {
     /// The row of this field, in constant time.
     pub(crate) fn row(self) -> Option<&'static Row> {

@@ -1,12 +1,11 @@
 //! Properties of Open vSwitch's fields and of the messages that are extensions: they are held to what the codec's own tests ask.
 
-mod strategies;
-
 use bytes::{Bytes, BytesMut};
 use openflow::oxm::{CLASS_EXPERIMENTER, TUNNEL_METADATA_MAX};
 use openflow::{Match, Message, OxmFieldOwned, OxmKind, error_for};
 use proptest::prelude::*;
-use strategies::fields;
+
+use crate::strategies::fields;
 
 fn encode(xid: u32, message: &Message) -> Bytes {
     let mut out = BytesMut::new();

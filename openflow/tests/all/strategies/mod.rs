@@ -1,8 +1,6 @@
 //! Arbitrary messages for property tests. What comes out is what a decoder can yield: bodies of unknown elements have lengths that
 //! stand on the wire without padding.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
-
 use bytes::Bytes;
 use net::{DatapathId, MacAddr, PortNo};
 use openflow::*;

@@ -1,13 +1,13 @@
 //! Properties of the codec: what is encoded decodes to itself, and no octets make it panic.
 
-mod strategies;
-
 use bytes::{Bytes, BytesMut};
 use openflow::{
     Action, BufferId, DecodeReport, FixedText, MAX_FRAME_LEN, Match, Message, MultipartReply, MultipartReplyBody,
     OxmKind, PacketOut, SwitchDesc, decode_for_display, error_for, frame_length, oxm,
 };
 use proptest::prelude::*;
+
+use crate::strategies;
 
 fn encode(xid: u32, message: &Message) -> Bytes {
     let mut out = BytesMut::new();

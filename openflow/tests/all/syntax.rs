@@ -1,7 +1,5 @@
 //! ovs-ofctl's syntax, both ways: what Open vSwitch printed and sent is what we print, read and send; what we print reads again.
 
-mod strategies;
-
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
@@ -14,6 +12,8 @@ use openflow::syntax::*;
 use openflow::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use crate::strategies;
 
 fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()

@@ -382,7 +382,7 @@ fn nat(value: Piece<'_>) -> Result<Nat, SyntaxError> {
     Ok(nat)
 }
 
-/// `ADDRESS[-ADDRESS][:PORT[-PORT]]`; an IPv6 address stands in brackets before ports.
+/// `ADDRESS[-ADDRESS][:PORT[-PORT]]`, where a range of one is one; an IPv6 address stands in brackets before ports.
 fn nat_range(text: Piece<'_>) -> Result<NatRange, SyntaxError> {
     let bracket = text.text.starts_with('[');
     let ipv6 = bracket || text.text.matches(':').count() > 1;
@@ -404,12 +404,12 @@ fn nat_range(text: Piece<'_>) -> Result<NatRange, SyntaxError> {
         };
         let (min, max) = (read(first)?, last.map(read).transpose()?);
         order(max.is_some_and(|max| max < min))?;
-        return Ok(NatRange::Ipv6 { min, max, ports });
+        return Ok(NatRange::Ipv6 { min, max: max.filter(|max| *max != min), ports });
     }
     let read = |piece: Piece<'_>| piece.text.parse::<Ipv4Addr>().map_err(|_| piece.error("an IPv4 address"));
     let (min, max) = (read(first)?, last.map(read).transpose()?);
     order(max.is_some_and(|max| max < min))?;
-    Ok(NatRange::Ipv4 { min, max, ports })
+    Ok(NatRange::Ipv4 { min, max: max.filter(|max| *max != min), ports })
 }
 
 fn nat_ports(text: Piece<'_>) -> Result<NatPorts, SyntaxError> {
@@ -418,7 +418,7 @@ fn nat_ports(text: Piece<'_>) -> Result<NatPorts, SyntaxError> {
     if max.is_some_and(|max| max < min) {
         return Err(text.error("the lower port first"));
     }
-    Ok(NatPorts { min, max })
+    Ok(NatPorts { min, max: max.filter(|max| *max != min) })
 }
 
 /// `encap(nsh(md_type=1))`, `encap(ethernet)`.

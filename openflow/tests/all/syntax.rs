@@ -137,6 +137,14 @@ fn an_error_names_the_place_what_was_expected_and_what_may_be_meant() {
 }
 
 #[test]
+fn a_range_of_one_is_one() {
+    let nat = |range: &str| parse_actions(&format!("ct(commit,nat(src={range}))")).unwrap();
+    assert_eq!(nat("1.1.1.1-1.1.1.1:80-80"), nat("1.1.1.1:80"));
+    assert_eq!(nat("[2001:db8::1]-[2001:db8::1]:80"), nat("[2001:db8::1]:80"));
+    assert_ne!(nat("1.1.1.1-1.1.1.2"), nat("1.1.1.1"));
+}
+
+#[test]
 fn nesting_and_length_have_limits() {
     let nested = |depth: usize| format!("actions={}1{}", "clone(".repeat(depth), ")".repeat(depth));
     assert!(parse_flow(&nested(MAX_NESTING)).is_ok());

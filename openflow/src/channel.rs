@@ -6,6 +6,7 @@
 
 mod event;
 mod frames;
+mod packet_in;
 mod request;
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use net::{DatapathId, PortNo, Time};
-use openflow::{Action, ChannelConfig, ChannelEvent, ControllerRole, FrameError, Message, frame_length};
+use openflow::{Action, ChannelConfig, ControllerRole, FrameError, Message, frame_length};
 use topology::{Change, Discovery, DiscoveryConfig, Network};
 
 use crate::app::{App, Effects, Event, PacketOuts, View, apps};
@@ -173,7 +173,7 @@ pub struct Core {
     next_port_stats: Time,
     packet_outs: PacketOuts,
     /// Changes that are being dealt with: empty between turns, kept for its place.
-    changes: Vec<Change>,
+    changes: VecDeque<Change>,
     /// Each connection with a deadline, at its deadline or before: activity puts deadlines off, and this follows when the time comes.
     deadlines: BTreeSet<(Time, ConnectionId)>,
     ready: BTreeSet<ConnectionId>,
@@ -199,7 +199,7 @@ impl Core {
             reroute_since: None,
             next_port_stats: now + config.port_stats_interval,
             packet_outs: PacketOuts::default(),
-            changes: Vec::new(),
+            changes: VecDeque::new(),
             deadlines: BTreeSet::new(),
             ready: BTreeSet::new(),
             overflowed: BTreeSet::new(),
@@ -230,22 +230,15 @@ impl Core {
     pub fn handle_frames(&mut self, id: ConnectionId, frames: impl IntoIterator<Item = Bytes>, now: Time) {
         for frame in frames {
             let Some(connection) = self.connections.get_mut(&id) else { break };
-            connection.channel.handle_frame(frame, now);
             // Nearly every frame is one packet-in of a switch in the network.
-            match (connection.channel.poll_event(), &connection.stage) {
-                (
-                    Some(ChannelEvent::Message { message: Message::PacketIn(packet_in), .. }),
-                    Stage::Live { datapath_id },
-                ) => {
-                    let datapath_id = *datapath_id;
-                    self.packet_in(datapath_id, &packet_in, now);
-                }
-                (Some(event), _) => {
-                    self.channel_event(id, event, now);
-                    self.drain_channel(id, now);
-                }
-                (None, _) => {}
+            if let Stage::Live { datapath_id } = connection.stage
+                && let Some(packet_in) = connection.channel.take_packet_in(&frame, now)
+            {
+                self.packet_in(datapath_id, &packet_in, now);
+                continue;
             }
+            connection.channel.handle_frame(frame, now);
+            self.drain_channel(id, now);
         }
         self.drain_channel(id, now);
         self.watch(id);
@@ -440,16 +433,14 @@ impl Core {
     fn absorb(&mut self, now: Time) {
         loop {
             let mut changes = std::mem::take(&mut self.changes);
-            while let Some(change) = self.discovery.poll_event() {
-                changes.push(change);
-            }
+            self.discovery.swap_events(&mut changes);
             let mut quiet = changes.is_empty();
             while let Some(event) = self.reconciler.poll_event() {
                 quiet = false;
                 self.flow_event(event, now);
             }
             if !quiet {
-                self.apply_changes(&changes, now);
+                self.apply_changes(changes.make_contiguous(), now);
             }
             self.events.extend(changes.drain(..).map(CoreEvent::Change));
             self.changes = changes;

@@ -58,7 +58,7 @@ impl Index {
     /// One more. The caller knows that it is not there.
     pub fn insert(&mut self, hash: u32, at: u32) {
         if self.len + 1 > most(self.places.len()) {
-            self.resize((self.places.len() * 2).max(FIRST));
+            self.grow();
         }
         self.put(entry(hash, at));
         self.len += 1;
@@ -123,6 +123,34 @@ impl Index {
     fn set(&mut self, at: usize, entry: Entry) {
         if let Some(place) = self.places.get_mut(at) {
             *place = entry;
+        }
+    }
+
+    /// Twice as many places. In the memory that there is: what the kernel has not given yet costs more than to go through all of it.
+    fn grow(&mut self) {
+        let old = self.places.len();
+        self.places.resize((old * 2).max(FIRST), 0);
+        let mask = self.places.len() - 1;
+        let mut later = Vec::new();
+        // Those before the first free place may have come round the end.
+        let mut may_be_round = true;
+        for at in 0..old {
+            let entry = self.places.get(at).copied().unwrap_or(0);
+            if entry == 0 {
+                may_be_round = false;
+                continue;
+            }
+            self.set(at, 0);
+            // Its place is in the new half, or not behind the one that it had: between, everything is where it belongs already.
+            let home = hash_of(entry) as usize & mask;
+            let behind = self.places.get(home..).unwrap_or_default();
+            match behind.iter().position(|&taken| taken == 0) {
+                Some(free) if !may_be_round => self.set(home + free, entry),
+                _ => later.push(entry),
+            }
+        }
+        for entry in later {
+            self.put(entry);
         }
     }
 

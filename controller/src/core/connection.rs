@@ -517,6 +517,9 @@ impl Core {
         if matches!(stage, Stage::Live { .. }) {
             self.discovery.handle_switch_down(datapath_id, now);
             self.events.push_back(CoreEvent::SwitchDisconnected { datapath_id, cause });
+        } else if !self.discovery.network().switches.contains_key(&datapath_id) {
+            // It never was in the network, so nobody will say that it is gone.
+            self.reconciler.forget_switch(datapath_id);
         }
     }
 

@@ -433,3 +433,26 @@ fn a_controller_that_ends_waits_for_its_switches_but_not_long() {
         assert_eq!(world.closed(), [(MAIN, CloseCause::Channel(CloseReason::Shutdown))]);
     }
 }
+
+#[test]
+fn a_switch_that_ends_before_it_joins_leaves_nothing_behind() {
+    let mut world = World::equal();
+    world.core.handle_connect(MAIN, T0);
+    world.say(MAIN, 1, &Message::Hello(openflow::Hello::new()), T0);
+    let mut asked = 0;
+    while let Some(mut output) = world.core.take_output(MAIN) {
+        while let Some(length) = openflow::frame_length(&output).unwrap() {
+            let (xid, message) = Message::decode(&output.split_to(length)).unwrap();
+            let is_count = matches!(&message, Message::MultipartRequest(request)
+                if matches!(request.body, MultipartRequestBody::Aggregate(_)));
+            asked += usize::from(is_count);
+            // It tells everything but its rules.
+            if !is_count && let Some(answer) = world.answer(message, 0) {
+                world.say(MAIN, xid, &answer, T0);
+            }
+        }
+    }
+    assert_eq!((asked, world.core.reconciler().sizes().count()), (1, 1), "the rules are being read back");
+    world.core.handle_closed(MAIN, after(1));
+    assert_eq!(world.core.reconciler().sizes().count(), 0);
+}

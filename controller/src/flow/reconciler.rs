@@ -329,24 +329,29 @@ impl Reconciler {
         if reading.xid != xid {
             return false;
         }
-        match &reply.body {
-            MultipartReplyBody::Aggregate(aggregate) => {
+        // A part without anything in it counts too.
+        reading.told += 1;
+        let mut is_asked = true;
+        // The step is what comes after the answer: groups are what is waited for before the first slice of flows.
+        match (&reading.step, &reply.body) {
+            (ReadStep::Count, MultipartReplyBody::Aggregate(aggregate)) => {
                 let slices = u64::from(aggregate.flow_count).div_ceil(SLICE_FLOWS).max(1);
                 reading.step = ReadStep::Groups { slices: slices.next_power_of_two().min(SLICES_MAX) };
             }
-            MultipartReplyBody::GroupDesc(groups) => {
+            (ReadStep::Flows { slice: 0, .. }, MultipartReplyBody::GroupDesc(groups)) => {
                 reading.told += groups.len();
                 for group in groups {
                     reading.groups += usize::from(entry.flows.read_group(group));
                 }
             }
-            MultipartReplyBody::Flow(flows) => {
+            (ReadStep::Flows { slice: 1.., .. }, MultipartReplyBody::Flow(flows)) => {
                 reading.told += flows.len();
                 for flow in flows {
                     reading.rules += usize::from(entry.flows.read_rule(flow));
                 }
             }
-            _ => {}
+            // Not what was asked for. Who answers nothing else is put out when the time for the description is over.
+            _ => is_asked = false,
         }
         if reading.told > READ_BACK_MAX {
             entry.session = Session::Down;
@@ -354,7 +359,7 @@ impl Reconciler {
             self.events.push_back(FlowEvent::TooMuch { datapath_id });
             return true;
         }
-        if reply.more {
+        if reply.more || !is_asked {
             return true;
         }
         self.read_on(datapath_id);

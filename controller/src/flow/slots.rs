@@ -70,6 +70,12 @@ impl Slot {
         RuleId { table: self.table, priority: self.priority, match_: self.body.match_() }
     }
 
+    /// The rule that is desired.
+    pub(super) fn rule(&self) -> Rule {
+        let rule = Rule::with_body(self.key, self.table, self.priority, self.body.clone());
+        Rule { idle_timeout: self.idle_timeout, stage: self.stage, ..rule }
+    }
+
     pub(super) fn held(&self) -> Held<'_> {
         match &self.other {
             None if self.as_desired => Held::AsDesired,
@@ -117,6 +123,9 @@ impl Slot {
             && self.body.octets().of_instructions() == other.instructions
     }
 }
+
+/// Fewer slots are not worth giving back.
+const COMPACTED_MIN: usize = 1_024;
 
 #[derive(Debug, Default)]
 pub(super) struct Slots {
@@ -283,6 +292,26 @@ impl Slots {
         let body = std::mem::replace(&mut slot.body, FlowBody::of_match(&Match::new()));
         self.by_id.remove(self.id_hash(table, priority, body.key()), at.slot);
         self.free.push(at.slot);
+    }
+
+    /// Slots, free ones too.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Gives memory back after a switch has told of far more than is desired. For when nothing is held and no reference is kept: all
+    /// of them are void.
+    pub(super) fn compact(&mut self) {
+        if self.slots.len() < COMPACTED_MIN || self.held > 0 || self.desired > self.slots.len() / 8 {
+            return;
+        }
+        let rules: Vec<Rule> = self.all().map(|(_, slot)| slot.rule()).collect();
+        *self = Slots::new(self.state);
+        for rule in rules {
+            let at = self.place(rule.table, rule.priority, &rule.body);
+            self.desire(at, &rule);
+        }
     }
 
     fn unindex_key(&mut self, slot: u32, key: &Key) {

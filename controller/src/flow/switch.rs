@@ -231,6 +231,7 @@ impl SwitchFlows {
             }
             self.slots.hold_nothing(at);
         }
+        self.slots.compact();
         self.installed_groups.clear();
         self.dirty = Default::default();
         self.dirty_groups.clear();
@@ -294,7 +295,13 @@ impl SwitchFlows {
             Op::PutRule(at) => {
                 let slot = self.slots.get_mut(at)?;
                 slot.dirty = false;
-                self.slots.hold_nothing(at);
+                if sent.existed {
+                    // An error leaves standing what was to be overwritten: it is there, and equals nothing that is desired.
+                    let unknown = Other { cookie: !slot.cookie(), ..slot.as_other() };
+                    self.slots.hold(at, unknown);
+                } else {
+                    self.slots.hold_nothing(at);
+                }
                 self.slots.get(at)?;
                 Item::Rule(at)
             }
@@ -605,9 +612,7 @@ impl SwitchFlows {
     pub(super) fn desired(&self) -> impl Iterator<Item = (RuleId, Rule)> {
         let mut desired: Vec<(RuleId, Rule)> = Vec::new();
         for (_, slot) in self.slots.all().filter(|(_, slot)| slot.desired) {
-            let (table, priority, body) = (slot.table, slot.priority, slot.body.clone());
-            let rule = Rule::with_body(slot.key, table, priority, body);
-            desired.push((slot.id(), Rule { idle_timeout: slot.idle_timeout, stage: slot.stage, ..rule }));
+            desired.push((slot.id(), slot.rule()));
         }
         desired.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         desired.into_iter()

@@ -412,6 +412,87 @@ fn a_switch_that_is_given_up_while_it_connects_again_is_still_read_back() {
     assert_eq!(lab.reconciler.desired(S1).count(), 0);
 }
 
+#[test]
+fn an_answer_of_another_kind_is_none() {
+    let mut reconciler = Reconciler::default();
+    reconciler.handle_connected(S1);
+    let [(S1, xid, _)] = sent(&mut reconciler)[..] else { panic!("one question") };
+    let reply = |body| MultipartReply { more: false, body };
+    for body in [MultipartReplyBody::Flow(Vec::new()), MultipartReplyBody::GroupDesc(Vec::new())] {
+        assert!(reconciler.handle_multipart(S1, xid, &reply(body)));
+        assert!(sent(&mut reconciler).is_empty() && reconciler.poll_event().is_none());
+    }
+    let count = AggregateStats { packet_count: 0, byte_count: 0, flow_count: 0 };
+    assert!(reconciler.handle_multipart(S1, xid, &reply(MultipartReplyBody::Aggregate(count))));
+    let [(S1, xid, Message::MultipartRequest(_))] = sent(&mut reconciler)[..] else { panic!("the next question") };
+    // The count again does not begin it all again.
+    let count = AggregateStats { packet_count: 0, byte_count: 0, flow_count: 0 };
+    assert!(reconciler.handle_multipart(S1, xid, &reply(MultipartReplyBody::Aggregate(count))));
+    assert!(sent(&mut reconciler).is_empty());
+}
+
+#[test]
+fn a_switch_that_reports_without_an_end_is_not_believed_even_if_nothing_is_in_it() {
+    let mut reconciler = Reconciler::default();
+    reconciler.handle_connected(S1);
+    let [(S1, xid, _)] = sent(&mut reconciler)[..] else { panic!("one question") };
+    let count = AggregateStats { packet_count: 0, byte_count: 0, flow_count: 0 };
+    let part = MultipartReply { more: true, body: MultipartReplyBody::Aggregate(count) };
+    assert!((0..=1_000_000).all(|_| reconciler.handle_multipart(S1, xid, &part)));
+    assert!(matches!(reconciler.poll_event(), Some(FlowEvent::TooMuch { datapath_id: S1 })));
+}
+
+#[test]
+fn a_rule_whose_change_was_refused_is_still_there_and_goes_when_nobody_wants_it() {
+    let mut lab = Lab::default();
+    lab.connect(S1);
+    lab.pump();
+    lab.release_all();
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 1, 0)));
+    lab.pump();
+    lab.assert_equal();
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 2, 0)));
+    lab.reconciler.advance(lab.now());
+    let refused = sent(&mut lab.reconciler);
+    let Some((_, xid, _)) = refused.iter().find(|(_, _, message)| matches!(message, Message::FlowMod(_))) else {
+        panic!("no change: {refused:?}")
+    };
+    let error = ErrorMessage::new(ErrorCode::FLOW_MOD_BAD_TIMEOUT, bytes::Bytes::new());
+    assert!(lab.reconciler.handle_error(S1, *xid, &error, lab.now()));
+    for (id, xid, message) in &refused {
+        if matches!(message, Message::BarrierRequest) {
+            lab.reconciler.handle_barrier_reply(*id, *xid, lab.now());
+        }
+    }
+    lab.reconciler.set_rule(S1, key(1), None);
+    lab.now += 120_000;
+    lab.reconciler.handle_timeout(lab.now());
+    lab.collect();
+    lab.pump();
+    lab.assert_equal();
+    assert!(lab.switches[&S1].rules.is_empty());
+}
+
+#[test]
+fn a_switch_that_told_of_very_many_rules_gives_their_memory_back() {
+    let mut slots = super::slots::Slots::new(topology::SeededState::new(1));
+    let mut all = Vec::new();
+    for a in 0..10_000 {
+        let rule = host_rule(a, 1, 0);
+        let at = slots.place(rule.table, rule.priority, &rule.body);
+        slots.desire(at, &rule);
+        all.push(at);
+    }
+    all.remove(5_000);
+    all.into_iter().for_each(|at| slots.undesire(at));
+    assert_eq!(slots.places(), 10_000);
+    slots.compact();
+    let keep = host_rule(5_000, 1, 0);
+    let at = slots.find_key(&keep.key).unwrap();
+    assert_eq!((slots.all().count(), slots.get(at).map(|slot| slot.rule())), (1, Some(keep)));
+    assert_eq!(slots.places(), 1);
+}
+
 #[derive(Clone, Debug)]
 enum Deed {
     Set { switch: u64, a: u64, port: u32, stage: u16 },

@@ -17,9 +17,9 @@ use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -70,6 +70,14 @@ pub struct Tap {
     connection: u64,
     /// Octets left out since the last message that was taken, from the switch and to it.
     missing: [Cell<u32>; 2],
+    /// Its beginning, as long as there was no room for it.
+    unopened: Cell<Option<Beginning>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Beginning {
+    now: Time,
+    addresses: Option<(SocketAddr, SocketAddr)>,
 }
 
 #[derive(Clone, Debug)]
@@ -84,6 +92,8 @@ struct Waiting {
     /// Records left out since the start.
     dropped: AtomicU64,
     octets_max: usize,
+    /// Connections that ended when there was no room to say so.
+    unclosed: Mutex<Vec<u64>>,
 }
 
 #[derive(Debug)]
@@ -158,8 +168,16 @@ impl Recorder {
             octets: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             octets_max: bounds.queued_octets,
+            unclosed: Mutex::default(),
         });
-        let writer = Writer { files, file, flows: BTreeMap::new(), waiting: waiting.clone(), scratch: Vec::new() };
+        let writer = Writer {
+            files,
+            file,
+            flows: BTreeMap::new(),
+            unclosed: Vec::new(),
+            waiting: waiting.clone(),
+            scratch: Vec::new(),
+        };
         let thread = std::thread::Builder::new().name("record".to_owned()).spawn(move || writer.run(&queued));
         let thread = thread.map_err(fail)?;
         Ok(Recorder { queue: Queue { records, waiting }, writer: Some(thread) })
@@ -167,8 +185,10 @@ impl Recorder {
 
     /// A connection begins. `addresses`: the controller's and the switch's, if it has such.
     pub fn open(&self, now: Time, connection: u64, addresses: Option<(SocketAddr, SocketAddr)>) -> Tap {
-        self.queue.put(Record::Open { now, connection, addresses }, 0);
-        Tap { queue: self.queue.clone(), connection, missing: Default::default() }
+        let unopened = Cell::new(Some(Beginning { now, addresses }));
+        let tap = Tap { queue: self.queue.clone(), connection, missing: Default::default(), unopened };
+        tap.is_open();
+        tap
     }
 
     /// A timer causes a turn of the core.
@@ -210,7 +230,20 @@ impl Tap {
 
     /// The connection has ended.
     pub fn closed(&self, now: Time) {
-        self.queue.put(Record::Closed { now, connection: self.connection }, 0);
+        // Nothing of it may have been taken; or its end is told when there is room again.
+        if self.unopened.get().is_none() && !self.queue.put(Record::Closed { now, connection: self.connection }, 0) {
+            self.queue.waiting.unclosed.lock().unwrap_or_else(PoisonError::into_inner).push(self.connection);
+        }
+    }
+
+    /// Whether the writer knows of the connection: its beginning comes late if there was no room for it.
+    fn is_open(&self) -> bool {
+        if let Some(Beginning { now, addresses }) = self.unopened.get()
+            && self.queue.put(Record::Open { now, connection: self.connection, addresses }, 0)
+        {
+            self.unopened.set(None);
+        }
+        self.unopened.get().is_none()
     }
 
     fn octets(&self, now: Time, direction: Direction, octets: &[u8]) {
@@ -222,7 +255,7 @@ impl Tap {
             Direction::ToSwitch => &self.missing[1],
         };
         let record = Record::Octets { now, connection: self.connection, direction, octets, missing: missing.get() };
-        let taken = self.queue.put(record, len);
+        let taken = self.is_open() && self.queue.put(record, len);
         missing.set(if taken { 0 } else { missing.get().wrapping_add(len as u32) });
     }
 }
@@ -295,6 +328,8 @@ struct Writer {
     files: Files,
     file: OpenFile,
     flows: BTreeMap<u64, Flow>,
+    /// Connections that have ended without a record, when it was last looked.
+    unclosed: Vec<u64>,
     waiting: Arc<Waiting>,
     scratch: Vec<u8>,
 }
@@ -302,6 +337,7 @@ struct Writer {
 impl Writer {
     fn run(mut self, queued: &Receiver<Record>) {
         let mut told = (0, None::<Instant>);
+        let mut since_forgotten = 0;
         loop {
             let record = match queued.recv_timeout(FLUSH_AFTER) {
                 Ok(record) => Some(record),
@@ -309,9 +345,15 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             let dropped = self.waiting.dropped.load(Ordering::Relaxed);
-            if dropped > told.0 && told.1.is_none_or(|at| at.elapsed() > TELL_EVERY) {
+            let ends = matches!(record, Some(Record::End));
+            if dropped > told.0 && (ends || told.1.is_none_or(|at| at.elapsed() > TELL_EVERY)) {
                 tracing::warn!(dropped = dropped - told.0, "recording: the disk is too slow, messages are left out");
                 told = (dropped, Some(Instant::now()));
+            }
+            since_forgotten += 1;
+            if record.is_none() || since_forgotten > QUEUED_RECORDS {
+                self.forget_unclosed(record.is_none());
+                since_forgotten = 0;
             }
             let result = match record {
                 None => self.file.out.flush(),
@@ -376,6 +418,17 @@ impl Writer {
             self.file = self.files.next()?;
         }
         self.file.write(&self.scratch)
+    }
+
+    /// Forgets connections whose end there was no room for. What was queued of them before may still come, unless the queue is empty: they
+    /// have until it went through once.
+    fn forget_unclosed(&mut self, is_empty: bool) {
+        let new = std::mem::take(&mut *self.waiting.unclosed.lock().unwrap_or_else(PoisonError::into_inner));
+        let old = std::mem::replace(&mut self.unclosed, new);
+        let newer = if is_empty { std::mem::take(&mut self.unclosed) } else { Vec::new() };
+        for connection in old.into_iter().chain(newer) {
+            self.flows.remove(&connection);
+        }
     }
 
     fn at(&self, now: Time) -> Duration {

@@ -97,6 +97,7 @@ impl Replay {
 
     fn run(mut self, capture: &Capture) -> Outcome {
         let mut entries = capture.entries.iter().peekable();
+        let mut gaps: BTreeMap<(usize, bool), (Duration, usize, usize)> = BTreeMap::new();
         let whole = |connection: usize| capture.connections.get(connection).is_some_and(|ends| ends.from_the_start);
         while let Some(entry) = entries.next() {
             let now = self.now(entry.at);
@@ -126,14 +127,21 @@ impl Replay {
                     self.frames(id(*connection), batch, now);
                 }
                 Event::Gap { connection, from_switch, octets } => {
-                    let who = if *from_switch { "the switch" } else { "the controller" };
-                    self.note(entry.at, format!("connection {}: {octets} octets of {who} are missing", connection + 1));
+                    let (first, places, missing) = gaps.entry((*connection, *from_switch)).or_insert((entry.at, 0, 0));
+                    *first = entry.at.min(*first);
+                    *places += 1;
+                    *missing += octets;
                 }
                 Event::Message { from_switch: false, .. } => {}
                 Event::Opened { .. } => {}
                 Event::Message { .. } | Event::Closed { .. } => self.outcome.without_beginning += 1,
             }
             self.drain(entry.at);
+        }
+        for ((connection, from_switch), (first, places, missing)) in gaps {
+            let who = if from_switch { "the switch" } else { "the controller" };
+            let gaps = if places == 1 { "here".to_owned() } else { format!("in {places} places from here on") };
+            self.note(first, format!("connection {}: {missing} octets of {who} are missing {gaps}", connection + 1));
         }
         self.outcome
     }

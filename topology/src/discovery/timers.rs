@@ -36,6 +36,8 @@ pub(super) struct Timers {
     /// First deadlines of hosts. All hosts get the same time, so these come in order; that of a host that is forgotten stays until it
     /// is due or tidied up.
     first_silences: VecDeque<(Time, MacAddr)>,
+    /// How many of them are stale, at most.
+    stale_silences: usize,
 }
 
 /// Stale entries of `first_silences` that are always tolerated.
@@ -58,12 +60,23 @@ impl Timers {
         self.first_silences.push_back((at, mac));
     }
 
-    /// After a host was forgotten: at most every other entry is stale.
+    /// After a host was forgotten: about every other entry is stale at most. Of a host that came back, the last entry counts. A tidying
+    /// looks at all of them, after half as many hosts were forgotten since the last one.
     pub(super) fn tidy_first_silences(&mut self, hosts: usize, is_known: impl Fn(&MacAddr) -> bool) {
+        self.stale_silences += 1;
         if hosts == 0 {
             self.first_silences.clear();
-        } else if self.first_silences.len() > 2 * hosts + STALE_SILENCES {
-            self.first_silences.retain(|(_, mac)| is_known(mac));
+            self.stale_silences = 0;
+        } else if self.stale_silences > self.first_silences.len() / 2 + STALE_SILENCES {
+            let mut kept = BTreeSet::new();
+            let mut newest = VecDeque::with_capacity(hosts);
+            for &(at, mac) in self.first_silences.iter().rev() {
+                if is_known(&mac) && kept.insert(mac) {
+                    newest.push_front((at, mac));
+                }
+            }
+            self.first_silences = newest;
+            self.stale_silences = 0;
         }
     }
 
@@ -99,5 +112,37 @@ impl Timers {
         let silence = self.first_silences.front().map(|(at, mac)| (*at, Timer::HostSilence(*mac).name()));
         let other = self.order.first().map(|(at, timer)| (*at, timer.name()));
         silence.into_iter().chain(other).min_by_key(|(at, _)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mac(number: u64) -> MacAddr {
+        let [_, _, octets @ ..] = number.to_be_bytes();
+        MacAddr(octets)
+    }
+
+    #[test]
+    fn hosts_that_come_and_go_in_turn_cost_no_look_at_all_of_them_each_time() {
+        const HOSTS: u64 = 1_000;
+        let mut timers = Timers::default();
+        let (mut looks, mut longest) = (std::cell::Cell::new(0), 0);
+        for number in 0..HOSTS {
+            timers.set_first_silence(mac(number), Time::from_secs(number));
+        }
+        for round in 0..20 * HOSTS {
+            timers.tidy_first_silences(HOSTS as usize - 1, |_| {
+                looks.set(looks.get() + 1);
+                true
+            });
+            timers.set_first_silence(mac(round % HOSTS), Time::from_secs(HOSTS + round));
+            longest = longest.max(timers.first_silences.len());
+        }
+        assert!(*looks.get_mut() < 6 * 20 * HOSTS, "{looks:?}");
+        assert!(longest < 4 * HOSTS as usize, "{longest}");
+        let last: BTreeSet<MacAddr> = timers.first_silences.iter().map(|(_, mac)| *mac).collect();
+        assert_eq!(last.len(), HOSTS as usize, "no host is without its deadline");
     }
 }

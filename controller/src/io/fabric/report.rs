@@ -211,7 +211,7 @@ impl Collector {
     /// A connection that never became a switch's is closed.
     fn tell_refusal(&mut self, connection: ConnectionId, cause: &CloseCause, now: Time) {
         let peer = self.peers.get(&connection).map_or("?", String::as_str);
-        match self.told.tell(told::source_of(peer), Topic::Handshake, now) {
+        match self.told.tell(told::source_of(peer), topic(cause), now) {
             Some(0) => tracing::warn!(connection = connection.0, peer, %cause, "closing the connection"),
             Some(others) => {
                 tracing::warn!(connection = connection.0, peer, %cause, others_before = others, "closing the connection");
@@ -302,6 +302,15 @@ impl Collector {
             }
             CoreEvent::Change(change) => log_change(&change),
         }
+    }
+}
+
+fn topic(cause: &CloseCause) -> Topic {
+    match cause {
+        CloseCause::Channel(CloseReason::Incompatible { .. }) => Topic::Version,
+        CloseCause::DuplicateDatapathId(_) | CloseCause::DuplicateAuxiliary { .. } => Topic::Duplicate,
+        CloseCause::NotItsCertificate(_) => Topic::Certificate,
+        _ => Topic::Handshake,
     }
 }
 

@@ -8,8 +8,8 @@ use net::Time;
 
 /// A source is named this often for the same thing; what lies between is counted.
 const PAUSE: Duration = Duration::from_secs(60);
-/// Sources and topics that are remembered. When there are more, those whose pause is over are forgotten; if there are none, nothing more is
-/// told.
+/// Sources and topics that are remembered. When there are more, those whose pause is over are forgotten, with what was not told of them;
+/// if there are none, nothing more is told. All are in the metrics.
 const ROWS_MAX: usize = 8_192;
 
 /// What a connection was refused for, as far as the log tells it apart: the first line about one must not hide another.
@@ -23,7 +23,13 @@ pub(super) enum Topic {
     Plain,
     /// TLS did not come about.
     Tls,
-    /// OpenFlow, and not a switch that is taken.
+    /// Another version of OpenFlow.
+    Version,
+    /// A datapath id that somebody else has.
+    Duplicate,
+    /// A certificate of another switch.
+    Certificate,
+    /// OpenFlow, and otherwise not a switch that is taken.
     Handshake,
 }
 
@@ -37,6 +43,8 @@ struct Row {
 #[derive(Default, Debug)]
 pub(super) struct Told {
     rows: HashMap<(String, Topic), Row>,
+    /// Before this no row can go: nobody looks for one.
+    next_room: Time,
 }
 
 impl Told {
@@ -52,8 +60,12 @@ impl Told {
             return Some(std::mem::take(&mut row.untold));
         }
         if self.rows.len() >= ROWS_MAX {
+            if now < self.next_room {
+                return None;
+            }
             self.rows.retain(|_, row| now.since(row.told) < PAUSE);
             if self.rows.len() >= ROWS_MAX {
+                self.next_room = self.rows.values().map(|row| row.told + PAUSE).min().unwrap_or(now);
                 return None;
             }
         }

@@ -228,3 +228,31 @@ fn wireshark_reads_a_recording() {
     let expected = "2001:db8::7\t0\t17\n2001:db8::1\t0\t34\n2001:db8::1\t5\t51\n";
     assert_eq!(text, expected, "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn a_connection_whose_beginning_or_end_had_no_room_is_recorded_all_the_same() {
+    let folder = Folder::new("late");
+    let bounds = Bounds { queued_octets: 1_000, ..BOUNDS };
+    let recorder = Recorder::start_within(bounds, &folder.0, &CoreConfig::default()).unwrap();
+    let waiting = recorder.queue.waiting.clone();
+    let full = |is: bool| match is {
+        true => waiting.octets.fetch_add(10_000, Ordering::Relaxed),
+        false => waiting.octets.fetch_sub(10_000, Ordering::Relaxed),
+    };
+    full(true);
+    let tap = recorder.open(at(1), 1, addresses("192.0.2.1:6653", "192.0.2.7:40000"));
+    tap.received(at(2), message(0, 8, 1));
+    full(false);
+    tap.received(at(3), message(10, 200, 2));
+    full(true);
+    tap.closed(at(4));
+    let never = recorder.open(at(5), 2, addresses("192.0.2.1:6653", "192.0.2.8:40000"));
+    never.closed(at(6));
+    assert_eq!(*waiting.unclosed.lock().unwrap(), [1]);
+    full(false);
+    drop(recorder);
+    let capture = folder.capture();
+    assert_eq!(capture.connections.len(), 1);
+    assert_eq!(messages(&capture, 0), [(true, message(10, 200, 2))]);
+    assert!(capture.dropped >= 3);
+}

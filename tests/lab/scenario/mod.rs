@@ -11,6 +11,7 @@ mod mininet;
 mod readback;
 mod record;
 mod restart;
+mod role;
 mod tls;
 mod trace;
 mod traffic;
@@ -104,6 +105,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: dial::run,
         limit_s: (90, 180),
+    },
+    Scenario {
+        name: "role",
+        about: "two controllers want to be master: the newer generation is, the other stands by and changes nothing",
+        full_only: false,
+        run: role::run,
+        limit_s: (90, 90),
     },
     Scenario {
         name: "record",

@@ -26,7 +26,8 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     let pki = directory.join("pki").display().to_string();
     let made = process::run(&binary, &["pki", "init", &pki, "--name", "localhost", "--address", "127.0.0.1"])?;
     let openflow = configuration(&made)?;
-    let plain = "  plain_from: [\"192.0.2.0/24\"]\n";
+    // The second door: a bridge that waits for its controller.
+    let plain = "  plain_from: [\"192.0.2.0/24\"]\n  connect: [\"ssl:127.0.0.1:6690\"]\n";
     let openflow =
         openflow.replace("listen: [\"pssl:6653\"]", "listen: [\"pssl:6653:127.0.0.1\", \"ptcp:6654:127.0.0.1\"]");
     let config = format!("{openflow}{plain}http: {{ listen: \"127.0.0.1:9653\" }}\n");
@@ -83,7 +84,47 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     ovs::vsctl(&["del-br", "s3"])?;
 
     report.check("a client without a certificate is refused", without_certificate(&authority));
+
+    set_ssl(directory, "s1")?;
+    ovs::add_bridge("s4", 1, "pssl:6690:127.0.0.1")?;
+    let connected = controller.wait_metric(CONNECT_LIMIT, metric::SWITCHES, 1.0);
+    report.check("a bridge with pssl: is dialled", connected.map(|_| String::new()));
+    ovs::vsctl(&["del-br", "s4"])?;
+    controller.terminate()?;
+    drop(controller);
+    allowed_alone(lab, &config, report)
+}
+
+/// With a list of certificates only these are taken, and each for the switches of its line alone, whatever it says itself.
+fn allowed_alone(lab: &Lab, config: &str, report: &mut Report) -> Result<(), Fail> {
+    let directory = &lab.directory;
+    let pki = directory.join("pki").display().to_string();
+    let binary = lab.binary.display().to_string();
+    process::run(&binary, &["pki", "switch", "s9", "--datapath-id", "0x1", "--dir", &pki])?;
+    let list = "    switches: [ { certificate: s1, datapath_ids: [\"0x5\"] } ]\n";
+    let authority = config.lines().find(|line| line.trim().starts_with("client_ca:")).ok_or("no client_ca")?;
+    let config = config.replace(authority, &format!("{authority}\n{}", list.trim_end()));
+    let mut controller = Controller::start(directory, &lab.binary, Some(&config))?;
+    ovs::add_bridge("s5", 5, "ssl:127.0.0.1:6653")?;
+    let connected = controller.wait_metric(CONNECT_LIMIT, metric::SWITCHES, 1.0);
+    report.check("a listed certificate is the switch of its line", connected.map(|_| String::new()));
+    ovs::vsctl(&["del-br", "s5"])?;
+    controller.wait_metric(Duration::from_secs(10), metric::SWITCHES, 0.0)?;
+    ovs::add_bridge("s1", 1, "ssl:127.0.0.1:6653")?;
+    let said = controller.wait_log(CONNECT_LIMIT, &["WARN", "certificate", "0000000000000001"]);
+    report.check("and not the one of its own words", said.map(|line| short(&line)));
+    ovs::vsctl(&["del-br", "s1"])?;
+    set_ssl(directory, "s9")?;
+    ovs::add_bridge("s9", 1, "ssl:127.0.0.1:6653")?;
+    report.check("a certificate that is not listed stays out", stays_out(&controller));
     Ok(())
+}
+
+/// Gives Open vSwitch the certificate that `pki switch NAME` has made.
+fn set_ssl(directory: &Path, name: &str) -> Result<(), Fail> {
+    let path = |file: String| directory.join("pki").join(file).display().to_string();
+    let (key, certificate) = (path(format!("switch-{name}.key")), path(format!("switch-{name}.pem")));
+    ovs::vsctl(&["set-ssl", &key, &certificate, &path("ca.pem".to_owned())]).map(drop)
 }
 
 /// The `openflow:` part of what `pki init` prints.

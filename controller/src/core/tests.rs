@@ -147,7 +147,10 @@ impl World {
 }
 
 fn packet_in() -> Message {
-    let data = build::arp_request(MacAddr([2, 0, 0, 0, 9, 1]), [10, 9, 0, 1].into(), [10, 9, 0, 2].into());
+    packet_in_of(build::arp_request(MacAddr([2, 0, 0, 0, 9, 1]), [10, 9, 0, 1].into(), [10, 9, 0, 2].into()))
+}
+
+fn packet_in_of(data: Bytes) -> Message {
     Message::PacketIn(PacketIn {
         buffer_id: BufferId::NO_BUFFER,
         total_len: data.len() as u16,
@@ -455,4 +458,29 @@ fn a_switch_that_ends_before_it_joins_leaves_nothing_behind() {
     assert_eq!((asked, world.core.reconciler().sizes().count()), (1, 1), "the rules are being read back");
     world.core.handle_closed(MAIN, after(1));
     assert_eq!(world.core.reconciler().sizes().count(), 0);
+}
+
+#[test]
+fn a_tagged_question_is_not_answered_for_another_network() {
+    let mut world = World::equal();
+    world.connect(MAIN, 0, T0);
+    // The port becomes an edge when nothing has come back for a while.
+    for tenth in 1..20 {
+        world.core.handle_timeout(T0 + Duration::from_millis(100 * tenth));
+        world.play(MAIN, 0, after(2));
+    }
+    world.say(MAIN, 0, &packet_in(), after(2));
+    assert_eq!(world.core.network().hosts.len(), 1);
+    let question = build::arp_request(MacAddr([2, 0, 0, 0, 9, 3]), [10, 9, 0, 3].into(), [10, 9, 0, 1].into());
+    let mut tagged = question[..12].to_vec();
+    tagged.extend([0x81, 0x00, 0x00, 0x07]);
+    tagged.extend(&question[12..]);
+    let mut answers = |question: Bytes| {
+        world.play(MAIN, 0, after(2));
+        world.said.clear();
+        world.say(MAIN, 0, &packet_in_of(question), after(2));
+        world.play(MAIN, 0, after(2));
+        world.said.iter().filter(|(_, _, message)| matches!(message, Message::PacketOut(_))).count()
+    };
+    assert_eq!((answers(question), answers(tagged.into())), (1, 0));
 }

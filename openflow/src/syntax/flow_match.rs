@@ -153,9 +153,7 @@ impl<'a> MatchBuilder<'a> {
     fn vlan_tci(&mut self, pair: Pair<'a>) -> Result<(), SyntaxError> {
         let text = pair.some_value()?;
         let (value, mask) = masked_u16(text, 0xffff)?;
-        if ![0, 7].contains(&(mask >> 13)) {
-            return Err(text.error("a mask with all three bits of the priority or none (OpenFlow 1.3 can't say more)"));
-        }
+        check_tci_mask(text, mask)?;
         self.vlan = Some((pair.key, value, mask));
         Ok(())
     }
@@ -232,7 +230,12 @@ impl<'a> MatchBuilder<'a> {
         let mut owned: Vec<(usize, Piece<'a>, OxmFieldOwned)> = Vec::new();
         for Named { name, kind, value } in fields {
             let kind = self.resolve(kind, name.text);
-            if !value.is_any() {
+            if kind == OxmKind::VLAN_TCI {
+                let number = |octets: &[u8]| octets.iter().fold(0, |number, &octet| number << 8 | u16::from(octet));
+                let mask = value.mask.as_deref().map_or(0xffff, number);
+                check_tci_mask(name, mask)?;
+                self.set_vlan(name, number(&value.value), mask);
+            } else if !value.is_any() {
                 owned.push((place(kind), name, build(name, kind, &value)?));
             }
         }
@@ -258,6 +261,13 @@ fn masked_u16(text: Piece<'_>, max: u16) -> Result<(u16, u16), SyntaxError> {
         }
         None => Ok((text.number(u64::from(max))? as u16, max)),
     }
+}
+
+fn check_tci_mask(text: Piece<'_>, mask: u16) -> Result<(), SyntaxError> {
+    if [0, 7].contains(&(mask >> 13)) {
+        return Ok(());
+    }
+    Err(text.error("a mask with all three bits of the priority or none (OpenFlow 1.3 can't say more)"))
 }
 
 /// A VLAN tag as the two fields that OpenFlow 1.3 has for it.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::SyntaxError;
-use super::field::{field_value, subfield};
+use super::field::{self, field_value};
 use super::text::{Pair, Pairs, Piece};
 use crate::flow::DEFAULT_PRIORITY;
 use crate::identifier::TableId;
@@ -90,7 +90,8 @@ fn spec(argument: Pair<'_>) -> Result<LearnSpec, SyntaxError> {
             Ok(LearnSpec { source, destination: LearnDestination::Output })
         }
         _ => {
-            let to = subfield(argument.key).map_err(|error| error.suggest_field(WORDS))?;
+            let to = field::subfield(argument.key).map_err(|error| error.suggest_field(WORDS))?;
+            let to = with_short_header(argument.key, to)?;
             let destination = LearnDestination::Match(to);
             if value.is_empty() {
                 return Ok(LearnSpec { source: LearnSource::Field(to), destination });
@@ -111,6 +112,18 @@ fn spec(argument: Pair<'_>) -> Result<LearnSpec, SyntaxError> {
             };
             Ok(LearnSpec { source: immediate(value, to, octets)?, destination })
         }
+    }
+}
+
+fn subfield(text: Piece<'_>) -> Result<Subfield, SyntaxError> {
+    with_short_header(text, field::subfield(text)?)
+}
+
+/// `learn` has 32 bits for a field's header, and no room for the longer ones of experimenters.
+fn with_short_header(text: Piece<'_>, part: Subfield) -> Result<Subfield, SyntaxError> {
+    match part.kind.experimenter {
+        0 => Ok(part),
+        _ => Err(text.error("a field that is no experimenter's: learn has no room for its header")),
     }
 }
 

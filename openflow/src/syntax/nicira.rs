@@ -376,8 +376,13 @@ fn nat(value: Piece<'_>) -> Result<Nat, SyntaxError> {
     if both(NatFlags::PROTO_HASH, NatFlags::PROTO_RANDOM) {
         return Err(value.error("hash or random, not both"));
     }
-    if nat.flags.0 & (NatFlags::SRC | NatFlags::DST).0 == 0 && nat.flags != NatFlags::NONE {
+    let direction = NatFlags::SRC | NatFlags::DST;
+    if nat.flags.0 & direction.0 == 0 && nat.flags != NatFlags::NONE {
         return Err(value.error("src or dst"));
+    }
+    if nat.range == NatRange::None {
+        // The other flags are about the range.
+        nat.flags = NatFlags(nat.flags.0 & direction.0);
     }
     Ok(nat)
 }

@@ -118,6 +118,7 @@ fn an_error_names_the_place_what_was_expected_and_what_may_be_meant() {
         ("ip,actions=learn(table=1,NXM_OF_ETH_DST[]=NXM_NX_REG0[])", 42, "NXM_NX_REG0[]", None),
         ("ip,mpls_label=5,actions=1", 3, "mpls_label", None),
         ("actions=conjunction(1,3/2)", 22, "3", None),
+        ("actions=learn(nsh_c1)", 14, "nsh_c1", None),
         // 16 bits on the wire.
         ("actions=resubmit:2000000", 17, "2000000", None),
         ("actions=output(port=65280,max_len=100)", 20, "65280", None),
@@ -142,6 +143,16 @@ fn a_range_of_one_is_one() {
     assert_eq!(nat("1.1.1.1-1.1.1.1:80-80"), nat("1.1.1.1:80"));
     assert_eq!(nat("[2001:db8::1]-[2001:db8::1]:80"), nat("[2001:db8::1]:80"));
     assert_ne!(nat("1.1.1.1-1.1.1.2"), nat("1.1.1.1"));
+    let without = |flags: &str| parse_actions(&format!("ct(commit,nat(src{flags}))")).unwrap();
+    assert_eq!(without(",random,persistent"), without(""), "of a range that is not there");
+}
+
+#[test]
+fn a_tag_by_its_nxm_name_is_what_openflow_1_3_has_for_it() {
+    let read = |text: &str| parse_match(text).unwrap();
+    assert_eq!(read("NXM_OF_VLAN_TCI[]:0x1001"), read("dl_vlan=1,dl_vlan_pcp=0"));
+    assert_eq!(read("NXM_OF_VLAN_TCI[0]:1"), read("vlan_tci=0x0001/0x0001"));
+    assert!(parse_match("NXM_OF_VLAN_TCI[13]:1").is_err(), "a part of the priority");
 }
 
 #[test]

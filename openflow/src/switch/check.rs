@@ -2,6 +2,7 @@
 //! each action as it stands, then which may stand together, then its consistency with the match.
 
 use super::check_extension as extension;
+pub(crate) use super::check_extension::keep;
 use super::extract::{VLAN_PRESENT, is_mpls};
 use super::field::{self, number, place};
 use super::flow_key::{FlowKey, Slot};
@@ -72,9 +73,30 @@ pub(crate) fn instructions(instructions: &[Instruction]) -> Result<Vec<Instructi
     for instruction in &ordered {
         if let Instruction::ApplyActions(list) = instruction {
             extension::together(list, ordered.len() == 1)?;
+            // Nicira's write_metadata is the instruction of that name, before which the others have to stand.
+            let writes = matches!(list.last(), Some(Action::Nicira(NiciraAction::WriteMetadata { .. })));
+            let later = |other: &Instruction| order(other) > order(instruction);
+            let fits = |other: &Instruction| !later(other) || matches!(other, Instruction::GotoTable(_));
+            if writes && !ordered.iter().all(fits) {
+                return Err(ErrorCode::ACTION_UNSUPPORTED_ORDER);
+            }
         } else if let Instruction::WriteActions(list) = instruction {
             extension::together(list, false)?;
         }
+    }
+    let mut metadata = None;
+    for instruction in &mut ordered {
+        if let Instruction::ApplyActions(list) | Instruction::WriteActions(list) = instruction {
+            if let Some(Action::Nicira(NiciraAction::WriteMetadata { metadata: value, mask })) = list.last() {
+                metadata = Some(Instruction::WriteMetadata { metadata: *value, mask: *mask });
+                list.pop();
+            }
+            extension::keep(list);
+        }
+    }
+    if let Some(instruction) = metadata {
+        ordered.push(instruction);
+        ordered.sort_by_key(order);
     }
     // Open vSwitch keeps no instruction that does nothing, and doesn't show one when it is asked.
     ordered.retain(|instruction| match instruction {

@@ -11,7 +11,7 @@ use crate::nicira::{
     BundleAlgorithm, BundlePorts, ConnectionTracking, CtFlags, CtZone, HashFields, Learn, LearnDestination,
     LearnSource, Multipath, MultipathAlgorithm, Nat, NatFlags, NatRange, NiciraAction, Subfield,
 };
-use crate::oxm::OxmKind;
+use crate::oxm::{OxmFieldOwned, OxmKind};
 use net::PortNo;
 
 /// What can be said of an action alone, which stands `depth` deep in others.
@@ -255,6 +255,24 @@ pub(super) fn together(actions: &[Action], alone: bool) -> Result<(), ErrorCode>
         metadata_written = matches!(action, Action::Nicira(NiciraAction::WriteMetadata { .. }));
     }
     Ok(())
+}
+
+/// Makes actions what Open vSwitch tells of them: a tunnel id is set by set-field.
+pub(crate) fn keep(actions: &mut [Action]) {
+    for action in actions {
+        let id = match action {
+            Action::Nicira(NiciraAction::SetTunnel(id)) => u64::from(*id),
+            Action::Nicira(NiciraAction::SetTunnel64(id)) => *id,
+            Action::Nicira(NiciraAction::Clone(actions)) => {
+                keep(actions);
+                continue;
+            }
+            _ => continue,
+        };
+        if let Some(field) = OxmFieldOwned::number(OxmKind::TUNNEL_ID, id) {
+            *action = Action::SetField(field);
+        }
+    }
 }
 
 impl Follower {

@@ -203,7 +203,11 @@ impl Group {
         Group {
             group_type: group_mod.group_type,
             buckets: buckets
-                .map(|bucket| BucketState { bucket: bucket.clone(), packet_count: 0, byte_count: 0 })
+                .map(|bucket| {
+                    let mut bucket = bucket.clone();
+                    check::keep(&mut bucket.actions);
+                    BucketState { bucket, packet_count: 0, byte_count: 0 }
+                })
                 .collect(),
             created,
             packet_count: 0,

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use net::PortNo;
-use openflow::nicira::{NiciraAction, Subfield};
+use openflow::nicira::{ControllerProperty, NiciraAction, Sample, Subfield};
 use openflow::oxm::Prerequisite;
 use openflow::{
     Action, Bucket, FlowMod, FlowModCommand, FlowModFlags, GroupId, GroupMod, GroupModCommand, GroupType, Instruction,
-    Match, Message, MeterBand, MeterFlags, MeterId, MeterMod, MeterModCommand, OxmFieldOwned, OxmKind, TableId,
+    Match, Message, MeterBand, MeterFlags, MeterId, MeterMod, MeterModCommand, OxmFieldOwned, OxmKind, PacketInReason,
+    TableId,
 };
 
 use super::events::{self, Event};
@@ -344,7 +345,10 @@ impl Generator<'_> {
                     tagged = false;
                     Action::PopVlan
                 }
-                7 if is_ip(chosen) => Action::DecNwTtl,
+                7 if is_ip(chosen) => match self.random.below(3) {
+                    0 => Action::Nicira(NiciraAction::DecTtlCntIds(vec![self.random.below(2) as u16, 3])),
+                    _ => Action::DecNwTtl,
+                },
                 8 if is_ip(chosen) => Action::SetNwTtl(self.random.pick(&[1, 64, 255])),
                 9 if tagged => self.set_number(OxmKind::VLAN_VID),
                 10 if tagged => self.set_number(OxmKind::VLAN_PCP),
@@ -395,6 +399,11 @@ impl Generator<'_> {
         // Select groups split a packet's way, and together with resubmits the ways are too many for Open vSwitch to end.
         let first = if self.selects { 4 } else { 0 };
         let last = if self.learns { 20 } else { 17 };
+        if self.random.one_in(3)
+            && let Some(action) = self.rarer(later)
+        {
+            return Action::Nicira(action);
+        }
         let action = match self.random.between(first, last) {
             0..=2 => NiciraAction::ResubmitTable { in_port: PortNo::IN_PORT, table_id: later, with_ct: false },
             3 => {
@@ -415,7 +424,7 @@ impl Generator<'_> {
             11 => NiciraAction::StackPush(register),
             12 => NiciraAction::StackPop(register),
             13 => NiciraAction::Note(bytes::Bytes::from_static(&[1, 2, 3, 4, 5, 6])),
-            14 => NiciraAction::Clone(vec![self.set_number(OxmKind::ETH_SRC), self.output()]),
+            14 => self.clone_of(later),
             15 | 16 => events::choice(self.random, register, self.certain),
             18.. => events::learn(self.random, later),
             _ => NiciraAction::OutputTrunc {
@@ -424,6 +433,60 @@ impl Generator<'_> {
             },
         };
         Action::Nicira(action)
+    }
+
+    /// Actions that few flows have.
+    fn rarer(&mut self, later: TableId) -> Option<NiciraAction> {
+        let register = self.register();
+        Some(match self.random.below(9) {
+            0 => NiciraAction::CheckPktLarger {
+                length: self.random.pick(&[14, 60, 61, 64, 80, 100]),
+                destination: Subfield::new(OxmKind::NXM_REG0, self.random.pick(&[0, 1, 15]), 1),
+            },
+            1 => NiciraAction::Exit,
+            2 => {
+                let mut properties = vec![ControllerProperty::MaxLen(0xffff)];
+                if self.random.one_in(3) {
+                    properties.push(ControllerProperty::ControllerId(self.random.below(2) as u16));
+                }
+                if self.random.one_in(3) {
+                    properties.push(ControllerProperty::Reason(PacketInReason(self.random.below(2) as u8)));
+                }
+                NiciraAction::Controller2(properties)
+            }
+            3 => NiciraAction::WriteMetadata { metadata: self.random.below(8) as u64, mask: 0xff },
+            4 => NiciraAction::SetTunnel(self.random.below(8) as u32),
+            5 => NiciraAction::OutputReg2 { source: register, max_len: 0xffff },
+            // Without a collector it does nothing.
+            6 => NiciraAction::Sample(Box::new(Sample {
+                probability: 0xffff,
+                collector_set_id: 1,
+                obs_domain_id: 0,
+                obs_point_id: 0,
+                sampling: None,
+            })),
+            7 if !self.selects && self.random.one_in(3) => {
+                let in_port = PortNo(self.random.between(1, PORTS as usize) as u32);
+                NiciraAction::Resubmit { in_port }
+            }
+            _ => return None,
+        })
+    }
+
+    /// A clone of what can be done in line, or of what takes a copy of the datapath's.
+    fn clone_of(&mut self, later: TableId) -> NiciraAction {
+        let mut actions = vec![self.set_number(OxmKind::ETH_SRC)];
+        if !self.selects && self.random.one_in(2) {
+            let in_port = PortNo::IN_PORT;
+            let resubmit = NiciraAction::ResubmitTable { in_port, table_id: later, with_ct: false };
+            actions.push(Action::Nicira(resubmit));
+        }
+        if self.random.one_in(4) {
+            let port = PortNo(self.random.between(1, PORTS as usize) as u32);
+            actions.push(Action::Nicira(NiciraAction::OutputTrunc { port, max_len: 40 }));
+        }
+        actions.push(self.output());
+        NiciraAction::Clone(actions)
     }
 
     fn output(&mut self) -> Action {

@@ -289,7 +289,10 @@ impl<'a> Run<'a> {
         true
     }
 
-    /// What follows a `check_pkt_larger` is done with a packet and an action set of its own.
+    /// What follows a `check_pkt_larger` is done with a packet and an action set of its own. As in Open vSwitch both ways are gone, first that of
+    /// a larger packet: what translation alone does (lookups are counted, flows and addresses are learned) is done on both, what the datapath
+    /// does on the packet's own. The second begins with the stack of the first and an action set that is done, and whether anything is done after
+    /// both is what the first says.
     fn branch(
         &mut self,
         packet: &Packet,
@@ -302,28 +305,38 @@ impl<'a> Run<'a> {
             return;
         }
         self.nesting += 1;
-        let (stack, set, set_has_group) = (self.stack.clone(), self.action_set.clone(), self.set_has_group);
-        let mut packet = packet.clone();
-        packet.set_subfield(destination, u128::from(bit));
-        if self.list(&mut packet, remaining, rest, false)
-            && let Some(next) = self.instructions(&mut packet, rest)
-        {
-            let in_port = packet.key().in_port();
-            self.table(&mut packet, in_port, next);
+        let (stack, set, dropped) = (self.stack.clone(), self.action_set.clone(), self.dropped);
+        let (len, came_around) = (self.len, self.came_around);
+        let mut exit = false;
+        for larger in [true, false] {
+            (self.dropped, self.exit) = (dropped || larger != bit, false);
+            let mut packet = packet.clone();
+            packet.set_subfield(destination, u128::from(larger));
+            if self.list(&mut packet, remaining, rest, false)
+                && let Some(next) = self.instructions(&mut packet, rest)
+            {
+                let in_port = packet.key().in_port();
+                self.table(&mut packet, in_port, next);
+            }
+            self.finish_set(&mut packet);
+            exit |= larger && self.exit;
+            (self.len, self.came_around) = (len, came_around);
         }
-        self.finish_set(&mut packet);
-        (self.stack, self.action_set, self.set_has_group) = (stack, set, set_has_group);
+        // What follows is done with the packet as it was, whatever became of its copy.
+        (self.stack, self.action_set, self.dropped, self.exit) = (stack, set, dropped, exit);
         self.nesting -= 1;
     }
 
-    /// A copy of the packet with a stack and an action set of its own, which is done in the end.
+    /// A copy of the packet with a stack and an action set of its own, which is done in the end. What can be taken back is done in line: a meter
+    /// that drops there drops the packet. The rest is done with a copy of the datapath's.
     pub(super) fn fork(&mut self, packet: &mut Packet, actions: &'a [Action]) {
         if !self.has_room() {
             return;
         }
         self.nesting += 1;
         let (stack, set, dropped) = (self.stack.clone(), self.action_set.clone(), self.dropped);
-        if actions.iter().all(is_reversible) {
+        let in_line = actions.iter().all(is_reversible);
+        if in_line {
             packet.settle();
         } else {
             packet.share();
@@ -331,7 +344,10 @@ impl<'a> Run<'a> {
         let mut copy = packet.clone();
         self.list(&mut copy, actions, &[], false);
         self.finish_set(&mut copy);
-        (self.stack, self.action_set, self.dropped) = (stack, set, dropped);
+        (self.stack, self.action_set) = (stack, set);
+        if !in_line {
+            self.dropped = dropped;
+        }
         self.nesting -= 1;
     }
 

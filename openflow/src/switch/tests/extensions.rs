@@ -2,6 +2,8 @@
 
 use super::frames::*;
 use super::*;
+use crate::identifier::MeterId;
+use crate::meter::{MeterBand, MeterFlags, MeterMod, MeterModCommand};
 use crate::nicira::{
     BundleAlgorithm, BundlePorts, ConnectionTracking, CtFlags, CtZone, HashFields, Multipath, MultipathAlgorithm, Nat,
     NatFlags, NatRange, NiciraAction, Subfield,
@@ -205,6 +207,56 @@ fn long_packets_and_short_ones_go_their_ways() {
     assert_eq!(outputs(&mut switch, 1, &udp(1, 2)), [2]);
     let sent = send(&mut switch, 1, &ethernet(B, A, None, 0x9999, &[1; 40]), Time::ZERO);
     assert_eq!((sent[0].0, sent[0].1.len()), (3, 20));
+}
+
+#[test]
+fn both_ways_of_check_pkt_larger_are_looked_up_and_that_of_larger_packets_says_whether_more_is_done() {
+    let mut switch = switch();
+    let bit = Subfield::new(OxmKind::NXM_REG0, 0, 1);
+    let check = nicira(NiciraAction::CheckPktLarger { length: 60, destination: bit });
+    add(&mut switch, flow(0, 1, Match::new(), apply(vec![resubmit(1), output(4)])));
+    add(&mut switch, flow(1, 1, Match::new(), apply(vec![check, resubmit(2)])));
+    add(&mut switch, flow(2, 2, with(Match::new(), OxmKind::NXM_REG0, 1), apply(vec![output(2)])));
+    add(&mut switch, flow(2, 1, Match::new(), apply(vec![output(3)])));
+    let short = ethernet(B, A, None, 0x9999, &[1; 40]);
+    assert_eq!(outputs(&mut switch, 1, &short), [3, 4]);
+    let counts = |switch: &Switch| -> Vec<u64> {
+        let flows = switch.tables().iter().filter(|(id, _)| id.table_id() == TableId(2));
+        flows.map(|(_, flow)| flow.packet_count).collect()
+    };
+    assert_eq!(counts(&switch), [1, 1], "translation goes both ways");
+    let exit = vec![output(2), nicira(NiciraAction::Exit)];
+    add(&mut switch, flow(2, 2, with(Match::new(), OxmKind::NXM_REG0, 1), apply(exit)));
+    assert_eq!(outputs(&mut switch, 1, &short), [3], "a larger packet would have ended there");
+}
+
+/// A meter that lets hardly anybody pass.
+fn tight_meter(switch: &mut Switch) -> Instruction {
+    let bands = vec![MeterBand::Drop { rate: 1, burst_size: 0 }];
+    let meter_mod = MeterMod { command: MeterModCommand::ADD, flags: MeterFlags::PKTPS, meter_id: MeterId(1), bands };
+    assert_eq!(error_of(switch, Message::MeterMod(meter_mod)), None);
+    Instruction::Meter(MeterId(1))
+}
+
+#[test]
+fn a_meter_inside_of_a_clone_drops_what_follows_unless_the_clone_is_one_of_the_datapath() {
+    let check = |bit| nicira(NiciraAction::CheckPktLarger { length: 10, destination: bit });
+    let truncated = nicira(NiciraAction::OutputTrunc { port: PortNo(3), max_len: 20 });
+    let clone = |actions| nicira(NiciraAction::Clone(actions));
+    let bit = Subfield::new(OxmKind::NXM_REG0, 0, 1);
+    for (first, sent) in [
+        (vec![clone(vec![resubmit(2)])], vec![]),
+        (vec![clone(vec![resubmit(2), truncated])], vec![4]),
+        (vec![check(bit), resubmit(2)], vec![4]),
+    ] {
+        let mut switch = switch();
+        let meter = tight_meter(&mut switch);
+        add(&mut switch, flow(0, 1, Match::new(), apply(vec![resubmit(1), output(4)])));
+        add(&mut switch, flow(1, 1, Match::new(), apply(first)));
+        add(&mut switch, flow(2, 1, Match::new(), [vec![meter], apply(vec![output(2)])].concat()));
+        while outputs(&mut switch, 1, &udp(1, 2)).contains(&2) {}
+        assert_eq!(outputs(&mut switch, 1, &udp(1, 2)), sent);
+    }
 }
 
 #[test]

@@ -706,7 +706,9 @@ impl Sender {
             | Message::BundleAdd(_)
             | Message::SetPacketInFormat(_)
             | Message::SetControllerId(_)
-            | Message::Resume(_) => Sender::Controller,
+            | Message::Resume(_)
+            | Message::TlvTableMod(_)
+            | Message::TlvTableRequest => Sender::Controller,
             Message::FeaturesReply(_)
             | Message::GetConfigReply(_)
             | Message::PacketIn(_)
@@ -717,7 +719,8 @@ impl Sender {
             | Message::QueueGetConfigReply(_)
             | Message::RoleReply(_)
             | Message::GetAsyncReply(_)
-            | Message::PacketIn2(_) => Sender::Switch,
+            | Message::PacketIn2(_)
+            | Message::TlvTableReply(_) => Sender::Switch,
             Message::Unknown { .. } => Sender::Unknown,
         }
     }

@@ -290,6 +290,7 @@ impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Message::FeaturesRequest
+            | Message::TlvTableRequest
             | Message::GetConfigRequest
             | Message::BarrierRequest
             | Message::BarrierReply
@@ -303,6 +304,8 @@ impl Serialize for Message {
             Message::SetPacketInFormat(format) => one(serializer, "packet_in_format", format),
             Message::SetControllerId(controller_id) => one(serializer, "controller_id", controller_id),
             Message::PacketIn2(packet_in) | Message::Resume(packet_in) => packet_in.serialize(serializer),
+            Message::TlvTableMod(table_mod) => table_mod.serialize(serializer),
+            Message::TlvTableReply(reply) => reply.serialize(serializer),
             Message::FeaturesReply(features) => features.serialize(serializer),
             Message::GetConfigReply(config) | Message::SetConfig(config) => config.serialize(serializer),
             Message::PacketIn(packet_in) => packet_in.serialize(serializer),

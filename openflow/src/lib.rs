@@ -58,6 +58,7 @@ mod role;
 pub mod switch;
 pub mod syntax;
 mod text;
+mod tlv_table;
 mod wire;
 mod written;
 
@@ -97,4 +98,5 @@ pub use reply::{ERROR_DATA_LEN, error_code, error_for};
 pub use report::{DecodeReport, decode_for_display};
 pub use role::{AsyncConfig, ControllerRole, GenerationId, RoleMessage};
 pub use text::FixedText;
+pub use tlv_table::{TLV_FIELDS, TLV_OPTION_LEN_MAX, TlvMap, TlvTableMod, TlvTableModCommand, TlvTableReply};
 pub use written::{BodyOctets, FlowBody, FlowKey, FlowModHead, write_packet_out};

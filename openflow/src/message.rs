@@ -21,6 +21,7 @@ use crate::packet_in2::{self, PacketIn2, PacketInFormat};
 use crate::port::{PortMod, PortStatus};
 use crate::queue::{QueueGetConfigReply, QueueGetConfigRequest};
 use crate::role::{AsyncConfig, RoleMessage};
+use crate::tlv_table::{self, TlvTableMod, TlvTableReply};
 use crate::wire::{self, Block, Reader};
 
 numbers! {
@@ -84,6 +85,12 @@ pub enum Message {
     PacketIn2(PacketIn2),
     /// `OFPT_EXPERIMENTER`, `NXT_RESUME`.
     Resume(PacketIn2),
+    /// `OFPT_EXPERIMENTER`, `NXT_TLV_TABLE_MOD`.
+    TlvTableMod(TlvTableMod),
+    /// `OFPT_EXPERIMENTER`, `NXT_TLV_TABLE_REQUEST`.
+    TlvTableRequest,
+    /// `OFPT_EXPERIMENTER`, `NXT_TLV_TABLE_REPLY`.
+    TlvTableReply(TlvTableReply),
     /// `OFPT_FEATURES_REQUEST`.
     FeaturesRequest,
     /// `OFPT_FEATURES_REPLY`.
@@ -157,7 +164,10 @@ impl Message {
             | Message::SetPacketInFormat(_)
             | Message::SetControllerId(_)
             | Message::PacketIn2(_)
-            | Message::Resume(_) => MessageType::EXPERIMENTER,
+            | Message::Resume(_)
+            | Message::TlvTableMod(_)
+            | Message::TlvTableRequest
+            | Message::TlvTableReply(_) => MessageType::EXPERIMENTER,
             Message::FeaturesRequest => MessageType::FEATURES_REQUEST,
             Message::FeaturesReply(_) => MessageType::FEATURES_REPLY,
             Message::GetConfigRequest => MessageType::GET_CONFIG_REQUEST,
@@ -286,6 +296,14 @@ impl Message {
             }
             (EXPERIMENTER_NICIRA, packet_in2::EXP_TYPE_PACKET_IN2) => Message::PacketIn2(PacketIn2::parse(body)?),
             (EXPERIMENTER_NICIRA, packet_in2::EXP_TYPE_RESUME) => Message::Resume(PacketIn2::parse(body)?),
+            (EXPERIMENTER_NICIRA, tlv_table::EXP_TYPE_TLV_TABLE_MOD) => Message::TlvTableMod(TlvTableMod::parse(body)?),
+            (EXPERIMENTER_NICIRA, tlv_table::EXP_TYPE_TLV_TABLE_REQUEST) => {
+                body.finish("tlv_table_request")?;
+                Message::TlvTableRequest
+            }
+            (EXPERIMENTER_NICIRA, tlv_table::EXP_TYPE_TLV_TABLE_REPLY) => {
+                Message::TlvTableReply(TlvTableReply::parse(body)?)
+            }
             _ => Message::Experimenter(ExperimenterMessage::parse(reader)?),
         })
     }
@@ -356,6 +374,15 @@ impl Message {
             Message::Resume(packet_in) => {
                 experimenter(EXPERIMENTER_NICIRA, packet_in2::EXP_TYPE_RESUME, out);
                 packet_in.encode(out);
+            }
+            Message::TlvTableMod(table_mod) => {
+                experimenter(EXPERIMENTER_NICIRA, tlv_table::EXP_TYPE_TLV_TABLE_MOD, out);
+                table_mod.encode(out);
+            }
+            Message::TlvTableRequest => experimenter(EXPERIMENTER_NICIRA, tlv_table::EXP_TYPE_TLV_TABLE_REQUEST, out),
+            Message::TlvTableReply(reply) => {
+                experimenter(EXPERIMENTER_NICIRA, tlv_table::EXP_TYPE_TLV_TABLE_REPLY, out);
+                reply.encode(out);
             }
             Message::FeaturesReply(features) => features.encode(out),
             Message::GetConfigReply(config) | Message::SetConfig(config) => config.encode(out),

@@ -411,7 +411,8 @@ impl OxmKind {
     fn fits(self, octets: usize) -> bool {
         match self.row() {
             None => true,
-            Some(_) if self.is_variable() => (1..=TUNNEL_METADATA_MAX).contains(&octets),
+            // Open vSwitch leaves leading zeros out, of zero all of them.
+            Some(_) if self.is_variable() => octets <= TUNNEL_METADATA_MAX,
             Some(row) => octets == usize::from(row.value_len),
         }
     }

@@ -20,6 +20,7 @@ use crate::meter::{MeterBand, MeterFlags, MeterMod, MeterModCommand};
 use crate::multipart::{MultipartReplyBody, MultipartRequestBody, TableFeatureProperty, TableFeatures};
 use crate::oxm::{EXPERIMENTER_NICIRA, EXPERIMENTER_ONF};
 use crate::role::ControllerRole;
+use crate::tlv_table::{TLV_FIELDS, TLV_OPTION_LEN_MAX, TlvMap, TlvTableMod};
 
 mod action;
 mod field;
@@ -109,6 +110,8 @@ impl Message {
                 let reason = format_args!("{format} is none");
                 to.check(format.name().is_some(), "packet_in_format", ErrorCode::REQUEST_EPERM, reason);
             }
+            Message::TlvTableMod(table_mod) => check_tlv_table_mod(table_mod, to),
+            Message::TlvTableReply(reply) => check_tlv_mappings(&reply.mappings, reply.max_fields, to),
             Message::SetConfig(config) | Message::GetConfigReply(config) => {
                 let fine = config.flags.0 & !ConfigFlags::FRAG_MASK.0 == 0 && config.flags != ConfigFlags::FRAG_MASK;
                 to.check(fine, "flags", ErrorCode::SWITCH_CONFIG_BAD_FLAGS, "no way to handle fragments");
@@ -171,6 +174,7 @@ impl Message {
             | Message::SetAsync(_)
             | Message::SetControllerId(_)
             | Message::PacketIn2(_)
+            | Message::TlvTableRequest
             | Message::Resume(_) => {}
         }
         problems.0
@@ -189,6 +193,25 @@ const BUNDLED: [MessageType; 6] = [
 
 fn check_bundle_flags(flags: BundleFlags, to: &mut Problems) {
     to.check(!flags.has_unknown(), "flags", ErrorCode::BUNDLE_BAD_FLAGS, format_args!("{flags}"));
+}
+
+fn check_tlv_table_mod(table_mod: &TlvTableMod, to: &mut Problems) {
+    let command = table_mod.command;
+    let reason = format_args!("{command} is none");
+    to.check(command.name().is_some(), "command", ErrorCode::NX_TLV_TABLE_BAD_COMMAND, reason);
+    check_tlv_mappings(&table_mod.mappings, TLV_FIELDS, to);
+}
+
+fn check_tlv_mappings(mappings: &[TlvMap], fields: u16, to: &mut Problems) {
+    for (number, map) in mappings.iter().enumerate() {
+        let TlvMap { option_len, index, .. } = map;
+        let fine = option_len % 4 == 0 && *option_len <= TLV_OPTION_LEN_MAX;
+        let field = format!("mappings[{number}].option_len");
+        to.check(fine, &field, ErrorCode::NX_TLV_TABLE_BAD_OPT_LEN, format_args!("{option_len} octets"));
+        let field = format!("mappings[{number}].index");
+        let reason = format_args!("there is no tun_metadata{index}");
+        to.check(*index < fields, &field, ErrorCode::NX_TLV_TABLE_BAD_FIELD_IDX, reason);
+    }
 }
 
 fn check_experimenter(experimenter: u32, field: &str, to: &mut Problems) {

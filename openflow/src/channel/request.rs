@@ -49,6 +49,7 @@ enum Answer {
     Type(MessageType),
     Multipart(MultipartType),
     Bundle(BundleControlType),
+    TlvTable,
 }
 
 impl Answer {
@@ -64,6 +65,7 @@ impl Answer {
             Message::BundleControl(control) if !control.control_type.is_reply() => {
                 Answer::Bundle(BundleControlType(control.control_type.0 + 1))
             }
+            Message::TlvTableRequest => Answer::TlvTable,
             _ => return None,
         })
     }
@@ -73,6 +75,7 @@ impl Answer {
             (Answer::Type(message_type), message) => message.message_type() == message_type,
             (Answer::Multipart(wanted), Message::MultipartReply(reply)) => reply.body.multipart_type() == wanted,
             (Answer::Bundle(wanted), Message::BundleControl(control)) => control.control_type == wanted,
+            (Answer::TlvTable, Message::TlvTableReply(_)) => true,
             _ => false,
         }
     }

@@ -75,6 +75,9 @@ impl Display for Head<'_> {
             Message::BundleAdd(_) => f.write_str("ONFT_BUNDLE_ADD_MESSAGE"),
             Message::PacketIn2(_) => f.write_str("NXT_PACKET_IN2"),
             Message::Resume(_) => f.write_str("NXT_RESUME"),
+            Message::TlvTableMod(_) => f.write_str("NXT_TLV_TABLE_MOD"),
+            Message::TlvTableRequest => f.write_str("NXT_TLV_TABLE_REQUEST"),
+            Message::TlvTableReply(_) => f.write_str("NXT_TLV_TABLE_REPLY"),
             other => write!(f, "{}", other.message_type()),
         }
     }
@@ -93,6 +96,8 @@ impl Display for Body<'_> {
             Message::BundleControl(control) => write!(f, " {control}"),
             Message::BundleAdd(add) => write!(f, " {add}"),
             Message::PacketIn2(packet_in) | Message::Resume(packet_in) => write!(f, " {packet_in}"),
+            Message::TlvTableMod(table_mod) => write!(f, " {table_mod}"),
+            Message::TlvTableReply(reply) => write!(f, " {reply}"),
             Message::FeaturesReply(features) => write!(f, " {features}"),
             Message::GetConfigReply(config) | Message::SetConfig(config) => write!(f, " {config}"),
             Message::PacketIn(packet_in) => write!(f, " {packet_in}"),
@@ -112,6 +117,7 @@ impl Display for Body<'_> {
             Message::MeterMod(meter_mod) => write!(f, " {meter_mod}"),
             Message::Unknown { body, .. } => write!(f, " {} octets {}", body.len(), Octets(body)),
             Message::FeaturesRequest
+            | Message::TlvTableRequest
             | Message::GetConfigRequest
             | Message::BarrierRequest
             | Message::BarrierReply

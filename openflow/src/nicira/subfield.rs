@@ -60,7 +60,7 @@ impl Subfield {
 }
 
 /// A field by its header, of 4 octets or (class 0xffff) 8. `None` for a header that the table of fields has not: another number,
-/// another length, a mask.
+/// another length (but of a field of variable length), a mask.
 pub(crate) fn parse_kind(reader: &mut Reader<'_>) -> Result<Option<OxmKind>, DecodeError> {
     let header = reader.u32("action.field")?;
     let experimenter =
@@ -75,7 +75,9 @@ pub(super) fn parse_short_kind(reader: &mut Reader<'_>) -> Result<Option<OxmKind
 
 fn known_kind(header: u32, experimenter: u32) -> Option<OxmKind> {
     let kind = OxmKind { class: (header >> 16) as u16, field: (header >> 9 & 0x7f) as u8, experimenter };
-    (has_header(kind) && header == short_header(kind)).then_some(kind)
+    // Of a field of variable length Open vSwitch writes the length that is mapped, and reads any.
+    let variable = kind.is_variable() && header >> 8 & 1 == 0 && (header & 0xff) as usize <= TUNNEL_METADATA_MAX;
+    (variable || (has_header(kind) && header == short_header(kind))).then_some(kind)
 }
 
 /// Whether the table of fields says what the header of a field is.

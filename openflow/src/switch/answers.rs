@@ -143,7 +143,7 @@ impl Switch {
     }
 
     fn filter(&self, request: &FlowStatsRequest) -> Result<FlowFilter, ErrorCode> {
-        let flow_match = FlowMatch::compile(&request.match_)?;
+        let flow_match = FlowMatch::compile_with(&request.match_, &self.options)?;
         // Open vSwitch has one table more than it says, where it keeps flows of its own; this switch has nothing there.
         let tables =
             if self.config.n_tables == check::ALL_TABLES { check::ALL_TABLES + 1 } else { self.config.n_tables };

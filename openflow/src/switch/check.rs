@@ -11,6 +11,7 @@ use super::groups::Groups;
 use super::meters::Meters;
 use super::pipeline::may_stand_in_set;
 use super::tables::{any_action, any_instruction};
+use super::tunnel_options::TunnelOptions;
 use crate::action::Action;
 use crate::error::ErrorCode;
 use crate::identifier::{GroupId, MeterId, TableId};
@@ -38,8 +39,15 @@ pub(crate) fn is_port_number(port: PortNo) -> bool {
     port.0 < MAX_PORTS || port.0 >= FIRST_RESERVED_PORT
 }
 
+/// The tunnel options that are mapped; `None` where Open vSwitch doesn't look: in buckets any field will do, in its greatest length.
+pub(crate) type Options<'a> = Option<&'a TunnelOptions>;
+
 /// The instructions in the order in which they are executed (OpenFlow 1.3.5 §5.9), if each one and each action makes sense alone.
-pub(crate) fn instructions(instructions: &[Instruction]) -> Result<Vec<Instruction>, ErrorCode> {
+pub(crate) fn instructions(
+    instructions: &[Instruction],
+    options: &TunnelOptions,
+) -> Result<Vec<Instruction>, ErrorCode> {
+    let own = Some(options);
     for (index, instruction) in instructions.iter().enumerate() {
         match instruction {
             Instruction::Experimenter { .. } => return Err(ErrorCode::INSTRUCTION_BAD_EXPERIMENTER),
@@ -57,11 +65,11 @@ pub(crate) fn instructions(instructions: &[Instruction]) -> Result<Vec<Instructi
     for instruction in &ordered {
         match instruction {
             Instruction::ApplyActions(list) => {
-                list.iter().try_for_each(one)?;
+                list.iter().try_for_each(|action| one(action, own))?;
                 size.add(list)?;
             }
             Instruction::WriteActions(list) => {
-                list.iter().try_for_each(one)?;
+                list.iter().try_for_each(|action| one(action, own))?;
                 if !list.iter().all(may_stand_in_set) {
                     return Err(ErrorCode::ACTION_BAD_TYPE);
                 }
@@ -103,7 +111,7 @@ pub(crate) fn instructions(instructions: &[Instruction]) -> Result<Vec<Instructi
         Instruction::ApplyActions(list) | Instruction::WriteActions(list) => !list.is_empty(),
         _ => true,
     });
-    Ok(ordered)
+    Ok(options.kept(ordered))
 }
 
 /// How much the actions of one flow or group are.
@@ -146,8 +154,9 @@ pub(crate) fn consistency(
     table_id: TableId,
     n_tables: u8,
     known: &Known,
+    options: &TunnelOptions,
 ) -> Result<(), ErrorCode> {
-    let mut follower = Follower::of(known);
+    let mut follower = Follower::of(known, options);
     let mut consistent = true;
     for instruction in ordered {
         match instruction {
@@ -219,15 +228,15 @@ pub(crate) fn group_references(actions: &[Action], groups: &Groups) -> Result<()
 }
 
 /// Checks the actions of a packet-out alone.
-pub(crate) fn action_list(actions: &[Action]) -> Result<(), ErrorCode> {
-    actions.iter().try_for_each(one)?;
+pub(crate) fn action_list(actions: &[Action], options: &TunnelOptions) -> Result<(), ErrorCode> {
+    actions.iter().try_for_each(|action| one(action, Some(options)))?;
     Size::default().add(actions)?;
     extension::together(actions, true)
 }
 
 /// Checks the actions of a bucket.
 pub(crate) fn bucket_actions(actions: &[Action]) -> Result<(), ErrorCode> {
-    actions.iter().try_for_each(one)?;
+    actions.iter().try_for_each(|action| one(action, None))?;
     extension::together(actions, true)?;
     if any_action(actions, &mut is_connection_tracking) {
         Err(ErrorCode::NX_ACTION_CT_DATAPATH_SUPPORT)
@@ -237,8 +246,8 @@ pub(crate) fn bucket_actions(actions: &[Action]) -> Result<(), ErrorCode> {
 }
 
 /// Checks the actions of a packet-out against the packet.
-pub(crate) fn against_packet(actions: &[Action], key: &FlowKey) -> Result<(), ErrorCode> {
-    let mut follower = Follower::of(&Known::of_packet(key));
+pub(crate) fn against_packet(actions: &[Action], key: &FlowKey, options: &TunnelOptions) -> Result<(), ErrorCode> {
+    let mut follower = Follower::of(&Known::of_packet(key), options);
     if !follower.follow(actions)? {
         return Err(ErrorCode::ACTION_MATCH_INCONSISTENT);
     }
@@ -250,12 +259,12 @@ pub(crate) fn against_packet(actions: &[Action], key: &FlowKey) -> Result<(), Er
 }
 
 /// What can be said of an action alone.
-pub(crate) fn one(action: &Action) -> Result<(), ErrorCode> {
-    one_inside(action, 0)
+pub(crate) fn one(action: &Action, options: Options<'_>) -> Result<(), ErrorCode> {
+    one_inside(action, 0, options)
 }
 
 /// The same of one that stands `depth` deep in others.
-pub(crate) fn one_inside(action: &Action, depth: u8) -> Result<(), ErrorCode> {
+pub(crate) fn one_inside(action: &Action, depth: u8, options: Options<'_>) -> Result<(), ErrorCode> {
     if depth > MAX_ACTION_DEPTH {
         return Err(ErrorCode::ACTION_TOO_MANY);
     }
@@ -264,10 +273,10 @@ pub(crate) fn one_inside(action: &Action, depth: u8) -> Result<(), ErrorCode> {
         Action::PushVlan(0x8100 | 0x88a8) => Ok(()),
         Action::PushMpls(ethertype) if is_mpls(*ethertype) => Ok(()),
         Action::PushVlan(_) | Action::PushMpls(_) => Err(ErrorCode::ACTION_BAD_ARGUMENT),
-        Action::SetField(field) => set_field(field.as_field()),
+        Action::SetField(field) => set_field(field.as_field(), options),
         Action::CopyField { source, destination } => {
-            extension::readable(*source)?;
-            extension::writable(*destination)
+            extension::readable(*source, options)?;
+            extension::writable(*destination, options)
         }
         Action::Group(_)
         | Action::PopVlan
@@ -277,7 +286,7 @@ pub(crate) fn one_inside(action: &Action, depth: u8) -> Result<(), ErrorCode> {
         | Action::DecNwTtl
         | Action::SetMplsTtl(_)
         | Action::DecMplsTtl => Ok(()),
-        Action::Nicira(action) => extension::one(action, depth),
+        Action::Nicira(action) => extension::one(action, depth, options),
         Action::Experimenter { experimenter: crate::nicira::NICIRA_EXPERIMENTER, .. } => {
             Err(ErrorCode::ACTION_BAD_EXP_TYPE)
         }
@@ -289,11 +298,11 @@ pub(crate) fn one_inside(action: &Action, depth: u8) -> Result<(), ErrorCode> {
 }
 
 /// OpenFlow 1.3.5 §7.2.5.7.
-fn set_field(field: OxmField<'_>) -> Result<(), ErrorCode> {
+fn set_field(field: OxmField<'_>, options: Options<'_>) -> Result<(), ErrorCode> {
     let kind = field.kind;
-    settable(kind)?;
+    settable(kind, options)?;
     if let Some(mask) = field.mask {
-        let covered = number(field.value) & !number(mask) == 0;
+        let covered = field.value.iter().zip(mask).all(|(value, mask)| value & !mask == 0);
         return Err(if covered { ErrorCode::ACTION_BAD_SET_MASK } else { ErrorCode::MATCH_BAD_WILDCARDS });
     }
     let value = number(field.value);
@@ -306,9 +315,24 @@ fn set_field(field: OxmField<'_>) -> Result<(), ErrorCode> {
     Ok(())
 }
 
+/// Whether a packet can have the field.
+pub(crate) fn is_there(kind: OxmKind, options: Options<'_>) -> bool {
+    match options {
+        Some(options) if kind.is_variable() => options.octets(kind).is_some(),
+        None if kind.is_variable() => true,
+        _ => place(kind).is_some(),
+    }
+}
+
+/// Bits that a field has.
+pub(crate) fn width(kind: OxmKind, options: Options<'_>) -> usize {
+    let mapped = options.filter(|_| kind.is_variable()).map(|options| 8 * options.octets(kind).unwrap_or(0));
+    mapped.unwrap_or_else(|| usize::from(kind.subfield_bits().unwrap_or(0)))
+}
+
 /// Whether this switch knows a field that is to be set.
-pub(crate) fn settable(kind: OxmKind) -> Result<(), ErrorCode> {
-    if place(kind).is_some() || kind == OxmKind::PACKET_TYPE {
+pub(crate) fn settable(kind: OxmKind, options: Options<'_>) -> Result<(), ErrorCode> {
+    if is_there(kind, options) || kind == OxmKind::PACKET_TYPE {
         Ok(())
     } else if kind.is_variable() {
         Err(ErrorCode::NX_FLOW_MOD_INVALID_TLV_FIELD)
@@ -341,15 +365,16 @@ const MAX_TAGS: u8 = 2;
 
 /// What is known of the packets of a flow, first by its match, then by what the actions have done so far.
 #[derive(Clone)]
-pub(crate) struct Follower {
+pub(crate) struct Follower<'a> {
+    pub(crate) options: &'a TunnelOptions,
     pub(crate) known: Known,
     tags: u8,
 }
 
-impl Follower {
-    pub(crate) fn of(known: &Known) -> Follower {
+impl<'a> Follower<'a> {
+    pub(crate) fn of(known: &Known, options: &'a TunnelOptions) -> Follower<'a> {
         let tagged = known.value.get(Slot::VLAN_VID) & u128::from(VLAN_PRESENT) != 0;
-        Follower { known: known.clone(), tags: u8::from(tagged) }
+        Follower { options, known: known.clone(), tags: u8::from(tagged) }
     }
 
     /// Follows the actions one by one. False if one of them changes a header that the packets needn't have: Open vSwitch says so

@@ -1,7 +1,6 @@
 //! The checks of [`super::check`] for the actions that Open vSwitch has beside OpenFlow 1.3.
 
-use super::check::{Follower, one_inside, out_port, settable};
-use super::field::place;
+use super::check::{Follower, Options, is_there, one_inside, out_port, settable, width};
 use super::flow_key::Slot;
 use super::flow_match::Known;
 use crate::action::Action;
@@ -15,44 +14,48 @@ use crate::oxm::{OxmFieldOwned, OxmKind};
 use net::PortNo;
 
 /// What can be said of an action alone, which stands `depth` deep in others.
-pub(super) fn one(action: &NiciraAction, depth: u8) -> Result<(), ErrorCode> {
+pub(super) fn one(action: &NiciraAction, depth: u8, options: Options<'_>) -> Result<(), ErrorCode> {
     match action {
         NiciraAction::RegMove { source, destination } => {
-            header(*source)?;
-            header(*destination)?;
-            readable(*source)?;
-            writable(*destination)
+            header(*source, options)?;
+            header(*destination, options)?;
+            readable(*source, options)?;
+            writable(*destination, options)
         }
         NiciraAction::RegLoad { destination, value } => {
-            writable(*destination)?;
+            writable(*destination, options)?;
             let fits = destination.bits >= 64 || value >> destination.bits == 0;
             if fits { Ok(()) } else { Err(ErrorCode::ACTION_BAD_ARGUMENT) }
         }
         NiciraAction::RegLoad2(field) => {
             let kind = field.kind();
-            settable(kind)?;
+            settable(kind, options)?;
             if kind.writable().unwrap_or(false) { Ok(()) } else { Err(ErrorCode::ACTION_BAD_SET_ARGUMENT) }
         }
-        NiciraAction::StackPush(source) => header(*source).and_then(|()| readable(*source)),
-        NiciraAction::StackPop(destination) => header(*destination).and_then(|()| writable(*destination)),
-        NiciraAction::OutputReg { source, .. } => readable(*source),
-        NiciraAction::OutputReg2 { source, .. } => header(*source).and_then(|()| readable(*source)),
+        NiciraAction::StackPush(source) => header(*source, options).and_then(|()| readable(*source, options)),
+        NiciraAction::StackPop(destination) => {
+            header(*destination, options).and_then(|()| writable(*destination, options))
+        }
+        NiciraAction::OutputReg { source, .. } => readable(*source, options),
+        NiciraAction::OutputReg2 { source, .. } => header(*source, options).and_then(|()| readable(*source, options)),
         NiciraAction::OutputTrunc { max_len, .. } if *max_len < ETH_HEADER_LEN => Err(ErrorCode::ACTION_BAD_ARGUMENT),
-        NiciraAction::Multipath(multipath) => self::multipath(multipath),
-        NiciraAction::Bundle(bundle) => self::bundle(bundle),
-        NiciraAction::Learn(learn) => self::learn(learn),
+        NiciraAction::Multipath(multipath) => self::multipath(multipath, options),
+        NiciraAction::Bundle(bundle) => self::bundle(bundle, options),
+        NiciraAction::Learn(learn) => self::learn(learn, options),
         NiciraAction::Conjunction { clause, clauses, .. } => {
             let fits = (2..=64).contains(clauses) && clause < clauses;
             if fits { Ok(()) } else { Err(ErrorCode::NX_BAD_CONJUNCTION) }
         }
         NiciraAction::Sample(sample) if sample.probability == 0 => Err(ErrorCode::ACTION_BAD_ARGUMENT),
-        NiciraAction::CheckPktLarger { destination, .. } => header(*destination).and_then(|()| writable(*destination)),
+        NiciraAction::CheckPktLarger { destination, .. } => {
+            header(*destination, options).and_then(|()| writable(*destination, options))
+        }
         NiciraAction::Clone(actions) => {
-            actions.iter().try_for_each(|action| one_inside(action, depth + 1))?;
+            actions.iter().try_for_each(|action| one_inside(action, depth + 1, options))?;
             together(actions, false)
         }
-        NiciraAction::Ct(ct) => connection_tracking(ct, depth),
-        NiciraAction::DeleteField(kind) if kind.is_variable() => Err(ErrorCode::NX_FLOW_MOD_INVALID_TLV_FIELD),
+        NiciraAction::Ct(ct) => connection_tracking(ct, depth, options),
+        NiciraAction::DeleteField(kind) if kind.is_variable() => header(Subfield::whole(*kind), options),
         NiciraAction::DeleteField(_) => Err(ErrorCode::ACTION_BAD_ARGUMENT),
         // Those that Open vSwitch takes on OpenFlow 1.0 alone, and other kinds of packets than Ethernet, which this switch hasn't.
         NiciraAction::SetQueue(_)
@@ -90,28 +93,27 @@ pub(super) fn one(action: &NiciraAction, depth: u8) -> Result<(), ErrorCode> {
 const ETH_HEADER_LEN: u32 = 14;
 
 /// A field whose header stands in the action as in a match: one that isn't known is a bad field.
-fn header(subfield: Subfield) -> Result<(), ErrorCode> {
-    match place(subfield.kind) {
-        Some(_) => Ok(()),
-        None if subfield.kind.is_variable() => Err(ErrorCode::NX_FLOW_MOD_INVALID_TLV_FIELD),
-        None => Err(ErrorCode::MATCH_BAD_FIELD),
+fn header(subfield: Subfield, options: Options<'_>) -> Result<(), ErrorCode> {
+    match is_there(subfield.kind, options) {
+        true => Ok(()),
+        false if subfield.kind.is_variable() => Err(ErrorCode::NX_FLOW_MOD_INVALID_TLV_FIELD),
+        false => Err(ErrorCode::MATCH_BAD_FIELD),
     }
 }
 
 /// Whether these are bits of a field.
-pub(super) fn readable(subfield: Subfield) -> Result<(), ErrorCode> {
-    if place(subfield.kind).is_none() {
+pub(super) fn readable(subfield: Subfield, options: Options<'_>) -> Result<(), ErrorCode> {
+    if !is_there(subfield.kind, options) {
         let unmapped = subfield.kind.is_variable();
         return Err(if unmapped { ErrorCode::NX_FLOW_MOD_INVALID_TLV_FIELD } else { ErrorCode::ACTION_BAD_SET_TYPE });
     }
-    let width = u32::from(subfield.kind.subfield_bits().unwrap_or(0));
-    let end = u32::from(subfield.offset) + u32::from(subfield.bits);
-    if subfield.bits == 0 || end > width { Err(ErrorCode::ACTION_BAD_SET_LEN) } else { Ok(()) }
+    let end = usize::from(subfield.offset) + usize::from(subfield.bits);
+    if subfield.bits == 0 || end > width(subfield.kind, options) { Err(ErrorCode::ACTION_BAD_SET_LEN) } else { Ok(()) }
 }
 
 /// Whether these are bits of a field that may be set.
-pub(super) fn writable(subfield: Subfield) -> Result<(), ErrorCode> {
-    readable(subfield)?;
+pub(super) fn writable(subfield: Subfield, options: Options<'_>) -> Result<(), ErrorCode> {
+    readable(subfield, options)?;
     if subfield.kind.writable().unwrap_or(false) { Ok(()) } else { Err(ErrorCode::ACTION_BAD_SET_ARGUMENT) }
 }
 
@@ -119,9 +121,9 @@ fn known_hash(fields: HashFields) -> Result<(), ErrorCode> {
     if fields.name().is_some() { Ok(()) } else { Err(ErrorCode::ACTION_BAD_ARGUMENT) }
 }
 
-fn multipath(multipath: &Multipath) -> Result<(), ErrorCode> {
-    if place(multipath.destination.kind).is_none() {
-        return readable(multipath.destination);
+fn multipath(multipath: &Multipath, options: Options<'_>) -> Result<(), ErrorCode> {
+    if !is_there(multipath.destination.kind, options) {
+        return readable(multipath.destination, options);
     }
     known_hash(multipath.fields)?;
     let known = matches!(
@@ -135,23 +137,23 @@ fn multipath(multipath: &Multipath) -> Result<(), ErrorCode> {
     if !known || u32::from(multipath.destination.bits) < needed {
         return Err(ErrorCode::ACTION_BAD_ARGUMENT);
     }
-    writable(multipath.destination)
+    writable(multipath.destination, options)
 }
 
 /// Ports to choose from; more get OFPBAC_BAD_ARGUMENT, as in Open vSwitch.
 const MAX_MEMBERS: usize = 2_048;
 
-fn bundle(bundle: &BundlePorts) -> Result<(), ErrorCode> {
+fn bundle(bundle: &BundlePorts, options: Options<'_>) -> Result<(), ErrorCode> {
     known_hash(bundle.fields)?;
     let known = matches!(bundle.algorithm, BundleAlgorithm::ACTIVE_BACKUP | BundleAlgorithm::HRW);
     if !known || bundle.members.len() > MAX_MEMBERS {
         return Err(ErrorCode::ACTION_BAD_ARGUMENT);
     }
     if let Some(destination) = bundle.destination {
-        if place(destination.kind).is_some() && destination.bits < 16 {
+        if is_there(destination.kind, options) && destination.bits < 16 {
             return Err(ErrorCode::ACTION_BAD_ARGUMENT);
         }
-        writable(destination)?;
+        writable(destination, options)?;
     }
     for member in &bundle.members {
         match *member {
@@ -163,22 +165,22 @@ fn bundle(bundle: &BundlePorts) -> Result<(), ErrorCode> {
     Ok(())
 }
 
-fn learn(learn: &Learn) -> Result<(), ErrorCode> {
+fn learn(learn: &Learn, options: Options<'_>) -> Result<(), ErrorCode> {
     if learn.table_id == TableId::ALL || learn.flags.has_unknown() {
         return Err(ErrorCode::ACTION_BAD_ARGUMENT);
     }
     if let Some(result) = learn.limit.and_then(|limit| limit.result) {
-        header(result)?;
-        writable(result)?;
+        header(result, options)?;
+        writable(result, options)?;
     }
     for spec in &learn.specs {
         if let LearnSource::Field(source) = &spec.source {
-            readable(*source)?;
+            readable(*source, options)?;
         }
         if let LearnDestination::Match(destination) | LearnDestination::Load(destination) = spec.destination
-            && place(destination.kind).is_none()
+            && !is_there(destination.kind, options)
         {
-            return readable(destination);
+            return readable(destination, options);
         }
         if matches!((&spec.source, spec.destination), (LearnSource::Immediate { .. }, LearnDestination::Output)) {
             return Err(ErrorCode::ACTION_BAD_ARGUMENT);
@@ -187,18 +189,18 @@ fn learn(learn: &Learn) -> Result<(), ErrorCode> {
     Ok(())
 }
 
-fn connection_tracking(ct: &ConnectionTracking, depth: u8) -> Result<(), ErrorCode> {
+fn connection_tracking(ct: &ConnectionTracking, depth: u8, options: Options<'_>) -> Result<(), ErrorCode> {
     let commits = ct.flags.contains(CtFlags::COMMIT);
     if ct.flags.contains(CtFlags::FORCE) && !commits {
         return Err(ErrorCode::ACTION_BAD_ARGUMENT);
     }
     if let CtZone::Field(zone) = ct.zone {
-        readable(zone)?;
+        readable(zone, options)?;
         if zone.bits != 16 {
             return Err(ErrorCode::ACTION_BAD_SET_LEN);
         }
     }
-    ct.actions.iter().try_for_each(|action| one_inside(action, depth + 1))?;
+    ct.actions.iter().try_for_each(|action| one_inside(action, depth + 1, options))?;
     for action in &ct.actions {
         let plain_nat = match action {
             Action::Nicira(NiciraAction::Nat(nat)) => nat.flags == NatFlags::NONE && nat.range == NatRange::None,
@@ -275,7 +277,7 @@ pub(crate) fn keep(actions: &mut [Action]) {
     }
 }
 
-impl Follower {
+impl Follower<'_> {
     pub(super) fn extension(&mut self, action: &NiciraAction) -> Result<bool, ErrorCode> {
         match action {
             NiciraAction::RegMove { source, destination } => {
@@ -312,26 +314,27 @@ impl Follower {
 
     fn learn(&self, learn: &Learn) -> Result<(), ErrorCode> {
         let mut learned = Known::default();
+        let options = Some(self.options);
         for spec in &learn.specs {
             if let LearnSource::Field(source) = &spec.source {
                 self.require(source.kind)?;
             }
             match spec.destination {
                 LearnDestination::Match(destination) => {
-                    readable(destination)?;
+                    readable(destination, options)?;
                     if !learned.prerequisites_hold(destination.kind) {
                         return Err(ErrorCode::ACTION_MATCH_INCONSISTENT);
                     }
                     if let LearnSource::Immediate { value, .. } = &spec.source {
-                        learned.constrain(destination, super::field::number(value));
+                        learned.constrain(destination, &super::tunnel_options::from_octets(value), self.options);
                     }
                 }
                 LearnDestination::Load(destination) => {
-                    readable(destination)?;
+                    readable(destination, options)?;
                     if !learned.prerequisites_hold(destination.kind) {
                         return Err(ErrorCode::ACTION_MATCH_INCONSISTENT);
                     }
-                    writable(destination)?;
+                    writable(destination, options)?;
                 }
                 LearnDestination::Output => {}
             }

@@ -7,9 +7,12 @@
 use net::PortNo;
 
 /// Words in a [`FlowKey`].
-pub const WORDS: usize = 40;
+pub const WORDS: usize = 73;
 
-/// The first word that does not come from the frame, but for [`Slot::METADATA`] and [`Slot::TUNNEL_ID`]; the last word does come from it.
+/// Places of four octets for tunnel options (`tun_metadata`), which have 256 octets in all.
+pub(crate) const OPTION_CELLS: usize = 64;
+
+/// The first word that does not come from the frame, but for [`Slot::METADATA`] and [`Slot::TUNNEL_ID`]; [`Slot::ND_RESERVED`] does come from it.
 const FIRST_PIPELINE_WORD: usize = 14;
 
 /// A place inside a [`FlowKey`]: `bits` bits whose lowest stands `shift` bits up in word `word`. Places of 128 bits take two words.
@@ -103,7 +106,9 @@ impl Slot {
     /// [`ACTSET_OUTPUT_UNSET`] beside the port, so that a packet starts with zero: the port's bits are turned over.
     pub(crate) const ACTSET_OUTPUT: Slot = Slot::new(38, 0, 32);
     /// The word before the target of neighbour discovery. From the frame, though it stands behind what isn't.
-    pub(crate) const ND_RESERVED: Slot = Slot::new(WORDS - 1, 0, 32);
+    pub(crate) const ND_RESERVED: Slot = Slot::new(39, 0, 32);
+    /// One bit for each `tun_metadata` field. Behind it, in words 41 to 72, stand the octets of the options, two cells to a word.
+    pub(crate) const OPTIONS_PRESENT: Slot = Slot::new(40, 0, 64);
 
     /// Register `number` of 32 bits.
     pub(crate) const fn register(number: usize) -> Slot {
@@ -158,6 +163,21 @@ impl FlowKey {
         }
     }
 
+    fn option_slot(cell: u8) -> Slot {
+        let cell = usize::from(cell);
+        let shift = if cell.is_multiple_of(2) { 32 } else { 0 };
+        Slot::new(Slot::OPTIONS_PRESENT.word + 1 + cell / 2, shift, 32)
+    }
+
+    /// Four octets of a tunnel option.
+    pub(crate) fn option_cell(&self, cell: u8) -> u32 {
+        self.get(FlowKey::option_slot(cell)) as u32
+    }
+
+    pub(crate) fn set_option_cell(&mut self, cell: u8, octets: u32) {
+        self.set(FlowKey::option_slot(cell), u128::from(octets));
+    }
+
     /// Puts the low bits of `value` into `slot`, in place of what was there.
     pub(crate) fn set(&mut self, slot: Slot, value: u128) {
         if slot.bits == 128 {
@@ -175,9 +195,11 @@ impl FlowKey {
         for slot in [Slot::IN_PORT, Slot::METADATA, Slot::TUNNEL_ID] {
             self.set(slot, other.get(slot));
         }
-        for (word, other) in self.words.iter_mut().zip(other.words).take(WORDS - 1).skip(FIRST_PIPELINE_WORD) {
+        let nd_reserved = self.get(Slot::ND_RESERVED);
+        for (word, other) in self.words.iter_mut().zip(other.words).skip(FIRST_PIPELINE_WORD) {
             *word = other;
         }
+        self.set(Slot::ND_RESERVED, nd_reserved);
     }
 
     /// Forgets everything behind the EtherType: behind a label nothing is known.

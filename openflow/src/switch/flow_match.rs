@@ -2,9 +2,10 @@
 
 use super::field::{self, number, place, prerequisites_hold};
 use super::flow_key::{FlowKey, Slot};
+use super::tunnel_options::{self, Bits, TunnelOptions, to_number};
 use crate::error::ErrorCode;
 use crate::flow_match::Match;
-use crate::oxm::{OxmField, OxmFieldOwned, OxmKind};
+use crate::oxm::{OxmField, OxmFieldOwned, OxmKind, TUNNEL_METADATA_MAX};
 use smallvec::SmallVec;
 
 /// One word of a match.
@@ -39,9 +40,23 @@ impl FlowMatch {
     /// # Errors
     /// The OFPBMC code of the first field at fault: a field that this switch doesn't know (also `in_phy_port`, `pbb_isid` and
     /// `ipv6_exthdr`), a mask that isn't allowed or doesn't cover the value, a value out of range, a prerequisite that doesn't stand before
-    /// its field, a field that stands twice.
+    /// its field, a field that stands twice. Tunnel options are not mapped.
     pub fn compile(match_: &Match) -> Result<FlowMatch, ErrorCode> {
-        Ok(Known::compile(match_)?.flow_match())
+        FlowMatch::compile_with(match_, &TunnelOptions::default())
+    }
+
+    /// The same where tunnel options are mapped.
+    ///
+    /// # Errors
+    /// Those of [`FlowMatch::compile`], and NXFMFC_INVALID_TLV_FIELD for an option that isn't mapped.
+    pub fn compile_with(match_: &Match, options: &TunnelOptions) -> Result<FlowMatch, ErrorCode> {
+        Ok(Known::compile(match_, options)?.flow_match())
+    }
+
+    /// Whether a tunnel option has to be there.
+    pub(crate) fn matches_option(&self, index: u8) -> bool {
+        let present = Slot::OPTIONS_PRESENT.word;
+        self.words.iter().any(|word| usize::from(word.index) == present && word.mask >> index & 1 != 0)
     }
 
     /// The masked words alone.
@@ -116,12 +131,35 @@ impl Known {
         Known { value: *key, mask: FlowKey { words: [u64::MAX; super::flow_key::WORDS] } }
     }
 
-    pub(crate) fn compile(match_: &Match) -> Result<Known, ErrorCode> {
+    pub(crate) fn compile(match_: &Match, options: &TunnelOptions) -> Result<Known, ErrorCode> {
         let mut known = Known::default();
         for field in match_.fields() {
-            known.add(field)?;
+            match tunnel_options::index(field.kind) {
+                Some(index) => known.add_option(field, index, options)?,
+                None => known.add(field)?,
+            }
         }
         Ok(known)
+    }
+
+    fn add_option(&mut self, field: OxmField<'_>, index: u8, options: &TunnelOptions) -> Result<(), ErrorCode> {
+        let kind = field.kind;
+        if options.octets(kind).is_none() {
+            return Err(ErrorCode::NX_FLOW_MOD_INVALID_TLV_FIELD);
+        }
+        if field.mask.is_some_and(|mask| field.value.iter().zip(mask).any(|(value, mask)| value & !mask != 0)) {
+            return Err(ErrorCode::MATCH_BAD_WILDCARDS);
+        }
+        if self.mask.get(Slot::OPTIONS_PRESENT) >> index & 1 != 0 {
+            return Err(ErrorCode::MATCH_DUP_FIELD);
+        }
+        let fit = |octets| options.fit(kind, octets);
+        options.write_octets(&mut self.value, kind, fit(field.value), None);
+        match field.mask {
+            Some(mask) => options.write_octets(&mut self.mask, kind, fit(mask), None),
+            None => options.write_octets(&mut self.mask, kind, &[0xff; TUNNEL_METADATA_MAX], None),
+        }
+        Ok(())
     }
 
     pub(crate) fn flow_match(&self) -> FlowMatch {
@@ -176,8 +214,8 @@ impl Known {
     }
 
     /// The match as it would stand in a message: each field under its usual number, in their order.
-    pub(crate) fn to_match(&self) -> Match {
-        let mut fields = Match::new();
+    pub(crate) fn to_match(&self, options: &TunnelOptions) -> Match {
+        let mut fields = self.options_of(options);
         for kind in OxmKind::KNOWN.iter().copied().filter(|kind| shown(*kind) && self.prerequisites_hold(*kind)) {
             let Some(place) = place(kind) else { continue };
             let mask = self.mask.get(place.slot);
@@ -195,8 +233,37 @@ impl Known {
         fields.canonical()
     }
 
+    /// The tunnel options that are matched, each as long as it is mapped.
+    fn options_of(&self, options: &TunnelOptions) -> Match {
+        let mut fields = Match::new();
+        for kind in options.present(&self.mask) {
+            let (value, mask) = (options.read_octets(&self.value, kind), options.read_octets(&self.mask, kind));
+            let masked = mask.iter().any(|octet| *octet != 0xff).then_some(&mask[..]);
+            if let Some(field) = OxmFieldOwned::new(kind, &value, masked) {
+                fields = fields.with(&field);
+            }
+        }
+        fields
+    }
+
+    /// A match as Open vSwitch keeps it: tunnel options in their whole length.
+    pub(crate) fn kept(&self, match_: &Match, options: &TunnelOptions) -> Match {
+        if options.is_empty() {
+            return match_.canonical();
+        }
+        let plain = match_.fields().filter(|field| !field.kind.is_variable());
+        plain.fold(self.options_of(options), |kept, field| kept.with(&field.to_owned())).canonical()
+    }
+
     /// Matches some bits of a field on a value: what a learn action builds its match from.
-    pub(crate) fn constrain(&mut self, subfield: crate::nicira::Subfield, bits: u128) {
+    pub(crate) fn constrain(&mut self, subfield: crate::nicira::Subfield, bits: &Bits, options: &TunnelOptions) {
+        if subfield.kind.is_variable() {
+            options.write(&mut self.value, subfield, bits);
+            let ones = Bits::from_elem(u64::MAX, usize::from(subfield.bits).div_ceil(64));
+            options.write(&mut self.mask, subfield, &ones);
+            return;
+        }
+        let bits = to_number(bits);
         let Some(place) = place(subfield.kind) else { return };
         let ones = field::ones(subfield.bits);
         let whole = (bits & ones) << u32::from(subfield.offset).min(127);

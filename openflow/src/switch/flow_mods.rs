@@ -4,7 +4,8 @@ use super::check;
 use super::flow_match::{FlowMatch, Known};
 use super::pipeline::LearnedFlow;
 use super::switch::Switch;
-use super::tables::{FlowEntry, FlowFilter, FlowId};
+use super::tables::{FlowEntry, FlowFilter, FlowId, any_instruction};
+use super::tunnel_options;
 use crate::error::ErrorCode;
 use crate::flow::{FlowMod, FlowModCommand, FlowModFlags, FlowRemoved, FlowRemovedReason};
 use crate::flow_match::Match;
@@ -12,7 +13,9 @@ use crate::identifier::{BufferId, GroupId, MeterId, TableId};
 use crate::instruction::Instruction;
 use crate::message::Message;
 use crate::oxm::OxmKind;
+use crate::tlv_table::TlvTableMod;
 use net::{PortNo, Time};
+use std::sync::Arc;
 
 /// A flow-mod with nothing wrong in itself: what is left to check depends on flows, groups and meters.
 #[derive(Clone, Debug)]
@@ -25,7 +28,7 @@ pub(super) struct ReadyFlowMod {
 impl Switch {
     /// Checks what can be checked of a flow-mod alone, in the order in which Open vSwitch does.
     pub(super) fn prepare_flow_mod(&self, flow_mod: &FlowMod) -> Result<ReadyFlowMod, ErrorCode> {
-        let known = Known::compile(&flow_mod.match_)?;
+        let known = Known::compile(&flow_mod.match_, &self.options)?;
         let command = flow_mod.command;
         let deletes = matches!(command, FlowModCommand::DELETE | FlowModCommand::DELETE_STRICT);
         if flow_mod.table_id == TableId::ALL && !deletes {
@@ -40,14 +43,14 @@ impl Switch {
         if !matches!(command.0, 0..=4) {
             return Err(ErrorCode::FLOW_MOD_BAD_COMMAND);
         }
-        let instructions = check::instructions(&flow_mod.instructions)?;
+        let instructions = check::instructions(&flow_mod.instructions, &self.options)?;
         if flow_mod.flags.has_unknown() {
             return Err(ErrorCode::FLOW_MOD_BAD_FLAGS);
         }
         // Of a delete from all tables Open vSwitch takes a goto to any table.
         let n_tables = self.config.n_tables;
         let from = if flow_mod.table_id == TableId::ALL { TableId(0) } else { flow_mod.table_id };
-        check::consistency(&instructions, from, n_tables, &known)?;
+        check::consistency(&instructions, from, n_tables, &known, &self.options)?;
         let all = deletes && flow_mod.table_id == TableId::ALL;
         if !all && flow_mod.table_id.0 >= n_tables {
             // Behind all of its tables Open vSwitch has one of its own: nobody adds to it or modifies it, and a delete that would take
@@ -69,7 +72,8 @@ impl Switch {
                 return Err(ErrorCode::REQUEST_BUFFER_UNKNOWN);
             }
         }
-        Ok(ReadyFlowMod { flow_mod: flow_mod.clone(), flow_match: known.flow_match(), instructions })
+        let flow_mod = FlowMod { match_: known.kept(&flow_mod.match_, &self.options), ..flow_mod.clone() };
+        Ok(ReadyFlowMod { flow_mod, flow_match: known.flow_match(), instructions })
     }
 
     /// Adds, modifies or deletes.
@@ -127,7 +131,7 @@ impl Switch {
         self.insert_flow(FlowEntry {
             table_id,
             priority,
-            match_: flow_mod.match_.canonical(),
+            match_: flow_mod.match_.clone(),
             flow_match: flow_match.clone(),
             instructions: instructions.to_vec(),
             cookie: flow_mod.cookie,
@@ -255,6 +259,19 @@ impl Switch {
             };
             self.remove_flows(&filter, FlowRemovedReason::DELETE, now);
         }
+    }
+
+    /// Changes which tunnel option each `tun_metadata` field stands for; a field of a flow stays what it is.
+    pub(super) fn tlv_table_mod(&mut self, table_mod: &TlvTableMod) -> Result<(), ErrorCode> {
+        let tables = &self.tables;
+        let is_used = |index: u8| {
+            let Some(kind) = OxmKind::tunnel_metadata(index) else { return false };
+            tables.iter().any(|(_, flow)| {
+                flow.flow_match.matches_option(index)
+                    || any_instruction(&flow.instructions, &mut |action| tunnel_options::names(action, kind))
+            })
+        };
+        Arc::make_mut(&mut self.options).change(table_mod, is_used)
     }
 
     /// Flows that a deleted meter leaves behind go (OpenFlow 1.3.5 §6.6).

@@ -8,7 +8,9 @@
 //! Known differences:
 //! - No connection tracking: `ct()` is refused with the code that Open vSwitch has for a datapath without (`NXBAC_CT_DATAPATH_SUPPORT`),
 //!   so that no rule seems to work that can't. The fields `ct_*` can be matched and are those of an untracked packet: zero.
-//! - No tunnels, so no `tun_metadata` (nobody can map it); no NSH, no `encap` and `decap`; no queues and no IPFIX collectors; no patch ports, bonds,
+//! - No tunnels: no packet comes with options of one, and none leaves with them, but the table of options and the fields `tun_metadata` are
+//!   there. A `learn` action matches on the bits of them that it names, where Open vSwitch 3.1 looks for them at the place of the first option.
+//! - No NSH, no `encap` and `decap`, which are refused (`OFPBAC_BAD_EXP_TYPE`); no queues and no IPFIX collectors; no patch ports, bonds,
 //!   mirrors or spanning tree.
 //! - Buckets of select groups, links of `multipath` and members of `bundle` are chosen by another hash.
 //! - A packet that nests resubmits, groups and clones deeper than [`pipeline::MAX_NESTING`] in any direction is dropped.
@@ -42,6 +44,7 @@ mod switch;
 pub mod tables;
 #[cfg(test)]
 mod tests;
+mod tunnel_options;
 
 pub use bundles::{BUNDLE_LIFETIME, MAX_BUNDLE_MESSAGES, MAX_BUNDLES};
 pub use check::{MAX_ACTIONS, MAX_ACTIONS_LEN, MAX_PORTS};
@@ -55,6 +58,7 @@ pub use pipeline::{Trace, View};
 pub use ports::{PortRecord, Ports};
 pub use switch::{MAX_FLOWS, Switch, SwitchConfig, SwitchCounters, SwitchTransmit};
 pub use tables::{FlowEntry, FlowFilter, FlowId, Tables};
+pub use tunnel_options::TunnelOptions;
 
 /// Whole seconds for the 32-bit fields of statistics.
 pub(crate) fn seconds(age: std::time::Duration) -> u32 {

@@ -12,10 +12,13 @@ use super::extract::{
 use super::field;
 use super::flow_key::{FRAGMENT_ANY, FlowKey, Slot};
 use super::label_stack;
+use super::tunnel_options::{self, Bits, TunnelOptions};
+use crate::flow_match::Match;
 use crate::nicira::Subfield;
-use crate::oxm::OxmKind;
+use crate::oxm::{OxmField, OxmFieldOwned, OxmKind};
 use bytes::{Bytes, BytesMut};
 use net::PortNo;
+use std::sync::Arc;
 
 /// A frame and what it looks like to the flow tables.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub struct Packet {
     pub(super) dirty: bool,
     /// Octets that pushes and pops have added since somebody last saw the frame.
     pub(super) grown: isize,
+    /// Which tunnel options are mapped, if some are.
+    options: Option<Arc<TunnelOptions>>,
 }
 
 /// The octets as they came or were last handed out, and a copy once something is rewritten.
@@ -56,7 +61,15 @@ impl Packet {
     pub fn new(in_port: PortNo, frame: Bytes) -> Packet {
         let (key, layout) = extract(&frame, in_port);
         let stack = if layout.labels > 0 { label_stack::entries(&frame, layout.payload) } else { [0; MAX_LABELS] };
-        Packet { frame: Frame { shared: frame, edited: None }, key, layout, stack, dirty: false, grown: 0 }
+        Packet {
+            frame: Frame { shared: frame, edited: None },
+            key,
+            layout,
+            stack,
+            dirty: false,
+            grown: 0,
+            options: None,
+        }
     }
 
     /// The match fields.
@@ -115,8 +128,55 @@ impl Packet {
         }
     }
 
+    /// Tells the packet which tunnel options there are.
+    pub(crate) fn map_options(&mut self, options: &Arc<TunnelOptions>) {
+        self.options = (!options.is_empty()).then(|| options.clone());
+    }
+
+    /// The same of a field that may be a tunnel option.
+    pub(crate) fn set_field_of(&mut self, field: OxmField<'_>) {
+        if !field.kind.is_variable() {
+            let mask = field.mask.map_or(u128::MAX, field::number);
+            self.set_field(field.kind, field::number(field.value), mask);
+        } else if let Some(options) = &self.options {
+            options.write_octets(&mut self.key, field.kind, field.value, field.mask);
+        }
+    }
+
+    /// Some bits of a field.
+    pub(crate) fn read(&self, subfield: Subfield) -> Bits {
+        match &self.options {
+            Some(options) if subfield.kind.is_variable() => options.read(&self.key, subfield),
+            _ => tunnel_options::from_number(field::read(&self.key, subfield)),
+        }
+    }
+
+    /// Sets some bits of a field, of a packet that has it.
+    pub(crate) fn write_bits(&mut self, subfield: Subfield, bits: &Bits) {
+        match &self.options {
+            Some(options) if subfield.kind.is_variable() => options.write(&mut self.key, subfield, bits),
+            None if subfield.kind.is_variable() => {}
+            _ => self.set_subfield(subfield, tunnel_options::to_number(bits)),
+        }
+    }
+
+    /// A tunnel option is not there any more.
+    pub(crate) fn delete_field(&mut self, kind: OxmKind) {
+        TunnelOptions::delete(&mut self.key, kind);
+    }
+
+    /// The tunnel options that are there.
+    pub(crate) fn options(&self) -> Match {
+        let Some(options) = &self.options else { return Match::new() };
+        let field = |kind| OxmFieldOwned::new(kind, &options.read_octets(&self.key, kind), None);
+        options.present(&self.key).filter_map(field).collect()
+    }
+
     /// Sets some bits of a field, of a packet that has it.
     pub(crate) fn set_subfield(&mut self, subfield: Subfield, bits: u128) {
+        if subfield.kind.is_variable() {
+            return self.write_bits(subfield, &tunnel_options::from_number(bits));
+        }
         let shift = u32::from(subfield.offset).min(127);
         let ones = field::ones(subfield.bits);
         self.set_field(subfield.kind, (bits & ones) << shift, ones << shift);
@@ -125,7 +185,8 @@ impl Packet {
     /// `move`: nothing is done if the packet lacks one of the two fields.
     pub(crate) fn move_bits(&mut self, source: Subfield, destination: Subfield) {
         if field::prerequisites_hold(source.kind, &self.key, None) {
-            self.set_subfield(destination, field::read(&self.key, source));
+            let bits = self.read(source);
+            self.write_bits(destination, &bits);
         }
     }
 

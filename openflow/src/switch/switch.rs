@@ -10,6 +10,7 @@ use super::packet::Packet;
 use super::pipeline::{self, Fragments, Step, ToController, Trace, View};
 use super::ports::Ports;
 use super::tables::{FlowFilter, Tables};
+use super::tunnel_options::TunnelOptions;
 use crate::configuration::{Capabilities, ConfigFlags, FeaturesReply, SwitchConfig as ConfigMessage};
 use crate::error::{ErrorCode, ErrorMessage};
 use crate::flow::FlowRemovedReason;
@@ -24,7 +25,9 @@ use crate::queue::QueueGetConfigReply;
 use crate::role::{AsyncConfig, ControllerRole, RoleMessage};
 use bytes::{Bytes, BytesMut};
 use net::{DatapathId, MacAddr, PortNo, Time};
+use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Flows per table when nobody says otherwise, as Open vSwitch announces.
 pub const MAX_FLOWS: u32 = 1_000_000;
@@ -93,6 +96,8 @@ pub struct Switch {
     pub(super) meters: Meters,
     pub(super) ports: Ports,
     addresses: MacTable,
+    /// Behind an `Arc` because packets under way take it along.
+    pub(super) options: Arc<TunnelOptions>,
     pub(super) learning: Learning,
     pub(super) bundles: Bundles,
     settings: ConfigMessage,
@@ -121,6 +126,7 @@ impl Switch {
             meters: Meters::new(),
             ports,
             addresses: MacTable::default(),
+            options: Arc::default(),
             learning: Learning::default(),
             bundles: Bundles::default(),
             settings: INITIAL_SETTINGS,
@@ -239,6 +245,11 @@ impl Switch {
                 self.not_as_slave()?;
                 self.bundle_add(xid, add, now)?;
             }
+            Message::TlvTableMod(table_mod) => {
+                self.not_as_slave()?;
+                self.tlv_table_mod(table_mod)?;
+            }
+            Message::TlvTableRequest => self.reply(xid, Message::TlvTableReply(self.options.reply())),
             Message::MultipartRequest(request) => self.multipart(xid, request, now)?,
             Message::BarrierRequest => self.reply(xid, Message::BarrierReply),
             Message::QueueGetConfigRequest(request) => {
@@ -375,6 +386,7 @@ impl Switch {
             ports: &self.ports,
             meters: &self.meters,
             addresses: &self.addresses,
+            options: &self.options,
             fragments: match self.settings.flags {
                 ConfigFlags::FRAG_DROP => Fragments::Drop,
                 FRAG_NX_MATCH => Fragments::Match,
@@ -432,7 +444,7 @@ impl Switch {
         if !check::is_port_number(in_port) {
             return Err(ErrorCode::ACTION_BAD_OUT_PORT);
         }
-        check::action_list(&packet_out.actions)?;
+        check::action_list(&packet_out.actions, &self.options)?;
         let reserved = matches!(in_port, PortNo::CONTROLLER | PortNo::LOCAL | PortNo::ANY);
         if in_port.0 >= check::MAX_PORTS && !reserved {
             return Err(ErrorCode::REQUEST_BAD_PORT);
@@ -441,13 +453,17 @@ impl Switch {
             return Err(ErrorCode::REQUEST_BUFFER_UNKNOWN);
         }
         let packet = Packet::new(in_port, packet_out.data.clone());
-        check::against_packet(&packet_out.actions, packet.key())
+        check::against_packet(&packet_out.actions, packet.key(), &self.options)
     }
 
     pub(super) fn packet_out(&mut self, packet_out: &PacketOut, now: Time) -> Result<(), ErrorCode> {
         check::group_references(&packet_out.actions, &self.groups)?;
         let packet = Packet::new(packet_out.in_port, packet_out.data.clone());
-        let trace = pipeline::run_actions(self.view(now), packet, &packet_out.actions);
+        let actions = match self.options.is_empty() {
+            true => Cow::Borrowed(&packet_out.actions),
+            false => Cow::Owned(self.options.kept_actions(packet_out.actions.clone())),
+        };
+        let trace = pipeline::run_actions(self.view(now), packet, &actions);
         if trace.overrun.is_some() {
             // Open vSwitch says of a packet that hits a limit of the pipeline what it says of flow-mods that fail without a reason, and
             // counts and learns nothing.
@@ -634,7 +650,7 @@ pub(super) struct Changeable {
 }
 
 /// The longest frame that a packet-in has room for beside its header and the match that this switch writes.
-const PACKET_IN_DATA_MAX: usize = 65_535 - 256;
+const PACKET_IN_DATA_MAX: usize = 65_535 - 768;
 
 /// `OFPC_FRAG_NX_MATCH`: Open vSwitch's fourth way with fragments.
 const FRAG_NX_MATCH: ConfigFlags = ConfigFlags(3);

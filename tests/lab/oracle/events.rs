@@ -262,7 +262,7 @@ pub fn label(random: &mut Random, chosen: &mut BTreeMap<OxmKind, OxmFieldOwned>)
 pub fn mortal(random: &mut Random, message: &mut Message) {
     if let Message::FlowMod(flow_mod) = message {
         (flow_mod.idle_timeout, flow_mod.hard_timeout) = (timeout(random), timeout(random));
-        if random.one_in(2) {
+        if random.one_in(2) && !super::options::goes_in_silence(&flow_mod.match_) {
             flow_mod.flags = FlowModFlags::SEND_FLOW_REM;
         }
     }

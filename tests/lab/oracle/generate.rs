@@ -12,6 +12,7 @@ use openflow::{
 };
 
 use super::events::{self, Event};
+use super::options::{self, Options};
 use super::packet::{self, PORTS, Packet, Shape};
 use super::random::Random;
 
@@ -55,8 +56,9 @@ pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
     let learns = !selects && care != Care::Wrong && random.one_in(3);
     let meters = random.one_in(2);
     let certain = learns || random.one_in(2);
-    let mut generator = Generator { random, care, selects, pushes, fragments, labels, learns, meters, certain };
-    let mut setup = Vec::new();
+    let (options, mut setup) = options::random(random, care);
+    let mut generator =
+        Generator { random, care, selects, pushes, fragments, labels, learns, meters, certain, options };
     for meter_id in 1..=METERS {
         let tight = care == Care::Alive && generator.random.one_in(2);
         let meter_id = meter_id as u32;
@@ -136,6 +138,7 @@ pub struct Generator<'a> {
     meters: bool,
     /// Nothing is chosen by a hash but buckets.
     certain: bool,
+    options: Options,
 }
 
 impl Generator<'_> {
@@ -176,6 +179,9 @@ impl Generator<'_> {
         if self.mistake(12) {
             flow_mod.buffer_id = openflow::BufferId(7);
         }
+        if options::goes_in_silence(&flow_mod.match_) {
+            flow_mod.flags = FlowModFlags(flow_mod.flags.0 & !FlowModFlags::SEND_FLOW_REM.0);
+        }
         flow_mod.idle_timeout = self.random.pick(&[0, 0, 0, 600]);
         flow_mod.hard_timeout = self.random.pick(&[0, 0, 0, 900]);
         flow_mod.instructions = self.instructions(table_id, &chosen);
@@ -207,6 +213,11 @@ impl Generator<'_> {
             let octets = [0, 0, 0, self.random.below(8) as u8];
             let field = self.one_field(kind, &octets);
             chosen.insert(kind, field);
+        }
+        if !self.options.is_empty() && self.random.one_in(if table_id.0 > 0 { 2 } else { 8 }) {
+            let masked = self.random.one_in(3);
+            let field = self.options.field(self.random, masked);
+            chosen.insert(field.kind(), field);
         }
         if self.mistake(15) {
             let kind = self.random.pick(OxmKind::ALL);
@@ -331,6 +342,11 @@ impl Generator<'_> {
                 && let Some(action) = events::label(self.random, chosen)
             {
                 actions.push(action);
+                continue;
+            }
+            if !self.options.is_empty() && self.random.one_in(3) {
+                let register = self.register();
+                actions.push(self.options.action(self.random, register));
                 continue;
             }
             let action = match self.random.below(17) {
@@ -624,6 +640,7 @@ impl Generator<'_> {
                 0 => self.set_number(OxmKind::ETH_DST),
                 1 => self.set_number(OxmKind::ETH_SRC),
                 2 if self.care == Care::Wrong => Action::PushVlan(0x8100),
+                2 if !self.options.is_empty() => Action::SetField(self.options.field(self.random, false)),
                 _ => self.set_something(&nothing),
             };
             if !actions.iter().any(|other| std::mem::discriminant(other) == std::mem::discriminant(&action)) {

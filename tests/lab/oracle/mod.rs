@@ -11,6 +11,7 @@ pub mod events;
 pub mod generate;
 pub mod minimise;
 pub mod nicira;
+pub mod options;
 pub mod packet;
 pub mod random;
 pub mod samples;

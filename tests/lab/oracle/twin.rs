@@ -19,6 +19,7 @@ use super::capture::Capture;
 use super::client::{self, Client};
 use super::events::Event;
 use super::generate::World;
+use super::options;
 use super::packet::{PORTS, Packet};
 use super::stored;
 use super::unixctl::Unixctl;
@@ -354,6 +355,12 @@ impl Twin {
         let dead = |client: &Client| client.news.iter().filter(|news| matches!(news, Message::FlowRemoved(_))).count();
         while dead(&self.client) < mourned && start.elapsed() < NEWS_LIMIT {
             self.client.apply(&[])?;
+        }
+        // A flow that is gone lets go of its tunnel options a little later.
+        while self.client.apply(&[options::clearing()])?.0 != [None] {
+            if start.elapsed() > NEWS_LIMIT {
+                return Err("Open vSwitch keeps tunnel options that no flow has".into());
+            }
         }
         self.unixctl.run("revalidator/purge", &[])?;
         self.frames()?;

@@ -11,6 +11,7 @@ use crate::packet::PacketInReason;
 use crate::switch::field;
 use crate::switch::flow_key::mix;
 use crate::switch::packet::Packet;
+use crate::switch::tunnel_options::to_number;
 use net::PortNo;
 
 const TCP_FIN: u128 = 0x01;
@@ -30,9 +31,7 @@ impl<'a> Run<'a> {
             NiciraAction::RegMove { source, destination } => packet.move_bits(*source, *destination),
             NiciraAction::RegLoad { destination, value } => packet.set_subfield(*destination, u128::from(*value)),
             NiciraAction::RegLoad2(field) => {
-                let field = field.as_field();
-                let mask = field.mask.map_or(u128::MAX, field::number);
-                packet.set_field(field.kind, field::number(field.value), mask);
+                packet.set_field_of(field.as_field());
             }
             NiciraAction::Multipath(multipath) => {
                 let link =
@@ -41,7 +40,7 @@ impl<'a> Run<'a> {
             }
             NiciraAction::Bundle(bundle) => self.bundle(packet, bundle, in_bucket),
             NiciraAction::OutputReg { source, max_len } | NiciraAction::OutputReg2 { source, max_len } => {
-                if let Some(port) = port_of(field::read(packet.key(), *source)) {
+                if let Some(port) = port_of(to_number(&packet.read(*source))) {
                     self.output(packet, port, *max_len, in_bucket);
                 }
             }
@@ -60,14 +59,15 @@ impl<'a> Run<'a> {
             NiciraAction::Controller2(properties) => self.controller_with(packet, properties),
             NiciraAction::WriteMetadata { metadata, mask } => packet.write_metadata(*metadata, *mask),
             NiciraAction::StackPush(source) => {
-                self.stack.push((field::read(packet.key(), *source), source.bits));
+                self.stack.push((packet.read(*source), source.bits));
             }
             NiciraAction::StackPop(destination) => {
                 // From an empty stack nothing is taken.
                 if let Some((value, _)) = self.stack.pop() {
-                    packet.set_subfield(*destination, value);
+                    packet.write_bits(*destination, &value);
                 }
             }
+            NiciraAction::DeleteField(kind) => packet.delete_field(*kind),
             NiciraAction::Clone(actions) => self.fork(packet, actions),
             NiciraAction::CheckPktLarger { length, destination } => {
                 packet.commit();
@@ -92,8 +92,7 @@ impl<'a> Run<'a> {
             | NiciraAction::Group(_)
             | NiciraAction::Encap(_)
             | NiciraAction::Decap { .. }
-            | NiciraAction::DecNshTtl
-            | NiciraAction::DeleteField(_) => {}
+            | NiciraAction::DecNshTtl => {}
         }
         Control::Next
     }

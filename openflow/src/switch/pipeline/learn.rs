@@ -8,14 +8,14 @@ use crate::nicira::{Learn, LearnDestination, LearnFlags, LearnSource, NiciraActi
 use crate::oxm::{OxmFieldOwned, OxmKind};
 use crate::switch::check::MAX_PORTS;
 use crate::switch::field;
-use crate::switch::flow_key::FlowKey;
 use crate::switch::flow_match::Known;
 use crate::switch::packet::Packet;
+use crate::switch::tunnel_options::{TunnelOptions, from_octets, to_number};
 use net::PortNo;
 
 impl Run<'_> {
     pub(super) fn learn(&mut self, packet: &mut Packet, learn: &Learn) {
-        let flow = flow(learn, packet.key());
+        let flow = flow(learn, packet, self.view.options);
         // What a packet-out learns, it learns after all of its actions, and there Open vSwitch doesn't look at the limit.
         let has_room = match learn.limit {
             _ if self.in_packet_out && !self.came_around => true,
@@ -50,7 +50,7 @@ impl Run<'_> {
     }
 }
 
-fn flow(learn: &Learn, key: &FlowKey) -> LearnedFlow {
+fn flow(learn: &Learn, packet: &Packet, options: &TunnelOptions) -> LearnedFlow {
     let mut known = Known::default();
     let mut actions = Vec::new();
     if learn.fin_idle_timeout != 0 || learn.fin_hard_timeout != 0 {
@@ -61,22 +61,22 @@ fn flow(learn: &Learn, key: &FlowKey) -> LearnedFlow {
     }
     for spec in &learn.specs {
         let value = match &spec.source {
-            LearnSource::Field(source) => field::read(key, *source),
-            LearnSource::Immediate { value, .. } => field::number(value),
+            LearnSource::Field(source) => packet.read(*source),
+            LearnSource::Immediate { value, .. } => from_octets(value),
         };
         match spec.destination {
-            LearnDestination::Match(destination) => known.constrain(destination, value),
-            LearnDestination::Load(destination) => actions.extend(load(destination, value)),
-            LearnDestination::Output => actions.extend(output(value)),
+            LearnDestination::Match(destination) => known.constrain(destination, &value, options),
+            LearnDestination::Load(destination) => actions.extend(load(destination, to_number(&value))),
+            LearnDestination::Output => actions.extend(output(to_number(&value))),
         }
     }
     let flags = learn.flags.contains(LearnFlags::SEND_FLOW_REM);
     LearnedFlow {
         table_id: learn.table_id,
         priority: learn.priority,
-        match_: known.to_match(),
+        match_: known.to_match(options),
         flow_match: known.flow_match(),
-        actions,
+        actions: if options.is_empty() { actions } else { options.kept_actions(actions) },
         cookie: learn.cookie,
         idle_timeout: learn.idle_timeout,
         hard_timeout: learn.hard_timeout,

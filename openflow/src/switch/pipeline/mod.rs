@@ -23,6 +23,7 @@ use super::meters::Meters;
 use super::packet::Packet;
 use super::ports::Ports;
 use super::tables::{FlowId, Tables};
+use super::tunnel_options::TunnelOptions;
 use crate::action::Action;
 use crate::flow::FlowModFlags;
 use crate::flow_match::Match;
@@ -32,6 +33,7 @@ use bytes::Bytes;
 use net::{MacAddr, PortNo, Time};
 use run::Run;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// How deep groups and resubmits to the same or an earlier table may nest: what Open vSwitch allows. A packet that needs more is
 /// dropped.
@@ -71,6 +73,8 @@ pub struct View<'a> {
     pub meters: &'a Meters,
     /// Where addresses were seen, for NORMAL.
     pub addresses: &'a MacTable,
+    /// Which tunnel options are mapped.
+    pub options: &'a Arc<TunnelOptions>,
     /// What becomes of fragments.
     pub fragments: Fragments,
     /// Seeds the choice of buckets in select groups.
@@ -167,7 +171,7 @@ pub struct ToController {
     pub metadata: u64,
     /// The tunnel id.
     pub tunnel_id: u64,
-    /// What else of the pipeline the controller is to know: registers and the packet's mark, where they aren't zero.
+    /// What else of the pipeline the controller is to know: tunnel options, and registers and the packet's mark, where they aren't zero.
     pub registers: Match,
 }
 
@@ -210,6 +214,7 @@ pub enum Overrun {
 /// A packet from the wire, from table 0 on.
 pub fn run(view: View<'_>, packet: Packet) -> Trace {
     let mut packet = packet;
+    packet.map_options(view.options);
     let mut run = Run::new(view, &packet, false);
     run.first_table(&mut packet);
     run.finish(&mut packet)
@@ -218,6 +223,7 @@ pub fn run(view: View<'_>, packet: Packet) -> Trace {
 /// A packet-out: an action list on a packet (OpenFlow 1.3.5 §7.3.7).
 pub fn run_actions(view: View<'_>, packet: Packet, actions: &[Action]) -> Trace {
     let mut packet = packet;
+    packet.map_options(view.options);
     let mut run = Run::new(view, &packet, true);
     run.packet_out(&mut packet, actions);
     run.finish(&mut packet)

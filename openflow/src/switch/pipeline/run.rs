@@ -20,6 +20,7 @@ use crate::switch::label_stack::TooManyLabels;
 use crate::switch::packet::{InvalidTtl, Packet};
 use crate::switch::pipeline::Fragments;
 use crate::switch::tables::FlowId;
+use crate::switch::tunnel_options::Bits;
 use net::PortNo;
 use smallvec::SmallVec;
 
@@ -29,7 +30,7 @@ pub(super) struct Run<'a> {
     pub(super) trace: Trace,
     pub(super) origin: Origin,
     /// What `push` has stacked up.
-    pub(super) stack: SmallVec<[(u128, u16); 0]>,
+    pub(super) stack: SmallVec<[(Bits, u16); 0]>,
     pub(super) action_set: SmallVec<[&'a Action; 4]>,
     set_has_group: bool,
     in_action_set: bool,
@@ -377,9 +378,7 @@ impl<'a> Run<'a> {
             Action::Output { port, max_len } => self.output(packet, *port, *max_len, in_bucket),
             Action::Group(group_id) => return self.group(packet, *group_id),
             Action::SetField(field) => {
-                let field = field.as_field();
-                let mask = field.mask.map_or(u128::MAX, field::number);
-                packet.set_field(field.kind, field::number(field.value), mask);
+                packet.set_field_of(field.as_field());
             }
             Action::CopyField { source, destination } => packet.move_bits(*source, *destination),
             Action::PushVlan(ethertype) => packet.push_vlan(*ethertype),
@@ -494,7 +493,7 @@ impl<'a> Run<'a> {
             in_port: key.in_port(),
             metadata: key.metadata(),
             tunnel_id: key.get(Slot::TUNNEL_ID) as u64,
-            registers: registers(key),
+            registers: registers(key, packet.options()),
         });
     }
 
@@ -583,9 +582,9 @@ fn one(bucket: Option<usize>) -> std::ops::Range<usize> {
     bucket.map_or(0..0, |bucket| bucket..bucket + 1)
 }
 
-/// Registers and marks that aren't zero.
-fn registers(key: &FlowKey) -> Match {
-    let mut found = Match::new();
+/// Tunnel options, and registers and marks that aren't zero.
+fn registers(key: &FlowKey, options: Match) -> Match {
+    let mut found = options;
     let numbered = (0..16).filter_map(OxmKind::register);
     for kind in numbered.chain([OxmKind::PKT_MARK, OxmKind::TUN_SRC, OxmKind::TUN_DST]) {
         let value = field::value(key, kind) as u64;

@@ -9,6 +9,7 @@ mod oracle;
 mod packets;
 mod properties;
 mod requests;
+mod tunnel_options;
 
 use super::{Switch, SwitchConfig, SwitchTransmit};
 use crate::action::Action;

@@ -7,7 +7,7 @@ use super::*;
 /// A field of the whole table, Open vSwitch's included, with or without a mask. Values may have bits without a meaning.
 pub fn known_field() -> impl Strategy<Value = OxmFieldOwned> {
     let octets = vec(any::<(u8, u8)>(), TUNNEL_METADATA_MAX);
-    (0..OxmKind::KNOWN.len(), octets, 1..=TUNNEL_METADATA_MAX, any::<bool>()).prop_map(
+    (0..OxmKind::KNOWN.len(), octets, 0..=TUNNEL_METADATA_MAX, any::<bool>()).prop_map(
         |(row, octets, length, masked)| {
             let kind = OxmKind::KNOWN[row];
             let (value, mask): (Vec<u8>, Vec<u8>) = octets.into_iter().unzip();
@@ -75,6 +75,15 @@ pub fn packet_in2() -> impl Strategy<Value = PacketIn2> {
     vec(property, 0..6).prop_map(|properties| PacketIn2 { properties })
 }
 
+fn tlv_map() -> impl Strategy<Value = TlvMap> {
+    any::<(u16, u8, u8, u16)>().prop_map(|(option_class, option_type, option_len, index)| TlvMap {
+        option_class,
+        option_type,
+        option_len,
+        index,
+    })
+}
+
 /// A message that is an extension, or a flow with fields of extensions.
 pub fn extension() -> impl Strategy<Value = Message> {
     let flow = (flow_mod(), known_match()).prop_map(|(flow_mod, match_)| FlowMod { match_, ..flow_mod });
@@ -85,6 +94,13 @@ pub fn extension() -> impl Strategy<Value = Message> {
         any::<u16>().prop_map(Message::SetControllerId),
         packet_in2().prop_map(Message::PacketIn2),
         packet_in2().prop_map(Message::Resume),
+        Just(Message::TlvTableRequest),
+        (any::<u16>(), vec(tlv_map(), 0..4)).prop_map(|(command, mappings)| {
+            Message::TlvTableMod(TlvTableMod { command: TlvTableModCommand(command), mappings })
+        }),
+        (any::<(u32, u16)>(), vec(tlv_map(), 0..4)).prop_map(|((max_option_space, max_fields), mappings)| {
+            Message::TlvTableReply(TlvTableReply { max_option_space, max_fields, mappings })
+        }),
         flow.prop_map(Message::FlowMod),
     ]
 }

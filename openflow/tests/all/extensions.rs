@@ -72,7 +72,8 @@ fn tunnel_metadata_has_any_length_up_to_its_limit() {
     let kind = OxmKind::tunnel_metadata(63).unwrap();
     assert_eq!((kind, OxmKind::tunnel_metadata(64)), (OxmKind::TUN_METADATA63, None));
     let octets = [7; 125];
-    for length in [1, 4, TUNNEL_METADATA_MAX] {
+    // Open vSwitch leaves leading zeros out: of zero nothing is left.
+    for length in [0, 1, 4, TUNNEL_METADATA_MAX] {
         let masked = OxmFieldOwned::new(kind, &octets[..length], Some(&octets[..length])).unwrap();
         let match_ = Match::from_iter([masked]);
         let frame = encode(1, &Message::FlowMod(openflow::FlowMod::add(openflow::TableId(0), 1, match_.clone())));
@@ -80,7 +81,6 @@ fn tunnel_metadata_has_any_length_up_to_its_limit() {
         assert_eq!(flow_mod.match_, match_);
     }
     assert_eq!(OxmFieldOwned::new(kind, &octets, None), None);
-    assert_eq!(OxmFieldOwned::new(kind, &[], None), None);
 }
 
 proptest! {

@@ -100,6 +100,16 @@ pub struct Trace {
     pub overrun: Option<Overrun>,
 }
 
+impl Trace {
+    /// About how many octets it takes to keep: those of its frames, each for itself, and what there is of the rest.
+    pub(crate) fn size(&self) -> usize {
+        let frames = self.outputs.iter().map(|output| output.frame.len()).sum::<usize>()
+            + self.to_controller.iter().map(|packet| packet.frame.len()).sum::<usize>();
+        let parts = self.steps.len() + self.outputs.len() + self.blocked.len() + self.addresses.len();
+        frames + (parts + self.fin_timeouts.len() + 8 * self.to_controller.len()) * size_of::<Step>()
+    }
+}
+
 /// One step of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {

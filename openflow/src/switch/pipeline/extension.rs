@@ -60,11 +60,11 @@ impl<'a> Run<'a> {
             NiciraAction::Controller2(properties) => self.controller_with(packet, properties),
             NiciraAction::WriteMetadata { metadata, mask } => packet.write_metadata(*metadata, *mask),
             NiciraAction::StackPush(source) => {
-                self.stack.push((field::read(packet.key(), *source), source.bits));
+                self.push(field::read(packet.key(), *source), source.bits);
             }
             NiciraAction::StackPop(destination) => {
                 // From an empty stack nothing is taken.
-                if let Some((value, _)) = self.stack.pop() {
+                if let Some(value) = self.pop() {
                     packet.set_subfield(*destination, value);
                 }
             }
@@ -105,6 +105,9 @@ impl<'a> Run<'a> {
     }
 
     fn bundle(&mut self, packet: &mut Packet, bundle: &BundlePorts, in_bucket: bool) {
+        if !self.charge(bundle.members.len()) {
+            return;
+        }
         let ports = self.view.ports;
         let live = |port: PortNo| match port {
             PortNo::IN_PORT | PortNo::TABLE | PortNo::NORMAL | PortNo::FLOOD | PortNo::ALL | PortNo::ANY => true,

@@ -11,7 +11,9 @@
 //! - No tunnels, so no `tun_metadata` (nobody can map it); no NSH, no `encap` and `decap`; no queues and no IPFIX collectors; no patch ports, bonds,
 //!   mirrors or spanning tree.
 //! - Buckets of select groups, links of `multipath` and members of `bundle` are chosen by another hash.
-//! - A packet that nests resubmits, groups and clones deeper than [`pipeline::MAX_NESTING`] in any direction is dropped.
+//! - A packet that nests resubmits, groups and clones deeper than [`pipeline::MAX_NESTING`] in any direction is dropped, and so
+//!   is one that needs more than [`pipeline::MAX_ACTIONS`] or [`pipeline::MAX_OCTETS`]: Open vSwitch has other bounds, on the octets of its
+//!   datapath's actions among them.
 //! - A packet that `controller(pause)` stops can't be resumed.
 //! - A packet-in from the action set or a clone of a packet that went through the datapath twice (labels popped, a select group) has the cookie of the first
 //!   flow, where Open vSwitch has that of the last or none.

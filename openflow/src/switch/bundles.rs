@@ -1,10 +1,9 @@
 //! Bundles on OpenFlow 1.3 (ONF extension 230, OpenFlow 1.4 §6.8): messages that are checked when they are added and done together when
 //! the bundle is committed, in order, all or none.
 
-use super::check;
 use super::flow_mods::ReadyFlowMod;
 use super::groups::check_group_mod;
-use super::switch::{Switch, offending};
+use super::switch::{Switch, encoded, offending, start};
 use crate::bundle::{BundleAdd, BundleControl, BundleControlType, BundleFlags};
 use crate::error::ErrorCode;
 use crate::group::GroupMod;
@@ -18,8 +17,11 @@ use std::time::Duration;
 
 /// Bundles that are open at once; one more gets OFPBFC_OUT_OF_BUNDLES. A bound on memory.
 pub const MAX_BUNDLES: usize = 64;
-/// Messages of a bundle; more get OFPBFC_MSG_TOO_MANY. A bound on memory, and room for all flows of a large table.
+/// Messages in all bundles of a connection; more get OFPBFC_MSG_TOO_MANY. A bound on memory, and room for all flows of a large table.
 pub const MAX_BUNDLE_MESSAGES: usize = 262_144;
+/// Octets of those messages, and of what the packet-outs of a bundle come to before they are sent; a message for which there is no room gets
+/// OFPBFC_MSG_TOO_MANY, a packet-out whose frames there is no room for fails as one that goes too far.
+pub const MAX_BUNDLE_OCTETS: usize = 64 << 20;
 /// A bundle that nobody has touched for so long gets OFPBFC_TIMEOUT and is gone. Open vSwitch's default.
 pub const BUNDLE_LIFETIME: Duration = Duration::from_secs(10);
 
@@ -37,6 +39,8 @@ struct Bundle {
     /// What made it: its number and its start, for an error.
     request: (u32, Bytes),
     entries: Vec<Entry>,
+    /// Of its messages, on the wire.
+    octets: usize,
 }
 
 /// A message, and what an error about it brings back.
@@ -61,6 +65,13 @@ impl Bundles {
         self.bundles.values().map(|bundle| bundle.used + BUNDLE_LIFETIME).min()
     }
 
+    /// Whether a message of so many octets is one too many.
+    fn are_full(&self, len: usize) -> bool {
+        let held = |measure: fn(&Bundle) -> usize| self.bundles.values().map(measure).sum::<usize>();
+        held(|bundle| bundle.entries.len()) >= MAX_BUNDLE_MESSAGES
+            || held(|bundle| bundle.octets).saturating_add(len) > MAX_BUNDLE_OCTETS
+    }
+
     /// The bundle with this number for a change of it; one that can't be changed so is discarded.
     fn changeable(&mut self, id: u32, flags: BundleFlags) -> Result<&mut Bundle, ErrorCode> {
         let fault = match self.bundles.get(&id) {
@@ -80,7 +91,7 @@ impl Bundles {
         if self.bundles.len() >= MAX_BUNDLES {
             return Err(ErrorCode::BUNDLE_OUT_OF_BUNDLES);
         }
-        self.bundles.insert(id, Bundle { flags, closed: false, used: now, request, entries: Vec::new() });
+        self.bundles.insert(id, Bundle { flags, closed: false, used: now, request, entries: Vec::new(), octets: 0 });
         Ok(())
     }
 }
@@ -138,23 +149,30 @@ impl Switch {
             }
             _ => return Err(ErrorCode::BUNDLE_MSG_UNSUP),
         };
-        let data = offending(xid, &Message::BundleAdd(add.clone()));
+        let octets = encoded(xid, &Message::BundleAdd(add.clone()));
+        let (data, len) = (start(&octets), octets.len());
         if !self.bundles.bundles.contains_key(&add.bundle_id) {
             self.bundles.open(add.bundle_id, add.flags, (xid, data.clone()), now)?;
         }
+        let are_full = self.bundles.are_full(len);
         let bundle = self.bundles.changeable(add.bundle_id, add.flags)?;
-        if bundle.entries.len() >= MAX_BUNDLE_MESSAGES {
+        if are_full {
             return Err(ErrorCode::BUNDLE_MSG_TOO_MANY);
         }
         bundle.used = now;
+        bundle.octets += len;
         bundle.entries.push(Entry { xid, data, change });
         Ok(())
     }
 
-    /// All messages in order. If one fails, its error and then that of the bundle go out, and nothing has happened.
+    /// All messages in order. If one fails, its error and then that of the bundle go out, and nothing has happened. A packet-out goes through
+    /// the tables in its place among the others, and what it makes the switch learn is learned there.
     fn commit(&mut self, bundle: Bundle, now: Time) -> Result<(), ErrorCode> {
         let before = self.clone_changeable();
+        let has_packets = bundle.entries.iter().any(|entry| matches!(entry.change, Change::Packet(_)));
+        let meters = has_packets.then(|| self.meters.clone());
         let sent = self.transmits.len();
+        let (mut traces, mut room) = (Vec::new(), MAX_BUNDLE_OCTETS);
         for entry in &bundle.entries {
             let done = match &entry.change {
                 Change::Flow(ready) => self.do_flow_mod(ready, now),
@@ -162,22 +180,29 @@ impl Switch {
                 // Open vSwitch can't take a change of a port back.
                 Change::Port(_) if bundle.flags.contains(BundleFlags::ATOMIC) => Err(ErrorCode::BUNDLE_MSG_FAILED),
                 Change::Port(port_mod) => self.check_port_mod(port_mod),
-                Change::Packet(packet_out) => check::group_references(&packet_out.actions, &self.groups),
+                Change::Packet(packet_out) => self.translate(packet_out, now).and_then(|mut trace| {
+                    room = room.checked_sub(trace.size()).ok_or(ErrorCode::FLOW_MOD_UNKNOWN)?;
+                    self.begin(&mut trace, now);
+                    traces.push(trace);
+                    Ok(())
+                }),
             };
             if let Err(code) = done {
                 self.transmits.truncate(sent);
                 self.restore(before);
+                self.meters = meters.unwrap_or_else(|| std::mem::take(&mut self.meters));
                 self.refuse(entry.xid, entry.data.clone(), code);
                 return Err(ErrorCode::BUNDLE_MSG_FAILED);
             }
         }
-        // What can't be taken back is done when nothing can fail any more.
+        // What can't be taken back is done when nothing can fail any more; what packets come to goes out last.
         for entry in bundle.entries {
-            match entry.change {
-                Change::Port(port_mod) => self.port_mod(&port_mod),
-                Change::Packet(packet_out) => self.packet_out(&packet_out, now)?,
-                Change::Flow(_) | Change::Group(_) => {}
+            if let Change::Port(port_mod) = entry.change {
+                self.port_mod(&port_mod);
             }
+        }
+        for trace in traces {
+            self.apply(trace, now);
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ impl Switch {
             // its flows is refused.
             let own = n_tables == check::ALL_TABLES && flow_mod.table_id.0 == n_tables;
             let touches = match command {
-                FlowModCommand::DELETE => covers_own_flows(&flow_mod.match_),
+                FlowModCommand::DELETE => means_own_flows(flow_mod),
                 command => command != FlowModCommand::DELETE_STRICT,
             };
             match (own, touches) {
@@ -308,6 +308,14 @@ impl Switch {
 
 /// The cookie that means none.
 const NO_COOKIE: u64 = u64::MAX;
+
+/// Whether a delete means a flow of Open vSwitch's own table. They have no cookie and name no group, and their one output is to the controller.
+fn means_own_flows(flow_mod: &FlowMod) -> bool {
+    flow_mod.cookie & flow_mod.cookie_mask == 0
+        && matches!(flow_mod.out_port, PortNo::ANY | PortNo::CONTROLLER)
+        && flow_mod.out_group == GroupId::ANY
+        && covers_own_flows(&flow_mod.match_)
+}
 
 /// Whether a match covers a flow of Open vSwitch's own table: those are told apart by register 0 being 1, 2 or 3.
 fn covers_own_flows(match_: &Match) -> bool {

@@ -124,10 +124,24 @@ impl Groups {
 
     /// Whether a bucket may be used: it watches nothing, or its port is live, or a bucket of the group that it watches is.
     pub fn is_live(&self, bucket: &Bucket, ports: &Ports) -> bool {
-        let mut watched = match lives(bucket, ports) {
+        self.lives(bucket, ports, &mut Liveness::new(u32::MAX))
+    }
+
+    fn lives(&self, bucket: &Bucket, ports: &Ports, liveness: &mut Liveness) -> bool {
+        let watched = match lives(bucket, ports) {
             Life::Certain(lives) => return lives,
-            Life::As(group_id) => vec![group_id],
+            Life::As(group_id) => group_id,
         };
+        if let Some(known) = liveness.known.get(&watched) {
+            return *known;
+        }
+        let found = self.has_live_bucket(watched, ports, liveness);
+        liveness.known.insert(watched, found);
+        found
+    }
+
+    fn has_live_bucket(&self, group_id: GroupId, ports: &Ports, liveness: &mut Liveness) -> bool {
+        let mut watched = vec![group_id];
         // Level by level, each group once: groups that watch each other several times over would take for ever otherwise.
         let mut seen = BTreeSet::new();
         for _ in 1..MAX_LIVENESS_DEPTH {
@@ -135,6 +149,8 @@ impl Groups {
             for group_id in watched.into_iter().filter(|group_id| seen.insert(*group_id)) {
                 let Some(group) = self.get(group_id) else { continue };
                 for state in group.buckets.iter().filter(|state| !group.never_uses(&state.bucket)) {
+                    let Some(left) = liveness.left.checked_sub(1) else { return false };
+                    liveness.left = left;
                     match lives(&state.bucket, ports) {
                         Life::Certain(true) => return true,
                         Life::Certain(false) => {}
@@ -149,13 +165,20 @@ impl Groups {
 
     /// The one bucket of a select group for this packet, by the highest score of a hash of its flow times the weight: a flow keeps its bucket
     /// while it lives, and only the flows of a bucket that died move. Buckets of weight 0 are never chosen.
-    pub(crate) fn select(&self, group: &Group, key: &FlowKey, basis: u64, ports: &Ports) -> Option<usize> {
+    pub(crate) fn select(
+        &self,
+        group: &Group,
+        key: &FlowKey,
+        basis: u64,
+        ports: &Ports,
+        liveness: &mut Liveness,
+    ) -> Option<usize> {
         let flow = key.flow_hash(basis);
         let live = group
             .buckets
             .iter()
             .enumerate()
-            .filter(|(_, state)| !group.never_uses(&state.bucket) && self.is_live(&state.bucket, ports));
+            .filter(|(_, state)| !group.never_uses(&state.bucket) && self.lives(&state.bucket, ports, liveness));
         let score = |(index, state): &(usize, &BucketState)| {
             // Weighted rendezvous hashing: -weight / ln(u) for a uniform u in (0, 1).
             let uniform = ((mix(flow ^ mix(*index as u64)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
@@ -165,8 +188,20 @@ impl Groups {
     }
 
     /// The first live bucket of a fast-failover group.
-    pub(crate) fn first_live(&self, group: &Group, ports: &Ports) -> Option<usize> {
-        group.buckets.iter().position(|state| self.is_live(&state.bucket, ports))
+    pub(crate) fn first_live(&self, group: &Group, ports: &Ports, liveness: &mut Liveness) -> Option<usize> {
+        group.buckets.iter().position(|state| self.lives(&state.bucket, ports, liveness))
+    }
+}
+
+/// Which watched groups are known to be alive, so that each is looked at once for a packet, and how much more may be done for it.
+pub(crate) struct Liveness {
+    known: BTreeMap<GroupId, bool>,
+    pub(crate) left: u32,
+}
+
+impl Liveness {
+    pub(crate) fn new(left: u32) -> Liveness {
+        Liveness { known: BTreeMap::new(), left }
     }
 }
 
@@ -345,12 +380,13 @@ mod tests {
                 key
             })
             .collect();
-        let before: Vec<usize> = keys.iter().map(|key| groups.select(group, key, 7, &ports).unwrap()).collect();
+        let before: Vec<usize> =
+            keys.iter().map(|key| groups.select(group, key, 7, &ports, &mut Liveness::new(100)).unwrap()).collect();
         let share = |index| before.iter().filter(|choice| **choice == index).count();
         assert!((900..1100).contains(&share(0)) && (1850..2150).contains(&share(1)) && (900..1100).contains(&share(2)));
         ports.set_link(PortNo(2), false);
         for (key, before) in keys.iter().zip(before) {
-            let after = groups.select(group, key, 7, &ports).unwrap();
+            let after = groups.select(group, key, 7, &ports, &mut Liveness::new(100)).unwrap();
             assert!(after != 1 && (before == 1 || after == before));
         }
     }

@@ -13,10 +13,12 @@
 //! - No NSH, no `encap` and `decap`, which are refused (`OFPBAC_BAD_EXP_TYPE`); no queues and no IPFIX collectors; no patch ports, bonds,
 //!   mirrors or spanning tree.
 //! - Buckets of select groups, links of `multipath` and members of `bundle` are chosen by another hash.
-//! - A packet that nests resubmits, groups and clones deeper than [`pipeline::MAX_NESTING`] in any direction is dropped.
+//! - A packet that nests resubmits, groups and clones deeper than [`pipeline::MAX_NESTING`] in any direction is dropped, and so
+//!   is one that needs more than [`pipeline::MAX_ACTIONS`] or [`pipeline::MAX_OCTETS`]: Open vSwitch has other bounds, on the octets of its
+//!   datapath's actions among them.
 //! - A packet that `controller(pause)` stops can't be resumed.
-//! - A packet-in from the action set of a packet that went through the datapath twice (labels popped, a select group) has the cookie of the first
-//!   flow, where Open vSwitch has that of the last.
+//! - A packet-in from the action set or a clone of a packet that went through the datapath twice (labels popped, a select group) has the cookie of the first
+//!   flow, where Open vSwitch has that of the last or none.
 //! - Packets whose ARP, ICMP or neighbour discovery fields are set meet their meters in order, where Open vSwitch meters them later or not at all.
 
 mod answers;
@@ -46,7 +48,7 @@ pub mod tables;
 mod tests;
 mod tunnel_options;
 
-pub use bundles::{BUNDLE_LIFETIME, MAX_BUNDLE_MESSAGES, MAX_BUNDLES};
+pub use bundles::{BUNDLE_LIFETIME, MAX_BUNDLE_MESSAGES, MAX_BUNDLE_OCTETS, MAX_BUNDLES};
 pub use check::{MAX_ACTIONS, MAX_ACTIONS_LEN, MAX_PORTS};
 pub use flow_key::FlowKey;
 pub use flow_match::FlowMatch;

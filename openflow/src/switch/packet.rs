@@ -34,6 +34,8 @@ pub struct Packet {
     pub(super) grown: isize,
     /// Which tunnel options are mapped, if some are.
     options: Option<Arc<TunnelOptions>>,
+    /// Octets that rewrites have copied, or read all over for a checksum.
+    copied: usize,
 }
 
 /// The octets as they came or were last handed out, and a copy once something is rewritten.
@@ -69,6 +71,7 @@ impl Packet {
             dirty: false,
             grown: 0,
             options: None,
+            copied: 0,
         }
     }
 
@@ -100,6 +103,11 @@ impl Packet {
         if let Some(edited) = self.frame.edited.take() {
             self.frame.shared = edited.freeze();
         }
+    }
+
+    /// Octets that rewrites have copied since this was asked last.
+    pub(crate) fn take_copied(&mut self) -> usize {
+        std::mem::take(&mut self.copied)
     }
 
     /// Octets of the frame as somebody last saw it, without the pushes and pops since.
@@ -202,6 +210,9 @@ impl Packet {
 
     pub(super) fn octets_mut(&mut self) -> &mut BytesMut {
         let Frame { shared, edited } = &mut self.frame;
+        if edited.is_none() {
+            self.copied += shared.len();
+        }
         edited.get_or_insert_with(|| BytesMut::from(&shared[..]))
     }
 
@@ -315,11 +326,13 @@ impl Packet {
         if old == ports {
             return;
         }
+        let read = end.saturating_sub(at);
         let sum = u32::from_le_bytes([sum[0], sum[1], sum[2], sum[3]]);
         let body = packet.get(12..).unwrap_or_default();
         let verification = packet.get(4..8).unwrap_or_default();
         let correct = |ports: &[u8]| crc32c(&[ports, verification, &[0; 4], body]);
         let sum = sum ^ correct(old) ^ correct(&ports);
+        self.copied += read;
         self.write(at, &ports, Sums::None);
         self.write(at + 8, &sum.to_le_bytes(), Sums::None);
     }
@@ -359,6 +372,7 @@ impl Packet {
         for part in [before, new, after] {
             frame.extend_from_slice(part);
         }
+        self.copied += frame.len();
         self.frame.edited = Some(frame);
         self.layout.shift(new.len() as isize);
         self.grown += new.len() as isize;
@@ -371,6 +385,7 @@ impl Packet {
         let mut frame = BytesMut::with_capacity(octets.len());
         frame.extend_from_slice(before);
         frame.extend_from_slice(after);
+        self.copied += frame.len();
         self.frame.edited = Some(frame);
         self.layout.shift(-(len as isize));
         self.grown -= len as isize;

@@ -456,7 +456,14 @@ impl Switch {
         check::against_packet(&packet_out.actions, packet.key(), &self.options)
     }
 
-    pub(super) fn packet_out(&mut self, packet_out: &PacketOut, now: Time) -> Result<(), ErrorCode> {
+    fn packet_out(&mut self, packet_out: &PacketOut, now: Time) -> Result<(), ErrorCode> {
+        let trace = self.translate(packet_out, now)?;
+        self.apply(trace, now);
+        Ok(())
+    }
+
+    /// What a packet-out does now, or why it can't be done.
+    pub(super) fn translate(&mut self, packet_out: &PacketOut, now: Time) -> Result<Trace, ErrorCode> {
         check::group_references(&packet_out.actions, &self.groups)?;
         let packet = Packet::new(packet_out.in_port, packet_out.data.clone());
         let actions = match self.options.is_empty() {
@@ -470,8 +477,7 @@ impl Switch {
             self.counters.overruns += 1;
             return Err(ErrorCode::FLOW_MOD_UNKNOWN);
         }
-        self.apply(trace, now);
-        Ok(())
+        Ok(trace)
     }
 
     pub(super) fn group_mod(&mut self, group_mod: &GroupMod, now: Time) -> Result<(), ErrorCode> {
@@ -557,7 +563,8 @@ impl Switch {
     }
 
     /// Counts what a packet did and sends what came of it.
-    fn apply(&mut self, trace: Trace, now: Time) {
+    pub(super) fn apply(&mut self, mut trace: Trace, now: Time) {
+        self.begin(&mut trace, now);
         for step in &trace.steps {
             match *step {
                 Step::Table { table_id, flow, len } => {
@@ -569,7 +576,7 @@ impl Switch {
                         flow.used = now;
                     });
                 }
-                Step::Meter { meter_id, len, .. } => self.meters.charge(meter_id, len, now),
+                Step::Meter { .. } => {}
                 Step::Group { group_id, len } => {
                     if let Some(group) = self.groups.get_mut(group_id) {
                         group.packet_count += 1;
@@ -589,9 +596,6 @@ impl Switch {
         for (address, vid, port_no) in trace.addresses {
             self.addresses.learn(address, vid, port_no, now);
         }
-        for learned in trace.learned {
-            self.learn_flow(learned, now);
-        }
         for (id, idle_timeout, hard_timeout) in trace.fin_timeouts {
             self.shorten_timeouts(id, idle_timeout, hard_timeout);
         }
@@ -610,6 +614,20 @@ impl Switch {
         }
         for packet in trace.to_controller {
             self.packet_in(packet);
+        }
+    }
+
+    /// What the packets after this one are to see of it: its meters are charged, and what it learns is learned.
+    pub(super) fn begin(&mut self, trace: &mut Trace, now: Time) {
+        trace.steps.retain(|step| match *step {
+            Step::Meter { meter_id, len, .. } => {
+                self.meters.charge(meter_id, len, now);
+                false
+            }
+            _ => true,
+        });
+        for flow in std::mem::take(&mut trace.learned) {
+            self.learn_flow(flow, now);
         }
     }
 
@@ -677,9 +695,18 @@ const INITIAL_ASYNC: AsyncConfig = AsyncConfig {
 
 /// The start of the message at fault.
 pub(super) fn offending(xid: u32, message: &Message) -> Bytes {
+    start(&encoded(xid, message))
+}
+
+/// The message as it is on the wire.
+pub(super) fn encoded(xid: u32, message: &Message) -> BytesMut {
     let mut octets = BytesMut::new();
     // What is too long to be encoded did not come over the wire: there is nothing to bring back.
     let _ = message.encode(xid, &mut octets);
-    octets.truncate(ERROR_DATA_LEN);
-    octets.freeze()
+    octets
+}
+
+/// As much of a message as an error brings back, without the rest of its memory.
+pub(super) fn start(octets: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(octets.get(..ERROR_DATA_LEN).unwrap_or(octets))
 }

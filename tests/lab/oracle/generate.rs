@@ -501,7 +501,11 @@ impl Generator<'_> {
             let port = PortNo(self.random.between(1, PORTS as usize) as u32);
             actions.push(Action::Nicira(NiciraAction::OutputTrunc { port, max_len: 40 }));
         }
-        actions.push(self.output());
+        // Whose cookie a packet-in from a clone has when the packet has come around again, is not worth the following.
+        let output = self.output();
+        if !self.labels || !matches!(output, Action::Output { port: PortNo::CONTROLLER, .. }) {
+            actions.push(output);
+        }
         NiciraAction::Clone(actions)
     }
 

@@ -59,11 +59,11 @@ impl<'a> Run<'a> {
             NiciraAction::Controller2(properties) => self.controller_with(packet, properties),
             NiciraAction::WriteMetadata { metadata, mask } => packet.write_metadata(*metadata, *mask),
             NiciraAction::StackPush(source) => {
-                self.stack.push((packet.read(*source), source.bits));
+                self.push(packet.read(*source), source.bits);
             }
             NiciraAction::StackPop(destination) => {
                 // From an empty stack nothing is taken.
-                if let Some((value, _)) = self.stack.pop() {
+                if let Some(value) = self.pop() {
                     packet.write_bits(*destination, &value);
                 }
             }
@@ -104,6 +104,9 @@ impl<'a> Run<'a> {
     }
 
     fn bundle(&mut self, packet: &mut Packet, bundle: &BundlePorts, in_bucket: bool) {
+        if !self.charge(bundle.members.len()) {
+            return;
+        }
         let ports = self.view.ports;
         let live = |port: PortNo| match port {
             PortNo::IN_PORT | PortNo::TABLE | PortNo::NORMAL | PortNo::FLOOD | PortNo::ALL | PortNo::ANY => true,

@@ -4,25 +4,33 @@ use super::LearnedFlow;
 use super::run::Run;
 use crate::action::{Action, CONTROLLER_NO_BUFFER};
 use crate::flow::FlowModFlags;
+use crate::identifier::TableId;
 use crate::nicira::{Learn, LearnDestination, LearnFlags, LearnSource, NiciraAction, Subfield};
 use crate::oxm::{OxmFieldOwned, OxmKind};
 use crate::switch::check::MAX_PORTS;
 use crate::switch::field;
-use crate::switch::flow_match::Known;
+use crate::switch::flow_match::{FlowMatch, Known};
 use crate::switch::packet::Packet;
 use crate::switch::tunnel_options::{TunnelOptions, from_octets, to_number};
 use net::PortNo;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Run<'_> {
     pub(super) fn learn(&mut self, packet: &mut Packet, learn: &Learn) {
+        if !self.charge(learn.specs.len()) {
+            return;
+        }
         let flow = flow(learn, packet, self.view.options);
         // What a packet-out learns, it learns after all of its actions, and there Open vSwitch doesn't look at the limit.
         let has_room = match learn.limit {
             _ if self.in_packet_out && !self.came_around => true,
-            Some(limit) if limit.limit > 0 => self.is_there(&flow) || self.learned_flows(learn) < limit.limit as usize,
+            Some(limit) if limit.limit > 0 => {
+                self.is_there(&flow) || self.flows_with_cookie(learn) < limit.limit as usize
+            }
             _ => true,
         };
         if has_room {
+            self.remember(&flow);
             self.trace.learned.push(flow);
         }
         if let Some(result) = learn.limit.and_then(|limit| limit.result) {
@@ -31,23 +39,45 @@ impl Run<'_> {
     }
 
     fn is_there(&self, flow: &LearnedFlow) -> bool {
-        let same = |other: &LearnedFlow| {
-            (other.table_id, other.priority, &other.flow_match) == (flow.table_id, flow.priority, &flow.flow_match)
-        };
         self.view.tables.find(flow.table_id, &flow.flow_match, flow.priority).is_some()
-            || self.trace.learned.iter().any(same)
+            || self.learning.made.contains(&name(flow))
     }
 
-    /// What counts against the limit: flows with the cookie in the table, those that this packet has just made included.
-    fn learned_flows(&self, learn: &Learn) -> usize {
-        let there = self.view.tables.iter_table(learn.table_id).filter(|flow| flow.cookie == learn.cookie).count();
-        let new = |flow: &&super::LearnedFlow| {
-            flow.table_id == learn.table_id
-                && flow.cookie == learn.cookie
-                && self.view.tables.find(flow.table_id, &flow.flow_match, flow.priority).is_none()
-        };
-        there + self.trace.learned.iter().filter(new).count()
+    /// What counts against the limit: flows with the cookie in the table, those that this packet has just made included. A table is counted
+    /// once for a packet.
+    fn flows_with_cookie(&mut self, learn: &Learn) -> usize {
+        let tables = self.view.tables;
+        let there = self.learning.there.entry(learn.table_id).or_insert_with(|| {
+            let mut there = BTreeMap::new();
+            for flow in tables.iter_table(learn.table_id) {
+                *there.entry(flow.cookie).or_default() += 1;
+            }
+            there
+        });
+        let new = self.learning.new.get(&(learn.table_id, learn.cookie)).copied().unwrap_or(0);
+        there.get(&learn.cookie).copied().unwrap_or(0) + new
     }
+
+    fn remember(&mut self, flow: &LearnedFlow) {
+        let is_new = self.view.tables.find(flow.table_id, &flow.flow_match, flow.priority).is_none();
+        if self.learning.made.insert(name(flow)) && is_new {
+            *self.learning.new.entry((flow.table_id, flow.cookie)).or_default() += 1;
+        }
+    }
+}
+
+/// What a packet has learned so far, for the limits of what it learns next.
+#[derive(Default)]
+pub(super) struct Learning {
+    /// Flows of a table by cookie, before the packet.
+    there: BTreeMap<TableId, BTreeMap<u64, usize>>,
+    /// Flows that the packet has made, by table and cookie.
+    new: BTreeMap<(TableId, u64), usize>,
+    made: BTreeSet<(TableId, u16, FlowMatch)>,
+}
+
+fn name(flow: &LearnedFlow) -> (TableId, u16, FlowMatch) {
+    (flow.table_id, flow.priority, flow.flow_match.clone())
 }
 
 fn flow(learn: &Learn, packet: &Packet, options: &TunnelOptions) -> LearnedFlow {

@@ -43,8 +43,13 @@ pub const MAX_RESUBMITS: u32 = 4_096;
 /// Resubmits, groups and clones that may be under way at once, whichever way they go. Open vSwitch has no such limit but its stack; this
 /// one keeps a packet from exhausting ours. A packet that needs more is dropped.
 pub const MAX_NESTING: u32 = 160;
-/// Actions that one packet may cause in all: groups of groups multiply. A packet that needs more is dropped.
+/// Actions that one packet may cause in all: groups of groups multiply. A bucket that is looked at counts as one besides its actions, and so
+/// does each port of a flood, each member of a `bundle`, each part of a `learn`, and what a clone copies of a stack and an action set. A packet
+/// that needs more is dropped.
 pub const MAX_ACTIONS: u32 = 65_536;
+/// Octets of frames that one packet may come to: those that leave and go to the controller, and those that are copied on the way because
+/// they are rewritten. A packet that needs more is dropped.
+pub const MAX_OCTETS: usize = 64 << 20;
 /// Octets on the stack of push and pop: what Open vSwitch allows. A packet that has more at a resubmit is dropped.
 pub const MAX_STACK: usize = 65_536;
 
@@ -102,6 +107,16 @@ pub struct Trace {
     pub addresses: SmallVec<[(MacAddr, u16, PortNo); 0]>,
     /// Why it was dropped as a whole, if it was: outputs and packets for the controller are empty then.
     pub overrun: Option<Overrun>,
+}
+
+impl Trace {
+    /// About how many octets it takes to keep: those of its frames, each for itself, and what there is of the rest.
+    pub(crate) fn size(&self) -> usize {
+        let frames = self.outputs.iter().map(|output| output.frame.len()).sum::<usize>()
+            + self.to_controller.iter().map(|packet| packet.frame.len()).sum::<usize>();
+        let parts = self.steps.len() + self.outputs.len() + self.blocked.len() + self.addresses.len();
+        frames + (parts + self.fin_timeouts.len() + 8 * self.to_controller.len()) * size_of::<Step>()
+    }
 }
 
 /// One step of a packet.
@@ -205,6 +220,8 @@ pub enum Overrun {
     Depth,
     /// Beyond [`MAX_ACTIONS`] or [`MAX_RESUBMITS`].
     Actions,
+    /// Beyond [`MAX_OCTETS`].
+    Octets,
     /// Beyond [`MAX_STACK`].
     Stack,
     /// More than three entries of an MPLS label stack.

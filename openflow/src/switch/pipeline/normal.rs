@@ -43,14 +43,9 @@ impl Run<'_> {
         match seen {
             Some(port_no) if port_no == in_port => {}
             Some(port_no) => self.emit(&mut packet, port_no),
-            None => {
-                let view = self.view;
-                let others = view.ports.iter().map(|record| record.port.port_no);
-                for port_no in others.filter(|port_no| *port_no != in_port && view.ports.forwards(*port_no)) {
-                    self.emit(&mut packet, port_no);
-                }
-            }
+            None => self.flood(&mut packet),
         }
+        self.charge_octets(packet.take_copied());
     }
 }
 

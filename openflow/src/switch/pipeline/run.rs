@@ -1,8 +1,10 @@
 //! A packet under way: lookups, instructions and the actions of OpenFlow 1.3.
 
 use super::action_set;
+use super::learn::Learning;
 use super::{
-    MAX_ACTIONS, MAX_DEPTH, MAX_NESTING, MAX_RESUBMITS, MAX_STACK, Output, Overrun, Step, ToController, Trace, View,
+    MAX_ACTIONS, MAX_DEPTH, MAX_NESTING, MAX_OCTETS, MAX_RESUBMITS, MAX_STACK, Output, Overrun, Step, ToController,
+    Trace, View,
 };
 use crate::action::Action;
 use crate::flow_match::Match;
@@ -16,6 +18,7 @@ use crate::port::PortConfig;
 use crate::switch::extract::ETH_LLC;
 use crate::switch::field;
 use crate::switch::flow_key::{FRAGMENT_ANY, FlowKey, Slot};
+use crate::switch::groups::Liveness;
 use crate::switch::label_stack::TooManyLabels;
 use crate::switch::packet::{InvalidTtl, Packet};
 use crate::switch::pipeline::Fragments;
@@ -23,6 +26,7 @@ use crate::switch::tables::FlowId;
 use crate::switch::tunnel_options::Bits;
 use net::PortNo;
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 
 /// The state of one packet's way.
 pub(super) struct Run<'a> {
@@ -43,7 +47,14 @@ pub(super) struct Run<'a> {
     depth: u32,
     nesting: u32,
     resubmits: u32,
-    actions_left: u32,
+    octets_left: usize,
+    /// How much more may be done, and which groups are known to be alive.
+    budget: Liveness,
+    /// What each meter has been asked for.
+    metered: BTreeMap<MeterId, SmallVec<[usize; 1]>>,
+    /// Octets that the stack holds.
+    stacked: usize,
+    pub(super) learning: Learning,
     /// What counters count.
     len: usize,
     /// The packet has gone through the datapath and come around again, as the datapath's packet and nobody's packet-out.
@@ -88,7 +99,11 @@ impl<'a> Run<'a> {
             depth: 0,
             nesting: 0,
             resubmits: 0,
-            actions_left: MAX_ACTIONS,
+            octets_left: MAX_OCTETS,
+            budget: Liveness::new(MAX_ACTIONS),
+            metered: BTreeMap::new(),
+            stacked: 0,
+            learning: Learning::default(),
             len: packet.octets().len(),
             came_around: false,
             tcp_flags: packet.key().get(Slot::TCP_FLAGS),
@@ -146,13 +161,44 @@ impl<'a> Run<'a> {
         self.overrun = Some(overrun);
     }
 
+    /// Whether so much more may be done.
+    pub(super) fn charge(&mut self, actions: usize) -> bool {
+        let left = u32::try_from(actions).ok().and_then(|actions| self.budget.left.checked_sub(actions));
+        self.budget.left = left.unwrap_or(0);
+        if left.is_none() {
+            self.stop(Overrun::Actions);
+        }
+        left.is_some()
+    }
+
+    /// Whether so many more octets may leave or be copied.
+    pub(super) fn charge_octets(&mut self, octets: usize) -> bool {
+        let left = self.octets_left.checked_sub(octets);
+        self.octets_left = left.unwrap_or(0);
+        if left.is_none() {
+            self.stop(Overrun::Octets);
+        }
+        left.is_some()
+    }
+
+    pub(super) fn push(&mut self, value: Bits, bits: u16) {
+        self.stack.push((value, bits));
+        self.stacked += stack_octets(bits);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Bits> {
+        let (value, bits) = self.stack.pop()?;
+        self.stacked -= stack_octets(bits);
+        Some(value)
+    }
+
     /// Whether one more resubmit or group may be done.
     fn has_room(&mut self) -> bool {
         let overrun = if self.depth >= MAX_DEPTH || self.nesting >= MAX_NESTING {
             Overrun::Depth
         } else if self.resubmits >= MAX_RESUBMITS {
             Overrun::Actions
-        } else if self.stack.iter().map(|(_, bits)| usize::from(bits.div_ceil(8)) + 1).sum::<usize>() >= MAX_STACK {
+        } else if self.stacked >= MAX_STACK {
             Overrun::Stack
         } else {
             return true;
@@ -236,6 +282,9 @@ impl<'a> Run<'a> {
     }
 
     fn write_actions(&mut self, packet: &mut Packet, actions: &'a [Action]) {
+        if !self.charge(actions.len()) {
+            return;
+        }
         for action in actions {
             match action {
                 _ if self.set_has_group => break,
@@ -252,13 +301,10 @@ impl<'a> Run<'a> {
 
     fn meter(&mut self, packet: &Packet, meter_id: MeterId) {
         let len = packet.seen_len();
-        let charged = self.trace.steps.iter().filter_map(|step| match *step {
-            Step::Meter { meter_id: other, len, .. } if other == meter_id => Some(len),
-            _ => None,
-        });
-        let charged: SmallVec<[usize; 0]> = charged.collect();
-        let passed = self.view.meters.passes(meter_id, &charged, len, self.view.now);
+        let charged = self.metered.entry(meter_id).or_default();
+        let passed = self.view.meters.passes(meter_id, charged, len, self.view.now);
         if !self.dropped {
+            charged.push(len);
             self.trace.steps.push(Step::Meter { meter_id, passed, len });
         }
         self.dropped |= !passed;
@@ -302,11 +348,12 @@ impl<'a> Run<'a> {
         remaining: &'a [Action],
         rest: &'a [Instruction],
     ) {
-        if !self.has_room() {
+        if !self.has_room() || !self.charge(self.stack.len() + self.action_set.len()) {
             return;
         }
         self.nesting += 1;
-        let (stack, set, dropped) = (self.stack.clone(), self.action_set.clone(), self.dropped);
+        let (stack, stacked) = (self.stack.clone(), self.stacked);
+        let (set, dropped) = (self.action_set.clone(), self.dropped);
         let (len, came_around) = (self.len, self.came_around);
         let mut exit = false;
         for larger in [true, false] {
@@ -324,28 +371,31 @@ impl<'a> Run<'a> {
             (self.len, self.came_around) = (len, came_around);
         }
         // What follows is done with the packet as it was, whatever became of its copy.
-        (self.stack, self.action_set, self.dropped, self.exit) = (stack, set, dropped, exit);
+        (self.stack, self.stacked) = (stack, stacked);
+        (self.action_set, self.dropped, self.exit) = (set, dropped, exit);
         self.nesting -= 1;
     }
 
     /// A copy of the packet with a stack and an action set of its own, which is done in the end. What can be taken back is done in line: a meter
     /// that drops there drops the packet. The rest is done with a copy of the datapath's.
     pub(super) fn fork(&mut self, packet: &mut Packet, actions: &'a [Action]) {
-        if !self.has_room() {
+        if !self.has_room() || !self.charge(self.stack.len() + self.action_set.len()) {
             return;
         }
         self.nesting += 1;
-        let (stack, set, dropped) = (self.stack.clone(), self.action_set.clone(), self.dropped);
+        let (stack, stacked) = (self.stack.clone(), self.stacked);
+        let (set, dropped) = (self.action_set.clone(), self.dropped);
         let in_line = actions.iter().all(is_reversible);
         if in_line {
             packet.settle();
         } else {
             packet.share();
         }
+        self.charge_octets(packet.take_copied());
         let mut copy = packet.clone();
         self.list(&mut copy, actions, &[], false);
         self.finish_set(&mut copy);
-        (self.stack, self.action_set) = (stack, set);
+        (self.stack, self.stacked, self.action_set) = (stack, stacked, set);
         if !in_line {
             self.dropped = dropped;
         }
@@ -369,11 +419,14 @@ impl<'a> Run<'a> {
     }
 
     fn action(&mut self, packet: &mut Packet, action: &'a Action, in_bucket: bool) -> Control {
-        let Some(left) = self.actions_left.checked_sub(1) else {
-            self.stop(Overrun::Actions);
+        if !self.charge(1) {
             return Control::Leave;
-        };
-        self.actions_left = left;
+        }
+        let control = self.act(packet, action, in_bucket);
+        if self.charge_octets(packet.take_copied()) { control } else { Control::Leave }
+    }
+
+    fn act(&mut self, packet: &mut Packet, action: &'a Action, in_bucket: bool) -> Control {
         match action {
             Action::Output { port, max_len } => self.output(packet, *port, *max_len, in_bucket),
             Action::Group(group_id) => return self.group(packet, *group_id),
@@ -445,11 +498,7 @@ impl<'a> Run<'a> {
                 self.punt_for(packet, PacketInReason::ACTION, max_len, plain);
             }
             PortNo::ALL | PortNo::FLOOD => {
-                let view = self.view;
-                let others = view.ports.iter().map(|record| record.port.port_no);
-                for port_no in others.filter(|port_no| *port_no != in_port && view.ports.forwards(*port_no)) {
-                    self.emit(packet, port_no);
-                }
+                self.flood(packet);
             }
             PortNo::NORMAL => self.normal(packet),
             PortNo::ANY => {}
@@ -459,12 +508,28 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Out of all ports but the one it came in by.
+    pub(super) fn flood(&mut self, packet: &mut Packet) {
+        let (view, in_port) = (self.view, packet.key().in_port());
+        for port_no in view.ports.iter().map(|record| record.port.port_no) {
+            if self.overrun.is_some() || !self.charge(1) {
+                return;
+            }
+            if port_no != in_port && view.ports.forwards(port_no) {
+                self.emit(packet, port_no);
+            }
+        }
+    }
+
     pub(super) fn emit(&mut self, packet: &mut Packet, port_no: PortNo) {
         if self.dropped {
             return;
         }
         if self.view.ports.forwards(port_no) {
-            self.trace.outputs.push(Output { port_no, frame: packet.share() });
+            let frame = packet.share();
+            if self.charge_octets(frame.len()) {
+                self.trace.outputs.push(Output { port_no, frame });
+            }
         } else {
             self.trace.blocked.push(port_no);
         }
@@ -483,6 +548,9 @@ impl<'a> Run<'a> {
             return;
         }
         let frame = packet.share();
+        if !self.charge_octets(frame.len()) {
+            return;
+        }
         let key = packet.key();
         self.trace.to_controller.push(ToController {
             reason,
@@ -510,10 +578,14 @@ impl<'a> Run<'a> {
             packet.set_dp_hash();
             self.come_around(packet);
         }
+        // What it costs to choose, or to go through all of them.
+        if !self.charge(group.buckets.len()) {
+            return Control::Next;
+        }
         let basis = view.seed ^ u64::from(group_id.0);
         let chosen = match group.group_type {
-            GroupType::SELECT => one(view.groups.select(group, packet.key(), basis, view.ports)),
-            GroupType::FF => one(view.groups.first_live(group, view.ports)),
+            GroupType::SELECT => one(view.groups.select(group, packet.key(), basis, view.ports, &mut self.budget)),
+            GroupType::FF => one(view.groups.first_live(group, view.ports, &mut self.budget)),
             _ => 0..group.buckets.len(),
         };
         // A group that finds no bucket does not count the packet.
@@ -525,6 +597,10 @@ impl<'a> Run<'a> {
         packet.settle();
         for bucket in chosen {
             let Some(state) = group.buckets.get(bucket) else { continue };
+            // Of a bucket that leads nowhere no action is done, and it is put in order all the same.
+            if !self.charge(state.bucket.actions.len()) {
+                break;
+            }
             self.trace.steps.push(Step::Bucket { group_id, bucket, len: self.len });
             self.bucket(&mut packet.clone(), &state.bucket.actions);
             if self.overrun.is_some() {
@@ -577,6 +653,11 @@ pub(super) const THE_CONTROLLER: u16 = 0;
 
 /// What `actset_output` is while there is none.
 const UNSET: PortNo = PortNo(crate::switch::flow_key::ACTSET_OUTPUT_UNSET);
+
+/// What a value of so many bits takes on the stack, with its length.
+fn stack_octets(bits: u16) -> usize {
+    usize::from(bits.div_ceil(8)) + 1
+}
 
 fn one(bucket: Option<usize>) -> std::ops::Range<usize> {
     bucket.map_or(0..0, |bucket| bucket..bucket + 1)

@@ -6,8 +6,9 @@ use crate::bundle::{BundleAdd, BundleControl, BundleControlType as Type, BundleF
 use crate::error::ErrorCode;
 use crate::group::{Bucket, GroupMod, GroupModCommand, GroupType};
 use crate::identifier::{BufferId, GroupId};
+use crate::nicira::NiciraAction;
 use crate::packet::PacketOut;
-use crate::switch::BUNDLE_LIFETIME;
+use crate::switch::{BUNDLE_LIFETIME, MAX_BUNDLE_OCTETS};
 
 const BOTH: BundleFlags = BundleFlags(3);
 
@@ -78,6 +79,81 @@ fn a_bundle_that_fails_changes_nothing_and_says_which_message_it_was() {
     assert_eq!(codes, [ErrorCode::ACTION_BAD_OUT_GROUP, ErrorCode::BUNDLE_MSG_FAILED]);
     assert_eq!(ports_of(&send(&mut switch, 1, &udp(1, 2), Time::ZERO)), [3]);
     assert_eq!(error_of(&mut switch, control(Type::COMMIT_REQUEST, BOTH)), Some(ErrorCode::BUNDLE_BAD_ID));
+}
+
+fn packet_out(actions: Vec<Action>) -> Message {
+    let buffer_id = BufferId::NO_BUFFER;
+    Message::PacketOut(PacketOut { buffer_id, in_port: PortNo(1), actions, data: udp(1, 2) })
+}
+
+fn to_table() -> Message {
+    packet_out(vec![Action::output(PortNo::TABLE)])
+}
+
+#[test]
+fn a_packet_out_of_a_bundle_goes_through_the_tables_in_its_place() {
+    let mut switch = switch();
+    let messages = [
+        Message::FlowMod(flow(0, 1, Match::new(), apply(vec![output(2)]))),
+        to_table(),
+        Message::FlowMod(flow(0, 2, Match::new(), apply(vec![output(3)]))),
+        to_table(),
+        Message::FlowMod(flow(0, 3, Match::new(), vec![])),
+    ];
+    for message in messages {
+        assert_eq!(error_of(&mut switch, put(message)), None);
+    }
+    switch.handle_message(7, &control(Type::COMMIT_REQUEST, BOTH), Time::ZERO);
+    let outputs = drain(&mut switch).into_iter().filter_map(|transmit| match transmit {
+        SwitchTransmit::ToPort { port_no, .. } => Some(port_no.0),
+        SwitchTransmit::ToController { .. } => None,
+    });
+    assert_eq!(outputs.collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(switch.flow_count(), 3);
+    let counts: Vec<u64> = switch.tables().iter().map(|(_, flow)| flow.packet_count).collect();
+    assert_eq!(counts, [1, 1, 0]);
+}
+
+#[test]
+fn a_packet_out_that_fails_takes_the_whole_bundle_back() {
+    let mut switch = switch();
+    let again = Action::Nicira(NiciraAction::Resubmit { in_port: PortNo::IN_PORT });
+    let messages = [
+        Message::FlowMod(flow(0, 1, Match::new(), apply(vec![output(2)]))),
+        to_table(),
+        Message::FlowMod(flow(0, 2, Match::new(), apply(vec![again]))),
+        to_table(),
+    ];
+    for message in messages {
+        assert_eq!(error_of(&mut switch, put(message)), None);
+    }
+    switch.handle_message(7, &control(Type::COMMIT_REQUEST, BOTH), Time::ZERO);
+    let codes: Vec<_> = drain(&mut switch)
+        .into_iter()
+        .map(|transmit| match transmit {
+            SwitchTransmit::ToController { message: Message::Error(error), .. } => error.code(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(codes, [ErrorCode::FLOW_MOD_UNKNOWN, ErrorCode::BUNDLE_MSG_FAILED]);
+    assert_eq!(switch.flow_count(), 0);
+}
+
+#[test]
+fn the_bundles_of_a_connection_hold_so_many_octets_and_no_more() {
+    let mut switch = switch();
+    let notes = Bytes::from(vec![0; 16_374]);
+    let long = || {
+        let note = Action::Nicira(NiciraAction::Note(notes.clone()));
+        Message::FlowMod(flow(0, 1, Match::new(), apply(vec![note])))
+    };
+    let add_to = |bundle_id| Message::BundleAdd(BundleAdd::new(bundle_id, BOTH, long()));
+    let fit = (0..).take_while(|number| error_of(&mut switch, add_to(number % 2)).is_none()).count();
+    let mut octets = bytes::BytesMut::new();
+    add_to(0).encode(1, &mut octets).unwrap();
+    assert_eq!(fit, MAX_BUNDLE_OCTETS / octets.len());
+    assert_eq!(error_of(&mut switch, add_to(3)), Some(ErrorCode::BUNDLE_MSG_TOO_MANY));
+    assert_eq!(error_of(&mut switch, put(to_table())), None, "a short one fits in");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod bundles;
 mod extensions;
 mod frames;
 mod learning;
+mod limits;
 mod oracle;
 mod packets;
 mod properties;

@@ -1,6 +1,7 @@
 //! The checks of [`super::check`] for the actions that Open vSwitch has beside OpenFlow 1.3.
 
 use super::check::{Follower, Options, is_there, one_inside, out_port, settable, width};
+use super::extract::ETH_NSH;
 use super::flow_key::Slot;
 use super::flow_match::Known;
 use crate::action::Action;
@@ -68,13 +69,13 @@ pub(super) fn one(action: &NiciraAction, depth: u8, options: Options<'_>) -> Res
         | NiciraAction::SetMplsTc(_)
         | NiciraAction::Group(_)
         | NiciraAction::Encap(_)
-        | NiciraAction::Decap { .. }
-        | NiciraAction::DecNshTtl => Err(ErrorCode::ACTION_BAD_EXP_TYPE),
+        | NiciraAction::Decap { .. } => Err(ErrorCode::ACTION_BAD_EXP_TYPE),
         NiciraAction::Resubmit { .. }
         | NiciraAction::ResubmitTable { .. }
         | NiciraAction::SetTunnel(_)
         | NiciraAction::SetTunnel64(_)
         | NiciraAction::PopQueue
+        | NiciraAction::DecNshTtl
         | NiciraAction::Note(_)
         | NiciraAction::OutputTrunc { .. }
         | NiciraAction::Exit
@@ -300,6 +301,7 @@ impl Follower<'_> {
             }
             NiciraAction::OutputTrunc { port, .. } => out_port(*port)?,
             NiciraAction::DecTtlCntIds(_) => return Ok(self.is_ip()),
+            NiciraAction::DecNshTtl => return Ok(self.known.value.eth_type() == ETH_NSH),
             NiciraAction::FinTimeout { .. } => return Ok(self.known.value.get(Slot::IP_PROTO) == 6),
             // The original direction of a connection can't be looked up without one.
             NiciraAction::ResubmitTable { with_ct: true, .. } => self.require(OxmKind::CT_NW_PROTO)?,

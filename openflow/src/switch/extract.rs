@@ -14,7 +14,7 @@ pub(crate) struct Layout {
     pub(crate) payload: usize,
     /// Entries of an MPLS label stack that are known of, from `payload` on.
     pub(crate) labels: usize,
-    /// The IPv4, IPv6 or ARP header.
+    /// The IPv4, IPv6, ARP or network service header.
     pub(crate) l3: Option<usize>,
     /// The TCP, UDP, SCTP, ICMP or ICMPv6 header; also of a first fragment.
     pub(crate) l4: Option<usize>,
@@ -50,6 +50,8 @@ const ETH_RARP: u16 = 0x8035;
 pub(crate) const ETH_VLAN: u16 = 0x8100;
 pub(crate) const ETH_QINQ: u16 = 0x88a8;
 pub(crate) const ETH_IPV6: u16 = 0x86dd;
+/// The network service header (RFC 8300).
+pub(crate) const ETH_NSH: u16 = 0x894f;
 pub(crate) const ETH_MPLS: u16 = 0x8847;
 const ETH_MPLS_MULTICAST: u16 = 0x8848;
 /// What `eth_type` matches on for IEEE 802.3 frames without SNAP (OpenFlow 1.0 §3.4 calls it OFP_DL_TYPE_NOT_ETH_TYPE).
@@ -81,6 +83,14 @@ pub(crate) const BOTTOM: u32 = 0x100;
 
 /// Tags that are looked through in a frame, as with Open vSwitch's default `vlan-limit`.
 const WIRE_TAGS: usize = 1;
+
+/// Octets of a network service header without its context.
+const NSH_BASE_LEN: usize = 8;
+/// MD type 1: a context of four words.
+pub(crate) const NSH_MD1: u8 = 1;
+const NSH_MD1_LEN: usize = 24;
+/// MD type 2: a context of any length.
+const NSH_MD2: u8 = 2;
 
 pub(crate) fn is_mpls(eth_type: u16) -> bool {
     matches!(eth_type, ETH_MPLS | ETH_MPLS_MULTICAST)
@@ -143,6 +153,7 @@ impl Extractor<'_> {
             ETH_IPV6 => self.ipv6(at),
             ETH_ARP | ETH_RARP => self.arp(at),
             ETH_MPLS | ETH_MPLS_MULTICAST => self.mpls(at),
+            ETH_NSH => self.nsh(at),
             _ => None,
         }
     }
@@ -165,6 +176,27 @@ impl Extractor<'_> {
     fn mpls(&mut self, at: usize) -> Option<()> {
         self.key.set(Slot::MPLS_ENTRY, number(self.frame, at, ENTRY_LEN)?);
         self.layout.labels = label_stack::count(label_stack::entries(self.frame, at));
+        Some(())
+    }
+
+    /// RFC 8300 §2.2. Of a context only that of MD type 1 has fields.
+    fn nsh(&mut self, at: usize) -> Option<()> {
+        let header = self.frame.get(at..)?;
+        let base = be16(header, 0)?;
+        let (mdtype, len) = (*header.get(2)?, usize::from(base & 0x3f) * 4);
+        let fits = base >> 14 == 0 && header.len() >= NSH_BASE_LEN.max(len);
+        if !fits || (mdtype == NSH_MD1 && len != NSH_MD1_LEN) || (mdtype == NSH_MD2 && len < NSH_BASE_LEN) {
+            return None;
+        }
+        self.layout.l3 = Some(at);
+        self.key.set(Slot::NSH_FLAGS, u128::from(base >> 12 & 3));
+        self.key.set(Slot::NSH_TTL, u128::from(base >> 6 & 0x3f));
+        self.key.set(Slot::NSH_MDTYPE, u128::from(mdtype));
+        self.key.set(Slot::NSH_NP, u128::from(*header.get(3)?));
+        self.key.set(Slot::NSH_PATH, number(header, 4, 4)?);
+        if mdtype == NSH_MD1 {
+            self.key.set(Slot::NSH_CONTEXT, number(header, 8, 16)?);
+        }
         Some(())
     }
 

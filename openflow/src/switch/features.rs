@@ -42,13 +42,13 @@ pub(super) fn of_table(table: u8, n_tables: u8, max_entries: u32) -> TableFeatur
     }
 }
 
-/// Octets of an entry, rather too many than too few: four lists of fields and two of actions, at 4 octets each, and the later tables.
+/// Octets of an entry, rather too many than too few: four lists of fields and two of actions, at 8 octets each, and the later tables.
 pub(super) fn entry_len(features: &TableFeatures) -> usize {
     let lists = features.properties.iter().map(|property| match property {
         TableFeatureProperty::NextTables { table_ids, .. } => table_ids.len(),
-        TableFeatureProperty::Match(ids) | TableFeatureProperty::Wildcards(ids) => 4 * ids.len(),
+        TableFeatureProperty::Match(ids) | TableFeatureProperty::Wildcards(ids) => 8 * ids.len(),
         TableFeatureProperty::WriteSetField { ids, .. } | TableFeatureProperty::ApplySetField { ids, .. } => {
-            4 * ids.len()
+            8 * ids.len()
         }
         TableFeatureProperty::Instructions { ids, .. }
         | TableFeatureProperty::WriteActions { ids, .. }

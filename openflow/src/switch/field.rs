@@ -61,7 +61,7 @@ impl Place {
 }
 
 /// Where a field stands; `None` for one that this switch doesn't have, as Open vSwitch doesn't (`in_phy_port`, `pbb_isid`,
-/// `ipv6_exthdr`), and for what it has and this switch has not: NSH, and the options of tunnels, which nobody can map here.
+/// `ipv6_exthdr`), for `packet_type`, and for tunnel options, which stand where they are mapped ([`super::TunnelOptions`]).
 pub(crate) fn place(kind: OxmKind) -> Option<Place> {
     let plain = |slot: Slot| Some(Place { slot, form: Form::Plain });
     let formed = |slot: Slot, form: Form| Some(Place { slot, form });
@@ -130,6 +130,16 @@ pub(crate) fn place(kind: OxmKind) -> Option<Place> {
         OxmKind::TUN_ERSPAN_HWID => plain(Slot::TUN_ERSPAN_HWID),
         OxmKind::TUN_GTPU_FLAGS => plain(Slot::TUN_GTPU_FLAGS),
         OxmKind::TUN_GTPU_MSGTYPE => plain(Slot::TUN_GTPU_MSGTYPE),
+        OxmKind::NSH_FLAGS => plain(Slot::NSH_FLAGS),
+        OxmKind::NSH_TTL => plain(Slot::NSH_TTL),
+        OxmKind::NSH_MDTYPE => plain(Slot::NSH_MDTYPE),
+        OxmKind::NSH_NP => plain(Slot::NSH_NP),
+        OxmKind::NSH_SPI => plain(Slot::NSH_SPI),
+        OxmKind::NSH_SI => plain(Slot::NSH_SI),
+        OxmKind::NSH_C1 => plain(Slot::NSH_C1),
+        OxmKind::NSH_C2 => plain(Slot::NSH_C2),
+        OxmKind::NSH_C3 => plain(Slot::NSH_C3),
+        OxmKind::NSH_C4 => plain(Slot::NSH_C4),
         other => register(other).and_then(plain),
     }
 }
@@ -164,6 +174,8 @@ pub(crate) fn is_valid(kind: OxmKind, value: u128) -> bool {
         // The operation of ARP and RARP has 16 bits on the wire; no operation above 255 exists, and Open vSwitch matches 8.
         OxmKind::ARP_OP => value <= 0xff,
         OxmKind::NXM_OF_IP_TOS => value & 3 == 0,
+        OxmKind::NSH_TTL => value <= 63,
+        OxmKind::NSH_MDTYPE => matches!(value, 1 | 2),
         other => {
             let bits = u32::from(other.bits().unwrap_or(0));
             bits >= 128 || value >> bits == 0

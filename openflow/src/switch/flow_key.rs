@@ -62,6 +62,21 @@ impl Slot {
     pub(crate) const IPV4_DST: Slot = Slot::new(6, 0, 32);
     pub(crate) const IPV6_SRC: Slot = Slot::new(6, 0, 128);
     pub(crate) const IPV6_DST: Slot = Slot::new(8, 0, 128);
+    // The network service header, in the place of the addresses.
+    pub(crate) const NSH_FLAGS: Slot = Slot::new(6, 56, 8);
+    pub(crate) const NSH_TTL: Slot = Slot::new(6, 48, 8);
+    pub(crate) const NSH_MDTYPE: Slot = Slot::new(6, 40, 8);
+    pub(crate) const NSH_NP: Slot = Slot::new(6, 32, 8);
+    pub(crate) const NSH_SPI: Slot = Slot::new(6, 8, 24);
+    pub(crate) const NSH_SI: Slot = Slot::new(6, 0, 8);
+    /// The service path header: the path's number and the index on it.
+    pub(crate) const NSH_PATH: Slot = Slot::new(6, 0, 32);
+    pub(crate) const NSH_C1: Slot = Slot::new(7, 32, 32);
+    pub(crate) const NSH_C2: Slot = Slot::new(7, 0, 32);
+    pub(crate) const NSH_C3: Slot = Slot::new(8, 32, 32);
+    pub(crate) const NSH_C4: Slot = Slot::new(8, 0, 32);
+    /// The context of a header of MD type 1.
+    pub(crate) const NSH_CONTEXT: Slot = Slot::new(7, 0, 128);
     pub(crate) const ND_TARGET: Slot = Slot::new(10, 0, 128);
     /// `arp_sha` or `ipv6_nd_sll`.
     pub(crate) const LINK_SRC: Slot = Slot::new(12, 16, 48);

@@ -10,8 +10,9 @@
 //!   so that no rule seems to work that can't. The fields `ct_*` can be matched and are those of an untracked packet: zero.
 //! - No tunnels: no packet comes with options of one, and none leaves with them, but the table of options and the fields `tun_metadata` are
 //!   there. A `learn` action matches on the bits of them that it names, where Open vSwitch 3.1 looks for them at the place of the first option.
-//! - No NSH, no `encap` and `decap`, which are refused (`OFPBAC_BAD_EXP_TYPE`); no queues and no IPFIX collectors; no patch ports, bonds,
-//!   mirrors or spanning tree.
+//! - Packets are Ethernet frames, so no `encap` and `decap`, which are refused (`OFPBAC_BAD_EXP_TYPE`); the fields of a network service header
+//!   are those of one inside Ethernet.
+//! - No queues and no IPFIX collectors; no patch ports, bonds, mirrors or spanning tree.
 //! - Buckets of select groups, links of `multipath` and members of `bundle` are chosen by another hash.
 //! - A packet that nests resubmits, groups and clones deeper than [`pipeline::MAX_NESTING`] in any direction is dropped, and so
 //!   is one that needs more than [`pipeline::MAX_ACTIONS`] or [`pipeline::MAX_OCTETS`]: Open vSwitch has other bounds, on the octets of its

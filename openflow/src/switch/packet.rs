@@ -6,8 +6,8 @@
 
 use super::checksum::{self, crc32c};
 use super::extract::{
-    ENTRY_LEN, ETH_ARP, ETH_HEADER_LEN, ETH_IPV4, ETH_IPV6, ETH_VLAN, IP_ICMP, IP_ICMPV6, IP_SCTP, IP_TCP, IP_UDP,
-    Layout, MAX_LABELS, VLAN_PRESENT, extract, is_mpls,
+    ENTRY_LEN, ETH_ARP, ETH_HEADER_LEN, ETH_IPV4, ETH_IPV6, ETH_NSH, ETH_VLAN, IP_ICMP, IP_ICMPV6, IP_SCTP, IP_TCP,
+    IP_UDP, Layout, MAX_LABELS, NSH_MD1, VLAN_PRESENT, extract, is_mpls,
 };
 use super::field;
 use super::flow_key::{FRAGMENT_ANY, FlowKey, Slot};
@@ -253,6 +253,7 @@ impl Packet {
             (ETH_IPV4, Some(at)) if has_protocol => self.commit_ipv4(&key, at),
             (ETH_IPV6, Some(at)) if has_protocol => self.commit_ipv6(&key, at),
             (ETH_ARP, Some(at)) if has_protocol => self.commit_arp(&key, at),
+            (ETH_NSH, Some(at)) => self.commit_nsh(&key, at),
             _ => {}
         }
         self.commit_vlan(key.get(Slot::VLAN_TCI) as u16);
@@ -335,6 +336,20 @@ impl Packet {
         self.copied += read;
         self.write(at, &ports, Sums::None);
         self.write(at + 8, &sum.to_le_bytes(), Sums::None);
+    }
+
+    fn commit_nsh(&mut self, key: &FlowKey, at: usize) {
+        let Some([first, second, mdtype]) = self.octets().get(at..).and_then(<[u8]>::first_chunk::<3>).copied() else {
+            return;
+        };
+        let kept = u16::from_be_bytes([first, second]) & !0x3fc0;
+        let flags = (key.get(Slot::NSH_FLAGS) as u16 & 0x03) << 12;
+        let ttl = (key.get(Slot::NSH_TTL) as u16 & 0x3f) << 6;
+        self.write(at, &(kept | flags | ttl).to_be_bytes(), Sums::None);
+        self.write(at + 4, &octets::<4>(key.get(Slot::NSH_PATH)), Sums::None);
+        if mdtype & 0x0f == NSH_MD1 {
+            self.write(at + 8, &octets::<16>(key.get(Slot::NSH_CONTEXT)), Sums::None);
+        }
     }
 
     fn commit_arp(&mut self, key: &FlowKey, at: usize) {
@@ -456,6 +471,19 @@ impl Packet {
     /// When it is 0 or 1 already; the packet is not changed.
     pub(crate) fn dec_mpls_ttl(&mut self) -> Result<(), InvalidTtl> {
         self.decrement(Slot::MPLS_TTL)
+    }
+
+    /// Decrement the TTL of a network service header.
+    ///
+    /// # Errors
+    /// When it is 0 or 1 already; the packet is not changed.
+    pub(crate) fn dec_nsh_ttl(&mut self) -> Result<(), InvalidTtl> {
+        self.decrement(Slot::NSH_TTL)
+    }
+
+    /// Whether it has a network service header.
+    pub(crate) fn is_nsh(&self) -> bool {
+        self.key.eth_type() == ETH_NSH
     }
 
     /// Whether it has a label stack.

@@ -2,7 +2,7 @@
 //! and how bits of them are read and written.
 //!
 //! Options are up to 124 octets long and together as long as 256: each has as many cells of four octets as it needs, wherever there
-//! are free ones. Beside its octets an option is there or not ([`FlowKey::OPTIONS_PRESENT`](FlowKey)): a match on one asks for it to be there, one
+//! are free ones. Beside its octets an option is there or not (`Slot::OPTIONS_PRESENT`): a match on one asks for it to be there, one
 //! that is not there reads as zero, and one that is set is there. This switch has no tunnels, so packets come without.
 
 use super::flow_key::{FlowKey, OPTION_CELLS, Slot};

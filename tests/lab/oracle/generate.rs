@@ -57,6 +57,7 @@ pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
     let meters = random.one_in(2);
     let certain = learns || random.one_in(2);
     let (options, mut setup) = options::random(random, care);
+    let mappings = setup.len();
     let mut generator =
         Generator { random, care, selects, pushes, fragments, labels, learns, meters, certain, options };
     for meter_id in 1..=METERS {
@@ -98,7 +99,8 @@ pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
                 }
                 _ => generator.flow_mod(&model),
             };
-            let at = generator.random.below(setup.len() + 1);
+            // Even a flow-mod that changes nothing holds on to its options for a moment.
+            let at = generator.random.between(mappings, setup.len());
             setup.insert(at, message);
         }
     }
@@ -361,6 +363,7 @@ impl Generator<'_> {
                     tagged = false;
                     Action::PopVlan
                 }
+                7 | 8 if is_nsh(chosen) => Action::Nicira(NiciraAction::DecNshTtl),
                 7 if is_ip(chosen) => match self.random.below(3) {
                     0 => Action::Nicira(NiciraAction::DecTtlCntIds(vec![self.random.below(2) as u16, 3])),
                     _ => Action::DecNwTtl,
@@ -542,6 +545,8 @@ impl Generator<'_> {
     fn set_something(&mut self, chosen: &BTreeMap<OxmKind, OxmFieldOwned>) -> Action {
         const ALWAYS: [OxmKind; 3] = [OxmKind::ETH_DST, OxmKind::ETH_SRC, OxmKind::TUNNEL_ID];
         const ND: [OxmKind; 2] = [OxmKind::ND_RESERVED, OxmKind::ND_OPTIONS_TYPE];
+        const NSH: [OxmKind; 6] =
+            [OxmKind::NSH_FLAGS, OxmKind::NSH_TTL, OxmKind::NSH_SPI, OxmKind::NSH_SI, OxmKind::NSH_C1, OxmKind::NSH_C4];
         const SLOW: [OxmKind; 14] = [
             OxmKind::ND_RESERVED,
             OxmKind::ND_OPTIONS_TYPE,
@@ -575,6 +580,7 @@ impl Generator<'_> {
         let allowed: Vec<OxmKind> = OxmKind::ALL
             .iter()
             .chain(&ND)
+            .chain(&NSH)
             .copied()
             .filter(|kind| !self.fragments || ![OxmKind::IPV4_SRC, OxmKind::IPV4_DST].contains(kind))
             .filter(|kind| !self.meters || !SLOW.contains(kind))
@@ -716,6 +722,10 @@ impl Generator<'_> {
         }
         Message::MeterMod(MeterMod { command, flags, meter_id: id, bands })
     }
+}
+
+fn is_nsh(chosen: &BTreeMap<OxmKind, OxmFieldOwned>) -> bool {
+    chosen.get(&OxmKind::ETH_TYPE).and_then(|field| field.as_field().to_u64()) == Some(0x894f)
 }
 
 fn is_ip(chosen: &BTreeMap<OxmKind, OxmFieldOwned>) -> bool {

@@ -54,6 +54,8 @@ pub fn value(random: &mut Random, kind: OxmKind) -> Option<Vec<u8>> {
         OxmKind::IPV6_SRC | OxmKind::IPV6_DST | OxmKind::IPV6_ND_TARGET => random.pick(&IPV6).to_vec(),
         OxmKind::VLAN_VID => (random.pick(&VIDS) | oxm::VID_PRESENT).to_be_bytes().to_vec(),
         OxmKind::MPLS_LABEL => random.pick(&LABELS).to_be_bytes().to_vec(),
+        OxmKind::NSH_MDTYPE => vec![random.between(1, 2) as u8],
+        OxmKind::NSH_TTL => vec![random.pick(&[63, 2, 1, 0])],
         OxmKind::METADATA => random.pick(&METADATA).to_be_bytes().to_vec(),
         OxmKind::IN_PORT => (random.between(1, PORTS as usize) as u32).to_be_bytes().to_vec(),
         OxmKind::TCP_SRC
@@ -142,7 +144,8 @@ impl Builder<'_> {
         // The switch looks through one tag only: what is inside a second one is no field.
         let hidden = tags == 2;
         let seen = self.fields.clone();
-        let (eth_type, payload) = match self.random.below(12) {
+        let (eth_type, payload) = match self.random.below(13) {
+            12 => (0x894f, self.nsh()),
             0..=4 => (0x0800u16, self.ipv4()),
             5..=7 => (0x86dd, self.ipv6()),
             8 | 9 => (0x0806, self.arp()),
@@ -305,6 +308,30 @@ impl Builder<'_> {
         body.extend(self.field(OxmKind::ARP_THA));
         body.extend(self.field(OxmKind::ARP_TPA));
         body
+    }
+
+    /// A network service header, of MD type 1 or 2, and something in it.
+    fn nsh(&mut self) -> Vec<u8> {
+        let (flags, ttl) = (self.random.below(4) as u16, self.random.pick(&[63u16, 2, 1, 0]));
+        let (mdtype, words) = self.random.pick(&[(1u8, 6u16), (1, 6), (2, 2), (2, 4)]);
+        let np = self.random.pick(&[1u8, 3]);
+        self.put(OxmKind::NSH_FLAGS, &[flags as u8]);
+        self.put(OxmKind::NSH_TTL, &[ttl as u8]);
+        self.put(OxmKind::NSH_MDTYPE, &[mdtype]);
+        self.put(OxmKind::NSH_NP, &[np]);
+        let mut header = (flags << 12 | ttl << 6 | words).to_be_bytes().to_vec();
+        header.extend([mdtype, np]);
+        let path = self.field(OxmKind::NSH_SPI);
+        header.extend(&path[1..]);
+        header.extend(self.field(OxmKind::NSH_SI));
+        let context = self.random.octets(4 * usize::from(words) - 8);
+        if mdtype == 1 {
+            let kinds = [OxmKind::NSH_C1, OxmKind::NSH_C2, OxmKind::NSH_C3, OxmKind::NSH_C4];
+            kinds.into_iter().zip(context.chunks(4)).for_each(|(kind, word)| self.put(kind, word));
+        }
+        header.extend(context);
+        header.extend(self.random.octets(30));
+        header
     }
 
     fn mpls(&mut self) -> Vec<u8> {

@@ -44,7 +44,7 @@ enum Place {
 }
 
 /// Kinds of which one is done.
-const ONCE: usize = 6;
+const ONCE: usize = 7;
 
 fn place(action: &Action) -> Option<Place> {
     Some(match action {
@@ -54,6 +54,7 @@ fn place(action: &Action) -> Option<Place> {
         Action::PushVlan(_) => Place::Once(3),
         Action::DecNwTtl | Action::Nicira(NiciraAction::DecTtlCntIds(_)) => Place::Once(4),
         Action::DecMplsTtl => Place::Once(5),
+        Action::Nicira(NiciraAction::DecNshTtl) => Place::Once(6),
         Action::SetField(_)
         | Action::SetNwTtl(_)
         | Action::SetMplsTtl(_)

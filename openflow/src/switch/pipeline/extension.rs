@@ -10,7 +10,7 @@ use crate::oxm::OxmKind;
 use crate::packet::PacketInReason;
 use crate::switch::field;
 use crate::switch::flow_key::mix;
-use crate::switch::packet::Packet;
+use crate::switch::packet::{InvalidTtl, Packet};
 use crate::switch::tunnel_options::to_number;
 use net::PortNo;
 
@@ -67,6 +67,13 @@ impl<'a> Run<'a> {
                     packet.write_bits(*destination, &value);
                 }
             }
+            NiciraAction::DecNshTtl if !packet.is_nsh() => return Control::Leave,
+            NiciraAction::DecNshTtl => {
+                if let Err(InvalidTtl) = packet.dec_nsh_ttl() {
+                    self.punt(packet, PacketInReason::INVALID_TTL, u16::MAX);
+                    return Control::Leave;
+                }
+            }
             NiciraAction::DeleteField(kind) => packet.delete_field(*kind),
             NiciraAction::Clone(actions) => self.fork(packet, actions),
             NiciraAction::CheckPktLarger { length, destination } => {
@@ -91,8 +98,7 @@ impl<'a> Run<'a> {
             | NiciraAction::Nat(_)
             | NiciraAction::Group(_)
             | NiciraAction::Encap(_)
-            | NiciraAction::Decap { .. }
-            | NiciraAction::DecNshTtl => {}
+            | NiciraAction::Decap { .. } => {}
         }
         Control::Next
     }

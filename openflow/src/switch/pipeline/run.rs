@@ -536,7 +536,7 @@ impl<'a> Run<'a> {
     }
 
     /// A copy goes to the controller.
-    fn punt(&mut self, packet: &mut Packet, reason: PacketInReason, max_len: u16) {
+    pub(super) fn punt(&mut self, packet: &mut Packet, reason: PacketInReason, max_len: u16) {
         self.punt_for(packet, reason, max_len, false);
     }
 

@@ -379,3 +379,55 @@ fn bad_extensions_get_the_codes_of_open_vswitch() {
     }
     assert_eq!(switch.flow_count(), 0);
 }
+
+/// A frame with a network service header of MD type 1, whose TTL is this.
+fn nsh(ttl: u16) -> Bytes {
+    let mut frame = [&B[..], &A, &[0x89, 0x4f]].concat();
+    frame.extend((0x1000 | ttl << 6 | 6).to_be_bytes());
+    frame.extend([1, 3, 0, 0, 7, 255]);
+    frame.extend(1..=16);
+    frame.extend([0xee; 20]);
+    Bytes::from(frame)
+}
+
+#[test]
+fn a_network_service_header_is_matched_and_set_and_loses_a_hop() {
+    let mut switch = switch();
+    let number = |kind, value| OxmFieldOwned::number(kind, value).unwrap();
+    let match_ = [
+        OxmFieldOwned::number(OxmKind::ETH_TYPE, 0x894f).unwrap(),
+        number(OxmKind::NSH_SPI, 7),
+        number(OxmKind::NSH_SI, 255),
+        number(OxmKind::NSH_C2, 0x0506_0708),
+        number(OxmKind::NSH_FLAGS, 1),
+    ];
+    let actions = vec![
+        nicira(NiciraAction::DecNshTtl),
+        Action::SetField(number(OxmKind::NSH_SI, 254)),
+        Action::SetField(number(OxmKind::NSH_C4, 0xffff_fffe)),
+        output(2),
+    ];
+    add(&mut switch, flow(0, 1, match_.into_iter().collect(), apply(actions)));
+    let sent = only(send(&mut switch, 1, &nsh(63), Time::ZERO)).1;
+    let mut expected = nsh(62).to_vec();
+    expected[21] = 254;
+    expected[34..38].copy_from_slice(&[0xff, 0xff, 0xff, 0xfe]);
+    assert_eq!(sent, expected);
+    // The last hop is told to the controller where it wants to know, and the packet goes nowhere.
+    assert_eq!(outputs(&mut switch, 1, &nsh(1)), []);
+}
+
+#[test]
+fn a_network_service_header_that_does_not_fit_has_no_fields() {
+    let spi =
+        |frame: &[u8]| crate::switch::pipeline::fields(PortNo(1), frame).get(crate::switch::flow_key::Slot::NSH_SPI);
+    let whole = nsh(63);
+    assert_eq!(spi(&whole), 7);
+    assert_eq!(spi(&whole[..37]), 0, "it ends within its context");
+    let mut other = whole.to_vec();
+    other[14] |= 0x40;
+    assert_eq!(spi(&other), 0, "it is of another version");
+    other[14] &= !0x40;
+    other[15] = other[15] & !0x3f | 5;
+    assert_eq!(spi(&other), 0, "a context of type 1 has four words");
+}

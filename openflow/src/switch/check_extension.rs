@@ -281,6 +281,7 @@ impl Follower {
             NiciraAction::OutputTrunc { port, .. } => out_port(*port)?,
             NiciraAction::DecTtlCntIds(_) => return Ok(self.is_ip()),
             NiciraAction::FinTimeout { .. } => return Ok(self.known.value.get(Slot::IP_PROTO) == 6),
+            NiciraAction::DecNshTtl => return Ok(self.known.value.eth_type() == 0x894f),
             // The original direction of a connection can't be looked up without one.
             NiciraAction::ResubmitTable { with_ct: true, .. } => self.require(OxmKind::CT_NW_PROTO)?,
             NiciraAction::Learn(learn) => self.learn(learn)?,

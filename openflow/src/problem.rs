@@ -20,6 +20,7 @@ use crate::meter::{MeterBand, MeterFlags, MeterMod, MeterModCommand};
 use crate::multipart::{MultipartReplyBody, MultipartRequestBody, TableFeatureProperty, TableFeatures};
 use crate::oxm::{EXPERIMENTER_NICIRA, EXPERIMENTER_ONF};
 use crate::role::ControllerRole;
+use crate::switch::follow_through;
 use crate::tlv_table::{TLV_FIELDS, TLV_OPTION_LEN_MAX, TlvMap, TlvTableMod};
 
 mod action;
@@ -27,7 +28,7 @@ mod field;
 mod nicira;
 
 use action::{Place, check_actions};
-use field::check_match;
+use field::{check_connection_addresses, check_match};
 
 /// Something in a well-formed message that makes no sense.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -267,6 +268,14 @@ fn check_flow_mod(flow_mod: &FlowMod, to: &mut Problems) {
     to.check(fine, "flags", ErrorCode::FLOW_MOD_BAD_FLAGS, format_args!("{}", flow_mod.flags));
     check_match(&flow_mod.match_, to);
     check_instructions(&flow_mod.instructions, (!delete).then_some(flow_mod.table_id), to);
+    check_connection_addresses(&flow_mod.match_, to);
+    if let Err(code) = follow_through(flow_mod) {
+        let reason = match code {
+            ErrorCode::ACTION_BAD_TAG => "push more VLAN tags than a packet can have",
+            _ => "need what the match doesn't promise of the packets",
+        };
+        to.add("instruction.actions", code, reason);
+    }
 }
 
 fn check_group_mod(group_mod: &GroupMod, to: &mut Problems) {
@@ -299,8 +308,10 @@ fn check_meter_mod(meter_mod: &MeterMod, to: &mut Problems) {
     let command = meter_mod.command;
     to.check(command.name().is_some(), "command", ErrorCode::METER_MOD_BAD_COMMAND, format_args!("{command} is none"));
     let rate = MeterFlags::KBPS | MeterFlags::PKTPS;
-    let fine = !meter_mod.flags.has_unknown() && !meter_mod.flags.contains(rate);
-    to.check(fine, "flags", ErrorCode::METER_MOD_BAD_FLAGS, format_args!("{}", meter_mod.flags));
+    // A rate is one of the two; a meter that goes has none.
+    let unit = meter_mod.flags.0 & rate.0;
+    let fine = !meter_mod.flags.has_unknown() && unit != rate.0 && (unit != 0 || command == MeterModCommand::DELETE);
+    to.check(fine, "flags", ErrorCode::METER_MOD_BAD_FLAGS, format_args!("{}: kbps or pktps", meter_mod.flags));
     let id = meter_mod.meter_id;
     let fine = (id.0 >= 1 && id.0 <= MeterId::MAX.0)
         || matches!(id, MeterId::SLOWPATH | MeterId::CONTROLLER)
@@ -406,6 +417,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::nicira::NiciraAction;
     use crate::oxm::{OxmFieldOwned, OxmKind, VID_NONE};
     use crate::{Action, ActionType, BufferId, FlowModFlags};
 
@@ -475,6 +487,44 @@ mod tests {
     }
 
     #[test]
+    fn actions_that_need_more_than_is_matched_are_named() {
+        let code = |text: &str| {
+            let flow_mod = crate::syntax::parse_flow(text).unwrap();
+            codes(&Message::FlowMod(flow_mod))
+        };
+        for text in [
+            "actions=strip_vlan,1",
+            "actions=mod_nw_src:1.2.3.4",
+            "actions=ct(nat)",
+            "actions=fin_timeout(idle_timeout=5)",
+            "actions=dec_nsh_ttl",
+            "actions=resubmit(,2,ct)",
+            "arp,actions=dec_ttl",
+            "ct_state=+trk+est,ct_nw_src=10.0.0.1,actions=1",
+            "ipv6,ct_state=+trk+est,ct_nw_src=10.0.0.1,actions=1",
+            "udp,actions=clone(fin_timeout(idle_timeout=5))",
+        ] {
+            assert!(code(text).contains(&ErrorCode::ACTION_MATCH_INCONSISTENT), "{text}: {:?}", code(text));
+        }
+        for text in [
+            "dl_vlan=3,actions=strip_vlan,1",
+            "actions=push_vlan:0x8100,strip_vlan",
+            "ip,actions=mod_nw_src:1.2.3.4",
+            "ip,actions=ct(nat)",
+            "tcp,actions=fin_timeout(idle_timeout=5)",
+            "dl_type=0x894f,actions=dec_nsh_ttl",
+            "ip,ct_state=+trk+est,actions=resubmit(,2,ct)",
+            "ip,ct_state=+trk+est,ct_nw_src=10.0.0.1,actions=1",
+            "packet_type=(1,0x894f),actions=dec_nsh_ttl",
+            "actions=encap(nsh),dec_nsh_ttl",
+        ] {
+            assert_eq!(code(text), [], "{text}");
+        }
+        let three = "actions=push_vlan:0x8100,push_vlan:0x8100,push_vlan:0x8100";
+        assert_eq!(code(three), [ErrorCode::ACTION_BAD_TAG]);
+    }
+
+    #[test]
     fn groups_and_packet_outs_are_checked() {
         let mut group_mod = GroupMod {
             command: GroupModCommand::ADD,
@@ -494,6 +544,26 @@ mod tests {
             data: Bytes::new(),
         };
         assert_eq!(codes(&Message::PacketOut(packet_out)), []);
+    }
+
+    #[test]
+    fn a_meter_has_one_unit_and_write_metadata_comes_last() {
+        let meter = |command, flags| {
+            codes(&Message::MeterMod(MeterMod { command, flags, meter_id: MeterId(1), bands: Vec::new() }))
+        };
+        assert_eq!(meter(MeterModCommand::ADD, MeterFlags::KBPS), []);
+        assert_eq!(meter(MeterModCommand::ADD, MeterFlags::NONE), [ErrorCode::METER_MOD_BAD_FLAGS]);
+        let both = MeterFlags::KBPS | MeterFlags::PKTPS;
+        assert_eq!(meter(MeterModCommand::ADD, both), [ErrorCode::METER_MOD_BAD_FLAGS]);
+        assert_eq!(meter(MeterModCommand::DELETE, MeterFlags::NONE), []);
+        let write = Action::Nicira(NiciraAction::WriteMetadata { metadata: 1, mask: 1 });
+        let list = |actions| {
+            let mut flow_mod = FlowMod::add(TableId(0), 1, Match::new());
+            flow_mod.instructions = vec![Instruction::ApplyActions(actions)];
+            codes(&Message::FlowMod(flow_mod))
+        };
+        assert_eq!(list(vec![Action::output(PortNo(1)), write.clone()]), []);
+        assert_eq!(list(vec![write, Action::output(PortNo(1))]), [ErrorCode::ACTION_UNSUPPORTED_ORDER]);
     }
 
     #[test]

@@ -65,7 +65,9 @@ for target in "${targets[@]}"; do
         rm -rf "$corpus"
         mkdir -p "$corpus"
     fi
-    limits=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -max_len=8192 -print_final_stats=1)
+    # A step of the switch is a whole message, and the longest has 65535 octets.
+    case $target in switch) max_len=65535 ;; *) max_len=8192 ;; esac
+    limits=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -max_len="$max_len" -print_final_stats=1)
     [ -n "${FUZZ_RUNS:-}" ] && limits+=(-seed=1 -runs="$FUZZ_RUNS")
     if "$CARGO_TARGET_DIR/$triple/release/$target" "${limits[@]}" -artifact_prefix="$findings/" "${sources[@]}" >"$log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")

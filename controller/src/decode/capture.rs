@@ -50,7 +50,7 @@ pub(super) fn decode(protocol: Protocol, input: &[u8], out: &mut dyn Write, err:
                     Err(error) => {
                         good = false;
                         line.insert("message".to_owned(), json!(number));
-                        refuse(out, err, Value::Object(line), &format!("message {number}"), error);
+                        refuse(out, err, Value::Object(line), &format!("message {number}"), error, &error.to_string());
                         continue;
                     }
                 }

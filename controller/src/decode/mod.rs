@@ -6,7 +6,7 @@ mod protocol;
 
 use std::io::Write;
 
-use net::DecodeError;
+use net::{DecodeError, DecodeErrorKind};
 use serde_json::{Value, json};
 
 use crate::capture::is_capture;
@@ -24,7 +24,14 @@ pub fn decode(protocol: Protocol, input: &[u8], out: &mut dyn Write, err: &mut d
     let octets = match octets(input) {
         Ok(octets) => octets,
         Err(error) => {
-            refuse(out, err, json!({}), "the input is text, and not hex", error);
+            let text = match error.kind {
+                DecodeErrorKind::BadValue { value } => {
+                    let found = char::from(u8::try_from(value).unwrap_or(b'?'));
+                    format!("offset {}: {}: {found:?} is no hex digit", error.offset, error.field)
+                }
+                _ => error.to_string(),
+            };
+            refuse(out, err, json!({}), "the input is text, and not hex", error, &text);
             return false;
         }
     };
@@ -44,7 +51,8 @@ pub fn decode(protocol: Protocol, input: &[u8], out: &mut dyn Write, err: &mut d
             Err(error) => {
                 good = false;
                 let place = json!({ "message": number, "message_offset": offset });
-                refuse(out, err, place, &format!("message {number}, at octet {offset} of the input"), error);
+                let what = format!("message {number}, at octet {offset} of the input");
+                refuse(out, err, place, &what, error, &error.to_string());
             }
         }
         // Without a length that can be believed nobody knows where the next message starts.
@@ -61,16 +69,16 @@ pub(crate) fn openflow_message(octets: &[u8]) -> Result<Value, DecodeError> {
     Protocol::Openflow.decode(octets)
 }
 
-fn refuse(out: &mut dyn Write, err: &mut dyn Write, place: Value, what: &str, error: DecodeError) {
+fn refuse(out: &mut dyn Write, err: &mut dyn Write, place: Value, what: &str, error: DecodeError, text: &str) {
     let mut object = json!({ "error": place });
     if let Some(Value::Object(fields)) = object.get_mut("error") {
         fields.insert("offset".to_owned(), json!(error.offset));
         fields.insert("field".to_owned(), json!(error.field));
         fields.insert("kind".to_owned(), json!(error.kind.name()));
-        fields.insert("text".to_owned(), json!(error.to_string()));
+        fields.insert("text".to_owned(), json!(text));
     }
     let _ = writeln!(out, "{object}");
-    let _ = writeln!(err, "trunkline: {what}: {error}");
+    let _ = writeln!(err, "trunkline: {what}: {text}");
 }
 
 #[cfg(test)]

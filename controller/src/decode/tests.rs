@@ -80,7 +80,8 @@ fn text_that_is_no_hex_is_an_error_with_its_offset() {
     let (good, lines, err) = run(Protocol::Openflow, b"04 00 hello");
     assert!(!good);
     assert_eq!(lines[0]["error"]["offset"], 6);
-    assert!(err.starts_with("trunkline: the input is text, and not hex"), "{err}");
+    assert_eq!(err, "trunkline: the input is text, and not hex: offset 6: input.hex_digit: 'h' is no hex digit\n");
+    assert_eq!(lines[0]["error"]["text"], "offset 6: input.hex_digit: 'h' is no hex digit");
 }
 
 proptest! {

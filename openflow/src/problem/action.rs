@@ -35,6 +35,14 @@ pub(super) fn check_actions(actions: &[Action], place: Place, to: &mut Problems)
         }
         check_action(action, place, to);
     }
+    // Open vSwitch takes it for the instruction of that name, which comes after all that is applied.
+    let write_metadata = |action: &Action| matches!(action, Action::Nicira(NiciraAction::WriteMetadata { .. }));
+    if let Some(first) = actions.iter().position(write_metadata)
+        && first + 1 < actions.len()
+    {
+        let reason = "stands before other actions";
+        to.add("action.write_metadata", ErrorCode::ACTION_UNSUPPORTED_ORDER, reason);
+    }
     let conjunction = |action: &Action| matches!(action, Action::Nicira(NiciraAction::Conjunction { .. }));
     let beside =
         |action: &Action| !matches!(action, Action::Nicira(NiciraAction::Conjunction { .. } | NiciraAction::Note(_)));

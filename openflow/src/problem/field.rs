@@ -19,6 +19,8 @@ pub(super) fn check_match(match_: &Match, to: &mut Problems) {
             to.add(name(), ErrorCode::MATCH_DUP_FIELD, "stands twice");
         } else if registers.overlap(&field) {
             to.add(name(), ErrorCode::MATCH_DUP_FIELD, "is part of a register that is matched already");
+        } else if shares_tag(&seen, field.kind.same_field()) {
+            to.add(name(), ErrorCode::MATCH_DUP_FIELD, "is part of a VLAN tag that is matched already");
         }
         let Some(row) = field.kind.row() else {
             if field.kind.class == CLASS_OPENFLOW_BASIC {
@@ -44,6 +46,27 @@ pub(super) fn check_match(match_: &Match, to: &mut Problems) {
             to.add(name(), ErrorCode::MATCH_BAD_PREREQ, missing);
         }
     }
+}
+
+/// The addresses of a connection belong to packets of their own version of IP: Open vSwitch says so of the actions, whatever they are.
+pub(super) fn check_connection_addresses(match_: &Match, to: &mut Problems) {
+    for (kinds, eth_type) in
+        [([OxmKind::CT_NW_SRC, OxmKind::CT_NW_DST], 0x0800), ([OxmKind::CT_IPV6_SRC, OxmKind::CT_IPV6_DST], 0x86dd)]
+    {
+        let matched = |kind: &OxmKind| match_.find(*kind).is_some_and(|field| !is_wild(&field));
+        let Some(kind) = kinds.into_iter().find(matched) else { continue };
+        let number = |kind| match_.find(kind).and_then(|field| field.to_u64());
+        let bare = number(OxmKind::PACKET_TYPE).filter(|value| value >> 16 == 1).map(|value| value & 0xffff);
+        let found = bare.or_else(|| number(OxmKind::ETH_TYPE));
+        let fine = found == Some(eth_type);
+        let reason = format_args!("needs eth_type={eth_type:#x}");
+        to.check(fine, &format!("match.{kind}"), ErrorCode::ACTION_MATCH_INCONSISTENT, reason);
+    }
+}
+
+/// Whether a mask leaves nothing of the field.
+fn is_wild(field: &OxmField<'_>) -> bool {
+    field.mask.is_some_and(|mask| mask.iter().all(|octet| *octet == 0))
 }
 
 pub(super) fn check_set_field(field: &OxmField<'_>, to: &mut Problems) {
@@ -72,6 +95,15 @@ pub(super) fn check_set_field(field: &OxmField<'_>, to: &mut Problems) {
             to.add(name(), ErrorCode::ACTION_BAD_SET_TYPE, "OpenFlow 1.3 has no such field");
         }
         None => {}
+    }
+}
+
+/// `vlan_tci` is `vlan_vid` and `vlan_pcp` at once.
+fn shares_tag(seen: &BTreeSet<OxmKind>, kind: OxmKind) -> bool {
+    match kind {
+        OxmKind::VLAN_TCI => seen.contains(&OxmKind::VLAN_VID) || seen.contains(&OxmKind::VLAN_PCP),
+        OxmKind::VLAN_VID => seen.contains(&OxmKind::VLAN_TCI),
+        _ => false,
     }
 }
 
@@ -126,8 +158,18 @@ fn missing_prerequisite(match_: &Match, index: usize, prerequisite: Prerequisite
             format!("needs {kind}={}{}", values.join(" or "), if late { " before it" } else { "" })
         })
     };
+    // A packet of namespace 1 is one without an Ethernet header; its type is an ethertype (ovs-fields(7), packet_type).
+    let bare = number(OxmKind::PACKET_TYPE).filter(|value| value >> 16 == 1).map(|value| value & 0xffff);
+    let eth_type = || bare.or_else(|| number(OxmKind::ETH_TYPE));
     match prerequisite {
-        Prerequisite::None => None,
+        Prerequisite::None => {
+            let kind = match_.fields().nth(index).map(|field| field.kind.same_field());
+            let is_link = matches!(
+                kind,
+                Some(OxmKind::ETH_DST | OxmKind::ETH_SRC | OxmKind::ETH_TYPE | OxmKind::VLAN_VID | OxmKind::VLAN_TCI)
+            );
+            (is_link && bare.is_some()).then(|| "needs a packet_type with an Ethernet header".into())
+        }
         Prerequisite::InPort => find(OxmKind::IN_PORT).is_none().then(|| "needs in_port".into()),
         Prerequisite::VlanTag => {
             let vid = find(OxmKind::VLAN_VID).and_then(|field| field.to_u64());
@@ -138,14 +180,29 @@ fn missing_prerequisite(match_: &Match, index: usize, prerequisite: Prerequisite
         }
         Prerequisite::EthType(types) => {
             let types: Vec<u64> = types.iter().map(|eth_type| u64::from(*eth_type)).collect();
-            // A packet of namespace 1 is one without an Ethernet header; its type is an ethertype (ovs-fields(7), packet_type).
-            let bare = number(OxmKind::PACKET_TYPE).filter(|value| value >> 16 == 1).map(|value| value & 0xffff);
-            one_of(OxmKind::ETH_TYPE, number(OxmKind::ETH_TYPE).or(bare), &types)
+            one_of(OxmKind::ETH_TYPE, eth_type(), &types)
         }
-        Prerequisite::IpProto(protocol) => one_of(OxmKind::IP_PROTO, number(OxmKind::IP_PROTO), &[u64::from(protocol)]),
+        Prerequisite::IpProto(protocol) => {
+            // ICMP is IPv4's and ICMPv6 is IPv6's: the same number over the other is something else.
+            let version = match protocol {
+                1 => one_of(OxmKind::ETH_TYPE, eth_type(), &[0x0800]),
+                58 => one_of(OxmKind::ETH_TYPE, eth_type(), &[0x86dd]),
+                _ => None,
+            };
+            // A fragment that is not the first has no ports and no flags; ICMP is left to the switch, as Open vSwitch does.
+            let later = matches!(protocol, 6 | 17 | 132)
+                && find(OxmKind::NW_FRAG)
+                    .is_some_and(|field| field.to_u64().is_some_and(|value| value & FRAGMENT_LATER != 0));
+            one_of(OxmKind::IP_PROTO, number(OxmKind::IP_PROTO), &[u64::from(protocol)])
+                .or(version)
+                .or_else(|| later.then(|| "needs a packet that is no later fragment".into()))
+        }
         Prerequisite::Icmpv6Type(types) => {
             let types: Vec<u64> = types.iter().map(|icmp_type| u64::from(*icmp_type)).collect();
+            // Neighbour discovery has the code 0 alone (RFC 4861 §4.3, §4.4).
+            let code = find(OxmKind::ICMPV6_CODE).map_or(Some(0), |field| field.to_u64());
             one_of(OxmKind::ICMPV6_TYPE, number(OxmKind::ICMPV6_TYPE), &types)
+                .or_else(|| (code != Some(0)).then(|| "needs icmpv6_code=0".into()))
         }
         Prerequisite::Tracked => {
             let state = find(OxmKind::CT_STATE);
@@ -158,6 +215,8 @@ fn missing_prerequisite(match_: &Match, index: usize, prerequisite: Prerequisite
     }
 }
 
+/// Bit of `nw_frag` (ovs-fields(7)): a fragment that is not the first.
+const FRAGMENT_LATER: u64 = 2;
 /// Bits of `ct_state` (ovs-fields(7)): `inv`.
 const CT_INVALID: u64 = 1 << 4;
 /// `trk`.
@@ -199,6 +258,48 @@ mod tests {
         assert_eq!(codes(&[number(OxmKind::PACKET_TYPE, 0x1_0800), number(OxmKind::NW_TTL, 2)]), []);
         assert_eq!(codes(&[number(OxmKind::VLAN_TCI, 0x1005), number(OxmKind::VLAN_PCP, 2)]), []);
         assert_eq!(codes(&[number(OxmKind::VLAN_TCI, 5), number(OxmKind::VLAN_PCP, 2)]), [ErrorCode::MATCH_BAD_PREREQ]);
+    }
+
+    #[test]
+    fn a_prerequisite_of_a_prerequisite_is_looked_at() {
+        let bad = [ErrorCode::MATCH_BAD_PREREQ];
+        let icmp = |eth_type, ip_proto, kind: OxmKind| {
+            codes(&[number(OxmKind::ETH_TYPE, eth_type), number(OxmKind::IP_PROTO, ip_proto), number(kind, 3)])
+        };
+        assert_eq!(icmp(0x0800, 1, OxmKind::ICMPV4_TYPE), []);
+        assert_eq!(icmp(0x86dd, 1, OxmKind::ICMPV4_TYPE), bad);
+        assert_eq!(icmp(0x86dd, 58, OxmKind::ICMPV6_CODE), []);
+        assert_eq!(icmp(0x0800, 58, OxmKind::ICMPV6_CODE), bad);
+        let discovery = |code| {
+            let head = [number(OxmKind::ETH_TYPE, 0x86dd), number(OxmKind::IP_PROTO, 58)];
+            let icmp = [number(OxmKind::ICMPV6_TYPE, 135), number(OxmKind::ICMPV6_CODE, code)];
+            let target = field(OxmKind::IPV6_ND_TARGET, &[1; 16], None);
+            codes(&[&head[..], &icmp[..], &[target]].concat())
+        };
+        assert_eq!(discovery(0), []);
+        assert_eq!(discovery(1), bad);
+    }
+
+    #[test]
+    fn a_later_fragment_has_no_ports_and_a_tag_is_matched_once() {
+        let tcp = |fragment| {
+            let ip = [number(OxmKind::ETH_TYPE, 0x0800), number(OxmKind::IP_PROTO, 6)];
+            codes(&[&ip[..], &[number(OxmKind::NW_FRAG, fragment), number(OxmKind::TCP_DST, 80)]].concat())
+        };
+        assert_eq!(tcp(1), []);
+        assert_eq!(tcp(3), [ErrorCode::MATCH_BAD_PREREQ]);
+        let tag = [number(OxmKind::VLAN_TCI, 0x1005), number(OxmKind::VLAN_VID, 0x1005)];
+        assert_eq!(codes(&tag), [ErrorCode::MATCH_DUP_FIELD]);
+    }
+
+    #[test]
+    fn a_packet_without_an_ethernet_header_has_none_of_its_fields() {
+        let bare = number(OxmKind::PACKET_TYPE, 0x1_0800);
+        assert_eq!(codes(&[bare.clone(), number(OxmKind::IP_PROTO, 6), number(OxmKind::TCP_DST, 80)]), []);
+        for kind in [OxmKind::ETH_TYPE, OxmKind::VLAN_VID, OxmKind::NXM_OF_ETH_TYPE] {
+            assert_eq!(codes(&[bare.clone(), number(kind, 0x1800)]), [ErrorCode::MATCH_BAD_PREREQ], "{kind}");
+        }
+        assert_eq!(codes(&[bare, field(OxmKind::ETH_SRC, &[2; 6], None)]), [ErrorCode::MATCH_BAD_PREREQ]);
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod field;
 mod flow_key;
 mod flow_match;
 mod flow_mods;
+mod follow_through;
 mod groups;
 mod label_stack;
 mod learning;
@@ -53,6 +54,7 @@ pub use bundles::{BUNDLE_LIFETIME, MAX_BUNDLE_MESSAGES, MAX_BUNDLE_OCTETS, MAX_B
 pub use check::{MAX_ACTIONS, MAX_ACTIONS_LEN, MAX_PORTS};
 pub use flow_key::FlowKey;
 pub use flow_match::FlowMatch;
+pub(crate) use follow_through::follow_through;
 pub use groups::{BucketState, Group, Groups, MAX_BUCKETS, MAX_GROUPS, MAX_LIVENESS_DEPTH};
 pub use mac_table::{ADDRESS_LIFETIME, MAX_ADDRESSES, MacTable};
 pub use meters::{BandState, MAX_BANDS, MAX_METERS, Meter, Meters};

@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
         let flow_mod = &mut self.flow_mod;
         match value.split_once("/") {
             Some((_, mask)) if flow_mod.command == FlowModCommand::ADD => {
-                return Err(mask.error("no mask: a new flow's cookie is whole,"));
+                return Err(mask.error("no mask (a new flow's cookie is whole)"));
             }
             Some((cookie, mask)) => {
                 flow_mod.cookie_mask = mask.u64()?;

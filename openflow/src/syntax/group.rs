@@ -5,7 +5,7 @@ use net::PortNo;
 use super::SyntaxError;
 use super::action::{Context, List, one_of, unknown_argument};
 use super::field::port;
-use super::text::{Pairs, Piece};
+use super::text::{Pair, Pairs, Piece};
 use crate::display::group::{GROUP_COMMANDS, GROUP_TYPES, METER_COMMANDS, METER_FLAGS, METER_NAMES};
 use crate::group::{Bucket, GroupMod, GroupModCommand, GroupType};
 use crate::identifier::{GroupId, MeterId};
@@ -59,6 +59,7 @@ pub(super) fn group(text: Piece<'_>, of: Option<GroupModCommand>) -> Result<Grou
                     },
                 };
             }
+            _ if is_of_openflow_1_5(pair) => return Err(pair.key.error(OPENFLOW_1_5)),
             _ => return Err(unknown_argument(pair, "a group", &["group_id", "type", "bucket"])),
         }
     }
@@ -76,6 +77,14 @@ pub(super) fn group(text: Piece<'_>, of: Option<GroupModCommand>) -> Result<Grou
         return Err(text.error("one bucket in an indirect group"));
     }
     Ok(group)
+}
+
+/// What is said of a word that ovs-ofctl reads and that only OpenFlow 1.5 can say.
+const OPENFLOW_1_5: &str = "what OpenFlow 1.3 has in a group (this one is OpenFlow 1.5's)";
+
+/// How a select group chooses, and the numbers by which single buckets are inserted and removed (ovs-ofctl(8), Group Syntax).
+fn is_of_openflow_1_5(pair: Pair<'_>) -> bool {
+    matches!(pair.name(), "selection_method" | "selection_method_param" | "fields" | "bucket_id" | "command_bucket_id")
 }
 
 fn bucket(text: Piece<'_>, group_type: GroupType) -> Result<Bucket, SyntaxError> {
@@ -96,6 +105,7 @@ fn bucket(text: Piece<'_>, group_type: GroupType) -> Result<Bucket, SyntaxError>
                     list.take(action?)?;
                 }
             }
+            _ if is_of_openflow_1_5(pair) => return Err(pair.key.error(OPENFLOW_1_5)),
             _ => {
                 any = true;
                 list.take(pair)?;
@@ -204,7 +214,7 @@ fn finish_band(band: &Band<'_>, flags: MeterFlags) -> Result<MeterBand, SyntaxEr
     match remark {
         true if prec_level == 0 => Err(place.error("prec_level in the band")),
         true => Ok(MeterBand::DscpRemark { rate, burst_size, prec_level }),
-        false if prec_level != 0 => Err(place.error("no prec_level in a band that drops,")),
+        false if prec_level != 0 => Err(place.error("no prec_level in a band that drops")),
         false => Ok(MeterBand::Drop { rate, burst_size }),
     }
 }

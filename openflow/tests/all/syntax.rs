@@ -132,6 +132,18 @@ fn an_error_names_the_place_what_was_expected_and_what_may_be_meant() {
     }
     assert_eq!(parse_group("group_id=1,bucket=output:1").unwrap_err().offset, 0);
     assert_eq!(parse_group("group_id=1,type=ff,bucket=output:1").unwrap_err().found, "output:1");
+    for (text, found) in [
+        ("group_id=1,type=select,selection_method=hash,bucket=output:1", "selection_method"),
+        ("group_id=1,type=select,fields(ip_src),bucket=output:1", "fields"),
+        ("group_id=1,type=select,bucket=bucket_id:5,output:1", "bucket_id"),
+        ("group_id=1,command_bucket_id=all,type=select,bucket=output:1", "command_bucket_id"),
+    ] {
+        let error = parse_group(text).unwrap_err();
+        assert_eq!(error.found, found, "{error}");
+        assert!(error.expected.contains("OpenFlow 1.5"), "{error}");
+    }
+    let masked = parse_flow("cookie=0x5/0xff,actions=1").unwrap_err();
+    assert_eq!(masked.to_string(), "offset 11: expected no mask (a new flow's cookie is whole), found \"0xff\"");
     assert_eq!(parse_meter("meter=1,kbps,band=type=dorp,rate=1").unwrap_err().suggestion, Some("drop"));
     assert_eq!(parse_meter("meter=1,band=type=drop,rate=1").unwrap_err().expected, "kbps or pktps");
     assert!(parse_actions("goto_table:1").is_err() && parse_match("priority=1").is_err());

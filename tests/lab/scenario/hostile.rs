@@ -17,6 +17,7 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
 /// OpenFlow message types and codes (OpenFlow 1.3.5 §7.1, §7.5.4).
 const HELLO: u8 = 0;
 const ERROR: u8 = 1;
+const FEATURES_REPLY: u8 = 6;
 const OFPET_HELLO_FAILED: [u8; 2] = [0, 0];
 const OFPHFC_INCOMPATIBLE: [u8; 2] = [0, 0];
 
@@ -35,7 +36,14 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     for version in [1, 2, 3] {
         report.check(&format!("a peer with version 0x0{version} alone is told HELLO_FAILED"), old_version(version));
     }
-    report.check("a peer of version 0x05 alone is told HELLO_FAILED", bitmap_without_ours());
+    for version in [5, 6] {
+        let outcome = bitmap_without_ours(version);
+        report.check(&format!("a peer of version 0x0{version} alone is told HELLO_FAILED"), outcome);
+    }
+    // Without a bitmap the smaller of both versions is agreed on (OpenFlow 1.3.5 §6.3.1), which is ours: a peer that goes on in its own
+    // breaks that.
+    let goes_on = all_close(1, |_| [openflow_hello(6), vec![6, FEATURES_REPLY, 0, 8, 0, 0, 0, 2]].concat());
+    report.check("a peer that says HELLO with version 0x06 and goes on with it is closed", goes_on);
     report.check("noise is closed", all_close(lab.mode.pick(20, 200), |seed| noise(seed + 1, 2000)));
     report.check(
         "a length below 8 is closed",
@@ -69,12 +77,12 @@ fn old_version(version: u8) -> Outcome {
     hello_failed(&mut stream, version)
 }
 
-/// Says HELLO as version 1.4 with a bitmap that does not hold 1.3.
-fn bitmap_without_ours() -> Outcome {
+/// Says HELLO as version 1.4 (0x05) or 1.5 (0x06) with a bitmap that does not hold 1.3.
+fn bitmap_without_ours(version: u8) -> Outcome {
     let mut stream = connect()?;
-    let hello = [5, HELLO, 0, 16, 0, 0, 0, 1, 0, 1, 0, 8, 0, 0, 0, 1 << 5];
+    let hello = [version, HELLO, 0, 16, 0, 0, 0, 1, 0, 1, 0, 8, 0, 0, 0, 1 << version];
     stream.write_all(&hello).map_err(|error| error.to_string())?;
-    hello_failed(&mut stream, 5)
+    hello_failed(&mut stream, version)
 }
 
 /// Reads until the other side has closed: there must be a HELLO_FAILED among what came.

@@ -1,6 +1,8 @@
 //! What we send to Open vSwitch is what it holds: flows, groups and meters are read back by ovs-ofctl and by ourselves, and what it
 //! refuses is what we call a problem.
 
+mod verdict;
+
 use std::collections::BTreeMap;
 
 use openflow::{
@@ -16,11 +18,9 @@ use crate::oracle::stored;
 use crate::ovs::{self, Ovs};
 use crate::process;
 use crate::report::{Fail, Outcome, Report};
+use verdict::{Agreement, agreement};
 
 const BRIDGE: &str = "br0";
-
-/// What the flows are called with which more than one thing may be wrong.
-const RANDOM: &str = "random flows";
 
 /// Flows per round: few enough for one dump to be quick.
 const ROUND: usize = 2_000;
@@ -42,62 +42,10 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     flows(&mut client, "every field in actions", samples::field_actions(&mut random), report)?;
     let accepted = flows(&mut client, "every action and instruction", samples::actions(&mut random), report)?;
     let combinations = samples::combinations(&mut random, lab.mode.pick(500, 20_000), &accepted);
-    flows(&mut client, RANDOM, combinations, report)?;
+    flows(&mut client, "random flows", combinations, report)?;
     groups(&mut client, samples::groups(&mut random, lab.mode.pick(400, 4_000)), report)?;
     meters(&mut client, samples::meters(&mut random, lab.mode.pick(100, 1_000)), report)?;
     Ok(())
-}
-
-/// Where the specification and Open vSwitch differ, what a message's problems say is the specification's: (Open vSwitch, ours).
-const TOLERATED: &[(Option<ErrorCode>, ErrorCode)] = &[
-    // §7.2.3.5 allows masks on fields that can be masked; Open vSwitch takes one on any field if it is all zeros or all ones, which says
-    // nothing or everything.
-    (None, ErrorCode::MATCH_BAD_MASK),
-    // §7.2.5.7: metadata has an instruction of its own; Open vSwitch lets it be set, too.
-    (None, ErrorCode::ACTION_BAD_SET_TYPE),
-    // §7.2.1: TABLE is for packet-outs only, and port 0 is none. Open vSwitch takes both in flows.
-    (None, ErrorCode::ACTION_BAD_OUT_PORT),
-    // §7.2.4: a reserved number is no group's. Open vSwitch looks at the group of a bucket when a packet comes.
-    (None, ErrorCode::ACTION_BAD_OUT_GROUP),
-    // §7.3.4.1: table 255 is all of them, and no table to go to. Open vSwitch takes the goto.
-    (None, ErrorCode::INSTRUCTION_BAD_TABLE_ID),
-    // Open vSwitch looks at fewer bits of ERSPAN's fields than it is given (one octet, or four, for 1, 4, 6 and 20 bits).
-    (None, ErrorCode::MATCH_BAD_VALUE),
-    // A choice of ports that does not hash (active_backup) does not look at what it should hash.
-    (None, ErrorCode::ACTION_BAD_ARGUMENT),
-    // §7.2.5.7: in_port can't be set, so its type is wrong; Open vSwitch can set it by Nicira's action and calls this argument wrong.
-    (Some(ErrorCode::ACTION_BAD_SET_ARGUMENT), ErrorCode::ACTION_BAD_SET_TYPE),
-    // The rest up to PBB: fields that OpenFlow 1.3 has and Open vSwitch does not: in_phy_port, pbb_isid, ipv6_exthdr. `load` of one:
-    (Some(ErrorCode::ACTION_BAD_SET_TYPE), ErrorCode::ACTION_BAD_SET_ARGUMENT),
-    // Set-field of one: Open vSwitch, which does not know the type, thinks its length wrong.
-    (Some(ErrorCode::ACTION_BAD_SET_LEN), ErrorCode::ACTION_BAD_SET_TYPE),
-    // Nicira's set-field of one, the same.
-    (Some(ErrorCode::ACTION_BAD_SET_LEN), ErrorCode::ACTION_BAD_SET_ARGUMENT),
-    // Either with a mask, which OpenFlow 1.3's set-field has none of.
-    (Some(ErrorCode::ACTION_BAD_SET_LEN), ErrorCode::ACTION_BAD_SET_MASK),
-    // A match on one without what it needs: Open vSwitch does not get as far.
-    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::MATCH_BAD_PREREQ),
-    // A match on one with a mask.
-    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::MATCH_BAD_MASK),
-    // A match on one with bits beyond its own.
-    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::MATCH_BAD_VALUE),
-    // delete_field of one.
-    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::ACTION_BAD_ARGUMENT),
-    // A move or pop to one.
-    (Some(ErrorCode::MATCH_BAD_FIELD), ErrorCode::ACTION_BAD_SET_ARGUMENT),
-    // Whole PBB actions, which Open vSwitch does not have: it does not look at their EtherType.
-    (Some(ErrorCode::ACTION_BAD_TYPE), ErrorCode::ACTION_BAD_ARGUMENT),
-    // recirc_id is for Open vSwitch itself to match: it says so before it looks at a mask.
-    (Some(ErrorCode::REQUEST_EPERM), ErrorCode::MATCH_BAD_MASK),
-    // arp_op has eight bits in Open vSwitch, not the 16 of §7.2.3.7: it does not get as far as what the match needs.
-    (Some(ErrorCode::MATCH_BAD_VALUE), ErrorCode::MATCH_BAD_PREREQ),
-    // The same with a mask; and a port in actset_output that can't be one.
-    (Some(ErrorCode::MATCH_BAD_VALUE), ErrorCode::MATCH_BAD_MASK),
-];
-
-fn tolerated(theirs: Option<ErrorCode>, ours: ErrorCode) -> bool {
-    // Tunnel options that nobody has mapped to a field are refused whatever else is wrong.
-    theirs == Some(ErrorCode::NX_FLOW_MOD_INVALID_TLV_FIELD) || TOLERATED.contains(&(theirs, ours))
 }
 
 /// What was found, by sort.
@@ -110,15 +58,13 @@ struct Found {
     refused: usize,
     /// Actions that are accepted whatever is matched.
     actions: Vec<Action>,
-    /// Whether more than one thing may be wrong with a message.
-    several: bool,
     /// Verdicts that differ as is known.
     tolerated: usize,
     /// Flows that Open vSwitch accepts and ovs-ofctl can't read.
     unreadable: usize,
     /// Flows with fields that it does not keep as they are.
     forgotten: usize,
-    /// Refusals of which we say nothing, by code.
+    /// Refusals of which we say nothing, as is known, by code.
     unsaid: BTreeMap<String, usize>,
 }
 
@@ -154,30 +100,32 @@ impl Found {
         report.check(&format!("{what}: where we call something a problem it is refused, with that code"), refusals);
     }
 
-    /// Compares the switch's verdict with ours: where both see something wrong, they have to mean the same.
+    /// Compares the switch's verdict with ours: where they differ, it is known why.
     fn verdict(&mut self, about: &str, message: &Message, theirs: Option<ErrorCode>) {
-        let ours: Vec<ErrorCode> = message.problems().into_iter().map(|problem| problem.code).collect();
         match theirs {
             None => self.accepted += 1,
             Some(_) => self.refused += 1,
         }
-        match theirs {
-            None if ours.is_empty() => {}
-            None if ours.iter().all(|ours| tolerated(None, *ours)) => self.tolerated += 1,
-            None => self.refusals.push(format!("{about}: Open vSwitch: fine, ours: {ours:?}")),
-            Some(code) if ours.is_empty() => *self.unsaid.entry(code.to_string()).or_default() += 1,
-            Some(code) if ours.contains(&code) => {}
-            // Of several things that are wrong each side may name another.
-            Some(_) if self.several => {}
-            Some(code) if ours.iter().any(|ours| tolerated(Some(code), *ours)) => self.tolerated += 1,
-            Some(code) => self.refusals.push(format!("{about}: Open vSwitch: {code}, ours: {ours:?}")),
+        let problems = message.problems();
+        match agreement(message, theirs, &problems) {
+            Agreement::Same => {}
+            Agreement::Known => self.tolerated += 1,
+            Agreement::Unsaid => {
+                let code = theirs.map_or_else(String::new, |code| code.to_string());
+                *self.unsaid.entry(code).or_default() += 1;
+            }
+            Agreement::Differs => {
+                let theirs = theirs.map_or_else(|| "fine".into(), |code| code.to_string());
+                let ours: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                self.refusals.push(format!("{about}: Open vSwitch: {theirs}, ours: [{}]", ours.join(", ")));
+            }
         }
     }
 }
 
 /// Sends flows, reads them back twice, and compares; gives the actions that are accepted without any match.
 fn flows(client: &mut Client, what: &str, mut samples: Vec<Sample>, report: &mut Report) -> Result<Vec<Action>, Fail> {
-    let mut found = Found { several: what == RANDOM, ..Found::default() };
+    let mut found = Found::default();
     for round in samples.chunks_mut(ROUND) {
         one_round(client, round, &mut found)?;
     }
@@ -302,7 +250,7 @@ fn normal(line: &str) -> String {
 /// As [`flows`], for groups.
 fn groups(client: &mut Client, groups: Vec<GroupMod>, report: &mut Report) -> Result<(), Fail> {
     client.clear()?;
-    let mut found = Found { several: true, ..Found::default() };
+    let mut found = Found::default();
     let messages: Vec<Message> = groups.iter().cloned().map(Message::GroupMod).collect();
     let (errors, _) = client.apply(&messages)?;
     let mut back: BTreeMap<u32, GroupDesc> = BTreeMap::new();
@@ -335,7 +283,7 @@ fn groups(client: &mut Client, groups: Vec<GroupMod>, report: &mut Report) -> Re
 /// As [`flows`], for meters.
 fn meters(client: &mut Client, meters: Vec<MeterMod>, report: &mut Report) -> Result<(), Fail> {
     client.clear()?;
-    let mut found = Found { several: true, ..Found::default() };
+    let mut found = Found::default();
     let messages: Vec<Message> = meters.iter().cloned().map(Message::MeterMod).collect();
     let (errors, _) = client.apply(&messages)?;
     let mut back: BTreeMap<u32, MeterConfig> = BTreeMap::new();
@@ -361,16 +309,24 @@ fn meters(client: &mut Client, meters: Vec<MeterMod>, report: &mut Report) -> Re
         found.verdict(&meter.to_string(), message, *theirs);
         let id = meter.meter_id.0;
         if theirs.is_none() {
-            let sent = MeterConfig { flags: meter.flags, meter_id: meter.meter_id, bands: meter.bands.clone() };
+            let bands = meter.bands.iter().map(as_kept).collect();
+            let sent = MeterConfig { flags: meter.flags, meter_id: meter.meter_id, bands };
             let there = back.get(&id).ok_or(format!("{meter}: accepted, and not there"))?;
-            // The datapath gives a band without a burst one of its rate.
-            let same = sent == *there || sent.bands.iter().any(|band| band.rate_and_burst().1 == 0);
+            let same = sent == *there;
             let printed = printed.get(&id).map(|text| text.trim());
             compare(&mut found, printed, &there.to_string(), &sent.to_string(), same);
         }
     }
     found.tell("meters", report);
     Ok(())
+}
+
+/// The datapath gives a band without a burst one of its rate.
+fn as_kept(band: &MeterBand) -> MeterBand {
+    match *band {
+        MeterBand::Drop { rate, burst_size: 0 } => MeterBand::Drop { rate, burst_size: rate },
+        ref other => other.clone(),
+    }
 }
 
 fn compare(found: &mut Found, printed: Option<&str>, ours: &str, sent: &str, same: bool) {

@@ -509,6 +509,52 @@ mod tests {
         assert!(samples.contains(&Sample::total(Metric::VersionsRefused, 130).label(1)));
     }
 
+    /// What is logged at WARN while `run` runs.
+    fn warnings(run: impl FnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+        impl std::io::Write for Lines {
+            fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(octets);
+                Ok(octets.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_ansi(false)
+            .without_time()
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, run);
+        let octets = lines.0.lock().unwrap().clone();
+        String::from_utf8(octets).unwrap()
+    }
+
+    #[test]
+    fn a_version_that_is_refused_is_logged_once_for_each_source() {
+        let text = warnings(|| {
+            let mut collector = Collector::new(Directory::default());
+            for number in 0..30 {
+                let id = ConnectionId(number);
+                collector.opened(id, format!("192.0.2.{}:{}", number % 3, 40_000 + number));
+                let cause = CloseCause::Channel(CloseReason::Incompatible { version: 6 });
+                collector.event(CoreEvent::Close { connection: id, cause }, Time::from_secs(number));
+                collector.closed(id);
+            }
+            assert_eq!(collector.failed, 30, "each is counted");
+        });
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        for (line, source) in lines.iter().zip(["192.0.2.0:", "192.0.2.1:", "192.0.2.2:"]) {
+            assert!(line.contains(source) && line.contains("version"), "{line}");
+        }
+    }
+
     #[test]
     fn a_network_that_has_not_changed_is_not_copied_again() {
         let mut core = Core::new(CoreConfig::default(), Time::ZERO);

@@ -419,7 +419,7 @@ impl Generator<'_> {
         let first = if self.selects { 4 } else { 0 };
         let last = if self.learns { 20 } else { 17 };
         if self.random.one_in(3)
-            && let Some(action) = self.rarer(later)
+            && let Some(action) = self.rarer()
         {
             return Action::Nicira(action);
         }
@@ -455,7 +455,7 @@ impl Generator<'_> {
     }
 
     /// Actions that few flows have.
-    fn rarer(&mut self, later: TableId) -> Option<NiciraAction> {
+    fn rarer(&mut self) -> Option<NiciraAction> {
         let register = self.register();
         Some(match self.random.below(9) {
             0 => NiciraAction::CheckPktLarger {

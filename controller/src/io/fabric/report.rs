@@ -491,16 +491,22 @@ mod tests {
     use super::*;
     use crate::core::CoreConfig;
 
-    #[test]
-    fn refused_versions_are_counted_and_no_failure_is_forgotten() {
+    /// One connection a second, from so many addresses in turn, each refused for its version.
+    fn refused_versions(connections: u64, addresses: u64) -> Collector {
         let mut collector = Collector::new(Directory::default());
-        for second in 0..130 {
+        for second in 0..connections {
             let id = ConnectionId(second);
-            collector.opened(id, format!("192.0.2.{}:{}", second % 2, 40_000 + second));
+            collector.opened(id, format!("192.0.2.{}:{}", second % addresses, 40_000 + second));
             let cause = CloseCause::Channel(CloseReason::Incompatible { version: 1 });
             collector.event(CoreEvent::Close { connection: id, cause }, Time::from_secs(second));
             collector.closed(id);
         }
+        collector
+    }
+
+    #[test]
+    fn refused_versions_are_counted_and_no_failure_is_forgotten() {
+        let collector = refused_versions(130, 2);
         assert_eq!(collector.failed, 130);
         let mut snapshot = Snapshot::default();
         snapshot.counters.versions_refused.insert(1, 130);
@@ -538,14 +544,7 @@ mod tests {
     #[test]
     fn a_version_that_is_refused_is_logged_once_for_each_source() {
         let text = warnings(|| {
-            let mut collector = Collector::new(Directory::default());
-            for number in 0..30 {
-                let id = ConnectionId(number);
-                collector.opened(id, format!("192.0.2.{}:{}", number % 3, 40_000 + number));
-                let cause = CloseCause::Channel(CloseReason::Incompatible { version: 6 });
-                collector.event(CoreEvent::Close { connection: id, cause }, Time::from_secs(number));
-                collector.closed(id);
-            }
+            let collector = refused_versions(30, 3);
             assert_eq!(collector.failed, 30, "each is counted");
         });
         let lines: Vec<&str> = text.lines().collect();

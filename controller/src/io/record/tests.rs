@@ -149,17 +149,27 @@ fn what_the_disk_is_too_slow_for_is_a_gap_and_counted() {
     assert!(capture.entries.iter().any(|entry| entry.event == gap), "{:?}", capture.entries);
 }
 
-#[test]
-fn files_follow_each_other_and_the_oldest_go() {
-    let folder = Folder::new("rotate");
-    let bounds = Bounds { file_octets: 4_096, files: 3, ..BOUNDS };
+/// Records a hundred messages, of which a file holds a few, and keeps so many files.
+fn record_in_files(folder: &Folder, files: usize) -> Vec<PathBuf> {
+    let bounds = Bounds { file_octets: 4_096, files, ..BOUNDS };
     let recorder = Recorder::start_within(bounds, &folder.0, &CoreConfig::default()).unwrap();
     let tap = recorder.open(at(1), 1, addresses("192.0.2.1:6653", "192.0.2.7:40000"));
     for number in 0..100 {
         tap.received(at(2), message(10, 500, number));
     }
     drop(recorder);
-    let files = folder.files();
+    folder.files()
+}
+
+/// The numbers of a capture's messages on its first connection.
+fn numbers(capture: &Capture) -> Vec<u32> {
+    messages(capture, 0).iter().map(|(_, octets)| u32::from_be_bytes(octets[4..8].try_into().unwrap())).collect()
+}
+
+#[test]
+fn files_follow_each_other_and_the_oldest_go() {
+    let folder = Folder::new("rotate");
+    let files = record_in_files(&folder, 3);
     assert_eq!(files.len(), 3);
     let mut last = None;
     for file in files {
@@ -167,8 +177,7 @@ fn files_follow_each_other_and_the_oldest_go() {
         assert!(octets.len() < 4_096 + 64, "{}", octets.len());
         let capture = Capture::read(&octets);
         assert_eq!(capture.error, None);
-        for (_, octets) in messages(&capture, 0) {
-            let number = u32::from_be_bytes(octets[4..8].try_into().unwrap());
+        for number in numbers(&capture) {
             assert!(last.is_none_or(|last| number == last + 1), "{number} after {last:?}");
             last = Some(number);
         }
@@ -179,22 +188,13 @@ fn files_follow_each_other_and_the_oldest_go() {
 #[test]
 fn all_files_of_a_run_are_one_capture() {
     let folder = Folder::new("join");
-    let bounds = Bounds { file_octets: 4_096, files: 100, ..BOUNDS };
-    let recorder = Recorder::start_within(bounds, &folder.0, &CoreConfig::default()).unwrap();
-    let tap = recorder.open(at(1), 1, addresses("192.0.2.1:6653", "192.0.2.7:40000"));
-    for number in 0..100 {
-        tap.received(at(2), message(10, 500, number));
-    }
-    drop(recorder);
-    let files = folder.files();
+    let files = record_in_files(&folder, 100);
     assert!(files.len() > 10);
     let all: Vec<u8> = files.iter().flat_map(|file| std::fs::read(file).unwrap()).collect();
     let capture = Capture::read(&all);
     assert_eq!((capture.error.clone(), capture.connections.len()), (None, 1));
     assert!(capture.connections[0].from_the_start);
-    let numbers: Vec<u32> =
-        messages(&capture, 0).iter().map(|(_, octets)| u32::from_be_bytes(octets[4..8].try_into().unwrap())).collect();
-    assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+    assert_eq!(numbers(&capture), (0..100).collect::<Vec<_>>());
 }
 
 #[test]

@@ -309,6 +309,11 @@ impl Core {
         self.connections.get_mut(&id)?.channel.poll_transmit()
     }
 
+    /// Octets that a connection has brought and that were dropped, since it began: see [`openflow::ChannelCounters::bytes_dropped`].
+    pub fn bytes_dropped(&self, id: ConnectionId) -> u64 {
+        self.connections.get(&id).map_or(0, |connection| connection.channel.counters().bytes_dropped)
+    }
+
     /// The next thing to know or to do.
     pub fn poll_event(&mut self) -> Option<CoreEvent> {
         self.events.pop_front()

@@ -10,6 +10,7 @@ use crate::wire::{
 
 /// Which side opens the connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum ConnectMode {
     /// We open it and accept none.
     Active,

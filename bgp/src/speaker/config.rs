@@ -1,5 +1,6 @@
 //! How a speaker and its neighbours are set up.
 
+use super::{DynamicNeighbors, Password};
 use crate::policy::Policy;
 use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, Rib};
 use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, SessionConfig};
@@ -23,6 +24,8 @@ pub struct SpeakerConfig {
     pub originate: Vec<Prefix>,
     /// Whom we talk to.
     pub neighbors: Vec<NeighborConfig>,
+    /// Ranges that neighbours may come from without being named.
+    pub dynamic: Vec<DynamicNeighbors>,
     /// The decision's knobs.
     pub decision: DecisionOptions,
     /// LOCAL_PREF of routes that come without one.
@@ -44,8 +47,18 @@ pub struct NeighborConfig {
     pub local_address: Option<IpAddr>,
     /// What to exchange.
     pub families: BTreeSet<Family>,
-    /// Wait for the neighbour to connect.
-    pub passive: bool,
+    /// Who connects.
+    pub mode: ConnectMode,
+    /// Routers up to the neighbour, itself included: the TTL of what we send. Without it 1 toward external neighbours
+    /// (they are on the same link) and the system's toward internal ones.
+    pub multihop: Option<u8>,
+    /// Take only packets whose TTL shows that they come from no further than [`NeighborConfig::multihop`] (1 without
+    /// it), and send with 255 (RFC 5082).
+    pub ttl_security: bool,
+    /// TCP MD5 signatures (RFC 2385).
+    pub password: Option<Password>,
+    /// The interface that connections must use.
+    pub interface: Option<String>,
     /// Offered hold time in seconds: 0, or 3 and more (RFC 4271 §4.2).
     pub hold_time: u16,
     /// What its routes are put through.
@@ -84,6 +97,10 @@ pub enum NeighborError {
     Families,
     /// AS 0 (RFC 7607).
     ZeroAsn,
+    /// Empty, or over [`super::PASSWORD_LIMIT`] octets.
+    Password(IpAddr),
+    /// A range of dynamic neighbours that may hold none, or too many.
+    DynamicLimit(Prefix),
 }
 
 impl fmt::Display for NeighborError {
@@ -96,6 +113,12 @@ impl fmt::Display for NeighborError {
             NeighborError::HoldTime(seconds) => write!(f, "hold time {seconds} is below 3 (RFC 4271 §4.2)"),
             NeighborError::Families => f.write_str("the families must be ipv4-unicast, ipv6-unicast or both"),
             NeighborError::ZeroAsn => f.write_str("AS 0 is reserved (RFC 7607)"),
+            NeighborError::Password(address) => {
+                write!(f, "neighbour {address}: a password has 1 to {} octets", super::PASSWORD_LIMIT)
+            }
+            NeighborError::DynamicLimit(prefix) => {
+                write!(f, "range {prefix}: the limit is 1 to {} neighbours", super::DYNAMIC_LIMIT)
+            }
         }
     }
 }
@@ -110,6 +133,7 @@ impl SpeakerConfig {
             router_id,
             originate: Vec::new(),
             neighbors: Vec::new(),
+            dynamic: Vec::new(),
             decision: DecisionOptions::default(),
             default_local_pref: DEFAULT_LOCAL_PREF,
             seed: 0,
@@ -126,7 +150,11 @@ impl NeighborConfig {
             asn,
             local_address: None,
             families: Rib::FAMILIES.into_iter().collect(),
-            passive: false,
+            mode: ConnectMode::Both,
+            multihop: None,
+            ttl_security: false,
+            password: None,
+            interface: None,
             hold_time: HOLD_TIME,
             import: Policy::Unset,
             export: Policy::Unset,
@@ -138,9 +166,13 @@ impl NeighborConfig {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), NeighborError> {
-        if self.asn == Asn::ZERO {
+    /// `dynamic`: AS 0 stands for any.
+    pub(super) fn check(&self, dynamic: bool) -> Result<(), NeighborError> {
+        if self.asn == Asn::ZERO && !dynamic {
             return Err(NeighborError::ZeroAsn);
+        }
+        if self.password.as_ref().is_some_and(|password| !password.is_good()) {
+            return Err(NeighborError::Password(self.address));
         }
         if matches!(self.hold_time, 1 | 2) {
             return Err(NeighborError::HoldTime(self.hold_time));
@@ -165,8 +197,8 @@ impl NeighborConfig {
         SessionConfig {
             local_asn: asn,
             router_id,
-            peer_asn: Some(self.asn),
-            mode: if self.passive { ConnectMode::Passive } else { ConnectMode::Both },
+            peer_asn: Some(self.asn).filter(|asn| *asn != Asn::ZERO),
+            mode: self.mode,
             families: families.collect(),
             hold_time: self.hold_time,
             ..base
@@ -215,12 +247,15 @@ mod tests {
     #[test]
     fn impossible_neighbours_are_refused_with_the_reason() {
         let good = NeighborConfig::new("192.0.2.2".parse().unwrap(), Asn(65002));
-        assert_eq!(good.check(), Ok(()));
-        assert_eq!(NeighborConfig { hold_time: 2, ..good.clone() }.check(), Err(NeighborError::HoldTime(2)));
-        assert_eq!(NeighborConfig { asn: Asn(0), ..good.clone() }.check(), Err(NeighborError::ZeroAsn));
-        assert_eq!(NeighborConfig { families: BTreeSet::new(), ..good.clone() }.check(), Err(NeighborError::Families));
+        assert_eq!(good.check(false), Ok(()));
+        assert_eq!(NeighborConfig { hold_time: 2, ..good.clone() }.check(false), Err(NeighborError::HoldTime(2)));
+        assert_eq!(NeighborConfig { asn: Asn(0), ..good.clone() }.check(false), Err(NeighborError::ZeroAsn));
+        assert_eq!(
+            NeighborConfig { families: BTreeSet::new(), ..good.clone() }.check(false),
+            Err(NeighborError::Families)
+        );
         let local_address = "::1".parse().unwrap();
-        let error = NeighborConfig { local_address: Some(local_address), ..good.clone() }.check().unwrap_err();
+        let error = NeighborConfig { local_address: Some(local_address), ..good.clone() }.check(false).unwrap_err();
         assert_eq!(error.to_string(), "neighbour 192.0.2.2: ::1 is of the other address family");
     }
 }

@@ -10,21 +10,25 @@
 //! by [`Speaker::handle_sent`] stays below a window. A neighbour that doesn't read is a cursor that doesn't move.
 
 mod config;
+mod dynamic;
+mod sessions;
 mod status;
+mod transport;
 
 pub use config::{BGP_PORT, NeighborConfig, NeighborError, SpeakerConfig};
+pub use dynamic::{DYNAMIC_LIMIT, DynamicNeighbors};
 pub use status::{NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
+pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 
 use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
 use crate::peer::{self, Peer, PeerTransmit};
 use crate::policy::Policy;
-use crate::rib::{ImportOptions, Page, Rib, RibConfig, Source, SourceId, SourceKind};
-use crate::session::{CloseReason, Event as SessionEvent, Negotiated, OutcomeKind};
+use crate::rib::{ImportOptions, Page, Rib, RibConfig, SourceId, SourceKind};
+use crate::session::{CloseReason, Negotiated};
 use crate::wire::notification::subcode::cease;
-use crate::wire::{AttributeError, ErrorCode, Family, Notification, PeerKind};
+use crate::wire::{AttributeError, ErrorCode, Family, Notification};
 use bytes::Bytes;
 use net::{Prefix, Time};
-use status::Reason;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -51,6 +55,8 @@ pub enum Transmit {
         local: Option<IpAddr>,
         /// Where to.
         remote: SocketAddr,
+        /// What its socket needs.
+        options: TransportOptions,
     },
     /// Write these octets, and report it with [`Speaker::handle_sent`].
     Send {
@@ -127,6 +133,8 @@ pub struct Speaker {
 #[derive(Debug)]
 struct Neighbor {
     config: NeighborConfig,
+    /// The range of dynamic neighbours that it came from; it goes with its session.
+    range: Option<Prefix>,
     peer: Peer,
     connections: BTreeMap<peer::ConnectionId, ConnectionId>,
     session: Option<Established>,
@@ -206,6 +214,9 @@ impl Speaker {
         for prefix in std::mem::take(&mut speaker.config.originate) {
             speaker.rib.originate(prefix, now);
         }
+        for range in &speaker.config.dynamic {
+            range.check()?;
+        }
         for neighbor in std::mem::take(&mut speaker.config.neighbors) {
             speaker.add_neighbor(neighbor, now)?;
         }
@@ -217,7 +228,11 @@ impl Speaker {
     /// # Errors
     /// The neighbour is there already, or cannot be.
     pub fn add_neighbor(&mut self, config: NeighborConfig, now: Time) -> Result<(), NeighborError> {
-        config.check()?;
+        self.add(config, None, now)
+    }
+
+    fn add(&mut self, config: NeighborConfig, range: Option<Prefix>, now: Time) -> Result<(), NeighborError> {
+        config.check(range.is_some())?;
         let address = config.address.to_canonical();
         if self.neighbors.contains_key(&address) {
             return Err(NeighborError::Duplicate(address));
@@ -227,8 +242,15 @@ impl Speaker {
         let seed = self.config.seed ^ u64::from(config.asn.0).rotate_left(32) ^ address_bits(address);
         let mut peer = Peer::new(Arc::new(session), seed);
         peer.handle_start(now);
-        let neighbor =
-            Neighbor { config, peer, connections: BTreeMap::new(), session: None, last_reset: None, last_error: None };
+        let neighbor = Neighbor {
+            config,
+            range,
+            peer,
+            connections: BTreeMap::new(),
+            session: None,
+            last_reset: None,
+            last_error: None,
+        };
         self.neighbors.insert(address, neighbor);
         self.settle(address, now);
         Ok(())
@@ -294,6 +316,7 @@ impl Speaker {
     pub fn handle_accepted(&mut self, remote: SocketAddr, local: SocketAddr, now: Time) -> Option<ConnectionId> {
         let address = remote.ip().to_canonical();
         let local = local.ip().to_canonical();
+        self.add_dynamic(address, now);
         let inner = self.neighbors.get_mut(&address).and_then(|neighbor| {
             // A neighbour is a pair of addresses: the same host reaching another of ours is somebody else.
             let ours = neighbor.config.local_address.is_none_or(|ours| ours.to_canonical() == local);
@@ -306,6 +329,23 @@ impl Speaker {
         let id = self.new_connection(address, inner, Some(local));
         self.settle(address, now);
         Some(id)
+    }
+
+    /// What the socket of an accepted connection needs.
+    pub fn transport_options(&self, id: ConnectionId) -> TransportOptions {
+        let neighbor = self.connections.get(&id).and_then(|connection| self.neighbors.get(&connection.neighbor));
+        neighbor.map(|neighbor| neighbor.config.transport_options(self.config.asn)).unwrap_or_default()
+    }
+
+    /// The TCP MD5 passwords (RFC 2385) that listening sockets need to know before anybody connects.
+    pub fn passwords(&self) -> BTreeMap<Prefix, Password> {
+        let fixed = self.neighbors.values().filter(|neighbor| neighbor.range.is_none()).filter_map(|neighbor| {
+            let host = if neighbor.config.address.is_ipv4() { 32 } else { 128 };
+            Some((Prefix::new(neighbor.config.address, host)?, neighbor.config.password.clone()?))
+        });
+        let ranges =
+            self.config.dynamic.iter().filter_map(|range| Some((range.prefix, range.template.password.clone()?)));
+        ranges.chain(fixed).collect()
     }
 
     /// A connection asked for is open; `local` is its address at our end.
@@ -325,6 +365,7 @@ impl Speaker {
     pub fn handle_closed(&mut self, id: ConnectionId, now: Time) {
         self.with(id, now, |peer, inner| peer.handle_closed(inner, now));
         self.forget(id);
+        self.drop_idle_dynamic(now);
     }
 
     /// Octets have come in.
@@ -360,6 +401,7 @@ impl Speaker {
             }
             self.collect(address, now);
         }
+        self.drop_idle_dynamic(now);
         self.pump(now);
     }
 
@@ -416,77 +458,6 @@ impl Speaker {
         })
     }
 
-    /// Everything to show, as it is now.
-    pub fn status(&self, now: Time) -> SpeakerStatus {
-        let tables = Rib::FAMILIES.map(|family| TableStatus { family, counts: self.rib.counts(family) });
-        let live = self.groups.values().map(UpdateGroup::counters);
-        let (encoded, shared) = live.fold(self.segments, |(encoded, shared), counters| {
-            (encoded + counters.segments_encoded, shared + counters.segments_shared)
-        });
-        SpeakerStatus {
-            asn: self.config.asn,
-            router_id: self.config.router_id,
-            tables: tables.into(),
-            neighbors: self
-                .neighbors
-                .iter()
-                .map(|(address, neighbor)| self.neighbor(*address, neighbor, now))
-                .collect(),
-            update_groups: self.groups.len(),
-            segments_encoded: encoded,
-            segments_shared: shared,
-            connections_refused: self.refused,
-        }
-    }
-
-    fn neighbor(&self, address: IpAddr, neighbor: &Neighbor, now: Time) -> NeighborStatus {
-        let Neighbor { config, peer, session, .. } = neighbor;
-        let counters = peer.counters();
-        let errors = |kind| {
-            counters.attribute_errors.iter().filter(|((_, outcome), _)| *outcome == kind).map(|(_, count)| count).sum()
-        };
-        let up = session.as_ref();
-        let group = up.and_then(|session| self.groups.get(&session.terms));
-        let families = config.families.iter().map(|family| {
-            let counts = up.map(|session| self.rib.source_counts(session.source, *family)).unwrap_or_default();
-            let advertised = up.zip(group).map_or(0, |(session, group)| group.advertised(session.source, *family));
-            NeighborFamilyStatus {
-                family: *family,
-                negotiated: up.is_some_and(|session| session.negotiated.families.contains(family)),
-                end_of_rib: up.is_some_and(|session| session.ends_of_rib.contains(family)),
-                received: counts.received,
-                accepted: counts.accepted,
-                advertised: advertised as u64,
-            }
-        });
-        let connections = neighbor.connections.values().filter_map(|id| self.connections.get(id));
-        NeighborStatus {
-            address,
-            port: config.port,
-            asn: config.asn,
-            kind: if config.asn == self.config.asn { SourceKind::Internal } else { SourceKind::External },
-            passive: config.passive,
-            import: config.import,
-            export: config.export,
-            state: peer.state(),
-            uptime_seconds: peer.established_since().map(|since| now.since(since).as_secs()),
-            router_id: up.map(|session| session.negotiated.peer_router_id),
-            local_address: up.and_then(|session| session.local_address),
-            hold_time: up.map(|session| session.negotiated.hold_time),
-            families: families.collect(),
-            messages_received: counters.received,
-            messages_sent: counters.sent,
-            errors_treated_as_withdraw: errors(OutcomeKind::TreatAsWithdraw),
-            errors_attribute_discarded: errors(OutcomeKind::AttributeDiscard),
-            established_count: counters.established,
-            collisions: counters.collisions,
-            unsent_octets: connections.map(|connection| connection.unsent).sum(),
-            behind: up.zip(group).is_some_and(|(session, group)| group.is_behind(session.source, &self.rib)),
-            last_reset: neighbor.last_reset.as_ref().map(|reason| Reason(reason).to_string()),
-            last_error: neighbor.last_error.as_ref().map(|reason| Reason(reason).to_string()),
-        }
-    }
-
     fn new_connection(&mut self, neighbor: IpAddr, inner: peer::ConnectionId, local: Option<IpAddr>) -> ConnectionId {
         self.next_connection += 1;
         let id = ConnectionId(self.next_connection);
@@ -535,8 +506,9 @@ impl Speaker {
                 let Some(neighbor) = self.neighbors.get(&address) else { return };
                 let remote = SocketAddr::new(address, neighbor.config.port);
                 let local = neighbor.config.local_address;
+                let options = neighbor.config.transport_options(self.config.asn);
                 let connection = self.new_connection(address, inner, local);
-                self.transmits.push_back(Transmit::Connect { connection, local, remote });
+                self.transmits.push_back(Transmit::Connect { connection, local, remote, options });
             }
             PeerTransmit::Send(inner, octets) => {
                 let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
@@ -556,101 +528,6 @@ impl Speaker {
                 }
             }
         }
-    }
-
-    fn handle_session_event(&mut self, address: IpAddr, event: SessionEvent, now: Time) {
-        let source = self.neighbors.get(&address).and_then(|neighbor| Some(neighbor.session.as_ref()?.source));
-        match (event, source) {
-            (SessionEvent::Established(negotiated), _) => self.session_up(address, negotiated),
-            (SessionEvent::Closed(reason), _) => self.session_down(address, reason),
-            (SessionEvent::Route(update), Some(source)) => self.rib.handle_routes(source, &update, now),
-            (SessionEvent::EndOfRib(family), Some(_)) => {
-                let session = self.neighbors.get_mut(&address).and_then(|neighbor| neighbor.session.as_mut());
-                if let Some(session) = session {
-                    session.ends_of_rib.insert(family);
-                }
-            }
-            (SessionEvent::RefreshRequested(family), Some(source)) => {
-                let session = self.neighbors.get(&address).and_then(|neighbor| neighbor.session.as_ref());
-                if let Some(group) = session.and_then(|session| self.groups.get_mut(&session.terms)) {
-                    group.handle_refresh(source, family);
-                }
-            }
-            (SessionEvent::RefreshBegin(family), Some(source)) => self.rib.handle_refresh_begin(source, family),
-            (SessionEvent::RefreshEnd(family), Some(source)) => self.rib.handle_refresh_end(source, family),
-            (SessionEvent::FamilyDisabled(family), Some(source)) => self.rib.handle_family_down(source, family),
-            (SessionEvent::Malformed(errors), _) => self.tell(Event::Malformed { neighbor: address, errors }),
-            // Nothing of a session that is not up.
-            (
-                SessionEvent::Route(_)
-                | SessionEvent::EndOfRib(_)
-                | SessionEvent::RefreshRequested(_)
-                | SessionEvent::RefreshBegin(_)
-                | SessionEvent::RefreshEnd(_)
-                | SessionEvent::FamilyDisabled(_),
-                None,
-            ) => {}
-        }
-    }
-
-    fn session_up(&mut self, address: IpAddr, negotiated: Arc<Negotiated>) {
-        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
-        let inner = neighbor.peer.connection();
-        let Some(id) = inner.and_then(|inner| neighbor.connections.get(&inner).copied()) else { return };
-        let local_address = self.connections.get(&id).and_then(|connection| connection.local);
-        let config = &neighbor.config;
-        let kind = match negotiated.peer_kind {
-            PeerKind::Internal => SourceKind::Internal,
-            PeerKind::External | PeerKind::Confederation | PeerKind::Unknown => SourceKind::External,
-        };
-        let source = self.rib.add_source(Source {
-            kind,
-            asn: negotiated.peer_asn,
-            router_id: negotiated.peer_router_id,
-            address: Some(address),
-            local_address,
-            import: config.import,
-            enforce_first_as: config.enforce_first_as,
-        });
-        let terms = ExportTerms {
-            kind,
-            policy: config.export,
-            local_asn: negotiated.local_asn,
-            next_hop_v4: config.ipv4_next_hop(local_address),
-            next_hop_v6: config.ipv6_next_hop(local_address),
-            next_hop_self: config.next_hop_self,
-            default_local_pref: self.config.default_local_pref,
-            encode: negotiated.encode.clone(),
-        };
-        let group = self.groups.entry(terms.clone()).or_insert_with(|| UpdateGroup::new(terms.clone()));
-        group.join(source, negotiated.families.iter().copied(), negotiated.enhanced_route_refresh, &self.rib);
-        let ends_of_rib = BTreeSet::new();
-        neighbor.session = Some(Established { source, connection: id, negotiated, local_address, terms, ends_of_rib });
-        self.tell(Event::Up { neighbor: address, kind });
-    }
-
-    fn session_down(&mut self, address: IpAddr, reason: CloseReason) {
-        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
-        let session = neighbor.session.take();
-        let was_up = session.is_some();
-        let text = Reason(&reason).to_string();
-        if was_up {
-            neighbor.last_reset = Some(reason.clone());
-        }
-        neighbor.last_error = Some(reason);
-        if let Some(Established { source, terms, .. }) = session {
-            if let Some(group) = self.groups.get_mut(&terms) {
-                group.leave(source, &mut self.rib);
-                if group.is_empty() {
-                    let counters = group.counters();
-                    self.segments.0 += counters.segments_encoded;
-                    self.segments.1 += counters.segments_shared;
-                    self.groups.remove(&terms);
-                }
-            }
-            self.rib.remove_source(source);
-        }
-        self.tell(Event::Down { neighbor: address, reason: text, was_up });
     }
 
     fn tell(&mut self, event: Event) {

@@ -162,7 +162,7 @@ impl World {
             }
             while let Some(transmit) = self.nodes[from].speaker.poll_transmit() {
                 match transmit {
-                    Transmit::Connect { connection, local, remote } => {
+                    Transmit::Connect { connection, local, remote, .. } => {
                         let local = local.unwrap_or(self.nodes[from].address);
                         self.schedule(LATENCY, Delivery::Open { from, connection, local, remote });
                     }

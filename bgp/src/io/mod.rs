@@ -292,6 +292,10 @@ impl Driver {
                 Event::Up { neighbor, kind } => info!(peer = %neighbor, ?kind, "session up"),
                 Event::Down { neighbor, reason, was_up: true } => info!(peer = %neighbor, %reason, "session down"),
                 Event::Down { neighbor, reason, was_up: false } => debug!(peer = %neighbor, %reason, "attempt failed"),
+                Event::Retained { neighbor } => info!(peer = %neighbor, "its routes are kept until it is back"),
+                Event::PrefixLimit { neighbor, family, count, limit, sent } => {
+                    warn!(peer = %neighbor, %family, count, limit, sent, "prefix limit");
+                }
                 Event::Malformed { neighbor, errors } => self.warn_malformed(neighbor, &errors),
             }
         }

@@ -1,12 +1,13 @@
 //! How a speaker and its neighbours are set up.
 
-use super::{DynamicNeighbors, Password};
+use super::{DynamicNeighbors, Password, PrefixLimit, RestartHelp};
+use crate::export::{ExportRules, NextHopRule, PrivateAsRule};
 use crate::policy::Policy;
-use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, Rib};
+use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportRules, Rib};
 use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, SessionConfig};
-use crate::wire::{Asn, Family, RouterId};
+use crate::wire::{Asn, Family, GracefulRestart, Role, RouterId};
 use net::Prefix;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,6 +27,10 @@ pub struct SpeakerConfig {
     pub neighbors: Vec<NeighborConfig>,
     /// Ranges that neighbours may come from without being named.
     pub dynamic: Vec<DynamicNeighbors>,
+    /// Our cluster id as a route reflector (RFC 4456 §7); the identifier without it.
+    pub cluster_id: Option<RouterId>,
+    /// The confederation that our AS is a member of (RFC 5065).
+    pub confederation: Option<Confederation>,
     /// The decision's knobs.
     pub decision: DecisionOptions,
     /// LOCAL_PREF of routes that come without one.
@@ -71,12 +76,60 @@ pub struct NeighborConfig {
     /// between processes of one machine (127.0.0.0/8), else the IPv4-mapped address (`::ffff:192.0.2.1`), which FRR and
     /// GoBGP take and BIRD refuses.
     pub next_hop_v6: Option<Ipv6Addr>,
-    /// Our next hop also on routes that we pass from external peers to this internal one.
-    pub next_hop_self: bool,
+    /// Whose address the next hop of routes to it is.
+    pub next_hop: NextHopRule,
+    /// What becomes of private AS numbers on the way to it.
+    pub private_as: PrivateAsRule,
+    /// Its own AS in the paths of routes to it is replaced by ours.
+    pub as_override: bool,
+    /// How often our own AS may be in the paths of its routes.
+    pub allow_own_as: u8,
+    /// Another AS that we pose as toward it.
+    pub local_as: Option<LocalAs>,
+    /// It is a client of this route server (RFC 7947).
+    pub route_server_client: bool,
+    /// It is our route reflection client (RFC 4456).
+    pub reflector_client: bool,
+    /// Our role toward it (RFC 9234).
+    pub role: Option<Role>,
+    /// It must state its role too.
+    pub strict_role: bool,
+    /// Its routes with an AS_SET are left out (RFC 9774).
+    pub reject_as_sets: bool,
+    /// Tell it with every route that the session is about to go down (RFC 8326).
+    pub graceful_shutdown: bool,
+    /// Keep the session down, and tell the neighbour this if it was up (RFC 9003).
+    pub shutdown: Option<String>,
+    /// Keep its routes while it restarts (RFC 4724).
+    pub graceful_restart: Option<RestartHelp>,
+    /// Most routes from it, by family.
+    pub receive_limits: BTreeMap<Family, PrefixLimit>,
+    /// Most routes to it, by family.
+    pub send_limits: BTreeMap<Family, PrefixLimit>,
     /// Refuse routes of an external neighbour that do not start with its AS. Off toward route servers.
     pub enforce_first_as: bool,
     /// Everything else about the session; the fields above win over what is in here.
     pub session: Option<SessionConfig>,
+}
+
+/// A confederation (RFC 5065), of which [`SpeakerConfig::asn`] is a member AS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Confederation {
+    /// The AS that the world outside sees.
+    pub identifier: Asn,
+    /// The other member ASes.
+    pub members: BTreeSet<Asn>,
+}
+
+/// Another AS that we pose as toward one external neighbour, as after the merger of two networks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LocalAs {
+    /// Its number: what our OPEN says.
+    pub asn: Asn,
+    /// It is put in front of the paths that come in, so that it does not vanish from them.
+    pub prepend: bool,
+    /// It stands in the place of our real AS in the paths that go out, not in front of it.
+    pub replace: bool,
 }
 
 /// Why a neighbour cannot be added.
@@ -134,6 +187,8 @@ impl SpeakerConfig {
             originate: Vec::new(),
             neighbors: Vec::new(),
             dynamic: Vec::new(),
+            cluster_id: None,
+            confederation: None,
             decision: DecisionOptions::default(),
             default_local_pref: DEFAULT_LOCAL_PREF,
             seed: 0,
@@ -160,7 +215,21 @@ impl NeighborConfig {
             export: Policy::Unset,
             next_hop_v4: None,
             next_hop_v6: None,
-            next_hop_self: false,
+            next_hop: NextHopRule::Standard,
+            private_as: PrivateAsRule::Keep,
+            as_override: false,
+            allow_own_as: 0,
+            local_as: None,
+            route_server_client: false,
+            reflector_client: false,
+            role: None,
+            strict_role: false,
+            reject_as_sets: false,
+            graceful_shutdown: false,
+            shutdown: None,
+            graceful_restart: None,
+            receive_limits: BTreeMap::new(),
+            send_limits: BTreeMap::new(),
             enforce_first_as: true,
             session: None,
         }
@@ -188,20 +257,67 @@ impl NeighborConfig {
         }
     }
 
-    pub(super) fn session_config(&self, asn: Asn, router_id: RouterId) -> SessionConfig {
+    /// The AS that we are toward this neighbour, and whether it is in another member AS of our confederation.
+    pub(super) fn local_asn(&self, speaker: &SpeakerConfig, peer: Asn) -> (Asn, bool) {
+        let Some(confederation) = &speaker.confederation else {
+            let posing = self.local_as.filter(|_| peer != speaker.asn);
+            return (posing.map_or(speaker.asn, |local_as| local_as.asn), false);
+        };
+        if peer == speaker.asn || confederation.members.contains(&peer) {
+            return (speaker.asn, peer != speaker.asn);
+        }
+        (self.local_as.map_or(confederation.identifier, |local_as| local_as.asn), false)
+    }
+
+    pub(super) fn session_config(&self, speaker: &SpeakerConfig) -> SessionConfig {
+        let (asn, _) = self.local_asn(speaker, self.asn);
+        let router_id = speaker.router_id;
         let base = self.session.clone().unwrap_or_else(|| SessionConfig::new(asn, router_id, self.asn));
         let families = self.families.iter().map(|family| {
             let config: FamilyConfig = base.families.get(family).copied().unwrap_or_default();
             (*family, config)
         });
+        let help = self.graceful_restart;
         SessionConfig {
             local_asn: asn,
             router_id,
             peer_asn: Some(self.asn).filter(|asn| *asn != Asn::ZERO),
+            confederation_members: speaker.confederation.as_ref().map(|it| it.members.clone()).unwrap_or_default(),
             mode: self.mode,
             families: families.collect(),
             hold_time: self.hold_time,
+            role: self.role.or(base.role),
+            strict_role: self.strict_role || base.strict_role,
+            // RFC 4724 §3: without families it says that we keep the peer's routes, and that ours don't survive us.
+            graceful_restart: help
+                .map(|_| GracefulRestart { notification: true, ..GracefulRestart::default() })
+                .or(base.graceful_restart),
+            long_lived: help.filter(|help| help.long_lived).map(|_| Vec::new()).or(base.long_lived),
             ..base
+        }
+    }
+
+    pub(super) fn import_rules(&self) -> ImportRules {
+        ImportRules {
+            allow_own_as: self.allow_own_as,
+            prepend: self.local_as.filter(|local_as| local_as.prepend).map(|local_as| local_as.asn),
+            role: self.role,
+            reject_as_sets: self.reject_as_sets,
+        }
+    }
+
+    pub(super) fn export_rules(&self, asn: Asn, confederation: bool, long_lived_stale: bool) -> ExportRules {
+        ExportRules {
+            next_hop: self.next_hop,
+            private_as: self.private_as,
+            as_override: self.as_override,
+            route_server_client: self.route_server_client,
+            reflector_client: self.reflector_client,
+            confederation,
+            behind: self.local_as.filter(|local_as| !local_as.replace).map(|_| asn),
+            graceful_shutdown: self.graceful_shutdown,
+            role: self.role,
+            long_lived_stale,
         }
     }
 

@@ -56,7 +56,12 @@ impl Speaker {
         }
         let idle = self.neighbors.iter().filter(|(_, neighbor)| {
             let waiting = matches!(neighbor.peer.state(), SessionState::Idle | SessionState::Active);
-            neighbor.range.is_some() && neighbor.connections.is_empty() && waiting && !neighbor.peer.is_damped()
+            let kept = neighbor.retained.is_some() || neighbor.held.is_some();
+            neighbor.range.is_some()
+                && neighbor.connections.is_empty()
+                && waiting
+                && !kept
+                && !neighbor.peer.is_damped()
         });
         for address in idle.map(|(address, _)| *address).collect::<Vec<_>>() {
             self.remove_neighbor(address, now);

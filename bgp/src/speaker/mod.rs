@@ -11,12 +11,16 @@
 
 mod config;
 mod dynamic;
+mod limit;
+mod restart;
 mod sessions;
 mod status;
 mod transport;
 
-pub use config::{BGP_PORT, NeighborConfig, NeighborError, SpeakerConfig};
+pub use config::{BGP_PORT, Confederation, LocalAs, NeighborConfig, NeighborError, SpeakerConfig};
 pub use dynamic::{DYNAMIC_LIMIT, DynamicNeighbors};
+pub use limit::{LimitAction, PrefixLimit};
+pub use restart::RestartHelp;
 pub use status::{NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
 pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 
@@ -24,11 +28,13 @@ use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
 use crate::peer::{self, Peer, PeerTransmit};
 use crate::policy::Policy;
 use crate::rib::{ImportOptions, Page, Rib, RibConfig, SourceId, SourceKind};
-use crate::session::{CloseReason, Negotiated};
+use crate::session::Negotiated;
 use crate::wire::notification::subcode::cease;
 use crate::wire::{AttributeError, ErrorCode, Family, Notification};
 use bytes::Bytes;
+use limit::Held;
 use net::{Prefix, Time};
+use restart::Retained;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -93,6 +99,24 @@ pub enum Event {
         /// It was Established.
         was_up: bool,
     },
+    /// A session is over, and the neighbour's routes are kept until it is back (RFC 4724).
+    Retained {
+        /// The neighbour.
+        neighbor: IpAddr,
+    },
+    /// A neighbour's routes are close to a limit, or over it. What follows is up to the limit's action.
+    PrefixLimit {
+        /// The neighbour.
+        neighbor: IpAddr,
+        /// Of this family.
+        family: Family,
+        /// So many there are.
+        count: u64,
+        /// So many are fine.
+        limit: u64,
+        /// Those that are sent to it, not those that it sent.
+        sent: bool,
+    },
     /// A neighbour sent an UPDATE with errors that did not end the session (RFC 7606).
     Malformed {
         /// The neighbour.
@@ -138,8 +162,13 @@ struct Neighbor {
     peer: Peer,
     connections: BTreeMap<peer::ConnectionId, ConnectionId>,
     session: Option<Established>,
-    last_reset: Option<CloseReason>,
-    last_error: Option<CloseReason>,
+    /// Routes of a session that is over, or of its successor that is not complete yet.
+    retained: Option<Retained>,
+    /// It is to stay down.
+    held: Option<Held>,
+    /// In words.
+    last_reset: Option<String>,
+    last_error: Option<String>,
 }
 
 #[derive(Debug)]
@@ -150,6 +179,8 @@ struct Established {
     local_address: Option<IpAddr>,
     terms: ExportTerms,
     ends_of_rib: BTreeSet<Family>,
+    /// Which limits the owner has heard of: family, sent, over.
+    told: BTreeSet<(Family, bool, bool)>,
 }
 
 #[derive(Debug)]
@@ -161,6 +192,20 @@ struct Connection {
     unsent: usize,
     /// The pieces they were handed out in.
     pieces: VecDeque<usize>,
+}
+
+impl Neighbor {
+    /// Its routes' source: the session's, or that of the session whose routes are kept.
+    fn source(&self) -> Option<SourceId> {
+        let kept = || Some(self.retained.as_ref()?.source);
+        self.session.as_ref().map(|session| session.source).or_else(kept)
+    }
+
+    fn deadline(&self) -> Option<(Time, &'static str)> {
+        let retained = self.retained.as_ref().and_then(Retained::deadline).map(|at| (at, "kept routes"));
+        let held = self.held.as_ref().and_then(|held| held.until).map(|at| (at, "restart after a limit"));
+        self.peer.poll_timeout().into_iter().chain(retained).chain(held).min_by_key(|(at, _)| *at)
+    }
 }
 
 impl Connection {
@@ -193,7 +238,11 @@ impl Speaker {
     /// The first neighbour that cannot be.
     pub fn new(config: SpeakerConfig, now: Time) -> Result<Speaker, NeighborError> {
         let rib = Rib::new(RibConfig {
-            import: ImportOptions { asn: config.asn, router_id: config.router_id },
+            import: ImportOptions {
+                cluster_id: config.cluster_id.unwrap_or(config.router_id),
+                confederation: config.confederation.as_ref().map(|confederation| confederation.identifier),
+                ..ImportOptions::new(config.asn, config.router_id)
+            },
             decision: config.decision,
             default_local_pref: config.default_local_pref,
             seed: config.seed,
@@ -237,17 +286,22 @@ impl Speaker {
         if self.neighbors.contains_key(&address) {
             return Err(NeighborError::Duplicate(address));
         }
-        let session = config.session_config(self.config.asn, self.config.router_id);
+        let session = config.session_config(&self.config);
         // Different neighbours' timers must not beat together.
         let seed = self.config.seed ^ u64::from(config.asn.0).rotate_left(32) ^ address_bits(address);
         let mut peer = Peer::new(Arc::new(session), seed);
-        peer.handle_start(now);
+        let held = config.shutdown.as_ref().map(|_| Held { reason: "shut down here".to_owned(), until: None });
+        if held.is_none() {
+            peer.handle_start(now);
+        }
         let neighbor = Neighbor {
             config,
             range,
             peer,
             connections: BTreeMap::new(),
             session: None,
+            retained: None,
+            held,
             last_reset: None,
             last_error: None,
         };
@@ -263,6 +317,7 @@ impl Speaker {
         let notification = Notification::new(ErrorCode::CEASE, cease::PEER_DECONFIGURED);
         neighbor.peer.handle_stop_with(&notification, now);
         self.settle(address, now);
+        self.drop_retained(address);
         self.neighbors.remove(&address);
         self.connections.retain(|_, connection| connection.neighbor != address);
         self.pump(now);
@@ -296,8 +351,8 @@ impl Speaker {
     pub fn set_import_policy(&mut self, address: IpAddr, policy: Policy, now: Time) {
         let Some(neighbor) = self.neighbors.get_mut(&address.to_canonical()) else { return };
         neighbor.config.import = policy;
-        if let Some(session) = &neighbor.session {
-            self.rib.handle_import_policy(session.source, policy);
+        if let Some(source) = neighbor.source() {
+            self.rib.handle_import_policy(source, policy);
         }
         self.pump(now);
     }
@@ -392,13 +447,15 @@ impl Speaker {
         let due: Vec<IpAddr> = self
             .neighbors
             .iter()
-            .filter(|(_, neighbor)| neighbor.peer.poll_timeout().is_some_and(|(at, _)| at <= now))
+            .filter(|(_, neighbor)| neighbor.deadline().is_some_and(|(at, _)| at <= now))
             .map(|(address, _)| *address)
             .collect();
         for address in due {
             if let Some(neighbor) = self.neighbors.get_mut(&address) {
                 neighbor.peer.handle_timeout(now);
             }
+            self.release_held(address, now);
+            self.expire_retained(address, now);
             self.collect(address, now);
         }
         self.drop_idle_dynamic(now);
@@ -418,7 +475,7 @@ impl Speaker {
     /// The next deadline, and why.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
         let pending = self.pending.map(|at| (at, "export"));
-        let peers = self.neighbors.values().filter_map(|neighbor| neighbor.peer.poll_timeout());
+        let peers = self.neighbors.values().filter_map(Neighbor::deadline);
         pending.into_iter().chain(peers).min_by_key(|(at, _)| *at)
     }
 
@@ -432,10 +489,11 @@ impl Speaker {
         &mut self.rib
     }
 
-    /// A page of what a neighbour has sent, as received; see [`Rib::adj_rib_in`]. Empty while its session is down.
+    /// A page of what a neighbour has sent, as received; see [`Rib::adj_rib_in`]. Empty while its session is down, unless
+    /// its routes are kept for it.
     pub fn adj_rib_in(&self, address: IpAddr, family: Family, after: Option<Prefix>, limit: usize) -> Page {
-        match self.neighbors.get(&address.to_canonical()).and_then(|neighbor| neighbor.session.as_ref()) {
-            Some(session) => self.rib.adj_rib_in(session.source, family, after, limit),
+        match self.neighbors.get(&address.to_canonical()).and_then(Neighbor::source) {
+            Some(source) => self.rib.adj_rib_in(source, family, after, limit),
             None => Page { routes: Vec::new(), next: None },
         }
     }
@@ -569,6 +627,7 @@ impl Speaker {
             neighbor.peer.handle_send(octets, now);
         }
         self.collect(address, now);
+        self.check_send_limits(address, now);
         if behind && has_room(&self.connections, &id) {
             self.pending = Some(now);
         }

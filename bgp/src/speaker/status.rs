@@ -96,6 +96,10 @@ pub struct NeighborStatus {
     pub last_reset: Option<String>,
     /// Why the last session or attempt ended.
     pub last_error: Option<String>,
+    /// Why it is kept down, if it is.
+    pub held: Option<String>,
+    /// Routes of an earlier session are kept for it (RFC 4724).
+    pub retained: bool,
 }
 
 /// A neighbour's routes of one family.
@@ -160,7 +164,7 @@ impl Speaker {
         let up = session.as_ref();
         let group = up.and_then(|session| self.groups.get(&session.terms));
         let families = config.families.iter().map(|family| {
-            let counts = up.map(|session| self.rib.source_counts(session.source, *family)).unwrap_or_default();
+            let counts = neighbor.source().map(|source| self.rib.source_counts(source, *family)).unwrap_or_default();
             let advertised = up.zip(group).map_or(0, |(session, group)| group.advertised(session.source, *family));
             NeighborFamilyStatus {
                 family: *family,
@@ -199,8 +203,10 @@ impl Speaker {
             collisions: counters.collisions,
             unsent_octets: connections.map(|connection| connection.unsent).sum(),
             behind: up.zip(group).is_some_and(|(session, group)| group.is_behind(session.source, &self.rib)),
-            last_reset: neighbor.last_reset.as_ref().map(|reason| Reason(reason).to_string()),
-            last_error: neighbor.last_error.as_ref().map(|reason| Reason(reason).to_string()),
+            last_reset: neighbor.last_reset.clone(),
+            last_error: neighbor.last_error.clone(),
+            held: neighbor.held.as_ref().map(|held| held.reason.clone()),
+            retained: neighbor.retained.is_some(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Whole speakers under virtual time: sessions, tables and export together.
 
 mod chaos;
+mod features;
 mod world;
 
 use bgp::policy::Policy;

@@ -23,7 +23,8 @@ pub(super) fn announce(
     let update = |prefixes: &[Prefix]| {
         let nlri = prefixes.iter().copied().map(Nlri::new).collect();
         let attributes = Some(Arc::clone(attributes));
-        if family == Family::IPV4_UNICAST {
+        // RFC 8950 §3: IPv4 routes with an IPv6 next hop go where the next hop can be any.
+        if family == Family::IPV4_UNICAST && matches!(next_hop, NextHop::V4(_)) {
             return Message::Update(Update { attributes, nlri, ..Update::default() });
         }
         let mp_reach = Some(MpReach { family, next_hop: MpNextHop::Address(next_hop), nlri: MpNlri::Unicast(nlri) });

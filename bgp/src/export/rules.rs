@@ -44,6 +44,8 @@ pub struct ExportRules {
     pub graceful_shutdown: bool,
     /// Our role on the session (RFC 9234).
     pub role: Option<Role>,
+    /// The neighbour takes IPv4 routes with IPv6 next hops (RFC 8950).
+    pub extended_next_hop: bool,
     /// The neighbour knows what LLGR_STALE means; others don't get such routes (RFC 9494 §4.3).
     pub long_lived_stale: bool,
 }
@@ -181,11 +183,14 @@ fn replace(path: &AsPath, change: impl Fn(Asn) -> Option<Asn>) -> AsPath {
 }
 
 fn next_hop(terms: &ExportTerms, family: Family, from: From, route: &RouteAttributes) -> Option<NextHop> {
+    let extended = terms.rules.extended_next_hop;
     let ours = || {
+        let v6 = || terms.next_hop_v6.map(|address| NextHop::V6 { address, link_local: None });
         if family == Family::IPV4_UNICAST {
-            terms.next_hop_v4.map(NextHop::V4)
+            // RFC 8950 §3: where the session offers no IPv4 address.
+            terms.next_hop_v4.map(NextHop::V4).or_else(|| v6().filter(|_| extended))
         } else {
-            terms.next_hop_v6.map(|address| NextHop::V6 { address, link_local: None })
+            v6()
         }
     };
     let keep = match terms.rules.next_hop {
@@ -200,7 +205,7 @@ fn next_hop(terms: &ExportTerms, family: Family, from: From, route: &RouteAttrib
     // RFC 4271 §5.1.3: unchanged inside the AS. A link-local address means nothing on another link.
     match route.next_hop {
         NextHop::V4(address) if family == Family::IPV4_UNICAST => Some(NextHop::V4(address)),
-        NextHop::V6 { address, .. } if family != Family::IPV4_UNICAST => {
+        NextHop::V6 { address, .. } if family != Family::IPV4_UNICAST || extended => {
             if address.is_unicast_link_local() {
                 return ours();
             }
@@ -438,5 +443,18 @@ mod tests {
         let stale = route(|attributes| attributes.communities = vec![Community::LLGR_STALE]);
         let (out, _) = export(&terms, V4, SourceKind::External, &stale).unwrap();
         assert_eq!(out.communities, [Community::LLGR_STALE, Community::GRACEFUL_SHUTDOWN]);
+    }
+
+    #[test]
+    fn ipv4_routes_go_with_ipv6_next_hops_to_who_takes_them() {
+        let mut terms = with_rules(SourceKind::External, |rules| rules.extended_next_hop = true);
+        terms.next_hop_v4 = None;
+        let (out, next_hop) = export(&terms, V4, SourceKind::Local, &route(|_| ())).unwrap();
+        assert_eq!((out.next_hop, next_hop.address()), (None, terms.next_hop_v6.unwrap().into()));
+        terms.rules.extended_next_hop = false;
+        assert_eq!(export(&terms, V4, SourceKind::Local, &route(|_| ())), None);
+        let learned = RouteAttributes { next_hop, ..route(|_| ()) };
+        let inside = with_rules(SourceKind::Internal, |rules| rules.extended_next_hop = true);
+        assert_eq!(export(&inside, V4, SourceKind::External, &learned).unwrap().1, next_hop);
     }
 }

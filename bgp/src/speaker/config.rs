@@ -4,8 +4,8 @@ use super::{DynamicNeighbors, Password, PrefixLimit, RestartHelp};
 use crate::export::{ExportRules, NextHopRule, PrivateAsRule};
 use crate::policy::Policy;
 use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportRules, Rib};
-use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, SessionConfig};
-use crate::wire::{Asn, Family, GracefulRestart, Role, RouterId};
+use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, Negotiated, SessionConfig};
+use crate::wire::{AddPathMode, Asn, Family, GracefulRestart, Role, RouterId};
 use net::Prefix;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -100,6 +100,10 @@ pub struct NeighborConfig {
     pub graceful_shutdown: bool,
     /// Keep the session down, and tell the neighbour this if it was up (RFC 9003).
     pub shutdown: Option<String>,
+    /// Take several paths of a prefix from it (RFC 7911).
+    pub add_path_receive: bool,
+    /// IPv4 routes may have IPv6 next hops, in both directions (RFC 8950).
+    pub extended_next_hop: bool,
     /// Keep its routes while it restarts (RFC 4724).
     pub graceful_restart: Option<RestartHelp>,
     /// Most routes from it, by family.
@@ -227,6 +231,8 @@ impl NeighborConfig {
             reject_as_sets: false,
             graceful_shutdown: false,
             shutdown: None,
+            add_path_receive: false,
+            extended_next_hop: false,
             graceful_restart: None,
             receive_limits: BTreeMap::new(),
             send_limits: BTreeMap::new(),
@@ -274,7 +280,11 @@ impl NeighborConfig {
         let router_id = speaker.router_id;
         let base = self.session.clone().unwrap_or_else(|| SessionConfig::new(asn, router_id, self.asn));
         let families = self.families.iter().map(|family| {
-            let config: FamilyConfig = base.families.get(family).copied().unwrap_or_default();
+            let mut config: FamilyConfig = base.families.get(family).copied().unwrap_or_default();
+            config.extended_next_hop |= self.extended_next_hop && *family == Family::IPV4_UNICAST;
+            if self.add_path_receive {
+                config.add_path.get_or_insert(AddPathMode::RECEIVE);
+            }
             (*family, config)
         });
         let help = self.graceful_restart;
@@ -306,7 +316,7 @@ impl NeighborConfig {
         }
     }
 
-    pub(super) fn export_rules(&self, asn: Asn, confederation: bool, long_lived_stale: bool) -> ExportRules {
+    pub(super) fn export_rules(&self, asn: Asn, confederation: bool, negotiated: &Negotiated) -> ExportRules {
         ExportRules {
             next_hop: self.next_hop,
             private_as: self.private_as,
@@ -317,7 +327,8 @@ impl NeighborConfig {
             behind: self.local_as.filter(|local_as| !local_as.replace).map(|_| asn),
             graceful_shutdown: self.graceful_shutdown,
             role: self.role,
-            long_lived_stale,
+            extended_next_hop: negotiated.extended_next_hop(Family::IPV4_UNICAST),
+            long_lived_stale: negotiated.long_lived.is_some(),
         }
     }
 

@@ -21,7 +21,7 @@ pub use config::{BGP_PORT, Confederation, LocalAs, NeighborConfig, NeighborError
 pub use dynamic::{DYNAMIC_LIMIT, DynamicNeighbors};
 pub use limit::{LimitAction, PrefixLimit};
 pub use restart::RestartHelp;
-pub use status::{NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
+pub use status::{AttributeErrorCount, NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
 pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 
 use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
@@ -166,6 +166,8 @@ struct Neighbor {
     retained: Option<Retained>,
     /// It is to stay down.
     held: Option<Held>,
+    /// Of its last malformed UPDATE. A message holds some 64 errors at most, of its own octets.
+    last_malformed: Vec<AttributeError>,
     /// In words.
     last_reset: Option<String>,
     last_error: Option<String>,
@@ -302,6 +304,7 @@ impl Speaker {
             session: None,
             retained: None,
             held,
+            last_malformed: Vec::new(),
             last_reset: None,
             last_error: None,
         };

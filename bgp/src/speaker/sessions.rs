@@ -37,7 +37,12 @@ impl Speaker {
             (SessionEvent::RefreshBegin(family), Some(source)) => self.rib.handle_refresh_begin(source, family),
             (SessionEvent::RefreshEnd(family), Some(source)) => self.rib.handle_refresh_end(source, family),
             (SessionEvent::FamilyDisabled(family), Some(source)) => self.rib.handle_family_down(source, family),
-            (SessionEvent::Malformed(errors), _) => self.tell(Event::Malformed { neighbor: address, errors }),
+            (SessionEvent::Malformed(errors), _) => {
+                if let Some(neighbor) = self.neighbors.get_mut(&address) {
+                    neighbor.last_malformed.clone_from(&errors);
+                }
+                self.tell(Event::Malformed { neighbor: address, errors });
+            }
             // Nothing of a session that is not up.
             (
                 SessionEvent::Route(_)
@@ -84,7 +89,7 @@ impl Speaker {
             cluster_id: self.config.cluster_id.unwrap_or(self.config.router_id),
             next_hop_v4: config.ipv4_next_hop(local_address),
             next_hop_v6: config.ipv6_next_hop(local_address),
-            rules: config.export_rules(real_asn, confederation, negotiated.long_lived.is_some()),
+            rules: config.export_rules(real_asn, confederation, &negotiated),
             default_local_pref: self.config.default_local_pref,
             encode: negotiated.encode.clone(),
         };

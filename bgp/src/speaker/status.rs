@@ -5,7 +5,7 @@ use crate::export::UpdateGroup;
 use crate::policy::Policy;
 use crate::rib::{FamilyCounts, Rib, SourceCounts, SourceKind};
 use crate::session::{CloseReason, ConnectMode, MessageCounts, OutcomeKind, SessionState};
-use crate::wire::{Asn, Family, RouterId};
+use crate::wire::{Asn, AttributeError, AttributeType, Family, RouterId};
 use net::Time;
 use std::fmt;
 use std::net::IpAddr;
@@ -84,6 +84,10 @@ pub struct NeighborStatus {
     pub errors_treated_as_withdraw: u64,
     /// UPDATE errors after which an attribute was discarded (RFC 7606).
     pub errors_attribute_discarded: u64,
+    /// UPDATE errors by attribute and by what was done about them (RFC 7606).
+    pub attribute_errors: Vec<AttributeErrorCount>,
+    /// The errors of its last malformed UPDATE, each with the attribute's octets.
+    pub last_malformed: Vec<AttributeError>,
     /// Times that the session came up.
     pub established_count: u64,
     /// Connections that lost a collision (RFC 4271 §6.8).
@@ -119,6 +123,19 @@ pub struct NeighborFamilyStatus {
     pub accepted: u64,
     /// In its Adj-RIB-Out.
     pub advertised: u64,
+}
+
+/// How often an attribute was in error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct AttributeErrorCount {
+    /// The attribute.
+    #[cfg_attr(feature = "serde", serde(rename = "type"))]
+    pub attribute: AttributeType,
+    /// What was done about it.
+    pub outcome: OutcomeKind,
+    /// How often.
+    pub count: u64,
 }
 
 impl NeighborStatus {
@@ -199,6 +216,16 @@ impl Speaker {
             messages_sent: counters.sent,
             errors_treated_as_withdraw: errors(OutcomeKind::TreatAsWithdraw),
             errors_attribute_discarded: errors(OutcomeKind::AttributeDiscard),
+            attribute_errors: counters
+                .attribute_errors
+                .iter()
+                .map(|((attribute, outcome), count)| AttributeErrorCount {
+                    attribute: *attribute,
+                    outcome: *outcome,
+                    count: *count,
+                })
+                .collect(),
+            last_malformed: neighbor.last_malformed.clone(),
             established_count: counters.established,
             collisions: counters.collisions,
             unsent_octets: connections.map(|connection| connection.unsent).sum(),

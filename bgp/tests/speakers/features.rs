@@ -348,3 +348,33 @@ fn a_soft_reset_out_sends_everything_again_and_changes_nothing() {
     assert_eq!(best(&world, 2, V4), 5);
     assert_eq!(world.neighbor(2, 1).established_count, 1);
 }
+
+#[test]
+fn ipv4_routes_cross_with_an_ipv6_next_hop_where_both_sides_take_them() {
+    for both in [true, false] {
+        let neighbor = |number, extended_next_hop| NeighborConfig {
+            extended_next_hop,
+            ..open_neighbor(number, 65000 + u32::from(number))
+        };
+        // As over an IPv6 session: there is no IPv4 address to name.
+        let mut world = World::new(vec![
+            with_routes(1, 65001, 1, vec![neighbor(2, true)]),
+            with_routes(2, 65002, 1, vec![neighbor(1, both)]),
+        ]);
+        world.nodes[0].address = "2001:db8::1".parse().unwrap();
+        world.nodes[1].address = "2001:db8::2".parse().unwrap();
+        let renamed = |number: u8, other: u8, extended_next_hop| {
+            let address = format!("2001:db8::{other}").parse().unwrap();
+            let neighbor = NeighborConfig { address, ..neighbor(other, extended_next_hop) };
+            with_routes(number, 65000 + u32::from(number), 1, vec![neighbor])
+        };
+        world.replace(1, renamed(1, 2, true));
+        world.replace(2, renamed(2, 1, both));
+        world.run(SOON);
+        let route = world.speaker(2).rib().best(v4(1, 0));
+        assert_eq!(route.is_some(), both);
+        assert!(route.is_none_or(
+            |route| route.attributes.next_hop.address() == "2001:db8::99".parse::<std::net::IpAddr>().unwrap()
+        ));
+    }
+}

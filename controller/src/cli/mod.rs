@@ -1,8 +1,9 @@
-//! The command line: `run`, `demo`, `check`, `decode`, `flow`, `replay`, `bench`, `pki` and `version`.
+//! The command line: `run`, `demo`, `check`, `bgp`, `decode`, `flow`, `replay`, `bench`, `pki` and `version`.
 //!
 //! Exit status: 0 all went well; 1 it failed (what was asked for could not be done, or a message is malformed); 2 the command line or the
 //! configuration is wrong, and nothing was started.
 
+mod bgp;
 mod check;
 mod decode;
 mod flow;
@@ -80,6 +81,13 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Ask the BGP speaker of a running process: neighbours, routes, and why a route is the best.
+    #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
+        ("trunkline bgp show neighbors", "sessions and their counters"),
+        ("trunkline bgp show routes", "the best routes"),
+        ("trunkline bgp why 203.0.113.0/24", "every route to a prefix, and at which step it lost"),
+    ]))]
+    Bgp(bgp::BgpCommand),
     /// Decode protocol messages to JSON, one object per message and line.
     ///
     /// The input is hex text (spaces, colons, commas, 0x, line breaks and # comments are passed over; no offsets) or binary, which is
@@ -188,6 +196,7 @@ fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Writ
             Err(status) => status,
         },
         Command::Check { file } => check::check(&file, out, err),
+        Command::Bgp(command) => bgp::run(command, out, err),
         Command::Decode { command } => decode::run(command, out, err),
         Command::Flow(arguments) => flow::run(arguments, out, err),
         Command::Bench(command) => match start_logging(&line.log, log::RUN_FILTER, err) {

@@ -208,7 +208,7 @@ fn held(tlvs: &[u8], behind: &[u8]) -> SmallVec<[u8; INLINE_MATCH_LEN]> {
 }
 
 /// A port number of OpenFlow 1.0 as 1.3 has it: the reserved ones are the last 256 of either (OpenFlow 1.0.0 §5.2.1).
-fn port_from_10(port: u16) -> PortNo {
+pub(crate) fn port_from_10(port: u16) -> PortNo {
     if port >= 0xff00 { PortNo(0xffff_0000 | u32::from(port)) } else { PortNo(u32::from(port)) }
 }
 

@@ -156,6 +156,17 @@ impl Match {
     /// Inlined, as is what reads a whole message with a match: it is made where it stays and not copied from one result to the next.
     #[inline(always)]
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Match, DecodeError> {
+        Match::parse_tlvs(&Match::cut(reader)?)
+    }
+
+    /// Reads over a match, whatever is in it.
+    pub(crate) fn skip(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Match::cut(reader).map(drop)
+    }
+
+    /// Cuts the TLVs of a match out and reads over its padding.
+    #[inline(always)]
+    fn cut<'a>(reader: &mut Reader<'a>) -> Result<Reader<'a>, DecodeError> {
         let start = reader.offset();
         let match_type = reader.u16("match.type")?;
         if match_type != MATCH_TYPE_OXM {
@@ -168,7 +179,7 @@ impl Match {
         let length = reader.u16("match.length")?;
         let fields = reader.body(length, 4, "match.length")?;
         reader.skip(wire::padding(usize::from(length)), "match.pad")?;
-        Match::parse_tlvs(&fields)
+        Ok(fields)
     }
 
     /// TLVs without a header before them.

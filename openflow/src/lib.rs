@@ -82,11 +82,11 @@ pub use instruction::{Instruction, InstructionType};
 pub use message::{Message, MessageType, TooLong};
 pub use meter::{MeterBand, MeterBandType, MeterFlags, MeterMod, MeterModCommand};
 pub use multipart::{
-    AggregateStats, BucketCounter, ExperimenterMultipart, FeatureId, FlowStats, FlowStatsRequest, GroupCapabilities,
-    GroupDesc, GroupFeatures, GroupStats, MeterBandStats, MeterConfig, MeterFeatures, MeterStats, MultipartReply,
-    MultipartReplyBody, MultipartRequest, MultipartRequestBody, MultipartRequestFlags, MultipartType, OxmId, PortStats,
-    QueueStats, QueueStatsRequest, SwitchDesc, TableFeatureProperty, TableFeaturePropertyType, TableFeatures,
-    TableStats,
+    AggregateStats, BucketCounter, ExperimenterMultipart, FeatureId, FlowStats, FlowStatsEntries, FlowStatsEntry,
+    FlowStatsRequest, GroupCapabilities, GroupDesc, GroupFeatures, GroupStats, MeterBandStats, MeterConfig,
+    MeterFeatures, MeterStats, MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody,
+    MultipartRequestFlags, MultipartType, OxmId, PortStats, QueueStats, QueueStatsRequest, SwitchDesc,
+    TableFeatureProperty, TableFeaturePropertyType, TableFeatures, TableStats,
 };
 pub use oxm::{OxmField, OxmFieldOwned, OxmKind};
 pub use packet::{PacketIn, PacketInReason, PacketOut};

@@ -563,6 +563,11 @@ impl Reconciler {
         }
     }
 
+    /// Whether there is something to know.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// The next thing to know.
     pub fn poll_event(&mut self) -> Option<FlowEvent> {
         self.events.pop_front()

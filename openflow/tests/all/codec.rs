@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use openflow::{
     Action, BufferId, DecodeReport, FixedText, MAX_FRAME_LEN, Match, Message, MultipartReply, MultipartReplyBody,
-    OxmKind, PacketOut, SwitchDesc, decode_for_display, error_for, frame_length, oxm,
+    OxmKind, PacketInRef, PacketOut, SwitchDesc, decode_for_display, error_for, frame_length, oxm,
 };
 use proptest::prelude::*;
 
@@ -18,6 +18,11 @@ fn encode(xid: u32, message: &Message) -> Bytes {
 /// Everything that reads a frame, on any octets.
 fn exercise(frame: &Bytes) {
     let _ = frame_length(frame);
+    let packet_in = match Message::decode(frame) {
+        Ok((_, Message::PacketIn(packet_in))) => Some(packet_in),
+        _ => None,
+    };
+    assert_eq!(PacketInRef::read(frame), packet_in.as_ref().map(PacketInRef::from), "in place and copied");
     match decode_for_display(frame) {
         Ok(DecodeReport { xid, message, problems, .. }) => {
             let _ = (format!("{message:?}"), problems.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -70,6 +75,11 @@ proptest! {
         let frame = encode(xid, &message);
         prop_assert!(frame.len() <= MAX_FRAME_LEN);
         prop_assert_eq!(frame_length(&frame), Ok(Some(frame.len())));
+        if let Message::PacketIn(packet_in) = &message {
+            let read = PacketInRef::read(&frame);
+            prop_assert_eq!(read, Some(PacketInRef::from(packet_in)));
+            prop_assert_eq!(read.and_then(|read| read.in_port()), packet_in.match_.in_port());
+        }
         prop_assert_eq!(Message::decode(&frame), Ok((xid, message)));
     }
 

@@ -201,6 +201,30 @@ impl Match {
     }
 }
 
+/// The TLVs of the match that `octets` begin with, each of which fits its field, and what follows the match. `None` where [`Match::parse`]
+/// has an error.
+#[inline]
+pub(crate) fn split_match(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let &[t0, t1, l0, l1, ..] = octets else { return None };
+    let length = usize::from(u16::from_be_bytes([l0, l1]));
+    let (tlvs, rest) = (octets.get(4..length)?, octets.get(length + wire::padding(length)..)?);
+    let mut at = 0;
+    while let Some(next) = tlvs.get(at..).filter(|next| !next.is_empty()) {
+        at += oxm::first_tlv(next, at).ok()?;
+    }
+    (u16::from_be_bytes([t0, t1]) == MATCH_TYPE_OXM).then_some((tlvs, rest))
+}
+
+/// The value of the first field of a kind, if it has so many octets and is matched exactly. The TLVs are valid.
+#[inline]
+pub(crate) fn octets_of<const N: usize>(tlvs: &[u8], kind: OxmKind) -> Option<[u8; N]> {
+    let field = Fields { rest: tlvs }.find(|field| field.kind == kind)?;
+    if field.mask.is_some() {
+        return None;
+    }
+    field.value.try_into().ok()
+}
+
 /// The TLVs in storage of their own. `behind` starts with them and goes on to the end of the frame: where there is enough of it, a whole
 /// block is copied, which is quicker than as many octets as there are. Those beyond the length are never looked at.
 #[inline(always)]
@@ -472,11 +496,7 @@ impl Match {
 /// Reading: the value of a field that is matched exactly. A field under a mask is read by [`Match::get`].
 impl Match {
     fn octets<const N: usize>(&self, kind: OxmKind) -> Option<[u8; N]> {
-        let field = self.get(kind)?;
-        if field.mask.is_some() {
-            return None;
-        }
-        field.value.try_into().ok()
+        octets_of(&self.tlvs, kind)
     }
 
     /// `in_port`.

@@ -89,7 +89,7 @@ pub use multipart::{
     TableFeatureProperty, TableFeaturePropertyType, TableFeatures, TableStats,
 };
 pub use oxm::{OxmField, OxmFieldOwned, OxmKind};
-pub use packet::{PacketIn, PacketInReason, PacketOut};
+pub use packet::{PacketIn, PacketInReason, PacketInRef, PacketOut};
 pub use packet_in2::{PacketIn2, PacketIn2Property, PacketIn2PropertyType, PacketInFormat};
 pub use port::{Port, PortConfig, PortFeatures, PortLinkState, PortMod, PortName, PortReason, PortStatus};
 pub use problem::{MAX_PROBLEMS, Problem};

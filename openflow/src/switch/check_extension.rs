@@ -53,7 +53,7 @@ pub(super) fn one(action: &NiciraAction, depth: u8, options: Options<'_>) -> Res
         }
         NiciraAction::Clone(actions) => {
             actions.iter().try_for_each(|action| one_inside(action, depth + 1, options))?;
-            together(actions, false)
+            together(actions, Place::List)
         }
         NiciraAction::Ct(ct) => connection_tracking(ct, depth, options),
         NiciraAction::DeleteField(kind) if kind.is_variable() => header(Subfield::whole(*kind), options),
@@ -237,9 +237,22 @@ fn needs_connection(kind: OxmKind) -> bool {
     matches!(kind, OxmKind::CT_MARK | OxmKind::CT_LABEL)
 }
 
-/// Whether actions outside of `ct` may stand together. `alone`: nothing else belongs to the flow.
-pub(super) fn together(actions: &[Action], alone: bool) -> Result<(), ErrorCode> {
+/// Where a list of actions stands that is no `ct`'s.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In an instruction, with others or alone.
+    Instruction {
+        /// Nothing else belongs to the flow.
+        alone: bool,
+    },
+    /// In a packet-out, a bucket or a `clone`, where there are no instructions.
+    List,
+}
+
+/// Whether actions outside of `ct` may stand together.
+pub(super) fn together(actions: &[Action], place: Place) -> Result<(), ErrorCode> {
     let mut metadata_written = false;
+    let alone = place != Place::Instruction { alone: false };
     for action in actions {
         if matches!(action, Action::Nicira(NiciraAction::Conjunction { .. })) {
             let fits = |action: &Action| {
@@ -256,6 +269,9 @@ pub(super) fn together(actions: &[Action], alone: bool) -> Result<(), ErrorCode>
             return Err(ErrorCode::ACTION_UNSUPPORTED_ORDER);
         }
         metadata_written = matches!(action, Action::Nicira(NiciraAction::WriteMetadata { .. }));
+        if metadata_written && place == Place::List {
+            return Err(ErrorCode::INSTRUCTION_UNSUP_INST);
+        }
     }
     Ok(())
 }

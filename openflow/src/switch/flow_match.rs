@@ -123,12 +123,14 @@ impl FlowMatch {
 pub(crate) struct Known {
     pub(crate) value: FlowKey,
     pub(crate) mask: FlowKey,
+    /// Whether addresses of a connection are matched: of IPv4, of IPv6.
+    connection: [bool; 2],
 }
 
 impl Known {
     /// All of one packet.
     pub(crate) fn of_packet(key: &FlowKey) -> Known {
-        Known { value: *key, mask: FlowKey { words: [u64::MAX; super::flow_key::WORDS] } }
+        Known { value: *key, mask: FlowKey { words: [u64::MAX; super::flow_key::WORDS] }, connection: [false; 2] }
     }
 
     pub(crate) fn compile(match_: &Match, options: &TunnelOptions) -> Result<Known, ErrorCode> {
@@ -191,8 +193,21 @@ impl Known {
         if !self.prerequisites_hold(kind) {
             return Err(ErrorCode::MATCH_BAD_PREREQ);
         }
+        let version = match kind {
+            OxmKind::CT_NW_SRC | OxmKind::CT_NW_DST => Some(0),
+            OxmKind::CT_IPV6_SRC | OxmKind::CT_IPV6_DST => Some(1),
+            _ => None,
+        };
+        if version.is_some_and(|version| self.connection.get(1 - version) == Some(&true)) {
+            // The two have one place; a flow of both is refused as soon as the whole match is known.
+            self.connection = [true; 2];
+            return Ok(());
+        }
         if self.mask.get(place.slot) != 0 {
             return Err(ErrorCode::MATCH_DUP_FIELD);
+        }
+        if let Some(connection) = version.and_then(|version| self.connection.get_mut(version)) {
+            *connection |= field.mask.is_none_or(|mask| mask.iter().any(|octet| *octet != 0));
         }
         let mask = place.stored_mask(field.mask.map_or(u128::MAX, number));
         self.mask.set(place.slot, mask);
@@ -207,10 +222,9 @@ impl Known {
 
     /// Whether addresses of a connection, if there are some, are of the packet's version of IP.
     pub(crate) fn connection_fits_packet(&self) -> bool {
-        // IPv4's share their place with the second half of IPv6's source.
+        let [ipv4, ipv6] = self.connection;
         let eth_type = self.value.eth_type();
-        let any = [Slot::CT_IPV6_SRC, Slot::CT_IPV6_DST].iter().any(|slot| self.mask.get(*slot) != 0);
-        !any || matches!(eth_type, 0x0800 | 0x86dd)
+        (!ipv4 || eth_type == 0x0800) && (!ipv6 || eth_type == 0x86dd)
     }
 
     /// The match as it would stand in a message: each field under its usual number, in their order.

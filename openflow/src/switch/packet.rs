@@ -32,6 +32,8 @@ pub struct Packet {
     pub(super) dirty: bool,
     /// Octets that pushes and pops have added since somebody last saw the frame.
     pub(super) grown: isize,
+    /// How often somebody has seen the frame.
+    seen: u32,
     /// Which tunnel options are mapped, if some are.
     options: Option<Arc<TunnelOptions>>,
     /// Octets that rewrites have copied, or read all over for a checksum.
@@ -70,6 +72,7 @@ impl Packet {
             stack,
             dirty: false,
             grown: 0,
+            seen: 0,
             options: None,
             copied: 0,
         }
@@ -92,10 +95,26 @@ impl Packet {
 
     /// The frame with all rewrites, shared: further ones copy first.
     pub fn share(&mut self) -> Bytes {
-        self.commit();
-        self.grown = 0;
+        self.show();
         self.settle();
         self.frame.shared.clone()
+    }
+
+    /// The frame gets all rewrites, and somebody sees it.
+    pub(crate) fn show(&mut self) {
+        self.commit();
+        self.grown = 0;
+        self.seen = self.seen.wrapping_add(1);
+    }
+
+    /// After a copy was sent that shares the datapath's packet with this one: the match fields stay, and the frame is what somebody has last
+    /// seen of the copy. Tags behind the outermost one are in the frame alone, so that of a packet that had some the frame stays too.
+    pub(crate) fn take_frame_of(&mut self, copy: Packet) {
+        let tags = self.layout.tags;
+        if copy.seen != self.seen && copy.grown == 0 && (tags == 0 || tags == copy.layout.tags) {
+            (self.frame, self.layout, self.grown, self.seen) = (copy.frame, copy.layout, 0, copy.seen);
+            self.dirty = true;
+        }
     }
 
     /// Makes copies cheap, without the rewrites that nobody has seen yet: only further ones copy octets.
@@ -113,14 +132,6 @@ impl Packet {
     /// Octets of the frame as somebody last saw it, without the pushes and pops since.
     pub(crate) fn seen_len(&self) -> usize {
         self.octets().len().saturating_add_signed(-self.grown)
-    }
-
-    /// How many octets of the frame are left if it is cut to `max_len`. Open vSwitch reckons with the frame as somebody last saw it, and
-    /// cuts as many octets off after the pushes and pops since.
-    pub(crate) fn cut_len(&mut self, max_len: usize) -> usize {
-        self.commit();
-        let len = self.octets().len();
-        len - self.seen_len().saturating_sub(max_len).min(len)
     }
 
     /// The `masked` bits of the metadata register become those of `metadata` (OpenFlow 1.3.5 §5.9, Write-Metadata).
@@ -218,8 +229,7 @@ impl Packet {
 
     /// Reads the frame again, as a datapath does with a packet that comes around once more; what isn't in the frame is kept.
     pub(crate) fn recirculate(&mut self) {
-        self.commit();
-        self.grown = 0;
+        self.show();
         let (mut key, layout) = extract(self.octets(), self.key.in_port());
         key.keep_pipeline_of(&self.key);
         (self.key, self.layout) = (key, layout);

@@ -144,6 +144,11 @@ impl FlowId {
     pub const fn table_id(self) -> TableId {
         TableId(self.table)
     }
+
+    /// Less than that of every flow that was added later.
+    pub(crate) const fn age(self) -> u64 {
+        self.serial
+    }
 }
 
 /// Which flows a modify, a delete or a question means (OpenFlow 1.3.5 §6.4).

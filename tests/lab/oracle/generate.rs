@@ -11,6 +11,7 @@ use openflow::{
     TableId,
 };
 
+use super::bundled;
 use super::events::{self, Event};
 use super::options::{self, Options};
 use super::packet::{self, PORTS, Packet, Shape};
@@ -104,6 +105,7 @@ pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
             setup.insert(at, message);
         }
     }
+    bundled::some(generator.random, &mut setup, mappings, care);
     // Which of two flows with one priority a packet takes is nobody's business.
     let events = if care == Care::Wrong { Vec::new() } else { events::between(&mut generator, &packets) };
     World { setup, events }
@@ -448,7 +450,9 @@ impl Generator<'_> {
             18.. => events::learn(self.random, later),
             _ => NiciraAction::OutputTrunc {
                 port: PortNo(self.random.between(1, PORTS as usize) as u32),
-                max_len: self.random.pick(&[14, 40, 100]),
+                // Behind a tag and three labels there is still an Ethernet header: a dummy device that is given less sends nothing
+                // of what it gets together with it.
+                max_len: self.random.pick(&[30, 40, 100]),
             },
         };
         Action::Nicira(action)

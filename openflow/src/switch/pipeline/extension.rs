@@ -144,12 +144,11 @@ impl<'a> Run<'a> {
         if several || port == in_port {
             return;
         }
-        let before = self.trace.outputs.len();
-        let len = packet.cut_len(max_len as usize);
-        self.emit(packet, if port == PortNo::IN_PORT { in_port } else { port });
-        for output in self.trace.outputs.iter_mut().skip(before) {
-            output.frame.truncate(len);
+        if port != PortNo::IN_PORT && self.view.ports.get(port).is_none() {
+            return;
         }
+        self.cut = packet.seen_len().saturating_sub(max_len as usize);
+        self.emit(packet, if port == PortNo::IN_PORT { in_port } else { port });
     }
 
     fn controller_with(&mut self, packet: &mut Packet, properties: &[ControllerProperty]) {

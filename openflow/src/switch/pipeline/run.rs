@@ -3,8 +3,8 @@
 use super::action_set;
 use super::learn::Learning;
 use super::{
-    MAX_ACTIONS, MAX_DEPTH, MAX_NESTING, MAX_OCTETS, MAX_RESUBMITS, MAX_STACK, Output, Overrun, Step, ToController,
-    Trace, View,
+    MAX_ACTIONS, MAX_BRANCHES, MAX_DEPTH, MAX_NESTING, MAX_OCTETS, MAX_RESUBMITS, MAX_STACK, Output, Overrun, Step,
+    ToController, Trace, View,
 };
 use crate::action::Action;
 use crate::flow_match::Match;
@@ -12,14 +12,15 @@ use crate::group::GroupType;
 use crate::identifier::{GroupId, MeterId, TableId};
 use crate::instruction::Instruction;
 use crate::nicira::{NiciraAction, Subfield};
-use crate::oxm::{OxmFieldOwned, OxmKind};
+use crate::oxm::{OxmFieldOwned, OxmKind, Prerequisite};
 use crate::packet::PacketInReason;
 use crate::port::PortConfig;
-use crate::switch::extract::ETH_LLC;
+use crate::switch::extract::{ETH_HEADER_LEN, ETH_LLC, ETH_MPLS};
 use crate::switch::field;
 use crate::switch::flow_key::{FRAGMENT_ANY, FlowKey, Slot};
 use crate::switch::groups::Liveness;
 use crate::switch::label_stack::TooManyLabels;
+use crate::switch::meters::Meter;
 use crate::switch::packet::{InvalidTtl, Packet};
 use crate::switch::pipeline::Fragments;
 use crate::switch::tables::FlowId;
@@ -48,20 +49,41 @@ pub(super) struct Run<'a> {
     nesting: u32,
     resubmits: u32,
     octets_left: usize,
+    branches_left: u32,
     /// How much more may be done, and which groups are known to be alive.
     budget: Liveness,
-    /// What each meter has been asked for.
-    metered: BTreeMap<MeterId, SmallVec<[usize; 1]>>,
+    /// The meters that it has gone through, as they are then.
+    metered: BTreeMap<MeterId, Meter>,
     /// Octets that the stack holds.
     stacked: usize,
     pub(super) learning: Learning,
-    /// What counters count.
-    len: usize,
-    /// The packet has gone through the datapath and come around again, as the datapath's packet and nobody's packet-out.
-    pub(super) came_around: bool,
+    pub(super) turn: Turn,
+    /// The packet as it was when this part of its way first came around: the datapath's for who comes after.
+    parted: Option<Packet>,
+    /// Octets that the next frame is cut by, whoever gets it: it is the datapath that cuts.
+    pub(super) cut: usize,
     /// The flags of the packet as it came.
     pub(super) tcp_flags: u128,
 }
+
+/// One time through the tables. A packet that the datapath has to look at again comes around once more, with what is left to do; what it did
+/// before is done then, whatever comes of the rest.
+#[derive(Clone, Copy)]
+pub(super) struct Turn {
+    /// How often it has come around. After the first time it is the datapath's packet and nobody's packet-out.
+    pub(super) number: u32,
+    /// What counters count.
+    len: usize,
+    /// The last label was popped, and nobody has looked at what is behind it.
+    was_mpls: bool,
+    /// There is no packet any more that could do the rest.
+    over: bool,
+    /// What the trace held when it began: of steps, frames and packets for the controller.
+    began: (usize, usize, usize),
+}
+
+/// How often a packet comes around: what Open vSwitch's userspace datapath allows. After that the rest is not done.
+const MAX_TURNS: u32 = 6;
 
 /// The flow that the running actions belong to.
 #[derive(Clone, Copy)]
@@ -100,12 +122,14 @@ impl<'a> Run<'a> {
             nesting: 0,
             resubmits: 0,
             octets_left: MAX_OCTETS,
+            branches_left: MAX_BRANCHES,
             budget: Liveness::new(MAX_ACTIONS),
             metered: BTreeMap::new(),
             stacked: 0,
             learning: Learning::default(),
-            len: packet.octets().len(),
-            came_around: false,
+            turn: Turn { number: 0, len: packet.octets().len(), was_mpls: false, over: false, began: (0, 0, 0) },
+            parted: None,
+            cut: 0,
             tcp_flags: packet.key().get(Slot::TCP_FLAGS),
         }
     }
@@ -116,18 +140,66 @@ impl<'a> Run<'a> {
             self.finish_set(packet);
         }
         if self.overrun.is_some() {
-            self.trace.outputs.clear();
-            self.trace.to_controller.clear();
-            self.trace.overrun = self.overrun;
+            self.undo_turn();
+            // Of one that has come around nobody hears.
+            self.trace.overrun = self.overrun.filter(|_| self.turn.number == 0);
         }
         self.trace
+    }
+
+    /// What the datapath was to do in this turn isn't done.
+    fn undo_turn(&mut self) {
+        let (steps, outputs, to_controller) = self.turn.began;
+        let mut index = 0;
+        self.trace.steps.retain(|step| {
+            index += 1;
+            index <= steps || !matches!(step, Step::Meter { .. })
+        });
+        self.trace.outputs.truncate(outputs);
+        self.trace.to_controller.truncate(to_controller);
+    }
+
+    /// The packet goes through the datapath and is looked at again, if it is still there.
+    fn come_around(&mut self, packet: &mut Packet) {
+        packet.show();
+        self.parted.get_or_insert_with(|| packet.clone());
+        packet.recirculate();
+        self.turn.was_mpls = false;
+        if self.dropped || self.turn.number >= MAX_TURNS {
+            self.turn.over = true;
+            return;
+        }
+        let trace = &self.trace;
+        self.turn = Turn {
+            number: self.turn.number + 1,
+            len: packet.octets().len(),
+            was_mpls: false,
+            over: false,
+            began: (trace.steps.len(), trace.outputs.len(), trace.to_controller.len()),
+        };
+    }
+
+    /// Before what can't be done without a look at what is behind the last label.
+    fn look_behind_labels(&mut self, packet: &mut Packet) {
+        if self.turn.was_mpls && !self.stopped() {
+            self.come_around(packet);
+        }
+    }
+
+    /// A part of the way is done that has a packet of its own. If that has come around, its faults are not those of the rest.
+    fn end_part(&mut self, before: Turn) {
+        if self.turn.number != before.number && self.overrun.is_some() {
+            self.undo_turn();
+            self.overrun = None;
+        }
+        self.turn = before;
     }
 
     pub(super) fn first_table(&mut self, packet: &mut Packet) {
         if !self.may_receive(packet.key()) {
             // It is looked up and counted, and that is all.
             let found = self.lookup(packet, packet.key().in_port(), TableId(0));
-            self.trace.steps.push(Step::Table { table_id: TableId(0), flow: found, len: self.len });
+            self.trace.steps.push(Step::Table { table_id: TableId(0), flow: found, len: self.turn.len });
             return;
         }
         let first = self.flow_in(packet, packet.key().in_port(), TableId(0));
@@ -154,7 +226,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn stopped(&self) -> bool {
-        self.exit || self.overrun.is_some()
+        self.exit || self.turn.over || self.overrun.is_some()
     }
 
     fn stop(&mut self, overrun: Overrun) {
@@ -209,6 +281,10 @@ impl<'a> Run<'a> {
 
     /// A lookup in a table as from `in_port`, the flow found there, and those that it goes to. Comes back to where it was.
     pub(super) fn table(&mut self, packet: &mut Packet, in_port: PortNo, table_id: TableId) {
+        self.look_behind_labels(packet);
+        if self.turn.over {
+            return;
+        }
         let (origin, depth) = (self.origin, self.depth);
         let mut next = Some((table_id, in_port));
         self.nesting += 1;
@@ -228,7 +304,7 @@ impl<'a> Run<'a> {
     fn flow_in(&mut self, packet: &mut Packet, in_port: PortNo, table_id: TableId) -> Option<TableId> {
         let view = self.view;
         let found = self.lookup(packet, in_port, table_id);
-        self.trace.steps.push(Step::Table { table_id, flow: found, len: self.len });
+        self.trace.steps.push(Step::Table { table_id, flow: found, len: self.turn.len });
         let Some(flow) = found.and_then(|id| view.tables.get(id)) else {
             // A miss is a drop. What earlier tables have written into the action set is done all the same.
             self.origin = Origin { table_id, cookie: u64::MAX, flow: None, is_table_miss: false };
@@ -256,6 +332,9 @@ impl<'a> Run<'a> {
     /// Does instructions in the order given; the table of a goto, if it comes to one.
     fn instructions(&mut self, packet: &mut Packet, instructions: &'a [Instruction]) -> Option<TableId> {
         for (index, instruction) in instructions.iter().enumerate() {
+            if !matches!(instruction, Instruction::ApplyActions(_)) {
+                self.look_behind_labels(packet);
+            }
             if self.stopped() {
                 return None;
             }
@@ -300,14 +379,16 @@ impl<'a> Run<'a> {
     }
 
     fn meter(&mut self, packet: &Packet, meter_id: MeterId) {
-        let len = packet.seen_len();
-        let charged = self.metered.entry(meter_id).or_default();
-        let passed = self.view.meters.passes(meter_id, charged, len, self.view.now);
-        if !self.dropped {
-            charged.push(len);
-            self.trace.steps.push(Step::Meter { meter_id, passed, len });
+        if self.dropped {
+            return;
         }
-        self.dropped |= !passed;
+        let (len, now) = (packet.seen_len(), self.view.now);
+        let passed = match self.view.meters.get(meter_id) {
+            Some(meter) => self.metered.entry(meter_id).or_insert_with(|| meter.clone()).charge(len, now),
+            None => true,
+        };
+        self.trace.steps.push(Step::Meter { meter_id, passed, len });
+        self.dropped = !passed;
     }
 
     /// Does the actions of a list, and if one of them makes all that follows a branch, the instructions behind it too. Says whether the list
@@ -351,10 +432,13 @@ impl<'a> Run<'a> {
         if !self.has_room() || !self.charge(self.stack.len() + self.action_set.len()) {
             return;
         }
+        // One in the way of another is done twice, one behind those four times.
+        let Some(left) = self.branches_left.checked_sub(1) else { return self.stop(Overrun::Actions) };
+        self.branches_left = left;
         self.nesting += 1;
         let (stack, stacked) = (self.stack.clone(), self.stacked);
         let (set, dropped) = (self.action_set.clone(), self.dropped);
-        let (len, came_around) = (self.len, self.came_around);
+        let (turn, parted) = (self.turn, self.parted.take());
         let mut exit = false;
         for larger in [true, false] {
             (self.dropped, self.exit) = (dropped || larger != bit, false);
@@ -368,7 +452,8 @@ impl<'a> Run<'a> {
             }
             self.finish_set(&mut packet);
             exit |= larger && self.exit;
-            (self.len, self.came_around) = (len, came_around);
+            self.end_part(turn);
+            self.parted.clone_from(&parted);
         }
         // What follows is done with the packet as it was, whatever became of its copy.
         (self.stack, self.stacked) = (stack, stacked);
@@ -393,8 +478,17 @@ impl<'a> Run<'a> {
         }
         self.charge_octets(packet.take_copied());
         let mut copy = packet.clone();
+        let (turn, parted) = (self.turn, self.parted.take());
         self.list(&mut copy, actions, &[], false);
         self.finish_set(&mut copy);
+        let was_mpls = in_line && (self.turn.was_mpls || self.turn.number != turn.number);
+        self.end_part(turn);
+        let copy = std::mem::replace(&mut self.parted, parted).unwrap_or(copy);
+        if in_line {
+            packet.take_frame_of(copy);
+        }
+        // What a label was popped from in line, Open vSwitch takes for the packet itself.
+        self.turn.was_mpls |= was_mpls;
         (self.stack, self.stacked, self.action_set) = (stack, stacked, set);
         if !in_line {
             self.dropped = dropped;
@@ -422,6 +516,12 @@ impl<'a> Run<'a> {
         if !self.charge(1) {
             return Control::Leave;
         }
+        if !is_blind(action) {
+            self.look_behind_labels(packet);
+            if self.turn.over {
+                return Control::Leave;
+            }
+        }
         let control = self.act(packet, action, in_bucket);
         if self.charge_octets(packet.take_copied()) { control } else { Control::Leave }
     }
@@ -442,12 +542,11 @@ impl<'a> Run<'a> {
                 }
             }
             Action::PopMpls(ethertype) => match packet.pop_mpls(*ethertype) {
-                Ok(true) => self.come_around(packet),
+                Ok(true) => self.turn.was_mpls = true,
                 Ok(false) => {}
                 Err(TooManyLabels) => {
                     // Open vSwitch forgets what it was about to do, even before this action.
-                    self.trace.outputs.clear();
-                    self.trace.to_controller.clear();
+                    self.undo_turn();
                     self.stop(Overrun::Labels);
                 }
             },
@@ -526,7 +625,14 @@ impl<'a> Run<'a> {
             return;
         }
         if self.view.ports.forwards(port_no) {
-            let frame = packet.share();
+            let mut frame = packet.share();
+            if self.cut > 0 {
+                frame.truncate(frame.len().saturating_sub(std::mem::take(&mut self.cut)));
+                // What isn't a frame any more no device takes.
+                if frame.len() < ETH_HEADER_LEN {
+                    return;
+                }
+            }
             if self.charge_octets(frame.len()) {
                 self.trace.outputs.push(Output { port_no, frame });
             }
@@ -547,7 +653,8 @@ impl<'a> Run<'a> {
         if self.dropped {
             return;
         }
-        let frame = packet.share();
+        let mut frame = packet.share();
+        frame.truncate(frame.len().saturating_sub(std::mem::take(&mut self.cut)));
         if !self.charge_octets(frame.len()) {
             return;
         }
@@ -572,11 +679,16 @@ impl<'a> Run<'a> {
         }
         let view = self.view;
         let Some(group) = view.groups.get(group_id) else { return Control::Leave };
-        if group.group_type == GroupType::SELECT && group.hashes_in_datapath() && packet.key().get(Slot::DP_HASH) == 0 {
-            // The datapath is asked for a hash, and the packet comes around once more with it.
-            packet.recirculate();
-            packet.set_dp_hash();
-            self.come_around(packet);
+        if group.group_type == GroupType::SELECT {
+            self.look_behind_labels(packet);
+            if group.hashes_in_datapath() && packet.key().get(Slot::DP_HASH) == 0 {
+                // The datapath is asked for a hash, and the packet comes around once more with it.
+                self.come_around(packet);
+                packet.set_dp_hash();
+            }
+            if self.turn.over {
+                return Control::Leave;
+            }
         }
         // What it costs to choose, or to go through all of them.
         if !self.charge(group.buckets.len()) {
@@ -592,7 +704,7 @@ impl<'a> Run<'a> {
         if matches!(group.group_type, GroupType::SELECT | GroupType::FF) && chosen.is_empty() {
             return Control::Next;
         }
-        self.trace.steps.push(Step::Group { group_id, len: self.len });
+        self.trace.steps.push(Step::Group { group_id, len: self.turn.len });
         // Behind a shared frame a copy is cheap: only a rewrite copies octets.
         packet.settle();
         for bucket in chosen {
@@ -601,8 +713,12 @@ impl<'a> Run<'a> {
             if !self.charge(state.bucket.actions.len()) {
                 break;
             }
-            self.trace.steps.push(Step::Bucket { group_id, bucket, len: self.len });
-            self.bucket(&mut packet.clone(), &state.bucket.actions);
+            self.trace.steps.push(Step::Bucket { group_id, bucket, len: self.turn.len });
+            let mut copy = packet.clone();
+            let parted = self.parted.take();
+            self.bucket(&mut copy, &state.bucket.actions);
+            packet.take_frame_of(std::mem::replace(&mut self.parted, parted).unwrap_or(copy));
+            packet.settle();
             if self.overrun.is_some() {
                 break;
             }
@@ -610,20 +726,15 @@ impl<'a> Run<'a> {
         Control::Next
     }
 
-    fn come_around(&mut self, packet: &Packet) {
-        self.len = packet.octets().len();
-        self.came_around = true;
-    }
-
     fn bucket(&mut self, packet: &mut Packet, actions: &'a [Action]) {
         let ordered = action_set::in_order(actions.iter());
-        let (len, came_around) = (self.len, self.came_around);
+        let turn = self.turn;
         self.depth += 1;
         self.nesting += 1;
         self.each(packet, &ordered, true);
         self.nesting -= 1;
         self.depth -= 1;
-        (self.len, self.came_around) = (len, came_around);
+        self.end_part(turn);
         self.exit = false;
         // Labels are a fault of this bucket alone.
         self.overrun = self.overrun.filter(|overrun| *overrun != Overrun::Labels);
@@ -632,6 +743,34 @@ impl<'a> Run<'a> {
 
 /// The group address of the spanning tree protocol (IEEE 802.1Q §8.6.3).
 const STP_ADDRESS: u128 = 0x0180_c200_0000;
+
+/// What Open vSwitch does to a packet whose last label is popped without a look at what is behind it.
+fn is_blind(action: &Action) -> bool {
+    match action {
+        Action::Output { .. } | Action::Group(_) | Action::SetQueue(_) => true,
+        Action::SetField(field) => !is_l3_or_higher(field.kind()),
+        Action::Nicira(action) => match action {
+            NiciraAction::OutputReg { .. }
+            | NiciraAction::OutputReg2 { .. }
+            | NiciraAction::OutputTrunc { .. }
+            | NiciraAction::SetTunnel(_)
+            | NiciraAction::SetTunnel64(_) => true,
+            NiciraAction::RegLoad { destination, .. } => !is_l3_or_higher(destination.kind),
+            NiciraAction::RegLoad2(field) => !is_l3_or_higher(field.kind()),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Fields from the network layer on. Those of a label stack are not.
+fn is_l3_or_higher(kind: OxmKind) -> bool {
+    match kind.prerequisite() {
+        Some(Prerequisite::EthType(types)) => !types.contains(&ETH_MPLS),
+        Some(Prerequisite::IpProto(_) | Prerequisite::Icmpv6Type(_)) => true,
+        _ => false,
+    }
+}
 
 /// What Open vSwitch clones without a clone of the datapath, by doing it and taking it back; before another one it brings the frame up to date.
 fn is_reversible(action: &Action) -> bool {

@@ -11,6 +11,7 @@ mod packets;
 mod properties;
 mod requests;
 mod tunnel_options;
+mod turns;
 
 use super::{Switch, SwitchConfig, SwitchTransmit};
 use crate::action::Action;

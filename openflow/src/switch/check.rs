@@ -414,13 +414,14 @@ impl<'a> Follower<'a> {
                 fits
             }
             Action::PushMpls(ethertype) => {
+                let fits = self.is_ethernet();
                 self.set_eth_type(*ethertype);
                 // Nothing is known of what is behind a label.
                 self.known.value.set(Slot::IP_PROTO, 0);
-                true
+                fits
             }
             Action::PopMpls(ethertype) => {
-                let fits = self.is_mpls();
+                let fits = self.is_mpls() && self.is_ethernet();
                 self.set_eth_type(*ethertype);
                 fits
             }
@@ -455,7 +456,7 @@ impl<'a> Follower<'a> {
         is_mpls(self.known.value.eth_type())
     }
 
-    fn set_eth_type(&mut self, eth_type: u16) {
+    pub(super) fn set_eth_type(&mut self, eth_type: u16) {
         self.known.value.set(Slot::ETH_TYPE, u128::from(eth_type));
         self.known.mask.set(Slot::ETH_TYPE, Slot::ETH_TYPE.full());
     }

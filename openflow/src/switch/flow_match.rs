@@ -2,6 +2,7 @@
 
 use super::field::{self, number, place, prerequisites_hold};
 use super::flow_key::{FlowKey, Slot};
+use super::headers;
 use super::tunnel_options::{self, Bits, TunnelOptions, to_number};
 use crate::error::ErrorCode;
 use crate::flow_match::Match;
@@ -141,6 +142,11 @@ impl Known {
                 None => known.add(field)?,
             }
         }
+        // Whoever matches a field of a packet means Ethernet frames anyway.
+        let implied = match_.fields().any(|field| headers::implies_ethernet(field.kind));
+        if implied && known.value.get(Slot::PACKET_TYPE) == 0 {
+            known.mask.set(Slot::PACKET_TYPE, 0);
+        }
         Ok(known)
     }
 
@@ -212,6 +218,10 @@ impl Known {
         let mask = place.stored_mask(field.mask.map_or(u128::MAX, number));
         self.mask.set(place.slot, mask);
         self.value.set(place.slot, if mask == 0 { 0 } else { place.stored(value) });
+        if kind == OxmKind::PACKET_TYPE && value >> 16 == 1 {
+            // What else is matched depends on it.
+            self.value.set(Slot::ETH_TYPE, value & 0xffff);
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use super::extract::{
 };
 use super::field;
 use super::flow_key::{FRAGMENT_ANY, FlowKey, Slot};
+use super::headers::ETHERNET;
 use super::label_stack;
 use super::tunnel_options::{self, Bits, TunnelOptions};
 use crate::flow_match::Match;
@@ -32,6 +33,8 @@ pub struct Packet {
     pub(super) dirty: bool,
     /// Octets that pushes and pops have added since somebody last saw the frame.
     pub(super) grown: isize,
+    /// Octets at its beginning that the datapath's packet hasn't.
+    hidden: usize,
     /// How often somebody has seen the frame.
     seen: u32,
     /// Which tunnel options are mapped, if some are.
@@ -72,6 +75,7 @@ impl Packet {
             stack,
             dirty: false,
             grown: 0,
+            hidden: 0,
             seen: 0,
             options: None,
             copied: 0,
@@ -104,6 +108,7 @@ impl Packet {
     pub(crate) fn show(&mut self) {
         self.commit();
         self.grown = 0;
+        self.hidden = if self.packet_type() == ETHERNET { 0 } else { ETH_HEADER_LEN };
         self.seen = self.seen.wrapping_add(1);
     }
 
@@ -112,7 +117,8 @@ impl Packet {
     pub(crate) fn take_frame_of(&mut self, copy: Packet) {
         let tags = self.layout.tags;
         if copy.seen != self.seen && copy.grown == 0 && (tags == 0 || tags == copy.layout.tags) {
-            (self.frame, self.layout, self.grown, self.seen) = (copy.frame, copy.layout, 0, copy.seen);
+            (self.frame, self.layout, self.grown) = (copy.frame, copy.layout, 0);
+            (self.seen, self.hidden) = (copy.seen, copy.hidden);
             self.dirty = true;
         }
     }
@@ -131,7 +137,23 @@ impl Packet {
 
     /// Octets of the frame as somebody last saw it, without the pushes and pops since.
     pub(crate) fn seen_len(&self) -> usize {
-        self.octets().len().saturating_add_signed(-self.grown)
+        self.octets().len().saturating_add_signed(-self.grown).saturating_sub(self.hidden)
+    }
+
+    pub(super) fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    /// The octets without an Ethernet header that the packet hasn't; a packet-in has them so.
+    pub(crate) fn share_content(&mut self) -> Bytes {
+        let mut frame = self.share();
+        frame.split_off(self.hidden.min(frame.len()))
+    }
+
+    pub(super) fn replace_frame(&mut self, frame: BytesMut) {
+        self.copied += frame.len();
+        self.frame.edited = Some(frame);
+        self.dirty = false;
     }
 
     /// The `masked` bits of the metadata register become those of `metadata` (OpenFlow 1.3.5 §5.9, Write-Metadata).

@@ -2,7 +2,7 @@
 //! packet's octets or runs an action.
 
 use super::conjunctions::{self, Conjunctions};
-use super::flow_key::FlowKey;
+use super::flow_key::{self, FlowKey};
 use super::flow_match::{FlowMatch, Mask};
 use crate::action::Action;
 use crate::flow::{FlowMod, FlowModFlags};
@@ -485,7 +485,20 @@ impl Tuple {
         Tuple { mask, flows: HashMap::default(), max_priority: 0, len: 0 }
     }
 
+    /// Whether its flows are about fields of a packet without a word about its type: they mean Ethernet frames.
+    fn means_ethernet(&self) -> bool {
+        let has = |word: usize, bits: u64| {
+            self.mask.iter().any(|(index, mask)| usize::from(*index) == word && mask & bits != 0)
+        };
+        let (low, high) = (u64::from(u32::MAX), !u64::from(u32::MAX));
+        !has(flow_key::Slot::PACKET_TYPE.word, high)
+            && (has(0, low) || has(flow_key::Slot::ND_RESERVED.word, low) || (3..14).any(|word| has(word, u64::MAX)))
+    }
+
     fn bucket(&self, key: &FlowKey) -> Option<&SmallVec<[Place; 1]>> {
+        if key.get(flow_key::Slot::PACKET_TYPE) != 0 && self.means_ethernet() {
+            return None;
+        }
         let masked =
             || self.mask.iter().map(|(index, mask)| key.words.get(usize::from(*index)).copied().unwrap_or(0) & mask);
         let same = |bucket: &&Bucket| bucket.words.iter().copied().eq(masked());
@@ -566,7 +579,7 @@ impl Table {
                 soft.iter().filter(|flows| at_priority(flows)).map(|flows| self.first_conjunctions(flows)).collect();
             for id in conjunctions::complete(&dimensions) {
                 let mut named = *key;
-                named.set(super::flow_key::Slot::CONJ_ID, u128::from(id));
+                named.set(flow_key::Slot::CONJ_ID, u128::from(id));
                 if let Some(found) = self.lookup_hard(&named) {
                     return Some(found);
                 }

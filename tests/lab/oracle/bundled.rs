@@ -1,6 +1,6 @@
 //! Messages of a world that come in one of the ONF's bundles.
 
-use openflow::{BundleAdd, BundleControl, BundleControlType, BundleFlags, Message};
+use openflow::{BundleAdd, BundleControl, BundleControlType, BundleFlags, FlowModFlags, Message};
 
 use super::generate::Care;
 use super::random::Random;
@@ -28,8 +28,14 @@ pub fn some(random: &mut Random, setup: &mut Vec<Message>, first: usize, care: C
     }
     let mut before = Vec::new();
     for message in setup.drain(start..end) {
-        // Meters can't be in a bundle.
-        if matches!(message, Message::MeterMod(_)) && !mistake(random, 4) {
+        // Meters can't be in a bundle. Which flows of the same bundle an overlap is looked for among, depends in Open vSwitch on whether their
+        // masks are new.
+        let apart = match &message {
+            Message::MeterMod(_) => !mistake(random, 4),
+            Message::FlowMod(flow_mod) => flow_mod.flags.contains(FlowModFlags::CHECK_OVERLAP),
+            _ => false,
+        };
+        if apart {
             before.push(message);
         } else {
             bundle.push(Message::BundleAdd(BundleAdd::new(BUNDLE, other(random), message)));

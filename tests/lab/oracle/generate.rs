@@ -13,6 +13,7 @@ use openflow::{
 
 use super::bundled;
 use super::events::{self, Event};
+use super::headers;
 use super::options::{self, Options};
 use super::packet::{self, PORTS, Packet, Shape};
 use super::random::Random;
@@ -53,14 +54,18 @@ pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
         (false, false) => 2,
     };
     let shape = Shape { tags, fragments };
-    let packets: Vec<Packet> = (0..packets).map(|_| packet::random(random, shape)).collect();
+    let headers = !pushes && !labels && random.one_in(2);
+    // Labels outside of the Ethernet header our switch does not follow.
+    let fits = |packet: &Packet| !headers || !packet.fields.contains_key(&OxmKind::MPLS_LABEL);
+    let any = std::iter::from_fn(|| Some(packet::random(random, shape)));
+    let packets: Vec<Packet> = any.filter(fits).take(packets).collect();
     let learns = !selects && care != Care::Wrong && random.one_in(3);
     let meters = random.one_in(2);
     let certain = learns || random.one_in(2);
     let (options, mut setup) = options::random(random, care);
     let mappings = setup.len();
     let mut generator =
-        Generator { random, care, selects, pushes, fragments, labels, learns, meters, certain, options };
+        Generator { random, care, selects, pushes, fragments, labels, learns, meters, certain, headers, options };
     for meter_id in 1..=METERS {
         let tight = care == Care::Alive && generator.random.one_in(2);
         let meter_id = meter_id as u32;
@@ -142,6 +147,8 @@ pub struct Generator<'a> {
     meters: bool,
     /// Nothing is chosen by a hash but buckets.
     certain: bool,
+    /// Headers are put in front of packets and taken off.
+    headers: bool,
     options: Options,
 }
 
@@ -152,7 +159,10 @@ impl Generator<'_> {
 
     pub fn flow_mod(&mut self, model: &Packet) -> Message {
         let table_id = TableId(self.random.pick(&[0, 0, 0, 1, 1, 2, 3]));
-        let chosen = self.fields(model, table_id);
+        let mut chosen = self.fields(model, table_id);
+        if self.headers && table_id.0 > 0 && self.random.one_in(3) {
+            chosen = headers::field(self.random);
+        }
         let priority = self.random.pick(&[0u16, 1, 10, 10, 100, 0x8000]);
         let match_: Match = if self.mistake(20) {
             chosen.values().chain(chosen.values()).cloned().collect()
@@ -346,6 +356,12 @@ impl Generator<'_> {
                 && let Some(action) = events::label(self.random, chosen)
             {
                 actions.push(action);
+                continue;
+            }
+            if self.headers && self.random.one_in(5) {
+                actions.extend(headers::actions(self.random));
+                chosen.clear();
+                tagged = false;
                 continue;
             }
             if !self.options.is_empty() && self.random.one_in(3) {

@@ -10,6 +10,7 @@ pub mod client;
 pub mod dissect;
 pub mod events;
 pub mod generate;
+pub mod headers;
 pub mod minimise;
 pub mod nicira;
 pub mod options;

@@ -11,6 +11,7 @@ mod hash;
 mod learn;
 mod normal;
 mod run;
+mod turn;
 
 pub(crate) use action_set::may_stand_in as may_stand_in_set;
 
@@ -230,6 +231,8 @@ pub enum Overrun {
     Stack,
     /// More than three entries of an MPLS label stack.
     Labels,
+    /// A header that can't be put in front of the packet, or taken from it.
+    PacketType,
 }
 
 /// A packet from the wire, from table 0 on.

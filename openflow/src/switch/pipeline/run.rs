@@ -2,6 +2,7 @@
 
 use super::action_set;
 use super::learn::Learning;
+use super::turn::{Turn, is_blind};
 use super::{
     MAX_ACTIONS, MAX_BRANCHES, MAX_DEPTH, MAX_NESTING, MAX_OCTETS, MAX_RESUBMITS, MAX_STACK, Output, Overrun, Step,
     ToController, Trace, View,
@@ -12,13 +13,14 @@ use crate::group::GroupType;
 use crate::identifier::{GroupId, MeterId, TableId};
 use crate::instruction::Instruction;
 use crate::nicira::{NiciraAction, Subfield};
-use crate::oxm::{OxmFieldOwned, OxmKind, Prerequisite};
+use crate::oxm::{OxmFieldOwned, OxmKind};
 use crate::packet::PacketInReason;
 use crate::port::PortConfig;
-use crate::switch::extract::{ETH_HEADER_LEN, ETH_LLC, ETH_MPLS};
+use crate::switch::extract::{ETH_HEADER_LEN, ETH_LLC};
 use crate::switch::field;
 use crate::switch::flow_key::{FRAGMENT_ANY, FlowKey, Slot};
 use crate::switch::groups::Liveness;
+use crate::switch::headers::ETHERNET;
 use crate::switch::label_stack::TooManyLabels;
 use crate::switch::meters::Meter;
 use crate::switch::packet::{InvalidTtl, Packet};
@@ -42,7 +44,7 @@ pub(super) struct Run<'a> {
     pub(super) in_packet_out: bool,
     /// Nothing more is done, but that a group's bucket that ends so ends alone.
     pub(super) exit: bool,
-    overrun: Option<Overrun>,
+    pub(super) overrun: Option<Overrun>,
     /// A meter has dropped the packet. Open vSwitch's translation goes on without knowing, and counts; nothing leaves any more.
     pub(super) dropped: bool,
     depth: u32,
@@ -59,31 +61,12 @@ pub(super) struct Run<'a> {
     pub(super) learning: Learning,
     pub(super) turn: Turn,
     /// The packet as it was when this part of its way first came around: the datapath's for who comes after.
-    parted: Option<Packet>,
+    pub(super) parted: Option<Packet>,
     /// Octets that the next frame is cut by, whoever gets it: it is the datapath that cuts.
     pub(super) cut: usize,
     /// The flags of the packet as it came.
     pub(super) tcp_flags: u128,
 }
-
-/// One time through the tables. A packet that the datapath has to look at again comes around once more, with what is left to do; what it did
-/// before is done then, whatever comes of the rest.
-#[derive(Clone, Copy)]
-pub(super) struct Turn {
-    /// How often it has come around. After the first time it is the datapath's packet and nobody's packet-out.
-    pub(super) number: u32,
-    /// What counters count.
-    len: usize,
-    /// The last label was popped, and nobody has looked at what is behind it.
-    was_mpls: bool,
-    /// There is no packet any more that could do the rest.
-    over: bool,
-    /// What the trace held when it began: of steps, frames and packets for the controller.
-    began: (usize, usize, usize),
-}
-
-/// How often a packet comes around: what Open vSwitch's userspace datapath allows. After that the rest is not done.
-const MAX_TURNS: u32 = 6;
 
 /// The flow that the running actions belong to.
 #[derive(Clone, Copy)]
@@ -127,7 +110,7 @@ impl<'a> Run<'a> {
             metered: BTreeMap::new(),
             stacked: 0,
             learning: Learning::default(),
-            turn: Turn { number: 0, len: packet.octets().len(), was_mpls: false, over: false, began: (0, 0, 0) },
+            turn: Turn::first(packet),
             parted: None,
             cut: 0,
             tcp_flags: packet.key().get(Slot::TCP_FLAGS),
@@ -136,8 +119,10 @@ impl<'a> Run<'a> {
 
     /// Does the action set and hands over what happened.
     pub(super) fn finish(mut self, packet: &mut Packet) -> Trace {
+        self.start_over(packet);
         if self.overrun.is_none() {
             self.finish_set(packet);
+            self.start_over(packet);
         }
         if self.overrun.is_some() {
             self.undo_turn();
@@ -145,54 +130,6 @@ impl<'a> Run<'a> {
             self.trace.overrun = self.overrun.filter(|_| self.turn.number == 0);
         }
         self.trace
-    }
-
-    /// What the datapath was to do in this turn isn't done.
-    fn undo_turn(&mut self) {
-        let (steps, outputs, to_controller) = self.turn.began;
-        let mut index = 0;
-        self.trace.steps.retain(|step| {
-            index += 1;
-            index <= steps || !matches!(step, Step::Meter { .. })
-        });
-        self.trace.outputs.truncate(outputs);
-        self.trace.to_controller.truncate(to_controller);
-    }
-
-    /// The packet goes through the datapath and is looked at again, if it is still there.
-    fn come_around(&mut self, packet: &mut Packet) {
-        packet.show();
-        self.parted.get_or_insert_with(|| packet.clone());
-        packet.recirculate();
-        self.turn.was_mpls = false;
-        if self.dropped || self.turn.number >= MAX_TURNS {
-            self.turn.over = true;
-            return;
-        }
-        let trace = &self.trace;
-        self.turn = Turn {
-            number: self.turn.number + 1,
-            len: packet.octets().len(),
-            was_mpls: false,
-            over: false,
-            began: (trace.steps.len(), trace.outputs.len(), trace.to_controller.len()),
-        };
-    }
-
-    /// Before what can't be done without a look at what is behind the last label.
-    fn look_behind_labels(&mut self, packet: &mut Packet) {
-        if self.turn.was_mpls && !self.stopped() {
-            self.come_around(packet);
-        }
-    }
-
-    /// A part of the way is done that has a packet of its own. If that has come around, its faults are not those of the rest.
-    fn end_part(&mut self, before: Turn) {
-        if self.turn.number != before.number && self.overrun.is_some() {
-            self.undo_turn();
-            self.overrun = None;
-        }
-        self.turn = before;
     }
 
     pub(super) fn first_table(&mut self, packet: &mut Packet) {
@@ -229,7 +166,7 @@ impl<'a> Run<'a> {
         self.exit || self.turn.over || self.overrun.is_some()
     }
 
-    fn stop(&mut self, overrun: Overrun) {
+    pub(super) fn stop(&mut self, overrun: Overrun) {
         self.overrun = Some(overrun);
     }
 
@@ -333,6 +270,7 @@ impl<'a> Run<'a> {
     fn instructions(&mut self, packet: &mut Packet, instructions: &'a [Instruction]) -> Option<TableId> {
         for (index, instruction) in instructions.iter().enumerate() {
             if !matches!(instruction, Instruction::ApplyActions(_)) {
+                self.turn.idle = false;
                 self.look_behind_labels(packet);
             }
             if self.stopped() {
@@ -450,6 +388,7 @@ impl<'a> Run<'a> {
                 let in_port = packet.key().in_port();
                 self.table(&mut packet, in_port, next);
             }
+            self.start_over(&mut packet);
             self.finish_set(&mut packet);
             exit |= larger && self.exit;
             self.end_part(turn);
@@ -480,6 +419,7 @@ impl<'a> Run<'a> {
         let mut copy = packet.clone();
         let (turn, parted) = (self.turn, self.parted.take());
         self.list(&mut copy, actions, &[], false);
+        self.start_over(&mut copy);
         self.finish_set(&mut copy);
         let was_mpls = in_line && (self.turn.was_mpls || self.turn.number != turn.number);
         self.end_part(turn);
@@ -516,6 +456,8 @@ impl<'a> Run<'a> {
         if !self.charge(1) {
             return Control::Leave;
         }
+        let is_note = matches!(action, Action::Nicira(NiciraAction::Note(_) | NiciraAction::Conjunction { .. }));
+        self.turn.idle &= is_note;
         if !is_blind(action) {
             self.look_behind_labels(packet);
             if self.turn.over {
@@ -621,7 +563,8 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn emit(&mut self, packet: &mut Packet, port_no: PortNo) {
-        if self.dropped {
+        // A port takes Ethernet frames alone.
+        if self.dropped || packet.packet_type() != ETHERNET {
             return;
         }
         if self.view.ports.forwards(port_no) {
@@ -653,7 +596,7 @@ impl<'a> Run<'a> {
         if self.dropped {
             return;
         }
-        let mut frame = packet.share();
+        let mut frame = packet.share_content();
         frame.truncate(frame.len().saturating_sub(std::mem::take(&mut self.cut)));
         if !self.charge_octets(frame.len()) {
             return;
@@ -732,45 +675,18 @@ impl<'a> Run<'a> {
         self.depth += 1;
         self.nesting += 1;
         self.each(packet, &ordered, true);
+        self.start_over(packet);
         self.nesting -= 1;
         self.depth -= 1;
         self.end_part(turn);
         self.exit = false;
-        // Labels are a fault of this bucket alone.
-        self.overrun = self.overrun.filter(|overrun| *overrun != Overrun::Labels);
+        // Labels and headers are a fault of this bucket alone.
+        self.overrun = self.overrun.filter(|overrun| !matches!(overrun, Overrun::Labels | Overrun::PacketType));
     }
 }
 
 /// The group address of the spanning tree protocol (IEEE 802.1Q §8.6.3).
 const STP_ADDRESS: u128 = 0x0180_c200_0000;
-
-/// What Open vSwitch does to a packet whose last label is popped without a look at what is behind it.
-fn is_blind(action: &Action) -> bool {
-    match action {
-        Action::Output { .. } | Action::Group(_) | Action::SetQueue(_) => true,
-        Action::SetField(field) => !is_l3_or_higher(field.kind()),
-        Action::Nicira(action) => match action {
-            NiciraAction::OutputReg { .. }
-            | NiciraAction::OutputReg2 { .. }
-            | NiciraAction::OutputTrunc { .. }
-            | NiciraAction::SetTunnel(_)
-            | NiciraAction::SetTunnel64(_) => true,
-            NiciraAction::RegLoad { destination, .. } => !is_l3_or_higher(destination.kind),
-            NiciraAction::RegLoad2(field) => !is_l3_or_higher(field.kind()),
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-/// Fields from the network layer on. Those of a label stack are not.
-fn is_l3_or_higher(kind: OxmKind) -> bool {
-    match kind.prerequisite() {
-        Some(Prerequisite::EthType(types)) => !types.contains(&ETH_MPLS),
-        Some(Prerequisite::IpProto(_) | Prerequisite::Icmpv6Type(_)) => true,
-        _ => false,
-    }
-}
 
 /// What Open vSwitch clones without a clone of the datapath, by doing it and taking it back; before another one it brings the frame up to date.
 fn is_reversible(action: &Action) -> bool {
@@ -806,7 +722,7 @@ fn one(bucket: Option<usize>) -> std::ops::Range<usize> {
 fn registers(key: &FlowKey, options: Match) -> Match {
     let mut found = options;
     let numbered = (0..16).filter_map(OxmKind::register);
-    for kind in numbered.chain([OxmKind::PKT_MARK, OxmKind::TUN_SRC, OxmKind::TUN_DST]) {
+    for kind in numbered.chain([OxmKind::PKT_MARK, OxmKind::TUN_SRC, OxmKind::TUN_DST, OxmKind::PACKET_TYPE]) {
         let value = field::value(key, kind) as u64;
         if value != 0
             && let Some(field) = OxmFieldOwned::number(kind, value)

@@ -4,6 +4,7 @@ mod behaviour;
 mod bundles;
 mod extensions;
 mod frames;
+mod headers;
 mod learning;
 mod limits;
 mod oracle;

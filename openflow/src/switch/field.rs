@@ -190,7 +190,8 @@ pub(crate) fn prerequisites_hold(kind: OxmKind, key: &FlowKey, mask: Option<&Flo
     let eth_type = key.eth_type();
     let is_ip = matches!(eth_type, 0x0800 | 0x86dd);
     let ip_proto = key.get(Slot::IP_PROTO) as u8;
-    if key.get(Slot::PACKET_TYPE) != 0 && super::headers::is_ethernets(kind) {
+    let is_link = super::headers::is_ethernets(kind) || kind == OxmKind::VLAN_PCP;
+    if is_link && key.get(Slot::PACKET_TYPE) != 0 {
         return false;
     }
     match kind.prerequisite() {

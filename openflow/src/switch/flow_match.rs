@@ -88,10 +88,23 @@ impl FlowMatch {
 
     /// Whether a packet can exist that both match (what CHECK_OVERLAP goes by, OpenFlow 1.3.5 §6.4).
     pub fn overlaps(&self, other: &FlowMatch) -> bool {
+        if let (Some(one), Some(two)) = (self.packet_type(), other.packet_type())
+            && one != two
+        {
+            return false;
+        }
         self.words.iter().all(|word| {
             let same = other.words.iter().find(|other| other.index == word.index);
             same.is_none_or(|other| (other.value ^ word.value) & other.mask & word.mask == 0)
         })
+    }
+
+    /// Of which type the packets are: with a word about a field of a packet alone, Ethernet frames. `None` for any.
+    fn packet_type(&self) -> Option<u64> {
+        let slot = Slot::PACKET_TYPE;
+        let part = |word: &&MatchWord| usize::from(word.index) == slot.word && word.mask >> slot.shift != 0;
+        let said = self.words.iter().find(part).map(|word| word.value >> slot.shift);
+        said.or_else(|| means_ethernet(self.words.iter().map(|word| (word.index, word.mask))).then_some(0))
     }
 
     /// The packets that both match; `None` if there are none.
@@ -118,6 +131,23 @@ impl FlowMatch {
         self.words.is_empty()
     }
 }
+
+/// Whether a mask is about fields of a packet, without a word about its type: that means Ethernet frames.
+pub(super) fn means_ethernet(mut mask: impl Iterator<Item = (u8, u64)>) -> bool {
+    let (low, high) = (u64::from(u32::MAX), !u64::from(u32::MAX));
+    let mut is_about_packet = false;
+    let said = mask.any(|(index, mask)| {
+        is_about_packet |= match usize::from(index) {
+            0 | ND_RESERVED_WORD => mask & low != 0,
+            index => (3..14).contains(&index),
+        };
+        usize::from(index) == Slot::PACKET_TYPE.word && mask & high != 0
+    });
+    is_about_packet && !said
+}
+
+/// The word of [`Slot::ND_RESERVED`].
+const ND_RESERVED_WORD: usize = Slot::ND_RESERVED.word;
 
 /// What is known of the packets that a flow matches: all words, for building a match and for following what actions do to it.
 #[derive(Clone, Debug, Default)]

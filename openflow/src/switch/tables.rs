@@ -3,7 +3,7 @@
 
 use super::conjunctions::{self, Conjunctions};
 use super::flow_key::{self, FlowKey};
-use super::flow_match::{FlowMatch, Mask};
+use super::flow_match::{FlowMatch, Mask, means_ethernet};
 use crate::action::Action;
 use crate::flow::{FlowMod, FlowModFlags};
 use crate::flow_match::Match;
@@ -485,18 +485,8 @@ impl Tuple {
         Tuple { mask, flows: HashMap::default(), max_priority: 0, len: 0 }
     }
 
-    /// Whether its flows are about fields of a packet without a word about its type: they mean Ethernet frames.
-    fn means_ethernet(&self) -> bool {
-        let has = |word: usize, bits: u64| {
-            self.mask.iter().any(|(index, mask)| usize::from(*index) == word && mask & bits != 0)
-        };
-        let (low, high) = (u64::from(u32::MAX), !u64::from(u32::MAX));
-        !has(flow_key::Slot::PACKET_TYPE.word, high)
-            && (has(0, low) || has(flow_key::Slot::ND_RESERVED.word, low) || (3..14).any(|word| has(word, u64::MAX)))
-    }
-
     fn bucket(&self, key: &FlowKey) -> Option<&SmallVec<[Place; 1]>> {
-        if key.get(flow_key::Slot::PACKET_TYPE) != 0 && self.means_ethernet() {
+        if key.get(flow_key::Slot::PACKET_TYPE) != 0 && means_ethernet(self.mask.iter().copied()) {
             return None;
         }
         let masked =

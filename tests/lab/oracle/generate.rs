@@ -135,8 +135,8 @@ pub struct Generator<'a> {
     /// Tags are pushed, in table 0 and once; or packets have tags. Open vSwitch as it comes looks through one tag only: with more of them its
     /// datapath drops the innermost, and sets fields of what is inside in the wrong place.
     pushes: bool,
-    /// Packets may be later fragments; then no address is set: Open vSwitch takes their payload for a transport header and corrects a
-    /// checksum in it that is none.
+    /// Packets may be later fragments; then no address and nothing of ICMP is set: Open vSwitch takes their payload for a transport header,
+    /// writes into it and corrects a checksum in it that is none.
     fragments: bool,
     /// Labels are pushed and popped.
     labels: bool,
@@ -567,6 +567,14 @@ impl Generator<'_> {
         const ND: [OxmKind; 2] = [OxmKind::ND_RESERVED, OxmKind::ND_OPTIONS_TYPE];
         const NSH: [OxmKind; 6] =
             [OxmKind::NSH_FLAGS, OxmKind::NSH_TTL, OxmKind::NSH_SPI, OxmKind::NSH_SI, OxmKind::NSH_C1, OxmKind::NSH_C4];
+        const NOT_OF_FRAGMENTS: [OxmKind; 6] = [
+            OxmKind::IPV4_SRC,
+            OxmKind::IPV4_DST,
+            OxmKind::ICMPV4_TYPE,
+            OxmKind::ICMPV4_CODE,
+            OxmKind::ICMPV6_TYPE,
+            OxmKind::ICMPV6_CODE,
+        ];
         const SLOW: [OxmKind; 14] = [
             OxmKind::ND_RESERVED,
             OxmKind::ND_OPTIONS_TYPE,
@@ -602,7 +610,7 @@ impl Generator<'_> {
             .chain(&ND)
             .chain(&NSH)
             .copied()
-            .filter(|kind| !self.fragments || ![OxmKind::IPV4_SRC, OxmKind::IPV4_DST].contains(kind))
+            .filter(|kind| !self.fragments || !NOT_OF_FRAGMENTS.contains(kind))
             .filter(|kind| !self.meters || !SLOW.contains(kind))
             .filter(|kind| !NOT.contains(kind) && (1..=16).contains(&kind.value_len().unwrap_or(0)))
             .filter(|kind| match kind.prerequisite() {

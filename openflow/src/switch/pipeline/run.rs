@@ -580,6 +580,10 @@ impl<'a> Run<'a> {
                 self.trace.outputs.push(Output { port_no, frame });
             }
         } else {
+            // To a port that is down the datapath sends in vain, but not to one that may not forward.
+            if self.view.ports.get(port_no).is_some_and(|record| !record.port.config.contains(PortConfig::NO_FWD)) {
+                self.cut = 0;
+            }
             self.trace.blocked.push(port_no);
         }
     }

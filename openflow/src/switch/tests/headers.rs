@@ -100,8 +100,19 @@ fn actions_are_followed_through_headers() {
         ("packet_type=(1,0x894f),actions=set_field:02:00:00:00:00:01->eth_dst", bad),
         ("actions=write_actions(encap(nsh),output:1)", None),
         ("actions=encap(nsh(md_type=2,tlv(0x1000,3,0x01020304))),encap(ethernet),output:1", None),
+        ("packet_type=(1,0x894f),actions=push_vlan:0x8100,set_field:6->vlan_pcp", bad),
         ("actions=encap(mpls),output:1", Some(ErrorCode::ACTION_BAD_EXP_TYPE)),
     ] {
         assert_eq!(code(text), expected, "{text}");
     }
+}
+
+#[test]
+fn flows_of_other_packet_types_do_not_overlap() {
+    let mut switch = switch();
+    let mut code = |text: &str| error_of(&mut switch, Message::FlowMod(parse_flow(text).unwrap()));
+    assert_eq!(code("table=1,priority=7,ip,actions=1"), None);
+    assert_eq!(code("table=1,priority=7,packet_type=(1,0x800),check_overlap,actions=1"), None);
+    assert_eq!(code("table=1,priority=7,packet_type=(1,0x894f),check_overlap,actions=1"), None);
+    assert_eq!(code("table=1,priority=7,check_overlap,actions=1"), Some(ErrorCode::FLOW_MOD_OVERLAP));
 }

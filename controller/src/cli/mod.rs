@@ -109,9 +109,10 @@ enum Command {
         ("trunkline flow --meter meter=1,kbps,band=type=drop,rate=1000", "a meter"),
     ]))]
     Flow(flow::FlowArgs),
-    /// Measure a controller from outside, beside a floor.
+    /// Measure a controller or a BGP daemon from outside, beside a floor.
     #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
         ("trunkline bench openflow", "packet-ins answered and latency, for 1, 16 and 64 switches"),
+        ("trunkline bench bgp", "routes through a BGP speaker: CPU, memory, time to converge"),
         ("trunkline bench openflow --help", "all modes"),
     ]))]
     Bench(BenchCommand),

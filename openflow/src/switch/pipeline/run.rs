@@ -582,6 +582,7 @@ impl<'a> Run<'a> {
         } else {
             // To a port that is down the datapath sends in vain, but not to one that may not forward.
             if self.view.ports.get(port_no).is_some_and(|record| !record.port.config.contains(PortConfig::NO_FWD)) {
+                packet.show();
                 self.cut = 0;
             }
             self.trace.blocked.push(port_no);

@@ -160,6 +160,16 @@ fn a_truncation_is_that_of_the_next_frame_that_leaves() {
 }
 
 #[test]
+fn a_packet_for_a_port_that_is_down_has_left_as_it_was() {
+    let mut switch = switch();
+    switch.set_port_up(PortNo(3), false, Time::ZERO);
+    drain(&mut switch);
+    add_flow(&mut switch, "actions=push_mpls:0x8847,output:3,pop_mpls:0x86dd,output:4");
+    let (_, frames) = out(&mut switch, 2, &octets(PLAIN));
+    assert_eq!(frames, [(4, octets(&PLAIN.replacen("0800", "86dd", 1)))]);
+}
+
+#[test]
 fn less_than_an_ethernet_header_is_not_sent() {
     let mut switch = switch();
     add_flow(&mut switch, "vlan_tci=0x1000/0x1000,actions=pop_vlan,output(port=3,max_len=14)");
@@ -212,7 +222,7 @@ fn a_meter_is_asked_as_often_as_a_packet_likes() {
     let mut switch = switch();
     add_meter(&mut switch, "meter=1 pktps burst band=type=drop rate=1 burst_size=100000");
     add_flow(&mut switch, &format!("actions={}", vec!["resubmit(,1)"; 1_000].join(",")));
-    add_flow(&mut switch, &format!("table=1,actions={}", vec!["resubmit(,2)"; 3].join(",")));
+    add_flow(&mut switch, &format!("table=1,actions={}", ["resubmit(,2)"; 3].join(",")));
     add_flow(&mut switch, "table=2,actions=meter:1");
     switch.handle_packet(PortNo(1), octets(PLAIN), Time::ZERO);
     assert_eq!(switch.meters().get(MeterId(1)).unwrap().packet_in_count, 3_000);
@@ -222,7 +232,7 @@ fn a_meter_is_asked_as_often_as_a_packet_likes() {
 fn a_packet_comes_around_no_more_than_six_times() {
     let mut switch = switch();
     let once = "push_mpls:0x8847,pop_mpls:0x0800,output:2,dec_ttl";
-    add_flow(&mut switch, &format!("ip,actions={}", vec![once; 8].join(",")));
+    add_flow(&mut switch, &format!("ip,actions={}", [once; 8].join(",")));
     let (error, frames) = out(&mut switch, 1, &octets(PLAIN));
     assert_eq!((error, frames.len()), (None, 7));
 }

@@ -79,8 +79,19 @@ impl FlowMatch {
     /// Whether every packet that `other` matches is matched by this one too (what non-strict modify and delete go by,
     /// OpenFlow 1.3.5 §6.4).
     pub fn covers(&self, other: &FlowMatch) -> bool {
+        // Of a flow that matches a field of a packet the type is understood.
+        let said = self.said_packet_type();
+        if said.is_some() && other.packet_type() != said {
+            return false;
+        }
         let mut others = other.words.iter();
         self.words.iter().all(|word| {
+            let is_type = said.is_some() && usize::from(word.index) == Slot::PACKET_TYPE.word;
+            let word = MatchWord { mask: if is_type { word.mask & u64::from(u32::MAX) } else { word.mask }, ..*word };
+            if word.mask == 0 {
+                return true;
+            }
+            let word = MatchWord { value: word.value & word.mask, ..word };
             let same = others.find(|other| other.index >= word.index).filter(|other| other.index == word.index);
             same.is_some_and(|other| other.mask & word.mask == word.mask && other.value & word.mask == word.value)
         })
@@ -101,10 +112,14 @@ impl FlowMatch {
 
     /// Of which type the packets are: with a word about a field of a packet alone, Ethernet frames. `None` for any.
     fn packet_type(&self) -> Option<u64> {
+        let implied = || means_ethernet(self.words.iter().map(|word| (word.index, word.mask))).then_some(0);
+        self.said_packet_type().or_else(implied)
+    }
+
+    fn said_packet_type(&self) -> Option<u64> {
         let slot = Slot::PACKET_TYPE;
         let part = |word: &&MatchWord| usize::from(word.index) == slot.word && word.mask >> slot.shift != 0;
-        let said = self.words.iter().find(part).map(|word| word.value >> slot.shift);
-        said.or_else(|| means_ethernet(self.words.iter().map(|word| (word.index, word.mask))).then_some(0))
+        self.words.iter().find(part).map(|word| word.value >> slot.shift)
     }
 
     /// The packets that both match; `None` if there are none.

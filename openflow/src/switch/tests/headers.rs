@@ -116,3 +116,17 @@ fn flows_of_other_packet_types_do_not_overlap() {
     assert_eq!(code("table=1,priority=7,packet_type=(1,0x894f),check_overlap,actions=1"), None);
     assert_eq!(code("table=1,priority=7,check_overlap,actions=1"), Some(ErrorCode::FLOW_MOD_OVERLAP));
 }
+
+#[test]
+fn a_delete_of_ethernet_frames_takes_flows_that_mean_them() {
+    let mut switch = switch();
+    for (priority, text) in [(1, "ip"), (2, "packet_type=(0,0)"), (3, "packet_type=(1,0x800)"), (4, "metadata=1")] {
+        add_flow(&mut switch, &format!("priority={priority},{text},actions=1"));
+    }
+    let mut delete = parse_flow("packet_type=(0,0),actions=").unwrap();
+    delete.command = crate::flow::FlowModCommand::DELETE;
+    assert_eq!(error_of(&mut switch, Message::FlowMod(delete)), None);
+    let mut left: Vec<u16> = switch.tables().iter().map(|(_, flow)| flow.priority).collect();
+    left.sort_unstable();
+    assert_eq!(left, [3, 4]);
+}

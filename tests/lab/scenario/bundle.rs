@@ -1,4 +1,4 @@
-//! Bundles (ONF extension 230 on OpenFlow 1.3): all of it or nothing, and quicker than one message after the other.
+//! Bundles (ONF extension 230 on OpenFlow 1.3): all of it or nothing, and quicker than messages of which each is awaited.
 
 use std::time::Instant;
 

@@ -495,16 +495,15 @@ const DIFFERENT: &[(&str, usize, usize, usize, &str)] = &[
     ),
 ];
 
-/// A line with IPv6 addresses as RFC 5952 writes them: a single group of zeros is not shortened.
+/// A line with addresses as we write them: bgpdump shortens a single group of zeros, which RFC 5952 does not, and prints bits past a prefix's
+/// length, which mean nothing.
 fn canonical(line: &str) -> String {
     let field = |field: &str| {
-        let (address, length) =
-            field.split_once('/').map_or((field, None), |(address, length)| (address, Some(length)));
-        match (address.parse::<Ipv6Addr>(), length) {
-            (Ok(address), None) => address.to_string(),
-            (Ok(address), Some(length)) => format!("{address}/{length}"),
-            (Err(_), _) => field.to_owned(),
-        }
+        let prefix = field.split_once('/').and_then(|(address, length)| {
+            Prefix::new(address.parse().ok()?, length.parse().ok()?).map(|prefix| prefix.to_string())
+        });
+        let address = || field.parse::<Ipv6Addr>().ok().map(|address| address.to_string());
+        prefix.or_else(address).unwrap_or_else(|| field.to_owned())
     };
     line.split('|').map(field).collect::<Vec<String>>().join("|")
 }

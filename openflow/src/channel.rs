@@ -189,6 +189,14 @@ impl Channel {
         if matches!(self.state, State::Closed) {
             return;
         }
+        let dropped = self.counters.dropped();
+        self.sort_frame(&frame);
+        if self.counters.dropped() > dropped {
+            self.counters.bytes_dropped += frame.len() as u64;
+        }
+    }
+
+    fn sort_frame(&mut self, frame: &Bytes) {
         self.counters.bytes_received += frame.len() as u64;
         // A frame is at least a header; anything less is no frame, and says nothing.
         let Some((header, _)) = frame.split_first_chunk::<HEADER_LEN>() else { return };
@@ -196,16 +204,16 @@ impl Channel {
         let (message_type, xid) = (MessageType(message_type), u32::from_be_bytes(xid));
         self.counters.received.add(message_type);
         if let State::Up(up) = &mut self.state {
-            up.last_received = now;
+            up.last_received = self.now;
         }
         self.stamp();
         if version == VERSION && self.is_unasked(message_type, xid) {
             self.counters.unexpected += 1;
             return;
         }
-        match Message::decode(&frame) {
-            Ok((xid, message)) => self.handle_message(version, xid, message, &frame),
-            Err(error) => self.handle_malformed(version, message_type, xid, error, &frame),
+        match Message::decode(frame) {
+            Ok((xid, message)) => self.handle_message(version, xid, message, frame),
+            Err(error) => self.handle_malformed(version, message_type, xid, error, frame),
         }
     }
 

@@ -208,8 +208,17 @@ pub struct ChannelCounters {
     pub early: u64,
     /// Messages received that this side has no use for (a second HELLO, an answer to nothing, the other side's part), and dropped.
     pub unexpected: u64,
+    /// Octets of the messages that are counted in `malformed`, `early` and `unexpected`.
+    pub bytes_dropped: u64,
     /// Messages of the owner that were not sent: the handshake wasn't done or the channel closed.
     pub unsent: u64,
     /// Messages of the owner that were not sent: longer than 65,535 octets.
     pub too_long: u64,
+}
+
+impl ChannelCounters {
+    /// Messages received and dropped.
+    pub fn dropped(&self) -> u64 {
+        self.malformed + self.early + self.unexpected
+    }
 }

@@ -463,6 +463,7 @@ fn a_long_answer_to_no_question_is_not_decoded() {
     assert_eq!((events(&mut channel).len(), messages(&mut channel).len()), (0, 0));
     let counters = channel.counters();
     assert_eq!((counters.unexpected, counters.malformed), (1, 0));
+    assert_eq!(counters.bytes_dropped, rubbish.len() as u64);
 
     let request = Message::MultipartRequest(MultipartRequest::new(MultipartRequestBody::PortDesc));
     channel.send_with_xid(7, &request);

@@ -15,7 +15,6 @@ mod registers;
 mod sample;
 mod subfield;
 
-use bytes::Bytes;
 use net::PortNo;
 
 pub use connection_tracking::{ConnectionTracking, CtFlags, CtZone, Nat, NatFlags, NatPorts, NatRange};
@@ -144,7 +143,7 @@ pub enum NiciraAction {
     /// `set_field:VALUE[/MASK]->DST` in Nicira's form, with a mask if some bits are to stay.
     RegLoad2(OxmFieldOwned),
     /// `note:…`: does nothing. The octets are 6 more than a multiple of 8 (6, 14, …); fewer are filled up with zeros.
-    Note(Bytes),
+    Note(Box<[u8]>),
     /// `multipath(…)`.
     Multipath(Box<Multipath>),
     /// `bundle(…)` and `bundle_load(…)`.

@@ -1,9 +1,10 @@
 //! A match from text: protocols, fields under any of their names, VLAN tags in their three forms.
 
 use super::SyntaxError;
-use super::field::{FieldValue, field_named, field_value, subfield};
+use super::field::{FieldValue, field_named, field_value, port_of_number, subfield};
 use super::text::{Pair, Piece, cut};
-use crate::flow_match::Match;
+use crate::display::field::{Form, form};
+use crate::flow_match::{Match, port_from_10};
 use crate::oxm::{OxmFieldOwned, OxmKind, Prerequisite, VID_PRESENT};
 
 /// Protocols: name, ethertype, IP protocol.
@@ -97,12 +98,8 @@ impl<'a> MatchBuilder<'a> {
             }
             "vlan_tci" => self.vlan_tci(pair)?,
             "nw_tos" => {
-                let tos = pair.some_value()?;
-                let dscp = tos.u8()?;
-                if dscp & 3 != 0 {
-                    return Err(tos.error("a type of service whose two low bits are 0 (see nw_ecn)"));
-                }
-                self.set(pair.key, OxmKind::IP_DSCP, FieldValue::number(OxmKind::IP_DSCP, u64::from(dscp >> 2)));
+                let tos = pair.some_value()?.u8()?;
+                self.set_tos(pair, tos)?;
             }
             "dl_type" | "eth_type" => self.set_eth_type(pair.key, pair.some_value()?.u16()?),
             "nw_proto" | "ip_proto" => self.set_ip_proto(pair.key, pair.some_value()?.u8()?),
@@ -112,10 +109,37 @@ impl<'a> MatchBuilder<'a> {
             _ => {
                 let Some(kind) = field_named(name) else { return Ok(false) };
                 let value = field_value(kind, pair.some_value()?)?;
-                self.set(pair.key, kind, value);
+                self.set_of_13(pair, kind, value)?;
             }
         }
         Ok(true)
+    }
+
+    /// What only NXM writes in another way goes as OpenFlow 1.3 writes it, as ovs-ofctl does it.
+    fn set_of_13(&mut self, pair: Pair<'a>, kind: OxmKind, value: FieldValue) -> Result<(), SyntaxError> {
+        let whole = value.mask.as_ref().is_none_or(|mask| mask.iter().all(|octet| *octet == 0xff));
+        match (kind, value.value.as_slice()) {
+            (OxmKind::NXM_OF_IN_PORT, &[high, low]) if whole => {
+                let port = port_from_10(u16::from_be_bytes([high, low]));
+                self.set(pair.key, OxmKind::IN_PORT, FieldValue::number(OxmKind::IN_PORT, u64::from(port.0)));
+            }
+            (OxmKind::NXM_OF_IP_TOS, &[tos]) if whole => self.set_tos(pair, tos)?,
+            (_, &[0, 0, high, low]) if whole && form(kind) == Some(Form::Port) => {
+                let port = port_of_number(u32::from(u16::from_be_bytes([high, low])));
+                self.set(pair.key, kind, FieldValue::number(kind, u64::from(port.0)));
+            }
+            _ => self.set(pair.key, kind, value),
+        }
+        Ok(())
+    }
+
+    /// The type of service as it stands in a packet.
+    fn set_tos(&mut self, pair: Pair<'a>, tos: u8) -> Result<(), SyntaxError> {
+        if tos & 3 != 0 {
+            return Err(pair.value.error("a type of service whose two low bits are 0 (see nw_ecn)"));
+        }
+        self.set(pair.key, OxmKind::IP_DSCP, FieldValue::number(OxmKind::IP_DSCP, u64::from(tos >> 2)));
+        Ok(())
     }
 
     fn set(&mut self, name: Piece<'a>, kind: OxmKind, value: FieldValue) {
@@ -184,8 +208,7 @@ impl<'a> MatchBuilder<'a> {
                 *value |= u8::from(bit(&bits, index - offset)) << (index % 8);
             }
         }
-        self.set(pair.key, kind, FieldValue { value, mask: Some(mask) });
-        Ok(())
+        self.set_of_13(pair, kind, FieldValue { value, mask: Some(mask) })
     }
 
     /// Names that stand for one of several fields, by what the match says of the packet.

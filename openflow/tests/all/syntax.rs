@@ -168,6 +168,23 @@ fn a_tag_by_its_nxm_name_is_what_openflow_1_3_has_for_it() {
 }
 
 #[test]
+fn a_port_and_a_type_of_service_by_bits_are_what_openflow_1_3_has_for_them() {
+    let read = |text: &str| parse_match(text).unwrap();
+    assert_eq!(read("tcp,in_port[]:0"), read("tcp,in_port=0"));
+    assert_eq!(read("NXM_OF_IN_PORT[]=65534"), read("in_port=LOCAL"));
+    assert_eq!(read("in_port_oxm[]=65534"), read("in_port=LOCAL"));
+    assert_eq!(read("nxm_of_in_port=5"), read("in_port=5"));
+    assert_eq!(read("in_port=4,in_port[]=5"), read("in_port=5"));
+    assert_eq!(read("ip,nw_tos[]=32"), read("ip,nw_tos=32"));
+    assert_eq!(read("ip,NXM_OF_IP_TOS[]=32"), read("ip,nw_tos=32"));
+    assert!(
+        parse_match("in_port[0..3]=5").is_err() && parse_match("ip,nw_tos[2..7]=8").is_err(),
+        "matched whole or not at all"
+    );
+    assert!(parse_match("ip,nw_tos[]=33").is_err(), "bits of explicit congestion notification");
+}
+
+#[test]
 fn nesting_and_length_have_limits() {
     let nested = |depth: usize| format!("actions={}1{}", "clone(".repeat(depth), ")".repeat(depth));
     assert!(parse_flow(&nested(MAX_NESTING)).is_ok());
@@ -396,7 +413,7 @@ fn action() -> impl Strategy<Value = Action> {
         subfield().prop_map(|source| NiciraAction::RegMove { source, destination: source }),
         subfield().prop_map(NiciraAction::StackPush),
         subfield().prop_map(|source| NiciraAction::OutputReg { source, max_len: CONTROLLER_NO_BUFFER }),
-        vec(any::<u8>(), 6).prop_map(|octets| NiciraAction::Note(Bytes::from(octets))),
+        vec(any::<u8>(), 6).prop_map(|octets| NiciraAction::Note(octets.into())),
         vec(any::<u16>(), 1..4).prop_map(NiciraAction::DecTtlCntIds),
         any::<(u16, u16)>()
             .prop_map(|(idle_timeout, hard_timeout)| NiciraAction::FinTimeout { idle_timeout, hard_timeout }),

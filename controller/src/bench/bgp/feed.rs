@@ -264,7 +264,7 @@ mod tests {
                 if let Some(MpNlri::Unicast(nlri)) = update.mp_reach.map(|reach| reach.nlri) {
                     prefixes.extend(nlri.iter().map(|nlri| nlri.prefix));
                 }
-                let path = update.attributes.unwrap().as_path;
+                let path = &update.attributes.unwrap().as_path;
                 assert_eq!(path.count(bgp::wire::Asn(64_601)), 2);
                 rest = &rest[length..];
                 at += length;

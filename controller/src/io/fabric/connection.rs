@@ -8,8 +8,10 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
+use net::Time;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
@@ -22,10 +24,11 @@ use crate::io::record::Tap;
 
 /// Octets of one switch per core turn: then the others get theirs. A turn over 16 KiB of packet-ins takes about a tenth of a millisecond.
 pub(super) const READ_SIZE: usize = 16 * 1024;
-/// Octets of the buffer that all connections of the thread read into. A frame is a slice of it and is gone after its turn, so that it is
-/// used again and again.
-pub(super) const INPUT_SIZE: usize = 4 * READ_SIZE;
-
+/// Octets for nothing, malformed or asked for by nobody, that a connection may bring at once. An answer that is late is one.
+const DROPPED_BURST: u64 = 1 << 20;
+/// Octets for nothing that a connection may bring in a second. Who brings more is read less often, and TCP makes it wait: it must not take the
+/// processor from the others by what nobody wants.
+const DROPPED_RATE: u64 = 16 << 20;
 /// From the first octet to the last. Whether it ever was a switch's: its handshake was done.
 pub(super) async fn serve<S>(fabric: Rc<Fabric>, stream: S, peer: Peer, place: Place) -> bool
 where
@@ -54,6 +57,8 @@ where
         unfinished: Unfinished::default(),
         output: Bytes::new(),
         unflushed: false,
+        dropped: Dropped::default(),
+        pause: None,
         end: None,
     };
     poll_fn(|cx| connection.poll(cx)).await;
@@ -79,6 +84,9 @@ struct Connection<'c, S> {
     output: Bytes,
     /// TLS may hold back what it has taken.
     unflushed: bool,
+    dropped: Dropped,
+    /// It brings too much for nothing: it is read again after that.
+    pause: Option<Pin<Box<Sleep>>>,
     /// It is closing: the last octets leave until then, or never.
     end: Option<Pin<Box<Sleep>>>,
 }
@@ -87,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.outlet.sleeps(cx.waker());
         let mut read = 0;
-        while !self.outlet.close.get() {
+        while !self.outlet.close.get() && !self.pauses(cx) {
             match self.poll_read(cx) {
                 // What the core has said on the way out, an error for instance, still leaves: the peer may have closed its direction only.
                 Poll::Ready(None) => self.outlet.close.set(true),
@@ -119,13 +127,19 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         Poll::Ready(())
     }
 
+    /// Whether it is not to be read now.
+    fn pauses(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.pause.as_mut().is_some_and(|pause| pause.as_mut().poll(cx).is_ready()) {
+            self.pause = None;
+        }
+        self.pause.is_some()
+    }
+
     /// Reads once, and lets the core have what is whole. How many octets that were; nothing at the end.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        // Nobody else reads until the turn is over.
         let mut input = self.fabric.input.borrow_mut();
-        if input.capacity() < READ_SIZE {
-            // Frames are gone after their turn: this starts at the buffer's beginning again.
-            input.reserve(INPUT_SIZE);
-        }
+        input.clear();
         let count = match ready!(poll_read_buf(self.stream.as_mut(), cx, &mut (&mut *input).limit(READ_SIZE))) {
             Ok(0) => return Poll::Ready(None),
             Ok(count) => count,
@@ -134,18 +148,17 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                 return Poll::Ready(None);
             }
         };
-        let octets = input.split().freeze();
-        drop(input);
-        self.deliver(octets);
+        self.deliver(&input);
         Poll::Ready(Some(count))
     }
 
-    fn deliver(&mut self, octets: Bytes) {
-        let mut packet_ins = 0;
+    fn deliver(&mut self, octets: &[u8]) {
+        let (mut packet_ins, mut dropped) = (0, 0);
         let started = self.fabric.turn_of(Some(self.id), |core, now| {
             let mut frames = Frames::new(&mut self.unfinished, octets, self.tap.map(|tap| (tap, now)));
             core.handle_frames(self.id, &mut frames, now);
             packet_ins = frames.packet_ins();
+            dropped = core.bytes_dropped(self.id);
             if let Some(error) = frames.finish() {
                 core.handle_frame_error(self.id, error, now);
                 // The rest of the stream means nothing.
@@ -153,6 +166,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
             }
         });
         self.fabric.report.borrow_mut().turn(packet_ins, self.fabric.clock.now().since(started));
+        if let Some(pause) = self.dropped.pause(dropped, started) {
+            self.fabric.report.borrow_mut().slowed(self.id, started);
+            self.pause = Some(Box::pin(tokio::time::sleep(pause)));
+        }
     }
 
     /// Writes what the core has said until the kernel takes no more.
@@ -186,8 +203,52 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
     }
 }
 
+/// How much a connection has brought for nothing, as a debt that time pays.
+#[derive(Default)]
+struct Dropped {
+    /// Octets so far.
+    total: u64,
+    /// Octets that are not paid for.
+    debt: u64,
+    /// When that was so.
+    at: Time,
+}
+
+impl Dropped {
+    /// How long it is not read, now that so many octets were dropped since it began.
+    fn pause(&mut self, total: u64, now: Time) -> Option<Duration> {
+        let new = total - std::mem::replace(&mut self.total, total);
+        if new == 0 {
+            return None;
+        }
+        let paid = now.since(self.at).as_nanos() * u128::from(DROPPED_RATE) / 1_000_000_000;
+        self.debt = self.debt.saturating_sub(u64::try_from(paid).unwrap_or(u64::MAX)) + new;
+        self.at = now;
+        let beyond = self.debt.checked_sub(DROPPED_BURST).filter(|beyond| *beyond > 0)?;
+        Some(Duration::from_nanos(beyond * 1_000_000_000 / DROPPED_RATE))
+    }
+}
+
 /// Wakes the task when everybody else who is ready, the sockets included, had a turn. A plain wake would come before the next look at the
 /// sockets.
 fn wake_after_the_others(cx: &mut Context<'_>) {
     let _ = pin!(tokio::task::yield_now()).poll(cx);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_for_nothing_is_paid_for_in_time() {
+        let mut dropped = Dropped::default();
+        let second = Time::from_secs;
+        assert_eq!(dropped.pause(DROPPED_BURST, second(1)), None, "at once");
+        assert_eq!(dropped.pause(DROPPED_BURST, second(1)), None, "nothing new");
+        let pause = dropped.pause(DROPPED_BURST + DROPPED_RATE, second(1));
+        assert_eq!(pause, Some(Duration::from_secs(1)));
+        let pause = dropped.pause(DROPPED_BURST + 2 * DROPPED_RATE, second(2));
+        assert_eq!(pause, Some(Duration::from_secs(1)), "the first second is paid");
+        assert_eq!(dropped.pause(DROPPED_BURST + 2 * DROPPED_RATE + 1, second(9)), None, "the debt is gone");
+    }
 }

@@ -220,6 +220,18 @@ impl Collector {
         }
     }
 
+    /// A connection brings so much for nothing that it is read less often.
+    pub(super) fn slowed(&mut self, connection: ConnectionId, now: Time) {
+        let peer = self.peers.get(&connection).map_or("?", String::as_str);
+        if self.told.tell(told::source_of(peer), Topic::Useless, now).is_some() {
+            tracing::warn!(
+                connection = connection.0,
+                peer,
+                "sends what nobody asked for, or malformed messages, in bulk: it is read slowly"
+            );
+        }
+    }
+
     /// Log it and keep what telemetry wants.
     pub(super) fn event(&mut self, event: CoreEvent, now: Time) {
         let peer = |id: ConnectionId| self.peers.get(&id).map_or("?", String::as_str);
@@ -308,6 +320,7 @@ impl Collector {
 fn topic(cause: &CloseCause) -> Topic {
     match cause {
         CloseCause::Channel(CloseReason::Incompatible { .. }) => Topic::Version,
+        CloseCause::Channel(CloseReason::HandshakeTimeout) => Topic::Silent,
         CloseCause::DuplicateDatapathId(_) | CloseCause::DuplicateAuxiliary { .. } => Topic::Duplicate,
         CloseCause::NotItsCertificate(_) => Topic::Certificate,
         _ => Topic::Handshake,

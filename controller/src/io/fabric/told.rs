@@ -1,4 +1,4 @@
-//! Log lines about refused connections: one per source, topic and minute, however many come. No peer fills the disk.
+//! Log lines about connections that are refused or slowed: one per source, topic and minute, however many come. No peer fills the disk.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// if there are none, nothing more is told. All are in the metrics.
 const ROWS_MAX: usize = 8_192;
 
-/// What a connection was refused for, as far as the log tells it apart: the first line about one must not hide another.
+/// What a connection was refused or slowed for, as far as the log tells it apart: the first line about one must not hide another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Topic {
     /// Too many from there.
@@ -29,6 +29,10 @@ pub(super) enum Topic {
     Duplicate,
     /// A certificate of another switch.
     Certificate,
+    /// Much that nobody wants.
+    Useless,
+    /// It did not say who it is in time: what every port scanner does.
+    Silent,
     /// OpenFlow, and otherwise not a switch that is taken.
     Handshake,
 }

@@ -85,7 +85,7 @@ enum Command {
     /// The input is hex text (spaces, colons, commas, 0x, line breaks and # comments are passed over; no offsets) or binary, which is
     /// found out by looking. OpenFlow is also taken out of capture files (pcap, pcapng; recordings of this program too), with time,
     /// connection and direction. OpenFlow and BGP input may hold several messages one after the other; LLDP input is one whole Ethernet
-    /// frame. What is well-formed but means nothing good is listed under `problems`. What is malformed gives an object with `error`
+    /// frame; MRT input is a binary file of any size. What is well-formed but means nothing good is listed under `problems`. What is malformed gives an object with `error`
     /// (offset, field, kind) and exit status 1.
     #[command(after_help = examples(&[
         ("trunkline decode openflow hello.bin", "a file"),
@@ -93,6 +93,7 @@ enum Command {
         ("trunkline decode openflow --help", "the options for a protocol"),
         ("trunkline decode bgp update.hex", "BGP"),
         ("trunkline decode lldp frame.bin", "a whole Ethernet frame"),
+        ("trunkline decode mrt updates.mrt", "routes and messages of a route collector"),
     ]))]
     Decode {
         #[command(subcommand)]

@@ -423,7 +423,7 @@ fn action() -> impl Strategy<Value = Action> {
         subfield().prop_map(|source| NiciraAction::RegMove { source, destination: source }),
         subfield().prop_map(NiciraAction::StackPush),
         subfield().prop_map(|source| NiciraAction::OutputReg { source, max_len: CONTROLLER_NO_BUFFER }),
-        vec(any::<u8>(), 6).prop_map(|octets| NiciraAction::Note(octets.into())),
+        vec(any::<u8>(), 6).prop_map(|octets| NiciraAction::Note(Bytes::from(octets))),
         vec(any::<u16>(), 1..4).prop_map(NiciraAction::DecTtlCntIds),
         any::<(u16, u16)>()
             .prop_map(|(idle_timeout, hard_timeout)| NiciraAction::FinTimeout { idle_timeout, hard_timeout }),

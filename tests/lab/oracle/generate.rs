@@ -460,7 +460,7 @@ impl Generator<'_> {
             10 => NiciraAction::OutputReg { source: register, max_len: 0xffff },
             11 => NiciraAction::StackPush(register),
             12 => NiciraAction::StackPop(register),
-            13 => NiciraAction::Note(Box::new([1, 2, 3, 4, 5, 6])),
+            13 => NiciraAction::Note(bytes::Bytes::from_static(&[1, 2, 3, 4, 5, 6])),
             14 => self.clone_of(later),
             15 | 16 => events::choice(self.random, register, self.certain),
             18.. => events::learn(self.random, later),

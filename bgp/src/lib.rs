@@ -3,6 +3,7 @@
 //! - [`wire`]: messages from octets and back. Errors have the outcomes of RFC 7606; what is not known is kept.
 //! - [`session`]: the state machine of RFC 4271 §8, one connection each, without sockets or clock.
 //! - [`peer`]: a neighbour, which is up to two sessions while connections collide.
+//! - [`policy`]: which routes pass, and how they are changed.
 #![deny(unsafe_code)]
 
 pub mod export;

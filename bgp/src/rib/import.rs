@@ -2,11 +2,14 @@
 //! in the Adj-RIB-In with the reason: `why` shows them, and a change of policy brings them back without a word to the
 //! neighbour.
 
-use super::SourceKind;
-use crate::policy::{Policy, PolicyVerdict};
-use crate::wire::{Asn, NextHop, PathAttributes, RouterId};
+use super::{RouteAttributes, SourceKind};
+use crate::policy::rule::NextHopChange;
+use crate::policy::{Evaluation, Modified, Policy, PolicyRoute, PolicyVerdict};
+use crate::wire::{Asn, Family, NextHop, PathAttributes, RouterId};
+use net::Prefix;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 /// Why a route is kept out of the decision.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -74,37 +77,71 @@ pub struct Source {
     pub address: Option<IpAddr>,
     /// Our address on the session.
     pub local_address: Option<IpAddr>,
-    /// What its routes are put through.
+    /// What its routes are put through, bound to the session ([`Policy::bind`]).
     pub import: Policy,
     /// Whether an eBGP route's AS_PATH has to start with the neighbour's AS. Off for neighbours that are route servers.
     pub enforce_first_as: bool,
 }
 
-/// The outcome of the checks: whether the route may take part, and its attributes if policy changed them.
-pub(super) struct Import {
-    pub(super) state: Result<(), Ineligible>,
-    pub(super) modified: Option<Box<PathAttributes>>,
+/// What import makes of routes with one attribute set.
+pub(super) enum Import {
+    /// The checks refuse them, policy has not been asked.
+    Refused(Ineligible),
+    /// What policy says, for each prefix.
+    Judged(Evaluation),
 }
 
+impl Import {
+    /// Whether the route to `prefix` may take part, and what policy changed.
+    pub(super) fn outcome(&self, prefix: Prefix) -> (Result<(), Ineligible>, Option<&Arc<Modified>>) {
+        let evaluation = match self {
+            Import::Refused(reason) => return (Err(*reason), None),
+            Import::Judged(evaluation) => evaluation,
+        };
+        match evaluation.verdict(prefix) {
+            PolicyVerdict::Accept => (Ok(()), None),
+            PolicyVerdict::Modify(modified) => (Ok(()), Some(modified)),
+            PolicyVerdict::Reject => (Err(Ineligible::RejectedByPolicy), None),
+            PolicyVerdict::NoPolicy => (Err(Ineligible::NoPolicy), None),
+        }
+    }
+}
+
+/// Once per attribute set: nothing in here looks at a prefix.
 pub(super) fn import(
-    attributes: &PathAttributes,
+    family: Family,
+    attributes: &Arc<PathAttributes>,
     next_hop: NextHop,
     source: &Source,
     options: &ImportOptions,
 ) -> Import {
-    let refuse = |reason| Import { state: Err(reason), modified: None };
     if source.kind == SourceKind::Local {
-        return Import { state: Ok(()), modified: None };
+        return Import::Judged(Evaluation::Decided(PolicyVerdict::Accept));
     }
     if let Err(reason) = check(attributes, next_hop, source, options) {
-        return refuse(reason);
+        return Import::Refused(reason);
     }
-    match source.import.evaluate(source.kind, attributes) {
-        PolicyVerdict::Accept => Import { state: Ok(()), modified: None },
-        PolicyVerdict::Modify(modified) => Import { state: Ok(()), modified: Some(modified) },
-        PolicyVerdict::Reject => refuse(Ineligible::RejectedByPolicy),
-        PolicyVerdict::NoPolicy => refuse(Ineligible::NoPolicy),
+    let route = PolicyRoute { family, source: source.kind, attributes: Arc::clone(attributes), next_hop };
+    Import::Judged(source.import.evaluate(source.kind, route))
+}
+
+/// A route as policy wants it. A next hop of the other address family is left as it came.
+pub(super) fn modified(modified: &Modified, next_hop: NextHop, source: &Source) -> RouteAttributes {
+    let wanted = match modified.next_hop {
+        NextHopChange::Usual | NextHopChange::Unchanged => None,
+        NextHopChange::Own => source.local_address,
+        NextHopChange::Neighbor => source.address,
+        NextHopChange::Address(address) => Some(address),
+    };
+    let wanted = wanted.map(|address| address.to_canonical());
+    let Some(wanted) = wanted.filter(|wanted| wanted.is_ipv4() == next_hop.address().is_ipv4()) else {
+        return RouteAttributes { attributes: Arc::clone(&modified.attributes), next_hop };
+    };
+    let mut attributes = Arc::clone(&modified.attributes);
+    if let (IpAddr::V4(wanted), true) = (wanted, attributes.next_hop.is_some()) {
+        Arc::make_mut(&mut attributes).next_hop = Some(wanted);
     }
+    RouteAttributes { attributes, next_hop: NextHop::from(wanted) }
 }
 
 fn check(
@@ -174,7 +211,12 @@ mod tests {
     fn state(path: &[u32], next_hop: &str, source: &Source) -> Result<(), Ineligible> {
         let path: Vec<Asn> = path.iter().copied().map(Asn).collect();
         let attributes = PathAttributes::new(Origin::Igp, AsPath::sequence(&path));
-        import(&attributes, NextHop::from(next_hop.parse::<IpAddr>().unwrap()), source, &options()).state
+        outcome(attributes, NextHop::from(next_hop.parse::<IpAddr>().unwrap()), source)
+    }
+
+    fn outcome(attributes: PathAttributes, next_hop: NextHop, source: &Source) -> Result<(), Ineligible> {
+        let import = import(Family::IPV4_UNICAST, &Arc::new(attributes), next_hop, source, &options());
+        import.outcome("198.51.100.0/24".parse().unwrap()).0
     }
 
     #[test]
@@ -217,10 +259,10 @@ mod tests {
         let next_hop = NextHop::V4(Ipv4Addr::new(198, 51, 100, 1));
         let ours = options().router_id;
         let originated = PathAttributes { originator_id: Some(ours), ..PathAttributes::default() };
-        assert_eq!(import(&originated, next_hop, &internal, &options()).state, Err(Ineligible::OwnOriginatorId));
+        assert_eq!(outcome(originated, next_hop, &internal), Err(Ineligible::OwnOriginatorId));
         let clustered = PathAttributes { cluster_list: vec![ours], ..PathAttributes::default() };
-        assert_eq!(import(&clustered, next_hop, &internal, &options()).state, Err(Ineligible::OwnClusterId));
-        assert_eq!(import(&PathAttributes::default(), next_hop, &internal, &options()).state, Ok(()));
+        assert_eq!(outcome(clustered, next_hop, &internal), Err(Ineligible::OwnClusterId));
+        assert_eq!(outcome(PathAttributes::default(), next_hop, &internal), Ok(()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub use status::{NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatu
 
 use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
 use crate::peer::{self, Peer, PeerTransmit};
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicySession};
 use crate::rib::{ImportOptions, Page, Rib, RibConfig, Source, SourceId, SourceKind};
 use crate::session::{CloseReason, Event as SessionEvent, Negotiated, OutcomeKind};
 use crate::wire::notification::subcode::cease;
@@ -141,6 +141,8 @@ struct Established {
     negotiated: Arc<Negotiated>,
     local_address: Option<IpAddr>,
     terms: ExportTerms,
+    /// What policies are bound to.
+    policy_session: PolicySession,
     ends_of_rib: BTreeSet<Family>,
 }
 
@@ -275,9 +277,43 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get_mut(&address.to_canonical()) else { return };
         neighbor.config.import = policy;
         if let Some(session) = &neighbor.session {
-            self.rib.handle_import_policy(session.source, policy);
+            let bound = neighbor.config.import.bind(&session.policy_session);
+            self.rib.handle_import_policy(session.source, bound);
         }
         self.pump(now);
+    }
+
+    /// A neighbour's export policy changed: it is sent what is different, no session is reset.
+    pub fn set_export_policy(&mut self, address: IpAddr, policy: Policy, now: Time) {
+        let Some(neighbor) = self.neighbors.get_mut(&address.to_canonical()) else { return };
+        neighbor.config.export = policy;
+        if let Some(session) = &mut neighbor.session {
+            let bound = neighbor.config.export.bind(&session.policy_session);
+            let terms = ExportTerms { policy: bound, ..session.terms.clone() };
+            let before = std::mem::replace(&mut session.terms, terms);
+            let source = session.source;
+            if before != session.terms
+                && let Some(moving) =
+                    self.groups.get_mut(&before).and_then(|group| group.hand_over(source, &mut self.rib))
+            {
+                let terms = session.terms.clone();
+                self.groups
+                    .entry(terms)
+                    .or_insert_with_key(|terms| UpdateGroup::new(terms.clone()))
+                    .take_over(source, moving);
+                self.drop_group_if_empty(&before);
+            }
+        }
+        self.pump(now);
+    }
+
+    fn drop_group_if_empty(&mut self, terms: &ExportTerms) {
+        if let Some(group) = self.groups.get(terms).filter(|group| group.is_empty()) {
+            let counters = group.counters();
+            self.segments.0 += counters.segments_encoded;
+            self.segments.1 += counters.segments_shared;
+            self.groups.remove(terms);
+        }
     }
 
     /// Asks a neighbour for a family again (RFC 2918), if it can be asked.
@@ -466,8 +502,8 @@ impl Speaker {
             asn: config.asn,
             kind: if config.asn == self.config.asn { SourceKind::Internal } else { SourceKind::External },
             passive: config.passive,
-            import: config.import,
-            export: config.export,
+            import: config.import.clone(),
+            export: config.export.clone(),
             state: peer.state(),
             uptime_seconds: peer.established_since().map(|since| now.since(since).as_secs()),
             router_id: up.map(|session| session.negotiated.peer_router_id),
@@ -603,18 +639,24 @@ impl Speaker {
             PeerKind::Internal => SourceKind::Internal,
             PeerKind::External | PeerKind::Confederation | PeerKind::Unknown => SourceKind::External,
         };
+        let policy_session = PolicySession {
+            neighbor: Some(address),
+            role: PolicySession::neighbor_role(negotiated.peer_role, negotiated.local_role),
+            default_local_pref: self.config.default_local_pref,
+            ..PolicySession::new(negotiated.local_asn, negotiated.peer_asn)
+        };
         let source = self.rib.add_source(Source {
             kind,
             asn: negotiated.peer_asn,
             router_id: negotiated.peer_router_id,
             address: Some(address),
             local_address,
-            import: config.import,
+            import: config.import.bind(&policy_session),
             enforce_first_as: config.enforce_first_as,
         });
         let terms = ExportTerms {
             kind,
-            policy: config.export,
+            policy: config.export.bind(&policy_session),
             local_asn: negotiated.local_asn,
             next_hop_v4: config.ipv4_next_hop(local_address),
             next_hop_v6: config.ipv6_next_hop(local_address),
@@ -625,7 +667,10 @@ impl Speaker {
         let group = self.groups.entry(terms.clone()).or_insert_with(|| UpdateGroup::new(terms.clone()));
         group.join(source, negotiated.families.iter().copied(), negotiated.enhanced_route_refresh, &self.rib);
         let ends_of_rib = BTreeSet::new();
-        neighbor.session = Some(Established { source, connection: id, negotiated, local_address, terms, ends_of_rib });
+        // The group's own: equal terms that are also the same ones are found without a look into the policy.
+        let terms = group.terms().clone();
+        neighbor.session =
+            Some(Established { source, connection: id, negotiated, local_address, terms, policy_session, ends_of_rib });
         self.tell(Event::Up { neighbor: address, kind });
     }
 
@@ -641,13 +686,8 @@ impl Speaker {
         if let Some(Established { source, terms, .. }) = session {
             if let Some(group) = self.groups.get_mut(&terms) {
                 group.leave(source, &mut self.rib);
-                if group.is_empty() {
-                    let counters = group.counters();
-                    self.segments.0 += counters.segments_encoded;
-                    self.segments.1 += counters.segments_shared;
-                    self.groups.remove(&terms);
-                }
             }
+            self.drop_group_if_empty(&terms);
             self.rib.remove_source(source);
         }
         self.tell(Event::Down { neighbor: address, reason: text, was_up });

@@ -72,9 +72,9 @@ fn routes_with_one_attribute_set_cost_a_group_one_evaluation_of_policy() {
     rib.handle_routes(from, &announce(1, 9, 0..100), Time::ZERO);
     let policy = crate::policy::tests::reject_below_and_mark("10.0.0.0/18 le 24");
     let mut group = UpdateGroup::new(ExportTerms { policy, ..terms(SourceKind::External) });
-    for number in 2..5 {
-        let member = rib.add_source(source(number));
-        group.join(member, [V4], false, &rib);
+    let members = [2, 3, 4].map(|number| rib.add_source(source(number)));
+    members.into_iter().for_each(|member| group.join(member, [V4], false, &rib));
+    for member in members {
         while group.poll_transmit(member, &mut rib).is_some() {}
         // 64 of 100 are in 10.0.0.0/18.
         assert_eq!(group.advertised(member, V4), 36);

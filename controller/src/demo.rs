@@ -75,6 +75,7 @@ fn config() -> Config {
         neighbor
     };
     config.bgp = Some(BgpConfig {
+        policies: Default::default(),
         asn: routers::OUR_ASN,
         router_id: Ipv4Addr::new(10, 0, 0, 1),
         listen: loopback(0),

@@ -1,8 +1,9 @@
-//! The command line: `run`, `demo`, `check`, `decode`, `flow`, `replay`, `bench`, `pki` and `version`.
+//! The command line: `run`, `demo`, `check`, `decode`, `flow`, `bgp`, `replay`, `bench`, `pki` and `version`.
 //!
 //! Exit status: 0 all went well; 1 it failed (what was asked for could not be done, or a message is malformed); 2 the command line or the
 //! configuration is wrong, and nothing was started.
 
+mod bgp;
 mod check;
 mod decode;
 mod flow;
@@ -109,6 +110,11 @@ enum Command {
         ("trunkline flow --meter meter=1,kbps,band=type=drop,rate=1000", "a meter"),
     ]))]
     Flow(flow::FlowArgs),
+    /// Questions about BGP.
+    #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
+        ("trunkline bgp policy test --help", "what becomes of a route in a policy"),
+    ]))]
+    Bgp(bgp::BgpCommand),
     /// Measure a controller from outside, beside a floor.
     #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
         ("trunkline bench openflow", "packet-ins answered and latency, for 1, 16 and 64 switches"),
@@ -190,6 +196,7 @@ fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Writ
         Command::Check { file } => check::check(&file, out, err),
         Command::Decode { command } => decode::run(command, out, err),
         Command::Flow(arguments) => flow::run(arguments, out, err),
+        Command::Bgp(command) => bgp::run(command, out, err),
         Command::Bench(command) => match start_logging(&line.log, log::RUN_FILTER, err) {
             Ok(()) => report(bench(command, out).map_err(Into::into), err),
             Err(status) => status,

@@ -4,6 +4,7 @@
 //! look shows everything there is to mend. Keys, shapes, ranges and defaults stand in one table (`schema.rs`); the configuration
 //! reference and the JSON Schema in `docs/` are generated from it.
 
+mod policy;
 mod problem;
 mod read;
 mod reference;
@@ -19,13 +20,18 @@ mod tests;
 use std::io::Read as _;
 use std::path::Path;
 
+pub(crate) use words::nearest;
+
+pub use policy::TWENTY_STATEMENTS;
 pub use problem::{LoadError, Problem, Problems, Severity};
 pub use reference::{json_schema, markdown};
 pub use tree::MAX_FILE_OCTETS;
 pub use types::{
     AddressFamily, BgpConfig, CertificateName, Config, Connect, FabricConfig, HttpConfig, Listen, NeighborConfig,
-    OpenflowConfig, Policy, Role, SwitchCertificate, TlsConfig,
+    OpenflowConfig, Role, SwitchCertificate, TlsConfig,
 };
+
+pub use bgp::policy::Policy;
 
 /// A configuration without errors, and what is odd about it.
 #[derive(Clone, PartialEq, Debug)]

@@ -5,13 +5,15 @@ use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::schema::{FAMILIES, POLICIES, ROLES};
+use super::policy::{Policies, policies};
+use super::schema::{FAMILIES, ROLES};
 use super::tree::Mark;
 use super::types::{
-    AddressFamily, BgpConfig, Config, Connect, FabricConfig, HttpConfig, Listen, NeighborConfig, OpenflowConfig,
-    Policy, Role, SwitchCertificate, TlsConfig,
+    AddressFamily, BgpConfig, Config, Connect, FabricConfig, HttpConfig, Listen, NeighborConfig, OpenflowConfig, Role,
+    SwitchCertificate, TlsConfig,
 };
 use super::walk::{Field, Fields, Walk};
+use bgp::policy::Policy;
 
 /// AS_TRANS, which stands for an AS number that does not fit in two octets (RFC 6793 §9).
 const AS_TRANS: u32 = 23456;
@@ -153,11 +155,12 @@ fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig> {
     let listen = walk.read(fields, "listen", Walk::socket_address);
     let listen = listen.unwrap_or(SocketAddr::from((Ipv6Addr::UNSPECIFIED, Config::BGP_PORT)));
     let originate = walk.read(fields, "originate", |walk, field| walk.list(field, Walk::prefix)).unwrap_or_default();
+    let policies = policies(walk, fields);
     let mut neighbors: Vec<NeighborConfig> = Vec::new();
     let mut seen: HashMap<(IpAddr, u16, Option<IpAddr>), String> = HashMap::new();
     for item in walk.read(fields, "neighbors", Walk::items).unwrap_or_default() {
         let Some(section) = walk.section(&item) else { continue };
-        let Some(neighbor) = neighbor(walk, &section, local_asn, listen) else { continue };
+        let Some(neighbor) = neighbor(walk, &section, local_asn, listen, &policies) else { continue };
         match seen.entry((neighbor.address, neighbor.port, neighbor.local_address)) {
             Entry::Occupied(first) => {
                 let message =
@@ -170,7 +173,8 @@ fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig> {
             }
         }
     }
-    Some(BgpConfig { asn: local_asn?, router_id: router_id?, listen, originate, neighbors })
+    let policies = policies.policies;
+    Some(BgpConfig { asn: local_asn?, router_id: router_id?, listen, originate, policies, neighbors })
 }
 
 /// One neighbour. The rules are checked even where a required key is missing, as far as they can be.
@@ -179,6 +183,7 @@ fn neighbor(
     fields: &Fields<'_>,
     local_asn: Option<u32>,
     listen: SocketAddr,
+    policies: &Policies,
 ) -> Option<NeighborConfig> {
     let address = walk.read(fields, "address", unicast);
     let port = walk.read(fields, "port", Walk::integer);
@@ -208,8 +213,8 @@ fn neighbor(
         }
         Some(hold_time)
     });
-    let import = walk.read(fields, "import", policy);
-    let export = walk.read(fields, "export", policy);
+    let import = walk.read(fields, "import", |walk, field| policies.chain(walk, field));
+    let export = walk.read(fields, "export", |walk, field| policies.chain(walk, field));
     let next_hop_v6 = walk.read(fields, "next_hop_v6", |walk, field| {
         let next_hop = walk.ipv6(field)?;
         if next_hop.is_unspecified()
@@ -258,7 +263,7 @@ fn neighbor(
 /// Routes of the family that the session does not run over need a next hop that the session does not offer. Only where the families are
 /// written down: by default they are offered in case, and most neighbours decline one.
 fn warn_of_next_hops(walk: &mut Walk<'_>, fields: &Fields<'_>, neighbor: &NeighborConfig) {
-    let has = |family| neighbor.families.contains(&family) && neighbor.export == Policy::Accept;
+    let has = |family| neighbor.families.contains(&family) && neighbor.export != Policy::Reject;
     let message = match neighbor.address {
         IpAddr::V4(address)
             if has(AddressFamily::Ipv6Unicast) && neighbor.next_hop_v6.is_none() && !address.is_loopback() =>
@@ -330,14 +335,6 @@ fn unicast(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<IpAddr> {
     };
     walk.refuse(field.node.mark, &field.path, format!("{address} {wrong}"));
     None
-}
-
-fn policy(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<Policy> {
-    match POLICIES.get(walk.word(field)?) {
-        Some(&"accept") => Some(Policy::Accept),
-        Some(&"reject") => Some(Policy::Reject),
-        _ => None,
-    }
 }
 
 fn family(word: usize) -> Option<AddressFamily> {

@@ -1,10 +1,13 @@
 //! The typed configuration. Whatever holds one of these has nothing left to check.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bgp::policy::{Policy, PolicyDefinition};
 use net::{DatapathId, Ipv4Prefix, Ipv6Prefix, Prefix};
 
 /// The whole configuration. The default is what `trunkline run` does without a file.
@@ -129,6 +132,8 @@ pub struct BgpConfig {
     pub listen: SocketAddr,
     /// Prefixes that this router announces as its own; no two are equal.
     pub originate: Vec<Prefix>,
+    /// Policies by name, also those that no neighbour uses.
+    pub policies: BTreeMap<String, Arc<PolicyDefinition>>,
     /// The neighbours; no two with the same address, port and local address.
     pub neighbors: Vec<NeighborConfig>,
 }
@@ -150,7 +155,8 @@ pub struct NeighborConfig {
     pub passive: bool,
     /// Proposed hold time: zero (none) or 3 to 65535 whole seconds (RFC 4271 §4.2).
     pub hold_time: Duration,
-    /// What to do with the neighbour's routes. Without the key: reject if eBGP (RFC 8212), accept if iBGP.
+    /// What to do with the neighbour's routes. Without the key: reject if eBGP (RFC 8212), accept if iBGP. Not bound to
+    /// a session.
     pub import: Policy,
     /// What to tell the neighbour. Without the key: as for `import`.
     pub export: Policy,
@@ -158,15 +164,6 @@ pub struct NeighborConfig {
     pub next_hop_v6: Option<Ipv6Addr>,
     /// Free text, for people.
     pub description: Option<String>,
-}
-
-/// A policy, as far as there is one yet.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Policy {
-    /// Every route passes.
-    Accept,
-    /// No route passes.
-    Reject,
 }
 
 /// An address family that a BGP session can carry.
@@ -219,7 +216,7 @@ impl Default for FabricConfig {
 impl NeighborConfig {
     /// A neighbour with every optional key at its default. `local_asn` decides between eBGP and iBGP.
     pub fn new(address: IpAddr, asn: u32, local_asn: u32) -> NeighborConfig {
-        let policy = if asn == local_asn { Policy::Accept } else { Policy::Reject };
+        let policy = || if asn == local_asn { Policy::Accept } else { Policy::Reject };
         NeighborConfig {
             address,
             port: Config::BGP_PORT,
@@ -228,8 +225,8 @@ impl NeighborConfig {
             families: vec![AddressFamily::Ipv4Unicast, AddressFamily::Ipv6Unicast],
             passive: false,
             hold_time: Duration::from_secs(90),
-            import: policy,
-            export: policy,
+            import: policy(),
+            export: policy(),
             next_hop_v6: None,
             description: None,
         }

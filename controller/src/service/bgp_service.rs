@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use bgp::io::Handle;
-use bgp::policy::Policy;
 use bgp::speaker::{NeighborConfig, SpeakerConfig, SpeakerStatus};
 use bgp::wire::{Asn, Family, RouterId};
 use tokio::sync::watch;
@@ -101,15 +100,8 @@ fn neighbor_config(config: &config::NeighborConfig) -> NeighborConfig {
     neighbor.passive = config.passive;
     // The configuration holds whole seconds that fit.
     neighbor.hold_time = u16::try_from(config.hold_time.as_secs()).unwrap_or(u16::MAX);
-    neighbor.import = policy(config.import);
-    neighbor.export = policy(config.export);
+    neighbor.import.clone_from(&config.import);
+    neighbor.export.clone_from(&config.export);
     neighbor.next_hop_v6 = config.next_hop_v6;
     neighbor
-}
-
-fn policy(policy: config::Policy) -> Policy {
-    match policy {
-        config::Policy::Accept => Policy::Accept,
-        config::Policy::Reject => Policy::Reject,
-    }
 }

@@ -12,8 +12,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use net::{MacAddr, PortNo};
 use openflow::nicira::{ConnectionTracking, CtFlags, CtZone, Nat, NatFlags, NatRange, NiciraAction, Subfield};
 use openflow::{
-    Action, BufferId, FlowMod, FlowModFlags, FlowStats, GroupId, Instruction, Match, Message, MultipartReply,
-    MultipartReplyBody, OxmFieldOwned, OxmKind, PacketIn, PacketInReason, PacketOut, TableId, frame_length,
+    Action, BufferId, FlowMod, FlowModFlags, FlowStats, FlowStatsEntries, FlowStatsEntry, GroupId, Instruction, Match,
+    Message, MultipartReply, MultipartReplyBody, OxmFieldOwned, OxmKind, PacketIn, PacketInReason, PacketOut, TableId,
+    frame_length,
 };
 
 /// Octets that go through each round, about: small messages are repeated more often than large ones. A round is short against the
@@ -72,10 +73,28 @@ fn measure(name: &str, message: &Message) {
         out.clear();
         black_box(black_box(message).encode(7, &mut out).ok());
     });
-    for (what, time) in [("walk", walked), ("decode", decode), ("encode", encode)] {
+    let mut rows = vec![("walk", walked), ("decode", decode), ("encode", encode)];
+    if let Ok(Some(_)) = FlowStatsEntries::of(&frame) {
+        let one_at_a_time = median(calls, &mut || {
+            for entry in entries(&frame) {
+                black_box(&entry.to_stats());
+            }
+        });
+        let glanced = median(calls, &mut || {
+            for entry in entries(&frame) {
+                black_box((entry.cookie, entry.packet_count, &entry.match_()));
+            }
+        });
+        rows.extend([("decode, one at a time", one_at_a_time), ("matches and counters", glanced)]);
+    }
+    for (what, time) in rows {
         let rate = frame.len() as f64 / time;
         println!("{name:<22} {time:>9.1} {rate:>7.2} {floor:>9.1} {:>7.1}   {what}", time / floor);
     }
+}
+
+fn entries(frame: &Bytes) -> impl Iterator<Item = FlowStatsEntry<'_>> {
+    FlowStatsEntries::of(black_box(frame)).ok().flatten().into_iter().flatten().flatten()
 }
 
 /// How many fields, instructions and actions there are, by their lengths alone.

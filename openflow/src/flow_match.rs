@@ -156,6 +156,17 @@ impl Match {
     /// Inlined, as is what reads a whole message with a match: it is made where it stays and not copied from one result to the next.
     #[inline(always)]
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Match, DecodeError> {
+        Match::parse_tlvs(&Match::cut(reader)?)
+    }
+
+    /// Reads over a match, whatever is in it.
+    pub(crate) fn skip(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Match::cut(reader).map(drop)
+    }
+
+    /// Cuts the TLVs of a match out and reads over its padding.
+    #[inline(always)]
+    fn cut<'a>(reader: &mut Reader<'a>) -> Result<Reader<'a>, DecodeError> {
         let start = reader.offset();
         let match_type = reader.u16("match.type")?;
         if match_type != MATCH_TYPE_OXM {
@@ -168,7 +179,7 @@ impl Match {
         let length = reader.u16("match.length")?;
         let fields = reader.body(length, 4, "match.length")?;
         reader.skip(wire::padding(usize::from(length)), "match.pad")?;
-        Match::parse_tlvs(&fields)
+        Ok(fields)
     }
 
     /// TLVs without a header before them.
@@ -190,6 +201,30 @@ impl Match {
     }
 }
 
+/// The TLVs of the match that `octets` begin with, each of which fits its field, and what follows the match. `None` where [`Match::parse`]
+/// has an error.
+#[inline]
+pub(crate) fn split_match(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let &[t0, t1, l0, l1, ..] = octets else { return None };
+    let length = usize::from(u16::from_be_bytes([l0, l1]));
+    let (tlvs, rest) = (octets.get(4..length)?, octets.get(length + wire::padding(length)..)?);
+    let mut at = 0;
+    while let Some(next) = tlvs.get(at..).filter(|next| !next.is_empty()) {
+        at += oxm::first_tlv(next, at).ok()?;
+    }
+    (u16::from_be_bytes([t0, t1]) == MATCH_TYPE_OXM).then_some((tlvs, rest))
+}
+
+/// The value of the first field of a kind, if it has so many octets and is matched exactly. The TLVs are valid.
+#[inline]
+pub(crate) fn octets_of<const N: usize>(tlvs: &[u8], kind: OxmKind) -> Option<[u8; N]> {
+    let field = Fields { rest: tlvs }.find(|field| field.kind == kind)?;
+    if field.mask.is_some() {
+        return None;
+    }
+    field.value.try_into().ok()
+}
+
 /// The TLVs in storage of their own. `behind` starts with them and goes on to the end of the frame: where there is enough of it, a whole
 /// block is copied, which is quicker than as many octets as there are. Those beyond the length are never looked at.
 #[inline(always)]
@@ -208,7 +243,7 @@ fn held(tlvs: &[u8], behind: &[u8]) -> SmallVec<[u8; INLINE_MATCH_LEN]> {
 }
 
 /// A port number of OpenFlow 1.0 as 1.3 has it: the reserved ones are the last 256 of either (OpenFlow 1.0.0 §5.2.1).
-fn port_from_10(port: u16) -> PortNo {
+pub(crate) fn port_from_10(port: u16) -> PortNo {
     if port >= 0xff00 { PortNo(0xffff_0000 | u32::from(port)) } else { PortNo(u32::from(port)) }
 }
 
@@ -461,11 +496,7 @@ impl Match {
 /// Reading: the value of a field that is matched exactly. A field under a mask is read by [`Match::get`].
 impl Match {
     fn octets<const N: usize>(&self, kind: OxmKind) -> Option<[u8; N]> {
-        let field = self.get(kind)?;
-        if field.mask.is_some() {
-            return None;
-        }
-        field.value.try_into().ok()
+        octets_of(&self.tlvs, kind)
     }
 
     /// `in_port`.

@@ -82,14 +82,14 @@ pub use instruction::{Instruction, InstructionType};
 pub use message::{Message, MessageType, TooLong};
 pub use meter::{MeterBand, MeterBandType, MeterFlags, MeterMod, MeterModCommand};
 pub use multipart::{
-    AggregateStats, BucketCounter, ExperimenterMultipart, FeatureId, FlowStats, FlowStatsRequest, GroupCapabilities,
-    GroupDesc, GroupFeatures, GroupStats, MeterBandStats, MeterConfig, MeterFeatures, MeterStats, MultipartReply,
-    MultipartReplyBody, MultipartRequest, MultipartRequestBody, MultipartRequestFlags, MultipartType, OxmId, PortStats,
-    QueueStats, QueueStatsRequest, SwitchDesc, TableFeatureProperty, TableFeaturePropertyType, TableFeatures,
-    TableStats,
+    AggregateStats, BucketCounter, ExperimenterMultipart, FeatureId, FlowStats, FlowStatsEntries, FlowStatsEntry,
+    FlowStatsRequest, GroupCapabilities, GroupDesc, GroupFeatures, GroupStats, MeterBandStats, MeterConfig,
+    MeterFeatures, MeterStats, MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody,
+    MultipartRequestFlags, MultipartType, OxmId, PortStats, QueueStats, QueueStatsRequest, SwitchDesc,
+    TableFeatureProperty, TableFeaturePropertyType, TableFeatures, TableStats,
 };
 pub use oxm::{OxmField, OxmFieldOwned, OxmKind};
-pub use packet::{PacketIn, PacketInReason, PacketOut};
+pub use packet::{PacketIn, PacketInReason, PacketInRef, PacketOut};
 pub use packet_in2::{PacketIn2, PacketIn2Property, PacketIn2PropertyType, PacketInFormat};
 pub use port::{Port, PortConfig, PortFeatures, PortLinkState, PortMod, PortName, PortReason, PortStatus};
 pub use problem::{MAX_PROBLEMS, Problem};
@@ -99,4 +99,4 @@ pub use report::{DecodeReport, decode_for_display};
 pub use role::{AsyncConfig, ControllerRole, GenerationId, RoleMessage};
 pub use text::FixedText;
 pub use tlv_table::{TLV_FIELDS, TLV_OPTION_LEN_MAX, TlvMap, TlvTableMod, TlvTableModCommand, TlvTableReply};
-pub use written::{BodyOctets, FlowBody, FlowKey, FlowModHead, write_packet_out};
+pub use written::{FlowModHead, read_flow_body, write_flow_body, write_packet_out};

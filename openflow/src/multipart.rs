@@ -1,5 +1,6 @@
 //! MULTIPART_REQUEST and MULTIPART_REPLY (OpenFlow 1.3.5 §7.3.5).
 
+mod flow_entries;
 mod stats;
 mod table;
 
@@ -11,6 +12,7 @@ use crate::number::numbers;
 use crate::port::Port;
 use crate::wire::{self, Reader};
 
+pub use flow_entries::{FlowStatsEntries, FlowStatsEntry};
 pub use stats::{
     AggregateStats, BucketCounter, FlowStats, FlowStatsRequest, GroupCapabilities, GroupDesc, GroupFeatures,
     GroupStats, MeterBandStats, MeterConfig, MeterFeatures, MeterStats, PortStats, QueueStats, QueueStatsRequest,

@@ -4,9 +4,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use net::{DecodeError, PortNo};
 
 use crate::action::Action;
-use crate::flow_match::Match;
+use crate::flow_match::{self, Match};
+use crate::framing::VERSION;
 use crate::identifier::{BufferId, TableId};
+use crate::message::MessageType;
 use crate::number::numbers;
+use crate::oxm::OxmKind;
 use crate::wire::{self, Block, Reader};
 
 numbers! {
@@ -38,6 +41,72 @@ pub struct PacketIn {
     /// The packet, or its start.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::json::hex"))]
     pub data: Bytes,
+}
+
+/// A packet-in as it stands in its frame, of which nothing is copied: what comes by the million needs no storage of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PacketInRef<'f> {
+    /// Where the switch keeps the packet, if it does.
+    pub buffer_id: BufferId,
+    /// Octets of the whole packet, of which `data` may be the start.
+    pub total_len: u16,
+    /// Why it came.
+    pub reason: PacketInReason,
+    /// The table whose flow sent it.
+    pub table_id: TableId,
+    /// The cookie of that flow, all ones if there is none.
+    pub cookie: u64,
+    /// The TLVs of the match, each of which fits its field.
+    tlvs: &'f [u8],
+    /// The packet, or its start.
+    pub data: &'f [u8],
+}
+
+/// `ofp_packet_in` up to its match, header included (OpenFlow 1.3.5 §7.4.1).
+const PACKET_IN_FIXED: usize = 24;
+
+impl<'f> PacketInRef<'f> {
+    /// A whole frame of this version, header first. `None` if [`Message::decode`](crate::Message::decode) would not read it as a packet-in.
+    #[inline]
+    pub fn read(frame: &'f [u8]) -> Option<PacketInRef<'f>> {
+        let (fixed, rest) = frame.split_first_chunk::<PACKET_IN_FIXED>()?;
+        let &[version, message_type, l0, l1, _, _, _, _, b0, b1, b2, b3, t0, t1, reason, table_id, ref cookie @ ..] =
+            fixed;
+        let is_whole = usize::from(u16::from_be_bytes([l0, l1])) == frame.len();
+        if version != VERSION || MessageType(message_type) != MessageType::PACKET_IN || !is_whole {
+            return None;
+        }
+        let (tlvs, rest) = flow_match::split_match(rest)?;
+        Some(PacketInRef {
+            buffer_id: BufferId(u32::from_be_bytes([b0, b1, b2, b3])),
+            total_len: u16::from_be_bytes([t0, t1]),
+            reason: PacketInReason(reason),
+            table_id: TableId(table_id),
+            cookie: u64::from_be_bytes(*cookie),
+            tlvs,
+            data: rest.get(2..)?,
+        })
+    }
+
+    /// The port by which the packet came in.
+    #[inline]
+    pub fn in_port(&self) -> Option<PortNo> {
+        flow_match::octets_of(self.tlvs, OxmKind::IN_PORT).map(u32::from_be_bytes).map(PortNo)
+    }
+}
+
+impl<'f> From<&'f PacketIn> for PacketInRef<'f> {
+    fn from(packet_in: &'f PacketIn) -> PacketInRef<'f> {
+        PacketInRef {
+            buffer_id: packet_in.buffer_id,
+            total_len: packet_in.total_len,
+            reason: packet_in.reason,
+            table_id: packet_in.table_id,
+            cookie: packet_in.cookie,
+            tlvs: packet_in.match_.as_tlvs(),
+            data: &packet_in.data,
+        }
+    }
 }
 
 /// A packet from the controller (OpenFlow 1.3.5 §7.3.7, `ofp_packet_out`).

@@ -8,7 +8,7 @@ use nom::IResult;
 use nom::bytes::complete::take;
 
 /// A part of a frame that is still to be read. `rest` is always a part of `frame`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
     frame: &'a Bytes,
     rest: &'a [u8],
@@ -127,6 +127,11 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn to_frame_end(&self) -> &'a [u8] {
         self.frame.get(self.offset()..).unwrap_or_default()
+    }
+
+    /// Leaves out all that is left.
+    pub fn end(&mut self) {
+        self.rest = self.rest.get(self.rest.len()..).unwrap_or_default();
     }
 
     /// All that is left, as a slice of the frame.

@@ -1,253 +1,34 @@
-//! FLOW_MOD and PACKET_OUT written from parts that are not a [`Message`](crate::Message): for who sends many, and for who keeps many
-//! rules. Octet for octet what [`Message::encode`](crate::Message::encode) writes.
+//! FLOW_MOD and PACKET_OUT written from parts that are not a [`Message`](crate::Message): for who sends many. Octet for octet what [`Message::encode`](crate::Message::encode) writes.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use net::{MacAddr, PortNo};
-use smallvec::SmallVec;
+use net::{DecodeError, PortNo};
 
 use crate::action::Action;
 use crate::flow::{FlowModCommand, FlowModFlags};
 use crate::flow_match::Match;
 use crate::framing::{MAX_FRAME_LEN, VERSION};
 use crate::identifier::{BufferId, GroupId, TableId};
-use crate::instruction::{Instruction, InstructionType};
+use crate::instruction::Instruction;
 use crate::message::{MessageType, TooLong};
 use crate::wire::Reader;
 
-/// Octets that need no second allocation: in_port and eth_src with a goto-table are 32, eth_dst with one output 40.
-const BODY_INLINE: usize = 40;
 /// `ofp_flow_mod` up to its match, header included (OpenFlow 1.3.5 §7.3.4.1).
 const FLOW_MOD_FIXED: usize = 48;
 /// `ofp_packet_out` up to its actions, header included (§7.3.7).
 const PACKET_OUT_FIXED: usize = 24;
 
-/// Match and instructions of a flow entry, for who keeps many: 16 octets for the two that a host has on each switch, frames from it at its
-/// port and frames to it; the octets on the wire (OpenFlow 1.3.5 §7.2.3, §7.2.4) for anything else. Equality is that of the octets.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct FlowBody(Form);
-
-/// What can be said in one of the first three forms is said in it.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum Form {
-    SourceGoto { in_port: PortNo, eth_src: MacAddr, table: TableId },
-    DestinationOutput { eth_dst: MacAddr, port: PortNo, max_len: u16 },
-    DestinationGroup { eth_dst: MacAddr, group: GroupId },
-    Any(Box<SmallVec<[u8; BODY_INLINE]>>),
+/// Appends a match with its padding and the instructions behind it, as they stand in a FLOW_MOD and in the description of a flow
+/// (OpenFlow 1.3.5 §7.2.3, §7.2.4): for who keeps them as octets.
+pub fn write_flow_body(match_: &Match, instructions: &[Instruction], out: &mut BytesMut) {
+    match_.encode(out);
+    Instruction::encode_list(instructions, out);
 }
 
-/// A match, in a form that is compared and hashed fast: what a [`FlowBody`] matches.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum FlowKey<'b> {
-    /// in_port and eth_src.
-    Source(PortNo, MacAddr),
-    /// eth_dst.
-    Destination(MacAddr),
-    /// Anything else: `ofp_match` with its padding.
-    Octets(&'b [u8]),
-}
-
-impl<'b> FlowKey<'b> {
-    /// `octets` are those of a [`FlowBody`]'s match.
-    pub fn of(octets: &'b [u8]) -> FlowKey<'b> {
-        match *octets {
-            [0, 1, 0, 22, 0x80, 0, IN_PORT, 4, p0, p1, p2, p3, 0x80, 0, ETH_SRC, 6, a, b, c, d, e, f, 0, 0] => {
-                FlowKey::Source(PortNo(u32::from_be_bytes([p0, p1, p2, p3])), MacAddr([a, b, c, d, e, f]))
-            }
-            [0, 1, 0, 14, 0x80, 0, ETH_DST, 6, a, b, c, d, e, f, 0, 0] => {
-                FlowKey::Destination(MacAddr([a, b, c, d, e, f]))
-            }
-            _ => FlowKey::Octets(octets),
-        }
-    }
-}
-
-/// A [`FlowBody`] on the wire.
-#[derive(Clone, Copy, Debug)]
-pub struct BodyOctets<'b> {
-    built: [u8; BODY_INLINE],
-    len: usize,
-    kept: Option<&'b [u8]>,
-}
-
-impl BodyOctets<'_> {
-    /// All of it: what follows the fixed part of a FLOW_MOD.
-    pub fn all(&self) -> &[u8] {
-        self.kept.or(self.built.get(..self.len)).unwrap_or_default()
-    }
-
-    /// `ofp_match` with its padding.
-    pub fn of_match(&self) -> &[u8] {
-        let all = self.all();
-        all.get(..match_len(all)).unwrap_or_default()
-    }
-
-    /// The instructions.
-    pub fn of_instructions(&self) -> &[u8] {
-        let all = self.all();
-        all.get(match_len(all)..).unwrap_or_default()
-    }
-}
-
-/// Of the match that these octets begin with, its padding included.
-fn match_len(octets: &[u8]) -> usize {
-    match *octets {
-        [_, _, high, low, ..] => usize::from(u16::from_be_bytes([high, low])).next_multiple_of(8),
-        _ => 0,
-    }
-}
-
-impl FlowBody {
-    /// Any match with any instructions.
-    pub fn new(match_: &Match, instructions: &[Instruction]) -> FlowBody {
-        let mut octets = BytesMut::new();
-        Instruction::encode_list(instructions, &mut octets);
-        FlowBody::joined(&match_octets(match_), &octets)
-    }
-
-    /// With the one instruction to go on in a later table.
-    pub fn goto(match_: &Match, table: TableId) -> FlowBody {
-        FlowBody::joined(&match_octets(match_), &goto_octets(table))
-    }
-
-    /// With the one instruction to apply one action.
-    pub fn apply(match_: &Match, action: &Action) -> FlowBody {
-        FlowBody::joined(&match_octets(match_), &apply_octets(action))
-    }
-
-    /// Frames from one source at one port go on in a later table. Allocates nothing.
-    pub fn source_goto(in_port: PortNo, eth_src: MacAddr, table: TableId) -> FlowBody {
-        FlowBody(Form::SourceGoto { in_port, eth_src, table })
-    }
-
-    /// Frames for one destination leave by a port. Allocates nothing.
-    pub fn destination_output(eth_dst: MacAddr, port: PortNo, max_len: u16) -> FlowBody {
-        FlowBody(Form::DestinationOutput { eth_dst, port, max_len })
-    }
-
-    /// Frames for one destination go to a group. Allocates nothing.
-    pub fn destination_group(eth_dst: MacAddr, group: GroupId) -> FlowBody {
-        FlowBody(Form::DestinationGroup { eth_dst, group })
-    }
-
-    /// The match alone.
-    pub fn of_match(match_: &Match) -> FlowBody {
-        FlowBody::joined(&match_octets(match_), &[])
-    }
-
-    fn joined(match_octets: &[u8], instructions: &[u8]) -> FlowBody {
-        let form = match (FlowKey::of(match_octets), instructions) {
-            (FlowKey::Source(in_port, eth_src), &[0, 1, 0, 8, table, 0, 0, 0]) => {
-                Form::SourceGoto { in_port, eth_src, table: TableId(table) }
-            }
-            (
-                FlowKey::Destination(eth_dst),
-                &[0, 4, 0, 24, 0, 0, 0, 0, 0, 0, 0, 16, p0, p1, p2, p3, m0, m1, 0, 0, 0, 0, 0, 0],
-            ) => {
-                let port = PortNo(u32::from_be_bytes([p0, p1, p2, p3]));
-                Form::DestinationOutput { eth_dst, port, max_len: u16::from_be_bytes([m0, m1]) }
-            }
-            (FlowKey::Destination(eth_dst), &[0, 4, 0, 16, 0, 0, 0, 0, 0, 22, 0, 8, g0, g1, g2, g3]) => {
-                Form::DestinationGroup { eth_dst, group: GroupId(u32::from_be_bytes([g0, g1, g2, g3])) }
-            }
-            _ => {
-                let mut octets = SmallVec::from_slice(match_octets);
-                octets.extend_from_slice(instructions);
-                Form::Any(Box::new(octets))
-            }
-        };
-        FlowBody(form)
-    }
-
-    /// As it stands on the wire.
-    #[inline]
-    pub fn octets(&self) -> BodyOctets<'_> {
-        let mut built = [0; BODY_INLINE];
-        let (len, kept) = match &self.0 {
-            Form::SourceGoto { in_port, eth_src: MacAddr([a, b, c, d, e, f]), table } => {
-                let [p0, p1, p2, p3] = in_port.0.to_be_bytes();
-                built[..16].copy_from_slice(&[0, 1, 0, 22, 0x80, 0, IN_PORT, 4, p0, p1, p2, p3, 0x80, 0, ETH_SRC, 6]);
-                built[16..32].copy_from_slice(&[*a, *b, *c, *d, *e, *f, 0, 0, 0, 1, 0, 8, table.0, 0, 0, 0]);
-                (32, None)
-            }
-            Form::DestinationOutput { eth_dst, port, max_len } => {
-                let ([p0, p1, p2, p3], [m0, m1]) = (port.0.to_be_bytes(), max_len.to_be_bytes());
-                built[..16].copy_from_slice(&destination(*eth_dst));
-                built[16..32].copy_from_slice(&[0, 4, 0, 24, 0, 0, 0, 0, 0, 0, 0, 16, p0, p1, p2, p3]);
-                built[32..40].copy_from_slice(&[m0, m1, 0, 0, 0, 0, 0, 0]);
-                (40, None)
-            }
-            Form::DestinationGroup { eth_dst, group } => {
-                let [g0, g1, g2, g3] = group.0.to_be_bytes();
-                built[..16].copy_from_slice(&destination(*eth_dst));
-                built[16..32].copy_from_slice(&[0, 4, 0, 16, 0, 0, 0, 0, 0, 22, 0, 8, g0, g1, g2, g3]);
-                (32, None)
-            }
-            Form::Any(octets) => (0, Some(&octets[..])),
-        };
-        BodyOctets { built, len, kept }
-    }
-
-    /// What it matches, to find it by.
-    #[inline]
-    pub fn key(&self) -> FlowKey<'_> {
-        match &self.0 {
-            Form::SourceGoto { in_port, eth_src, .. } => FlowKey::Source(*in_port, *eth_src),
-            Form::DestinationOutput { eth_dst, .. } | Form::DestinationGroup { eth_dst, .. } => {
-                FlowKey::Destination(*eth_dst)
-            }
-            Form::Any(octets) => FlowKey::of(octets.get(..match_len(octets)).unwrap_or_default()),
-        }
-    }
-
-    /// The match, read back.
-    pub fn match_(&self) -> Match {
-        let octets = Bytes::copy_from_slice(self.octets().of_match());
-        Match::parse(&mut Reader::new(&octets)).unwrap_or_default()
-    }
-
-    /// The instructions, read back.
-    pub fn instructions(&self) -> Vec<Instruction> {
-        let octets = Bytes::copy_from_slice(self.octets().of_instructions());
-        Instruction::parse_list(Reader::new(&octets)).unwrap_or_default()
-    }
-
-    /// The same match with other instructions.
-    pub fn with_instruction_octets(&self, octets: &[u8]) -> FlowBody {
-        FlowBody::joined(self.octets().of_match(), octets)
-    }
-}
-
-/// The third octets of the OXM headers without mask: OFPXMT_OFB_IN_PORT is field 0, ETH_DST 3, ETH_SRC 4 (§7.2.3.7).
-const IN_PORT: u8 = 0;
-const ETH_DST: u8 = 3 << 1;
-const ETH_SRC: u8 = 4 << 1;
-
-fn destination(MacAddr([a, b, c, d, e, f]): MacAddr) -> [u8; 16] {
-    [0, 1, 0, 14, 0x80, 0, ETH_DST, 6, a, b, c, d, e, f, 0, 0]
-}
-
-fn match_octets(match_: &Match) -> SmallVec<[u8; BODY_INLINE]> {
-    let tlvs = match_.as_tlvs();
-    let [high, low] = ((4 + tlvs.len()) as u16).to_be_bytes();
-    let mut octets = SmallVec::new();
-    // OFPMT_OXM.
-    octets.extend_from_slice(&[0, 1, high, low]);
-    octets.extend_from_slice(tlvs);
-    let padded = octets.len().next_multiple_of(8);
-    octets.resize(padded, 0);
-    octets
-}
-
-fn goto_octets(table: TableId) -> [u8; 8] {
-    let [high, low] = InstructionType::GOTO_TABLE.0.to_be_bytes();
-    [high, low, 0, 8, table.0, 0, 0, 0]
-}
-
-/// APPLY_ACTIONS with one action.
-fn apply_octets(action: &Action) -> BytesMut {
-    let mut octets = BytesMut::new();
-    Instruction::encode_list(&[Instruction::ApplyActions(vec![action.clone()])], &mut octets);
-    octets
+/// Reads what [`write_flow_body`] writes. Offsets in errors are into these octets.
+pub fn read_flow_body(octets: &Bytes) -> Result<(Match, Vec<Instruction>), DecodeError> {
+    let mut reader = Reader::new(octets);
+    let match_ = Match::parse(&mut reader)?;
+    Ok((match_, Instruction::parse_list(reader)?))
 }
 
 /// A FLOW_MOD but for its match and instructions (OpenFlow 1.3.5 §7.3.4.1); for a deletion any port and any group.
@@ -268,8 +49,8 @@ pub struct FlowModHead {
 }
 
 impl FlowModHead {
-    /// Appends the whole message. `body` is [`BodyOctets::all`] or, for a deletion, [`BodyOctets::of_match`]. A message that is too
-    /// long for its header leaves `out` as it was.
+    /// Appends the whole message. `body` is what [`write_flow_body`] writes; a deletion needs no
+    /// instructions. A message that is too long for its header leaves `out` as it was.
     pub fn write(&self, xid: u32, body: &[u8], out: &mut BytesMut) -> Result<(), TooLong> {
         let length = FLOW_MOD_FIXED + body.len();
         let mut fixed = [0; FLOW_MOD_FIXED];
@@ -333,6 +114,8 @@ fn header(message_type: MessageType, length: usize, xid: u32) -> Result<[u8; 8],
 
 #[cfg(test)]
 mod tests {
+    use net::MacAddr;
+
     use super::*;
     use crate::{FlowMod, Message, PacketOut};
 
@@ -340,6 +123,12 @@ mod tests {
         let mut out = BytesMut::new();
         message.encode(7, &mut out).unwrap();
         out
+    }
+
+    fn body(match_: &Match, instructions: &[Instruction]) -> Bytes {
+        let mut out = BytesMut::new();
+        write_flow_body(match_, instructions, &mut out);
+        out.freeze()
     }
 
     fn matches() -> Vec<Match> {
@@ -376,56 +165,11 @@ mod tests {
                     idle_timeout: flow_mod.idle_timeout,
                     flags: flow_mod.flags,
                 };
-                let body = FlowBody::new(&match_, instructions);
-                match &instructions[..] {
-                    [Instruction::GotoTable(table)] => assert_eq!(FlowBody::goto(&match_, *table), body),
-                    [Instruction::ApplyActions(actions)] => assert_eq!(FlowBody::apply(&match_, &actions[0]), body),
-                    _ => {}
-                }
-                assert_eq!((body.match_(), body.instructions()), (match_.clone(), instructions.clone()));
+                let body = body(&match_, instructions);
+                assert_eq!(read_flow_body(&body), Ok((match_.clone(), instructions.clone())));
                 let mut out = BytesMut::new();
-                head.write(7, body.octets().all(), &mut out).unwrap();
+                head.write(7, &body, &mut out).unwrap();
                 assert_eq!(out, encoded(&Message::FlowMod(flow_mod)));
-            }
-        }
-    }
-
-    #[test]
-    fn the_rules_of_a_host_are_those_that_are_put_together_from_fields() {
-        let (port, mac, table) = (PortNo(0x0102_0304), MacAddr([2, 3, 4, 5, 6, 7]), TableId(9));
-        let source = Match::new().with_in_port(port).with_eth_src(mac);
-        let destination = Match::new().with_eth_dst(mac);
-        let output = Action::Output { port, max_len: 0x1234 };
-        let rows = [
-            (FlowBody::source_goto(port, mac, table), source, Instruction::GotoTable(table)),
-            (
-                FlowBody::destination_output(mac, port, 0x1234),
-                destination.clone(),
-                Instruction::ApplyActions(vec![output]),
-            ),
-            (
-                FlowBody::destination_group(mac, GroupId(0x5400_0001)),
-                destination,
-                Instruction::ApplyActions(vec![Action::Group(GroupId(0x5400_0001))]),
-            ),
-        ];
-        for (body, match_, instruction) in rows {
-            assert_eq!(FlowBody::new(&match_, std::slice::from_ref(&instruction)), body, "one form for one body");
-            assert_eq!((body.match_(), body.instructions()), (match_.clone(), vec![instruction]));
-            assert_eq!(body.key(), FlowBody::of_match(&match_).key(), "whatever it does, its match is the same");
-            assert_eq!(body.key(), FlowKey::of(body.octets().of_match()));
-        }
-        assert_eq!(size_of::<FlowBody>(), 16);
-    }
-
-    #[test]
-    fn a_body_of_any_length_is_what_it_was_made_of() {
-        for actions in 0..12 {
-            let does = [Instruction::ApplyActions(vec![Action::output(PortNo(7)); actions])];
-            for match_ in matches() {
-                let body = FlowBody::new(&match_, &does);
-                assert_eq!((body.match_(), body.instructions()), (match_.clone(), does.to_vec()));
-                assert_eq!(FlowBody::of_match(&match_).with_instruction_octets(body.octets().of_instructions()), body);
             }
         }
     }
@@ -443,7 +187,7 @@ mod tests {
                 flags: FlowModFlags::NONE,
             };
             let mut out = BytesMut::new();
-            head.write(7, FlowBody::of_match(&match_).octets().of_match(), &mut out).unwrap();
+            head.write(7, &body(&match_, &[]), &mut out).unwrap();
             assert_eq!(out, encoded(&Message::FlowMod(flow_mod)));
         }
     }
@@ -466,5 +210,15 @@ mod tests {
         assert!(write_packet_out(7, PortNo::CONTROLLER, &[], &[0; 65_512], &mut out).is_err());
         assert_eq!(&out[..], b"before");
         assert!(write_packet_out(7, PortNo::CONTROLLER, &[], &[0; 65_511], &mut out).is_ok());
+    }
+
+    #[test]
+    fn a_body_that_is_cut_short_is_an_error() {
+        let whole = body(&matches()[3], &[Instruction::GotoTable(TableId(1))]);
+        // Without its instructions it is whole again.
+        let match_len = whole.len() - 8;
+        for length in (0..whole.len()).filter(|length| *length != match_len) {
+            assert!(read_flow_body(&whole.slice(..length)).is_err(), "{length} octets");
+        }
     }
 }

@@ -5,7 +5,10 @@ use std::cell::Cell;
 
 use bytes::{Bytes, BytesMut};
 use net::PortNo;
-use openflow::{BufferId, Match, Message, OxmFieldOwned, OxmKind, PacketIn, PacketInReason, TableId};
+use openflow::{
+    Action, BufferId, FlowModFlags, FlowStats, FlowStatsEntries, Instruction, Match, Message, MultipartReply,
+    MultipartReplyBody, OxmFieldOwned, OxmKind, PacketIn, PacketInReason, TableId,
+};
 
 /// Counts the allocations of this thread.
 struct Counting;
@@ -72,6 +75,43 @@ fn decoding_a_packet_in_allocates_nothing() {
         let (count, ()) = allocations(|| drop(decoded));
         assert_eq!(count, 0);
     }
+}
+
+#[test]
+fn a_look_at_matches_and_counters_of_many_flows_allocates_nothing() {
+    let flow = |number: u16| FlowStats {
+        table_id: TableId(1),
+        duration_sec: 100,
+        duration_nsec: 5,
+        priority: number,
+        idle_timeout: 0,
+        hard_timeout: 0,
+        flags: FlowModFlags::NONE,
+        cookie: 7,
+        packet_count: u64::from(number),
+        byte_count: 64,
+        match_: Match::new().with_in_port(PortNo(number.into())).with_eth_type(0x0800),
+        instructions: vec![Instruction::ApplyActions(vec![Action::output(PortNo(1))])],
+    };
+    let flows: Vec<FlowStats> = (0..100).map(flow).collect();
+    let reply = MultipartReply { more: true, body: MultipartReplyBody::Flow(flows.clone()) };
+    let mut out = BytesMut::new();
+    Message::MultipartReply(reply).encode(9, &mut out).unwrap();
+    let frame = out.freeze();
+    let (count, sum) = allocations(|| {
+        let entries = FlowStatsEntries::of(&frame).unwrap().unwrap();
+        assert_eq!((entries.xid(), entries.more()), (9, true));
+        entries.map(|entry| entry.unwrap()).fold((0, 0), |(packets, ports), entry| {
+            (packets + entry.packet_count, ports + entry.match_().unwrap().in_port().unwrap().0)
+        })
+    });
+    assert_eq!((count, sum), (0, (4950, 4950)));
+    let owned: Vec<FlowStats> =
+        FlowStatsEntries::of(&frame).unwrap().unwrap().map(|entry| entry.unwrap().to_stats().unwrap()).collect();
+    assert_eq!(owned, flows);
+    let mut stream = BytesMut::new();
+    Message::BarrierReply.encode(2, &mut stream).unwrap();
+    assert!(FlowStatsEntries::of(&stream.freeze()).unwrap().is_none(), "no flows are in another message");
 }
 
 #[test]

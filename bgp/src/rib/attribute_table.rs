@@ -1,7 +1,7 @@
 //! Interned attribute sets: routes with the same attributes and next hop share one copy and one small id.
 
 use super::decision::AttributeRank;
-use crate::wire::{NextHop, PathAttributes};
+use crate::wire::{Community, NextHop, PathAttributes};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -111,6 +111,7 @@ impl AttributeTable {
 
 fn rank(attributes: &PathAttributes, default_local_pref: u32) -> AttributeRank {
     AttributeRank {
+        long_lived_stale: attributes.communities.contains(&Community::LLGR_STALE),
         local_pref: attributes.local_pref.unwrap_or(default_local_pref),
         as_path_length: u32::try_from(attributes.as_path.length()).unwrap_or(u32::MAX),
         origin: attributes.origin as u8,

@@ -4,9 +4,9 @@
 use super::attribute_table::{AttributeId, AttributeTable, RouteAttributes};
 use super::decision::{self, Candidate, DecisionOptions, SourceKind};
 use super::export_log::{Cursor, ExportLog};
-use super::import::Ineligible;
+use super::import::{Ineligible, Source};
 use super::prefix_table::{PrefixId, PrefixTable};
-use crate::wire::Family;
+use crate::wire::{Community, Family, PathAttributes};
 use net::{Prefix, Time};
 use smallvec::SmallVec;
 use std::net::{IpAddr, Ipv4Addr};
@@ -49,12 +49,26 @@ pub(super) struct Entry {
     pins: u32,
 }
 
-/// What the decision needs to know of a source.
+/// What the decision and the export rules need to know of a source.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SourceRank {
-    pub(super) kind: SourceKind,
-    pub(super) router_id: Ipv4Addr,
-    pub(super) address: Option<IpAddr>,
+pub(crate) struct SourceRank {
+    pub(crate) kind: SourceKind,
+    pub(crate) confederation: bool,
+    pub(crate) client: bool,
+    pub(crate) router_id: Ipv4Addr,
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl SourceRank {
+    pub(super) fn of(source: &Source) -> SourceRank {
+        SourceRank {
+            kind: source.kind,
+            confederation: source.confederation,
+            client: source.client,
+            router_id: source.router_id.0,
+            address: source.address,
+        }
+    }
 }
 
 /// By source id.
@@ -174,6 +188,36 @@ impl Table {
             self.select(id, ranks);
         }
         delta
+    }
+
+    /// All paths of `source`.
+    pub(super) fn paths_of(&self, source: SourceId) -> impl Iterator<Item = (PrefixId, &Path)> {
+        self.entries.iter().enumerate().flat_map(move |(index, entry)| {
+            let paths = entry.paths.iter().filter(move |path| path.source == source);
+            paths.map(move |path| (PrefixId(index as u32), path))
+        })
+    }
+
+    /// Gives the stale paths of `source` at this prefix the community LLGR_STALE (RFC 9494 §4.3).
+    pub(super) fn mark_long_lived(&mut self, id: PrefixId, source: SourceId, ranks: &Ranks<'_>) {
+        let Some(entry) = self.entries.get_mut(id.index()) else { return };
+        let mut touched = false;
+        for path in entry.paths.iter_mut().filter(|path| path.source == source && path.stale) {
+            let Some(route) = self.attributes.get(path.effective) else { continue };
+            if route.attributes.communities.contains(&Community::LLGR_STALE) {
+                continue;
+            }
+            let mut attributes = PathAttributes::clone(&route.attributes);
+            attributes.communities.push(Community::LLGR_STALE);
+            let route = RouteAttributes { attributes: Arc::new(attributes), next_hop: route.next_hop };
+            let marked = self.attributes.intern(route);
+            self.attributes.release(path.effective);
+            path.effective = marked;
+            touched = true;
+        }
+        if touched {
+            self.select(id, ranks);
+        }
     }
 
     /// The decision for one prefix, and the log record if the answer is new.

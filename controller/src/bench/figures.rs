@@ -138,7 +138,7 @@ impl Figures {
 }
 
 /// A column's head and what stands below it.
-type Cell = (&'static str, String);
+pub(super) type Cell = (&'static str, String);
 
 impl Throughput {
     fn cells(&self) -> Vec<Cell> {
@@ -218,7 +218,7 @@ fn cpu(value: Option<f64>, floor: f64) -> [Cell; 2] {
 }
 
 /// A figure that nobody knows.
-fn none() -> String {
+pub(super) fn none() -> String {
     "-".to_owned()
 }
 
@@ -234,12 +234,12 @@ fn about(workload: Workload, frame: Frame) -> String {
     format!("{workload} {frame}")
 }
 
-fn ratio(value: f64, floor: f64) -> String {
+pub(super) fn ratio(value: f64, floor: f64) -> String {
     if floor > 0.0 { figure(value / floor) } else { "-".to_owned() }
 }
 
 /// Three figures that mean something.
-fn figure(value: f64) -> String {
+pub(super) fn figure(value: f64) -> String {
     match value.abs() {
         value if value >= 100.0 => format!("{value:.0}"),
         value if value >= 10.0 => format!("{value:.1}"),
@@ -248,7 +248,7 @@ fn figure(value: f64) -> String {
 }
 
 /// Rows under the heads of the first one.
-fn table(rows: impl Iterator<Item = Vec<Cell>>, out: &mut dyn Write) -> std::io::Result<()> {
+pub(super) fn table(rows: impl Iterator<Item = Vec<Cell>>, out: &mut dyn Write) -> std::io::Result<()> {
     let mut head = Vec::new();
     let mut body: Vec<Vec<String>> = Vec::new();
     for row in rows {

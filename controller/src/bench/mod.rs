@@ -1,4 +1,4 @@
-//! `trunkline bench`: figures of a running controller, from outside, beside a floor.
+//! `trunkline bench`: figures of a running controller or BGP speaker, from outside, beside a floor.
 //!
 //! ```text
 //! this process                     other processes
@@ -9,6 +9,7 @@
 
 mod answers;
 mod attack;
+mod bgp;
 mod connect;
 mod figures;
 mod flood;
@@ -29,6 +30,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use figures::Figures;
 use process::{Folder, Process};
 
+pub use bgp::{BgpArgs, BgpFloorArgs};
 pub use flood::FloodArgs;
 pub use floor::FloorArgs;
 pub use traffic::{Frame, Workload};
@@ -42,6 +44,17 @@ pub enum BenchCommand {
     /// link probe. Ratios are against the floor in the same run; on a machine that others use too, compare CPU first.
     #[command(after_help = crate::cli::examples(EXAMPLES))]
     Openflow(Box<OpenflowArgs>),
+    /// A BGP daemon: how fast routes come through, and what they cost, beside other daemons and a floor that passes the same octets on.
+    ///
+    /// Starts `trunkline run`, the daemons of --peer and the floor in turn, each as a process on a free port, as routers with senders of made-up
+    /// tables like the Internet's and with receivers, all on 127.0.0.0/8. A case has ended when every receiver has every prefix with the right
+    /// attributes; anything else is an error. Compare CPU and memory first: wall time has this program's own share in it, and the floor's shows how
+    /// much that is.
+    #[command(after_help = crate::cli::examples(bgp::EXAMPLES))]
+    Bgp(Box<BgpArgs>),
+    /// The floor of `bgp` by itself; `bgp` starts it.
+    #[command(hide = true)]
+    BgpFloor(BgpFloorArgs),
     /// The floor by itself; `openflow` starts it.
     #[command(hide = true)]
     Floor(FloorArgs),
@@ -231,6 +244,8 @@ impl Bench {
 /// What kept it from measuring, as a sentence for the operator.
 pub fn bench(command: BenchCommand, out: &mut dyn Write) -> Result<(), String> {
     match command {
+        BenchCommand::Bgp(arguments) => bgp::bgp(*arguments, out),
+        BenchCommand::BgpFloor(arguments) => bgp::bgp_floor(arguments),
         BenchCommand::Floor(arguments) => floor::floor(arguments),
         BenchCommand::Flood(arguments) => flood::flood(&arguments, out),
         BenchCommand::Openflow(arguments) => openflow(*arguments, out),

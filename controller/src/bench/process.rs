@@ -21,7 +21,7 @@ const LOG_SHOWN: usize = 2_000;
 const OPEN_FILES: &str = "ulimit -n $(ulimit -H -n) 2>/dev/null; ";
 
 /// A folder for configuration and logs that goes with its owner.
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
     pub(super) fn create() -> Result<Folder, String> {
@@ -90,7 +90,8 @@ impl Process {
         Process::start(name, &command.replace("{port}", &port.to_string()), port, folder, interrupted)
     }
 
-    fn start(
+    /// A command for the shell that listens on `port` of 127.0.0.1 when it is ready.
+    pub(super) fn start(
         name: &str,
         command: &str,
         port: u16,
@@ -146,19 +147,27 @@ impl Process {
 
     /// Nanoseconds of CPU that its threads have had.
     pub(super) fn cpu(&self) -> u64 {
-        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.pid)) else { return 0 };
-        tasks
-            .flatten()
-            .filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok())
-            .filter_map(|text| text.split_whitespace().next()?.parse::<u64>().ok())
-            .sum()
+        cpu(self.pid)
+    }
+
+    /// The same, and that of the processes which it has started.
+    pub(super) fn family_cpu(&self) -> u64 {
+        family(self.pid).into_iter().map(cpu).sum()
     }
 
     /// Octets of memory that it has in use.
     pub(super) fn resident(&self) -> u64 {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
-        let row = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        row.and_then(|row| row.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1_024
+        memory(self.pid, "VmRSS:")
+    }
+
+    /// Octets of memory that it and the processes which it has started have in use.
+    pub(super) fn family_resident(&self) -> u64 {
+        family(self.pid).into_iter().map(|pid| memory(pid, "VmRSS:")).sum()
+    }
+
+    /// The most that they have had in use, each of them at its own worst moment.
+    pub(super) fn family_peak(&self) -> u64 {
+        family(self.pid).into_iter().map(|pid| memory(pid, "VmHWM:")).sum()
     }
 
     /// Why it is gone, if it is.
@@ -172,10 +181,55 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if let Some((child, _)) = &mut self.child {
+            // Who has started processes leaves them behind when it is killed.
+            let others: Vec<String> = family(self.pid).iter().skip(1).map(u32::to_string).collect();
             let _ = child.kill();
             let _ = child.wait();
+            if !others.is_empty() {
+                let _ = Command::new("kill").arg("-KILL").args(others).stderr(Stdio::null()).status();
+            }
         }
     }
+}
+
+/// Nanoseconds of CPU that a process's threads have had.
+fn cpu(pid: u32) -> u64 {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    tasks
+        .flatten()
+        .filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok())
+        .filter_map(|text| text.split_whitespace().next()?.parse::<u64>().ok())
+        .sum()
+}
+
+/// A row of a process's status that counts KiB, in octets.
+fn memory(pid: u32, row: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let row = text.lines().find_map(|line| line.strip_prefix(row));
+    row.and_then(|row| row.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1_024
+}
+
+/// A process, then those that it has started, and so on.
+fn family(pid: u32) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let child = entry.file_name().to_str()?.parse::<u32>().ok()?;
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            // The name stands in brackets and may hold anything; then the state, then the parent.
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok()?;
+            Some((child, parent))
+        })
+        .collect();
+    let mut family = vec![pid];
+    let mut at = 0;
+    while let Some(pid) = family.get(at).copied() {
+        at += 1;
+        family.extend(parents.iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| *child));
+    }
+    family
 }
 
 /// The attacker: runs until it is dropped.
@@ -216,7 +270,7 @@ impl Drop for Attacker {
 }
 
 /// A port that nobody has at this moment.
-fn free_port() -> Result<u16, String> {
+pub(super) fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|error| format!("no free port: {error}"))
 }
@@ -241,11 +295,11 @@ pub(super) fn reachable(address: SocketAddr) -> Result<(), String> {
     })
 }
 
-fn own_binary() -> Result<PathBuf, String> {
+pub(super) fn own_binary() -> Result<PathBuf, String> {
     std::env::current_exe().map_err(|error| format!("cannot find the own binary: {error}"))
 }
 
-fn quoted(path: &Path) -> String {
+pub(super) fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 

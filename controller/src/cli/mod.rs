@@ -86,7 +86,7 @@ enum Command {
     /// The input is hex text (spaces, colons, commas, 0x, line breaks and # comments are passed over; no offsets) or binary, which is
     /// found out by looking. OpenFlow is also taken out of capture files (pcap, pcapng; recordings of this program too), with time,
     /// connection and direction. OpenFlow and BGP input may hold several messages one after the other; LLDP input is one whole Ethernet
-    /// frame. What is well-formed but means nothing good is listed under `problems`. What is malformed gives an object with `error`
+    /// frame; MRT input is a binary file of any size. What is well-formed but means nothing good is listed under `problems`. What is malformed gives an object with `error`
     /// (offset, field, kind) and exit status 1.
     #[command(after_help = examples(&[
         ("trunkline decode openflow hello.bin", "a file"),
@@ -94,6 +94,7 @@ enum Command {
         ("trunkline decode openflow --help", "the options for a protocol"),
         ("trunkline decode bgp update.hex", "BGP"),
         ("trunkline decode lldp frame.bin", "a whole Ethernet frame"),
+        ("trunkline decode mrt updates.mrt", "routes and messages of a route collector"),
     ]))]
     Decode {
         #[command(subcommand)]
@@ -115,9 +116,10 @@ enum Command {
         ("trunkline bgp policy test --help", "what becomes of a route in a policy"),
     ]))]
     Bgp(bgp::BgpCommand),
-    /// Measure a controller from outside, beside a floor.
+    /// Measure a controller or a BGP daemon from outside, beside a floor.
     #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
         ("trunkline bench openflow", "packet-ins answered and latency, for 1, 16 and 64 switches"),
+        ("trunkline bench bgp", "routes through a BGP speaker: CPU, memory, time to converge"),
         ("trunkline bench openflow --help", "all modes"),
     ]))]
     Bench(BenchCommand),

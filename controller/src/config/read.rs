@@ -38,6 +38,10 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
     if let Some(section) = walk.read(&fields, "bgp", Walk::section) {
         config.bgp = bgp(walk, &section);
     }
+    // A router on its own: no switch is waited for unless something in the file is about switches.
+    if config.bgp.is_some() && fields.get("openflow").is_none() && fields.get("fabric").is_none() {
+        config.openflow.listen.clear();
+    }
     config
 }
 

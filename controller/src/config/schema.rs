@@ -122,7 +122,9 @@ pub(super) static ROOT: Section = Section {
         Key {
             name: "openflow",
             shape: Shape::Section(&OPENFLOW),
-            need: Need::Without("the defaults below"),
+            need: Need::Without(
+                "the defaults below; in a file with `bgp` and without `fabric` nothing is listened to: a router on its own",
+            ),
             rule: "",
             about: "Where and from whom switches may connect.",
         },

@@ -319,6 +319,16 @@ fn routes_that_lack_a_next_hop_are_a_warning() {
 }
 
 #[test]
+fn with_bgp_alone_no_switch_is_waited_for() {
+    let bgp = "bgp: { asn: 65001, router_id: 10.0.0.1 }\n";
+    assert!(Config::parse(bgp).unwrap().openflow.listen.is_empty());
+    for rest in ["openflow: { role: equal }", "fabric: { probe_interval: 300ms }"] {
+        let config = Config::parse(&format!("{bgp}{rest}")).unwrap();
+        assert_eq!(config.openflow, Config::default().openflow, "{rest}");
+    }
+}
+
+#[test]
 fn plain_tcp_from_everywhere_is_a_warning() {
     assert!(
         lines("openflow: { plain_from: ['::/0'] }").starts_with("1:26: warning: openflow.plain_from[0]: every address")

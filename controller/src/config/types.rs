@@ -26,7 +26,7 @@ pub struct Config {
 /// Section `openflow`: where and from whom switch connections are taken.
 #[derive(Clone, PartialEq, Debug)]
 pub struct OpenflowConfig {
-    /// Where switches connect; no two are equal, at least one.
+    /// Where switches connect; no two are equal. Empty if the file has a `bgp` section and nothing about switches.
     pub listen: Vec<Listen>,
     /// Sources that may connect without TLS.
     pub plain_from: Vec<Prefix>,

@@ -4,7 +4,7 @@
 //! they may take the main connection.
 
 use net::{DatapathId, Time};
-use openflow::Message;
+use openflow::{Message, PacketInRef};
 
 use super::connection::{Claim, CloseCause, ConnectionId, Stage};
 use super::{Core, CoreEvent};
@@ -50,7 +50,7 @@ impl Core {
             return;
         }
         match message {
-            Message::PacketIn(packet_in) => self.packet_in(datapath_id, &packet_in, now),
+            Message::PacketIn(packet_in) => self.packet_in(datapath_id, PacketInRef::from(&packet_in), now),
             Message::PortStatus(status) => self.port_status(datapath_id, &status, now),
             Message::FlowRemoved(removed) => self.flow_removed(datapath_id, &removed, now),
             _ => {}

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use net::{DatapathId, PortId, PortNo, Time};
 use openflow::{
     Channel, ChannelConfig, ChannelEvent, CloseReason, ConfigFlags, ControllerRole, ErrorCode, ErrorMessage,
-    FeaturesReply, Message, MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, Port,
-    PortReason, PortStatus, RequestFailure, SwitchConfig, SwitchDesc,
+    FeaturesReply, Message, MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, PacketInRef,
+    Port, PortReason, PortStatus, RequestFailure, SwitchConfig, SwitchDesc,
 };
 use topology::PortInfo;
 
@@ -552,7 +552,7 @@ impl Core {
             }
         };
         match message {
-            Message::PacketIn(packet_in) => self.packet_in(datapath_id, &packet_in, now),
+            Message::PacketIn(packet_in) => self.packet_in(datapath_id, PacketInRef::from(&packet_in), now),
             Message::PortStatus(status) => self.port_status(datapath_id, &status, now),
             Message::FlowRemoved(removed) => self.flow_removed(datapath_id, &removed, now),
             Message::BarrierReply => {

@@ -69,6 +69,39 @@ impl Default for CoreConfig {
     }
 }
 
+/// One message of a connection. Packet-ins are done with when their turn is over and can be lent; of anything else parts may be kept.
+#[derive(Clone, Debug)]
+pub enum Frame<'f> {
+    /// Octets of its own.
+    Own(Bytes),
+    /// A part of what was read. Copied if it is not a packet-in.
+    Lent(&'f [u8]),
+}
+
+impl Frame<'_> {
+    /// The whole message, header first.
+    pub fn as_octets(&self) -> &[u8] {
+        match self {
+            Frame::Own(octets) => octets,
+            Frame::Lent(octets) => octets,
+        }
+    }
+
+    /// The same with octets of its own.
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Frame::Own(octets) => octets,
+            Frame::Lent(octets) => Bytes::copy_from_slice(octets),
+        }
+    }
+}
+
+impl From<Bytes> for Frame<'_> {
+    fn from(octets: Bytes) -> Self {
+        Frame::Own(octets)
+    }
+}
+
 /// What the core tells its driver.
 #[derive(Clone, Debug)]
 pub enum CoreEvent {
@@ -227,17 +260,21 @@ impl Core {
     }
 
     /// Whole frames from a connection, in order. One turn for all of them.
-    pub fn handle_frames(&mut self, id: ConnectionId, frames: impl IntoIterator<Item = Bytes>, now: Time) {
+    pub fn handle_frames<'f, F>(&mut self, id: ConnectionId, frames: impl IntoIterator<Item = F>, now: Time)
+    where
+        F: Into<Frame<'f>>,
+    {
         for frame in frames {
+            let frame = frame.into();
             let Some(connection) = self.connections.get_mut(&id) else { break };
             // Nearly every frame is one packet-in of a switch in the network.
             if let Stage::Live { datapath_id } = connection.stage
-                && let Some(packet_in) = connection.channel.take_packet_in(&frame, now)
+                && let Some(packet_in) = connection.channel.take_packet_in(frame.as_octets(), now)
             {
-                self.packet_in(datapath_id, &packet_in, now);
+                self.packet_in(datapath_id, packet_in, now);
                 continue;
             }
-            connection.channel.handle_frame(frame, now);
+            connection.channel.handle_frame(frame.into_bytes(), now);
             self.drain_channel(id, now);
         }
         self.drain_channel(id, now);
@@ -436,22 +473,15 @@ impl Core {
 
     /// Let changes run through paths and applications until nothing new comes of them.
     fn absorb(&mut self, now: Time) {
-        loop {
+        while self.discovery.has_events() || self.reconciler.has_events() {
             let mut changes = std::mem::take(&mut self.changes);
             self.discovery.swap_events(&mut changes);
-            let mut quiet = changes.is_empty();
             while let Some(event) = self.reconciler.poll_event() {
-                quiet = false;
                 self.flow_event(event, now);
             }
-            if !quiet {
-                self.apply_changes(changes.make_contiguous(), now);
-            }
+            self.apply_changes(changes.make_contiguous(), now);
             self.events.extend(changes.drain(..).map(CoreEvent::Change));
             self.changes = changes;
-            if quiet {
-                return;
-            }
         }
     }
 

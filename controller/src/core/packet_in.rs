@@ -4,21 +4,21 @@ use std::net::IpAddr;
 
 use net::packet::{EtherType, NeighborDiscovery, NetworkLayer, Packet};
 use net::{DatapathId, PortId, Time};
-use openflow::PacketIn;
+use openflow::PacketInRef;
 use topology::HostSighting;
 
 use super::Core;
 use crate::app::Event;
 
 impl Core {
-    pub(super) fn packet_in(&mut self, datapath_id: DatapathId, packet_in: &PacketIn, now: Time) {
+    pub(super) fn packet_in(&mut self, datapath_id: DatapathId, packet_in: PacketInRef<'_>, now: Time) {
         self.counters.packet_ins += 1;
-        let Some(port_no) = packet_in.match_.in_port() else {
+        let Some(port_no) = packet_in.in_port() else {
             self.counters.packet_ins_malformed += 1;
             return;
         };
         let port = PortId::new(datapath_id, port_no);
-        let frame = &packet_in.data;
+        let frame = packet_in.data;
         let Ok(packet) = Packet::parse(frame) else {
             self.counters.packet_ins_malformed += 1;
             return;

@@ -1,5 +1,6 @@
 //! The funnel: desired state, one reconciler, ordered differences.
 
+mod body;
 mod ids;
 pub mod pipeline;
 mod reconciler;
@@ -10,6 +11,7 @@ mod switch;
 #[cfg(test)]
 mod tests;
 
+pub use body::{BodyOctets, FlowBody, FlowKey};
 pub use reconciler::{FlowCounters, FlowEvent, Reconciler, Transmit};
 pub use rule::{Group, Key, Owner, Rule, RuleId, is_our_cookie, owner_of_cookie};
 pub use switch::{InstalledGroup, InstalledRule};

@@ -164,6 +164,8 @@ impl SwitchEntry {
     }
 }
 
+/// Octets that the outbox keeps for the next turn: a thousand switches that come at once need more.
+const OUTBOX_KEPT: usize = 64 * 1024;
 /// Places that a switch at rest keeps for unconfirmed steps.
 const SENT_KEPT: usize = 16;
 
@@ -197,6 +199,8 @@ pub struct Reconciler {
     changed_since: Option<Time>,
     /// Messages of all switches; `runs` says whose they are.
     outbox: BytesMut,
+    /// Octets that were taken out of it since it was empty.
+    taken: usize,
     runs: VecDeque<(DatapathId, usize)>,
     events: VecDeque<FlowEvent>,
     counters: FlowCounters,
@@ -541,7 +545,13 @@ impl Reconciler {
     /// The next messages for a switch.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         let (datapath_id, length) = self.runs.pop_front()?;
-        Some(Transmit { datapath_id, frames: self.outbox.split_to(length).freeze() })
+        let frames = self.outbox.split_to(length).freeze();
+        self.taken += length;
+        if self.outbox.is_empty() && std::mem::take(&mut self.taken) > OUTBOX_KEPT {
+            // What is left of it would keep the whole of it.
+            self.outbox = BytesMut::new();
+        }
+        Some(Transmit { datapath_id, frames })
     }
 
     /// What was written to the outbox since it had `start` octets is for this switch.
@@ -551,6 +561,11 @@ impl Reconciler {
             Some((last, total)) if *last == datapath_id => *total += length,
             _ => self.runs.push_back((datapath_id, length)),
         }
+    }
+
+    /// Whether there is something to know.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// The next thing to know.

@@ -1,6 +1,8 @@
 //! What an application states: rules and groups under keys, and the cookie that marks them as ours on the switch.
 
-use openflow::{Bucket, FlowBody, FlowModFlags, GroupId, GroupType, Instruction, Match, TableId};
+use openflow::{Bucket, FlowModFlags, GroupId, GroupType, Instruction, Match, TableId};
+
+use super::body::FlowBody;
 
 /// Whose rule it is. The number is part of the cookie on the switch: never reuse one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

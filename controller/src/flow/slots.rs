@@ -5,9 +5,10 @@
 
 use std::hash::{BuildHasher, Hash, Hasher};
 
-use openflow::{FlowBody, FlowKey, FlowModFlags, Match, TableId};
+use openflow::{FlowModFlags, Match, TableId};
 use topology::{Index, SeededState, Slab};
 
+use super::body::{FlowBody, FlowKey};
 use super::rule::{Key, RULE_FLAGS, Rule, RuleId};
 
 /// A slot, as long as it holds the same flow entry.

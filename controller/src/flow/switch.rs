@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::BytesMut;
 use net::{DatapathId, Time};
 use openflow::{
-    Bucket, FlowBody, FlowModCommand, FlowModFlags, FlowModHead, FlowRemoved, FlowStats, GroupDesc, GroupId, GroupMod,
+    Bucket, FlowModCommand, FlowModFlags, FlowModHead, FlowRemoved, FlowStats, GroupDesc, GroupId, GroupMod,
     GroupModCommand, GroupType, Instruction, Message,
 };
 use topology::SeededState;
 
+use super::body::FlowBody;
 use super::ids::GroupIds;
 use super::pipeline::{self, Lane};
 use super::reconciler::FlowCounters;

@@ -369,7 +369,7 @@ fn what_a_silent_switch_was_not_sent_is_not_overtaken_by_a_later_phase() {
     let group_id = lab.reconciler.group_id(S1, key(7));
     let through_group = |a: u64| {
         let match_ = Match::new().with_eth_dst(net::MacAddr::from_u64(a));
-        Rule { body: openflow::FlowBody::apply(&match_, &Action::Group(group_id)), ..host_rule(a, 1, 0) }
+        Rule { body: FlowBody::apply(&match_, &Action::Group(group_id)), ..host_rule(a, 1, 0) }
     };
     // More rules than fit in one window without a barrier.
     lab.reconciler.set_group(S1, key(7), Some(group(7, GroupType::SELECT, &[1])));

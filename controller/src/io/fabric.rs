@@ -157,7 +157,7 @@ struct Fabric {
     core: RefCell<Core>,
     clock: Clock,
     outlets: RefCell<HashMap<ConnectionId, Rc<Outlet>>>,
-    /// What all connections read into, one after the other.
+    /// What all connections read into, one after the other: at most [`connection::READ_SIZE`] octets.
     input: RefCell<BytesMut>,
     next_connection: Cell<u64>,
     timer: Notify,
@@ -179,7 +179,7 @@ impl Fabric {
             core: RefCell::new(Core::new(core, Time::ZERO)),
             clock: Clock::start(),
             outlets: RefCell::new(HashMap::new()),
-            input: RefCell::new(BytesMut::with_capacity(connection::INPUT_SIZE)),
+            input: RefCell::new(BytesMut::with_capacity(connection::READ_SIZE)),
             next_connection: Cell::new(1),
             timer: Notify::new(),
             deadline: Cell::new(None),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use bgp::io::Handle;
+use bgp::session::ConnectMode;
 use bgp::speaker::{NeighborConfig, SpeakerConfig, SpeakerStatus};
 use bgp::wire::{Asn, Family, RouterId};
 use tokio::sync::watch;
@@ -97,7 +98,7 @@ fn neighbor_config(config: &config::NeighborConfig) -> NeighborConfig {
             AddressFamily::Ipv6Unicast => Family::IPV6_UNICAST,
         })
         .collect();
-    neighbor.passive = config.passive;
+    neighbor.mode = if config.passive { ConnectMode::Passive } else { ConnectMode::Both };
     // The configuration holds whole seconds that fit.
     neighbor.hold_time = u16::try_from(config.hold_time.as_secs()).unwrap_or(u16::MAX);
     neighbor.import.clone_from(&config.import);

@@ -1,28 +1,22 @@
 //! The one message that comes by the million, past the queue of events.
 
-use bytes::Bytes;
 use net::Time;
 
 use super::{Channel, Side, State};
-use crate::framing::HEADER_LEN;
-use crate::message::{Message, MessageType};
-use crate::packet::PacketIn;
+use crate::message::MessageType;
+use crate::packet::PacketInRef;
 
 impl Channel {
     /// The same as [`Channel::handle_frame`] followed by [`Channel::poll_event`], for a well-formed packet-in that comes while nothing else
     /// is to be told: a message is as large as the largest one, and is moved several times on its way through the queue. `None` if it
     /// is anything else; then nothing has happened, and the frame is for [`Channel::handle_frame`].
     #[inline]
-    pub fn take_packet_in(&mut self, frame: &Bytes, now: Time) -> Option<PacketIn> {
+    pub fn take_packet_in<'f>(&mut self, frame: &'f [u8], now: Time) -> Option<PacketInRef<'f>> {
         let State::Up(up) = &mut self.state else { return None };
-        let (&[_, message_type, ..], _) = frame.split_first_chunk::<HEADER_LEN>()?;
-        if self.side != Side::Controller
-            || !self.events.is_empty()
-            || MessageType(message_type) != MessageType::PACKET_IN
-        {
+        if self.side != Side::Controller || !self.events.is_empty() {
             return None;
         }
-        let Ok((_, Message::PacketIn(packet_in))) = Message::decode(frame) else { return None };
+        let packet_in = PacketInRef::read(frame)?;
         up.last_received = now;
         self.now = now;
         self.counters.bytes_received += frame.len() as u64;
@@ -34,7 +28,7 @@ impl Channel {
 
 #[cfg(test)]
 mod tests {
-    use bytes::BytesMut;
+    use bytes::{Bytes, BytesMut};
     use net::PortNo;
 
     use super::*;
@@ -43,7 +37,8 @@ mod tests {
     use crate::flow_match::Match;
     use crate::hello::Hello;
     use crate::identifier::{BufferId, TableId};
-    use crate::packet::PacketInReason;
+    use crate::message::Message;
+    use crate::packet::{PacketIn, PacketInReason};
 
     fn encoded(xid: u32, message: &Message) -> Bytes {
         let mut out = BytesMut::new();
@@ -87,7 +82,7 @@ mod tests {
         for frame in [barrier, Bytes::from(cut)] {
             assert_eq!(one.take_packet_in(&frame, later), None, "not a packet-in that can be read");
         }
-        assert_eq!(one.take_packet_in(&frame, later), Some(packet_in()));
+        assert_eq!(one.take_packet_in(&frame, later), Some(PacketInRef::from(&packet_in())));
         other.handle_frame(frame, later);
         let event = other.poll_event();
         assert_eq!(event, Some(ChannelEvent::Message { xid: 0, message: Message::PacketIn(packet_in()) }));

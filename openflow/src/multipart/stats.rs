@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use net::{DecodeError, PortNo};
 
+use super::flow_entries::FlowStatsEntry;
 use crate::flow::FlowModFlags;
 use crate::flow_match::Match;
 use crate::group::{Bucket, GroupType};
@@ -372,38 +373,9 @@ impl FlowStats {
     pub(crate) fn parse_list(mut reader: Reader<'_>) -> Result<Vec<FlowStats>, DecodeError> {
         let mut flows = Vec::with_capacity(wire::count_elements(reader.as_slice(), 0, MIN_FLOW_STATS_LEN));
         while !reader.is_empty() {
-            flows.push(FlowStats::parse(&mut reader)?);
+            flows.push(FlowStatsEntry::parse(&mut reader)?.to_stats()?);
         }
         Ok(flows)
-    }
-
-    #[inline]
-    fn parse(reader: &mut Reader<'_>) -> Result<FlowStats, DecodeError> {
-        let length = reader.u16("flow_stats.length")?;
-        let mut body = reader.body(length, 2, "flow_stats.length")?;
-        let table_id = TableId(body.u8("flow_stats.table_id")?);
-        body.skip(1, "flow_stats.pad")?;
-        let duration_sec = body.u32("flow_stats.duration_sec")?;
-        let duration_nsec = body.u32("flow_stats.duration_nsec")?;
-        let priority = body.u16("flow_stats.priority")?;
-        let idle_timeout = body.u16("flow_stats.idle_timeout")?;
-        let hard_timeout = body.u16("flow_stats.hard_timeout")?;
-        let flags = FlowModFlags(body.u16("flow_stats.flags")?);
-        body.skip(4, "flow_stats.pad2")?;
-        Ok(FlowStats {
-            table_id,
-            duration_sec,
-            duration_nsec,
-            priority,
-            idle_timeout,
-            hard_timeout,
-            flags,
-            cookie: body.u64("flow_stats.cookie")?,
-            packet_count: body.u64("flow_stats.packet_count")?,
-            byte_count: body.u64("flow_stats.byte_count")?,
-            match_: Match::parse(&mut body)?,
-            instructions: Instruction::parse_list(body)?,
-        })
     }
 
     pub(crate) fn encode(&self, out: &mut BytesMut) {

@@ -220,10 +220,14 @@ pub(super) fn port(text: Piece<'_>) -> Result<PortNo, SyntaxError> {
         return Ok(port);
     }
     match text.u32() {
-        Ok(number @ 0xfff8..=0xffff) => Ok(PortNo(number | 0xffff_0000)),
-        Ok(number) => Ok(PortNo(number)),
+        Ok(number) => Ok(port_of_number(number)),
         Err(_) => Err(text.error("a port's number or name").suggest(PORTS.iter().map(|(name, _)| *name))),
     }
+}
+
+/// A port by number.
+pub(super) fn port_of_number(number: u32) -> PortNo {
+    PortNo(if (0xfff8..=0xffff).contains(&number) { number | 0xffff_0000 } else { number })
 }
 
 /// A port where the message has 16 bits for it.

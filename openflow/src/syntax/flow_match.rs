@@ -1,9 +1,10 @@
 //! A match from text: protocols, fields under any of their names, VLAN tags in their three forms.
 
 use super::SyntaxError;
-use super::field::{FieldValue, field_named, field_value, subfield};
+use super::field::{FieldValue, field_named, field_value, port_of_number, subfield};
 use super::text::{Pair, Piece, cut};
-use crate::flow_match::Match;
+use crate::display::field::{Form, form};
+use crate::flow_match::{Match, port_from_10};
 use crate::oxm::{OxmFieldOwned, OxmKind, Prerequisite, VID_PRESENT};
 
 /// Protocols: name, ethertype, IP protocol.
@@ -97,12 +98,8 @@ impl<'a> MatchBuilder<'a> {
             }
             "vlan_tci" => self.vlan_tci(pair)?,
             "nw_tos" => {
-                let tos = pair.some_value()?;
-                let dscp = tos.u8()?;
-                if dscp & 3 != 0 {
-                    return Err(tos.error("a type of service whose two low bits are 0 (see nw_ecn)"));
-                }
-                self.set(pair.key, OxmKind::IP_DSCP, FieldValue::number(OxmKind::IP_DSCP, u64::from(dscp >> 2)));
+                let tos = pair.some_value()?.u8()?;
+                self.set_tos(pair, tos)?;
             }
             "dl_type" | "eth_type" => self.set_eth_type(pair.key, pair.some_value()?.u16()?),
             "nw_proto" | "ip_proto" => self.set_ip_proto(pair.key, pair.some_value()?.u8()?),
@@ -112,10 +109,37 @@ impl<'a> MatchBuilder<'a> {
             _ => {
                 let Some(kind) = field_named(name) else { return Ok(false) };
                 let value = field_value(kind, pair.some_value()?)?;
-                self.set(pair.key, kind, value);
+                self.set_of_13(pair, kind, value)?;
             }
         }
         Ok(true)
+    }
+
+    /// What only NXM writes in another way goes as OpenFlow 1.3 writes it, as ovs-ofctl does it.
+    fn set_of_13(&mut self, pair: Pair<'a>, kind: OxmKind, value: FieldValue) -> Result<(), SyntaxError> {
+        let whole = value.mask.as_ref().is_none_or(|mask| mask.iter().all(|octet| *octet == 0xff));
+        match (kind, value.value.as_slice()) {
+            (OxmKind::NXM_OF_IN_PORT, &[high, low]) if whole => {
+                let port = port_from_10(u16::from_be_bytes([high, low]));
+                self.set(pair.key, OxmKind::IN_PORT, FieldValue::number(OxmKind::IN_PORT, u64::from(port.0)));
+            }
+            (OxmKind::NXM_OF_IP_TOS, &[tos]) if whole => self.set_tos(pair, tos)?,
+            (_, &[0, 0, high, low]) if whole && form(kind) == Some(Form::Port) => {
+                let port = port_of_number(u32::from(u16::from_be_bytes([high, low])));
+                self.set(pair.key, kind, FieldValue::number(kind, u64::from(port.0)));
+            }
+            _ => self.set(pair.key, kind, value),
+        }
+        Ok(())
+    }
+
+    /// The type of service as it stands in a packet.
+    fn set_tos(&mut self, pair: Pair<'a>, tos: u8) -> Result<(), SyntaxError> {
+        if tos & 3 != 0 {
+            return Err(pair.value.error("a type of service whose two low bits are 0 (see nw_ecn)"));
+        }
+        self.set(pair.key, OxmKind::IP_DSCP, FieldValue::number(OxmKind::IP_DSCP, u64::from(tos >> 2)));
+        Ok(())
     }
 
     fn set(&mut self, name: Piece<'a>, kind: OxmKind, value: FieldValue) {
@@ -172,6 +196,13 @@ impl<'a> MatchBuilder<'a> {
         if (last - offset..length * 8).any(|index| bit(&bits, index)) {
             return Err(text.error(format!("a value of at most {} bits", part.bits)));
         }
+        if let Some(shift) = tag_shift(kind) {
+            // All names of a tag's parts are about one field, of which the last word counts.
+            let mask = (0xffff_u32 >> (16 - (last - offset)) << (offset + shift)) as u16;
+            let value = bits.iter().fold(0, |number, &octet| number << 8 | u32::from(octet)) << (offset + shift);
+            self.set_vlan(pair.key, value as u16, mask);
+            return Ok(());
+        }
         let before = self.fields.iter().find(|field| field.kind == kind);
         let (mut value, mut mask) = before.map_or((vec![0; length], vec![0; length]), |field| {
             (field.value.value.clone(), field.value.mask.clone().unwrap_or_else(|| vec![0xff; length]))
@@ -184,8 +215,7 @@ impl<'a> MatchBuilder<'a> {
                 *value |= u8::from(bit(&bits, index - offset)) << (index % 8);
             }
         }
-        self.set(pair.key, kind, FieldValue { value, mask: Some(mask) });
-        Ok(())
+        self.set_of_13(pair, kind, FieldValue { value, mask: Some(mask) })
     }
 
     /// Names that stand for one of several fields, by what the match says of the packet.
@@ -240,6 +270,7 @@ impl<'a> MatchBuilder<'a> {
             }
         }
         if let Some((name, value, mask)) = self.vlan {
+            check_tci_mask(name, mask)?;
             for (kind, value) in vlan_fields(value, mask) {
                 owned.push((place(kind), name, build(name, kind, &value)?));
             }
@@ -260,6 +291,15 @@ fn masked_u16(text: Piece<'_>, max: u16) -> Result<(u16, u16), SyntaxError> {
             Ok((value & mask, mask))
         }
         None => Ok((text.number(u64::from(max))? as u16, max)),
+    }
+}
+
+/// Where a field stands in `vlan_tci`, if it is a part of it.
+fn tag_shift(kind: OxmKind) -> Option<usize> {
+    match kind {
+        OxmKind::VLAN_VID | OxmKind::VLAN_TCI => Some(0),
+        OxmKind::VLAN_PCP => Some(13),
+        _ => None,
     }
 }
 

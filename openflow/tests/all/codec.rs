@@ -2,8 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 use openflow::{
-    Action, BufferId, DecodeReport, FixedText, MAX_FRAME_LEN, Match, Message, MultipartReply, MultipartReplyBody,
-    OxmKind, PacketOut, SwitchDesc, decode_for_display, error_for, frame_length, oxm,
+    Action, BufferId, DecodeReport, FixedText, FlowStats, FlowStatsEntries, MAX_FRAME_LEN, Match, Message,
+    MultipartReply, MultipartReplyBody, OxmKind, PacketInRef, PacketOut, SwitchDesc, decode_for_display, error_for,
+    frame_length, oxm,
 };
 use proptest::prelude::*;
 
@@ -15,9 +16,33 @@ fn encode(xid: u32, message: &Message) -> Bytes {
     out.freeze()
 }
 
+/// Flows that are read one at a time are those of the whole message, up to the same error.
+fn read_one_at_a_time(frame: &Bytes) {
+    let Ok(Some(entries)) = FlowStatsEntries::of(frame) else { return };
+    let (xid, more) = (entries.xid(), entries.more());
+    let one_at_a_time: Result<Vec<FlowStats>, _> = entries
+        .map(|entry| {
+            let entry = entry?;
+            let stats = entry.to_stats()?;
+            assert_eq!((&entry.match_()?, &entry.instructions()?), (&stats.match_, &stats.instructions));
+            Ok(stats)
+        })
+        .collect();
+    let message = one_at_a_time
+        .map(|flows| MultipartReply { more, body: MultipartReplyBody::Flow(flows) })
+        .map(Message::MultipartReply);
+    assert_eq!(message.map(|message| (xid, message)), Message::decode(frame));
+}
+
 /// Everything that reads a frame, on any octets.
 fn exercise(frame: &Bytes) {
     let _ = frame_length(frame);
+    read_one_at_a_time(frame);
+    let packet_in = match Message::decode(frame) {
+        Ok((_, Message::PacketIn(packet_in))) => Some(packet_in),
+        _ => None,
+    };
+    assert_eq!(PacketInRef::read(frame), packet_in.as_ref().map(PacketInRef::from), "in place and copied");
     match decode_for_display(frame) {
         Ok(DecodeReport { xid, message, problems, .. }) => {
             let _ = (format!("{message:?}"), problems.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -70,6 +95,11 @@ proptest! {
         let frame = encode(xid, &message);
         prop_assert!(frame.len() <= MAX_FRAME_LEN);
         prop_assert_eq!(frame_length(&frame), Ok(Some(frame.len())));
+        if let Message::PacketIn(packet_in) = &message {
+            let read = PacketInRef::read(&frame);
+            prop_assert_eq!(read, Some(PacketInRef::from(packet_in)));
+            prop_assert_eq!(read.and_then(|read| read.in_port()), packet_in.match_.in_port());
+        }
         prop_assert_eq!(Message::decode(&frame), Ok((xid, message)));
     }
 

@@ -168,6 +168,33 @@ fn a_tag_by_its_nxm_name_is_what_openflow_1_3_has_for_it() {
 }
 
 #[test]
+fn a_port_and_a_type_of_service_by_bits_are_what_openflow_1_3_has_for_them() {
+    let read = |text: &str| parse_match(text).unwrap();
+    assert_eq!(read("tcp,in_port[]:0"), read("tcp,in_port=0"));
+    assert_eq!(read("NXM_OF_IN_PORT[]=65534"), read("in_port=LOCAL"));
+    assert_eq!(read("in_port_oxm[]=65534"), read("in_port=LOCAL"));
+    assert_eq!(read("nxm_of_in_port=5"), read("in_port=5"));
+    assert_eq!(read("in_port=4,in_port[]=5"), read("in_port=5"));
+    assert_eq!(read("ip,nw_tos[]=32"), read("ip,nw_tos=32"));
+    assert_eq!(read("ip,NXM_OF_IP_TOS[]=32"), read("ip,nw_tos=32"));
+    assert!(
+        parse_match("in_port[0..3]=5").is_err() && parse_match("ip,nw_tos[2..7]=8").is_err(),
+        "matched whole or not at all"
+    );
+    assert!(parse_match("ip,nw_tos[]=33").is_err(), "bits of explicit congestion notification");
+}
+
+#[test]
+fn all_names_of_a_tags_parts_are_about_one_field_of_which_the_last_word_counts() {
+    let read = |text: &str| parse_match(text).unwrap();
+    assert_eq!(read("vlan_tci=01,dl_vlan[]:11"), read("vlan_tci=11/0xffff"));
+    assert_eq!(read("dl_vlan[]:11,vlan_tci=01"), read("vlan_tci=1"));
+    assert_eq!(read("vlan_tci[0..11]=11"), read("vlan_tci=11/0xfff"));
+    assert_eq!(read("dl_vlan=3,dl_vlan_pcp[]=5"), read("dl_vlan=3,dl_vlan_pcp=5"));
+    assert!(parse_match("dl_vlan=3,dl_vlan_pcp[0..1]=1").is_err(), "matched whole or not at all");
+}
+
+#[test]
 fn nesting_and_length_have_limits() {
     let nested = |depth: usize| format!("actions={}1{}", "clone(".repeat(depth), ")".repeat(depth));
     assert!(parse_flow(&nested(MAX_NESTING)).is_ok());

@@ -3,11 +3,17 @@
 
 use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
-use openflow::Message;
+use openflow::{Message, PacketInRef};
 
 fuzz_target!(|octets: &[u8]| {
     let frame = Bytes::copy_from_slice(octets);
-    let Ok((xid, message)) = Message::decode(&frame) else { return };
+    let decoded = Message::decode(&frame);
+    let packet_in = match &decoded {
+        Ok((_, Message::PacketIn(packet_in))) => Some(PacketInRef::from(packet_in)),
+        _ => None,
+    };
+    assert_eq!(PacketInRef::read(&frame), packet_in, "in place it reads differently");
+    let Ok((xid, message)) = decoded else { return };
     let mut encoded = BytesMut::new();
     // What came in one message may not fit into one when it is written in full; that is an error, not a panic.
     if message.encode(xid, &mut encoded).is_ok() {

@@ -257,6 +257,11 @@ impl Discovery {
         self.events.pop_front()
     }
 
+    /// Whether the network has changed since events were last taken.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// All changes that [`Discovery::poll_event`] would give, without moving each: they are exchanged for an empty queue.
     pub fn swap_events(&mut self, empty: &mut VecDeque<Change>) {
         empty.clear();

@@ -1,12 +1,12 @@
 //! The rules themselves: pure functions from the view to rules and groups.
 
 use net::{DatapathId, MacAddr, PortId, PortNo};
-use openflow::{Action, Bucket, FlowBody, GroupId, GroupType, Instruction, Match};
+use openflow::{Action, Bucket, GroupId, GroupType, Instruction, Match};
 use topology::PortState;
 
 use crate::app::View;
 use crate::flow::pipeline::{CLASSIFY, FORWARD, classify, forward};
-use crate::flow::{Group, Key, Owner, Rule};
+use crate::flow::{FlowBody, Group, Key, Owner, Rule};
 
 const KIND_FIXED: u8 = 1;
 const KIND_LINK: u8 = 2;

@@ -29,10 +29,6 @@ const DROPPED_BURST: u64 = 1 << 20;
 /// Octets for nothing that a connection may bring in a second. Who brings more is read less often, and TCP makes it wait: it must not take the
 /// processor from the others by what nobody wants.
 const DROPPED_RATE: u64 = 16 << 20;
-/// Octets of the buffer that all connections of the thread read into. A frame is a slice of it and is gone after its turn, so that it is
-/// used again and again.
-pub(super) const INPUT_SIZE: usize = 4 * READ_SIZE;
-
 /// From the first octet to the last. Whether it ever was a switch's: its handshake was done.
 pub(super) async fn serve<S>(fabric: Rc<Fabric>, stream: S, peer: Peer, place: Place) -> bool
 where
@@ -141,11 +137,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
 
     /// Reads once, and lets the core have what is whole. How many octets that were; nothing at the end.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        // Nobody else reads until the turn is over.
         let mut input = self.fabric.input.borrow_mut();
-        if input.capacity() < READ_SIZE {
-            // Frames are gone after their turn: this starts at the buffer's beginning again.
-            input.reserve(INPUT_SIZE);
-        }
+        input.clear();
         let count = match ready!(poll_read_buf(self.stream.as_mut(), cx, &mut (&mut *input).limit(READ_SIZE))) {
             Ok(0) => return Poll::Ready(None),
             Ok(count) => count,
@@ -154,13 +148,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                 return Poll::Ready(None);
             }
         };
-        let octets = input.split().freeze();
-        drop(input);
-        self.deliver(octets);
+        self.deliver(&input);
         Poll::Ready(Some(count))
     }
 
-    fn deliver(&mut self, octets: Bytes) {
+    fn deliver(&mut self, octets: &[u8]) {
         let (mut packet_ins, mut dropped) = (0, 0);
         let started = self.fabric.turn_of(Some(self.id), |core, now| {
             let mut frames = Frames::new(&mut self.unfinished, octets, self.tap.map(|tap| (tap, now)));

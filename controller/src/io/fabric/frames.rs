@@ -1,9 +1,10 @@
-//! Cutting what was read into frames. A frame is a slice of the shared read buffer, unless it began in an earlier read.
+//! Cutting what was read into frames. A frame is lent from the shared read buffer, unless it began in an earlier read.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use net::Time;
 use openflow::{FrameError, HEADER_LEN, MessageType, frame_length};
 
+use crate::core::Frame;
 use crate::io::record::Tap;
 
 /// The beginning of a frame whose end has not been read: at most the longest message of OpenFlow. Empty, it holds no memory.
@@ -13,14 +14,14 @@ pub(super) struct Unfinished(BytesMut);
 /// The frames of one read.
 pub(super) struct Frames<'f> {
     unfinished: &'f mut Unfinished,
-    octets: Bytes,
+    octets: &'f [u8],
     tap: Option<(&'f Tap, Time)>,
     packet_ins: u64,
     error: Option<FrameError>,
 }
 
 impl<'f> Frames<'f> {
-    pub(super) fn new(unfinished: &'f mut Unfinished, octets: Bytes, tap: Option<(&'f Tap, Time)>) -> Frames<'f> {
+    pub(super) fn new(unfinished: &'f mut Unfinished, octets: &'f [u8], tap: Option<(&'f Tap, Time)>) -> Frames<'f> {
         Frames { unfinished, octets, tap, packet_ins: 0, error: None }
     }
 
@@ -36,44 +37,47 @@ impl<'f> Frames<'f> {
             if begun.is_empty() {
                 // All the room that it takes at once, if a good part of it is there: to grow from read to read would copy it each time, and
                 // who dribbles gets no memory for what it only promises.
-                let length = frame_length(&self.octets).ok().flatten().unwrap_or(HEADER_LEN);
+                let length = frame_length(self.octets).ok().flatten().unwrap_or(HEADER_LEN);
                 begun.reserve(if self.octets.len() >= length / 8 { length } else { self.octets.len() });
             }
-            begun.extend_from_slice(&self.octets);
+            begun.extend_from_slice(self.octets);
         }
         self.error
     }
 
-    /// The next whole frame, and whether it has its octets for itself.
-    fn cut(&mut self) -> Result<Option<(Bytes, bool)>, FrameError> {
+    /// The next whole frame.
+    fn cut(&mut self) -> Result<Option<Frame<'f>>, FrameError> {
         let begun = &mut self.unfinished.0;
         if begun.is_empty() {
-            return Ok(match frame_length(&self.octets)? {
-                Some(length) if length < self.octets.len() => Some((self.octets.split_to(length), false)),
-                Some(length) if length == self.octets.len() => Some((std::mem::take(&mut self.octets), false)),
-                _ => None,
-            });
+            let Some((frame, rest)) =
+                frame_length(self.octets)?.and_then(|length| self.octets.split_at_checked(length))
+            else {
+                return Ok(None);
+            };
+            self.octets = rest;
+            return Ok(Some(Frame::Lent(frame)));
         }
         let mut take = |begun: &mut BytesMut, length: usize| {
             let missing = length.saturating_sub(begun.len()).min(self.octets.len());
-            begun.extend_from_slice(&self.octets[..missing]);
-            self.octets.advance(missing);
+            let (taken, rest) = self.octets.split_at(missing);
+            begun.extend_from_slice(taken);
+            self.octets = rest;
         };
         take(begun, HEADER_LEN);
         let Some(length) = frame_length(begun)? else { return Ok(None) };
         take(begun, length);
-        Ok((begun.len() == length).then(|| (std::mem::take(begun).freeze(), true)))
+        Ok((begun.len() == length).then(|| Frame::Own(std::mem::take(begun).freeze())))
     }
 }
 
-impl Iterator for Frames<'_> {
-    type Item = Bytes;
+impl<'f> Iterator for Frames<'f> {
+    type Item = Frame<'f>;
 
-    fn next(&mut self) -> Option<Bytes> {
+    fn next(&mut self) -> Option<Frame<'f>> {
         if self.error.is_some() {
             return None;
         }
-        let (frame, is_own) = match self.cut() {
+        let frame = match self.cut() {
             Ok(frame) => frame?,
             Err(error) => {
                 if let Some((tap, now)) = self.tap {
@@ -84,27 +88,16 @@ impl Iterator for Frames<'_> {
             }
         };
         if let Some((tap, now)) = self.tap {
-            // A copy: what waits for the disk must not keep the whole read buffer.
-            tap.received(now, Bytes::copy_from_slice(&frame));
+            // A copy: the read buffer is used again.
+            tap.received(now, Bytes::copy_from_slice(frame.as_octets()));
         }
-        match message_type(&frame) {
-            MessageType::PACKET_IN => {
-                self.packet_ins += 1;
-                Some(frame)
-            }
-            MessageType::BARRIER_REPLY
-            | MessageType::ECHO_REQUEST
-            | MessageType::ECHO_REPLY
-            | MessageType::FLOW_REMOVED => Some(frame),
-            _ if is_own => Some(frame),
-            // Parts of these may be kept, and a slice that is kept keeps the whole read buffer.
-            _ => Some(Bytes::copy_from_slice(&frame)),
-        }
+        self.packet_ins += u64::from(message_type(frame.as_octets()) == MessageType::PACKET_IN);
+        Some(frame)
     }
 }
 
 /// OpenFlow 1.3.5 §7.1: the second octet.
-fn message_type(frame: &Bytes) -> MessageType {
+fn message_type(frame: &[u8]) -> MessageType {
     MessageType(frame.get(1).copied().unwrap_or_default())
 }
 
@@ -117,8 +110,8 @@ mod tests {
         [4, 2, 0, 10, 0, 0, 0, 1, 0xab, 0xcd, 4, 10, 0, 12, 0, 0, 0, 2, 1, 2, 3, 4, 4, 21, 0, 8, 0, 0, 0, 3];
 
     fn cut(unfinished: &mut Unfinished, octets: &[u8]) -> (Vec<Bytes>, u64, Option<FrameError>) {
-        let mut frames = Frames::new(unfinished, Bytes::copy_from_slice(octets), None);
-        let cut = frames.by_ref().collect();
+        let mut frames = Frames::new(unfinished, octets, None);
+        let cut = frames.by_ref().map(Frame::into_bytes).collect();
         (cut, frames.packet_ins(), frames.finish())
     }
 
@@ -155,16 +148,5 @@ mod tests {
             assert_eq!(frames, [&STREAM[..10]], "in pieces of {size}");
             assert_eq!(lost.map(|error| error.header), Some([4, 10, 0, 7, 0, 0, 0, 9]));
         }
-    }
-
-    #[test]
-    fn what_may_be_kept_does_not_keep_the_read_buffer() {
-        // An error message (1) is copied; a packet-in is a slice.
-        let octets = Bytes::from(vec![4, 1, 0, 12, 0, 0, 0, 1, 0, 1, 0, 2, 4, 10, 0, 8, 0, 0, 0, 1]);
-        let (start, end) = (octets.as_ptr(), octets.as_ptr().wrapping_add(octets.len()));
-        let mut unfinished = Unfinished::default();
-        let frames: Vec<Bytes> = Frames::new(&mut unfinished, octets.clone(), None).collect();
-        let inside = |frame: &Bytes| (start..end).contains(&frame.as_ptr());
-        assert_eq!(frames.iter().map(inside).collect::<Vec<_>>(), [false, true]);
     }
 }

@@ -320,6 +320,7 @@ impl Collector {
 fn topic(cause: &CloseCause) -> Topic {
     match cause {
         CloseCause::Channel(CloseReason::Incompatible { .. }) => Topic::Version,
+        CloseCause::Channel(CloseReason::HandshakeTimeout) => Topic::Silent,
         CloseCause::DuplicateDatapathId(_) | CloseCause::DuplicateAuxiliary { .. } => Topic::Duplicate,
         CloseCause::NotItsCertificate(_) => Topic::Certificate,
         _ => Topic::Handshake,

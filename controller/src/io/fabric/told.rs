@@ -31,6 +31,8 @@ pub(super) enum Topic {
     Certificate,
     /// Much that nobody wants.
     Useless,
+    /// It did not say who it is in time: what every port scanner does.
+    Silent,
     /// OpenFlow, and otherwise not a switch that is taken.
     Handshake,
 }

@@ -4,6 +4,7 @@
 //! - [`mrt`]: files of routes and messages (RFC 6396), read and written.
 //! - [`session`]: the state machine of RFC 4271 §8, one connection each, without sockets or clock.
 //! - [`peer`]: a neighbour, which is up to two sessions while connections collide.
+//! - [`policy`]: which routes pass, and how they are changed.
 #![deny(unsafe_code)]
 
 pub mod export;

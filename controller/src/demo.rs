@@ -75,6 +75,7 @@ fn config() -> Config {
         neighbor
     };
     config.bgp = Some(BgpConfig {
+        policies: Default::default(),
         listen: loopback(0),
         originate,
         neighbors: routers::PLACES.iter().map(neighbor).collect(),

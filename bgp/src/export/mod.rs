@@ -18,7 +18,7 @@ pub use rules::{ExportRules, NextHopRule, PrivateAsRule};
 #[cfg(test)]
 mod tests;
 
-use crate::policy::Policy;
+use crate::policy::{Evaluation, Policy, PolicyVerdict};
 use crate::rib::{
     AttributeId, Cursor, PrefixId, PrefixSet, Rib, SourceId, SourceKind, SourceRank, Table, family_index,
 };
@@ -36,7 +36,7 @@ use std::sync::Arc;
 pub struct ExportTerms {
     /// [`SourceKind::External`] or [`SourceKind::Internal`].
     pub kind: SourceKind,
-    /// What routes are put through on their way out.
+    /// What routes are put through on their way out, bound to the session ([`Policy::bind`]).
     pub policy: Policy,
     /// The AS to prepend toward external peers.
     pub local_asn: Asn,
@@ -109,6 +109,8 @@ pub struct GroupCounters {
     pub segments_shared: u64,
     /// Routes left out because their attributes fit in no message that the peers accept.
     pub routes_too_long: u64,
+    /// How often the policy was asked about an attribute set.
+    pub policy_evaluations: u64,
 }
 
 /// An update group.
@@ -119,6 +121,10 @@ pub struct UpdateGroup {
     kept: [VecDeque<Segment>; 2],
     counters: GroupCounters,
 }
+
+/// A member between two groups, with what it holds.
+#[derive(Debug)]
+pub struct Moving(Member);
 
 #[derive(Debug)]
 struct Member {
@@ -222,6 +228,22 @@ impl UpdateGroup {
         }
     }
 
+    /// Takes a member out without a word to it: another group with other terms takes it over.
+    pub fn hand_over(&mut self, member: SourceId, rib: &mut Rib) -> Option<Moving> {
+        let moving = self.members.remove(&member)?;
+        for family in Rib::FAMILIES {
+            self.drop_segments(family, rib);
+        }
+        Some(Moving(moving))
+    }
+
+    /// Takes over a member of another group. It is sent all routes again under this group's terms, and withdrawals of
+    /// what it holds and is to have no more.
+    pub fn take_over(&mut self, member: SourceId, Moving(mut moving): Moving) {
+        moving.outs.iter_mut().flatten().for_each(|out| out.cursor = Cursor::START);
+        self.members.insert(member, moving);
+    }
+
     /// A member wants a family again (RFC 2918 §4).
     pub fn handle_refresh(&mut self, member: SourceId, family: Family) {
         let enhanced = self.members.get(&member).is_some_and(|member| member.enhanced_refresh);
@@ -315,7 +337,7 @@ impl UpdateGroup {
             let route = || {
                 let best = table.best(id)?;
                 let from = rules::From::of(best.source, rib.source_ranks())?;
-                rules::export(&self.terms, family, from, table.route_attributes(best.attributes)?)
+                rules::export(&self.terms, family, from, table.route_attributes(best.attributes)?, prefix)
             };
             page.routes.extend(route().map(|(attributes, next_hop)| Advertised { prefix, attributes, next_hop }));
         }
@@ -345,7 +367,7 @@ impl UpdateGroup {
         match shared {
             Some(_) => self.counters.segments_shared += 1,
             None => {
-                own = Some(build(&self.terms, family, cursor, (table, sources), &mut self.counters.routes_too_long));
+                own = Some(build(&self.terms, family, cursor, (table, sources), &mut self.counters));
                 self.counters.segments_encoded += 1;
             }
         }
@@ -406,24 +428,46 @@ struct Bundle {
     ids: Vec<PrefixId>,
 }
 
+/// What policy says about routes with one attribute set, and the bundle of each answer; no bundle for what is not
+/// exported.
+struct Judged {
+    evaluation: Option<Evaluation>,
+    places: Vec<(PolicyVerdict, Option<usize>)>,
+}
+
+/// Whether two answers about one attribute set are the same one.
+fn same(one: &PolicyVerdict, other: &PolicyVerdict) -> bool {
+    match (one, other) {
+        (PolicyVerdict::Modify(one), PolicyVerdict::Modify(other)) => Arc::ptr_eq(one, other),
+        _ => one == other,
+    }
+}
+
 fn build(
     terms: &ExportTerms,
     family: Family,
     from: Cursor,
     (table, sources): (&Table, &[Option<SourceRank>]),
-    too_long: &mut u64,
+    counters: &mut GroupCounters,
 ) -> Segment {
     let mut records = Vec::new();
     let to = table.read_log(from, SEGMENT_RECORDS, &mut records);
     let (mut bundles, mut withdrawn) = (Vec::<Bundle>::new(), Vec::new());
-    // Looked up, never iterated over. `None` for what is not exported.
-    let mut places: HashMap<(AttributeId, SourceId), Option<usize>, rustc_hash::FxBuildHasher> = HashMap::default();
+    // Looked up, never iterated over.
+    let mut judged: HashMap<(AttributeId, SourceId), Judged, rustc_hash::FxBuildHasher> = HashMap::default();
     for id in records {
-        let place = table.best(id).and_then(|best| {
-            *places.entry((best.attributes, best.source)).or_insert_with(|| {
-                let route = table.route_attributes(best.attributes)?;
-                let (attributes, next_hop) =
-                    rules::export(terms, family, rules::From::of(best.source, sources)?, route)?;
+        let place = table.best(id).zip(table.prefix(id)).and_then(|(best, prefix)| {
+            let route = table.route_attributes(best.attributes)?;
+            let from = rules::From::of(best.source, sources)?;
+            let judged = judged.entry((best.attributes, best.source)).or_insert_with(|| {
+                counters.policy_evaluations += 1;
+                Judged { evaluation: rules::judge(terms, family, from, route), places: Vec::new() }
+            });
+            let verdict = judged.evaluation.as_ref()?.verdict(prefix);
+            if let Some((_, place)) = judged.places.iter().find(|(known, _)| same(known, verdict)) {
+                return *place;
+            }
+            let place = rules::finish(terms, family, from, route, verdict).map(|(attributes, next_hop)| {
                 bundles.push(Bundle {
                     attributes: Arc::new(attributes),
                     next_hop,
@@ -431,8 +475,10 @@ fn build(
                     prefixes: Vec::new(),
                     ids: Vec::new(),
                 });
-                Some(bundles.len() - 1)
-            })
+                bundles.len() - 1
+            });
+            judged.places.push((verdict.clone(), place));
+            place
         });
         match place.and_then(|place| bundles.get_mut(place)).zip(table.prefix(id)) {
             Some((bundle, prefix)) => {
@@ -456,7 +502,7 @@ fn build(
             // A peer that cannot be told of the route must not keep the one before it.
             Err(_) => {
                 messages.retain(|message| message.ids.start < first);
-                *too_long += bundle.ids.len() as u64;
+                counters.routes_too_long += bundle.ids.len() as u64;
                 withdrawn.extend(bundle.ids.iter().copied().filter(|id| table.is_pinned(*id)));
             }
         }

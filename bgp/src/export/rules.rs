@@ -1,9 +1,12 @@
 //! Which best routes go to a group of peers, and with which attributes.
 
 use super::ExportTerms;
-use crate::policy::PolicyVerdict;
+use crate::policy::rule::NextHopChange;
+use crate::policy::{Evaluation, PolicyRoute, PolicyVerdict};
 use crate::rib::{RouteAttributes, SourceId, SourceKind, SourceRank};
 use crate::wire::{AsPath, Asn, Community, Family, NextHop, PathAttributes, RawAttribute, Role, RouterId, SegmentKind};
+use net::Prefix;
+use std::sync::Arc;
 
 /// Where a route came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,22 +77,33 @@ pub enum PrivateAsRule {
     Replace,
 }
 
-/// A route as the group's peers get it; `None` if they don't.
-pub(super) fn export(
+/// What the group's policy says about routes with these attributes, once per attribute set; `None` if they don't go to
+/// the group whatever it says.
+pub(super) fn judge(terms: &ExportTerms, family: Family, from: From, route: &RouteAttributes) -> Option<Evaluation> {
+    if !may_go(terms, from, &route.attributes) {
+        return None;
+    }
+    let attributes = Arc::clone(&route.attributes);
+    let seen = PolicyRoute { family, source: from.kind, attributes, next_hop: route.next_hop };
+    Some(terms.policy.evaluate(terms.kind, seen))
+}
+
+/// A route as the group's peers get it after this verdict; `None` if they don't.
+pub(super) fn finish(
     terms: &ExportTerms,
     family: Family,
     from: From,
     route: &RouteAttributes,
+    verdict: &PolicyVerdict,
 ) -> Option<(PathAttributes, NextHop)> {
-    if !may_go(terms, from, &route.attributes) {
-        return None;
-    }
-    let mut attributes = match terms.policy.evaluate(terms.kind, &route.attributes) {
-        PolicyVerdict::Accept => PathAttributes::clone(&route.attributes),
-        PolicyVerdict::Modify(modified) => *modified,
+    let (mut attributes, change, sets_med) = match verdict {
+        PolicyVerdict::Accept => (PathAttributes::clone(&route.attributes), NextHopChange::Usual, false),
+        PolicyVerdict::Modify(modified) => {
+            (PathAttributes::clone(&modified.attributes), modified.next_hop, modified.sets_med)
+        }
         PolicyVerdict::Reject | PolicyVerdict::NoPolicy => return None,
     };
-    let next_hop = next_hop(terms, family, from, route)?;
+    let next_hop = next_hop(terms, family, from, route, change)?;
     attributes.next_hop = match next_hop {
         NextHop::V4(address) => Some(address),
         NextHop::V6 { .. } => None,
@@ -100,7 +114,9 @@ pub(super) fn export(
         attributes.communities.push(Community::GRACEFUL_SHUTDOWN);
     }
     if terms.kind == SourceKind::External {
+        let med = attributes.med.filter(|_| sets_med);
         leave_as(&mut attributes, terms, from);
+        attributes.med = med.or(attributes.med);
     } else {
         // RFC 4271 §5.1.5: in all UPDATEs to internal peers.
         attributes.local_pref.get_or_insert(terms.default_local_pref);
@@ -116,6 +132,18 @@ pub(super) fn export(
         }
     }
     Some((attributes, next_hop))
+}
+
+/// [`judge`] and [`finish`] for one prefix.
+pub(super) fn export(
+    terms: &ExportTerms,
+    family: Family,
+    from: From,
+    route: &RouteAttributes,
+    prefix: Prefix,
+) -> Option<(PathAttributes, NextHop)> {
+    let evaluation = judge(terms, family, from, route)?;
+    finish(terms, family, from, route, evaluation.verdict(prefix))
 }
 
 fn may_go(terms: &ExportTerms, from: From, attributes: &PathAttributes) -> bool {
@@ -182,7 +210,13 @@ fn replace(path: &AsPath, change: impl Fn(Asn) -> Option<Asn>) -> AsPath {
     AsPath::from_segments(segments.iter().map(|(kind, asns)| (*kind, asns.as_slice())))
 }
 
-fn next_hop(terms: &ExportTerms, family: Family, from: From, route: &RouteAttributes) -> Option<NextHop> {
+fn next_hop(
+    terms: &ExportTerms,
+    family: Family,
+    from: From,
+    route: &RouteAttributes,
+    change: NextHopChange,
+) -> Option<NextHop> {
     let extended = terms.rules.extended_next_hop;
     let ours = || {
         let v6 = || terms.next_hop_v6.map(|address| NextHop::V6 { address, link_local: None });
@@ -193,11 +227,18 @@ fn next_hop(terms: &ExportTerms, family: Family, from: From, route: &RouteAttrib
             v6()
         }
     };
-    let keep = match terms.rules.next_hop {
+    let keep = match (change, terms.rules.next_hop) {
+        // An address of the other family is nobody's for these routes.
+        (NextHopChange::Address(address), _) if address.is_ipv4() == (family == Family::IPV4_UNICAST) => {
+            return Some(NextHop::from(address));
+        }
+        // Our own routes have none that could stay.
         _ if from.kind == SourceKind::Local => false,
-        NextHopRule::Ours => false,
-        NextHopRule::Unchanged => true,
-        NextHopRule::Standard => terms.kind != SourceKind::External || terms.rules.route_server_client,
+        (NextHopChange::Own, _) => false,
+        (NextHopChange::Unchanged, _) => true,
+        (_, NextHopRule::Ours) => false,
+        (_, NextHopRule::Unchanged) => true,
+        (_, NextHopRule::Standard) => terms.kind != SourceKind::External || terms.rules.route_server_client,
     };
     if !keep {
         return ours();
@@ -219,11 +260,11 @@ fn next_hop(terms: &ExportTerms, family: Family, from: From, route: &RouteAttrib
 mod tests {
     use super::super::tests::terms;
     use super::*;
-    use crate::policy::Policy;
+    use crate::policy::rule::{Adjust, Label, PrependAs};
+    use crate::policy::{Action, Change, Link, Note, Policy, PolicyDefinition, Statement};
     use crate::wire::{AsPath, Asn, AttributeFlags, AttributeType, ExtendedCommunity, Origin, RouterId};
     use bytes::Bytes;
     use std::net::Ipv4Addr;
-    use std::sync::Arc;
 
     const V4: Family = Family::IPV4_UNICAST;
     const V6: Family = Family::IPV6_UNICAST;
@@ -232,13 +273,23 @@ mod tests {
         From { kind, confederation: false, client: false, router_id: RouterId::from_u32(0x0a00_0009) }
     }
 
+    /// [`super::export`] to a prefix that makes no difference.
+    fn export_from(
+        terms: &ExportTerms,
+        family: Family,
+        from: From,
+        route: &RouteAttributes,
+    ) -> Option<(PathAttributes, NextHop)> {
+        super::export(terms, family, from, route, "198.51.100.0/24".parse().unwrap())
+    }
+
     fn export(
         terms: &ExportTerms,
         family: Family,
         kind: SourceKind,
         route: &RouteAttributes,
     ) -> Option<(PathAttributes, NextHop)> {
-        super::export(terms, family, from(kind), route)
+        export_from(terms, family, from(kind), route)
     }
 
     fn with_rules(kind: SourceKind, change: impl FnOnce(&mut ExportRules)) -> ExportTerms {
@@ -311,6 +362,42 @@ mod tests {
         }
     }
 
+    fn changing(changes: Vec<Change>) -> Policy {
+        let label = Label { policy: "change".to_owned(), statement: 1, name: None, line: 0 };
+        let statement =
+            Statement { label: Note(label), matches: Vec::new(), unless: Vec::new(), changes, action: Action::Accept };
+        let definition = PolicyDefinition { name: "change".into(), statements: vec![statement] };
+        Policy::chain(&[Link::Policy(Arc::new(definition))])
+    }
+
+    #[test]
+    fn policy_says_where_the_next_hop_is() {
+        let route = route(|_| ());
+        let third = "192.0.2.77".parse().unwrap();
+        for (change, external, internal) in [
+            (NextHopChange::Own, "192.0.2.1", "192.0.2.1"),
+            (NextHopChange::Unchanged, "192.0.2.9", "192.0.2.9"),
+            (NextHopChange::Address(third), "192.0.2.77", "192.0.2.77"),
+            (NextHopChange::Address("2001:db8::7".parse().unwrap()), "192.0.2.1", "192.0.2.9"),
+        ] {
+            for (kind, expected) in [(SourceKind::External, external), (SourceKind::Internal, internal)] {
+                let terms = ExportTerms { policy: changing(vec![Change::NextHop(change)]), ..terms(kind) };
+                let (out, next_hop) = export(&terms, V4, SourceKind::External, &route).unwrap();
+                assert_eq!(next_hop.address().to_string(), expected, "{change} {kind:?}");
+                assert_eq!(out.next_hop.map(|address| address.to_string()).as_deref(), Some(expected));
+            }
+        }
+    }
+
+    #[test]
+    fn a_med_of_our_policy_goes_to_other_ases_and_a_prepended_path_has_our_as_once_more() {
+        let change =
+            vec![Change::Med(Some(Adjust::Set(30))), Change::Prepend { asn: PrependAs::Number(Asn(65000)), times: 2 }];
+        let terms = ExportTerms { policy: changing(change), ..terms(SourceKind::External) };
+        let (out, _) = export(&terms, V4, SourceKind::External, &route(|it| it.med = Some(5))).unwrap();
+        assert_eq!((out.med, out.as_path.to_string().as_str()), (Some(30), "65000 65000 65000 65009"));
+    }
+
     #[test]
     fn without_a_policy_nothing_leaves_the_as() {
         let unset = ExportTerms { policy: Policy::Unset, ..terms(SourceKind::External) };
@@ -378,9 +465,9 @@ mod tests {
             (&to_other, client, true),
             (&to_other, other, false),
         ] {
-            assert_eq!(super::export(terms, V4, from, &route(|_| ())).is_some(), goes, "{from:?}");
+            assert_eq!(export_from(terms, V4, from, &route(|_| ())).is_some(), goes, "{from:?}");
         }
-        let (out, _) = super::export(&to_client, V4, client, &route(|_| ())).unwrap();
+        let (out, _) = export_from(&to_client, V4, client, &route(|_| ())).unwrap();
         assert_eq!(
             (out.originator_id, out.cluster_list.as_slice()),
             (Some(client.router_id), [to_client.cluster_id].as_slice())
@@ -389,10 +476,10 @@ mod tests {
             attributes.originator_id = Some(RouterId::from_u32(1));
             attributes.cluster_list = vec![RouterId::from_u32(2)];
         });
-        let (out, _) = super::export(&to_client, V4, client, &seen).unwrap();
+        let (out, _) = export_from(&to_client, V4, client, &seen).unwrap();
         assert_eq!(out.originator_id, Some(RouterId::from_u32(1)));
         assert_eq!(out.cluster_list, [to_client.cluster_id, RouterId::from_u32(2)]);
-        let (out, _) = super::export(&to_client, V4, from(SourceKind::External), &route(|_| ())).unwrap();
+        let (out, _) = export_from(&to_client, V4, from(SourceKind::External), &route(|_| ())).unwrap();
         assert_eq!((out.originator_id, out.cluster_list.len()), (None, 0), "not a reflected route");
     }
 
@@ -411,7 +498,7 @@ mod tests {
         let (out, _) = export(&outside, V4, SourceKind::Internal, &inner).unwrap();
         assert_eq!(out.as_path.to_string(), "64999 65009");
         let from_member = From { confederation: true, ..from(SourceKind::Internal) };
-        let (out, _) = super::export(&terms(SourceKind::Internal), V4, from_member, &inner).unwrap();
+        let (out, _) = export_from(&terms(SourceKind::Internal), V4, from_member, &inner).unwrap();
         assert_eq!((out.as_path.to_string().as_str(), out.cluster_list.len()), ("(65000) 65009", 0));
         let kept_in = self::route(|attributes| attributes.communities = vec![Community::NO_EXPORT_SUBCONFED]);
         assert_eq!(export(&member, V4, SourceKind::External, &kept_in), None);

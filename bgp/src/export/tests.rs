@@ -70,6 +70,23 @@ fn withdraw(prefixes: impl IntoIterator<Item = u32>) -> RouteUpdate {
     RouteUpdate { family: V4, withdrawn, announced: None }
 }
 
+#[test]
+fn routes_with_one_attribute_set_cost_a_group_one_evaluation_of_policy() {
+    let mut rib = rib();
+    let from = rib.add_source(source(1));
+    rib.handle_routes(from, &announce(1, 9, 0..100), Time::ZERO);
+    let policy = crate::policy::tests::reject_below_and_mark("10.0.0.0/18 le 24");
+    let mut group = UpdateGroup::new(ExportTerms { policy, ..terms(SourceKind::External) });
+    let members = [2, 3, 4].map(|number| rib.add_source(source(number)));
+    members.into_iter().for_each(|member| group.join(member, [V4], false, &rib));
+    for member in members {
+        while group.poll_transmit(member, &mut rib).is_some() {}
+        // 64 of 100 are in 10.0.0.0/18.
+        assert_eq!(group.advertised(member, V4), 36);
+    }
+    assert_eq!(group.counters().policy_evaluations, 1);
+}
+
 /// A peer at the other end: what it holds after reading what it is sent. Panics where a withdrawal names what it does
 /// not hold.
 #[derive(Default)]
@@ -235,7 +252,10 @@ fn members_in_step_share_one_encoding_and_the_kept_segments_go_with_the_last() {
         assert_eq!(receiver.routes.len(), 500);
     }
     assert_eq!(pointers.len(), 1);
-    assert_eq!(group.counters(), GroupCounters { segments_encoded: 1, segments_shared: 9, routes_too_long: 0 });
+    assert_eq!(
+        group.counters(),
+        GroupCounters { segments_encoded: 1, segments_shared: 9, routes_too_long: 0, policy_evaluations: 1 }
+    );
     rib.handle_routes(sender, &withdraw(0..500), Time::ZERO);
     for member in &members {
         while group.poll_transmit(*member, &mut rib).is_some() {}

@@ -2,12 +2,15 @@
 //! in the Adj-RIB-In with the reason: `why` shows them, and a change of policy brings them back without a word to the
 //! neighbour.
 
-use super::SourceKind;
-use crate::policy::{Policy, PolicyVerdict};
-use crate::wire::{Asn, Community, NextHop, PathAttributes, Role, RouterId, SegmentKind};
+use super::{RouteAttributes, SourceKind};
+use crate::policy::rule::NextHopChange;
+use crate::policy::{Evaluation, Modified, Policy, PolicyRoute, PolicyVerdict};
+use crate::wire::{Asn, Community, Family, NextHop, PathAttributes, Role, RouterId, SegmentKind};
+use net::Prefix;
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 /// Why a route is kept out of the decision.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -110,7 +113,7 @@ pub struct Source {
     pub address: Option<IpAddr>,
     /// Our address on the session.
     pub local_address: Option<IpAddr>,
-    /// What its routes are put through.
+    /// What its routes are put through, bound to the session ([`Policy::bind`]).
     pub import: Policy,
     /// Whether an eBGP route's AS_PATH has to start with the neighbour's AS. Off for neighbours that are route servers.
     pub enforce_first_as: bool,
@@ -118,38 +121,78 @@ pub struct Source {
     pub rules: ImportRules,
 }
 
-/// The outcome of the checks: whether the route may take part, and its attributes if policy changed them.
-pub(super) struct Import {
-    pub(super) state: Result<(), Ineligible>,
-    pub(super) modified: Option<Box<PathAttributes>>,
+/// What import makes of routes with one attribute set.
+pub(super) enum Import {
+    /// The checks refuse them, policy has not been asked.
+    Refused(Ineligible),
+    /// They may take part if policy lets them.
+    Judged {
+        /// What policy says, for each prefix.
+        evaluation: Evaluation,
+        /// What was changed before policy saw them.
+        changed: Option<Arc<Modified>>,
+    },
 }
 
+impl Import {
+    /// Whether the route to `prefix` may take part, and what policy changed.
+    pub(super) fn outcome(&self, prefix: Prefix) -> (Result<(), Ineligible>, Option<&Arc<Modified>>) {
+        let (evaluation, changed) = match self {
+            Import::Refused(reason) => return (Err(*reason), None),
+            Import::Judged { evaluation, changed } => (evaluation, changed),
+        };
+        match evaluation.verdict(prefix) {
+            PolicyVerdict::Accept => (Ok(()), changed.as_ref()),
+            PolicyVerdict::Modify(modified) => (Ok(()), Some(modified)),
+            PolicyVerdict::Reject => (Err(Ineligible::RejectedByPolicy), None),
+            PolicyVerdict::NoPolicy => (Err(Ineligible::NoPolicy), None),
+        }
+    }
+}
+
+/// Once per attribute set: nothing in here looks at a prefix.
 pub(super) fn import(
-    attributes: &PathAttributes,
+    family: Family,
+    attributes: &Arc<PathAttributes>,
     next_hop: NextHop,
     source: &Source,
     options: &ImportOptions,
 ) -> Import {
-    let refuse = |reason| Import { state: Err(reason), modified: None };
     if source.kind == SourceKind::Local {
-        return Import { state: Ok(()), modified: None };
+        return Import::Judged { evaluation: Evaluation::Decided(PolicyVerdict::Accept), changed: None };
     }
     if let Err(reason) = check(attributes, next_hop, source, options) {
-        return refuse(reason);
+        return Import::Refused(reason);
     }
-    let changed = change(attributes, source);
-    match source.import.evaluate(source.kind, &changed) {
-        PolicyVerdict::Accept => {
-            let modified = match changed {
-                Cow::Borrowed(_) => None,
-                Cow::Owned(changed) => Some(Box::new(changed)),
-            };
-            Import { state: Ok(()), modified }
-        }
-        PolicyVerdict::Modify(modified) => Import { state: Ok(()), modified: Some(modified) },
-        PolicyVerdict::Reject => refuse(Ineligible::RejectedByPolicy),
-        PolicyVerdict::NoPolicy => refuse(Ineligible::NoPolicy),
+    let changed = match change(attributes, source) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(changed) => Some(Arc::new(changed)),
+    };
+    let seen = changed.as_ref().unwrap_or(attributes);
+    let route = PolicyRoute { family, source: source.kind, attributes: Arc::clone(seen), next_hop };
+    let evaluation = source.import.evaluate(source.kind, route);
+    let changed =
+        changed.map(|attributes| Arc::new(Modified { attributes, next_hop: NextHopChange::Usual, sets_med: false }));
+    Import::Judged { evaluation, changed }
+}
+
+/// A route as policy wants it. A next hop of the other address family is left as it came.
+pub(super) fn modified(modified: &Modified, next_hop: NextHop, source: &Source) -> RouteAttributes {
+    let wanted = match modified.next_hop {
+        NextHopChange::Usual | NextHopChange::Unchanged => None,
+        NextHopChange::Own => source.local_address,
+        NextHopChange::Neighbor => source.address,
+        NextHopChange::Address(address) => Some(address),
+    };
+    let wanted = wanted.map(|address| address.to_canonical());
+    let Some(wanted) = wanted.filter(|wanted| wanted.is_ipv4() == next_hop.address().is_ipv4()) else {
+        return RouteAttributes { attributes: Arc::clone(&modified.attributes), next_hop };
+    };
+    let mut attributes = Arc::clone(&modified.attributes);
+    if let (IpAddr::V4(wanted), true) = (wanted, attributes.next_hop.is_some()) {
+        Arc::make_mut(&mut attributes).next_hop = Some(wanted);
     }
+    RouteAttributes { attributes, next_hop: NextHop::from(wanted) }
 }
 
 /// What the RFCs and the neighbour's rules do to a route before policy sees it.
@@ -266,7 +309,12 @@ mod tests {
     fn state(path: &[u32], next_hop: &str, source: &Source) -> Result<(), Ineligible> {
         let path: Vec<Asn> = path.iter().copied().map(Asn).collect();
         let attributes = PathAttributes::new(Origin::Igp, AsPath::sequence(&path));
-        import(&attributes, NextHop::from(next_hop.parse::<IpAddr>().unwrap()), source, &options()).state
+        outcome(attributes, NextHop::from(next_hop.parse::<IpAddr>().unwrap()), source)
+    }
+
+    fn outcome(attributes: PathAttributes, next_hop: NextHop, source: &Source) -> Result<(), Ineligible> {
+        let import = import(Family::IPV4_UNICAST, &Arc::new(attributes), next_hop, source, &options());
+        import.outcome("198.51.100.0/24".parse().unwrap()).0
     }
 
     #[test]
@@ -309,10 +357,10 @@ mod tests {
         let next_hop = NextHop::V4(Ipv4Addr::new(198, 51, 100, 1));
         let ours = options().router_id;
         let originated = PathAttributes { originator_id: Some(ours), ..PathAttributes::default() };
-        assert_eq!(import(&originated, next_hop, &internal, &options()).state, Err(Ineligible::OwnOriginatorId));
+        assert_eq!(outcome(originated, next_hop, &internal), Err(Ineligible::OwnOriginatorId));
         let clustered = PathAttributes { cluster_list: vec![ours], ..PathAttributes::default() };
-        assert_eq!(import(&clustered, next_hop, &internal, &options()).state, Err(Ineligible::OwnClusterId));
-        assert_eq!(import(&PathAttributes::default(), next_hop, &internal, &options()).state, Ok(()));
+        assert_eq!(outcome(clustered, next_hop, &internal), Err(Ineligible::OwnClusterId));
+        assert_eq!(outcome(PathAttributes::default(), next_hop, &internal), Ok(()));
     }
 
     #[test]
@@ -327,8 +375,10 @@ mod tests {
     fn imported(attributes: &PathAttributes, source: &Source) -> Result<PathAttributes, Ineligible> {
         let attributes = PathAttributes { as_path: AsPath::sequence(&[Asn(65002)]), ..attributes.clone() };
         let next_hop = NextHop::V4(Ipv4Addr::new(192, 0, 2, 2));
-        let import = import(&attributes, next_hop, source, &options());
-        import.state.map(|()| import.modified.map_or(attributes, |modified| *modified))
+        let attributes = Arc::new(attributes);
+        let import = import(Family::IPV4_UNICAST, &attributes, next_hop, source, &options());
+        let (state, modified) = import.outcome("198.51.100.0/24".parse().unwrap());
+        state.map(|()| PathAttributes::clone(modified.map_or(&attributes, |modified| &modified.attributes)))
     }
 
     #[test]
@@ -382,7 +432,7 @@ mod tests {
         let path = AsPath::from_segments([(SegmentKind::AsSet, [Asn(7)].as_slice())]);
         let next_hop = NextHop::V4(Ipv4Addr::new(192, 0, 2, 2));
         let set = PathAttributes::new(Origin::Igp, path);
-        assert_eq!(import(&set, next_hop, &source, &options()).state, Err(Ineligible::AsSetInPath));
+        assert_eq!(outcome(set, next_hop, &source), Err(Ineligible::AsSetInPath));
     }
 
     #[test]
@@ -391,7 +441,10 @@ mod tests {
         let options = ImportOptions { cluster_id, confederation: Some(Asn(64500)), ..options() };
         let check = |attributes: &PathAttributes| {
             let next_hop = NextHop::V4(Ipv4Addr::new(192, 0, 2, 2));
-            import(attributes, next_hop, &source(SourceKind::Internal), &options).state
+            let attributes = Arc::new(attributes.clone());
+            import(Family::IPV4_UNICAST, &attributes, next_hop, &source(SourceKind::Internal), &options)
+                .outcome("198.51.100.0/24".parse().unwrap())
+                .0
         };
         let path = AsPath::sequence(&[Asn(64500)]);
         assert_eq!(check(&PathAttributes::new(Origin::Igp, path)), Err(Ineligible::OwnAsInPath));

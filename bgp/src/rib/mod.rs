@@ -29,12 +29,14 @@ pub(crate) use attribute_table::AttributeId;
 pub(crate) use prefix_table::{PrefixId, PrefixSet};
 pub(crate) use table::{SourceRank, Table};
 
-use crate::policy::Policy;
+use crate::policy::{Modified, Policy};
 use crate::session::{Announcement, RouteUpdate};
 use crate::wire::{AsPath, Community, Family, NextHop, Nlri, Origin, PathAttributes};
 use attribute_table::AttributeTable;
+use import::Import;
 use net::{Prefix, Time};
 use prefix_table::PrefixTable;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use table::{Delta, Path, Ranks};
@@ -86,6 +88,7 @@ pub struct Rib {
     sources: Vec<Option<SourceSlot>>,
     ranks: Vec<Option<SourceRank>>,
     tables: [Table; 2],
+    policy_evaluations: u64,
 }
 
 impl Rib {
@@ -100,6 +103,7 @@ impl Rib {
                 Table::new(Family::IPV4_UNICAST, PrefixTable::ipv4(), attributes()),
                 Table::new(Family::IPV6_UNICAST, PrefixTable::ipv6(), attributes()),
             ],
+            policy_evaluations: 0,
         };
         rib.add_source(Source {
             kind: SourceKind::Local,
@@ -242,26 +246,28 @@ impl Rib {
         else {
             return;
         };
-        let outcome = import::import(attributes, *next_hop, &slot.source, &self.config.import);
+        let import = import::import(family, attributes, *next_hop, &slot.source, &self.config.import);
+        self.policy_evaluations += 1;
         let received =
             table.attributes.intern(RouteAttributes { attributes: Arc::clone(attributes), next_hop: *next_hop });
-        let effective = effective(&mut table.attributes, received, outcome.modified);
+        let mut effective = Effective::default();
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
         for nlri in nlri {
+            let (state, modified) = import.outcome(nlri.prefix);
             let path = Path {
                 source: id,
                 path_id: nlri.path_id,
                 received,
-                effective,
+                effective: effective.id(&mut table.attributes, received, modified, &slot.source),
                 learned: now,
-                state: outcome.state,
+                state,
                 stale: false,
             };
             let delta = table.insert(nlri.prefix, path, &ranks);
             apply(slot, family, delta);
         }
         table.attributes.release(received);
-        table.attributes.release(effective);
+        effective.release(&mut table.attributes);
     }
 
     fn remove_path(&mut self, id: SourceId, family: Family, nlri: Nlri) {
@@ -313,15 +319,36 @@ impl Rib {
         let options = &self.config.import;
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
         for table in &mut self.tables {
+            let family = table.family;
+            // By attribute set, which no two of these routes have freed meanwhile: their paths hold them. Looked up,
+            // never iterated over but to let go.
+            let mut known: BTreeMap<AttributeId, (Import, Effective)> = BTreeMap::new();
             for index in 0..table.entries.len() {
-                let delta = table.reimport(PrefixId(index as u32), id, &ranks, |attributes, received| {
-                    let Some(route) = attributes.get(received).cloned() else { return (received, Ok(())) };
-                    let outcome = import::import(&route.attributes, route.next_hop, &source, options);
-                    (effective(attributes, received, outcome.modified), outcome.state)
+                let prefix = PrefixId(index as u32);
+                let Some(network) = table.prefix(prefix) else { continue };
+                let delta = table.reimport(prefix, id, &ranks, |attributes, received| {
+                    let (import, effective) = known.entry(received).or_insert_with(|| {
+                        self.policy_evaluations += 1;
+                        let import = match attributes.get(received) {
+                            Some(route) => import::import(family, &route.attributes, route.next_hop, &source, options),
+                            None => Import::Refused(Ineligible::RejectedByPolicy),
+                        };
+                        (import, Effective::default())
+                    });
+                    let (state, modified) = import.outcome(network);
+                    let effective = effective.id(attributes, received, modified, &source);
+                    attributes.retain(effective);
+                    (effective, state)
                 });
-                apply(slot, table.family, delta);
+                apply(slot, family, delta);
             }
+            known.into_values().for_each(|(_, effective)| effective.release(&mut table.attributes));
         }
+    }
+
+    /// How often import policy was asked about an attribute set, those of our own routes included.
+    pub const fn policy_evaluations(&self) -> u64 {
+        self.policy_evaluations
     }
 
     /// Originates `prefix` here: ORIGIN IGP, empty AS_PATH, our own address as next hop wherever it goes.
@@ -384,20 +411,33 @@ fn apply(slot: &mut SourceSlot, family: Family, delta: Delta) {
     }
 }
 
-/// The attributes after policy, with one reference for the caller.
-fn effective(
-    attributes: &mut AttributeTable,
-    received: AttributeId,
-    modified: Option<Box<PathAttributes>>,
-) -> AttributeId {
-    match (modified, attributes.get(received)) {
-        (Some(modified), Some(route)) => {
-            let next_hop = route.next_hop;
-            attributes.intern(RouteAttributes { attributes: Arc::from(modified), next_hop })
+/// The attribute sets after policy of routes that came with one set: one reference each, until released.
+#[derive(Default)]
+struct Effective {
+    /// Few: as many as the policy has ways to change one set.
+    modified: Vec<(Arc<Modified>, AttributeId)>,
+}
+
+impl Effective {
+    fn id(
+        &mut self,
+        attributes: &mut AttributeTable,
+        received: AttributeId,
+        modified: Option<&Arc<Modified>>,
+        source: &Source,
+    ) -> AttributeId {
+        let Some(modified) = modified else { return received };
+        if let Some((_, id)) = self.modified.iter().find(|(known, _)| Arc::ptr_eq(known, modified)) {
+            return *id;
         }
-        _ => {
-            attributes.retain(received);
-            received
-        }
+        let Some(route) = attributes.get(received) else { return received };
+        let route = import::modified(modified, route.next_hop, source);
+        let id = attributes.intern(route);
+        self.modified.push((Arc::clone(modified), id));
+        id
+    }
+
+    fn release(self, attributes: &mut AttributeTable) {
+        self.modified.iter().for_each(|(_, id)| attributes.release(*id));
     }
 }

@@ -91,6 +91,29 @@ fn a_change_of_import_policy_is_judged_from_what_was_received() {
 }
 
 #[test]
+fn routes_with_one_attribute_set_cost_one_evaluation_of_policy() {
+    let mut rib = Rib::new(config());
+    let policy = crate::policy::tests::reject_below_and_mark("10.0.0.0/8 ge 25");
+    let peer = rib.add_source(Source { import: policy.clone(), ..source(1) });
+    let prefixes: Vec<Prefix> = (0..100)
+        .map(|number| Prefix::new(IpAddr::V4(Ipv4Addr::new(10, 0, number, 0)), 24 + u8::from(number % 4 == 0)).unwrap())
+        .collect();
+    rib.handle_routes(peer, &announce(V4, &prefixes, &[65001], None, NEXT_HOP), Time::ZERO);
+    assert_eq!(rib.policy_evaluations(), 1);
+    assert_eq!(rib.source_counts(peer, V4), SourceCounts { received: 100, accepted: 75 });
+    // As received, and as marked.
+    assert_eq!(rib.counts(V4).attribute_sets, 2);
+    rib.handle_import_policy(peer, policy);
+    assert_eq!(rib.policy_evaluations(), 2, "all of them again, and one set still");
+    assert_eq!(rib.counts(V4).attribute_sets, 2);
+    rib.handle_import_policy(peer, Policy::Accept);
+    assert_eq!(rib.source_counts(peer, V4), SourceCounts { received: 100, accepted: 100 });
+    assert_eq!(rib.counts(V4).attribute_sets, 1);
+    rib.remove_source(peer);
+    assert_eq!(rib.counts(V4), FamilyCounts::default());
+}
+
+#[test]
 fn originated_routes_win_and_leave() {
     let mut rib = Rib::new(config());
     let peer = rib.add_source(source(1));
@@ -207,7 +230,7 @@ impl Model {
     fn best(&self, p: Prefix) -> Option<(SourceKind, u8)> {
         let mut candidates = Vec::new();
         for ((prefix, peer), (update, learned)) in &self.routes {
-            let accepted = self.policies.get(peer).copied().unwrap_or(Policy::Accept) == Policy::Accept;
+            let accepted = self.policies.get(peer).cloned().unwrap_or(Policy::Accept) == Policy::Accept;
             let announced = update.announced.as_ref().unwrap();
             if *prefix != p || !accepted {
                 continue;
@@ -293,13 +316,13 @@ proptest! {
                     let peer = peer + 1;
                     model.routes.retain(|(_, other), _| *other != peer);
                     rib.remove_source(ids[&peer]);
-                    let import = model.policies.get(&peer).copied().unwrap_or(Policy::Accept);
+                    let import = model.policies.get(&peer).cloned().unwrap_or(Policy::Accept);
                     ids.insert(peer, rib.add_source(Source { import, ..source(peer) }));
                 }
                 Operation::Policy { peer, policy } => {
                     let peer = peer + 1;
-                    model.policies.insert(peer, *policy);
-                    rib.handle_import_policy(ids[&peer], *policy);
+                    model.policies.insert(peer, policy.clone());
+                    rib.handle_import_policy(ids[&peer], policy.clone());
                 }
                 Operation::Originate { prefix } => {
                     model.originated.insert(numbered(*prefix), now);

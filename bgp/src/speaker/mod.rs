@@ -26,7 +26,7 @@ pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 
 use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
 use crate::peer::{self, Peer, PeerTransmit};
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicySession};
 use crate::rib::{ImportOptions, Page, Rib, RibConfig, SourceId, SourceKind};
 use crate::session::Negotiated;
 use crate::wire::notification::subcode::cease;
@@ -162,6 +162,8 @@ struct Neighbor {
     peer: Peer,
     connections: BTreeMap<peer::ConnectionId, ConnectionId>,
     session: Option<Established>,
+    /// What policies are bound to, from the first session on.
+    policy_session: Option<PolicySession>,
     /// Routes of a session that is over, or of its successor that is not complete yet.
     retained: Option<Retained>,
     /// It is to stay down.
@@ -302,6 +304,7 @@ impl Speaker {
             peer,
             connections: BTreeMap::new(),
             session: None,
+            policy_session: None,
             retained: None,
             held,
             last_malformed: Vec::new(),
@@ -354,10 +357,45 @@ impl Speaker {
     pub fn set_import_policy(&mut self, address: IpAddr, policy: Policy, now: Time) {
         let Some(neighbor) = self.neighbors.get_mut(&address.to_canonical()) else { return };
         neighbor.config.import = policy;
-        if let Some(source) = neighbor.source() {
-            self.rib.handle_import_policy(source, policy);
+        let session = neighbor.policy_session.as_ref();
+        if let Some((source, session)) = neighbor.source().zip(session) {
+            let bound = neighbor.config.import.bind(session);
+            self.rib.handle_import_policy(source, bound);
         }
         self.pump(now);
+    }
+
+    /// A neighbour's export policy changed: it is sent what is different, no session is reset.
+    pub fn set_export_policy(&mut self, address: IpAddr, policy: Policy, now: Time) {
+        let Some(neighbor) = self.neighbors.get_mut(&address.to_canonical()) else { return };
+        neighbor.config.export = policy;
+        if let (Some(session), Some(policy_session)) = (&mut neighbor.session, &neighbor.policy_session) {
+            let bound = neighbor.config.export.bind(policy_session);
+            let terms = ExportTerms { policy: bound, ..session.terms.clone() };
+            let before = std::mem::replace(&mut session.terms, terms);
+            let source = session.source;
+            if before != session.terms
+                && let Some(moving) =
+                    self.groups.get_mut(&before).and_then(|group| group.hand_over(source, &mut self.rib))
+            {
+                let terms = session.terms.clone();
+                self.groups
+                    .entry(terms)
+                    .or_insert_with_key(|terms| UpdateGroup::new(terms.clone()))
+                    .take_over(source, moving);
+                self.drop_group_if_empty(&before);
+            }
+        }
+        self.pump(now);
+    }
+
+    fn drop_group_if_empty(&mut self, terms: &ExportTerms) {
+        if let Some(group) = self.groups.get(terms).filter(|group| group.is_empty()) {
+            let counters = group.counters();
+            self.segments.0 += counters.segments_encoded;
+            self.segments.1 += counters.segments_shared;
+            self.groups.remove(terms);
+        }
     }
 
     /// Asks a neighbour for a family again (RFC 2918), if it can be asked.

@@ -3,6 +3,7 @@
 use super::status::Reason;
 use super::{Established, Event, Speaker};
 use crate::export::{ExportTerms, UpdateGroup};
+use crate::policy::PolicySession;
 use crate::rib::{Source, SourceKind};
 use crate::session::{CloseReason, Event as SessionEvent, Negotiated};
 use crate::wire::PeerKind;
@@ -69,6 +70,12 @@ impl Speaker {
         };
         let real_asn =
             self.config.confederation.as_ref().map_or(self.config.asn, |confederation| confederation.identifier);
+        let policy_session = PolicySession {
+            neighbor: Some(address),
+            role: PolicySession::neighbor_role(negotiated.peer_role, negotiated.local_role),
+            default_local_pref: self.config.default_local_pref,
+            ..PolicySession::new(negotiated.local_asn, negotiated.peer_asn)
+        };
         let new = Source {
             kind,
             confederation,
@@ -77,13 +84,13 @@ impl Speaker {
             router_id: negotiated.peer_router_id,
             address: Some(address),
             local_address,
-            import: config.import,
+            import: config.import.bind(&policy_session),
             enforce_first_as: config.enforce_first_as,
             rules: config.import_rules(),
         };
         let terms = ExportTerms {
             kind,
-            policy: config.export,
+            policy: config.export.bind(&policy_session),
             local_asn: negotiated.local_asn,
             peer_asn: Some(negotiated.peer_asn).filter(|_| config.as_override),
             cluster_id: self.config.cluster_id.unwrap_or(self.config.router_id),
@@ -104,6 +111,9 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
         let group = self.groups.entry(terms.clone()).or_insert_with(|| UpdateGroup::new(terms.clone()));
         group.join(source, negotiated.families.iter().copied(), negotiated.enhanced_route_refresh, &self.rib);
+        // The group's own: terms that are the same ones are found equal without a look into the policy.
+        let terms = group.terms().clone();
+        neighbor.policy_session = Some(policy_session);
         let (ends_of_rib, told) = (BTreeSet::new(), BTreeSet::new());
         neighbor.session =
             Some(Established { source, connection: id, negotiated, local_address, terms, ends_of_rib, told });
@@ -125,13 +135,8 @@ impl Speaker {
         if let Some(Established { source, terms, negotiated, .. }) = session {
             if let Some(group) = self.groups.get_mut(&terms) {
                 group.leave(source, &mut self.rib);
-                if group.is_empty() {
-                    let counters = group.counters();
-                    self.segments.0 += counters.segments_encoded;
-                    self.segments.1 += counters.segments_shared;
-                    self.groups.remove(&terms);
-                }
             }
+            self.drop_group_if_empty(&terms);
             self.release_routes(address, source, &reason, &negotiated, now);
         }
         self.tell(Event::Down { neighbor: address, reason: text, was_up });

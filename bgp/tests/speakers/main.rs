@@ -4,12 +4,16 @@ mod chaos;
 mod features;
 mod world;
 
-use bgp::policy::Policy;
-use bgp::rib::{FamilyCounts, Rib, Verdict};
+use bgp::policy::rule::{Label, Test};
+use bgp::policy::{
+    Action, Change, CommunitySet, Condition, Link, Note, Policy, PolicyDefinition, PrefixSet, Shared, Statement,
+};
+use bgp::rib::{FamilyCounts, Ineligible, Rib, Verdict};
 use bgp::session::{ConnectMode, SessionState};
 use bgp::speaker::{DynamicNeighbors, Event, NeighborConfig, NeighborError, SpeakerConfig};
 use bgp::wire::{
-    AsPath, Asn, Capability, EncodeContext, Family, Message, Nlri, Open, Origin, PathAttributes, RouterId, Update,
+    AsPath, Asn, Capability, Community, EncodeContext, Family, Message, Nlri, Open, Origin, PathAttributes, RouterId,
+    Update,
 };
 use bytes::BytesMut;
 use net::{Ipv4Prefix, Ipv6Prefix, Prefix};
@@ -252,6 +256,73 @@ fn a_changed_import_policy_needs_no_session_reset() {
     world.speaker(1).set_import_policy(address(2), Policy::Accept, now);
     assert_eq!(best(&world, 1, V4), 10);
     assert_eq!(world.neighbor(1, 2).established_count, 1);
+}
+
+/// Refuses the prefixes that `patterns` mean; the others pass, with a community.
+fn all_but(patterns: &[&str]) -> Policy {
+    let label = |statement| Label { policy: "all-but".to_owned(), statement, name: None, line: 0 };
+    let set = PrefixSet::new(patterns.iter().map(|text| text.parse().unwrap()));
+    let inside = Test { condition: Condition::Prefix(Shared::new(set)), text: Note("".into()) };
+    let mark = Change::Communities {
+        clear: false,
+        remove: Shared::new(CommunitySet::default()),
+        remove_text: Note("".into()),
+        add: vec!["65000:1".parse().unwrap()],
+    };
+    let statement = |number, matches, changes, action| Statement {
+        label: Note(label(number)),
+        matches,
+        unless: Vec::new(),
+        changes,
+        action,
+    };
+    let statements = vec![
+        statement(1, vec![inside], Vec::new(), Action::Reject),
+        statement(2, Vec::new(), vec![mark], Action::Accept),
+    ];
+    Policy::chain(&[Link::Policy(Arc::new(PolicyDefinition { name: "all-but".into(), statements }))])
+}
+
+#[test]
+fn rules_are_judged_again_from_what_was_received_when_they_change() {
+    let mut world = pair(5);
+    world.run_until(SOON, "convergence", |world| converged(world, &[10, 10]));
+    let now = world.now;
+    // Two of the five IPv4 routes, and none of the IPv6 ones.
+    world.speaker(1).set_import_policy(address(2), all_but(&["12.0.0.0/23 le 24"]), now);
+    assert_eq!((best(&world, 1, V4), best(&world, 1, V6)), (8, 10));
+    let why = world.speaker(1).rib().why(v4(2, 1));
+    assert_eq!(why.first().map(|it| it.verdict), Some(Verdict::Ineligible(Ineligible::RejectedByPolicy)));
+    let marked = world.speaker(1).rib().best(v4(2, 4)).unwrap();
+    assert_eq!(marked.attributes.attributes.communities, [Community::new(65000, 1)]);
+    world.speaker(1).set_import_policy(address(2), all_but(&["12.0.4.0/24"]), now);
+    assert_eq!((best(&world, 1, V4), best(&world, 1, V6)), (9, 10));
+    assert_eq!(world.neighbor(1, 2).families[0].received, 5);
+    assert_eq!(world.neighbor(1, 2).established_count, 1);
+}
+
+#[test]
+fn a_changed_export_policy_is_told_to_the_neighbour_without_a_reset() {
+    let mut world = pair(5);
+    world.run_until(SOON, "convergence", |world| converged(world, &[10, 10]));
+    let now = world.now;
+    world.speaker(1).set_export_policy(address(2), all_but(&["11.0.0.0/23 le 24"]), now);
+    world.run_until(SOON, "withdrawals", |world| converged(world, &[10, 8]) || best(world, 2, V4) == 8);
+    world.run(Duration::from_secs(1));
+    assert_eq!((best(&world, 2, V4), best(&world, 2, V6)), (8, 10));
+    let marked = world.speaker(2).rib().best(v4(1, 4)).unwrap();
+    assert_eq!(marked.attributes.attributes.communities, [Community::new(65000, 1)]);
+    assert_eq!(world.neighbor(1, 2).families[0].advertised, 3);
+    let now = world.now;
+    world.speaker(1).set_export_policy(address(2), Policy::Reject, now);
+    world.run(Duration::from_secs(1));
+    assert_eq!((best(&world, 2, V4), best(&world, 2, V6)), (5, 5));
+    let now = world.now;
+    world.speaker(1).set_export_policy(address(2), Policy::Accept, now);
+    world.run_until(SOON, "convergence", |world| converged(world, &[10, 10]));
+    assert_eq!(world.neighbor(1, 2).established_count, 1);
+    let status = world.nodes[0].speaker.status(world.now);
+    assert_eq!(status.update_groups, 1, "groups without members go");
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! `trunkline bgp`: asks the BGP speaker of a running process over HTTP.
+//! `trunkline bgp`: asks the BGP speaker of a running process over HTTP, or tries a policy of a configuration.
+
+mod policy;
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
@@ -36,6 +38,34 @@ pub(super) enum BgpCommand {
         ("trunkline bgp show routes", "the best routes"),
     ]))]
     Show(ShowCommand),
+    /// Policies: what becomes of a route.
+    #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
+        ("trunkline bgp policy test --help", "run a route through a policy"),
+    ]))]
+    Policy(PolicyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Run a route through a policy and say which statement decided.
+    ///
+    /// Nothing is connected: policy and neighbour are read from the configuration file, the route from the command line. Every statement
+    /// that looked at the route is listed, with the answer of each of its conditions.
+    #[command(after_help = examples(&[
+        (
+            "trunkline bgp policy test --config net.yaml --neighbor 192.0.2.2 --prefix 198.51.100.0/24 --as-path '65001 65009'",
+            "a route from this neighbour, through its import policies",
+        ),
+        (
+            "trunkline bgp policy test --config net.yaml --policy customer-in --prefix 198.51.100.0/24 --community 65001:70",
+            "a route through one policy",
+        ),
+        (
+            "trunkline bgp policy test --config net.yaml --neighbor 192.0.2.9 --direction export --prefix 198.51.100.0/24 -o json",
+            "would this neighbour be told?",
+        ),
+    ]))]
+    Test(Box<policy::TestArgs>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,7 +119,12 @@ enum Form {
 }
 
 pub(super) fn run(command: BgpCommand, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    match answer(command, out) {
+    let answer = match command {
+        BgpCommand::Policy(PolicyCommand::Test(arguments)) => return policy::test(&arguments, out, err),
+        BgpCommand::Why { prefix, ask } => why(prefix, &ask, out),
+        BgpCommand::Show(command) => show(command, out),
+    };
+    match answer {
         Ok(()) => 0,
         // Who reads no further has seen enough.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
@@ -114,25 +149,27 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn answer(command: BgpCommand, out: &mut dyn Write) -> Result<(), Failure> {
-    match command {
-        BgpCommand::Why { prefix, ask } => {
-            let rows = get(ask.at, &format!("/bgp/why?prefix={prefix}"))?;
-            let rows = rows.as_array().cloned().unwrap_or_default();
-            if rows.is_empty() {
-                return Err(Failure::Asked(format!("there is no route to {prefix}")));
-            }
-            for row in &rows {
-                match ask.output {
-                    Form::Json => writeln!(out, "{row}")?,
-                    Form::Text => {
-                        let route = row.get("route").unwrap_or(&Value::Null);
-                        writeln!(out, "{}\n    {}", line(route), text(row, "reason"))?;
-                    }
-                }
+fn why(prefix: Prefix, ask: &Ask, out: &mut dyn Write) -> Result<(), Failure> {
+    let rows = get(ask.at, &format!("/bgp/why?prefix={prefix}"))?;
+    let rows = rows.as_array().cloned().unwrap_or_default();
+    if rows.is_empty() {
+        return Err(Failure::Asked(format!("there is no route to {prefix}")));
+    }
+    for row in &rows {
+        match ask.output {
+            Form::Json => writeln!(out, "{row}")?,
+            Form::Text => {
+                let route = row.get("route").unwrap_or(&Value::Null);
+                writeln!(out, "{}\n    {}", line(route), text(row, "reason"))?;
             }
         }
-        BgpCommand::Show(ShowCommand::Neighbors { ask }) => {
+    }
+    Ok(())
+}
+
+fn show(command: ShowCommand, out: &mut dyn Write) -> Result<(), Failure> {
+    match command {
+        ShowCommand::Neighbors { ask } => {
             let status = get(ask.at, "/bgp/neighbors")?;
             let rows = status.get("neighbors").and_then(Value::as_array).cloned().unwrap_or_default();
             for row in &rows {
@@ -142,7 +179,7 @@ fn answer(command: BgpCommand, out: &mut dyn Write) -> Result<(), Failure> {
                 }
             }
         }
-        BgpCommand::Show(ShowCommand::Routes { family, received, advertised, ask }) => {
+        ShowCommand::Routes { family, received, advertised, ask } => {
             let table = match (received, advertised) {
                 (Some(neighbor), _) => format!("&neighbor={neighbor}&table=in"),
                 (None, Some(neighbor)) => format!("&neighbor={neighbor}&table=out"),

@@ -63,12 +63,14 @@ fn summary(config: &Config, warnings: usize) -> String {
         .map(ToString::to_string)
         .chain(openflow.connect.iter().map(ToString::to_string))
         .collect();
+    let openflow =
+        if listen.is_empty() { "no OpenFlow".to_owned() } else { format!("OpenFlow at {}", listen.join(" ")) };
     let bgp = match &config.bgp {
         None => "BGP off".to_owned(),
         Some(bgp) => format!("BGP AS {} with {}", bgp.asn, count(bgp.neighbors.len(), "neighbour")),
     };
     let warnings = if warnings == 0 { String::new() } else { format!(" ({})", count(warnings, "warning")) };
-    format!("good{warnings}: OpenFlow at {}, HTTP at {}, {bgp}", listen.join(" "), config.http.listen)
+    format!("good{warnings}: {openflow}, HTTP at {}, {bgp}", config.http.listen)
 }
 
 fn count(number: usize, noun: &str) -> String {

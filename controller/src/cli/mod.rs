@@ -81,11 +81,12 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Ask the BGP speaker of a running process: neighbours, routes, and why a route is the best.
+    /// Ask the BGP speaker of a running process: neighbours, routes, and why a route is the best. Or try a policy.
     #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
         ("trunkline bgp show neighbors", "sessions and their counters"),
         ("trunkline bgp show routes", "the best routes"),
         ("trunkline bgp why 203.0.113.0/24", "every route to a prefix, and at which step it lost"),
+        ("trunkline bgp policy test --help", "what becomes of a route in a policy"),
     ]))]
     Bgp(bgp::BgpCommand),
     /// Decode protocol messages to JSON, one object per message and line.

@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::schema::{FAMILIES, POLICIES};
+use ::bgp::policy::Policy;
+
+use super::policy::{Policies, policies};
+use super::schema::FAMILIES;
 use super::types::{
     AddressFamily, BgpConfig, BgpRole, ConfederationConfig, Config, DecisionConfig, LimitAction, NeighborConfig,
-    NextHopRule, Policy, PrivateAsRule, RangeConfig, RestartHelp,
+    NextHopRule, PrivateAsRule, RangeConfig, RestartHelp,
 };
 use super::walk::{Field, Fields, Walk};
 
@@ -50,9 +53,11 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
             prefer_oldest: read("prefer_oldest").unwrap_or(defaults.prefer_oldest),
         }
     });
-    let groups = groups(walk, fields);
-    let neighbors = neighbors(walk, fields, &groups, local_asn, listen);
-    let ranges = ranges(walk, fields, &groups, local_asn);
+    let policies = policies(walk, fields);
+    let named = groups(walk, fields, &policies);
+    let neighbors = neighbors(walk, fields, &named, local_asn, listen);
+    let ranges = ranges(walk, fields, &named, local_asn);
+    let policies = policies.policies;
     Some(BgpConfig {
         asn: local_asn?,
         router_id: router_id?,
@@ -62,6 +67,7 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
         confederation,
         default_local_pref,
         decision,
+        policies,
         neighbors,
         ranges,
     })
@@ -98,27 +104,31 @@ impl Template {
     }
 }
 
-type Groups = BTreeMap<String, Template>;
+/// What neighbours may name.
+struct Named<'p> {
+    groups: BTreeMap<String, Template>,
+    policies: &'p Policies,
+}
 
 /// A group may name one that stands before it: so there are no circles.
-fn groups(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Groups {
-    let mut groups = Groups::new();
+fn groups<'p>(walk: &mut Walk<'_>, fields: &Fields<'_>, policies: &'p Policies) -> Named<'p> {
+    let mut named = Named { groups: BTreeMap::new(), policies };
     for item in walk.read(fields, "groups", Walk::items).unwrap_or_default() {
         let Some(section) = walk.section(&item) else { continue };
         let name = walk.read(&section, "name", Walk::text);
-        let template = settings(walk, &section, &groups, None);
+        let template = settings(walk, &section, &named, None);
         let Some(name) = name else { continue };
-        if groups.insert(name.clone(), template).is_some() {
+        if named.groups.insert(name.clone(), template).is_some() {
             walk.refuse(item.node.mark, &section.path_of("name"), format!("there is a group `{name}` already"));
         }
     }
-    groups
+    named
 }
 
 fn neighbors(
     walk: &mut Walk<'_>,
     fields: &Fields<'_>,
-    groups: &Groups,
+    named: &Named<'_>,
     local_asn: Option<u32>,
     listen: SocketAddr,
 ) -> Vec<NeighborConfig> {
@@ -126,7 +136,7 @@ fn neighbors(
     let mut seen: HashMap<(IpAddr, u16, Option<IpAddr>), String> = HashMap::new();
     for item in walk.read(fields, "neighbors", Walk::items).unwrap_or_default() {
         let Some(section) = walk.section(&item) else { continue };
-        let Some(neighbor) = neighbor(walk, &section, groups, local_asn, listen) else { continue };
+        let Some(neighbor) = neighbor(walk, &section, named, local_asn, listen) else { continue };
         match seen.entry((neighbor.address, neighbor.port, neighbor.local_address)) {
             Entry::Occupied(first) => {
                 let message =
@@ -142,13 +152,13 @@ fn neighbors(
     neighbors
 }
 
-fn ranges(walk: &mut Walk<'_>, fields: &Fields<'_>, groups: &Groups, local_asn: Option<u32>) -> Vec<RangeConfig> {
+fn ranges(walk: &mut Walk<'_>, fields: &Fields<'_>, named: &Named<'_>, local_asn: Option<u32>) -> Vec<RangeConfig> {
     let mut ranges = Vec::new();
     for item in walk.read(fields, "ranges", Walk::items).unwrap_or_default() {
         let Some(section) = walk.section(&item) else { continue };
         let prefix = walk.read(&section, "prefix", Walk::prefix);
         let limit = walk.read(&section, "limit", Walk::integer).unwrap_or(RangeConfig::LIMIT);
-        let template = settings(walk, &section, groups, prefix.map(|prefix| prefix.addr()));
+        let template = settings(walk, &section, named, prefix.map(|prefix| prefix.addr()));
         let Some((prefix, local_asn)) = prefix.zip(local_asn) else { continue };
         // Without an AS any is taken: the neighbour is an external one then, and its policies are those of one.
         let asn = template.asn;
@@ -162,12 +172,12 @@ fn ranges(walk: &mut Walk<'_>, fields: &Fields<'_>, groups: &Groups, local_asn: 
 fn neighbor(
     walk: &mut Walk<'_>,
     fields: &Fields<'_>,
-    groups: &Groups,
+    named: &Named<'_>,
     local_asn: Option<u32>,
     listen: SocketAddr,
 ) -> Option<NeighborConfig> {
     let address = walk.read(fields, "address", unicast);
-    let template = settings(walk, fields, groups, address);
+    let template = settings(walk, fields, named, address);
     let asn = template.asn;
     if asn.is_none() && fields.get("asn").is_none() {
         walk.refuse(fields.mark, &fields.path_of("asn"), "missing: the key is required, here or in the group");
@@ -190,10 +200,10 @@ fn neighbor(
 }
 
 /// The keys that neighbours, groups and ranges have in common, on top of the group's.
-fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, groups: &Groups, address: Option<IpAddr>) -> Template {
+fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, named: &Named<'_>, address: Option<IpAddr>) -> Template {
     let group = walk.read(fields, "group", |walk, field| {
         let name = walk.text(field)?;
-        let group = groups.get(&name).cloned();
+        let group = named.groups.get(&name).cloned();
         if group.is_none() {
             walk.refuse(field.node.mark, &field.path, format!("there is no group `{name}` before this line"));
         }
@@ -234,8 +244,8 @@ fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, groups: &Groups, address: 
         Some(hold_time)
     });
     config.hold_time = hold_time.unwrap_or(config.hold_time);
-    *import = walk.read(fields, "import", policy).or(*import);
-    *export = walk.read(fields, "export", policy).or(*export);
+    *import = walk.read(fields, "import", |walk, field| named.policies.chain(walk, field)).or(import.take());
+    *export = walk.read(fields, "export", |walk, field| named.policies.chain(walk, field)).or(export.take());
     let next_hop_v6 = walk.read(fields, "next_hop_v6", |walk, field| {
         let next_hop = walk.ipv6(field)?;
         if next_hop.is_unspecified()
@@ -309,7 +319,7 @@ fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, groups: &Groups, address: 
 /// Routes of the family that the session does not run over need a next hop that the session does not offer. Only where the families are
 /// written down: by default they are offered in case, and most neighbours decline one.
 fn warn_of_next_hops(walk: &mut Walk<'_>, fields: &Fields<'_>, neighbor: &NeighborConfig) {
-    let has = |family| neighbor.families.contains(&family) && neighbor.export == Policy::Accept;
+    let has = |family| neighbor.families.contains(&family) && neighbor.export != Policy::Reject;
     let message = match neighbor.address {
         IpAddr::V4(address)
             if has(AddressFamily::Ipv6Unicast) && neighbor.next_hop_v6.is_none() && !address.is_loopback() =>
@@ -381,14 +391,6 @@ fn unicast(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<IpAddr> {
     };
     walk.refuse(field.node.mark, &field.path, format!("{address} {wrong}"));
     None
-}
-
-fn policy(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<Policy> {
-    match POLICIES.get(walk.word(field)?) {
-        Some(&"accept") => Some(Policy::Accept),
-        Some(&"reject") => Some(Policy::Reject),
-        _ => None,
-    }
 }
 
 fn family(word: usize) -> Option<AddressFamily> {

@@ -5,6 +5,7 @@
 //! reference and the JSON Schema in `docs/` are generated from it.
 
 mod bgp;
+mod policy;
 mod problem;
 mod read;
 mod reference;
@@ -20,14 +21,19 @@ mod tests;
 use std::io::Read as _;
 use std::path::Path;
 
+pub(crate) use words::nearest;
+
+pub use policy::TWENTY_STATEMENTS;
 pub use problem::{LoadError, Problem, Problems, Severity};
 pub use reference::{json_schema, markdown};
 pub use tree::MAX_FILE_OCTETS;
 pub use types::{
     AddressFamily, BgpConfig, BgpRole, CertificateName, ConfederationConfig, Config, Connect, DecisionConfig,
-    FabricConfig, HttpConfig, LimitAction, Listen, NeighborConfig, NextHopRule, OpenflowConfig, Policy, PrivateAsRule,
+    FabricConfig, HttpConfig, LimitAction, Listen, NeighborConfig, NextHopRule, OpenflowConfig, PrivateAsRule,
     RangeConfig, RestartHelp, Role, SwitchCertificate, TlsConfig,
 };
+
+pub use ::bgp::policy::Policy;
 
 /// A configuration without errors, and what is odd about it.
 #[derive(Clone, PartialEq, Debug)]

@@ -43,7 +43,18 @@ const CONCLUSION: &str = "
 - **datapath id**: `\"0x1\"` or 16 hex digits, in quotes.
 - **file**, **folder**: a path; a relative one starts at the configuration file's folder. `check` opens the file.
 
-Anchors, aliases and tags of YAML are refused, and so are files over 1 MiB.
+The small languages of policies:
+
+- **prefix with lengths**: `10.0.0.0/8` this prefix, `10.0.0.0/8 le 24` it and what is inside it up to /24, `10.0.0.0/8 ge 16` what is inside it from /16 on,
+  `10.0.0.0/8 ge 16 le 24`; or the name of a set.
+- **AS-path expression**: `^65001_`, `_65001$`, `^65001 (65002|65003)* $`; see [bgp-policy.md](bgp-policy.md#as-path-expressions). Or the name of a set.
+- **AS number or range**: `65001`, `64512-65534`; or the name of a set.
+- **community**: `\"65001:100\"`, `\"65001:1:2\"`, `\"rt:65001:100\"`, `\"ro:192.0.2.1:5\"`, `\"ext:0002fde900000064\"`, or a name such as `no-export` or
+  `blackhole`. In a condition and in `remove` a number may be `*`, a range `100-199`, `neighbor-as` or `local-as`; in `add` and `set` the last two. Or the
+  name of a set.
+- **number range**: `100`, `ge 100`, `le 200`, `ge 100 le 200`.
+
+Anchors, aliases and tags of YAML are refused, and so are files over 8 MiB.
 ";
 
 fn section(out: &mut String, section: &Section, path: &str) {
@@ -62,10 +73,8 @@ fn section(out: &mut String, section: &Section, path: &str) {
     }
     for key in section.keys {
         let path = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
-        match &key.shape {
-            Shape::Section(inner) => self::section(out, inner, &path),
-            Shape::List { of: Shape::Section(inner), .. } => self::section(out, inner, &format!("{path}[]")),
-            _ => {}
+        if let Some((inner, more)) = key.shape.inner() {
+            self::section(out, inner, &format!("{path}{more}"));
         }
     }
 }
@@ -86,6 +95,9 @@ fn shape_text(shape: &Shape) -> String {
         }
         Shape::Text { max } => format!("text, at most {max} characters"),
         Shape::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
+        Shape::Map { of } => format!("mapping of names to {}", plural(of)),
+        Shape::Term(term) => term.what.to_owned(),
+        Shape::OneOrMore { of } => format!("{}, or list of {}", of.what, of.plural),
         Shape::Prefix => "prefix".to_owned(),
         Shape::Address => "address".to_owned(),
         Shape::Ipv4Address => "IPv4 address".to_owned(),
@@ -104,6 +116,8 @@ fn plural(shape: &Shape) -> String {
     match shape {
         Shape::Section(_) => "sections".to_owned(),
         Shape::Prefix => "prefixes".to_owned(),
+        Shape::List { of, .. } => format!("lists of {}", plural(of)),
+        Shape::OneOrMore { of } => format!("lists of {}", of.plural),
         Shape::DatapathId => "datapath ids".to_owned(),
         other => shape_text(other),
     }
@@ -168,6 +182,15 @@ fn shape_schema(shape: &Shape) -> Value {
         Shape::Duration { .. } => json!({ "type": "string", "pattern": DURATION_PATTERN }),
         Shape::Text { max } => json!({ "type": "string", "maxLength": max }),
         Shape::Word(words) => json!({ "enum": words }),
+        Shape::Map { of } => json!({
+            "type": "object",
+            "propertyNames": { "pattern": NAME_PATTERN },
+            "additionalProperties": shape_schema(of),
+        }),
+        Shape::Term(_) => term_schema(),
+        Shape::OneOrMore { .. } => {
+            json!({ "anyOf": [term_schema(), { "type": "array", "minItems": 1, "items": term_schema() }] })
+        }
         Shape::Prefix => json!({ "type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0-9]{1,3}$" }),
         Shape::Address => json!({ "type": "string", "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }] }),
         Shape::Ipv4Address => json!({ "type": "string", "format": "ipv4" }),
@@ -183,5 +206,11 @@ fn shape_schema(shape: &Shape) -> Value {
     }
 }
 
+/// Numbers need no quotes; what a text says only `trunkline check` knows.
+fn term_schema() -> Value {
+    json!({ "type": ["string", "integer"] })
+}
+
+const NAME_PATTERN: &str = "^[a-z][a-z0-9_-]{0,63}$";
 const DATAPATH_ID_PATTERN: &str = "^(0x[0-9A-Fa-f]{1,16}|[0-9A-Fa-f]{16}|([0-9A-Fa-f]{2}:){7}[0-9A-Fa-f]{2})$";
 const DURATION_PATTERN: &str = "^[0-9]+(ms|s|m|h)$";

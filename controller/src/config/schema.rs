@@ -3,7 +3,11 @@
 //! The walk checks against it, and `docs/configuration.md` and the JSON Schema are generated from it. A new key is one row here, one field
 //! in `types.rs` and one line in `read.rs`.
 
+mod policy;
+
 use std::time::Duration;
+
+pub(super) use policy::{ACTIONS, ORIGINS, ROLES as NEIGHBOR_ROLES, SOURCES};
 
 /// A mapping with known keys.
 #[derive(Debug)]
@@ -61,6 +65,16 @@ pub(super) enum Shape {
     },
     /// One of these words.
     Word(&'static [&'static str]),
+    /// A mapping from names of one's own.
+    Map {
+        of: &'static Shape,
+    },
+    /// A value in a small language of its own.
+    Term(&'static Term),
+    /// One such value or a list of them.
+    OneOrMore {
+        of: &'static Term,
+    },
     Prefix,
     Address,
     Ipv4Address,
@@ -73,6 +87,27 @@ pub(super) enum Shape {
     DatapathId,
     /// A fingerprint or a name.
     Certificate,
+}
+
+/// A small language that a value is written in.
+#[derive(Debug)]
+pub(super) struct Term {
+    /// What one is called; Markdown.
+    pub(super) what: &'static str,
+    /// What several are called.
+    pub(super) plural: &'static str,
+}
+
+impl Shape {
+    /// The section inside it, and what its keys' path goes on with.
+    pub(super) fn inner(&self) -> Option<(&'static Section, &'static str)> {
+        match self {
+            Shape::Section(section) => Some((section, "")),
+            Shape::List { of: Shape::Section(section), .. } => Some((section, "[]")),
+            Shape::Map { of: Shape::List { of: Shape::Section(section), .. } } => Some((section, ".NAME[]")),
+            _ => None,
+        }
+    }
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -297,6 +332,21 @@ static BGP: Section = Section {
             about: "Prefixes to announce as this router's own.",
         },
         Key {
+            name: "sets",
+            shape: Shape::Section(&policy::SETS),
+            need: Need::Without("no sets"),
+            rule: "",
+            about: "Lists with names, for the conditions of policies.",
+        },
+        Key {
+            name: "policies",
+            shape: policy::POLICIES,
+            need: Need::Default("{}"),
+            rule: "",
+            about: "Policies by name, each a list of statements that are tried in order; see [bgp-policy.md](bgp-policy.md). What falls off the \
+                    end goes to the next policy of the neighbour's list.",
+        },
+        Key {
             name: "neighbors",
             shape: Shape::List { of: &Shape::Section(&NEIGHBOR), min: 0 },
             need: Need::Default("[]"),
@@ -402,17 +452,19 @@ macro_rules! with_settings {
                 },
                 Key {
                     name: "import",
-                    shape: Shape::Word(POLICIES),
+                    shape: Shape::OneOrMore { of: &policy::POLICY_NAME },
                     need: Need::Without("`reject` for an eBGP neighbour (RFC 8212), `accept` for an iBGP neighbour"),
                     rule: "RFC 8212",
-                    about: "What to do with the routes that the neighbour announces.",
+                    about: "What to do with the routes that the neighbour announces. `accept`, `reject`, or policies of `bgp.policies` in order, the last of which may be `accept` or \
+                            `reject`. What none of them decides is rejected.",
                 },
                 Key {
                     name: "export",
-                    shape: Shape::Word(POLICIES),
+                    shape: Shape::OneOrMore { of: &policy::POLICY_NAME },
                     need: Need::Without("`reject` for an eBGP neighbour (RFC 8212), `accept` for an iBGP neighbour"),
                     rule: "RFC 8212",
-                    about: "What to announce to the neighbour.",
+                    about: "What to announce to the neighbour. `accept`, `reject`, or policies of `bgp.policies` in order, the last of which may be `accept` or \
+                            `reject`. What none of them decides is rejected.",
                 },
                 Key {
                     name: "next_hop_v6",
@@ -742,8 +794,6 @@ static DECISION: Section = Section {
 
 /// The words of `families`, in the order of `AddressFamily`.
 pub(super) const FAMILIES: &[&str] = &["ipv4-unicast", "ipv6-unicast"];
-/// The words of `import` and `export`, in the order of `Policy`.
-pub(super) const POLICIES: &[&str] = &["accept", "reject"];
 /// The words of `role` of a neighbour, in the order of `BgpRole`.
 const BGP_ROLES: &[&str] = &["provider", "customer", "peer", "rs", "rs-client"];
 /// The words of `next_hop`, in the order of `NextHopRule`.
@@ -787,6 +837,49 @@ bgp:
     - { name: secured, group: transit, ttl_security: true, multihop: 1, password: "not this one", graceful_restart: help }
   ranges:
     - { prefix: 198.51.100.0/24, limit: 100, passive: true, route_server_client: false, enforce_first_as: true, import: accept, export: accept }
+  sets:
+    prefixes:
+      ours: ["203.0.113.0/24 le 28", "2001:db8::/32 le 48"]
+    as_paths:
+      private: "_[64512-65534 4200000000-4294967294]_"
+    asns:
+      upstreams: [65002, 65100-65199]
+    communities:
+      internal: ["65001:*", "65001:*:*"]
+    neighbors:
+      rack4: [192.0.2.0/28, "2001:db8:4::2"]
+  policies:
+    upstream-in:
+      - name: nothing of ours, nothing odd
+        match: { family: ipv4-unicast, prefix: ours }
+        action: reject
+      - match: { as_path: private, as_path_length: ge 2 le 100 }
+        action: reject
+      - match:
+          neighbor_as: upstreams
+          origin_as: 65100-65199
+          communities: ["65002:70", "65002:1:*"]
+          all_communities: "65002:1"
+          next_hop: neighbor
+          neighbor: rack4
+          role: provider
+          med: le 100
+          local_pref: 100
+          origin: igp
+        unless: { communities: blackhole }
+        set:
+          local_pref: +10
+          med: none
+          origin: incomplete
+          prepend: { asn: first, times: 2 }
+          communities: { remove: internal, add: ["65001:1"] }
+        action: accept
+      - set: { communities: { set: "65001:2" } }
+        action: next-policy
+    ours-out:
+      - match: { source: local, prefix: ours }
+        set: { next_hop: self }
+        action: accept
   neighbors:
     - address: 192.0.2.2
       port: 179
@@ -795,8 +888,8 @@ bgp:
       families: [ipv4-unicast, ipv6-unicast]
       passive: false
       hold_time: 90s
-      import: accept         # without import/export an eBGP neighbour exchanges nothing (RFC 8212)
-      export: accept
+      import: [upstream-in, accept]   # without import/export an eBGP neighbour exchanges nothing (RFC 8212)
+      export: ours-out                # what no statement accepts stays here
       next_hop_v6: "2001:db8::1"
       description: upstream, rack 4
     - address: 192.0.2.3

@@ -8,10 +8,10 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
 use super::problem::{Problem, Severity};
 
-/// Longest file that is read. The largest sensible configuration (thousands of neighbours) is far below; a mistaken path to something huge
+/// Longest file that is read. The largest sensible configuration (a route server's prefix sets) is below; a mistaken path to something huge
 /// is refused at once instead of filling memory.
-pub const MAX_FILE_OCTETS: u64 = 1 << 20;
-/// Deepest nesting. The schema needs 5; more is a mistake, and the parser should not be led into the depths.
+pub const MAX_FILE_OCTETS: u64 = 8 << 20;
+/// Deepest nesting. The schema needs 8; more is a mistake, and the parser should not be led into the depths.
 const MAX_DEPTH: usize = 32;
 
 /// Where a node starts, both from 1.

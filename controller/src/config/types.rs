@@ -1,10 +1,13 @@
 //! The typed configuration. Whatever holds one of these has nothing left to check.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bgp::policy::{Policy, PolicyDefinition};
 use net::{DatapathId, Ipv4Prefix, Ipv6Prefix, Prefix};
 
 /// The whole configuration. The default is what `trunkline run` does without a file.
@@ -137,6 +140,8 @@ pub struct BgpConfig {
     pub default_local_pref: u32,
     /// The decision's knobs.
     pub decision: DecisionConfig,
+    /// Policies by name, also those that no neighbour uses.
+    pub policies: BTreeMap<String, Arc<PolicyDefinition>>,
     /// The neighbours; no two with the same address, port and local address.
     pub neighbors: Vec<NeighborConfig>,
     /// Ranges that further neighbours may come from.
@@ -197,7 +202,8 @@ pub struct NeighborConfig {
     pub passive: bool,
     /// Proposed hold time: zero (none) or 3 to 65535 whole seconds (RFC 4271 §4.2).
     pub hold_time: Duration,
-    /// What to do with the neighbour's routes. Without the key: reject if eBGP (RFC 8212), accept if iBGP.
+    /// What to do with the neighbour's routes. Without the key: reject if eBGP (RFC 8212), accept if iBGP. Not bound to
+    /// a session.
     pub import: Policy,
     /// What to tell the neighbour. Without the key: as for `import`.
     pub export: Policy,
@@ -345,15 +351,6 @@ words! {
     }
 }
 
-/// A policy, as far as there is one yet.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Policy {
-    /// Every route passes.
-    Accept,
-    /// No route passes.
-    Reject,
-}
-
 /// An address family that a BGP session can carry.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum AddressFamily {
@@ -377,6 +374,7 @@ impl BgpConfig {
     /// Every optional key at its default.
     pub fn new(asn: u32, router_id: Ipv4Addr) -> BgpConfig {
         BgpConfig {
+            policies: BTreeMap::new(),
             asn,
             router_id,
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, Config::BGP_PORT)),
@@ -442,7 +440,7 @@ impl Default for FabricConfig {
 impl NeighborConfig {
     /// A neighbour with every optional key at its default. `local_asn` decides between eBGP and iBGP.
     pub fn new(address: IpAddr, asn: u32, local_asn: u32) -> NeighborConfig {
-        let policy = if asn == local_asn { Policy::Accept } else { Policy::Reject };
+        let policy = || if asn == local_asn { Policy::Accept } else { Policy::Reject };
         NeighborConfig {
             address,
             port: Config::BGP_PORT,
@@ -451,8 +449,8 @@ impl NeighborConfig {
             families: vec![AddressFamily::Ipv4Unicast, AddressFamily::Ipv6Unicast],
             passive: false,
             hold_time: Duration::from_secs(90),
-            import: policy,
-            export: policy,
+            import: policy(),
+            export: policy(),
             next_hop_v6: None,
             description: None,
             active: false,

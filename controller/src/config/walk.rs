@@ -373,7 +373,69 @@ impl Walk<'_> {
         None
     }
 
-    fn parsed<T>(&mut self, field: &Field<'_>, what: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    /// A mapping from names of one's own, in the order of the file.
+    pub(super) fn named<'n>(&mut self, field: &Field<'n>) -> Option<Vec<(&'n str, Field<'n>)>> {
+        let Shape::Map { of } = field.shape else { return None };
+        let Content::Mapping(pairs) = &field.node.content else {
+            self.wrong_type(field, "a mapping (name: value)");
+            return None;
+        };
+        let mut lines: HashMap<&str, usize> = HashMap::new();
+        let mut entries = Vec::with_capacity(pairs.len());
+        for (key, node) in pairs {
+            let Content::Scalar { text: name, .. } = &key.content else {
+                if !matches!(key.content, Content::Refused) {
+                    self.refuse(key.mark, &field.path, format!("a name cannot be {}", key.noun()));
+                }
+                continue;
+            };
+            let path = join(&field.path, &shorten(name));
+            if !words::is_name(name) {
+                let message = "not a name: 1 to 64 small letters, digits, - and _, the first a letter";
+                self.refuse(key.mark, &path, message);
+                continue;
+            }
+            match lines.entry(name) {
+                Entry::Occupied(first) => {
+                    self.refuse(key.mark, &path, format!("the name stands twice, first in line {}", first.get()));
+                }
+                Entry::Vacant(entry) => {
+                    entry.insert(key.mark.line);
+                    entries.push((name.as_str(), Field { node, path, shape: of, rule: field.rule }));
+                }
+            }
+        }
+        Some(entries)
+    }
+
+    /// One value or a list of them; an empty list is refused.
+    pub(super) fn one_or_more<'n>(&mut self, field: &Field<'n>) -> Option<Vec<Field<'n>>> {
+        let Shape::OneOrMore { of } = field.shape else { return None };
+        let item = |node, path| Field { node, path, shape: field.shape, rule: field.rule };
+        match &field.node.content {
+            Content::Sequence(nodes) if nodes.is_empty() => {
+                self.refuse(field.node.mark, &field.path, "the list is empty: at least one entry is needed");
+                None
+            }
+            Content::Sequence(nodes) => {
+                let path = |index| format!("{}[{index}]", field.path);
+                Some(nodes.iter().enumerate().map(|(index, node)| item(node, path(index))).collect())
+            }
+            Content::Scalar { .. } if !field.node.is_null() => Some(vec![item(field.node, field.path.clone())]),
+            _ => {
+                self.wrong_type(field, &format!("{} or a list", of.what));
+                None
+            }
+        }
+    }
+
+    /// A value that `parse` reads; an error of it is the problem's message.
+    pub(super) fn parsed<T>(
+        &mut self,
+        field: &Field<'_>,
+        what: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let (text, _) = self.scalar(field, what)?;
         match parse(text) {
             Ok(value) => Some(value),
@@ -418,18 +480,15 @@ fn cite(rule: &str) -> String {
 fn find_key(section: &Section, path: &str, name: &str) -> Option<String> {
     let here = section.keys.iter().find(|key| key.name == name).map(|key| join(path, key.name));
     here.or_else(|| {
-        section.keys.iter().find_map(|key: &Key| match &key.shape {
-            Shape::Section(inner) => find_key(inner, &join(path, key.name), name),
-            Shape::List { of: Shape::Section(inner), .. } => {
-                find_key(inner, &format!("{}[]", join(path, key.name)), name)
-            }
-            _ => None,
+        section.keys.iter().find_map(|key: &Key| {
+            let (inner, more) = key.shape.inner()?;
+            find_key(inner, &format!("{}{more}", join(path, key.name)), name)
         })
     })
 }
 
 /// A text that may be anything, cut to what fits in a message.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     const MAX_QUOTED: usize = 60;
     if text.chars().count() <= MAX_QUOTED {
         return text.to_owned();

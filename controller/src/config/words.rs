@@ -166,6 +166,16 @@ pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     Err(format!("{hint}: expected ADDRESS:PORT, such as 127.0.0.1:9653 or [::1]:9653"))
 }
 
+/// Whether `text` may be the name of a set or a policy.
+pub(super) fn is_name(text: &str) -> bool {
+    /// A name stands in messages and in lists.
+    const MAX_NAME: usize = 64;
+    let part = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    text.len() <= MAX_NAME
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.as_bytes().iter().all(part)
+}
+
 /// A plain decimal number: no sign, no spaces.
 pub(super) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -175,7 +185,7 @@ pub(super) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
 }
 
 /// The known word that `text` was probably meant to be.
-pub(super) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Nothing in the schema is longer; comparing more is a waste.
     const MAX_WORD: usize = 64;
     if text.len() > MAX_WORD {

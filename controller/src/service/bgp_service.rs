@@ -5,7 +5,6 @@ use std::sync::mpsc;
 
 use bgp::export::{NextHopRule, PrivateAsRule};
 use bgp::io::Handle;
-use bgp::policy::Policy;
 use bgp::rib::DecisionOptions;
 use bgp::session::{ConnectMode, SessionConfig};
 use bgp::speaker::{
@@ -199,15 +198,8 @@ fn neighbor_config(config: &config::NeighborConfig, speaker: &BgpConfig) -> Neig
     neighbor.session = Some(SessionConfig { as_path_limit: config.as_path_limit as usize, ..session });
     // The configuration holds whole seconds that fit.
     neighbor.hold_time = u16::try_from(config.hold_time.as_secs()).unwrap_or(u16::MAX);
-    neighbor.import = policy(config.import);
-    neighbor.export = policy(config.export);
+    neighbor.import.clone_from(&config.import);
+    neighbor.export.clone_from(&config.export);
     neighbor.next_hop_v6 = config.next_hop_v6;
     neighbor
-}
-
-fn policy(policy: config::Policy) -> Policy {
-    match policy {
-        config::Policy::Accept => Policy::Accept,
-        config::Policy::Reject => Policy::Reject,
-    }
 }

@@ -266,6 +266,8 @@ impl<'a> MatchBuilder<'a> {
                 check_tci_mask(name, mask)?;
                 self.set_vlan(name, number(&value.value), mask);
             } else if !value.is_any() {
+                // Two names may have come to one field only now (`tp_src`, `sctp_src`): the last word counts.
+                owned.retain(|(_, _, field)| field.kind() != kind);
                 owned.push((place(kind), name, build(name, kind, &value)?));
             }
         }

@@ -195,6 +195,13 @@ fn all_names_of_a_tags_parts_are_about_one_field_of_which_the_last_word_counts()
 }
 
 #[test]
+fn two_names_that_come_to_one_field_are_one() {
+    let read = |text: &str| parse_match(text).unwrap();
+    assert_eq!(read("sctp,tp_src=64,sctp_src=65"), read("sctp,tp_src=65"));
+    assert_eq!(read("sctp,sctp_src=64,tp_src=65"), read("sctp,tp_src=65"));
+}
+
+#[test]
 fn nesting_and_length_have_limits() {
     let nested = |depth: usize| format!("actions={}1{}", "clone(".repeat(depth), ")".repeat(depth));
     assert!(parse_flow(&nested(MAX_NESTING)).is_ok());

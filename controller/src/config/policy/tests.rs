@@ -213,7 +213,7 @@ bgp:
         "6:56: bgp.sets.communities.no-export: `no-export` means something else already: take another name",
         "8:13: bgp.policies.accept: `accept` is a policy that is always there",
         "10:28: bgp.policies.in[0].match.prefix: there is no set `bogon` in bgp.sets.prefixes: did you mean `bogons`?",
-        "10:45: bgp.policies.in[0].match.as_path: AS-path expression, character 7: AS numbers are whole here: write `65001 .` for AS 65001 and one more, or `[650010-650019]` for a range",
+        "10:44: bgp.policies.in[0].match.as_path: AS-path expression, character 7: AS numbers are whole here: write `65001 .` for AS 65001 and one more, or `[650010-650019]` for a range",
         "10:56: bgp.policies.in[0].match.comunities: unknown key: did you mean `communities`?",
         "10:85: bgp.policies.in[0].action: `acept` is not accept or reject or next or next-policy: did you mean `accept`?",
         "11:54: bgp.policies.in[1].set.communities.add: `65000:*` is not one community, so it cannot be added",

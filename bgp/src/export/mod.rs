@@ -304,7 +304,7 @@ impl UpdateGroup {
         for (prefix, id) in ids.into_iter().filter(|(_, id)| out.held.contains(*id)) {
             let route = || {
                 let best = table.best(id)?;
-                rules::export(&self.terms, family, best.kind, table.route_attributes(best.attributes)?)
+                rules::export(&self.terms, family, best.kind, &*table.route_attributes(best.attributes)?)
             };
             page.routes.extend(route().map(|(attributes, next_hop)| Advertised { prefix, attributes, next_hop }));
         }
@@ -399,7 +399,7 @@ fn build(terms: &ExportTerms, family: Family, from: Cursor, table: &Table, too_l
         let place = table.best(id).and_then(|best| {
             *places.entry((best.attributes, best.source)).or_insert_with(|| {
                 let route = table.route_attributes(best.attributes)?;
-                let (attributes, next_hop) = rules::export(terms, family, best.kind, route)?;
+                let (attributes, next_hop) = rules::export(terms, family, best.kind, &route)?;
                 bundles.push(Bundle {
                     attributes: Arc::new(attributes),
                     next_hop,

@@ -9,6 +9,7 @@ mod attribute_table;
 pub mod decision;
 mod export_log;
 mod follower;
+mod id_index;
 mod import;
 mod prefix_table;
 mod read;
@@ -251,7 +252,7 @@ impl Rib {
         for table in &mut self.tables {
             for index in 0..table.entries.len() {
                 let delta = table.reimport(PrefixId(index as u32), id, &ranks, |attributes, received| {
-                    let Some(route) = attributes.get(received).cloned() else { return (received, Ok(())) };
+                    let Some(route) = attributes.get(received) else { return (received, Ok(())) };
                     let outcome = import::import(&route.attributes, route.next_hop, &source, options);
                     (effective(attributes, received, outcome.modified), outcome.state)
                 });
@@ -326,12 +327,9 @@ fn effective(
     received: AttributeId,
     modified: Option<Box<PathAttributes>>,
 ) -> AttributeId {
-    match (modified, attributes.get(received)) {
-        (Some(modified), Some(route)) => {
-            let next_hop = route.next_hop;
-            attributes.intern(RouteAttributes { attributes: Arc::from(modified), next_hop })
-        }
-        _ => {
+    match modified.and_then(|modified| Some((modified, attributes.get(received)?.next_hop))) {
+        Some((modified, next_hop)) => attributes.intern(RouteAttributes { attributes: Arc::from(modified), next_hop }),
+        None => {
             attributes.retain(received);
             received
         }

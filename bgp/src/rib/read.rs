@@ -153,7 +153,7 @@ impl Rib {
             peer_address: source.address,
             peer_asn: source.asn,
             peer_router_id: source.router_id,
-            attributes: Arc::clone(table.route_attributes(attributes)?),
+            attributes: table.route_attributes(attributes)?,
             learned: path.learned,
             best: entry.best.is_some_and(|best| best.source == path.source && best.path_id == path.path_id),
             ineligible: path.state.err(),

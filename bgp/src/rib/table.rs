@@ -228,7 +228,7 @@ impl Table {
     pub(super) fn candidate(&self, path: &Path, ranks: &Ranks<'_>) -> Option<Candidate> {
         let source = ranks.by_source.get(path.source.0 as usize)?.as_ref()?;
         Some(Candidate {
-            rank: self.attributes.rank(path.effective)?,
+            rank: *self.attributes.rank(path.effective)?,
             kind: source.kind,
             igp_metric: 0,
             learned: path.learned,
@@ -281,7 +281,7 @@ impl Table {
         self.prefixes.get(prefix)
     }
 
-    pub(crate) fn route_attributes(&self, id: AttributeId) -> Option<&Arc<RouteAttributes>> {
+    pub(crate) fn route_attributes(&self, id: AttributeId) -> Option<Arc<RouteAttributes>> {
         self.attributes.get(id)
     }
 

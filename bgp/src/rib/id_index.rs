@@ -123,7 +123,6 @@ impl SeededHash {
         SeededHash { key: fold(seed ^ 0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93) }
     }
 
-    #[allow(dead_code, reason = "prefixes are hashed by it next")]
     pub(super) const fn words(self, words: [u64; 2]) -> u32 {
         let [first, second] = words;
         let state = fold(self.key ^ first, 0xa076_1d64_78bd_642f ^ self.key.rotate_left(32));

@@ -98,8 +98,8 @@ impl Rib {
             sources: Vec::new(),
             ranks: Vec::new(),
             tables: [
-                Table::new(Family::IPV4_UNICAST, PrefixTable::ipv4(), attributes()),
-                Table::new(Family::IPV6_UNICAST, PrefixTable::ipv6(), attributes()),
+                Table::new(Family::IPV4_UNICAST, PrefixTable::ipv4(config.seed), attributes()),
+                Table::new(Family::IPV6_UNICAST, PrefixTable::ipv6(config.seed), attributes()),
             ],
         };
         rib.add_source(Source {

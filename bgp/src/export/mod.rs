@@ -25,7 +25,6 @@ use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Everything that what a peer is sent depends on: peers with equal terms share a group.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -382,7 +381,7 @@ fn release(segment: &Segment, table: &mut Table) {
 
 /// Routes with the same attributes from the same source.
 struct Bundle {
-    attributes: Arc<PathAttributes>,
+    attributes: PathAttributes,
     next_hop: NextHop,
     source: SourceId,
     prefixes: Vec<Prefix>,
@@ -401,7 +400,7 @@ fn build(terms: &ExportTerms, family: Family, from: Cursor, table: &Table, too_l
                 let route = table.route_attributes(best.attributes)?;
                 let (attributes, next_hop) = rules::export(terms, family, best.kind, &route)?;
                 bundles.push(Bundle {
-                    attributes: Arc::new(attributes),
+                    attributes,
                     next_hop,
                     source: best.source,
                     prefixes: Vec::new(),
@@ -420,11 +419,12 @@ fn build(terms: &ExportTerms, family: Family, from: Cursor, table: &Table, too_l
         }
     }
     let (mut octets, mut messages, mut ids) = (BytesMut::new(), Vec::new(), Vec::new());
+    let mut packer = pack::Packer::default();
     for bundle in &bundles {
         let Bundle { attributes, next_hop, source, prefixes, .. } = bundle;
         let first = ids.len();
         let packed =
-            pack::announce(&terms.encode, family, attributes, *next_hop, prefixes, &mut octets, |octets, part| {
+            packer.announce(&terms.encode, family, attributes, *next_hop, prefixes, &mut octets, |octets, part| {
                 messages.push(Message { source: *source, octets, ids: first + part.start..first + part.end });
             });
         match packed {

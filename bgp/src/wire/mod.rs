@@ -45,6 +45,7 @@ pub use nlri::{MpNextHop, MpNlri, NextHop, Nlri};
 pub use notification::{ErrorCode, Notification};
 pub use numbers::{Afi, Asn, Family, ParseAsnError, ParseFamilyError, RouterId, Safi};
 pub use open::{Open, OptionalParameter, VERSION};
+pub(crate) use packer::AnnouncementPacker;
 pub use packer::{pack_announcements, pack_end_of_rib, pack_withdrawals};
 pub use refresh::{RefreshSubtype, RouteRefresh};
 pub use update::{MpReach, MpUnreach, Update};

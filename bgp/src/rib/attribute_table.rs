@@ -25,7 +25,7 @@ fn shared<S: serde::Serializer>(attributes: &Arc<PathAttributes>, serializer: S)
 
 /// An interned attribute set.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct AttributeId(u32);
+pub(crate) struct AttributeId(pub(super) u32);
 
 /// One set as it is kept: a quarter of what its fields would take, and few ask for more than the rank.
 #[derive(Debug)]
@@ -155,6 +155,9 @@ impl AttributeTable {
 }
 
 impl AttributeId {
+    /// Of no set.
+    pub(super) const NONE: AttributeId = AttributeId(u32::MAX);
+
     const fn index(self) -> usize {
         self.0 as usize
     }

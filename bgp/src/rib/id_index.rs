@@ -26,8 +26,8 @@ impl IdIndex {
 
     /// The id that has this hash and is the right one.
     #[inline]
-    pub(super) fn find(&self, hash: u32, mut is_right: impl FnMut(u32) -> bool) -> Option<u32> {
-        self.place_of(hash, |id| is_right(id)).map(|(_, id)| id)
+    pub(super) fn find(&self, hash: u32, is_right: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.place_of(hash, is_right).map(|(_, id)| id)
     }
 
     /// One more, which the caller knows not to be there. `hash_of` is asked about ids that are.

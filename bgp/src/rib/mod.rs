@@ -11,6 +11,7 @@ mod export_log;
 mod follower;
 mod id_index;
 mod import;
+mod paths;
 mod prefix_table;
 mod read;
 mod table;
@@ -35,10 +36,11 @@ use crate::session::{Announcement, RouteUpdate};
 use crate::wire::{AsPath, Family, NextHop, Nlri, Origin, PathAttributes};
 use attribute_table::AttributeTable;
 use net::{Prefix, Time};
+use paths::Path;
 use prefix_table::PrefixTable;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use table::{Delta, Path, Ranks, SourceRank};
+use table::{Delta, Ranks, SourceRank};
 
 /// What a [`Rib`] is made with.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,9 @@ pub struct RibConfig {
 
 /// What RFC 4271 leaves open and everybody uses.
 pub const DEFAULT_LOCAL_PREF: u32 = 100;
+
+/// Most sources at one time: each route says in two octets where it came from, and no machine holds as many sessions.
+pub const SOURCE_LIMIT: usize = u16::MAX as usize;
 
 /// How many routes a source has.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -120,7 +125,7 @@ impl Rib {
     /// The families that a Rib has.
     pub const FAMILIES: [Family; 2] = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
 
-    /// A session came up.
+    /// A session came up. Past [`SOURCE_LIMIT`] it gets a number that is nobody's: its routes are not taken.
     pub fn add_source(&mut self, source: Source) -> SourceId {
         let rank = SourceRank { kind: source.kind, router_id: source.router_id.0, address: source.address };
         let slot = SourceSlot { source, counts: Default::default() };
@@ -129,13 +134,14 @@ impl Rib {
                 if let (Some(place), Some(old)) = (self.sources.get_mut(index), self.ranks.get_mut(index)) {
                     (*place, *old) = (Some(slot), Some(rank));
                 }
-                SourceId(index as u32)
+                SourceId(index as u16)
             }
-            None => {
+            None if self.sources.len() < SOURCE_LIMIT => {
                 self.sources.push(Some(slot));
                 self.ranks.push(Some(rank));
-                SourceId(self.sources.len() as u32 - 1)
+                SourceId(self.sources.len() as u16 - 1)
             }
+            None => SourceId::NONE,
         }
     }
 
@@ -190,7 +196,7 @@ impl Rib {
                 path_id: nlri.path_id,
                 received,
                 effective,
-                learned: now,
+                learned: now.into(),
                 state: outcome.state,
                 stale: false,
             };
@@ -234,7 +240,7 @@ impl Rib {
         let mut left = self_counts(slot, family).received;
         let mut index = 0;
         // A source that has nothing costs nothing: a flapping neighbour must not make us walk the table.
-        while left > 0 && index < table.entries.len() {
+        while left > 0 && index < table.paths.len() {
             let delta = table.remove_where(PrefixId(index as u32), |path| path.source == id && gone(path), &ranks);
             left = left.saturating_add_signed(delta.received);
             apply(slot, family, delta);
@@ -250,7 +256,7 @@ impl Rib {
         let options = &self.config.import;
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
         for table in &mut self.tables {
-            for index in 0..table.entries.len() {
+            for index in 0..table.paths.len() {
                 let delta = table.reimport(PrefixId(index as u32), id, &ranks, |attributes, received| {
                     let Some(route) = attributes.get(received) else { return (received, Ok(())) };
                     let outcome = import::import(&route.attributes, route.next_hop, &source, options);

@@ -28,6 +28,7 @@
 
 use bgp::io::{Handle, spawn};
 use bgp::policy::Policy;
+use bgp::session::ConnectMode;
 use bgp::speaker::{NeighborConfig, SpeakerConfig};
 use bgp::wire::{Asn, Family, RouterId};
 use net::Prefix;
@@ -72,7 +73,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<(SpeakerConfig, Vec<Sock
             ("hold", Some(neighbor)) => neighbor.hold_time = value()?.parse()?,
             ("nexthop4", Some(neighbor)) => neighbor.next_hop_v4 = Some(value()?.parse()?),
             ("nexthop6", Some(neighbor)) => neighbor.next_hop_v6 = Some(value()?.parse()?),
-            ("passive", Some(neighbor)) => neighbor.passive = true,
+            ("passive", Some(neighbor)) => neighbor.mode = ConnectMode::Passive,
             ("noimport", Some(neighbor)) => neighbor.import = Policy::Unset,
             ("noexport", Some(neighbor)) => neighbor.export = Policy::Unset,
             ("v4only", Some(neighbor)) => neighbor.families = [Family::IPV4_UNICAST].into(),

@@ -207,6 +207,11 @@ impl Peer {
         secondary.into_iter().fold(self.primary.session.state(), SessionState::max)
     }
 
+    /// In the pause after a protocol error: connections are refused until it is over (DampPeerOscillations).
+    pub fn is_damped(&self) -> bool {
+        self.primary.session.is_damped()
+    }
+
     /// The terms of the established session.
     pub fn negotiated(&self) -> Option<&Arc<Negotiated>> {
         self.slots().find(|slot| slot.up).and_then(|slot| slot.session.negotiated())

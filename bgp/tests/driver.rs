@@ -5,8 +5,9 @@
 use bgp::io::{DriverError, Handle, spawn};
 use bgp::policy::Policy;
 use bgp::rib::Verdict;
+use bgp::session::ConnectMode;
 use bgp::session::SessionState;
-use bgp::speaker::{NeighborConfig, SpeakerConfig, SpeakerStatus};
+use bgp::speaker::{DynamicNeighbors, NeighborConfig, Password, SpeakerConfig, SpeakerStatus};
 use bgp::wire::{Asn, Capability, EncodeContext, Family, Message, Open, RefreshSubtype, RouteRefresh, RouterId};
 use bytes::BytesMut;
 use net::{Ipv4Prefix, Ipv6Prefix, Prefix};
@@ -69,7 +70,7 @@ fn has(status: &SpeakerStatus, routes: usize) -> bool {
 /// Speaker `passive` waits, speaker `active` connects.
 async fn pair(passive: u8, active: u8, routes: u16) -> (Handle, Handle) {
     let mut first = config(passive, routes);
-    first.neighbors = vec![NeighborConfig { passive: true, ..neighbor(active, passive, 179) }];
+    first.neighbors = vec![NeighborConfig { mode: ConnectMode::Passive, ..neighbor(active, passive, 179) }];
     let first = spawn(first, &any_port(passive)).unwrap();
     let mut second = config(active, routes);
     second.neighbors = vec![neighbor(passive, active, first.listening()[0].port())];
@@ -128,7 +129,7 @@ async fn two_speakers_on_one_ipv6_address_exchange_what_ipv6_can_carry() {
     let address = IpAddr::V6(Ipv6Addr::LOCALHOST);
     let at = |number, own, port| NeighborConfig { address, local_address: None, ..neighbor(number, own, port) };
     let mut first = config(15, 10);
-    first.neighbors = vec![NeighborConfig { passive: true, ..at(16, 15, 179) }];
+    first.neighbors = vec![NeighborConfig { mode: ConnectMode::Passive, ..at(16, 15, 179) }];
     // A machine without IPv6 has nothing to test here.
     let Ok(first) = spawn(first, &[SocketAddr::new(address, 0)]) else {
         println!("skipped: no IPv6 on this machine");
@@ -155,7 +156,7 @@ async fn neighbours_come_and_go_at_run_time() {
     assert!(!first.remove_neighbor(loopback(4)).await.unwrap());
     let status = wait(&second, "gone", |status| has(status, 10)).await;
     assert!(status.neighbors[0].last_reset.as_ref().is_some_and(|reset| reset.contains("received: Cease")));
-    let back = NeighborConfig { passive: true, ..neighbor(4, 3, 179) };
+    let back = NeighborConfig { mode: ConnectMode::Passive, ..neighbor(4, 3, 179) };
     first.add_neighbor(back.clone()).await.unwrap().unwrap();
     assert!(first.add_neighbor(back).await.unwrap().is_err());
     wait(&second, "back", |status| has(status, 20)).await;
@@ -186,7 +187,7 @@ async fn connect_from(number: u8, to: SocketAddr) -> TcpStream {
 async fn strangers_are_shown_out_and_garbage_is_answered_while_others_notice_nothing() {
     let (first, second) = pair(7, 8, 10).await;
     let listening = first.listening()[0];
-    first.add_neighbor(NeighborConfig { passive: true, ..neighbor(9, 7, 179) }).await.unwrap().unwrap();
+    first.add_neighbor(NeighborConfig { mode: ConnectMode::Passive, ..neighbor(9, 7, 179) }).await.unwrap().unwrap();
     wait(&second, "up", |status| has(status, 20)).await;
 
     let mut stranger = connect_from(66, listening).await;
@@ -213,7 +214,7 @@ async fn strangers_are_shown_out_and_garbage_is_answered_while_others_notice_not
 #[tokio::test]
 async fn a_neighbour_that_reads_nothing_holds_up_nobody() {
     let (first, second) = pair(10, 11, 4000).await;
-    first.add_neighbor(NeighborConfig { passive: true, ..neighbor(12, 10, 179) }).await.unwrap().unwrap();
+    first.add_neighbor(NeighborConfig { mode: ConnectMode::Passive, ..neighbor(12, 10, 179) }).await.unwrap().unwrap();
     // Speaks just enough to be Established, asks for the table again and again, and never reads.
     let mut mute = connect_from(12, first.listening()[0]).await;
     let capabilities = vec![
@@ -271,4 +272,68 @@ async fn dropping_the_last_handle_ends_the_speaker() {
     drop(first);
     wait(&second, "goodbye", |status| has(status, 5)).await;
     second.stop().await;
+}
+
+/// Two speakers with these options; both passive and active by the second's `mode`.
+async fn pair_with(
+    number: u8,
+    change: impl Fn(&mut NeighborConfig),
+    other: impl Fn(&mut NeighborConfig),
+) -> (Handle, Handle) {
+    let mut first = config(number, 1);
+    let mut waiting = NeighborConfig { mode: ConnectMode::Passive, ..neighbor(number + 1, number, 179) };
+    change(&mut waiting);
+    first.neighbors = vec![waiting];
+    let first = spawn(first, &any_port(number)).unwrap();
+    let mut second = config(number + 1, 1);
+    let mut calling = neighbor(number, number + 1, first.listening()[0].port());
+    other(&mut calling);
+    second.neighbors = vec![calling];
+    (first, spawn(second, &[]).unwrap())
+}
+
+/// Nothing comes up in the time in which it would have by far.
+async fn stays_down(handle: &Handle) {
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let status = handle.status().await.unwrap();
+        assert!(status.neighbors.iter().all(|neighbor| neighbor.uptime_seconds.is_none()));
+    }
+}
+
+#[tokio::test]
+async fn with_the_same_md5_password_the_session_comes_up_and_with_another_it_does_not() {
+    let password =
+        |text: &'static str| move |neighbor: &mut NeighborConfig| neighbor.password = Some(Password::new(text));
+    let (first, second) = pair_with(20, password("secret"), password("secret")).await;
+    wait(&first, "session", |status| has(status, 2)).await;
+    second.stop().await;
+    first.stop().await;
+    let (first, _second) = pair_with(22, password("secret"), password("wrong")).await;
+    stays_down(&first).await;
+    let (first, _second) = pair_with(24, password("secret"), |_| ()).await;
+    stays_down(&first).await;
+}
+
+#[tokio::test]
+async fn a_whole_range_shares_an_md5_password() {
+    let mut first = config(30, 1);
+    let template =
+        NeighborConfig { password: Some(Password::new("secret")), local_address: None, ..neighbor(31, 30, 179) };
+    first.dynamic = vec![DynamicNeighbors { prefix: "127.0.0.0/8".parse().unwrap(), limit: 5, template }];
+    let first = spawn(first, &any_port(30)).unwrap();
+    let mut second = config(31, 1);
+    let calling = neighbor(30, 31, first.listening()[0].port());
+    second.neighbors = vec![NeighborConfig { password: Some(Password::new("secret")), ..calling }];
+    let _second = spawn(second, &[]).unwrap();
+    wait(&first, "session", |status| has(status, 2)).await;
+}
+
+#[tokio::test]
+async fn ttl_security_takes_neighbours_that_send_with_255_and_no_others() {
+    let secure = |neighbor: &mut NeighborConfig| neighbor.ttl_security = true;
+    let (first, _second) = pair_with(26, secure, secure).await;
+    wait(&first, "session", |status| has(status, 2)).await;
+    let (first, _second) = pair_with(28, secure, |neighbor| neighbor.multihop = Some(200)).await;
+    stays_down(&first).await;
 }

@@ -1,12 +1,15 @@
 //! Input that broke real BGP daemons, and what has to come of it: octets in, outcome out. Each row names its incident.
 
-use bgp::session::{Event, Session, SessionConfig, SessionState};
+use bgp::policy::Policy;
+use bgp::session::{ConnectMode, Event, Session, SessionConfig, SessionState};
+use bgp::speaker::{Event as SpeakerEvent, NeighborConfig, Speaker, SpeakerConfig, Transmit};
 use bgp::wire::{
     AsPath, Asn, AttributeType, DecodeContext, EncodeContext, EncodeError, Family, Fault, Message, MessageError, Nlri,
     Origin, Outcome, PathAttributes, PeerKind, RouterId, Update, pack_announcements, pack_withdrawals,
 };
 use bytes::BytesMut;
 use net::Time;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// ORIGIN IGP, AS_PATH 65002, NEXT_HOP 192.0.2.1.
@@ -68,8 +71,10 @@ const WITHDRAW: Expected = Ok(Some(Outcome::TreatAsWithdraw));
 const DISCARD: Expected = Ok(Some(Outcome::AttributeDiscard));
 const FINE: Expected = Ok(None);
 
-#[test]
-fn every_incident_has_the_outcome_that_the_rfcs_give_it() {
+/// A name, octets, what the session had agreed on, and what has to come of it.
+type Incident = (&'static str, Vec<u8>, DecodeContext, Expected);
+
+fn incidents() -> Vec<Incident> {
     let long_path = |asns: usize, segments: usize| {
         let mut value = Vec::new();
         for _ in 0..segments {
@@ -90,7 +95,7 @@ fn every_incident_has_the_outcome_that_the_rfcs_give_it() {
         attributes.extend(std::iter::repeat_n(0, length));
         update(&attributes, &hex(ROUTE))
     };
-    let rows: Vec<(&str, Vec<u8>, DecodeContext, Expected)> = vec![
+    vec![
         ("2009 SuproNet: AS_PATH over 128, extended length", long_path(200, 1), external(), FINE),
         ("2009 SuproNet: AS_PATH over 255 in two segments", long_path(300, 2), external(), FINE),
         (
@@ -292,8 +297,12 @@ fn every_incident_has_the_outcome_that_the_rfcs_give_it() {
             external(),
             Err(Fault::InvalidOrigin),
         ),
-    ];
-    for (name, octets, context, expected) in rows {
+    ]
+}
+
+#[test]
+fn every_incident_has_the_outcome_that_the_rfcs_give_it() {
+    for (name, octets, context, expected) in incidents() {
         assert_eq!(outcome(&octets, &context), expected, "{name}");
         in_a_session(name, &octets, expected);
     }
@@ -454,5 +463,76 @@ fn withdrawals_of_every_number_stay_within_the_limit_and_lose_no_route() {
             counted += 1;
         }
         assert_eq!((seen, counted, rest.len()), (routes, messages, 0));
+    }
+}
+
+/// The OPEN and KEEPALIVE of a neighbour in AS `asn`.
+fn greeting(asn: u32) -> BytesMut {
+    let config = SessionConfig::new(Asn(asn), RouterId::from_u32(asn), Asn(65001));
+    let mut octets = BytesMut::new();
+    for message in [Message::Open(config.open()), Message::Keepalive] {
+        message.encode(&EncodeContext::default(), &mut octets).unwrap();
+    }
+    octets
+}
+
+#[test]
+fn a_second_neighbour_notices_nothing_of_any_incident_and_errors_are_counted_by_attribute() {
+    for (name, octets, ..) in incidents() {
+        let neighbor = |number: u8, asn| NeighborConfig {
+            mode: ConnectMode::Passive,
+            import: Policy::Accept,
+            export: Policy::Accept,
+            enforce_first_as: false,
+            ..NeighborConfig::new(IpAddr::from([192, 0, 2, number]), Asn(asn))
+        };
+        let config = SpeakerConfig {
+            neighbors: vec![neighbor(2, 65002), neighbor(3, 65003)],
+            ..SpeakerConfig::new(Asn(65001), RouterId::from_u32(1))
+        };
+        let mut speaker = Speaker::new(config, Time::ZERO).unwrap();
+        let mut connect = |number: u8, asn: u32| {
+            let remote = SocketAddr::from(([192, 0, 2, number], 40000));
+            let local = SocketAddr::from(([192, 0, 2, 1], 179));
+            let id = speaker.handle_accepted(remote, local, Time::ZERO).unwrap();
+            speaker.handle_octets(id, &greeting(asn), Time::ZERO);
+            id
+        };
+        let (hostile, honest) = (connect(2, 65002), connect(3, 65003));
+        let path = AsPath::sequence(&[Asn(65003)]);
+        let attributes =
+            PathAttributes { next_hop: Some([192, 0, 2, 3].into()), ..PathAttributes::new(Origin::Igp, path) };
+        let prefix = "198.51.100.0/24".parse().unwrap();
+        let route =
+            Update { attributes: Some(Arc::new(attributes)), nlri: vec![Nlri::new(prefix)], ..Update::default() };
+        let mut good = BytesMut::new();
+        Message::Update(route).encode(&EncodeContext::default(), &mut good).unwrap();
+        speaker.handle_octets(honest, &good, Time::ZERO);
+        speaker.handle_octets(hostile, &octets, Time::ZERO);
+        while let Some(transmit) = speaker.poll_transmit() {
+            if let Transmit::Send { connection, octets } = transmit
+                && connection == honest
+            {
+                assert_ne!(octets.get(18), Some(&3), "{name}: no NOTIFICATION to the honest one");
+            }
+        }
+        let status = speaker.status(Time::ZERO);
+        let honest = status.neighbors.iter().find(|neighbor| neighbor.asn == Asn(65003)).unwrap();
+        assert_eq!(honest.state, SessionState::Established, "{name}");
+        assert!(honest.attribute_errors.is_empty(), "{name}");
+        assert!(speaker.rib().best(prefix).is_some(), "{name}");
+        let mut malformed = Vec::new();
+        while let Some(event) = speaker.poll_event() {
+            if let SpeakerEvent::Malformed { neighbor, errors } = event {
+                assert_eq!(neighbor, IpAddr::from([192, 0, 2, 2]), "{name}");
+                malformed.extend(errors);
+            }
+        }
+        // Every error is counted by its attribute, and its octets are there to be shown.
+        let hostile = status.neighbors.iter().find(|neighbor| neighbor.asn == Asn(65002)).unwrap();
+        let counted: u64 = hostile.attribute_errors.iter().map(|row| row.count).sum();
+        assert_eq!(counted, malformed.len() as u64, "{name}");
+        assert_eq!(hostile.last_malformed.is_empty(), malformed.is_empty(), "{name}");
+        assert!(malformed.iter().all(|error| !error.octets.is_empty()), "{name}");
     }
 }

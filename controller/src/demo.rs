@@ -75,11 +75,10 @@ fn config() -> Config {
         neighbor
     };
     config.bgp = Some(BgpConfig {
-        asn: routers::OUR_ASN,
-        router_id: Ipv4Addr::new(10, 0, 0, 1),
         listen: loopback(0),
         originate,
         neighbors: routers::PLACES.iter().map(neighbor).collect(),
+        ..BgpConfig::new(routers::OUR_ASN, Ipv4Addr::new(10, 0, 0, 1))
     });
     config
 }

@@ -1,7 +1,9 @@
-//! The HTTP server: `/metrics`, `/healthz` and an index. Read-only; it asks snapshots and never the core.
+//! The HTTP server: `/metrics`, `/healthz`, `/bgp/…` and an index. Read-only; it asks snapshots and never the core.
 //!
 //! Served by hyper itself rather than by `axum::serve`, which offers no limits of time: a client that never finishes its header, or never reads
 //! its answer, must not hold a connection for ever.
+
+mod bgp;
 
 use std::fmt;
 use std::io;
@@ -44,6 +46,8 @@ pub struct Sources {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Nothing if all is well, else what is wrong.
     pub health: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// The BGP speaker, if there is one: `/bgp/…` asks it.
+    pub bgp: Option<::bgp::io::Handle>,
     /// Connected switches: datapath id and the address that the connection comes from.
     pub switches: Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>,
 }
@@ -182,18 +186,21 @@ struct Served {
 }
 
 fn router(sources: Sources) -> Router {
+    let speaker = sources.bgp.clone();
     let served = Served { sources, renders: Arc::new(Semaphore::new(MAX_RENDERS)) };
     Router::new()
         .route("/", get(index))
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
         .with_state(served)
+        .merge(self::bgp::router(speaker))
 }
 
 async fn index(State(served): State<Served>) -> Response {
     let mut page = String::from(
         "<!doctype html>\n<title>Trunkline</title>\n<h1>Trunkline</h1>\n<ul>\n\
         <li><a href=\"/metrics\">/metrics</a>: everything that is measured, for Prometheus</li>\n\
+        <li><a href=\"/bgp/neighbors\">/bgp/neighbors</a>, /bgp/routes, /bgp/why: the BGP speaker, as JSON</li>\n\
         <li><a href=\"/healthz\">/healthz</a>: 200 if all is well, else 503</li>\n</ul>\n",
     );
     let mut switches = (served.sources.switches)();

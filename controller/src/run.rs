@@ -62,6 +62,9 @@ fn announce(controller: &Controller, config: &Config, config_file: Option<PathBu
     for address in controller.openflow_addresses() {
         tracing::info!(%address, "listening for switches");
     }
+    if config.openflow.listen.is_empty() {
+        tracing::info!("no switches: the configuration has bgp and neither openflow nor fabric");
+    }
     let is_loopback = |prefix: &Prefix| prefix.addr().is_loopback() && prefix.len() > 0;
     for prefix in config.openflow.plain_from.iter().filter(|prefix| !is_loopback(prefix)) {
         tracing::warn!(%prefix, "switches from here may connect without TLS: whoever is there can pose as one");

@@ -5,7 +5,7 @@
 
 use crate::random::Random;
 use bgp::policy::Policy;
-use bgp::rib::{Source, SourceId, SourceKind};
+use bgp::rib::{ImportRules, Source, SourceId, SourceKind};
 use bgp::session::{Announcement, RouteUpdate};
 use bgp::speaker::{ConnectionId, Event, NeighborConfig, NeighborError, Speaker, SpeakerConfig, Transmit};
 use bgp::wire::{AsPath, Asn, Family, NextHop, Nlri, Origin, PathAttributes, RouterId};
@@ -74,6 +74,9 @@ impl Router {
             now,
         )?;
         let upstream = speaker.rib_mut().add_source(Source {
+            confederation: false,
+            client: false,
+            rules: ImportRules::default(),
             kind: SourceKind::External,
             asn: upstream_asn,
             router_id: RouterId(UPSTREAM_V4),

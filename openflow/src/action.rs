@@ -285,9 +285,8 @@ fn parse_set_field(body: &mut Reader<'_>, length: usize) -> Result<OxmFieldOwned
     if needed != length {
         return Err(DecodeError::new(at, "action.set_field", DecodeErrorKind::BadLength { length }));
     }
-    let behind = body.to_frame_end();
     let tlv = body.take(tlv, "action.set_field")?;
-    Ok(OxmFieldOwned::from_frame(tlv.as_slice(), behind))
+    Ok(OxmFieldOwned::from_valid_tlv(tlv.as_slice()))
 }
 
 /// The copy-field action among the ONF's (extension 320).

@@ -6,9 +6,7 @@ pub(crate) mod names;
 pub(crate) mod table;
 pub(crate) mod text;
 
-use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use net::{DecodeError, DecodeErrorKind, MacAddr};
@@ -266,9 +264,9 @@ impl OxmField<'_> {
 
     /// The field as a value of its own.
     pub fn to_owned(self) -> OxmFieldOwned {
-        let mut tlv: SmallVec<[u8; INLINE_FIELD_LEN]> = SmallVec::new();
+        let mut tlv = SmallVec::new();
         put_tlv(&mut tlv, self.kind, self.value, self.mask);
-        OxmFieldOwned::from_valid_tlv(&tlv)
+        OxmFieldOwned { tlv }
     }
 
     /// Whether the mask, if there is one, covers every bit that has a meaning.
@@ -299,22 +297,13 @@ pub(crate) fn to_u64(octets: &[u8]) -> Option<u64> {
 /// One field as a value of its own: the argument of a set-field action, or something to build a match from.
 ///
 /// Holds the TLV as it stands on the wire, which is whole and of a length that fits its field by construction.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OxmFieldOwned {
-    tlv: Tlv,
+    tlv: SmallVec<[u8; INLINE_FIELD_LEN]>,
 }
 
-/// Octets in as little room as they need: the size of an action depends on it.
-#[derive(Clone)]
-enum Tlv {
-    /// The first `length` of these.
-    Inline { length: u8, octets: [u8; INLINE_FIELD_LEN] },
-    /// More than fit.
-    Boxed(Box<[u8]>),
-}
-
-/// Octets of a TLV that an [`OxmFieldOwned`] holds without an allocation: an IPv6 address with its header needs 20.
-const INLINE_FIELD_LEN: usize = 22;
+/// Octets of a TLV that an [`OxmFieldOwned`] holds without an allocation: an IPv6 address with its header.
+const INLINE_FIELD_LEN: usize = 20;
 
 impl OxmFieldOwned {
     /// A field of any kind. `None` if the value or the mask has not the length that the field has, or if both with the
@@ -377,73 +366,22 @@ impl OxmFieldOwned {
 
     /// From a TLV that [`first_tlv`] has accepted.
     pub(crate) fn from_valid_tlv(tlv: &[u8]) -> OxmFieldOwned {
-        let mut octets = [0; INLINE_FIELD_LEN];
-        let tlv = match octets.get_mut(..tlv.len()) {
-            Some(held) => {
-                held.copy_from_slice(tlv);
-                Tlv::Inline { length: tlv.len() as u8, octets }
-            }
-            None => Tlv::Boxed(tlv.into()),
-        };
-        OxmFieldOwned { tlv }
-    }
-
-    /// The same. `behind` starts with the TLV and goes on to the end of the frame: where there is enough of it, a whole block is copied,
-    /// which is quicker than as many octets as there are. Those beyond the length are never looked at.
-    #[inline]
-    pub(crate) fn from_frame(tlv: &[u8], behind: &[u8]) -> OxmFieldOwned {
-        match behind.first_chunk() {
-            Some(block) if tlv.len() <= INLINE_FIELD_LEN => {
-                OxmFieldOwned { tlv: Tlv::Inline { length: tlv.len() as u8, octets: *block } }
-            }
-            _ => OxmFieldOwned::from_valid_tlv(tlv),
-        }
+        OxmFieldOwned { tlv: SmallVec::from_slice(tlv) }
     }
 
     /// The octets of the TLV, header first.
     pub fn as_tlv(&self) -> &[u8] {
-        match &self.tlv {
-            Tlv::Inline { length, octets } => octets.get(..usize::from(*length)).unwrap_or_default(),
-            Tlv::Boxed(octets) => octets,
-        }
+        &self.tlv
     }
 
     /// Borrowed.
     pub fn as_field(&self) -> OxmField<'_> {
-        let nothing = OxmField { kind: OxmKind::basic(0), value: &[], mask: None };
-        split_tlv(self.as_tlv()).map_or(nothing, |(_, field, _)| field)
+        split_tlv(&self.tlv).map_or(OxmField { kind: OxmKind::basic(0), value: &[], mask: None }, |(_, field, _)| field)
     }
 
     /// Which field.
     pub fn kind(&self) -> OxmKind {
         self.as_field().kind
-    }
-}
-
-impl PartialEq for OxmFieldOwned {
-    fn eq(&self, other: &OxmFieldOwned) -> bool {
-        self.as_tlv() == other.as_tlv()
-    }
-}
-
-impl Eq for OxmFieldOwned {}
-
-impl PartialOrd for OxmFieldOwned {
-    fn partial_cmp(&self, other: &OxmFieldOwned) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for OxmFieldOwned {
-    /// By the octets of the TLV.
-    fn cmp(&self, other: &OxmFieldOwned) -> Ordering {
-        self.as_tlv().cmp(other.as_tlv())
-    }
-}
-
-impl Hash for OxmFieldOwned {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_tlv().hash(state);
     }
 }
 

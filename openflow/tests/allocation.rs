@@ -114,12 +114,6 @@ fn a_look_at_matches_and_counters_of_many_flows_allocates_nothing() {
     assert!(FlowStatsEntries::of(&stream.freeze()).unwrap().is_none(), "no flows are in another message");
 }
 
-/// What decoding a list of actions costs goes with it.
-#[test]
-fn an_action_has_40_octets() {
-    assert_eq!((size_of::<Action>(), size_of::<OxmFieldOwned>()), (40, 24));
-}
-
 #[test]
 fn the_counter_counts() {
     let (count, _) = allocations(|| Box::new(1));

@@ -13,12 +13,16 @@
 mod pack;
 mod rules;
 
+pub use rules::{ExportRules, NextHopRule, PrivateAsRule};
+
 #[cfg(test)]
 mod tests;
 
 use crate::policy::Policy;
-use crate::rib::{AttributeId, Cursor, PrefixId, PrefixSet, Rib, SourceId, SourceKind, Table, family_index};
-use crate::wire::{Asn, EncodeContext, Family, NextHop, PathAttributes, RefreshSubtype};
+use crate::rib::{
+    AttributeId, Cursor, PrefixId, PrefixSet, Rib, SourceId, SourceKind, SourceRank, Table, family_index,
+};
+use crate::wire::{Asn, EncodeContext, Family, NextHop, PathAttributes, RefreshSubtype, RouterId};
 use bytes::{Bytes, BytesMut};
 use net::Prefix;
 use smallvec::SmallVec;
@@ -39,8 +43,13 @@ pub struct ExportTerms {
     pub next_hop_v4: Option<Ipv4Addr>,
     /// Our next hop for IPv6 routes. Without one no IPv6 route that needs it is sent.
     pub next_hop_v6: Option<Ipv6Addr>,
-    /// Our next hop also on routes that go from external to internal peers.
-    pub next_hop_self: bool,
+    /// The peers' AS, where a rule depends on it (AS override, ONLY_TO_CUSTOMER never): otherwise `None`, so that peers
+    /// of different ASes share a group.
+    pub peer_asn: Option<Asn>,
+    /// Our cluster id (RFC 4456 §7).
+    pub cluster_id: RouterId,
+    /// What the operator wants of the routes.
+    pub rules: ExportRules,
     /// LOCAL_PREF toward internal peers of routes that have none.
     pub default_local_pref: u32,
     /// How to encode.
@@ -253,7 +262,8 @@ impl UpdateGroup {
                 if up_to_date {
                     break;
                 }
-                let outgoing = self.advance(member, family, table);
+                let Some((table, sources)) = rib.table_and_sources(family) else { break };
+                let outgoing = self.advance(member, family, table, sources);
                 self.drop_segments(family, rib);
                 match outgoing {
                     Some(outgoing) if outgoing.messages > 0 => return Some(outgoing),
@@ -303,7 +313,8 @@ impl UpdateGroup {
         for (prefix, id) in ids.into_iter().filter(|(_, id)| out.held.contains(*id)) {
             let route = || {
                 let best = table.best(id)?;
-                rules::export(&self.terms, family, best.kind, &*table.route_attributes(best.attributes)?)
+                let from = rules::From::of(best.source, rib.source_ranks())?;
+                rules::export(&self.terms, family, from, &*table.route_attributes(best.attributes)?)
             };
             page.routes.extend(route().map(|(attributes, next_hop)| Advertised { prefix, attributes, next_hop }));
         }
@@ -319,7 +330,13 @@ impl UpdateGroup {
     }
 
     /// Moves `member` one segment on.
-    fn advance(&mut self, member: SourceId, family: Family, table: &mut Table) -> Option<Outgoing> {
+    fn advance(
+        &mut self,
+        member: SourceId,
+        family: Family,
+        table: &mut Table,
+        sources: &[Option<SourceRank>],
+    ) -> Option<Outgoing> {
         let index = family_index(family)?;
         let cursor = self.out(member, family)?.cursor;
         let shared = self.kept.get(index)?.iter().position(|segment| segment.from == cursor);
@@ -327,7 +344,7 @@ impl UpdateGroup {
         match shared {
             Some(_) => self.counters.segments_shared += 1,
             None => {
-                own = Some(build(&self.terms, family, cursor, table, &mut self.counters.routes_too_long));
+                own = Some(build(&self.terms, family, cursor, (table, sources), &mut self.counters.routes_too_long));
                 self.counters.segments_encoded += 1;
             }
         }
@@ -388,7 +405,13 @@ struct Bundle {
     ids: Vec<PrefixId>,
 }
 
-fn build(terms: &ExportTerms, family: Family, from: Cursor, table: &Table, too_long: &mut u64) -> Segment {
+fn build(
+    terms: &ExportTerms,
+    family: Family,
+    from: Cursor,
+    (table, sources): (&Table, &[Option<SourceRank>]),
+    too_long: &mut u64,
+) -> Segment {
     let mut records = Vec::new();
     let to = table.read_log(from, SEGMENT_RECORDS, &mut records);
     let (mut bundles, mut withdrawn) = (Vec::<Bundle>::new(), Vec::new());
@@ -398,7 +421,8 @@ fn build(terms: &ExportTerms, family: Family, from: Cursor, table: &Table, too_l
         let place = table.best(id).and_then(|best| {
             *places.entry((best.attributes, best.source)).or_insert_with(|| {
                 let route = table.route_attributes(best.attributes)?;
-                let (attributes, next_hop) = rules::export(terms, family, best.kind, &route)?;
+                let (attributes, next_hop) =
+                    rules::export(terms, family, rules::From::of(best.source, sources)?, &route)?;
                 bundles.push(Bundle {
                     attributes,
                     next_hop,

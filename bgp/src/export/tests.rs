@@ -1,5 +1,5 @@
 use super::*;
-use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportOptions, RibConfig, Source};
+use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportOptions, ImportRules, RibConfig, Source};
 use crate::session::{Announcement, RouteUpdate};
 use crate::wire::{AsPath, DecodeContext, Message, MpNlri, Nlri, Origin, RouterId, Update, frame_length};
 use net::Time;
@@ -16,7 +16,9 @@ pub(super) fn terms(kind: SourceKind) -> ExportTerms {
         local_asn: Asn(65000),
         next_hop_v4: Some(Ipv4Addr::new(192, 0, 2, 1)),
         next_hop_v6: "2001:db8::1".parse().ok(),
-        next_hop_self: false,
+        peer_asn: None,
+        cluster_id: RouterId::from_u32(0x0a00_0001),
+        rules: ExportRules::default(),
         default_local_pref: DEFAULT_LOCAL_PREF,
         encode: EncodeContext::default(),
     }
@@ -24,7 +26,7 @@ pub(super) fn terms(kind: SourceKind) -> ExportTerms {
 
 fn rib() -> Rib {
     Rib::new(RibConfig {
-        import: ImportOptions { asn: Asn(65000), router_id: RouterId::from_u32(1) },
+        import: ImportOptions::new(Asn(65000), RouterId::from_u32(1)),
         decision: DecisionOptions::default(),
         default_local_pref: DEFAULT_LOCAL_PREF,
         seed: 1,
@@ -40,6 +42,9 @@ fn source(number: u8) -> Source {
         local_address: None,
         import: Policy::Accept,
         enforce_first_as: true,
+        confederation: false,
+        client: false,
+        rules: ImportRules::default(),
     }
 }
 

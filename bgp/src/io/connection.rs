@@ -1,10 +1,12 @@
 //! One TCP connection: octets in, octets out, nothing else.
 
-use super::Input;
-use crate::speaker::ConnectionId;
+use super::{Input, socket_option};
+use crate::speaker::{ConnectionId, TransportOptions};
 use bytes::{Bytes, BytesMut};
+use net::Prefix;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -56,13 +58,14 @@ pub(super) async fn connect(
     id: ConnectionId,
     local: Option<IpAddr>,
     remote: SocketAddr,
+    options: TransportOptions,
     mut inside: Inside,
     inputs: mpsc::Sender<Input>,
 ) {
     let opened = tokio::select! {
         // Closed before it was open: nobody is interested any more.
         _ = &mut inside.closing => return,
-        opened = open(local, remote) => opened,
+        opened = open(local, remote, &options) => opened,
     };
     match opened.and_then(|stream| stream.local_addr().map(|local| (stream, local))) {
         Ok((stream, local)) => {
@@ -76,8 +79,14 @@ pub(super) async fn connect(
     }
 }
 
-async fn open(local: Option<IpAddr>, remote: SocketAddr) -> io::Result<TcpStream> {
+async fn open(local: Option<IpAddr>, remote: SocketAddr, options: &TransportOptions) -> io::Result<TcpStream> {
     let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket_option::apply(socket.as_fd(), remote.ip(), options)?;
+    if let Some(password) = &options.password {
+        let host =
+            Prefix::new(remote.ip(), if remote.is_ipv4() { 32 } else { 128 }).ok_or(io::ErrorKind::InvalidInput)?;
+        socket_option::set_password(socket.as_fd(), host, Some(password), remote.is_ipv6())?;
+    }
     if let Some(local) = local {
         socket.bind(SocketAddr::new(local, 0))?;
     }

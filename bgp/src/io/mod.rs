@@ -14,19 +14,21 @@
 
 mod connection;
 mod handle;
+mod socket_option;
 
 pub use handle::{Handle, PAGE_LIMIT, Stopped};
 
-use crate::speaker::{ConnectionId, Event, Speaker, SpeakerConfig, Transmit};
+use crate::speaker::{ConnectionId, Event, Password, Speaker, SpeakerConfig, Transmit};
 use crate::wire::AttributeError;
 use bytes::Bytes;
 use connection::Outbox;
 use handle::Request;
-use net::Time;
+use net::{Prefix, Time};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -34,7 +36,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 /// What connection tasks tell the speaker task.
 #[derive(Debug)]
@@ -120,8 +122,9 @@ pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, 
     }
     let (requests, incoming) = mpsc::channel(REQUEST_LIMIT);
     let (inputs, from_connections) = mpsc::channel(INPUT_LIMIT);
-    let driver = Driver {
+    let mut driver = Driver {
         speaker,
+        passwords: BTreeMap::new(),
         origin: Instant::now(),
         connections: BTreeMap::new(),
         tasks: JoinSet::new(),
@@ -129,6 +132,7 @@ pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, 
         stopping: Vec::new(),
         warned: BTreeMap::new(),
     };
+    driver.tell_passwords(&listeners);
     let task = tokio::spawn(driver.run(listeners, from_connections, incoming));
     Ok(Handle::new(requests, listening.into(), Arc::new(task.abort_handle())))
 }
@@ -137,12 +141,20 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart must not wait for the old connections to time out.
     socket.set_reuseaddr(true)?;
+    // Neighbours with TTL security (RFC 5082) drop an answer that could come from further away; others don't look.
+    socket_option::set_ttl(socket.as_fd(), address.ip(), u8::MAX)?;
+    if address.is_ipv6() {
+        // Of IPv4 neighbours on the same socket. One that takes IPv6 only has no such option.
+        let _ = socket_option::set_ttl(socket.as_fd(), IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), u8::MAX);
+    }
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
 struct Driver {
     speaker: Speaker,
+    /// What the listening sockets have been told.
+    passwords: BTreeMap<Prefix, Password>,
     origin: Instant,
     connections: BTreeMap<ConnectionId, Outbox>,
     tasks: JoinSet<()>,
@@ -180,7 +192,10 @@ impl Driver {
                         self.stopping.push(done);
                         break;
                     }
-                    Some(request) => self.handle_request(request),
+                    Some(request) => {
+                        self.handle_request(request);
+                        self.tell_passwords(&listeners);
+                    }
                     // Every handle is gone: nobody can stop this speaker any more.
                     None => break,
                 },
@@ -192,6 +207,28 @@ impl Driver {
         }
         drop(listeners);
         self.stop(inputs).await;
+    }
+
+    /// Brings the listening sockets' TCP MD5 keys up to date.
+    fn tell_passwords(&mut self, listeners: &[TcpListener]) {
+        let wanted = self.speaker.passwords();
+        if wanted == self.passwords {
+            return;
+        }
+        let gone = self.passwords.keys().filter(|peers| !wanted.contains_key(peers)).map(|peers| (peers, None));
+        let new = wanted.iter().filter(|(peers, password)| self.passwords.get(peers) != Some(*password));
+        for (peers, password) in gone.chain(new.map(|(peers, password)| (peers, Some(password)))) {
+            for listener in listeners {
+                let ipv6 = listener.local_addr().is_ok_and(|address| address.is_ipv6());
+                if !ipv6 && !peers.addr().is_ipv4() {
+                    continue;
+                }
+                if let Err(error) = socket_option::set_password(listener.as_fd(), *peers, password, ipv6) {
+                    error!(peer = %peers, %error, "TCP MD5: the system takes no password: these neighbours cannot connect");
+                }
+            }
+        }
+        self.passwords = wanted;
     }
 
     fn now(&self) -> Time {
@@ -228,6 +265,13 @@ impl Driver {
         let Ok(local) = stream.local_addr() else { return };
         match self.speaker.handle_accepted(remote, local, self.now()) {
             Some(id) => {
+                if let Err(error) =
+                    socket_option::apply(stream.as_fd(), remote.ip(), &self.speaker.transport_options(id))
+                {
+                    warn!(%remote, %error, "connection closed: its socket cannot be set up");
+                    self.speaker.handle_closed(id, self.now());
+                    return;
+                }
                 let (outbox, inside) = connection::channel();
                 self.connections.insert(id, outbox);
                 self.tasks.spawn(connection::run(id, stream, inside, self.inputs.clone()));
@@ -248,6 +292,10 @@ impl Driver {
                 Event::Up { neighbor, kind } => info!(peer = %neighbor, ?kind, "session up"),
                 Event::Down { neighbor, reason, was_up: true } => info!(peer = %neighbor, %reason, "session down"),
                 Event::Down { neighbor, reason, was_up: false } => debug!(peer = %neighbor, %reason, "attempt failed"),
+                Event::Retained { neighbor } => info!(peer = %neighbor, "its routes are kept until it is back"),
+                Event::PrefixLimit { neighbor, family, count, limit, sent } => {
+                    warn!(peer = %neighbor, %family, count, limit, sent, "prefix limit");
+                }
                 Event::Malformed { neighbor, errors } => self.warn_malformed(neighbor, &errors),
             }
         }
@@ -266,10 +314,10 @@ impl Driver {
 
     fn transmit(&mut self, transmit: Transmit) {
         match transmit {
-            Transmit::Connect { connection: id, local, remote } => {
+            Transmit::Connect { connection: id, local, remote, options } => {
                 let (outbox, inside) = connection::channel();
                 self.connections.insert(id, outbox);
-                self.tasks.spawn(connection::connect(id, local, remote, inside, self.inputs.clone()));
+                self.tasks.spawn(connection::connect(id, local, remote, options, inside, self.inputs.clone()));
             }
             Transmit::Send { connection: id, octets } => {
                 let taken = self.connections.get(&id).is_none_or(|outbox| outbox.send(octets));

@@ -2,7 +2,7 @@
 
 use super::decision::AttributeRank;
 use super::id_index::{IdIndex, SeededHash};
-use crate::wire::{NextHop, PathAttributes};
+use crate::wire::{Community, NextHop, PathAttributes};
 use bytes::{Buf, BufMut, BytesMut};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -211,6 +211,7 @@ fn decode(octets: &[u8]) -> RouteAttributes {
 
 fn rank(attributes: &PathAttributes, default_local_pref: u32) -> AttributeRank {
     AttributeRank {
+        long_lived_stale: attributes.communities.contains(&Community::LLGR_STALE),
         local_pref: attributes.local_pref.unwrap_or(default_local_pref),
         as_path_length: u32::try_from(attributes.as_path.length()).unwrap_or(u32::MAX),
         origin: attributes.origin as u8,

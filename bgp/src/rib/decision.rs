@@ -25,6 +25,8 @@ pub enum SourceKind {
 /// What the decision compares of a set of path attributes. Computed once per interned set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AttributeRank {
+    /// LLGR_STALE is among the communities (RFC 9494 §4.3).
+    pub long_lived_stale: bool,
     /// LOCAL_PREF, the configured default where the route has none.
     pub local_pref: u32,
     /// AS_PATH length: an AS_SET counts as one, confederation segments as none (RFC 4271 §9.1.2.2 a, RFC 5065 §5.3).
@@ -93,6 +95,8 @@ impl Default for DecisionOptions {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Step {
+    /// Not kept by long-lived graceful restart: such routes are the last resort (RFC 9494 §4.3).
+    LongLivedStale,
     /// Higher LOCAL_PREF (RFC 4271 §9.1.1).
     LocalPref,
     /// Originated here.
@@ -125,6 +129,7 @@ impl Step {
     /// The rule in a few words, as `why` prints it.
     pub const fn rule(self) -> &'static str {
         match self {
+            Step::LongLivedStale => "not stale for long",
             Step::LocalPref => "higher LOCAL_PREF",
             Step::LocallyOriginated => "originated here",
             Step::AsPathLength => "shorter AS_PATH",
@@ -154,9 +159,9 @@ pub fn choose(candidates: &[Candidate], options: &DecisionOptions) -> Option<usi
 }
 
 /// What the steps before MED compare, the least first: two candidates for which it differs are decided by it.
-pub(super) fn leading(rank: &AttributeRank, kind: SourceKind, options: &DecisionOptions) -> (u32, bool, u32, u8) {
+pub(super) fn leading(rank: &AttributeRank, kind: SourceKind, options: &DecisionOptions) -> (bool, u32, bool, u32, u8) {
     let length = if options.ignore_as_path_length { 0 } else { rank.as_path_length };
-    (!rank.local_pref, kind != SourceKind::Local, length, rank.origin)
+    (rank.long_lived_stale, !rank.local_pref, kind != SourceKind::Local, length, rank.origin)
 }
 
 /// For each candidate the step at which it lost; `None` for the best one.
@@ -173,6 +178,7 @@ pub fn explain(candidates: &[Candidate], options: &DecisionOptions) -> Vec<Optio
 fn eliminate(candidates: &[Candidate], options: &DecisionOptions, mut lost: impl FnMut(usize, Step)) -> Option<usize> {
     let mut race = Race { alive: candidates.iter().enumerate().collect(), lost: &mut lost };
     // Complements turn "higher wins" into "lower wins".
+    race.keep_least(Step::LongLivedStale, |c| c.rank.long_lived_stale);
     race.keep_least(Step::LocalPref, |c| !c.rank.local_pref);
     race.keep_least(Step::LocallyOriginated, |c| c.kind != SourceKind::Local);
     if !options.ignore_as_path_length {
@@ -250,6 +256,7 @@ mod tests {
     fn candidate(peer_index: u32) -> Candidate {
         Candidate {
             rank: AttributeRank {
+                long_lived_stale: false,
                 local_pref: 100,
                 as_path_length: 1,
                 origin: 0,
@@ -280,6 +287,10 @@ mod tests {
     #[test]
     fn each_step_decides_when_all_before_it_are_equal() {
         let rfc = DecisionOptions::default();
+        wins_by(Step::LongLivedStale, &rfc, |first, second| {
+            first.rank.long_lived_stale = true;
+            second.rank.local_pref = 0;
+        });
         wins_by(Step::LocalPref, &rfc, |first, second| {
             first.rank.local_pref = 100;
             second.rank.local_pref = 200;
@@ -369,6 +380,7 @@ mod tests {
         ) -> Candidate {
             Candidate {
                 rank: AttributeRank {
+                    long_lived_stale: local_pref == 99 && origin == 1,
                     local_pref, as_path_length, origin, neighbor_as, med,
                     originator_id: originator.map(Ipv4Addr::from_bits), cluster_list_length,
                 },

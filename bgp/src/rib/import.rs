@@ -4,7 +4,8 @@
 
 use super::SourceKind;
 use crate::policy::{Policy, PolicyVerdict};
-use crate::wire::{Asn, NextHop, PathAttributes, RouterId};
+use crate::wire::{Asn, Community, NextHop, PathAttributes, Role, RouterId, SegmentKind};
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -24,6 +25,10 @@ pub enum Ineligible {
     BadNextHop,
     /// The next hop is our own address (RFC 4271 §6.3).
     NextHopIsOurs,
+    /// ONLY_TO_CUSTOMER says that it must not have come this way (RFC 9234 §5).
+    RouteLeak,
+    /// AS_PATH holds an AS_SET, which RFC 9774 has done away with.
+    AsSetInPath,
     /// No import policy on an eBGP session (RFC 8212).
     NoPolicy,
     /// The import policy rejects it.
@@ -40,6 +45,8 @@ impl Ineligible {
             Ineligible::FirstAsMismatch => "AS_PATH does not start with the neighbour's AS",
             Ineligible::BadNextHop => "the next hop is not a usable address",
             Ineligible::NextHopIsOurs => "the next hop is our own address",
+            Ineligible::RouteLeak => "a route leak by ONLY_TO_CUSTOMER",
+            Ineligible::AsSetInPath => "AS_PATH holds an AS_SET",
             Ineligible::NoPolicy => "no import policy on an eBGP session",
             Ineligible::RejectedByPolicy => "rejected by import policy",
         }
@@ -57,15 +64,44 @@ impl fmt::Display for Ineligible {
 pub struct ImportOptions {
     /// Our AS.
     pub asn: Asn,
-    /// Our BGP identifier, also our cluster id.
+    /// Our BGP identifier.
     pub router_id: RouterId,
+    /// Our cluster id (RFC 4456 §7); usually the identifier.
+    pub cluster_id: RouterId,
+    /// The AS number of our confederation as a whole (RFC 5065), if `asn` is a member's.
+    pub confederation: Option<Asn>,
+}
+
+impl ImportOptions {
+    /// A speaker whose cluster id is its identifier, in no confederation.
+    pub const fn new(asn: Asn, router_id: RouterId) -> ImportOptions {
+        ImportOptions { asn, router_id, cluster_id: router_id, confederation: None }
+    }
+}
+
+/// What a neighbour's routes are checked for, and what is done to them before policy sees them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ImportRules {
+    /// How often our own AS may be in AS_PATH.
+    pub allow_own_as: u8,
+    /// Put in front of AS_PATH: the AS that we pose as toward this neighbour, so that ours does not look like the next
+    /// after the neighbour's.
+    pub prepend: Option<Asn>,
+    /// Our role on the session (RFC 9234).
+    pub role: Option<Role>,
+    /// Routes with an AS_SET are left out (RFC 9774).
+    pub reject_as_sets: bool,
 }
 
 /// A session as a source of routes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Source {
-    /// eBGP or iBGP.
+    /// eBGP or iBGP. A neighbour in another member AS of our confederation counts as internal (RFC 5065 §5.3).
     pub kind: SourceKind,
+    /// It is in another member AS of our confederation.
+    pub confederation: bool,
+    /// Our route reflection client (RFC 4456).
+    pub client: bool,
     /// The neighbour's AS.
     pub asn: Asn,
     /// The neighbour's BGP identifier.
@@ -78,6 +114,8 @@ pub struct Source {
     pub import: Policy,
     /// Whether an eBGP route's AS_PATH has to start with the neighbour's AS. Off for neighbours that are route servers.
     pub enforce_first_as: bool,
+    /// Further checks and changes.
+    pub rules: ImportRules,
 }
 
 /// The outcome of the checks: whether the route may take part, and its attributes if policy changed them.
@@ -99,12 +137,46 @@ pub(super) fn import(
     if let Err(reason) = check(attributes, next_hop, source, options) {
         return refuse(reason);
     }
-    match source.import.evaluate(source.kind, attributes) {
-        PolicyVerdict::Accept => Import { state: Ok(()), modified: None },
+    let changed = change(attributes, source);
+    match source.import.evaluate(source.kind, &changed) {
+        PolicyVerdict::Accept => {
+            let modified = match changed {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(changed) => Some(Box::new(changed)),
+            };
+            Import { state: Ok(()), modified }
+        }
         PolicyVerdict::Modify(modified) => Import { state: Ok(()), modified: Some(modified) },
         PolicyVerdict::Reject => refuse(Ineligible::RejectedByPolicy),
         PolicyVerdict::NoPolicy => refuse(Ineligible::NoPolicy),
     }
+}
+
+/// What the RFCs and the neighbour's rules do to a route before policy sees it.
+fn change<'a>(attributes: &'a PathAttributes, source: &Source) -> Cow<'a, PathAttributes> {
+    let mut changed = Cow::Borrowed(attributes);
+    if source.kind != SourceKind::External {
+        return changed;
+    }
+    let has = |community| attributes.communities.contains(&community);
+    if has(Community::GRACEFUL_SHUTDOWN) {
+        // RFC 8326 §4.3: the way out through this neighbour is about to go.
+        changed.to_mut().local_pref = Some(0);
+    }
+    if has(Community::BLACKHOLE) && !has(Community::NO_EXPORT) && !has(Community::NO_ADVERTISE) {
+        // RFC 7999 §3.2: it must not get further than meant.
+        changed.to_mut().communities.push(Community::NO_EXPORT);
+    }
+    // RFC 9234 §5, ingress 3.
+    let upward = matches!(source.rules.role, Some(Role::CUSTOMER | Role::PEER | Role::ROUTE_SERVER_CLIENT));
+    if upward && attributes.only_to_customer.is_none() {
+        changed.to_mut().only_to_customer = Some(source.asn);
+    }
+    if let Some(asn) = source.rules.prepend {
+        let path = attributes.as_path.prepend(asn, 1);
+        changed.to_mut().as_path = path;
+    }
+    changed
 }
 
 fn check(
@@ -113,20 +185,37 @@ fn check(
     source: &Source,
     options: &ImportOptions,
 ) -> Result<(), Ineligible> {
-    if source.kind == SourceKind::External && source.enforce_first_as && attributes.as_path.first() != Some(source.asn)
-    {
+    let path = &attributes.as_path;
+    if source.kind == SourceKind::External && source.enforce_first_as && path.first() != Some(source.asn) {
         return Err(Ineligible::FirstAsMismatch);
     }
-    if attributes.as_path.contains(options.asn) {
+    let loops = path.count(options.asn) + options.confederation.map_or(0, |asn| path.count(asn));
+    if loops > usize::from(source.rules.allow_own_as) {
         return Err(Ineligible::OwnAsInPath);
     }
     if attributes.originator_id == Some(options.router_id) {
         return Err(Ineligible::OwnOriginatorId);
     }
-    if attributes.cluster_list.contains(&options.router_id) {
+    if attributes.cluster_list.contains(&options.cluster_id) {
         return Err(Ineligible::OwnClusterId);
     }
+    let is_set = |kind| matches!(kind, SegmentKind::AsSet | SegmentKind::AsConfedSet);
+    if source.rules.reject_as_sets && path.segments().any(|segment| is_set(segment.kind)) {
+        return Err(Ineligible::AsSetInPath);
+    }
+    if source.kind == SourceKind::External && is_leak(attributes.only_to_customer, source) {
+        return Err(Ineligible::RouteLeak);
+    }
     check_next_hop(next_hop.address(), source)
+}
+
+/// RFC 9234 §5, ingress 1 and 2.
+fn is_leak(only_to_customer: Option<Asn>, source: &Source) -> bool {
+    match (source.rules.role, only_to_customer) {
+        (Some(Role::PROVIDER | Role::ROUTE_SERVER), Some(_)) => true,
+        (Some(Role::PEER), Some(asn)) => asn != source.asn,
+        _ => false,
+    }
 }
 
 fn check_next_hop(next_hop: IpAddr, source: &Source) -> Result<(), Ineligible> {
@@ -156,12 +245,15 @@ mod tests {
     use crate::wire::{AsPath, Origin};
 
     fn options() -> ImportOptions {
-        ImportOptions { asn: Asn(65001), router_id: RouterId(Ipv4Addr::new(10, 0, 0, 1)) }
+        ImportOptions::new(Asn(65001), RouterId(Ipv4Addr::new(10, 0, 0, 1)))
     }
 
     fn source(kind: SourceKind) -> Source {
         Source {
             kind,
+            confederation: false,
+            client: false,
+            rules: ImportRules::default(),
             asn: if kind == SourceKind::External { Asn(65002) } else { Asn(65001) },
             router_id: RouterId(Ipv4Addr::new(10, 0, 0, 2)),
             address: Some("192.0.2.2".parse().unwrap()),
@@ -230,5 +322,80 @@ mod tests {
         let reject = Source { import: Policy::Reject, ..source(SourceKind::External) };
         assert_eq!(state(&[65002], "192.0.2.2", &reject), Err(Ineligible::RejectedByPolicy));
         assert_eq!(state(&[65002, 65001], "192.0.2.2", &reject), Err(Ineligible::OwnAsInPath));
+    }
+
+    fn imported(attributes: &PathAttributes, source: &Source) -> Result<PathAttributes, Ineligible> {
+        let attributes = PathAttributes { as_path: AsPath::sequence(&[Asn(65002)]), ..attributes.clone() };
+        let next_hop = NextHop::V4(Ipv4Addr::new(192, 0, 2, 2));
+        let import = import(&attributes, next_hop, source, &options());
+        import.state.map(|()| import.modified.map_or(attributes, |modified| *modified))
+    }
+
+    #[test]
+    fn our_own_as_is_allowed_as_often_as_configured() {
+        let rules = ImportRules { allow_own_as: 1, ..ImportRules::default() };
+        let source = Source { rules, ..source(SourceKind::External) };
+        assert_eq!(state(&[65002, 65001], "192.0.2.2", &source), Ok(()));
+        assert_eq!(state(&[65002, 65001, 65001], "192.0.2.2", &source), Err(Ineligible::OwnAsInPath));
+    }
+
+    #[test]
+    fn a_session_about_to_go_down_is_the_last_resort_and_a_blackhole_does_not_spread() {
+        let with = |communities| PathAttributes { communities, ..PathAttributes::default() };
+        let external = source(SourceKind::External);
+        let route = imported(&with(vec![Community::GRACEFUL_SHUTDOWN]), &external).unwrap();
+        assert_eq!(route.local_pref, Some(0));
+        let route = imported(&with(vec![Community::BLACKHOLE]), &external).unwrap();
+        assert_eq!(route.communities, [Community::BLACKHOLE, Community::NO_EXPORT]);
+        let kept = with(vec![Community::BLACKHOLE, Community::NO_ADVERTISE]);
+        assert_eq!(imported(&kept, &external).unwrap().communities, kept.communities);
+        let internal = source(SourceKind::Internal);
+        assert_eq!(imported(&with(vec![Community::GRACEFUL_SHUTDOWN]), &internal).unwrap().local_pref, None);
+    }
+
+    /// RFC 9234 §5, the ingress procedure for each role of ours.
+    #[test]
+    fn only_to_customer_is_set_from_above_and_is_a_leak_from_below() {
+        let marked = |asn| PathAttributes { only_to_customer: asn, ..PathAttributes::default() };
+        for (role, absent, theirs, other) in [
+            (Role::CUSTOMER, Ok(Some(Asn(65002))), Ok(Some(Asn(65002))), Ok(Some(Asn(9)))),
+            (Role::ROUTE_SERVER_CLIENT, Ok(Some(Asn(65002))), Ok(Some(Asn(65002))), Ok(Some(Asn(9)))),
+            (Role::PEER, Ok(Some(Asn(65002))), Ok(Some(Asn(65002))), Err(Ineligible::RouteLeak)),
+            (Role::PROVIDER, Ok(None), Err(Ineligible::RouteLeak), Err(Ineligible::RouteLeak)),
+            (Role::ROUTE_SERVER, Ok(None), Err(Ineligible::RouteLeak), Err(Ineligible::RouteLeak)),
+        ] {
+            let rules = ImportRules { role: Some(role), ..ImportRules::default() };
+            let source = Source { rules, ..source(SourceKind::External) };
+            for (asn, expected) in [(None, absent), (Some(Asn(65002)), theirs), (Some(Asn(9)), other)] {
+                let outcome = imported(&marked(asn), &source).map(|route| route.only_to_customer);
+                assert_eq!(outcome, expected, "{role} with {asn:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn as_sets_are_left_out_where_configured_and_the_local_as_is_put_in_front() {
+        let rules = ImportRules { reject_as_sets: true, prepend: Some(Asn(65010)), ..ImportRules::default() };
+        let source = Source { rules, enforce_first_as: false, ..source(SourceKind::External) };
+        let route = imported(&PathAttributes::default(), &source).unwrap();
+        assert_eq!(route.as_path.to_string(), "65010 65002");
+        let path = AsPath::from_segments([(SegmentKind::AsSet, [Asn(7)].as_slice())]);
+        let next_hop = NextHop::V4(Ipv4Addr::new(192, 0, 2, 2));
+        let set = PathAttributes::new(Origin::Igp, path);
+        assert_eq!(import(&set, next_hop, &source, &options()).state, Err(Ineligible::AsSetInPath));
+    }
+
+    #[test]
+    fn in_a_confederation_both_our_numbers_are_loops_and_our_cluster_id_is_its_own() {
+        let cluster_id = RouterId::from_u32(77);
+        let options = ImportOptions { cluster_id, confederation: Some(Asn(64500)), ..options() };
+        let check = |attributes: &PathAttributes| {
+            let next_hop = NextHop::V4(Ipv4Addr::new(192, 0, 2, 2));
+            import(attributes, next_hop, &source(SourceKind::Internal), &options).state
+        };
+        let path = AsPath::sequence(&[Asn(64500)]);
+        assert_eq!(check(&PathAttributes::new(Origin::Igp, path)), Err(Ineligible::OwnAsInPath));
+        let clustered = PathAttributes { cluster_list: vec![cluster_id], ..PathAttributes::default() };
+        assert_eq!(check(&clustered), Err(Ineligible::OwnClusterId));
     }
 }

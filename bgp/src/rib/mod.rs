@@ -23,24 +23,24 @@ pub use attribute_table::RouteAttributes;
 pub use decision::{AttributeRank, Candidate, DecisionOptions, SourceKind, Step};
 pub use export_log::Cursor;
 pub use follower::{Change, Follower};
-pub use import::{ImportOptions, Ineligible, Source};
+pub use import::{ImportOptions, ImportRules, Ineligible, Source};
 pub use read::{Explanation, FamilyCounts, Page, Route, Verdict};
 pub use table::SourceId;
 
 pub(crate) use attribute_table::AttributeId;
 pub(crate) use prefix_table::{PrefixId, PrefixSet};
-pub(crate) use table::Table;
+pub(crate) use table::{SourceRank, Table};
 
 use crate::policy::Policy;
 use crate::session::{Announcement, RouteUpdate};
-use crate::wire::{AsPath, Family, NextHop, Nlri, Origin, PathAttributes};
+use crate::wire::{AsPath, Community, Family, NextHop, Nlri, Origin, PathAttributes};
 use attribute_table::AttributeTable;
 use net::{Prefix, Time};
 use paths::Path;
 use prefix_table::PrefixTable;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use table::{Delta, Ranks, SourceRank};
+use table::{Delta, Ranks};
 
 /// What a [`Rib`] is made with.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +109,9 @@ impl Rib {
         };
         rib.add_source(Source {
             kind: SourceKind::Local,
+            confederation: false,
+            client: false,
+            rules: ImportRules::default(),
             asn: config.import.asn,
             router_id: config.import.router_id,
             address: None,
@@ -127,7 +130,7 @@ impl Rib {
 
     /// A session came up. Past [`SOURCE_LIMIT`] it gets a number that is nobody's: its routes are not taken.
     pub fn add_source(&mut self, source: Source) -> SourceId {
-        let rank = SourceRank { kind: source.kind, router_id: source.router_id.0, address: source.address };
+        let rank = SourceRank::of(&source);
         let slot = SourceSlot { source, counts: Default::default() };
         match self.sources.iter().position(Option::is_none) {
             Some(index) => {
@@ -156,6 +159,67 @@ impl Rib {
         if let (Some(source), Some(rank)) = (self.sources.get_mut(id.index()), self.ranks.get_mut(id.index())) {
             (*source, *rank) = (None, None);
         }
+    }
+
+    /// The session of a source whose routes were kept is back (RFC 4724 §4.2). `false`: it is not the same neighbour
+    /// any more, its routes are gone.
+    pub fn resume_source(&mut self, id: SourceId, source: Source) -> bool {
+        let (Some(Some(slot)), Some(rank)) = (self.sources.get_mut(id.index()), self.ranks.get_mut(id.index())) else {
+            return false;
+        };
+        let same = slot.source.router_id == source.router_id
+            && slot.source.asn == source.asn
+            && slot.source.kind == source.kind;
+        *rank = Some(SourceRank::of(&source));
+        slot.source = source;
+        if !same {
+            for family in Rib::FAMILIES {
+                self.handle_family_down(id, family);
+            }
+        }
+        same
+    }
+
+    /// The session of a source is gone and its routes of `family` are kept for it (RFC 4724 §4.2). Those that were
+    /// kept before and have not come again since go.
+    pub fn handle_stale_begin(&mut self, id: SourceId, family: Family) {
+        self.remove_paths_where(id, family, |path| path.stale);
+        self.handle_refresh_begin(id, family);
+    }
+
+    /// Stale routes are kept for longer (RFC 9494 §4.3): those with NO_LLGR go, the others get LLGR_STALE and are the
+    /// last resort from here on.
+    pub fn handle_long_lived(&mut self, id: SourceId, family: Family) {
+        let marked = |attributes: &AttributeTable, route: AttributeId, community| {
+            attributes.get(route).is_some_and(|route| route.attributes.communities.contains(&community))
+        };
+        if let Some(table) = table_of(&mut self.tables, family) {
+            let unwanted: Vec<(PrefixId, u32)> = table
+                .paths_of(id)
+                .filter(|(_, path)| path.stale && marked(&table.attributes, path.received, Community::NO_LLGR))
+                .map(|(prefix, path)| (prefix, path.path_id))
+                .collect();
+            let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
+            for (prefix, path_id) in unwanted {
+                let delta = table.remove_where(prefix, |path| path.source == id && path.path_id == path_id, &ranks);
+                if let Some(Some(slot)) = self.sources.get_mut(id.index()) {
+                    apply(slot, family, delta);
+                }
+            }
+            for index in 0..table.paths.len() {
+                table.mark_long_lived(PrefixId(index as u32), id, &ranks);
+            }
+        }
+    }
+
+    /// What the update groups need: a family's table, and by number what is known of the sources.
+    pub(crate) fn table_and_sources(&mut self, family: Family) -> Option<(&mut Table, &[Option<SourceRank>])> {
+        Some((table_of(&mut self.tables, family)?, &self.ranks))
+    }
+
+    /// By number, what is known of the sources.
+    pub(crate) fn source_ranks(&self) -> &[Option<SourceRank>] {
+        &self.ranks
     }
 
     /// A source as it was given.
@@ -300,7 +364,7 @@ impl Rib {
 }
 
 impl SourceId {
-    const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
 }

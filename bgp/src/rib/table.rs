@@ -4,10 +4,10 @@
 use super::attribute_table::{AttributeId, AttributeTable, RouteAttributes};
 use super::decision::{self, Candidate, DecisionOptions, SourceKind};
 use super::export_log::{Cursor, ExportLog};
-use super::import::Ineligible;
+use super::import::{Ineligible, Source};
 use super::paths::{Path, Paths};
 use super::prefix_table::{PrefixId, PrefixTable};
-use crate::wire::Family;
+use crate::wire::{Community, Family, PathAttributes};
 use net::Prefix;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
@@ -33,12 +33,26 @@ pub(crate) struct Best {
     pub(crate) attributes: AttributeId,
 }
 
-/// What the decision needs to know of a source.
+/// What the decision and the export rules need to know of a source.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SourceRank {
-    pub(super) kind: SourceKind,
-    pub(super) router_id: Ipv4Addr,
-    pub(super) address: Option<IpAddr>,
+pub(crate) struct SourceRank {
+    pub(crate) kind: SourceKind,
+    pub(crate) confederation: bool,
+    pub(crate) client: bool,
+    pub(crate) router_id: Ipv4Addr,
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl SourceRank {
+    pub(super) fn of(source: &Source) -> SourceRank {
+        SourceRank {
+            kind: source.kind,
+            confederation: source.confederation,
+            client: source.client,
+            router_id: source.router_id.0,
+            address: source.address,
+        }
+    }
 }
 
 /// By source id.
@@ -245,6 +259,38 @@ impl Table {
         }
         touched.into_iter().for_each(|old| self.attributes.release(old));
         delta
+    }
+
+    /// All paths of `source`.
+    pub(super) fn paths_of(&self, source: SourceId) -> impl Iterator<Item = (PrefixId, &Path)> {
+        (0..self.paths.len()).map(|index| PrefixId(index as u32)).flat_map(move |id| {
+            let paths = self.paths.iter(id).filter(move |path| path.source == source);
+            paths.map(move |path| (id, path))
+        })
+    }
+
+    /// Gives the stale paths of `source` at this prefix the community LLGR_STALE (RFC 9494 §4.3).
+    pub(super) fn mark_long_lived(&mut self, id: PrefixId, source: SourceId, ranks: &Ranks<'_>) {
+        let before = self.best(id);
+        let attributes = &mut self.attributes;
+        let mut replaced: SmallVec<[AttributeId; 1]> = SmallVec::new();
+        self.paths.for_each_mut(id, |path| {
+            if path.source != source || !path.stale {
+                return;
+            }
+            let Some(route) = attributes.get(path.effective) else { return };
+            if route.attributes.communities.contains(&Community::LLGR_STALE) {
+                return;
+            }
+            let mut marked = PathAttributes::clone(&route.attributes);
+            marked.communities.push(Community::LLGR_STALE);
+            let route = RouteAttributes { attributes: Arc::new(marked), next_hop: route.next_hop };
+            replaced.push(std::mem::replace(&mut path.effective, attributes.intern(route)));
+        });
+        if !replaced.is_empty() {
+            self.select(id, before, ranks);
+        }
+        replaced.into_iter().for_each(|old| self.attributes.release(old));
     }
 
     /// The decision over all paths of one prefix.

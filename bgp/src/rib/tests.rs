@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 fn config() -> RibConfig {
     RibConfig {
-        import: ImportOptions { asn: Asn(65000), router_id: RouterId::from_u32(0x0a00_0001) },
+        import: ImportOptions::new(Asn(65000), RouterId::from_u32(0x0a00_0001)),
         decision: DecisionOptions::default(),
         default_local_pref: DEFAULT_LOCAL_PREF,
         seed: 1,
@@ -21,6 +21,9 @@ fn source(number: u8) -> Source {
         local_address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 254))),
         import: Policy::Accept,
         enforce_first_as: true,
+        confederation: false,
+        client: false,
+        rules: ImportRules::default(),
     }
 }
 
@@ -213,6 +216,7 @@ impl Model {
                 *peer,
                 Candidate {
                     rank: AttributeRank {
+                        long_lived_stale: false,
                         local_pref: 100,
                         as_path_length: announced.attributes.as_path.length() as u32,
                         origin: 0,

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use crate::wire::{
     AS_PATH_LIMIT, AddPathFamily, AddPathMode, Afi, Asn, AttributeType, Capability, ExtendedNextHopFamily, Family,
-    GracefulRestart, MalformedFamily, Open, PeerKind, Role, RouterId,
+    GracefulRestart, LongLivedFamily, MalformedFamily, Open, PeerKind, Role, RouterId,
 };
 
 /// Which side opens the connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum ConnectMode {
     /// We open it and accept none.
     Active,
@@ -63,6 +64,9 @@ pub struct SessionConfig {
     pub strict_role: bool,
     /// What to say about graceful restart (RFC 4724).
     pub graceful_restart: Option<GracefulRestart>,
+    /// What to say about long-lived graceful restart (RFC 9494): each row a family whose routes survive us; an empty
+    /// list says that we keep the peer's.
+    pub long_lived: Option<Vec<LongLivedFamily>>,
     /// Longest AS_PATH to accept.
     pub as_path_limit: usize,
     /// Attributes to discard on sight.
@@ -102,6 +106,7 @@ impl SessionConfig {
             role: None,
             strict_role: false,
             graceful_restart: None,
+            long_lived: None,
             as_path_limit: AS_PATH_LIMIT,
             discard,
             malformed_family: MalformedFamily::SessionReset,
@@ -152,6 +157,8 @@ impl SessionConfig {
             capabilities.push(Capability::AddPath { families: add_path });
         }
         capabilities.push(Capability::EnhancedRouteRefresh);
+        let long_lived = self.long_lived.clone().filter(|_| self.graceful_restart.is_some());
+        capabilities.extend(long_lived.map(|families| Capability::LongLivedGracefulRestart { families }));
         Open::new(self.local_asn, self.hold_time, self.router_id, capabilities)
     }
 }

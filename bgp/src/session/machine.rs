@@ -240,8 +240,14 @@ impl Session {
 
             // --- Stop (events 2, 8)
             (State::Connect { .. } | State::Active { .. }, Input::Stop(_)) => self.stop(AdminStop),
-            (_, Input::Stop(notification)) => {
-                self.send_notification(&notification);
+            (state, Input::Stop(notification)) => {
+                match state {
+                    // RFC 8538 §4: or the peer would keep our routes.
+                    State::Established { negotiated, .. } if negotiated.hard_reset => {
+                        self.send_notification(&notification.hard_reset());
+                    }
+                    _ => self.send_notification(&notification),
+                }
                 self.stop(AdminStop)
             }
 

@@ -8,7 +8,7 @@ use net::{DecodeError, DecodeErrorKind};
 use super::SessionConfig;
 use crate::wire::{
     AddPathMode, Afi, Asn, Capability, DecodeContext, EXTENDED_MESSAGE_LIMIT, EncodeContext, Family, Fault,
-    GracefulRestart, MESSAGE_LIMIT, MessageError, Open, OptionalParameter, PeerKind, Role, RouterId,
+    GracefulRestart, LongLivedFamily, MESSAGE_LIMIT, MessageError, Open, OptionalParameter, PeerKind, Role, RouterId,
 };
 
 /// The agreed terms of one session.
@@ -34,6 +34,10 @@ pub struct Negotiated {
     pub enhanced_route_refresh: bool,
     /// What the peer said about graceful restart (RFC 4724).
     pub graceful_restart: Option<GracefulRestart>,
+    /// What the peer said about long-lived graceful restart (RFC 9494).
+    pub long_lived: Option<Vec<LongLivedFamily>>,
+    /// Sessions that end with a NOTIFICATION are taken up again too, except after a Hard Reset (RFC 8538).
+    pub hard_reset: bool,
     /// Our role (RFC 9234).
     pub local_role: Option<Role>,
     /// The peer's role (RFC 9234).
@@ -108,6 +112,10 @@ impl Negotiated {
             hold_time: config.hold_time.min(open.hold_time),
             route_refresh: peer.route_refresh,
             enhanced_route_refresh: peer.enhanced_route_refresh,
+            hard_reset: config.graceful_restart.as_ref().is_some_and(|ours| ours.notification)
+                && peer.graceful_restart.as_ref().is_some_and(|theirs| theirs.notification),
+            // RFC 9494 §3.1: nothing without graceful restart itself.
+            long_lived: peer.long_lived.filter(|_| peer.graceful_restart.is_some()),
             graceful_restart: peer.graceful_restart,
             local_role: config.role,
             peer_role,
@@ -129,6 +137,7 @@ struct PeerCapabilities {
     enhanced_route_refresh: bool,
     extended_message: bool,
     graceful_restart: Option<GracefulRestart>,
+    long_lived: Option<Vec<LongLivedFamily>>,
 }
 
 impl PeerCapabilities {
@@ -153,7 +162,8 @@ impl PeerCapabilities {
                 self.add_path.extend(families.iter().map(|row| (row.family, row.send_receive)));
             }
             Capability::EnhancedRouteRefresh => self.enhanced_route_refresh = true,
-            Capability::LongLivedGracefulRestart { .. } | Capability::Fqdn { .. } | Capability::Unknown { .. } => {}
+            Capability::LongLivedGracefulRestart { families } => self.long_lived = Some(families.clone()),
+            Capability::Fqdn { .. } | Capability::Unknown { .. } => {}
         }
     }
 }

@@ -1,11 +1,13 @@
 //! How a speaker and its neighbours are set up.
 
+use super::{DynamicNeighbors, Password, PrefixLimit, RestartHelp};
+use crate::export::{ExportRules, NextHopRule, PrivateAsRule};
 use crate::policy::Policy;
-use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, Rib};
-use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, SessionConfig};
-use crate::wire::{Asn, Family, RouterId};
+use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportRules, Rib};
+use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, Negotiated, SessionConfig};
+use crate::wire::{AddPathMode, Asn, Family, GracefulRestart, Role, RouterId};
 use net::Prefix;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -23,6 +25,12 @@ pub struct SpeakerConfig {
     pub originate: Vec<Prefix>,
     /// Whom we talk to.
     pub neighbors: Vec<NeighborConfig>,
+    /// Ranges that neighbours may come from without being named.
+    pub dynamic: Vec<DynamicNeighbors>,
+    /// Our cluster id as a route reflector (RFC 4456 §7); the identifier without it.
+    pub cluster_id: Option<RouterId>,
+    /// The confederation that our AS is a member of (RFC 5065).
+    pub confederation: Option<Confederation>,
     /// The decision's knobs.
     pub decision: DecisionOptions,
     /// LOCAL_PREF of routes that come without one.
@@ -44,8 +52,18 @@ pub struct NeighborConfig {
     pub local_address: Option<IpAddr>,
     /// What to exchange.
     pub families: BTreeSet<Family>,
-    /// Wait for the neighbour to connect.
-    pub passive: bool,
+    /// Who connects.
+    pub mode: ConnectMode,
+    /// Routers up to the neighbour, itself included: the TTL of what we send. Without it 1 toward external neighbours
+    /// (they are on the same link) and the system's toward internal ones.
+    pub multihop: Option<u8>,
+    /// Take only packets whose TTL shows that they come from no further than [`NeighborConfig::multihop`] (1 without
+    /// it), and send with 255 (RFC 5082).
+    pub ttl_security: bool,
+    /// TCP MD5 signatures (RFC 2385).
+    pub password: Option<Password>,
+    /// The interface that connections must use.
+    pub interface: Option<String>,
     /// Offered hold time in seconds: 0, or 3 and more (RFC 4271 §4.2).
     pub hold_time: u16,
     /// What its routes are put through.
@@ -58,12 +76,64 @@ pub struct NeighborConfig {
     /// between processes of one machine (127.0.0.0/8), else the IPv4-mapped address (`::ffff:192.0.2.1`), which FRR and
     /// GoBGP take and BIRD refuses.
     pub next_hop_v6: Option<Ipv6Addr>,
-    /// Our next hop also on routes that we pass from external peers to this internal one.
-    pub next_hop_self: bool,
+    /// Whose address the next hop of routes to it is.
+    pub next_hop: NextHopRule,
+    /// What becomes of private AS numbers on the way to it.
+    pub private_as: PrivateAsRule,
+    /// Its own AS in the paths of routes to it is replaced by ours.
+    pub as_override: bool,
+    /// How often our own AS may be in the paths of its routes.
+    pub allow_own_as: u8,
+    /// Another AS that we pose as toward it.
+    pub local_as: Option<LocalAs>,
+    /// It is a client of this route server (RFC 7947).
+    pub route_server_client: bool,
+    /// It is our route reflection client (RFC 4456).
+    pub reflector_client: bool,
+    /// Our role toward it (RFC 9234).
+    pub role: Option<Role>,
+    /// It must state its role too.
+    pub strict_role: bool,
+    /// Its routes with an AS_SET are left out (RFC 9774).
+    pub reject_as_sets: bool,
+    /// Tell it with every route that the session is about to go down (RFC 8326).
+    pub graceful_shutdown: bool,
+    /// Keep the session down, and tell the neighbour this if it was up (RFC 9003).
+    pub shutdown: Option<String>,
+    /// Take several paths of a prefix from it (RFC 7911).
+    pub add_path_receive: bool,
+    /// IPv4 routes may have IPv6 next hops, in both directions (RFC 8950).
+    pub extended_next_hop: bool,
+    /// Keep its routes while it restarts (RFC 4724).
+    pub graceful_restart: Option<RestartHelp>,
+    /// Most routes from it, by family.
+    pub receive_limits: BTreeMap<Family, PrefixLimit>,
+    /// Most routes to it, by family.
+    pub send_limits: BTreeMap<Family, PrefixLimit>,
     /// Refuse routes of an external neighbour that do not start with its AS. Off toward route servers.
     pub enforce_first_as: bool,
     /// Everything else about the session; the fields above win over what is in here.
     pub session: Option<SessionConfig>,
+}
+
+/// A confederation (RFC 5065), of which [`SpeakerConfig::asn`] is a member AS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Confederation {
+    /// The AS that the world outside sees.
+    pub identifier: Asn,
+    /// The other member ASes.
+    pub members: BTreeSet<Asn>,
+}
+
+/// Another AS that we pose as toward one external neighbour, as after the merger of two networks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LocalAs {
+    /// Its number: what our OPEN says.
+    pub asn: Asn,
+    /// It is put in front of the paths that come in, so that it does not vanish from them.
+    pub prepend: bool,
+    /// It stands in the place of our real AS in the paths that go out, not in front of it.
+    pub replace: bool,
 }
 
 /// Why a neighbour cannot be added.
@@ -84,6 +154,10 @@ pub enum NeighborError {
     Families,
     /// AS 0 (RFC 7607).
     ZeroAsn,
+    /// Empty, or over [`super::PASSWORD_LIMIT`] octets.
+    Password(IpAddr),
+    /// A range of dynamic neighbours that may hold none, or too many.
+    DynamicLimit(Prefix),
 }
 
 impl fmt::Display for NeighborError {
@@ -96,6 +170,12 @@ impl fmt::Display for NeighborError {
             NeighborError::HoldTime(seconds) => write!(f, "hold time {seconds} is below 3 (RFC 4271 §4.2)"),
             NeighborError::Families => f.write_str("the families must be ipv4-unicast, ipv6-unicast or both"),
             NeighborError::ZeroAsn => f.write_str("AS 0 is reserved (RFC 7607)"),
+            NeighborError::Password(address) => {
+                write!(f, "neighbour {address}: a password has 1 to {} octets", super::PASSWORD_LIMIT)
+            }
+            NeighborError::DynamicLimit(prefix) => {
+                write!(f, "range {prefix}: the limit is 1 to {} neighbours", super::DYNAMIC_LIMIT)
+            }
         }
     }
 }
@@ -110,6 +190,9 @@ impl SpeakerConfig {
             router_id,
             originate: Vec::new(),
             neighbors: Vec::new(),
+            dynamic: Vec::new(),
+            cluster_id: None,
+            confederation: None,
             decision: DecisionOptions::default(),
             default_local_pref: DEFAULT_LOCAL_PREF,
             seed: 0,
@@ -126,21 +209,45 @@ impl NeighborConfig {
             asn,
             local_address: None,
             families: Rib::FAMILIES.into_iter().collect(),
-            passive: false,
+            mode: ConnectMode::Both,
+            multihop: None,
+            ttl_security: false,
+            password: None,
+            interface: None,
             hold_time: HOLD_TIME,
             import: Policy::Unset,
             export: Policy::Unset,
             next_hop_v4: None,
             next_hop_v6: None,
-            next_hop_self: false,
+            next_hop: NextHopRule::Standard,
+            private_as: PrivateAsRule::Keep,
+            as_override: false,
+            allow_own_as: 0,
+            local_as: None,
+            route_server_client: false,
+            reflector_client: false,
+            role: None,
+            strict_role: false,
+            reject_as_sets: false,
+            graceful_shutdown: false,
+            shutdown: None,
+            add_path_receive: false,
+            extended_next_hop: false,
+            graceful_restart: None,
+            receive_limits: BTreeMap::new(),
+            send_limits: BTreeMap::new(),
             enforce_first_as: true,
             session: None,
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), NeighborError> {
-        if self.asn == Asn::ZERO {
+    /// `dynamic`: AS 0 stands for any.
+    pub(super) fn check(&self, dynamic: bool) -> Result<(), NeighborError> {
+        if self.asn == Asn::ZERO && !dynamic {
             return Err(NeighborError::ZeroAsn);
+        }
+        if self.password.as_ref().is_some_and(|password| !password.is_good()) {
+            return Err(NeighborError::Password(self.address));
         }
         if matches!(self.hold_time, 1 | 2) {
             return Err(NeighborError::HoldTime(self.hold_time));
@@ -156,20 +263,72 @@ impl NeighborConfig {
         }
     }
 
-    pub(super) fn session_config(&self, asn: Asn, router_id: RouterId) -> SessionConfig {
+    /// The AS that we are toward this neighbour, and whether it is in another member AS of our confederation.
+    pub(super) fn local_asn(&self, speaker: &SpeakerConfig, peer: Asn) -> (Asn, bool) {
+        let Some(confederation) = &speaker.confederation else {
+            let posing = self.local_as.filter(|_| peer != speaker.asn);
+            return (posing.map_or(speaker.asn, |local_as| local_as.asn), false);
+        };
+        if peer == speaker.asn || confederation.members.contains(&peer) {
+            return (speaker.asn, peer != speaker.asn);
+        }
+        (self.local_as.map_or(confederation.identifier, |local_as| local_as.asn), false)
+    }
+
+    pub(super) fn session_config(&self, speaker: &SpeakerConfig) -> SessionConfig {
+        let (asn, _) = self.local_asn(speaker, self.asn);
+        let router_id = speaker.router_id;
         let base = self.session.clone().unwrap_or_else(|| SessionConfig::new(asn, router_id, self.asn));
         let families = self.families.iter().map(|family| {
-            let config: FamilyConfig = base.families.get(family).copied().unwrap_or_default();
+            let mut config: FamilyConfig = base.families.get(family).copied().unwrap_or_default();
+            config.extended_next_hop |= self.extended_next_hop && *family == Family::IPV4_UNICAST;
+            if self.add_path_receive {
+                config.add_path.get_or_insert(AddPathMode::RECEIVE);
+            }
             (*family, config)
         });
+        let help = self.graceful_restart;
         SessionConfig {
             local_asn: asn,
             router_id,
-            peer_asn: Some(self.asn),
-            mode: if self.passive { ConnectMode::Passive } else { ConnectMode::Both },
+            peer_asn: Some(self.asn).filter(|asn| *asn != Asn::ZERO),
+            confederation_members: speaker.confederation.as_ref().map(|it| it.members.clone()).unwrap_or_default(),
+            mode: self.mode,
             families: families.collect(),
             hold_time: self.hold_time,
+            role: self.role.or(base.role),
+            strict_role: self.strict_role || base.strict_role,
+            // RFC 4724 §3: without families it says that we keep the peer's routes, and that ours don't survive us.
+            graceful_restart: help
+                .map(|_| GracefulRestart { notification: true, ..GracefulRestart::default() })
+                .or(base.graceful_restart),
+            long_lived: help.filter(|help| help.long_lived).map(|_| Vec::new()).or(base.long_lived),
             ..base
+        }
+    }
+
+    pub(super) fn import_rules(&self) -> ImportRules {
+        ImportRules {
+            allow_own_as: self.allow_own_as,
+            prepend: self.local_as.filter(|local_as| local_as.prepend).map(|local_as| local_as.asn),
+            role: self.role,
+            reject_as_sets: self.reject_as_sets,
+        }
+    }
+
+    pub(super) fn export_rules(&self, asn: Asn, confederation: bool, negotiated: &Negotiated) -> ExportRules {
+        ExportRules {
+            next_hop: self.next_hop,
+            private_as: self.private_as,
+            as_override: self.as_override,
+            route_server_client: self.route_server_client,
+            reflector_client: self.reflector_client,
+            confederation,
+            behind: self.local_as.filter(|local_as| !local_as.replace).map(|_| asn),
+            graceful_shutdown: self.graceful_shutdown,
+            role: self.role,
+            extended_next_hop: negotiated.extended_next_hop(Family::IPV4_UNICAST),
+            long_lived_stale: negotiated.long_lived.is_some(),
         }
     }
 
@@ -215,12 +374,15 @@ mod tests {
     #[test]
     fn impossible_neighbours_are_refused_with_the_reason() {
         let good = NeighborConfig::new("192.0.2.2".parse().unwrap(), Asn(65002));
-        assert_eq!(good.check(), Ok(()));
-        assert_eq!(NeighborConfig { hold_time: 2, ..good.clone() }.check(), Err(NeighborError::HoldTime(2)));
-        assert_eq!(NeighborConfig { asn: Asn(0), ..good.clone() }.check(), Err(NeighborError::ZeroAsn));
-        assert_eq!(NeighborConfig { families: BTreeSet::new(), ..good.clone() }.check(), Err(NeighborError::Families));
+        assert_eq!(good.check(false), Ok(()));
+        assert_eq!(NeighborConfig { hold_time: 2, ..good.clone() }.check(false), Err(NeighborError::HoldTime(2)));
+        assert_eq!(NeighborConfig { asn: Asn(0), ..good.clone() }.check(false), Err(NeighborError::ZeroAsn));
+        assert_eq!(
+            NeighborConfig { families: BTreeSet::new(), ..good.clone() }.check(false),
+            Err(NeighborError::Families)
+        );
         let local_address = "::1".parse().unwrap();
-        let error = NeighborConfig { local_address: Some(local_address), ..good.clone() }.check().unwrap_err();
+        let error = NeighborConfig { local_address: Some(local_address), ..good.clone() }.check(false).unwrap_err();
         assert_eq!(error.to_string(), "neighbour 192.0.2.2: ::1 is of the other address family");
     }
 }

@@ -10,21 +10,31 @@
 //! by [`Speaker::handle_sent`] stays below a window. A neighbour that doesn't read is a cursor that doesn't move.
 
 mod config;
+mod dynamic;
+mod limit;
+mod restart;
+mod sessions;
 mod status;
+mod transport;
 
-pub use config::{BGP_PORT, NeighborConfig, NeighborError, SpeakerConfig};
-pub use status::{NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
+pub use config::{BGP_PORT, Confederation, LocalAs, NeighborConfig, NeighborError, SpeakerConfig};
+pub use dynamic::{DYNAMIC_LIMIT, DynamicNeighbors};
+pub use limit::{LimitAction, PrefixLimit};
+pub use restart::RestartHelp;
+pub use status::{AttributeErrorCount, NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
+pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 
 use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
 use crate::peer::{self, Peer, PeerTransmit};
 use crate::policy::Policy;
-use crate::rib::{ImportOptions, Page, Rib, RibConfig, Source, SourceId, SourceKind};
-use crate::session::{CloseReason, Event as SessionEvent, Negotiated, OutcomeKind};
+use crate::rib::{ImportOptions, Page, Rib, RibConfig, SourceId, SourceKind};
+use crate::session::Negotiated;
 use crate::wire::notification::subcode::cease;
-use crate::wire::{AttributeError, ErrorCode, Family, Notification, PeerKind};
+use crate::wire::{AttributeError, ErrorCode, Family, Notification};
 use bytes::Bytes;
+use limit::Held;
 use net::{Prefix, Time};
-use status::Reason;
+use restart::Retained;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -51,6 +61,8 @@ pub enum Transmit {
         local: Option<IpAddr>,
         /// Where to.
         remote: SocketAddr,
+        /// What its socket needs.
+        options: TransportOptions,
     },
     /// Write these octets, and report it with [`Speaker::handle_sent`].
     Send {
@@ -86,6 +98,24 @@ pub enum Event {
         reason: String,
         /// It was Established.
         was_up: bool,
+    },
+    /// A session is over, and the neighbour's routes are kept until it is back (RFC 4724).
+    Retained {
+        /// The neighbour.
+        neighbor: IpAddr,
+    },
+    /// A neighbour's routes are close to a limit, or over it. What follows is up to the limit's action.
+    PrefixLimit {
+        /// The neighbour.
+        neighbor: IpAddr,
+        /// Of this family.
+        family: Family,
+        /// So many there are.
+        count: u64,
+        /// So many are fine.
+        limit: u64,
+        /// Those that are sent to it, not those that it sent.
+        sent: bool,
     },
     /// A neighbour sent an UPDATE with errors that did not end the session (RFC 7606).
     Malformed {
@@ -127,11 +157,20 @@ pub struct Speaker {
 #[derive(Debug)]
 struct Neighbor {
     config: NeighborConfig,
+    /// The range of dynamic neighbours that it came from; it goes with its session.
+    range: Option<Prefix>,
     peer: Peer,
     connections: BTreeMap<peer::ConnectionId, ConnectionId>,
     session: Option<Established>,
-    last_reset: Option<CloseReason>,
-    last_error: Option<CloseReason>,
+    /// Routes of a session that is over, or of its successor that is not complete yet.
+    retained: Option<Retained>,
+    /// It is to stay down.
+    held: Option<Held>,
+    /// Of its last malformed UPDATE. A message holds some 64 errors at most, of its own octets.
+    last_malformed: Vec<AttributeError>,
+    /// In words.
+    last_reset: Option<String>,
+    last_error: Option<String>,
 }
 
 #[derive(Debug)]
@@ -142,6 +181,8 @@ struct Established {
     local_address: Option<IpAddr>,
     terms: ExportTerms,
     ends_of_rib: BTreeSet<Family>,
+    /// Which limits the owner has heard of: family, sent, over.
+    told: BTreeSet<(Family, bool, bool)>,
 }
 
 #[derive(Debug)]
@@ -153,6 +194,20 @@ struct Connection {
     unsent: usize,
     /// The pieces they were handed out in.
     pieces: VecDeque<usize>,
+}
+
+impl Neighbor {
+    /// Its routes' source: the session's, or that of the session whose routes are kept.
+    fn source(&self) -> Option<SourceId> {
+        let kept = || Some(self.retained.as_ref()?.source);
+        self.session.as_ref().map(|session| session.source).or_else(kept)
+    }
+
+    fn deadline(&self) -> Option<(Time, &'static str)> {
+        let retained = self.retained.as_ref().and_then(Retained::deadline).map(|at| (at, "kept routes"));
+        let held = self.held.as_ref().and_then(|held| held.until).map(|at| (at, "restart after a limit"));
+        self.peer.poll_timeout().into_iter().chain(retained).chain(held).min_by_key(|(at, _)| *at)
+    }
 }
 
 impl Connection {
@@ -185,7 +240,11 @@ impl Speaker {
     /// The first neighbour that cannot be.
     pub fn new(config: SpeakerConfig, now: Time) -> Result<Speaker, NeighborError> {
         let rib = Rib::new(RibConfig {
-            import: ImportOptions { asn: config.asn, router_id: config.router_id },
+            import: ImportOptions {
+                cluster_id: config.cluster_id.unwrap_or(config.router_id),
+                confederation: config.confederation.as_ref().map(|confederation| confederation.identifier),
+                ..ImportOptions::new(config.asn, config.router_id)
+            },
             decision: config.decision,
             default_local_pref: config.default_local_pref,
             seed: config.seed,
@@ -206,6 +265,9 @@ impl Speaker {
         for prefix in std::mem::take(&mut speaker.config.originate) {
             speaker.rib.originate(prefix, now);
         }
+        for range in &speaker.config.dynamic {
+            range.check()?;
+        }
         for neighbor in std::mem::take(&mut speaker.config.neighbors) {
             speaker.add_neighbor(neighbor, now)?;
         }
@@ -217,18 +279,35 @@ impl Speaker {
     /// # Errors
     /// The neighbour is there already, or cannot be.
     pub fn add_neighbor(&mut self, config: NeighborConfig, now: Time) -> Result<(), NeighborError> {
-        config.check()?;
+        self.add(config, None, now)
+    }
+
+    fn add(&mut self, config: NeighborConfig, range: Option<Prefix>, now: Time) -> Result<(), NeighborError> {
+        config.check(range.is_some())?;
         let address = config.address.to_canonical();
         if self.neighbors.contains_key(&address) {
             return Err(NeighborError::Duplicate(address));
         }
-        let session = config.session_config(self.config.asn, self.config.router_id);
+        let session = config.session_config(&self.config);
         // Different neighbours' timers must not beat together.
         let seed = self.config.seed ^ u64::from(config.asn.0).rotate_left(32) ^ address_bits(address);
         let mut peer = Peer::new(Arc::new(session), seed);
-        peer.handle_start(now);
-        let neighbor =
-            Neighbor { config, peer, connections: BTreeMap::new(), session: None, last_reset: None, last_error: None };
+        let held = config.shutdown.as_ref().map(|_| Held { reason: "shut down here".to_owned(), until: None });
+        if held.is_none() {
+            peer.handle_start(now);
+        }
+        let neighbor = Neighbor {
+            config,
+            range,
+            peer,
+            connections: BTreeMap::new(),
+            session: None,
+            retained: None,
+            held,
+            last_malformed: Vec::new(),
+            last_reset: None,
+            last_error: None,
+        };
         self.neighbors.insert(address, neighbor);
         self.settle(address, now);
         Ok(())
@@ -241,6 +320,7 @@ impl Speaker {
         let notification = Notification::new(ErrorCode::CEASE, cease::PEER_DECONFIGURED);
         neighbor.peer.handle_stop_with(&notification, now);
         self.settle(address, now);
+        self.drop_retained(address);
         self.neighbors.remove(&address);
         self.connections.retain(|_, connection| connection.neighbor != address);
         self.pump(now);
@@ -274,8 +354,8 @@ impl Speaker {
     pub fn set_import_policy(&mut self, address: IpAddr, policy: Policy, now: Time) {
         let Some(neighbor) = self.neighbors.get_mut(&address.to_canonical()) else { return };
         neighbor.config.import = policy;
-        if let Some(session) = &neighbor.session {
-            self.rib.handle_import_policy(session.source, policy);
+        if let Some(source) = neighbor.source() {
+            self.rib.handle_import_policy(source, policy);
         }
         self.pump(now);
     }
@@ -294,6 +374,7 @@ impl Speaker {
     pub fn handle_accepted(&mut self, remote: SocketAddr, local: SocketAddr, now: Time) -> Option<ConnectionId> {
         let address = remote.ip().to_canonical();
         let local = local.ip().to_canonical();
+        self.add_dynamic(address, now);
         let inner = self.neighbors.get_mut(&address).and_then(|neighbor| {
             // A neighbour is a pair of addresses: the same host reaching another of ours is somebody else.
             let ours = neighbor.config.local_address.is_none_or(|ours| ours.to_canonical() == local);
@@ -306,6 +387,23 @@ impl Speaker {
         let id = self.new_connection(address, inner, Some(local));
         self.settle(address, now);
         Some(id)
+    }
+
+    /// What the socket of an accepted connection needs.
+    pub fn transport_options(&self, id: ConnectionId) -> TransportOptions {
+        let neighbor = self.connections.get(&id).and_then(|connection| self.neighbors.get(&connection.neighbor));
+        neighbor.map(|neighbor| neighbor.config.transport_options(self.config.asn)).unwrap_or_default()
+    }
+
+    /// The TCP MD5 passwords (RFC 2385) that listening sockets need to know before anybody connects.
+    pub fn passwords(&self) -> BTreeMap<Prefix, Password> {
+        let fixed = self.neighbors.values().filter(|neighbor| neighbor.range.is_none()).filter_map(|neighbor| {
+            let host = if neighbor.config.address.is_ipv4() { 32 } else { 128 };
+            Some((Prefix::new(neighbor.config.address, host)?, neighbor.config.password.clone()?))
+        });
+        let ranges =
+            self.config.dynamic.iter().filter_map(|range| Some((range.prefix, range.template.password.clone()?)));
+        ranges.chain(fixed).collect()
     }
 
     /// A connection asked for is open; `local` is its address at our end.
@@ -325,6 +423,7 @@ impl Speaker {
     pub fn handle_closed(&mut self, id: ConnectionId, now: Time) {
         self.with(id, now, |peer, inner| peer.handle_closed(inner, now));
         self.forget(id);
+        self.drop_idle_dynamic(now);
     }
 
     /// Octets have come in.
@@ -351,15 +450,18 @@ impl Speaker {
         let due: Vec<IpAddr> = self
             .neighbors
             .iter()
-            .filter(|(_, neighbor)| neighbor.peer.poll_timeout().is_some_and(|(at, _)| at <= now))
+            .filter(|(_, neighbor)| neighbor.deadline().is_some_and(|(at, _)| at <= now))
             .map(|(address, _)| *address)
             .collect();
         for address in due {
             if let Some(neighbor) = self.neighbors.get_mut(&address) {
                 neighbor.peer.handle_timeout(now);
             }
+            self.release_held(address, now);
+            self.expire_retained(address, now);
             self.collect(address, now);
         }
+        self.drop_idle_dynamic(now);
         self.pump(now);
     }
 
@@ -376,7 +478,7 @@ impl Speaker {
     /// The next deadline, and why.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
         let pending = self.pending.map(|at| (at, "export"));
-        let peers = self.neighbors.values().filter_map(|neighbor| neighbor.peer.poll_timeout());
+        let peers = self.neighbors.values().filter_map(Neighbor::deadline);
         pending.into_iter().chain(peers).min_by_key(|(at, _)| *at)
     }
 
@@ -390,10 +492,11 @@ impl Speaker {
         &mut self.rib
     }
 
-    /// A page of what a neighbour has sent, as received; see [`Rib::adj_rib_in`]. Empty while its session is down.
+    /// A page of what a neighbour has sent, as received; see [`Rib::adj_rib_in`]. Empty while its session is down, unless
+    /// its routes are kept for it.
     pub fn adj_rib_in(&self, address: IpAddr, family: Family, after: Option<Prefix>, limit: usize) -> Page {
-        match self.neighbors.get(&address.to_canonical()).and_then(|neighbor| neighbor.session.as_ref()) {
-            Some(session) => self.rib.adj_rib_in(session.source, family, after, limit),
+        match self.neighbors.get(&address.to_canonical()).and_then(Neighbor::source) {
+            Some(source) => self.rib.adj_rib_in(source, family, after, limit),
             None => Page { routes: Vec::new(), next: None },
         }
     }
@@ -414,77 +517,6 @@ impl Speaker {
         session.is_some_and(|session| {
             self.groups.get(&session.terms).is_some_and(|group| group.holds(session.source, prefix, &self.rib))
         })
-    }
-
-    /// Everything to show, as it is now.
-    pub fn status(&self, now: Time) -> SpeakerStatus {
-        let tables = Rib::FAMILIES.map(|family| TableStatus { family, counts: self.rib.counts(family) });
-        let live = self.groups.values().map(UpdateGroup::counters);
-        let (encoded, shared) = live.fold(self.segments, |(encoded, shared), counters| {
-            (encoded + counters.segments_encoded, shared + counters.segments_shared)
-        });
-        SpeakerStatus {
-            asn: self.config.asn,
-            router_id: self.config.router_id,
-            tables: tables.into(),
-            neighbors: self
-                .neighbors
-                .iter()
-                .map(|(address, neighbor)| self.neighbor(*address, neighbor, now))
-                .collect(),
-            update_groups: self.groups.len(),
-            segments_encoded: encoded,
-            segments_shared: shared,
-            connections_refused: self.refused,
-        }
-    }
-
-    fn neighbor(&self, address: IpAddr, neighbor: &Neighbor, now: Time) -> NeighborStatus {
-        let Neighbor { config, peer, session, .. } = neighbor;
-        let counters = peer.counters();
-        let errors = |kind| {
-            counters.attribute_errors.iter().filter(|((_, outcome), _)| *outcome == kind).map(|(_, count)| count).sum()
-        };
-        let up = session.as_ref();
-        let group = up.and_then(|session| self.groups.get(&session.terms));
-        let families = config.families.iter().map(|family| {
-            let counts = up.map(|session| self.rib.source_counts(session.source, *family)).unwrap_or_default();
-            let advertised = up.zip(group).map_or(0, |(session, group)| group.advertised(session.source, *family));
-            NeighborFamilyStatus {
-                family: *family,
-                negotiated: up.is_some_and(|session| session.negotiated.families.contains(family)),
-                end_of_rib: up.is_some_and(|session| session.ends_of_rib.contains(family)),
-                received: counts.received,
-                accepted: counts.accepted,
-                advertised: advertised as u64,
-            }
-        });
-        let connections = neighbor.connections.values().filter_map(|id| self.connections.get(id));
-        NeighborStatus {
-            address,
-            port: config.port,
-            asn: config.asn,
-            kind: if config.asn == self.config.asn { SourceKind::Internal } else { SourceKind::External },
-            passive: config.passive,
-            import: config.import,
-            export: config.export,
-            state: peer.state(),
-            uptime_seconds: peer.established_since().map(|since| now.since(since).as_secs()),
-            router_id: up.map(|session| session.negotiated.peer_router_id),
-            local_address: up.and_then(|session| session.local_address),
-            hold_time: up.map(|session| session.negotiated.hold_time),
-            families: families.collect(),
-            messages_received: counters.received,
-            messages_sent: counters.sent,
-            errors_treated_as_withdraw: errors(OutcomeKind::TreatAsWithdraw),
-            errors_attribute_discarded: errors(OutcomeKind::AttributeDiscard),
-            established_count: counters.established,
-            collisions: counters.collisions,
-            unsent_octets: connections.map(|connection| connection.unsent).sum(),
-            behind: up.zip(group).is_some_and(|(session, group)| group.is_behind(session.source, &self.rib)),
-            last_reset: neighbor.last_reset.as_ref().map(|reason| Reason(reason).to_string()),
-            last_error: neighbor.last_error.as_ref().map(|reason| Reason(reason).to_string()),
-        }
     }
 
     fn new_connection(&mut self, neighbor: IpAddr, inner: peer::ConnectionId, local: Option<IpAddr>) -> ConnectionId {
@@ -535,8 +567,9 @@ impl Speaker {
                 let Some(neighbor) = self.neighbors.get(&address) else { return };
                 let remote = SocketAddr::new(address, neighbor.config.port);
                 let local = neighbor.config.local_address;
+                let options = neighbor.config.transport_options(self.config.asn);
                 let connection = self.new_connection(address, inner, local);
-                self.transmits.push_back(Transmit::Connect { connection, local, remote });
+                self.transmits.push_back(Transmit::Connect { connection, local, remote, options });
             }
             PeerTransmit::Send(inner, octets) => {
                 let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
@@ -556,101 +589,6 @@ impl Speaker {
                 }
             }
         }
-    }
-
-    fn handle_session_event(&mut self, address: IpAddr, event: SessionEvent, now: Time) {
-        let source = self.neighbors.get(&address).and_then(|neighbor| Some(neighbor.session.as_ref()?.source));
-        match (event, source) {
-            (SessionEvent::Established(negotiated), _) => self.session_up(address, negotiated),
-            (SessionEvent::Closed(reason), _) => self.session_down(address, reason),
-            (SessionEvent::Route(update), Some(source)) => self.rib.handle_routes(source, &update, now),
-            (SessionEvent::EndOfRib(family), Some(_)) => {
-                let session = self.neighbors.get_mut(&address).and_then(|neighbor| neighbor.session.as_mut());
-                if let Some(session) = session {
-                    session.ends_of_rib.insert(family);
-                }
-            }
-            (SessionEvent::RefreshRequested(family), Some(source)) => {
-                let session = self.neighbors.get(&address).and_then(|neighbor| neighbor.session.as_ref());
-                if let Some(group) = session.and_then(|session| self.groups.get_mut(&session.terms)) {
-                    group.handle_refresh(source, family);
-                }
-            }
-            (SessionEvent::RefreshBegin(family), Some(source)) => self.rib.handle_refresh_begin(source, family),
-            (SessionEvent::RefreshEnd(family), Some(source)) => self.rib.handle_refresh_end(source, family),
-            (SessionEvent::FamilyDisabled(family), Some(source)) => self.rib.handle_family_down(source, family),
-            (SessionEvent::Malformed(errors), _) => self.tell(Event::Malformed { neighbor: address, errors }),
-            // Nothing of a session that is not up.
-            (
-                SessionEvent::Route(_)
-                | SessionEvent::EndOfRib(_)
-                | SessionEvent::RefreshRequested(_)
-                | SessionEvent::RefreshBegin(_)
-                | SessionEvent::RefreshEnd(_)
-                | SessionEvent::FamilyDisabled(_),
-                None,
-            ) => {}
-        }
-    }
-
-    fn session_up(&mut self, address: IpAddr, negotiated: Arc<Negotiated>) {
-        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
-        let inner = neighbor.peer.connection();
-        let Some(id) = inner.and_then(|inner| neighbor.connections.get(&inner).copied()) else { return };
-        let local_address = self.connections.get(&id).and_then(|connection| connection.local);
-        let config = &neighbor.config;
-        let kind = match negotiated.peer_kind {
-            PeerKind::Internal => SourceKind::Internal,
-            PeerKind::External | PeerKind::Confederation | PeerKind::Unknown => SourceKind::External,
-        };
-        let source = self.rib.add_source(Source {
-            kind,
-            asn: negotiated.peer_asn,
-            router_id: negotiated.peer_router_id,
-            address: Some(address),
-            local_address,
-            import: config.import,
-            enforce_first_as: config.enforce_first_as,
-        });
-        let terms = ExportTerms {
-            kind,
-            policy: config.export,
-            local_asn: negotiated.local_asn,
-            next_hop_v4: config.ipv4_next_hop(local_address),
-            next_hop_v6: config.ipv6_next_hop(local_address),
-            next_hop_self: config.next_hop_self,
-            default_local_pref: self.config.default_local_pref,
-            encode: negotiated.encode.clone(),
-        };
-        let group = self.groups.entry(terms.clone()).or_insert_with(|| UpdateGroup::new(terms.clone()));
-        group.join(source, negotiated.families.iter().copied(), negotiated.enhanced_route_refresh, &self.rib);
-        let ends_of_rib = BTreeSet::new();
-        neighbor.session = Some(Established { source, connection: id, negotiated, local_address, terms, ends_of_rib });
-        self.tell(Event::Up { neighbor: address, kind });
-    }
-
-    fn session_down(&mut self, address: IpAddr, reason: CloseReason) {
-        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
-        let session = neighbor.session.take();
-        let was_up = session.is_some();
-        let text = Reason(&reason).to_string();
-        if was_up {
-            neighbor.last_reset = Some(reason.clone());
-        }
-        neighbor.last_error = Some(reason);
-        if let Some(Established { source, terms, .. }) = session {
-            if let Some(group) = self.groups.get_mut(&terms) {
-                group.leave(source, &mut self.rib);
-                if group.is_empty() {
-                    let counters = group.counters();
-                    self.segments.0 += counters.segments_encoded;
-                    self.segments.1 += counters.segments_shared;
-                    self.groups.remove(&terms);
-                }
-            }
-            self.rib.remove_source(source);
-        }
-        self.tell(Event::Down { neighbor: address, reason: text, was_up });
     }
 
     fn tell(&mut self, event: Event) {
@@ -692,6 +630,7 @@ impl Speaker {
             neighbor.peer.handle_send(octets, now);
         }
         self.collect(address, now);
+        self.check_send_limits(address, now);
         if behind && has_room(&self.connections, &id) {
             self.pending = Some(now);
         }

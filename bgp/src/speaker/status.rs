@@ -1,9 +1,12 @@
 //! Snapshots of a speaker for people and metrics.
 
+use super::{Neighbor, Speaker};
+use crate::export::UpdateGroup;
 use crate::policy::Policy;
-use crate::rib::{FamilyCounts, SourceCounts, SourceKind};
-use crate::session::{CloseReason, MessageCounts, SessionState};
-use crate::wire::{Asn, Family, RouterId};
+use crate::rib::{FamilyCounts, Rib, SourceCounts, SourceKind};
+use crate::session::{CloseReason, ConnectMode, MessageCounts, OutcomeKind, SessionState};
+use crate::wire::{Asn, AttributeError, AttributeType, Family, RouterId};
+use net::Time;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -53,8 +56,10 @@ pub struct NeighborStatus {
     pub asn: Asn,
     /// eBGP or iBGP.
     pub kind: SourceKind,
-    /// We wait for it to connect.
-    pub passive: bool,
+    /// Who connects.
+    pub mode: ConnectMode,
+    /// It came from a range of dynamic neighbours.
+    pub dynamic: bool,
     /// Import policy.
     pub import: Policy,
     /// Export policy.
@@ -79,6 +84,10 @@ pub struct NeighborStatus {
     pub errors_treated_as_withdraw: u64,
     /// UPDATE errors after which an attribute was discarded (RFC 7606).
     pub errors_attribute_discarded: u64,
+    /// UPDATE errors by attribute and by what was done about them (RFC 7606).
+    pub attribute_errors: Vec<AttributeErrorCount>,
+    /// The errors of its last malformed UPDATE, each with the attribute's octets.
+    pub last_malformed: Vec<AttributeError>,
     /// Times that the session came up.
     pub established_count: u64,
     /// Connections that lost a collision (RFC 4271 §6.8).
@@ -91,6 +100,10 @@ pub struct NeighborStatus {
     pub last_reset: Option<String>,
     /// Why the last session or attempt ended.
     pub last_error: Option<String>,
+    /// Why it is kept down, if it is.
+    pub held: Option<String>,
+    /// Routes of an earlier session are kept for it (RFC 4724).
+    pub retained: bool,
 }
 
 /// A neighbour's routes of one family.
@@ -112,6 +125,19 @@ pub struct NeighborFamilyStatus {
     pub advertised: u64,
 }
 
+/// How often an attribute was in error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct AttributeErrorCount {
+    /// The attribute.
+    #[cfg_attr(feature = "serde", serde(rename = "type"))]
+    pub attribute: AttributeType,
+    /// What was done about it.
+    pub outcome: OutcomeKind,
+    /// How often.
+    pub count: u64,
+}
+
 impl NeighborStatus {
     /// Routes received and accepted, all families together.
     pub fn routes(&self) -> SourceCounts {
@@ -119,6 +145,96 @@ impl NeighborStatus {
             received: sum.received + family.received,
             accepted: sum.accepted + family.accepted,
         })
+    }
+}
+
+impl Speaker {
+    /// Everything to show, as it is now.
+    pub fn status(&self, now: Time) -> SpeakerStatus {
+        let tables = Rib::FAMILIES.map(|family| TableStatus { family, counts: self.rib.counts(family) });
+        let live = self.groups.values().map(UpdateGroup::counters);
+        let (encoded, shared) = live.fold(self.segments, |(encoded, shared), counters| {
+            (encoded + counters.segments_encoded, shared + counters.segments_shared)
+        });
+        SpeakerStatus {
+            asn: self.config.asn,
+            router_id: self.config.router_id,
+            tables: tables.into(),
+            neighbors: self
+                .neighbors
+                .iter()
+                .map(|(address, neighbor)| self.neighbor(*address, neighbor, now))
+                .collect(),
+            update_groups: self.groups.len(),
+            segments_encoded: encoded,
+            segments_shared: shared,
+            connections_refused: self.refused,
+        }
+    }
+
+    fn neighbor(&self, address: IpAddr, neighbor: &Neighbor, now: Time) -> NeighborStatus {
+        let Neighbor { config, peer, session, .. } = neighbor;
+        let counters = peer.counters();
+        let errors = |kind| {
+            counters.attribute_errors.iter().filter(|((_, outcome), _)| *outcome == kind).map(|(_, count)| count).sum()
+        };
+        let up = session.as_ref();
+        let group = up.and_then(|session| self.groups.get(&session.terms));
+        let families = config.families.iter().map(|family| {
+            let counts = neighbor.source().map(|source| self.rib.source_counts(source, *family)).unwrap_or_default();
+            let advertised = up.zip(group).map_or(0, |(session, group)| group.advertised(session.source, *family));
+            NeighborFamilyStatus {
+                family: *family,
+                negotiated: up.is_some_and(|session| session.negotiated.families.contains(family)),
+                end_of_rib: up.is_some_and(|session| session.ends_of_rib.contains(family)),
+                received: counts.received,
+                accepted: counts.accepted,
+                advertised: advertised as u64,
+            }
+        });
+        let connections = neighbor.connections.values().filter_map(|id| self.connections.get(id));
+        NeighborStatus {
+            address,
+            port: config.port,
+            asn: self.neighbor_asn(address),
+            kind: if self.neighbor_asn(address) == self.config.asn {
+                SourceKind::Internal
+            } else {
+                SourceKind::External
+            },
+            mode: config.mode,
+            dynamic: neighbor.range.is_some(),
+            import: config.import,
+            export: config.export,
+            state: peer.state(),
+            uptime_seconds: peer.established_since().map(|since| now.since(since).as_secs()),
+            router_id: up.map(|session| session.negotiated.peer_router_id),
+            local_address: up.and_then(|session| session.local_address),
+            hold_time: up.map(|session| session.negotiated.hold_time),
+            families: families.collect(),
+            messages_received: counters.received,
+            messages_sent: counters.sent,
+            errors_treated_as_withdraw: errors(OutcomeKind::TreatAsWithdraw),
+            errors_attribute_discarded: errors(OutcomeKind::AttributeDiscard),
+            attribute_errors: counters
+                .attribute_errors
+                .iter()
+                .map(|((attribute, outcome), count)| AttributeErrorCount {
+                    attribute: *attribute,
+                    outcome: *outcome,
+                    count: *count,
+                })
+                .collect(),
+            last_malformed: neighbor.last_malformed.clone(),
+            established_count: counters.established,
+            collisions: counters.collisions,
+            unsent_octets: connections.map(|connection| connection.unsent).sum(),
+            behind: up.zip(group).is_some_and(|(session, group)| group.is_behind(session.source, &self.rib)),
+            last_reset: neighbor.last_reset.clone(),
+            last_error: neighbor.last_error.clone(),
+            held: neighbor.held.as_ref().map(|held| held.reason.clone()),
+            retained: neighbor.retained.is_some(),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub mod notification;
 mod numbers;
 mod open;
 mod packer;
-mod reader;
+pub(crate) mod reader;
 mod refresh;
 #[cfg(test)]
 mod tests;
@@ -43,6 +43,7 @@ pub use header::{HEADER_LENGTH, MessageType, frame_length};
 pub use message::{Decoded, Message};
 pub use nlri::{MpNextHop, MpNlri, NextHop, Nlri};
 pub use notification::{ErrorCode, Notification};
+pub(crate) use numbers::registry;
 pub use numbers::{Afi, Asn, Family, ParseAsnError, ParseFamilyError, RouterId, Safi};
 pub use open::{Open, OptionalParameter, VERSION};
 pub(crate) use packer::AnnouncementPacker;

@@ -161,6 +161,26 @@ impl Notification {
         Notification::cease_with_text(subcode::cease::ADMINISTRATIVE_RESET, text)
     }
 
+    /// The same wrapped in a Hard Reset (RFC 8538 §3).
+    pub fn hard_reset(&self) -> Notification {
+        let mut data = Vec::with_capacity(2 + self.data.len());
+        data.extend_from_slice(&[self.error_code.0, self.error_subcode]);
+        data.extend_from_slice(&self.data);
+        Notification::with_data(ErrorCode::CEASE, subcode::cease::HARD_RESET, data.into())
+    }
+
+    /// What a Hard Reset wraps; `None` if it is none (RFC 8538 §3).
+    pub fn wrapped(&self) -> Option<Notification> {
+        if self.error_code != ErrorCode::CEASE || self.error_subcode != subcode::cease::HARD_RESET {
+            return None;
+        }
+        match self.data.first_chunk::<2>() {
+            Some([code, subcode]) => Some(Notification::with_data(ErrorCode(*code), *subcode, self.data.slice(2..))),
+            // Without one it stands for itself.
+            None => Some(Notification::new(ErrorCode::CEASE, subcode::cease::ADMINISTRATIVE_RESET)),
+        }
+    }
+
     fn cease_with_text(error_subcode: u8, text: &str) -> Notification {
         let mut end = text.len().min(SHUTDOWN_TEXT_LIMIT);
         while !text.is_char_boundary(end) {
@@ -252,6 +272,9 @@ impl fmt::Display for Notification {
             None if self.error_subcode == 0 => {}
             None => write!(f, ": subcode {}", self.error_subcode)?,
         }
+        if let Some(wrapped) = self.wrapped() {
+            return write!(f, ": {wrapped}");
+        }
         match self.shutdown_text() {
             Some(text) => write!(f, " ({text:?})"),
             None => Ok(()),
@@ -270,6 +293,16 @@ mod tests {
         let long = Notification::reset(&"ß".repeat(200));
         assert_eq!(long.shutdown_text().map(str::len), Some(254));
         assert_eq!(long.to_string().split(" (").next(), Some("Cease: Administrative Reset"));
+    }
+
+    #[test]
+    fn a_hard_reset_wraps_the_notification_proper() {
+        let wrapped = Notification::shutdown("bye").hard_reset();
+        assert_eq!(wrapped.wrapped(), Some(Notification::shutdown("bye")));
+        assert_eq!(wrapped.to_string(), "Cease: Hard Reset: Cease: Administrative Shutdown (\"bye\")");
+        assert_eq!(Notification::shutdown("bye").wrapped(), None);
+        let bare = Notification::new(ErrorCode::CEASE, subcode::cease::HARD_RESET);
+        assert!(bare.wrapped().is_some());
     }
 
     #[test]

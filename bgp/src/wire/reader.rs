@@ -9,7 +9,7 @@ use nom::bytes::complete::take;
 use nom::number::complete::{be_u8, be_u16, be_u32, be_u128};
 
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     octets: &'a [u8],
     offset: usize,
 }
@@ -18,29 +18,29 @@ type Step<'a, T> = IResult<&'a [u8], T, ()>;
 
 impl<'a> Reader<'a> {
     /// `octets` stand `offset` octets from the start of the message.
-    pub(super) const fn new(octets: &'a [u8], offset: usize) -> Reader<'a> {
+    pub(crate) const fn new(octets: &'a [u8], offset: usize) -> Reader<'a> {
         Reader { octets, offset }
     }
 
-    pub(super) const fn offset(&self) -> usize {
+    pub(crate) const fn offset(&self) -> usize {
         self.offset
     }
 
-    pub(super) const fn remaining(&self) -> usize {
+    pub(crate) const fn remaining(&self) -> usize {
         self.octets.len()
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.octets.is_empty()
     }
 
     /// What is left, without moving on.
-    pub(super) const fn rest(&self) -> &'a [u8] {
+    pub(crate) const fn rest(&self) -> &'a [u8] {
         self.octets
     }
 
     /// An error about what stands here.
-    pub(super) const fn error(&self, field: &'static str, kind: DecodeErrorKind) -> DecodeError {
+    pub(crate) const fn error(&self, field: &'static str, kind: DecodeErrorKind) -> DecodeError {
         DecodeError::new(self.offset, field, kind)
     }
 
@@ -51,38 +51,38 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    pub(super) fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
+    pub(crate) fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
         self.step(field, 1, be_u8(self.octets))
     }
 
-    pub(super) fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
+    pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
         self.step(field, 2, be_u16(self.octets))
     }
 
-    pub(super) fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
+    pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
         self.step(field, 4, be_u32(self.octets))
     }
 
-    pub(super) fn ipv4(&mut self, field: &'static str) -> Result<Ipv4Addr, DecodeError> {
+    pub(crate) fn ipv4(&mut self, field: &'static str) -> Result<Ipv4Addr, DecodeError> {
         self.u32(field).map(Ipv4Addr::from_bits)
     }
 
-    pub(super) fn ipv6(&mut self, field: &'static str) -> Result<Ipv6Addr, DecodeError> {
+    pub(crate) fn ipv6(&mut self, field: &'static str) -> Result<Ipv6Addr, DecodeError> {
         self.step(field, 16, be_u128(self.octets)).map(Ipv6Addr::from_bits)
     }
 
-    pub(super) fn take(&mut self, size: usize, field: &'static str) -> Result<&'a [u8], DecodeError> {
+    pub(crate) fn take(&mut self, size: usize, field: &'static str) -> Result<&'a [u8], DecodeError> {
         self.step(field, size, take(size)(self.octets))
     }
 
     /// A reader over the next `size` octets, which this reader leaves behind.
-    pub(super) fn cut(&mut self, size: usize, field: &'static str) -> Result<Reader<'a>, DecodeError> {
+    pub(crate) fn cut(&mut self, size: usize, field: &'static str) -> Result<Reader<'a>, DecodeError> {
         let offset = self.offset;
         Ok(Reader::new(self.take(size, field)?, offset))
     }
 
     /// Everything is used up.
-    pub(super) fn finish(&self, field: &'static str) -> Result<(), DecodeError> {
+    pub(crate) fn finish(&self, field: &'static str) -> Result<(), DecodeError> {
         match self.octets.len() {
             0 => Ok(()),
             count => Err(self.error(field, DecodeErrorKind::TrailingOctets { count })),

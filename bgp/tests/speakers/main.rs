@@ -1,12 +1,13 @@
 //! Whole speakers under virtual time: sessions, tables and export together.
 
 mod chaos;
+mod features;
 mod world;
 
 use bgp::policy::Policy;
 use bgp::rib::{FamilyCounts, Rib, Verdict};
-use bgp::session::SessionState;
-use bgp::speaker::{Event, NeighborConfig, NeighborError, SpeakerConfig};
+use bgp::session::{ConnectMode, SessionState};
+use bgp::speaker::{DynamicNeighbors, Event, NeighborConfig, NeighborError, SpeakerConfig};
 use bgp::wire::{
     AsPath, Asn, Capability, EncodeContext, Family, Message, Nlri, Open, Origin, PathAttributes, RouterId, Update,
 };
@@ -97,10 +98,11 @@ fn a_session_stays_up_for_hours_on_keepalives_alone() {
 
 #[test]
 fn whoever_connects_one_session_stands() {
+    let mode = |passive| if passive { ConnectMode::Passive } else { ConnectMode::Both };
     for (first_passive, second_passive) in [(false, false), (true, false), (false, true)] {
         let mut world = World::new(vec![
-            with_routes(1, 65001, 1, vec![NeighborConfig { passive: first_passive, ..open_neighbor(2, 65002) }]),
-            with_routes(2, 65002, 1, vec![NeighborConfig { passive: second_passive, ..open_neighbor(1, 65001) }]),
+            with_routes(1, 65001, 1, vec![NeighborConfig { mode: mode(first_passive), ..open_neighbor(2, 65002) }]),
+            with_routes(2, 65002, 1, vec![NeighborConfig { mode: mode(second_passive), ..open_neighbor(1, 65001) }]),
         ]);
         world.run_until(SOON, "convergence", |world| converged(world, &[2, 2]));
         world.run(SOON);
@@ -181,12 +183,47 @@ fn connections_from_strangers_are_refused() {
     let stranger = SocketAddr::new(address(77), 5000);
     assert_eq!(world.speaker(1).handle_accepted(stranger, local, now), None);
     // A neighbour's host that reaches an address of ours that the session is not configured for.
-    let third = NeighborConfig { local_address: Some(address(1)), passive: true, ..open_neighbor(3, 65003) };
+    let third =
+        NeighborConfig { local_address: Some(address(1)), mode: ConnectMode::Passive, ..open_neighbor(3, 65003) };
     world.speaker(1).add_neighbor(third, now).unwrap();
     let other = SocketAddr::new(address(9), 179);
     assert_eq!(world.speaker(1).handle_accepted(SocketAddr::new(address(3), 5000), other, now), None);
     assert!(world.speaker(1).handle_accepted(SocketAddr::new(address(3), 5000), local, now).is_some());
     assert_eq!(world.speaker(1).status(now).connections_refused, 2);
+}
+
+#[test]
+fn whoever_connects_from_a_range_is_a_neighbour_while_the_session_lasts_and_the_limit_allows() {
+    let range = DynamicNeighbors {
+        prefix: "192.0.2.0/24".parse().unwrap(),
+        limit: 2,
+        template: NeighborConfig { next_hop_v6: "2001:db8::1".parse().ok(), ..open_neighbor(0, 0) },
+    };
+    let server = SpeakerConfig { dynamic: vec![range], ..with_routes(1, 65001, 1, Vec::new()) };
+    let client = |number: u8| with_routes(number, 65000 + u32::from(number), 1, vec![open_neighbor(1, 65001)]);
+    let mut world = World::new(vec![server, client(2), client(3), client(4)]);
+    let up = |world: &World| {
+        let status = world.nodes[0].speaker.status(world.now);
+        status.neighbors.iter().filter(|neighbor| neighbor.uptime_seconds.is_some()).count()
+    };
+    world.run_until(SOON, "two sessions", |world| up(world) == 2);
+    world.run(SOON);
+    let status = world.nodes[0].speaker.status(world.now);
+    assert_eq!(status.neighbors.len(), 2, "the third is refused");
+    assert!(status.neighbors.iter().all(|neighbor| neighbor.dynamic && neighbor.asn != Asn(0)));
+    assert!(status.connections_refused > 0);
+    assert_eq!(best(&world, 1, V4), 3);
+
+    // One says goodbye: its place is free for the third.
+    let leaver = status.neighbors[0].address;
+    let number = (2..5).find(|number| address(*number) == leaver).unwrap();
+    let now = world.now;
+    world.speaker(number).stop(now);
+    world.run_until(Duration::from_secs(600), "the third takes its place", |world| {
+        let status = world.nodes[0].speaker.status(world.now);
+        up(world) == 2 && status.neighbors.iter().all(|neighbor| neighbor.address != leaver)
+    });
+    assert_eq!(best(&world, 1, V4), 3);
 }
 
 #[test]
@@ -289,7 +326,7 @@ fn a_neighbour_that_does_not_read_holds_up_nobody_and_catches_up_later() {
 
 #[test]
 fn a_neighbour_that_talks_but_never_reads_is_let_go_by_the_send_hold_timer() {
-    let passive = NeighborConfig { passive: true, ..open_neighbor(9, 65009) };
+    let passive = NeighborConfig { mode: ConnectMode::Passive, ..open_neighbor(9, 65009) };
     let mut world = World::new(vec![with_routes(1, 65001, 10, vec![passive])]);
     let raw = Raw::connect(&mut world);
     for _ in 0..15 {
@@ -376,7 +413,7 @@ fn malformed_updates_of_one_neighbour_never_disturb_another() {
             1,
             65001,
             10,
-            vec![open_neighbor(2, 65002), NeighborConfig { passive: true, ..open_neighbor(9, 65009) }],
+            vec![open_neighbor(2, 65002), NeighborConfig { mode: ConnectMode::Passive, ..open_neighbor(9, 65009) }],
         ),
         with_routes(2, 65002, 10, vec![open_neighbor(1, 65001)]),
     ]);
@@ -413,8 +450,12 @@ fn malformed_updates_of_one_neighbour_never_disturb_another() {
 
 #[test]
 fn a_looped_route_is_kept_aside_and_why_says_so() {
-    let mut world =
-        World::new(vec![with_routes(1, 65001, 0, vec![NeighborConfig { passive: true, ..open_neighbor(9, 65009) }])]);
+    let mut world = World::new(vec![with_routes(
+        1,
+        65001,
+        0,
+        vec![NeighborConfig { mode: ConnectMode::Passive, ..open_neighbor(9, 65009) }],
+    )]);
     let raw = Raw::connect(&mut world);
     let prefix = v4(99, 1);
     raw.announce(&mut world, prefix, |octets| {

@@ -127,6 +127,30 @@ impl World {
         self.neighbor(number, of).uptime_seconds.is_some()
     }
 
+    /// The process ends without a word, and one with `config` takes its place: its connections break, its routes are
+    /// its own again.
+    pub fn replace(&mut self, number: u8, config: SpeakerConfig) {
+        let index = usize::from(number) - 1;
+        self.drain();
+        self.nodes[index].speaker = Speaker::new(config, self.now).unwrap();
+        self.nodes[index].ends.clear();
+        self.queue.retain(|_, delivery| match delivery {
+            Delivery::Open { from, .. } | Delivery::Octets { from, .. } => *from != index,
+            Delivery::Connected { node, .. } | Delivery::Failed { node, .. } => *node != index,
+            Delivery::Closed { from, node, .. } => *from != index && *node != index,
+        });
+        for other in (0..self.nodes.len()).filter(|other| *other != index) {
+            let ends = &self.nodes[other].ends;
+            let broken: Vec<ConnectionId> =
+                ends.iter().filter(|(_, end)| end.node == index).map(|(connection, _)| *connection).collect();
+            for connection in broken {
+                self.nodes[other].ends.remove(&connection);
+                let now = self.now;
+                self.nodes[other].speaker.handle_closed(connection, now);
+            }
+        }
+    }
+
     /// Nothing arrives between two speakers any more, in either direction; nobody is told.
     pub fn cut(&mut self, a: u8, b: u8) {
         self.cut.insert((usize::from(a) - 1, usize::from(b) - 1));
@@ -162,7 +186,7 @@ impl World {
             }
             while let Some(transmit) = self.nodes[from].speaker.poll_transmit() {
                 match transmit {
-                    Transmit::Connect { connection, local, remote } => {
+                    Transmit::Connect { connection, local, remote, .. } => {
                         let local = local.unwrap_or(self.nodes[from].address);
                         self.schedule(LATENCY, Delivery::Open { from, connection, local, remote });
                     }

@@ -1,7 +1,7 @@
 //! `trunkline decode`: a page of help and the options for each protocol.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -43,6 +43,17 @@ pub(super) enum DecodeCommand {
         #[arg(long)]
         add_path: bool,
     },
+    /// An MRT file (RFC 6396, RFC 8050): tables and messages as route collectors write them, one line per record.
+    ///
+    /// Of any size; binary only, and not packed.
+    #[command(after_help = examples(&[
+        ("trunkline decode mrt updates.20160811.1600", "a file"),
+        ("zcat rib.20160811.1600.gz | trunkline decode mrt", "a packed one"),
+    ]))]
+    Mrt {
+        #[command(flatten)]
+        input: Input,
+    },
     /// One whole Ethernet frame with LLDP in it.
     #[command(after_help = examples(&[("trunkline decode lldp frame.bin", "a whole Ethernet frame, without its check sum")]))]
     Lldp {
@@ -63,6 +74,7 @@ pub(super) fn run(command: DecodeCommand, out: &mut dyn Write, err: &mut dyn Wri
         DecodeCommand::Openflow { input, text: false } => (Protocol::Openflow, input),
         DecodeCommand::Openflow { input, text: true } => (Protocol::OpenflowText, input),
         DecodeCommand::Bgp { input, as4, as2, add_path } => (Protocol::Bgp(BgpOptions { as4, as2, add_path }), input),
+        DecodeCommand::Mrt { input } => return mrt(&input.file, out, err),
         DecodeCommand::Lldp { input } => (Protocol::Lldp, input),
     };
     let input = match decode::read_input(&file) {
@@ -73,4 +85,17 @@ pub(super) fn run(command: DecodeCommand, out: &mut dyn Write, err: &mut dyn Wri
         }
     };
     u8::from(!decode::decode(protocol, &input, out, err))
+}
+
+fn mrt(file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    if file == Path::new("-") {
+        return u8::from(!decode::decode_mrt(std::io::stdin().lock(), out, err));
+    }
+    match std::fs::File::open(file) {
+        Ok(input) => u8::from(!decode::decode_mrt(input, out, err)),
+        Err(error) => {
+            let _ = writeln!(err, "trunkline: {}: {error}", file.display());
+            1
+        }
+    }
 }

@@ -1,8 +1,9 @@
-//! The command line: `run`, `demo`, `check`, `decode`, `flow`, `replay`, `bench`, `pki` and `version`.
+//! The command line: `run`, `demo`, `check`, `bgp`, `decode`, `flow`, `replay`, `bench`, `pki` and `version`.
 //!
 //! Exit status: 0 all went well; 1 it failed (what was asked for could not be done, or a message is malformed); 2 the command line or the
 //! configuration is wrong, and nothing was started.
 
+mod bgp;
 mod check;
 mod decode;
 mod flow;
@@ -80,12 +81,19 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Ask the BGP speaker of a running process: neighbours, routes, and why a route is the best.
+    #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
+        ("trunkline bgp show neighbors", "sessions and their counters"),
+        ("trunkline bgp show routes", "the best routes"),
+        ("trunkline bgp why 203.0.113.0/24", "every route to a prefix, and at which step it lost"),
+    ]))]
+    Bgp(bgp::BgpCommand),
     /// Decode protocol messages to JSON, one object per message and line.
     ///
     /// The input is hex text (spaces, colons, commas, 0x, line breaks and # comments are passed over; no offsets) or binary, which is
     /// found out by looking. OpenFlow is also taken out of capture files (pcap, pcapng; recordings of this program too), with time,
     /// connection and direction. OpenFlow and BGP input may hold several messages one after the other; LLDP input is one whole Ethernet
-    /// frame. What is well-formed but means nothing good is listed under `problems`. What is malformed gives an object with `error`
+    /// frame; MRT input is a binary file of any size. What is well-formed but means nothing good is listed under `problems`. What is malformed gives an object with `error`
     /// (offset, field, kind) and exit status 1.
     #[command(after_help = examples(&[
         ("trunkline decode openflow hello.bin", "a file"),
@@ -93,6 +101,7 @@ enum Command {
         ("trunkline decode openflow --help", "the options for a protocol"),
         ("trunkline decode bgp update.hex", "BGP"),
         ("trunkline decode lldp frame.bin", "a whole Ethernet frame"),
+        ("trunkline decode mrt updates.mrt", "routes and messages of a route collector"),
     ]))]
     Decode {
         #[command(subcommand)]
@@ -189,6 +198,7 @@ fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Writ
             Err(status) => status,
         },
         Command::Check { file } => check::check(&file, out, err),
+        Command::Bgp(command) => bgp::run(command, out, err),
         Command::Decode { command } => decode::run(command, out, err),
         Command::Flow(arguments) => flow::run(arguments, out, err),
         Command::Bench(command) => match start_logging(&line.log, log::RUN_FILTER, err) {

@@ -4,6 +4,7 @@
 //! look shows everything there is to mend. Keys, shapes, ranges and defaults stand in one table (`schema.rs`); the configuration
 //! reference and the JSON Schema in `docs/` are generated from it.
 
+mod bgp;
 mod problem;
 mod read;
 mod reference;
@@ -23,8 +24,9 @@ pub use problem::{LoadError, Problem, Problems, Severity};
 pub use reference::{json_schema, markdown};
 pub use tree::MAX_FILE_OCTETS;
 pub use types::{
-    AddressFamily, BgpConfig, CertificateName, Config, Connect, FabricConfig, HttpConfig, Listen, NeighborConfig,
-    OpenflowConfig, Policy, Role, SwitchCertificate, TlsConfig,
+    AddressFamily, BgpConfig, BgpRole, CertificateName, ConfederationConfig, Config, Connect, DecisionConfig,
+    FabricConfig, HttpConfig, LimitAction, Listen, NeighborConfig, NextHopRule, OpenflowConfig, Policy, PrivateAsRule,
+    RangeConfig, RestartHelp, Role, SwitchCertificate, TlsConfig,
 };
 
 /// A configuration without errors, and what is odd about it.

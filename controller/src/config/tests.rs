@@ -79,6 +79,7 @@ fn the_defaults_of_the_table_are_the_defaults_of_the_types() {
     let mut inner = String::new();
     for key in section.keys {
         match (&key.need, &key.shape) {
+            _ if matches!(key.name, "groups" | "ranges") => {}
             (_, Shape::List { of: Shape::Section(neighbor), .. }) => {
                 for key in neighbor.keys {
                     if let Need::Default(text) = key.need {
@@ -139,7 +140,7 @@ bgp:
 10:3: bgp.neighbours: unknown key: did you mean `neighbors`?
 12:34: bgp.neighbors[0].asn: 0 is outside 1 to 4294967295 (RFC 6793, RFC 7607)
 12:46: bgp.neighbors[0].passive: expected true or false, found `yes`
-13:7: bgp.neighbors[1].asn: missing: the key is required
+13:7: bgp.neighbors[1].asn: missing: the key is required, here or in the group
 13:18: bgp.neighbors[1].address: fe80::1 is link-local and needs an interface, which cannot be given yet: use a global or unique local address
 13:40: bgp.neighbors[1].hold_time: 2s is below 3s, and not 0 (RFC 4271 §4.2)
 13:52: bgp.neighbors[1].import: `acept` is not accept or reject: did you mean `accept`?";
@@ -315,6 +316,55 @@ fn routes_that_lack_a_next_hop_are_a_warning() {
         ("2001:db8::2", ", export: reject"),
     ] {
         assert_eq!(text(address, rest), "", "{address}{rest}");
+    }
+}
+
+#[test]
+fn a_neighbour_has_what_its_group_has_and_groups_inherit() {
+    let text = "bgp:\n  asn: 65001\n  router_id: 10.0.0.1\n  groups:\n\
+        \x20   - { name: a, asn: 65002, import: accept, export: reject, multihop: 4, hold_time: 30s, password: x }\n\
+        \x20   - { name: b, group: a, multihop: 5, role: rs-client }\n\
+        \x20 neighbors:\n    - { address: 192.0.2.2, group: b, hold_time: 60s }\n\
+        \x20 ranges:\n    - { prefix: 192.0.2.0/24, group: a, limit: 7 }\n    - { prefix: 198.51.100.0/24 }\n";
+    let bgp = Config::parse(text).unwrap().bgp.unwrap();
+    let [neighbor] = bgp.neighbors.as_slice() else { panic!() };
+    assert_eq!((neighbor.asn, neighbor.import, neighbor.export), (65002, Policy::Accept, Policy::Reject));
+    assert_eq!((neighbor.multihop, neighbor.hold_time), (Some(5), std::time::Duration::from_secs(60)));
+    assert_eq!((neighbor.password.as_deref(), neighbor.role), (Some("x"), Some(BgpRole::RouteServerClient)));
+    let [known, any] = bgp.ranges.as_slice() else { panic!() };
+    assert_eq!((known.limit, known.any_asn, known.neighbor.asn, known.neighbor.multihop), (7, false, 65002, Some(4)));
+    assert_eq!((any.limit, any.any_asn, any.neighbor.import), (100, true, Policy::Reject));
+}
+
+#[test]
+fn groups_that_are_not_there_yet_or_twice_and_neighbours_without_as_are_refused() {
+    let bgp = |rest: &str| format!("bgp:\n  asn: 65001\n  router_id: 10.0.0.1\n{rest}");
+    for (rest, expected) in [
+        (
+            "  groups: [{ name: a, group: b }, { name: b }]\n",
+            "4:30: bgp.groups[0].group: there is no group `b` before this line",
+        ),
+        ("  groups: [{ name: a }, { name: a }]\n", "4:25: bgp.groups[1].name: there is a group `a` already"),
+        (
+            "  neighbors: [{ address: 192.0.2.2 }]\n",
+            "4:15: bgp.neighbors[0].asn: missing: the key is required, here or in the group",
+        ),
+        (
+            "  neighbors: [{ address: 192.0.2.2, asn: 65001, active: true, passive: true }]\n",
+            "4:15: bgp.neighbors[0].active: a neighbour that is both active and passive never gets a connection",
+        ),
+    ] {
+        assert_problem(&bgp(rest), expected);
+    }
+}
+
+#[test]
+fn with_bgp_alone_no_switch_is_waited_for() {
+    let bgp = "bgp: { asn: 65001, router_id: 10.0.0.1 }\n";
+    assert!(Config::parse(bgp).unwrap().openflow.listen.is_empty());
+    for rest in ["openflow: { role: equal }", "fabric: { probe_interval: 300ms }"] {
+        let config = Config::parse(&format!("{bgp}{rest}")).unwrap();
+        assert_eq!(config.openflow, Config::default().openflow, "{rest}");
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Config {
 /// Section `openflow`: where and from whom switch connections are taken.
 #[derive(Clone, PartialEq, Debug)]
 pub struct OpenflowConfig {
-    /// Where switches connect; no two are equal, at least one.
+    /// Where switches connect; no two are equal. Empty if the file has a `bgp` section and nothing about switches.
     pub listen: Vec<Listen>,
     /// Sources that may connect without TLS.
     pub plain_from: Vec<Prefix>,
@@ -129,8 +129,55 @@ pub struct BgpConfig {
     pub listen: SocketAddr,
     /// Prefixes that this router announces as its own; no two are equal.
     pub originate: Vec<Prefix>,
+    /// The cluster id of a route reflector; the identifier without it.
+    pub cluster_id: Option<Ipv4Addr>,
+    /// The confederation that the AS is a member of.
+    pub confederation: Option<ConfederationConfig>,
+    /// LOCAL_PREF of routes that come without one.
+    pub default_local_pref: u32,
+    /// The decision's knobs.
+    pub decision: DecisionConfig,
     /// The neighbours; no two with the same address, port and local address.
     pub neighbors: Vec<NeighborConfig>,
+    /// Ranges that further neighbours may come from.
+    pub ranges: Vec<RangeConfig>,
+}
+
+/// Section `bgp.confederation` (RFC 5065).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConfederationConfig {
+    /// The AS that the outside sees.
+    pub identifier: u32,
+    /// The other member ASes.
+    pub members: Vec<u32>,
+}
+
+/// Section `bgp.decision`. The default is RFC 4271 as written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DecisionConfig {
+    /// Compare MED between different neighbouring ASes too.
+    pub always_compare_med: bool,
+    /// No MED is the worst MED.
+    pub missing_med_worst: bool,
+    /// Compare router ids.
+    pub compare_router_id: bool,
+    /// Leave AS_PATH length out.
+    pub ignore_as_path_length: bool,
+    /// Prefer the oldest of external routes (RFC 5004).
+    pub prefer_oldest: bool,
+}
+
+/// One entry of `bgp.ranges`: whoever connects from there is a neighbour.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RangeConfig {
+    /// The range.
+    pub prefix: Prefix,
+    /// Most neighbours at a time.
+    pub limit: u32,
+    /// Any AS is taken.
+    pub any_asn: bool,
+    /// What each of them is; its address means nothing.
+    pub neighbor: NeighborConfig,
 }
 
 /// One entry of `bgp.neighbors`.
@@ -158,6 +205,144 @@ pub struct NeighborConfig {
     pub next_hop_v6: Option<Ipv6Addr>,
     /// Free text, for people.
     pub description: Option<String>,
+    /// Only connect, never accept.
+    pub active: bool,
+    /// Routers up to the neighbour.
+    pub multihop: Option<u8>,
+    /// TTL security (RFC 5082).
+    pub ttl_security: bool,
+    /// TCP MD5 password (RFC 2385).
+    pub password: Option<String>,
+    /// The interface that connections must use.
+    pub interface: Option<String>,
+    /// Our role (RFC 9234).
+    pub role: Option<BgpRole>,
+    /// The neighbour must state its role.
+    pub strict_role: bool,
+    /// Next hop of what we announce.
+    pub next_hop: NextHopRule,
+    /// Private AS numbers in what we announce.
+    pub private_as: PrivateAsRule,
+    /// The neighbour's AS in paths is replaced by ours.
+    pub as_override: bool,
+    /// How often our AS may be in received paths.
+    pub allow_own_as: u8,
+    /// A received path has to start with the neighbour's AS.
+    pub enforce_first_as: bool,
+    /// Another AS that we pose as.
+    pub local_as: Option<u32>,
+    /// It is put in front of received paths.
+    pub local_as_prepend: bool,
+    /// It replaces our real AS in what we announce.
+    pub local_as_replace: bool,
+    /// A client of this route server (RFC 7947).
+    pub route_server_client: bool,
+    /// A route reflection client (RFC 4456).
+    pub route_reflector_client: bool,
+    /// Routes with AS_SETs are left out (RFC 9774).
+    pub reject_as_sets: bool,
+    /// Longest AS_PATH.
+    pub as_path_limit: u32,
+    /// Every announcement says that the session is about to go down (RFC 8326).
+    pub graceful_shutdown: bool,
+    /// The session stays down.
+    pub shutdown: Option<String>,
+    /// Take several paths of a prefix (RFC 7911).
+    pub add_path_receive: bool,
+    /// IPv4 routes may have IPv6 next hops (RFC 8950).
+    pub extended_next_hop: bool,
+    /// What we do while the neighbour restarts (RFC 4724).
+    pub graceful_restart: RestartHelp,
+    /// Most routes of a family from the neighbour.
+    pub max_prefixes: Option<u32>,
+    /// Most routes of a family to the neighbour.
+    pub max_prefixes_sent: Option<u32>,
+    /// What happens when there are more.
+    pub max_prefixes_action: LimitAction,
+    /// Pause of [`LimitAction::Restart`].
+    pub max_prefixes_restart: Duration,
+}
+
+/// A word of the configuration file: the variants stand in the order of the schema's words.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $(#[$first:meta])* $default:ident, $($(#[$row:meta])* $variant:ident,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+        pub enum $name {
+            $(#[$first])*
+            #[default]
+            $default,
+            $($(#[$row])* $variant,)*
+        }
+
+        impl $name {
+            pub(super) const ALL: &[$name] = &[$name::$default, $($name::$variant,)*];
+        }
+    };
+}
+
+words! {
+    /// A role of RFC 9234.
+    BgpRole {
+        /// We sell transit to the neighbour.
+        Provider,
+        /// We buy transit from it.
+        Customer,
+        /// Neither.
+        Peer,
+        /// We are a route server.
+        RouteServer,
+        /// It is one.
+        RouteServerClient,
+    }
+}
+
+words! {
+    /// Whose address the next hop of announcements is.
+    NextHopRule {
+        /// As RFC 4271 has it.
+        Standard,
+        /// Always ours.
+        Ours,
+        /// As it came.
+        Unchanged,
+    }
+}
+
+words! {
+    /// What becomes of private AS numbers in announcements.
+    PrivateAsRule {
+        /// They stay.
+        Keep,
+        /// They go.
+        Remove,
+        /// Ours stands in their places.
+        Replace,
+    }
+}
+
+words! {
+    /// What we do while a neighbour restarts.
+    RestartHelp {
+        /// Nothing: its routes go with its session.
+        Off,
+        /// Keep its routes for as long as it asks for (RFC 4724).
+        Help,
+        /// And after that as the last resort (RFC 9494).
+        LongLived,
+    }
+}
+
+words! {
+    /// What happens over a prefix limit.
+    LimitAction {
+        /// A line in the log.
+        Warn,
+        /// The session ends for good.
+        Drop,
+        /// It ends, and starts again after a while.
+        Restart,
+    }
 }
 
 /// A policy, as far as there is one yet.
@@ -183,6 +368,44 @@ impl Config {
     pub const OPENFLOW_PORT: u16 = 6653;
     /// The port for BGP without a configuration (RFC 4271 §8.2.1).
     pub const BGP_PORT: u16 = 179;
+}
+
+impl BgpConfig {
+    /// LOCAL_PREF without a configuration: what everybody uses.
+    pub const LOCAL_PREF: u32 = 100;
+
+    /// Every optional key at its default.
+    pub fn new(asn: u32, router_id: Ipv4Addr) -> BgpConfig {
+        BgpConfig {
+            asn,
+            router_id,
+            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, Config::BGP_PORT)),
+            originate: Vec::new(),
+            cluster_id: None,
+            confederation: None,
+            default_local_pref: BgpConfig::LOCAL_PREF,
+            decision: DecisionConfig::default(),
+            neighbors: Vec::new(),
+            ranges: Vec::new(),
+        }
+    }
+}
+
+impl RangeConfig {
+    /// Neighbours of one range without a configuration.
+    pub const LIMIT: u32 = 100;
+}
+
+impl Default for DecisionConfig {
+    fn default() -> DecisionConfig {
+        DecisionConfig {
+            always_compare_med: false,
+            missing_med_worst: false,
+            compare_router_id: true,
+            ignore_as_path_length: false,
+            prefer_oldest: false,
+        }
+    }
 }
 
 impl Default for OpenflowConfig {
@@ -232,6 +455,34 @@ impl NeighborConfig {
             export: policy,
             next_hop_v6: None,
             description: None,
+            active: false,
+            multihop: None,
+            ttl_security: false,
+            password: None,
+            interface: None,
+            role: None,
+            strict_role: false,
+            next_hop: NextHopRule::Standard,
+            private_as: PrivateAsRule::Keep,
+            as_override: false,
+            allow_own_as: 0,
+            enforce_first_as: true,
+            local_as: None,
+            local_as_prepend: true,
+            local_as_replace: false,
+            route_server_client: false,
+            route_reflector_client: false,
+            reject_as_sets: false,
+            as_path_limit: 750,
+            graceful_shutdown: false,
+            shutdown: None,
+            add_path_receive: false,
+            extended_next_hop: false,
+            graceful_restart: RestartHelp::Off,
+            max_prefixes: None,
+            max_prefixes_sent: None,
+            max_prefixes_action: LimitAction::Restart,
+            max_prefixes_restart: Duration::from_secs(300),
         }
     }
 }

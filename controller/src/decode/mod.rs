@@ -2,6 +2,7 @@
 
 mod capture;
 mod input;
+mod mrt;
 mod protocol;
 
 use std::io::Write;
@@ -13,6 +14,7 @@ use crate::capture::is_capture;
 
 pub(crate) use capture::timestamp;
 pub use input::{octets, read_input};
+pub use mrt::decode_mrt;
 pub use protocol::{BgpOptions, Protocol};
 
 /// Decodes what `input` holds (binary or hex) and writes a line per message to `out`. A message that is malformed gives an object with

@@ -22,6 +22,7 @@ async fn server() -> Server {
     let health = Arc::new(Mutex::new(Ok(())));
     let told = Arc::clone(&health);
     let sources = Sources {
+        bgp: None,
         metrics: Arc::new(|| "trunkline_openflow_switches_connected 4\n".to_owned()),
         health: Arc::new(move || told.lock().unwrap().clone()),
         switches: Arc::new(|| vec![("0000000000000007".to_owned(), "192.0.2.7:40000".to_owned())]),

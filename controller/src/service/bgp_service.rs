@@ -3,14 +3,23 @@
 use std::sync::Arc;
 use std::sync::mpsc;
 
+use bgp::export::{NextHopRule, PrivateAsRule};
 use bgp::io::Handle;
 use bgp::policy::Policy;
-use bgp::speaker::{NeighborConfig, SpeakerConfig, SpeakerStatus};
-use bgp::wire::{Asn, Family, RouterId};
+use bgp::rib::DecisionOptions;
+use bgp::session::{ConnectMode, SessionConfig};
+use bgp::speaker::{
+    Confederation, DynamicNeighbors, LimitAction, LocalAs, NeighborConfig, Password, PrefixLimit, RestartHelp,
+    SpeakerConfig, SpeakerStatus,
+};
+use bgp::wire::{Asn, Family, Role, RouterId};
 use tokio::sync::watch;
 
 use super::STOP_LIMIT;
 use crate::config::{self, AddressFamily, BgpConfig};
+
+/// A line in the log at this share of a prefix limit.
+const WARN_PERCENT: u8 = 80;
 
 /// A running speaker.
 #[derive(Clone)]
@@ -81,12 +90,41 @@ pub(super) fn start(config: &BgpConfig, seed: u64) -> Result<BgpHandle, String> 
 fn speaker_config(config: &BgpConfig, seed: u64) -> SpeakerConfig {
     let mut speaker = SpeakerConfig::new(Asn(config.asn), RouterId(config.router_id));
     speaker.originate.clone_from(&config.originate);
-    speaker.neighbors = config.neighbors.iter().map(neighbor_config).collect();
+    speaker.neighbors = config.neighbors.iter().map(|neighbor| neighbor_config(neighbor, config)).collect();
+    speaker.dynamic = config.ranges.iter().map(|range| dynamic(range, config)).collect();
+    speaker.cluster_id = config.cluster_id.map(RouterId);
+    speaker.confederation = config.confederation.as_ref().map(|confederation| Confederation {
+        identifier: Asn(confederation.identifier),
+        members: confederation.members.iter().copied().map(Asn).collect(),
+    });
+    speaker.default_local_pref = config.default_local_pref;
+    let config::DecisionConfig {
+        always_compare_med,
+        missing_med_worst,
+        compare_router_id,
+        ignore_as_path_length,
+        prefer_oldest,
+    } = config.decision;
+    speaker.decision = DecisionOptions {
+        always_compare_med,
+        missing_med_worst,
+        compare_router_id,
+        ignore_as_path_length,
+        prefer_oldest,
+    };
     speaker.seed = seed;
     speaker
 }
 
-fn neighbor_config(config: &config::NeighborConfig) -> NeighborConfig {
+fn dynamic(range: &config::RangeConfig, speaker: &BgpConfig) -> DynamicNeighbors {
+    let mut template = neighbor_config(&range.neighbor, speaker);
+    if range.any_asn {
+        template.asn = Asn::ZERO;
+    }
+    DynamicNeighbors { prefix: range.prefix, limit: range.limit as usize, template }
+}
+
+fn neighbor_config(config: &config::NeighborConfig, speaker: &BgpConfig) -> NeighborConfig {
     let mut neighbor = NeighborConfig::new(config.address, Asn(config.asn));
     neighbor.port = config.port;
     neighbor.local_address = config.local_address;
@@ -98,7 +136,67 @@ fn neighbor_config(config: &config::NeighborConfig) -> NeighborConfig {
             AddressFamily::Ipv6Unicast => Family::IPV6_UNICAST,
         })
         .collect();
-    neighbor.passive = config.passive;
+    neighbor.mode = match (config.passive, config.active) {
+        (true, _) => ConnectMode::Passive,
+        (false, true) => ConnectMode::Active,
+        (false, false) => ConnectMode::Both,
+    };
+    neighbor.multihop = config.multihop;
+    neighbor.ttl_security = config.ttl_security;
+    neighbor.password = config.password.clone().map(Password::new);
+    neighbor.interface.clone_from(&config.interface);
+    neighbor.role = config.role.map(|role| match role {
+        config::BgpRole::Provider => Role::PROVIDER,
+        config::BgpRole::Customer => Role::CUSTOMER,
+        config::BgpRole::Peer => Role::PEER,
+        config::BgpRole::RouteServer => Role::ROUTE_SERVER,
+        config::BgpRole::RouteServerClient => Role::ROUTE_SERVER_CLIENT,
+    });
+    neighbor.strict_role = config.strict_role;
+    neighbor.next_hop = match config.next_hop {
+        config::NextHopRule::Standard => NextHopRule::Standard,
+        config::NextHopRule::Ours => NextHopRule::Ours,
+        config::NextHopRule::Unchanged => NextHopRule::Unchanged,
+    };
+    neighbor.private_as = match config.private_as {
+        config::PrivateAsRule::Keep => PrivateAsRule::Keep,
+        config::PrivateAsRule::Remove => PrivateAsRule::Remove,
+        config::PrivateAsRule::Replace => PrivateAsRule::Replace,
+    };
+    neighbor.as_override = config.as_override;
+    neighbor.allow_own_as = config.allow_own_as;
+    neighbor.enforce_first_as = config.enforce_first_as;
+    neighbor.local_as = config.local_as.map(|asn| LocalAs {
+        asn: Asn(asn),
+        prepend: config.local_as_prepend,
+        replace: config.local_as_replace,
+    });
+    neighbor.route_server_client = config.route_server_client;
+    neighbor.reflector_client = config.route_reflector_client;
+    neighbor.reject_as_sets = config.reject_as_sets;
+    neighbor.graceful_shutdown = config.graceful_shutdown;
+    neighbor.add_path_receive = config.add_path_receive;
+    neighbor.extended_next_hop = config.extended_next_hop;
+    neighbor.shutdown.clone_from(&config.shutdown);
+    neighbor.graceful_restart = match config.graceful_restart {
+        config::RestartHelp::Off => None,
+        config::RestartHelp::Help => Some(RestartHelp::default()),
+        config::RestartHelp::LongLived => Some(RestartHelp { long_lived: true, ..RestartHelp::default() }),
+    };
+    let action = match config.max_prefixes_action {
+        config::LimitAction::Warn => LimitAction::Warn,
+        config::LimitAction::Drop => LimitAction::Drop,
+        config::LimitAction::Restart => LimitAction::Restart(config.max_prefixes_restart),
+    };
+    let limits = |count: Option<u32>| {
+        let limit = |count: u32| PrefixLimit { count: count.into(), warn_percent: WARN_PERCENT, action };
+        let families = neighbor.families.iter();
+        families.filter_map(|family| Some((*family, limit(count?)))).collect()
+    };
+    neighbor.receive_limits = limits(config.max_prefixes);
+    neighbor.send_limits = limits(config.max_prefixes_sent);
+    let session = SessionConfig::new(Asn(speaker.asn), RouterId(speaker.router_id), Asn(config.asn));
+    neighbor.session = Some(SessionConfig { as_path_limit: config.as_path_limit as usize, ..session });
     // The configuration holds whole seconds that fit.
     neighbor.hold_time = u16::try_from(config.hold_time.as_secs()).unwrap_or(u16::MAX);
     neighbor.import = policy(config.import);

@@ -74,6 +74,7 @@ async fn run(
     let build = Sample::gauge(Metric::BuildInfo, 1.0).label(env!("CARGO_PKG_VERSION"));
     pipeline.record([build.clone()], clock.now());
     let sources = Sources {
+        bgp: bgp.as_ref().map(|bgp| bgp.speaker().clone()),
         metrics: Arc::new(move || exporter.render()),
         switches: Arc::new(move || {
             directory.iter().map(|entry| (entry.key().to_string(), entry.value().clone())).collect()

@@ -1,6 +1,7 @@
 //! Emulated routers that peer with each other under virtual time.
 
 use bgp::policy::Policy;
+use bgp::session::ConnectMode;
 use bgp::speaker::{ConnectionId, Event, NeighborConfig, Transmit};
 use bgp::wire::{Asn, Family, RouterId};
 use emulator::{Router, RouterConfig};
@@ -25,7 +26,7 @@ fn address(router: usize) -> IpAddr {
 fn router(index: usize, routes: usize, passive: bool) -> Router {
     let other = 1 - index;
     let neighbor = NeighborConfig {
-        passive,
+        mode: if passive { ConnectMode::Passive } else { ConnectMode::Both },
         local_address: Some(address(index)),
         import: Policy::Accept,
         export: Policy::Accept,

@@ -84,7 +84,7 @@ impl NiciraAction {
             NiciraSubtype::REG_MOVE => return registers::parse_reg_move(body),
             NiciraSubtype::REG_LOAD => return registers::parse_reg_load(body),
             NiciraSubtype::REG_LOAD2 => return registers::parse_reg_load2(body),
-            NiciraSubtype::NOTE => NiciraAction::Note(body.as_slice().into()),
+            NiciraSubtype::NOTE => NiciraAction::Note(body.into_bytes()),
             NiciraSubtype::MULTIPATH => return Ok(Multipath::parse(body)?.map(Box::new).map(NiciraAction::Multipath)),
             NiciraSubtype::BUNDLE | NiciraSubtype::BUNDLE_LOAD => {
                 let bundle = multipath::BundlePorts::parse(body, subtype == NiciraSubtype::BUNDLE_LOAD)?;

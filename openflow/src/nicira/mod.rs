@@ -15,6 +15,7 @@ mod registers;
 mod sample;
 mod subfield;
 
+use bytes::Bytes;
 use net::PortNo;
 
 pub use connection_tracking::{ConnectionTracking, CtFlags, CtZone, Nat, NatFlags, NatPorts, NatRange};
@@ -143,7 +144,7 @@ pub enum NiciraAction {
     /// `set_field:VALUE[/MASK]->DST` in Nicira's form, with a mask if some bits are to stay.
     RegLoad2(OxmFieldOwned),
     /// `note:…`: does nothing. The octets are 6 more than a multiple of 8 (6, 14, …); fewer are filled up with zeros.
-    Note(Box<[u8]>),
+    Note(Bytes),
     /// `multipath(…)`.
     Multipath(Box<Multipath>),
     /// `bundle(…)` and `bundle_load(…)`.

@@ -1,8 +1,8 @@
 //! Whether this switch can do what a flow, a bucket or a packet-out asks for. The first fault decides the error, in Open vSwitch's order:
 //! each action as it stands, then which may stand together, then its consistency with the match.
 
-use super::check_extension as extension;
 pub(crate) use super::check_extension::keep;
+use super::check_extension::{self as extension, Place};
 use super::extract::{VLAN_PRESENT, is_mpls};
 use super::field::{self, number, place};
 use super::flow_key::{FlowKey, Slot};
@@ -80,7 +80,7 @@ pub(crate) fn instructions(
     }
     for instruction in &ordered {
         if let Instruction::ApplyActions(list) = instruction {
-            extension::together(list, ordered.len() == 1)?;
+            extension::together(list, Place::Instruction { alone: ordered.len() == 1 })?;
             // Nicira's write_metadata is the instruction of that name, before which the others have to stand.
             let writes = matches!(list.last(), Some(Action::Nicira(NiciraAction::WriteMetadata { .. })));
             let later = |other: &Instruction| order(other) > order(instruction);
@@ -89,7 +89,7 @@ pub(crate) fn instructions(
                 return Err(ErrorCode::ACTION_UNSUPPORTED_ORDER);
             }
         } else if let Instruction::WriteActions(list) = instruction {
-            extension::together(list, false)?;
+            extension::together(list, Place::Instruction { alone: false })?;
         }
     }
     let mut metadata = None;
@@ -175,9 +175,10 @@ pub(crate) fn consistency(
     if consistent { Ok(()) } else { Err(ErrorCode::ACTION_MATCH_INCONSISTENT) }
 }
 
-/// A later table. A switch with all of Open vSwitch's tables has one more, where it keeps flows of its own, and looks no further.
+/// A later table, unless the flow is in no certain one. A switch with all of Open vSwitch's tables has one more, where it keeps flows of its own,
+/// and looks no further.
 fn may_go_to(next: TableId, from: TableId, n_tables: u8) -> bool {
-    next.0 > from.0 && (next.0 < n_tables || n_tables == ALL_TABLES)
+    (next.0 > from.0 || from == TableId::ALL) && (next.0 < n_tables || n_tables == ALL_TABLES)
 }
 
 /// Tables that Open vSwitch shows. Behind them is one that a controller may not change.
@@ -231,13 +232,13 @@ pub(crate) fn group_references(actions: &[Action], groups: &Groups) -> Result<()
 pub(crate) fn action_list(actions: &[Action], options: &TunnelOptions) -> Result<(), ErrorCode> {
     actions.iter().try_for_each(|action| one(action, Some(options)))?;
     Size::default().add(actions)?;
-    extension::together(actions, true)
+    extension::together(actions, Place::List)
 }
 
 /// Checks the actions of a bucket.
 pub(crate) fn bucket_actions(actions: &[Action]) -> Result<(), ErrorCode> {
     actions.iter().try_for_each(|action| one(action, None))?;
-    extension::together(actions, true)?;
+    extension::together(actions, Place::List)?;
     if any_action(actions, &mut is_connection_tracking) {
         Err(ErrorCode::NX_ACTION_CT_DATAPATH_SUPPORT)
     } else {
@@ -413,13 +414,14 @@ impl<'a> Follower<'a> {
                 fits
             }
             Action::PushMpls(ethertype) => {
+                let fits = self.is_ethernet();
                 self.set_eth_type(*ethertype);
                 // Nothing is known of what is behind a label.
                 self.known.value.set(Slot::IP_PROTO, 0);
-                true
+                fits
             }
             Action::PopMpls(ethertype) => {
-                let fits = self.is_mpls();
+                let fits = self.is_mpls() && self.is_ethernet();
                 self.set_eth_type(*ethertype);
                 fits
             }
@@ -454,7 +456,7 @@ impl<'a> Follower<'a> {
         is_mpls(self.known.value.eth_type())
     }
 
-    fn set_eth_type(&mut self, eth_type: u16) {
+    pub(super) fn set_eth_type(&mut self, eth_type: u16) {
         self.known.value.set(Slot::ETH_TYPE, u128::from(eth_type));
         self.known.mask.set(Slot::ETH_TYPE, Slot::ETH_TYPE.full());
     }

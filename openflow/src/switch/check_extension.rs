@@ -4,11 +4,12 @@ use super::check::{Follower, Options, is_there, one_inside, out_port, settable, 
 use super::extract::ETH_NSH;
 use super::flow_key::Slot;
 use super::flow_match::Known;
+use super::headers;
 use crate::action::Action;
 use crate::error::ErrorCode;
 use crate::identifier::TableId;
 use crate::nicira::{
-    BundleAlgorithm, BundlePorts, ConnectionTracking, CtFlags, CtZone, HashFields, Learn, LearnDestination,
+    BundleAlgorithm, BundlePorts, ConnectionTracking, CtFlags, CtZone, Encap, HashFields, Learn, LearnDestination,
     LearnSource, Multipath, MultipathAlgorithm, Nat, NatFlags, NatRange, NiciraAction, Subfield,
 };
 use crate::oxm::{OxmFieldOwned, OxmKind};
@@ -53,12 +54,12 @@ pub(super) fn one(action: &NiciraAction, depth: u8, options: Options<'_>) -> Res
         }
         NiciraAction::Clone(actions) => {
             actions.iter().try_for_each(|action| one_inside(action, depth + 1, options))?;
-            together(actions, false)
+            together(actions, Place::List)
         }
         NiciraAction::Ct(ct) => connection_tracking(ct, depth, options),
         NiciraAction::DeleteField(kind) if kind.is_variable() => header(Subfield::whole(*kind), options),
         NiciraAction::DeleteField(_) => Err(ErrorCode::ACTION_BAD_ARGUMENT),
-        // Those that Open vSwitch takes on OpenFlow 1.0 alone, and other kinds of packets than Ethernet, which this switch hasn't.
+        // Those that Open vSwitch takes on OpenFlow 1.0 alone.
         NiciraAction::SetQueue(_)
         | NiciraAction::DecTtl
         | NiciraAction::PushMpls(_)
@@ -67,9 +68,8 @@ pub(super) fn one(action: &NiciraAction, depth: u8, options: Options<'_>) -> Res
         | NiciraAction::DecMplsTtl
         | NiciraAction::SetMplsLabel(_)
         | NiciraAction::SetMplsTc(_)
-        | NiciraAction::Group(_)
-        | NiciraAction::Encap(_)
-        | NiciraAction::Decap { .. } => Err(ErrorCode::ACTION_BAD_EXP_TYPE),
+        | NiciraAction::Group(_) => Err(ErrorCode::ACTION_BAD_EXP_TYPE),
+        NiciraAction::Encap(encap) => self::encap(encap),
         NiciraAction::Resubmit { .. }
         | NiciraAction::ResubmitTable { .. }
         | NiciraAction::SetTunnel(_)
@@ -86,8 +86,29 @@ pub(super) fn one(action: &NiciraAction, depth: u8, options: Options<'_>) -> Res
         | NiciraAction::WriteMetadata { .. }
         | NiciraAction::Sample(_)
         | NiciraAction::CtClear
+        | NiciraAction::Decap { .. }
         | NiciraAction::Nat(_) => Ok(()),
     }
+}
+
+/// `encap(mpls)` has a label outside of the Ethernet header, which this switch does not follow.
+fn encap(encap: &Encap) -> Result<(), ErrorCode> {
+    match encap.packet_type {
+        headers::ETHERNET | headers::NSH => {}
+        0x0001_8847 | 0x0001_8848 => return Err(ErrorCode::ACTION_BAD_EXP_TYPE),
+        _ => return Err(ErrorCode::NX_BAD_HEADER_TYPE),
+    }
+    for property in &encap.properties {
+        let len = property.body.len();
+        match (property.class, property.property_type) {
+            // One octet and its padding; none at all is read as zeros.
+            (4, 1) if len <= 4 => {}
+            (4, 2) if property.body.get(3).is_some_and(|value| len == 4 + usize::from(*value).next_multiple_of(8)) => {}
+            (4, 1 | 2) => return Err(ErrorCode::NX_BAD_ED_PROP),
+            _ => return Err(ErrorCode::NX_UNKNOWN_ED_PROP),
+        }
+    }
+    Ok(())
 }
 
 /// The least that may be left of a packet.
@@ -237,9 +258,22 @@ fn needs_connection(kind: OxmKind) -> bool {
     matches!(kind, OxmKind::CT_MARK | OxmKind::CT_LABEL)
 }
 
-/// Whether actions outside of `ct` may stand together. `alone`: nothing else belongs to the flow.
-pub(super) fn together(actions: &[Action], alone: bool) -> Result<(), ErrorCode> {
+/// Where a list of actions stands that is no `ct`'s.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In an instruction, with others or alone.
+    Instruction {
+        /// Nothing else belongs to the flow.
+        alone: bool,
+    },
+    /// In a packet-out, a bucket or a `clone`, where there are no instructions.
+    List,
+}
+
+/// Whether actions outside of `ct` may stand together.
+pub(super) fn together(actions: &[Action], place: Place) -> Result<(), ErrorCode> {
     let mut metadata_written = false;
+    let alone = place != Place::Instruction { alone: false };
     for action in actions {
         if matches!(action, Action::Nicira(NiciraAction::Conjunction { .. })) {
             let fits = |action: &Action| {
@@ -256,6 +290,9 @@ pub(super) fn together(actions: &[Action], alone: bool) -> Result<(), ErrorCode>
             return Err(ErrorCode::ACTION_UNSUPPORTED_ORDER);
         }
         metadata_written = matches!(action, Action::Nicira(NiciraAction::WriteMetadata { .. }));
+        if metadata_written && place == Place::List {
+            return Err(ErrorCode::INSTRUCTION_UNSUP_INST);
+        }
     }
     Ok(())
 }
@@ -301,6 +338,23 @@ impl Follower<'_> {
             }
             NiciraAction::OutputTrunc { port, .. } => out_port(*port)?,
             NiciraAction::DecTtlCntIds(_) => return Ok(self.is_ip()),
+            NiciraAction::Encap(encap) => {
+                self.set_packet_type(encap.packet_type);
+                if encap.packet_type >> 16 == 1 {
+                    self.set_eth_type(encap.packet_type as u16);
+                }
+                if !self.is_ip() {
+                    self.known.value.set(Slot::IP_PROTO, 0);
+                }
+            }
+            NiciraAction::Decap { .. } if self.is_ethernet() => {
+                self.set_packet_type(0x0001_0000 | u32::from(self.known.value.eth_type()));
+            }
+            // What is inside is known when it is there.
+            NiciraAction::Decap { .. } => {
+                self.set_packet_type(u32::MAX);
+                self.set_eth_type(u16::MAX);
+            }
             NiciraAction::DecNshTtl => return Ok(self.known.value.eth_type() == ETH_NSH),
             NiciraAction::FinTimeout { .. } => return Ok(self.known.value.get(Slot::IP_PROTO) == 6),
             // The original direction of a connection can't be looked up without one.
@@ -312,6 +366,15 @@ impl Follower<'_> {
             _ => {}
         }
         Ok(true)
+    }
+
+    pub(super) fn is_ethernet(&self) -> bool {
+        self.known.value.get(Slot::PACKET_TYPE) == u128::from(headers::ETHERNET)
+    }
+
+    fn set_packet_type(&mut self, packet_type: u32) {
+        self.known.value.set(Slot::PACKET_TYPE, u128::from(packet_type));
+        self.known.mask.set(Slot::PACKET_TYPE, Slot::PACKET_TYPE.full());
     }
 
     fn learn(&self, learn: &Learn) -> Result<(), ErrorCode> {

@@ -90,7 +90,7 @@ const NSH_BASE_LEN: usize = 8;
 pub(crate) const NSH_MD1: u8 = 1;
 const NSH_MD1_LEN: usize = 24;
 /// MD type 2: a context of any length.
-const NSH_MD2: u8 = 2;
+pub(crate) const NSH_MD2: u8 = 2;
 
 pub(crate) fn is_mpls(eth_type: u16) -> bool {
     matches!(eth_type, ETH_MPLS | ETH_MPLS_MULTICAST)

@@ -5,7 +5,7 @@ use crate::action::ActionType;
 use crate::identifier::TableId;
 use crate::instruction::InstructionType;
 use crate::multipart::{FeatureId, OxmId, TableFeatureProperty, TableFeatures};
-use crate::oxm::OxmKind;
+use crate::oxm::{CLASS_EXPERIMENTER, OxmKind, TUNNEL_METADATA_MAX};
 use crate::text::FixedText;
 use bytes::Bytes;
 
@@ -15,7 +15,9 @@ pub(super) fn of_table(table: u8, n_tables: u8, max_entries: u32) -> TableFeatur
     let instructions = INSTRUCTIONS.iter().filter(|kind| **kind != InstructionType::GOTO_TABLE || !later.is_empty());
     let instructions: Vec<FeatureId> = instructions.map(|kind| feature(kind.0)).collect();
     let actions: Vec<FeatureId> = ACTIONS.iter().map(|kind| feature(kind.0)).collect();
-    let known = || OxmKind::KNOWN.iter().copied().filter(|kind| place(*kind).is_some());
+    // Every tunnel option, mapped or not, and each field once, as in Open vSwitch.
+    let has = |kind: &OxmKind| place(*kind).is_some() || kind.is_variable();
+    let known = || OxmKind::KNOWN.iter().copied().filter(|kind| kind.canonical() == *kind && has(kind));
     let matches: Vec<OxmId> = known().map(|kind| oxm(kind, kind.maskable().unwrap_or(false))).collect();
     let wildcards: Vec<OxmId> = known().map(|kind| oxm(kind, false)).collect();
     let fields: Vec<OxmId> =
@@ -88,6 +90,7 @@ fn feature(id: u16) -> FeatureId {
 
 /// The header of a field as it would stand in a match.
 fn oxm(kind: OxmKind, has_mask: bool) -> OxmId {
-    let len = kind.value_len().unwrap_or(0) as u8;
-    OxmId { kind, has_mask, length: if has_mask { 2 * len } else { len } }
+    let len = if kind.is_variable() { TUNNEL_METADATA_MAX } else { kind.value_len().unwrap_or(0) } as u8;
+    let experimenter = if kind.class == CLASS_EXPERIMENTER { 4 } else { 0 };
+    OxmId { kind, has_mask, length: experimenter + if has_mask { 2 * len } else { len } }
 }

@@ -61,7 +61,7 @@ impl Place {
 }
 
 /// Where a field stands; `None` for one that this switch doesn't have, as Open vSwitch doesn't (`in_phy_port`, `pbb_isid`,
-/// `ipv6_exthdr`), for `packet_type`, and for tunnel options, which stand where they are mapped ([`super::TunnelOptions`]).
+/// `ipv6_exthdr`), and for tunnel options, which stand where they are mapped ([`super::TunnelOptions`]).
 pub(crate) fn place(kind: OxmKind) -> Option<Place> {
     let plain = |slot: Slot| Some(Place { slot, form: Form::Plain });
     let formed = |slot: Slot, form: Form| Some(Place { slot, form });
@@ -95,6 +95,7 @@ pub(crate) fn place(kind: OxmKind) -> Option<Place> {
         OxmKind::IPV6_DST => plain(Slot::IPV6_DST),
         OxmKind::IPV6_FLABEL => plain(Slot::IPV6_FLABEL),
         OxmKind::IPV6_ND_TARGET => plain(Slot::ND_TARGET),
+        OxmKind::PACKET_TYPE => plain(Slot::PACKET_TYPE),
         OxmKind::ND_RESERVED => plain(Slot::ND_RESERVED),
         OxmKind::ND_OPTIONS_TYPE => plain(Slot::ND_OPTIONS_TYPE),
         OxmKind::MPLS_LABEL => plain(Slot::MPLS_LABEL),
@@ -189,6 +190,10 @@ pub(crate) fn prerequisites_hold(kind: OxmKind, key: &FlowKey, mask: Option<&Flo
     let eth_type = key.eth_type();
     let is_ip = matches!(eth_type, 0x0800 | 0x86dd);
     let ip_proto = key.get(Slot::IP_PROTO) as u8;
+    let is_link = super::headers::is_ethernets(kind) || kind == OxmKind::VLAN_PCP;
+    if is_link && key.get(Slot::PACKET_TYPE) != 0 {
+        return false;
+    }
     match kind.prerequisite() {
         None | Some(Prerequisite::None | Prerequisite::InPort) => true,
         Some(Prerequisite::VlanTag) => key.get(Slot::VLAN_VID) & 0x1000 != 0,

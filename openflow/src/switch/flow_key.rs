@@ -122,6 +122,8 @@ impl Slot {
     pub(crate) const ACTSET_OUTPUT: Slot = Slot::new(38, 0, 32);
     /// The word before the target of neighbour discovery. From the frame, though it stands behind what isn't.
     pub(crate) const ND_RESERVED: Slot = Slot::new(39, 0, 32);
+    /// Zero for an Ethernet frame.
+    pub(crate) const PACKET_TYPE: Slot = Slot::new(39, 32, 32);
     /// One bit for each `tun_metadata` field. Behind it, in words 41 to 72, stand the octets of the options, two cells to a word.
     pub(crate) const OPTIONS_PRESENT: Slot = Slot::new(40, 0, 64);
 

@@ -2,6 +2,7 @@
 
 use super::field::{self, number, place, prerequisites_hold};
 use super::flow_key::{FlowKey, Slot};
+use super::headers;
 use super::tunnel_options::{self, Bits, TunnelOptions, to_number};
 use crate::error::ErrorCode;
 use crate::flow_match::Match;
@@ -78,8 +79,19 @@ impl FlowMatch {
     /// Whether every packet that `other` matches is matched by this one too (what non-strict modify and delete go by,
     /// OpenFlow 1.3.5 §6.4).
     pub fn covers(&self, other: &FlowMatch) -> bool {
+        // Of a flow that matches a field of a packet the type is understood.
+        let said = self.said_packet_type();
+        if said.is_some() && other.packet_type() != said {
+            return false;
+        }
         let mut others = other.words.iter();
         self.words.iter().all(|word| {
+            let is_type = said.is_some() && usize::from(word.index) == Slot::PACKET_TYPE.word;
+            let word = MatchWord { mask: if is_type { word.mask & u64::from(u32::MAX) } else { word.mask }, ..*word };
+            if word.mask == 0 {
+                return true;
+            }
+            let word = MatchWord { value: word.value & word.mask, ..word };
             let same = others.find(|other| other.index >= word.index).filter(|other| other.index == word.index);
             same.is_some_and(|other| other.mask & word.mask == word.mask && other.value & word.mask == word.value)
         })
@@ -87,10 +99,27 @@ impl FlowMatch {
 
     /// Whether a packet can exist that both match (what CHECK_OVERLAP goes by, OpenFlow 1.3.5 §6.4).
     pub fn overlaps(&self, other: &FlowMatch) -> bool {
+        if let (Some(one), Some(two)) = (self.packet_type(), other.packet_type())
+            && one != two
+        {
+            return false;
+        }
         self.words.iter().all(|word| {
             let same = other.words.iter().find(|other| other.index == word.index);
             same.is_none_or(|other| (other.value ^ word.value) & other.mask & word.mask == 0)
         })
+    }
+
+    /// Of which type the packets are: with a word about a field of a packet alone, Ethernet frames. `None` for any.
+    fn packet_type(&self) -> Option<u64> {
+        let implied = || means_ethernet(self.words.iter().map(|word| (word.index, word.mask))).then_some(0);
+        self.said_packet_type().or_else(implied)
+    }
+
+    fn said_packet_type(&self) -> Option<u64> {
+        let slot = Slot::PACKET_TYPE;
+        let part = |word: &&MatchWord| usize::from(word.index) == slot.word && word.mask >> slot.shift != 0;
+        self.words.iter().find(part).map(|word| word.value >> slot.shift)
     }
 
     /// The packets that both match; `None` if there are none.
@@ -118,17 +147,36 @@ impl FlowMatch {
     }
 }
 
+/// Whether a mask is about fields of a packet, without a word about its type: that means Ethernet frames.
+pub(super) fn means_ethernet(mut mask: impl Iterator<Item = (u8, u64)>) -> bool {
+    let (low, high) = (u64::from(u32::MAX), !u64::from(u32::MAX));
+    let mut is_about_packet = false;
+    let said = mask.any(|(index, mask)| {
+        is_about_packet |= match usize::from(index) {
+            0 | ND_RESERVED_WORD => mask & low != 0,
+            index => (3..14).contains(&index),
+        };
+        usize::from(index) == Slot::PACKET_TYPE.word && mask & high != 0
+    });
+    is_about_packet && !said
+}
+
+/// The word of [`Slot::ND_RESERVED`].
+const ND_RESERVED_WORD: usize = Slot::ND_RESERVED.word;
+
 /// What is known of the packets that a flow matches: all words, for building a match and for following what actions do to it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     pub(crate) value: FlowKey,
     pub(crate) mask: FlowKey,
+    /// Whether addresses of a connection are matched: of IPv4, of IPv6.
+    connection: [bool; 2],
 }
 
 impl Known {
     /// All of one packet.
     pub(crate) fn of_packet(key: &FlowKey) -> Known {
-        Known { value: *key, mask: FlowKey { words: [u64::MAX; super::flow_key::WORDS] } }
+        Known { value: *key, mask: FlowKey { words: [u64::MAX; super::flow_key::WORDS] }, connection: [false; 2] }
     }
 
     pub(crate) fn compile(match_: &Match, options: &TunnelOptions) -> Result<Known, ErrorCode> {
@@ -138,6 +186,11 @@ impl Known {
                 Some(index) => known.add_option(field, index, options)?,
                 None => known.add(field)?,
             }
+        }
+        // Whoever matches a field of a packet means Ethernet frames anyway.
+        let implied = match_.fields().any(|field| headers::implies_ethernet(field.kind));
+        if implied && known.value.get(Slot::PACKET_TYPE) == 0 {
+            known.mask.set(Slot::PACKET_TYPE, 0);
         }
         Ok(known)
     }
@@ -191,12 +244,29 @@ impl Known {
         if !self.prerequisites_hold(kind) {
             return Err(ErrorCode::MATCH_BAD_PREREQ);
         }
+        let version = match kind {
+            OxmKind::CT_NW_SRC | OxmKind::CT_NW_DST => Some(0),
+            OxmKind::CT_IPV6_SRC | OxmKind::CT_IPV6_DST => Some(1),
+            _ => None,
+        };
+        if version.is_some_and(|version| self.connection.get(1 - version) == Some(&true)) {
+            // The two have one place; a flow of both is refused as soon as the whole match is known.
+            self.connection = [true; 2];
+            return Ok(());
+        }
         if self.mask.get(place.slot) != 0 {
             return Err(ErrorCode::MATCH_DUP_FIELD);
+        }
+        if let Some(connection) = version.and_then(|version| self.connection.get_mut(version)) {
+            *connection |= field.mask.is_none_or(|mask| mask.iter().any(|octet| *octet != 0));
         }
         let mask = place.stored_mask(field.mask.map_or(u128::MAX, number));
         self.mask.set(place.slot, mask);
         self.value.set(place.slot, if mask == 0 { 0 } else { place.stored(value) });
+        if kind == OxmKind::PACKET_TYPE && value >> 16 == 1 {
+            // What else is matched depends on it.
+            self.value.set(Slot::ETH_TYPE, value & 0xffff);
+        }
         Ok(())
     }
 
@@ -207,10 +277,9 @@ impl Known {
 
     /// Whether addresses of a connection, if there are some, are of the packet's version of IP.
     pub(crate) fn connection_fits_packet(&self) -> bool {
-        // IPv4's share their place with the second half of IPv6's source.
+        let [ipv4, ipv6] = self.connection;
         let eth_type = self.value.eth_type();
-        let any = [Slot::CT_IPV6_SRC, Slot::CT_IPV6_DST].iter().any(|slot| self.mask.get(*slot) != 0);
-        !any || matches!(eth_type, 0x0800 | 0x86dd)
+        (!ipv4 || eth_type == 0x0800) && (!ipv6 || eth_type == 0x86dd)
     }
 
     /// The match as it would stand in a message: each field under its usual number, in their order.

@@ -47,10 +47,8 @@ impl Switch {
         if flow_mod.flags.has_unknown() {
             return Err(ErrorCode::FLOW_MOD_BAD_FLAGS);
         }
-        // Of a delete from all tables Open vSwitch takes a goto to any table.
         let n_tables = self.config.n_tables;
-        let from = if flow_mod.table_id == TableId::ALL { TableId(0) } else { flow_mod.table_id };
-        check::consistency(&instructions, from, n_tables, &known, &self.options)?;
+        check::consistency(&instructions, flow_mod.table_id, n_tables, &known, &self.options)?;
         let all = deletes && flow_mod.table_id == TableId::ALL;
         if !all && flow_mod.table_id.0 >= n_tables {
             // Behind all of its tables Open vSwitch has one of its own: nobody adds to it or modifies it, and a delete that would take

@@ -2,7 +2,9 @@
 //! made the same with as few changes as possible when somebody is to see it ([`Packet::commit`]): a label that is pushed and popped in between
 //! leaves no trace, not even an EtherType.
 
-use super::extract::{BOTTOM, ENTRY_LEN, ETH_HEADER_LEN, ETH_IPV4, ETH_IPV6, ETH_MPLS, Layout, MAX_LABELS, is_mpls};
+use super::extract::{
+    BOTTOM, ENTRY_LEN, ETH_HEADER_LEN, ETH_IPV4, ETH_IPV6, ETH_MPLS, Layout, MAX_LABELS, extract, is_mpls,
+};
 use super::flow_key::Slot;
 use super::packet::{FRAME_LEN_MAX, Packet, Sums};
 
@@ -46,7 +48,8 @@ impl Packet {
         Ok(())
     }
 
-    /// Pops the outermost label stack entry; what remains is of this EtherType. Says whether the rest of the packet had to be read.
+    /// Pops the outermost label stack entry; what remains is of this EtherType. Says whether what is behind the labels is
+    /// to be looked at.
     ///
     /// # Errors
     /// If the bottom of the stack is deeper than three entries.
@@ -67,11 +70,7 @@ impl Packet {
         self.key.set(Slot::MPLS_ENTRY, u128::from(self.stack[0]));
         self.key.set(Slot::ETH_TYPE, u128::from(ethertype));
         self.dirty = true;
-        if is_mpls(ethertype) {
-            return Ok(false);
-        }
-        self.recirculate();
-        Ok(true)
+        Ok(!is_mpls(ethertype))
     }
 
     /// An entry for a packet that had none.
@@ -103,6 +102,7 @@ impl Packet {
         let ethertype = self.key.eth_type();
         let wanted = self.labels();
         let mut there = self.layout.labels;
+        let held_nothing = there == 0;
         if wanted == 0 && there == 0 {
             return;
         }
@@ -137,6 +137,12 @@ impl Packet {
             there += 1;
         }
         self.layout.labels = there;
+        let key = &self.key;
+        let known = [Slot::IP_PROTO, Slot::NSH_PATH, Slot::NSH_TTL].iter().any(|slot| key.get(*slot) != 0);
+        if there == 0 && !held_nothing && known {
+            // Labels that a copy of the packet had: what is behind them is known.
+            self.layout = extract(self.octets(), key.in_port()).1;
+        }
     }
 
     /// Where the EtherType behind all tags stands.

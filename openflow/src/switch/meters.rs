@@ -103,19 +103,9 @@ impl Meters {
         self.meters.remove(&meter_id).map(|_| meter_id).into_iter().collect()
     }
 
-    /// Whether a packet of `len` octets would pass now, after those of the given lengths. Changes nothing: the packets are charged when they have
-    /// gone their way.
-    pub fn passes(&self, meter_id: MeterId, before: &[usize], len: usize, now: Time) -> bool {
-        let Some(meter) = self.meters.get(&meter_id) else { return true };
-        if before.is_empty() {
-            let gained = meter.gained(now);
-            return meter.bands.iter().all(|band| band.filled_by(gained) >= cost(meter.flags, len));
-        }
-        let mut meter = meter.clone();
-        for len in before {
-            meter.charge(*len, now);
-        }
-        meter.charge(len, now)
+    /// Whether a packet of `len` octets would pass now. Changes nothing.
+    pub fn passes(&self, meter_id: MeterId, len: usize, now: Time) -> bool {
+        self.meters.get(&meter_id).is_none_or(|meter| meter.passes(len, now))
     }
 
     /// Counts a packet that went through the meter.
@@ -147,9 +137,14 @@ impl Meter {
         since.min(u128::from(self.fills_in)) as u64
     }
 
+    fn passes(&self, len: usize, now: Time) -> bool {
+        let gained = self.gained(now);
+        self.bands.iter().all(|band| band.filled_by(gained) >= cost(self.flags, len))
+    }
+
     /// Takes what a packet costs from the bucket of each band that holds so much, and says whether all of them did. Of those that did not,
     /// the one with the highest rate counts the packet as dropped.
-    fn charge(&mut self, len: usize, now: Time) -> bool {
+    pub(crate) fn charge(&mut self, len: usize, now: Time) -> bool {
         let (gained, cost) = (self.gained(now), cost(self.flags, len));
         self.filled = now;
         self.packet_in_count += 1;
@@ -254,7 +249,7 @@ mod tests {
         let mut passed = 0;
         for packet in 0..packets {
             let now = Time::from_millis(packet * spacing_ms);
-            passed += u64::from(meters.passes(MeterId(1), &[], len, now));
+            passed += u64::from(meters.passes(MeterId(1), len, now));
             meters.charge(MeterId(1), len, now);
         }
         passed

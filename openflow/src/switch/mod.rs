@@ -36,6 +36,7 @@ mod flow_match;
 mod flow_mods;
 mod follow_through;
 mod groups;
+mod headers;
 mod label_stack;
 mod learning;
 mod mac_table;

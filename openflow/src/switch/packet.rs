@@ -11,6 +11,7 @@ use super::extract::{
 };
 use super::field;
 use super::flow_key::{FRAGMENT_ANY, FlowKey, Slot};
+use super::headers::ETHERNET;
 use super::label_stack;
 use super::tunnel_options::{self, Bits, TunnelOptions};
 use crate::flow_match::Match;
@@ -32,6 +33,10 @@ pub struct Packet {
     pub(super) dirty: bool,
     /// Octets that pushes and pops have added since somebody last saw the frame.
     pub(super) grown: isize,
+    /// Octets at its beginning that the datapath's packet hasn't.
+    hidden: usize,
+    /// How often somebody has seen the frame.
+    seen: u32,
     /// Which tunnel options are mapped, if some are.
     options: Option<Arc<TunnelOptions>>,
     /// Octets that rewrites have copied, or read all over for a checksum.
@@ -70,6 +75,8 @@ impl Packet {
             stack,
             dirty: false,
             grown: 0,
+            hidden: 0,
+            seen: 0,
             options: None,
             copied: 0,
         }
@@ -92,10 +99,28 @@ impl Packet {
 
     /// The frame with all rewrites, shared: further ones copy first.
     pub fn share(&mut self) -> Bytes {
-        self.commit();
-        self.grown = 0;
+        self.show();
         self.settle();
         self.frame.shared.clone()
+    }
+
+    /// The frame gets all rewrites, and somebody sees it.
+    pub(crate) fn show(&mut self) {
+        self.commit();
+        self.grown = 0;
+        self.hidden = if self.packet_type() == ETHERNET { 0 } else { ETH_HEADER_LEN };
+        self.seen = self.seen.wrapping_add(1);
+    }
+
+    /// After a copy was sent that shares the datapath's packet with this one: the match fields stay, and the frame is what somebody has last
+    /// seen of the copy. Tags behind the outermost one are in the frame alone, so that of a packet that had some the frame stays too.
+    pub(crate) fn take_frame_of(&mut self, copy: Packet) {
+        let tags = self.layout.tags;
+        if copy.seen != self.seen && copy.grown == 0 && (tags == 0 || tags == copy.layout.tags) {
+            (self.frame, self.layout, self.grown) = (copy.frame, copy.layout, 0);
+            (self.seen, self.hidden) = (copy.seen, copy.hidden);
+            self.dirty = true;
+        }
     }
 
     /// Makes copies cheap, without the rewrites that nobody has seen yet: only further ones copy octets.
@@ -112,15 +137,23 @@ impl Packet {
 
     /// Octets of the frame as somebody last saw it, without the pushes and pops since.
     pub(crate) fn seen_len(&self) -> usize {
-        self.octets().len().saturating_add_signed(-self.grown)
+        self.octets().len().saturating_add_signed(-self.grown).saturating_sub(self.hidden)
     }
 
-    /// How many octets of the frame are left if it is cut to `max_len`. Open vSwitch reckons with the frame as somebody last saw it, and
-    /// cuts as many octets off after the pushes and pops since.
-    pub(crate) fn cut_len(&mut self, max_len: usize) -> usize {
-        self.commit();
-        let len = self.octets().len();
-        len - self.seen_len().saturating_sub(max_len).min(len)
+    pub(super) fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    /// The octets without an Ethernet header that the packet hasn't; a packet-in has them so.
+    pub(crate) fn share_content(&mut self) -> Bytes {
+        let mut frame = self.share();
+        frame.split_off(self.hidden.min(frame.len()))
+    }
+
+    pub(super) fn replace_frame(&mut self, frame: BytesMut) {
+        self.copied += frame.len();
+        self.frame.edited = Some(frame);
+        self.dirty = false;
     }
 
     /// The `masked` bits of the metadata register become those of `metadata` (OpenFlow 1.3.5 §5.9, Write-Metadata).
@@ -218,8 +251,7 @@ impl Packet {
 
     /// Reads the frame again, as a datapath does with a packet that comes around once more; what isn't in the frame is kept.
     pub(crate) fn recirculate(&mut self) {
-        self.commit();
-        self.grown = 0;
+        self.show();
         let (mut key, layout) = extract(self.octets(), self.key.in_port());
         key.keep_pipeline_of(&self.key);
         (self.key, self.layout) = (key, layout);

@@ -292,9 +292,11 @@ impl Switch {
         pipeline::run(self.view(now), Packet::new(in_port, frame))
     }
 
-    /// Flows whose time has come go, the one whose time came first first; so do bundles that nobody has touched for long.
+    /// Flows whose time has come go, the one that was added first first, as in Open vSwitch; so do bundles that nobody has touched for long.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(id) = self.tables.pop_expired(now) {
+        let mut expired: Vec<_> = std::iter::from_fn(|| self.tables.pop_expired(now)).collect();
+        expired.sort_unstable_by_key(|id| id.age());
+        for id in expired {
             let Some(flow) = self.tables.get(id) else { continue };
             let life = std::time::Duration::from_secs(u64::from(flow.hard_timeout));
             let hard = flow.hard_timeout > 0 && flow.modified + life <= now;

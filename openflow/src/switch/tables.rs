@@ -2,8 +2,8 @@
 //! packet's octets or runs an action.
 
 use super::conjunctions::{self, Conjunctions};
-use super::flow_key::FlowKey;
-use super::flow_match::{FlowMatch, Mask};
+use super::flow_key::{self, FlowKey};
+use super::flow_match::{FlowMatch, Mask, means_ethernet};
 use crate::action::Action;
 use crate::flow::{FlowMod, FlowModFlags};
 use crate::flow_match::Match;
@@ -143,6 +143,11 @@ impl FlowId {
     /// The table it is in.
     pub const fn table_id(self) -> TableId {
         TableId(self.table)
+    }
+
+    /// Less than that of every flow that was added later.
+    pub(crate) const fn age(self) -> u64 {
+        self.serial
     }
 }
 
@@ -481,6 +486,9 @@ impl Tuple {
     }
 
     fn bucket(&self, key: &FlowKey) -> Option<&SmallVec<[Place; 1]>> {
+        if key.get(flow_key::Slot::PACKET_TYPE) != 0 && means_ethernet(self.mask.iter().copied()) {
+            return None;
+        }
         let masked =
             || self.mask.iter().map(|(index, mask)| key.words.get(usize::from(*index)).copied().unwrap_or(0) & mask);
         let same = |bucket: &&Bucket| bucket.words.iter().copied().eq(masked());
@@ -561,7 +569,7 @@ impl Table {
                 soft.iter().filter(|flows| at_priority(flows)).map(|flows| self.first_conjunctions(flows)).collect();
             for id in conjunctions::complete(&dimensions) {
                 let mut named = *key;
-                named.set(super::flow_key::Slot::CONJ_ID, u128::from(id));
+                named.set(flow_key::Slot::CONJ_ID, u128::from(id));
                 if let Some(found) = self.lookup_hard(&named) {
                     return Some(found);
                 }

@@ -196,6 +196,13 @@ impl<'a> MatchBuilder<'a> {
         if (last - offset..length * 8).any(|index| bit(&bits, index)) {
             return Err(text.error(format!("a value of at most {} bits", part.bits)));
         }
+        if let Some(shift) = tag_shift(kind) {
+            // All names of a tag's parts are about one field, of which the last word counts.
+            let mask = (0xffff_u32 >> (16 - (last - offset)) << (offset + shift)) as u16;
+            let value = bits.iter().fold(0, |number, &octet| number << 8 | u32::from(octet)) << (offset + shift);
+            self.set_vlan(pair.key, value as u16, mask);
+            return Ok(());
+        }
         let before = self.fields.iter().find(|field| field.kind == kind);
         let (mut value, mut mask) = before.map_or((vec![0; length], vec![0; length]), |field| {
             (field.value.value.clone(), field.value.mask.clone().unwrap_or_else(|| vec![0xff; length]))
@@ -263,6 +270,7 @@ impl<'a> MatchBuilder<'a> {
             }
         }
         if let Some((name, value, mask)) = self.vlan {
+            check_tci_mask(name, mask)?;
             for (kind, value) in vlan_fields(value, mask) {
                 owned.push((place(kind), name, build(name, kind, &value)?));
             }
@@ -283,6 +291,15 @@ fn masked_u16(text: Piece<'_>, max: u16) -> Result<(u16, u16), SyntaxError> {
             Ok((value & mask, mask))
         }
         None => Ok((text.number(u64::from(max))? as u16, max)),
+    }
+}
+
+/// Where a field stands in `vlan_tci`, if it is a part of it.
+fn tag_shift(kind: OxmKind) -> Option<usize> {
+    match kind {
+        OxmKind::VLAN_VID | OxmKind::VLAN_TCI => Some(0),
+        OxmKind::VLAN_PCP => Some(13),
+        _ => None,
     }
 }
 

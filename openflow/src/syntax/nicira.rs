@@ -261,12 +261,12 @@ fn bundle(value: Piece<'_>, with_destination: bool) -> Result<BundlePorts, Synta
 }
 
 /// The octets of a note are filled up to the end of the action.
-fn note(value: Piece<'_>) -> Result<Box<[u8]>, SyntaxError> {
+fn note(value: Piece<'_>) -> Result<Bytes, SyntaxError> {
     let mut octets = value.hex_octets()?;
     while octets.len() % 8 != 6 {
         octets.push(0);
     }
-    Ok(octets.into())
+    Ok(Bytes::from(octets))
 }
 
 fn sample(value: Piece<'_>) -> Result<Sample, SyntaxError> {

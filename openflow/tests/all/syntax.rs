@@ -185,6 +185,16 @@ fn a_port_and_a_type_of_service_by_bits_are_what_openflow_1_3_has_for_them() {
 }
 
 #[test]
+fn all_names_of_a_tags_parts_are_about_one_field_of_which_the_last_word_counts() {
+    let read = |text: &str| parse_match(text).unwrap();
+    assert_eq!(read("vlan_tci=01,dl_vlan[]:11"), read("vlan_tci=11/0xffff"));
+    assert_eq!(read("dl_vlan[]:11,vlan_tci=01"), read("vlan_tci=1"));
+    assert_eq!(read("vlan_tci[0..11]=11"), read("vlan_tci=11/0xfff"));
+    assert_eq!(read("dl_vlan=3,dl_vlan_pcp[]=5"), read("dl_vlan=3,dl_vlan_pcp=5"));
+    assert!(parse_match("dl_vlan=3,dl_vlan_pcp[0..1]=1").is_err(), "matched whole or not at all");
+}
+
+#[test]
 fn nesting_and_length_have_limits() {
     let nested = |depth: usize| format!("actions={}1{}", "clone(".repeat(depth), ")".repeat(depth));
     assert!(parse_flow(&nested(MAX_NESTING)).is_ok());
@@ -413,7 +423,7 @@ fn action() -> impl Strategy<Value = Action> {
         subfield().prop_map(|source| NiciraAction::RegMove { source, destination: source }),
         subfield().prop_map(NiciraAction::StackPush),
         subfield().prop_map(|source| NiciraAction::OutputReg { source, max_len: CONTROLLER_NO_BUFFER }),
-        vec(any::<u8>(), 6).prop_map(|octets| NiciraAction::Note(octets.into())),
+        vec(any::<u8>(), 6).prop_map(|octets| NiciraAction::Note(Bytes::from(octets))),
         vec(any::<u16>(), 1..4).prop_map(NiciraAction::DecTtlCntIds),
         any::<(u16, u16)>()
             .prop_map(|(idle_timeout, hard_timeout)| NiciraAction::FinTimeout { idle_timeout, hard_timeout }),

@@ -125,7 +125,7 @@ pub fn conjunctions(generator: &mut Generator<'_>, packets: &[Packet], first_pri
                 let Some(field) = OxmFieldOwned::new(kind, octets, None) else { continue };
                 let mut actions = vec![Action::Nicira(NiciraAction::Conjunction { clause, clauses, id })];
                 if generator.random.one_in(4) {
-                    actions.push(Action::Nicira(NiciraAction::Note(Box::new([1, 2, 3, 4, 5, 6]))));
+                    actions.push(Action::Nicira(NiciraAction::Note(Bytes::from_static(&[1, 2, 3, 4, 5, 6]))));
                 }
                 let mut flow_mod = FlowMod::add(table_id, priority, Match::new().with(&field));
                 flow_mod.instructions = vec![Instruction::ApplyActions(actions)];

@@ -11,7 +11,9 @@ use openflow::{
     TableId,
 };
 
+use super::bundled;
 use super::events::{self, Event};
+use super::headers;
 use super::options::{self, Options};
 use super::packet::{self, PORTS, Packet, Shape};
 use super::random::Random;
@@ -52,14 +54,18 @@ pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
         (false, false) => 2,
     };
     let shape = Shape { tags, fragments };
-    let packets: Vec<Packet> = (0..packets).map(|_| packet::random(random, shape)).collect();
+    let headers = !pushes && !labels && random.one_in(2);
+    // Labels outside of the Ethernet header our switch does not follow.
+    let fits = |packet: &Packet| !headers || !packet.fields.contains_key(&OxmKind::MPLS_LABEL);
+    let any = std::iter::from_fn(|| Some(packet::random(random, shape)));
+    let packets: Vec<Packet> = any.filter(fits).take(packets).collect();
     let learns = !selects && care != Care::Wrong && random.one_in(3);
     let meters = random.one_in(2);
     let certain = learns || random.one_in(2);
     let (options, mut setup) = options::random(random, care);
     let mappings = setup.len();
     let mut generator =
-        Generator { random, care, selects, pushes, fragments, labels, learns, meters, certain, options };
+        Generator { random, care, selects, pushes, fragments, labels, learns, meters, certain, headers, options };
     for meter_id in 1..=METERS {
         let tight = care == Care::Alive && generator.random.one_in(2);
         let meter_id = meter_id as u32;
@@ -104,6 +110,7 @@ pub fn world(random: &mut Random, packets: usize, care: Care) -> World {
             setup.insert(at, message);
         }
     }
+    bundled::some(generator.random, &mut setup, mappings, care);
     // Which of two flows with one priority a packet takes is nobody's business.
     let events = if care == Care::Wrong { Vec::new() } else { events::between(&mut generator, &packets) };
     World { setup, events }
@@ -128,8 +135,8 @@ pub struct Generator<'a> {
     /// Tags are pushed, in table 0 and once; or packets have tags. Open vSwitch as it comes looks through one tag only: with more of them its
     /// datapath drops the innermost, and sets fields of what is inside in the wrong place.
     pushes: bool,
-    /// Packets may be later fragments; then no address is set: Open vSwitch takes their payload for a transport header and corrects a
-    /// checksum in it that is none.
+    /// Packets may be later fragments; then no address and nothing of ICMP is set: Open vSwitch takes their payload for a transport header,
+    /// writes into it and corrects a checksum in it that is none.
     fragments: bool,
     /// Labels are pushed and popped.
     labels: bool,
@@ -140,6 +147,8 @@ pub struct Generator<'a> {
     meters: bool,
     /// Nothing is chosen by a hash but buckets.
     certain: bool,
+    /// Headers are put in front of packets and taken off.
+    headers: bool,
     options: Options,
 }
 
@@ -150,7 +159,10 @@ impl Generator<'_> {
 
     pub fn flow_mod(&mut self, model: &Packet) -> Message {
         let table_id = TableId(self.random.pick(&[0, 0, 0, 1, 1, 2, 3]));
-        let chosen = self.fields(model, table_id);
+        let mut chosen = self.fields(model, table_id);
+        if self.headers && table_id.0 > 0 && self.random.one_in(3) {
+            chosen = headers::field(self.random);
+        }
         let priority = self.random.pick(&[0u16, 1, 10, 10, 100, 0x8000]);
         let match_: Match = if self.mistake(20) {
             chosen.values().chain(chosen.values()).cloned().collect()
@@ -346,6 +358,12 @@ impl Generator<'_> {
                 actions.push(action);
                 continue;
             }
+            if self.headers && self.random.one_in(5) {
+                actions.extend(headers::actions(self.random));
+                chosen.clear();
+                tagged = false;
+                continue;
+            }
             if !self.options.is_empty() && self.random.one_in(3) {
                 let register = self.register();
                 actions.push(self.options.action(self.random, register));
@@ -442,13 +460,15 @@ impl Generator<'_> {
             10 => NiciraAction::OutputReg { source: register, max_len: 0xffff },
             11 => NiciraAction::StackPush(register),
             12 => NiciraAction::StackPop(register),
-            13 => NiciraAction::Note(Box::new([1, 2, 3, 4, 5, 6])),
+            13 => NiciraAction::Note(bytes::Bytes::from_static(&[1, 2, 3, 4, 5, 6])),
             14 => self.clone_of(later),
             15 | 16 => events::choice(self.random, register, self.certain),
             18.. => events::learn(self.random, later),
             _ => NiciraAction::OutputTrunc {
                 port: PortNo(self.random.between(1, PORTS as usize) as u32),
-                max_len: self.random.pick(&[14, 40, 100]),
+                // Behind a tag and three labels there is still an Ethernet header: a dummy device that is given less sends nothing
+                // of what it gets together with it.
+                max_len: self.random.pick(&[30, 40, 100]),
             },
         };
         Action::Nicira(action)
@@ -547,6 +567,14 @@ impl Generator<'_> {
         const ND: [OxmKind; 2] = [OxmKind::ND_RESERVED, OxmKind::ND_OPTIONS_TYPE];
         const NSH: [OxmKind; 6] =
             [OxmKind::NSH_FLAGS, OxmKind::NSH_TTL, OxmKind::NSH_SPI, OxmKind::NSH_SI, OxmKind::NSH_C1, OxmKind::NSH_C4];
+        const NOT_OF_FRAGMENTS: [OxmKind; 6] = [
+            OxmKind::IPV4_SRC,
+            OxmKind::IPV4_DST,
+            OxmKind::ICMPV4_TYPE,
+            OxmKind::ICMPV4_CODE,
+            OxmKind::ICMPV6_TYPE,
+            OxmKind::ICMPV6_CODE,
+        ];
         const SLOW: [OxmKind; 14] = [
             OxmKind::ND_RESERVED,
             OxmKind::ND_OPTIONS_TYPE,
@@ -582,7 +610,7 @@ impl Generator<'_> {
             .chain(&ND)
             .chain(&NSH)
             .copied()
-            .filter(|kind| !self.fragments || ![OxmKind::IPV4_SRC, OxmKind::IPV4_DST].contains(kind))
+            .filter(|kind| !self.fragments || !NOT_OF_FRAGMENTS.contains(kind))
             .filter(|kind| !self.meters || !SLOW.contains(kind))
             .filter(|kind| !NOT.contains(kind) && (1..=16).contains(&kind.value_len().unwrap_or(0)))
             .filter(|kind| match kind.prerequisite() {

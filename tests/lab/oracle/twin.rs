@@ -11,10 +11,11 @@ use openflow::nicira::{BundleAlgorithm, NiciraAction};
 use openflow::switch::{Switch, SwitchConfig, SwitchTransmit, View, pipeline};
 use openflow::{
     Action, BufferId, ErrorCode, FlowMod, FlowModCommand, FlowModFlags, FlowStats, FlowStatsRequest, GroupId,
-    GroupType, Instruction, Match, Message, MeterId, MultipartReplyBody, MultipartRequest, MultipartRequestBody,
-    PacketIn, PacketInReason, PacketOut, Port, PortConfig, PortMod, TableId,
+    GroupType, Instruction, Match, Message, MeterId, MultipartReplyBody, MultipartRequest, MultipartRequestBody, OxmId,
+    PacketIn, PacketInReason, PacketOut, Port, PortConfig, PortMod, TableFeatureProperty, TableId,
 };
 
+use super::bundled;
 use super::capture::Capture;
 use super::client::{self, Client};
 use super::events::Event;
@@ -158,15 +159,15 @@ impl Twin {
         self.reset()?;
         let (ovs_errors, _) = self.client.apply(&world.setup)?;
         self.messages += world.setup.len();
-        for (index, (message, theirs)) in world.setup.iter().zip(&ovs_errors).enumerate() {
-            let ours = self.tell(index as u32 + 1, message).error;
-            if ours != *theirs {
+        let our_errors = self.errors(&world.setup);
+        for (index, (ours, theirs)) in our_errors.iter().zip(&ovs_errors).enumerate() {
+            if ours != theirs {
                 return Ok(Some(Difference {
                     kind: Kind::Error,
                     event: None,
                     message: Some(index),
                     ovs: verdict(theirs),
-                    ours: verdict(&ours),
+                    ours: verdict(ours),
                 }));
             }
         }
@@ -176,9 +177,10 @@ impl Twin {
         }
         let learns = world.setup.iter().any(|message| format!("{message}").contains("learn("));
         // What has been counted where a choice leads to the same frames is as open as the choice.
-        let certain = !self.has_choice();
+        let mut certain = true;
         for (index, event) in world.events.iter().enumerate() {
             let before = self.has_choice().then(|| self.ours.clone());
+            certain &= before.is_none();
             let mut theirs = self.happens_there(event)?;
             let ours = self.happens_here(event);
             self.catch_up(&mut theirs, &ours)?;
@@ -350,6 +352,7 @@ impl Twin {
             }
         }
         self.client.news.clear();
+        self.client.apply(&[bundled::discard()])?;
         self.client.clear()?;
         let start = std::time::Instant::now();
         let dead = |client: &Client| client.news.iter().filter(|news| matches!(news, Message::FlowRemoved(_))).count();
@@ -379,6 +382,22 @@ impl Twin {
     fn tell(&mut self, xid: u32, message: &Message) -> Sent {
         self.ours.handle_message(xid, message, self.now);
         self.drain()
+    }
+
+    /// Tells our switch these, and gives the error that each got: of what is in a bundle it may come at the end.
+    fn errors(&mut self, messages: &[Message]) -> Vec<Option<ErrorCode>> {
+        let mut errors = vec![None; messages.len()];
+        for (index, message) in messages.iter().enumerate() {
+            self.ours.handle_message(index as u32, message, self.now);
+            while let Some(transmit) = self.ours.poll_transmit() {
+                if let SwitchTransmit::ToController { xid, message: Message::Error(error) } = transmit
+                    && let Some(place) = errors.get_mut(xid as usize)
+                {
+                    *place = Some(error.code());
+                }
+            }
+        }
+        errors
     }
 
     /// What our switch has to say and to send.
@@ -469,6 +488,18 @@ impl Twin {
                 trace.to_controller.iter().filter(|packet| packet.reason != PacketInReason::INVALID_TTL).count();
             frames == theirs.frames && wanted == theirs.packet_ins.len()
         })
+    }
+
+    /// What the tables can do, in the words of both: which properties there are and which fields, without their order.
+    pub fn table_features(&mut self) -> Result<Vec<(String, String)>, Fail> {
+        self.reset()?;
+        let body = || MultipartRequestBody::TableFeatures(Vec::new());
+        let theirs = features(&self.client.request(body())?);
+        let ours = features(&self.ask(body()));
+        let names: BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
+        let said = |said: &BTreeMap<String, String>, name: &str| said.get(name).cloned().unwrap_or_default();
+        let pairs = names.into_iter().map(|name| (said(&theirs, name), said(&ours, name)));
+        Ok(pairs.filter(|(theirs, ours)| theirs != ours).collect())
     }
 
     /// Compares all flows, groups and meters; with what has been counted, or without.
@@ -656,6 +687,40 @@ fn counter_requests() -> [MultipartRequestBody; 4] {
         MultipartRequestBody::PortStats(PortNo::ANY),
         MultipartRequestBody::Table,
     ]
+}
+
+/// Each property of each table by its name.
+fn features(parts: &[MultipartReplyBody]) -> BTreeMap<String, String> {
+    let mut features = BTreeMap::new();
+    let sorted = |ids: &[OxmId]| {
+        let ids: BTreeSet<String> =
+            ids.iter().map(|id| format!("{:?}/{}/{}", id.kind, id.has_mask, id.length)).collect();
+        ids.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    for part in parts {
+        let MultipartReplyBody::TableFeatures(tables) = part else { continue };
+        for table in tables {
+            let id = table.table_id.0;
+            let numbers = (table.metadata_match, table.metadata_write, table.config, table.max_entries);
+            features.insert(format!("{id}"), format!("table {id}: {numbers:?}"));
+            for property in &table.properties {
+                let text = match property {
+                    TableFeatureProperty::Match(ids) | TableFeatureProperty::Wildcards(ids) => sorted(ids),
+                    TableFeatureProperty::WriteSetField { ids, .. }
+                    | TableFeatureProperty::ApplySetField { ids, .. } => sorted(ids),
+                    other => format!("{other:?}"),
+                };
+                let text = text.replace("miss: true", "miss: false");
+                let name = format!("{id} {:?}", property.property_type());
+                // Without a word of a table miss, it has what the others have (OpenFlow 1.3.5 §7.3.5.5.2).
+                let of_hits = name.trim_end_matches("_MISS").to_owned();
+                if of_hits == name || features.get(&of_hits) != Some(&format!("table {of_hits}: {text}")) {
+                    features.insert(name.clone(), format!("table {name}: {text}"));
+                }
+            }
+        }
+    }
+    features
 }
 
 fn port_line(port_no: PortNo) -> String {

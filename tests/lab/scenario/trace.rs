@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Lab;
+use crate::oracle::bundled::is_of_bundle;
 use crate::oracle::events::Event;
 use crate::oracle::generate::{self, Care, World};
 use crate::oracle::minimise::minimise;
@@ -22,6 +23,7 @@ const ENDS: usize = 3;
 pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     let mut twin = Twin::start(&lab.directory)?;
     println!("        | trace: seed {}; LAB_SEED={} repeats it", lab.seed, lab.seed);
+    report.check("table features: the same as Open vSwitch", features(&mut twin));
     let worlds = lab.mode.pick(150, 1000);
     let right = compare(lab, &mut twin, Care::Right, worlds);
     report.check("random tables and packets: the same frames, packet-ins and counters as Open vSwitch", right);
@@ -30,6 +32,13 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     let wrong = compare(lab, &mut twin, Care::Wrong, worlds);
     report.check("random mistakes: the same error codes, flows, groups and meters as Open vSwitch", wrong);
     Ok(())
+}
+
+fn features(twin: &mut Twin) -> Result<String, Fail> {
+    match twin.table_features()?.first() {
+        Some((theirs, ours)) => Err(format!("Open vSwitch: {theirs}; ours: {ours}")),
+        None => Ok(String::new()),
+    }
 }
 
 /// Runs worlds, each from a seed of its own, and tells of the differences, each sort of them once.
@@ -58,6 +67,15 @@ fn compare(lab: &Lab, twin: &mut Twin, care: Care, worlds: usize) -> Result<Stri
             };
             let sort = match difference.message {
                 // The world goes on without a message on which the two disagree.
+                Some(index) if is_of_bundle(&world.setup[index]) => {
+                    let sort = format!("in a bundle: {} / {}", difference.ovs, difference.ours);
+                    world.setup.truncate(index + 1);
+                    if !sorts.contains_key(&sort) && sorts.len() < SHOWN {
+                        println!("{}", shrink(twin, world.clone(), &difference, number)?.0);
+                    }
+                    *sorts.entry(sort).or_default() += 1;
+                    break;
+                }
                 Some(index) => {
                     let alone = World { setup: vec![world.setup.remove(index)], events: Vec::new() };
                     let sort = format!("{} / {}", difference.ovs, difference.ours);
@@ -99,12 +117,26 @@ fn shrink(twin: &mut Twin, world: World, difference: &Difference, number: usize)
         None if matches!(kind, Kind::Error | Kind::Dump) => world.events.clear(),
         None => {}
     }
-    let same = |twin: &mut Twin, world: &World| match twin.run(world) {
-        Ok(Some(found)) if found.kind == kind => Some(found),
-        _ => None,
+    // What Open vSwitch does not survive shows nothing; when it is gone for good, what is left is told as it is.
+    let mut gone = None;
+    let mut same = |twin: &mut Twin, world: &World| {
+        if gone.is_some() {
+            return None;
+        }
+        match twin.run(world) {
+            Ok(Some(found)) if found.kind == kind => Some(found),
+            Ok(_) => None,
+            Err(_) => {
+                gone = twin.restart().err();
+                None
+            }
+        }
     };
     let small = minimise(world, |world| same(twin, world).is_some());
     let last = same(twin, &small).unwrap_or_else(|| difference.clone());
+    if let Some(reason) = gone {
+        return Err(reason);
+    }
     let messages: String = small.setup.iter().map(|message| format!("{message}\n")).collect();
     let mut text = format!("---- table {number}: {kind:?}\n{messages}");
     for event in &small.events {
@@ -117,7 +149,13 @@ fn shrink(twin: &mut Twin, world: World, difference: &Difference, number: usize)
         });
     }
     text.push_str(&format!("Open vSwitch: {}\nours:         {}\n", last.ovs.trim_end(), last.ours.trim_end()));
-    text.push_str(&twin.explain(&small)?);
+    match twin.explain(&small) {
+        Ok(explanation) => text.push_str(&explanation),
+        Err(reason) => {
+            text.push_str(&format!("Open vSwitch can't explain it: {reason}\n"));
+            twin.restart()?;
+        }
+    }
     Ok((text, format!("{kind:?} {}", shape(&messages))))
 }
 

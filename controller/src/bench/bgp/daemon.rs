@@ -190,7 +190,7 @@ fn bird(setup: &Setup<'_>, port: u16) -> String {
     let mut text =
         format!("log stderr {{ warning, error, fatal, bug }};\nrouter id {ROUTER_ID};\nprotocol device {{}}\n");
     // What next hops are found by: without it every route is unreachable.
-    text += "protocol static { ipv4; route 127.0.0.0/8 blackhole; }\nprotocol static { ipv6; route 2620:0:ff::/48 blackhole; }\n";
+    text += "protocol static { ipv4; route 10.0.0.0/8 blackhole; }\nprotocol static { ipv6; route 2620:0:ff::/48 blackhole; }\n";
     if setup.policy {
         text += &bird_policy();
     }
@@ -213,9 +213,8 @@ fn bird(setup: &Setup<'_>, port: u16) -> String {
 }
 
 fn frr(setup: &Setup<'_>) -> String {
-    // Next hops of 127.0.0.0/8 are martians to it otherwise.
     let mut text = format!(
-        "debug bgp allow-martians\nrouter bgp {ASN}\n bgp router-id {ROUTER_ID}\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n \
+        "router bgp {ASN}\n bgp router-id {ROUTER_ID}\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n \
          no bgp network import-check\n"
     );
     for Neighbor { asn, address, .. } in setup.neighbors {

@@ -134,7 +134,7 @@ fn encoded(attributes: &Attributes, family: Family, sender: Sender, wording: Wor
     value.extend(path.iter().flat_map(|asn| asn.to_be_bytes()));
     put(0x40, 2, &value);
     if family == Family::V4 {
-        put(0x40, 3, &sender.address.octets());
+        put(0x40, 3, &v4_next_hop(sender));
     }
     if let Some(med) = attributes.med {
         put(0x80, 4, &med.to_be_bytes());
@@ -159,6 +159,13 @@ fn encoded(attributes: &Attributes, family: Family, sender: Sender, wording: Wor
 fn path(attributes: &Attributes, sender: Sender, wording: Wording) -> Vec<u32> {
     let front = std::iter::repeat_n(sender.asn, wording.prepends);
     front.chain(attributes.path.iter().copied()).collect()
+}
+
+/// An address made of the sender's, which as a loopback address no next hop may be (FRR and GoBGP refuse it).
+fn v4_next_hop(sender: Sender) -> [u8; 4] {
+    let [_, rest @ ..] = sender.address.octets();
+    let [a, b, c] = rest;
+    [10, a, b, c]
 }
 
 /// A global address made of the sender's.

@@ -224,7 +224,7 @@ fn transit(random: &mut Random) -> u32 {
 /// One in four has a number that needs four octets. None is reserved or private.
 fn origin_system(number: u64) -> u32 {
     let number = number as u32;
-    if number % 4 == 0 { 196_608 + number } else { 5_000 + number % 50_000 }
+    if number.is_multiple_of(4) { 196_608 + number } else { 5_000 + number % 50_000 }
 }
 
 /// One of the sets that are in use; the popular ones more often. Two in five routes have none.

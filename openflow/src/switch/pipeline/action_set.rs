@@ -44,17 +44,19 @@ enum Place {
 }
 
 /// Kinds of which one is done.
-const ONCE: usize = 7;
+const ONCE: usize = 9;
 
 fn place(action: &Action) -> Option<Place> {
     Some(match action {
         Action::PopVlan => Place::Once(0),
         Action::PopMpls(_) => Place::Once(1),
-        Action::PushMpls(_) => Place::Once(2),
-        Action::PushVlan(_) => Place::Once(3),
-        Action::DecNwTtl | Action::Nicira(NiciraAction::DecTtlCntIds(_)) => Place::Once(4),
-        Action::DecMplsTtl => Place::Once(5),
-        Action::Nicira(NiciraAction::DecNshTtl) => Place::Once(6),
+        Action::Nicira(NiciraAction::Decap { .. }) => Place::Once(2),
+        Action::Nicira(NiciraAction::Encap(_)) => Place::Once(3),
+        Action::PushMpls(_) => Place::Once(4),
+        Action::PushVlan(_) => Place::Once(5),
+        Action::DecNwTtl | Action::Nicira(NiciraAction::DecTtlCntIds(_)) => Place::Once(6),
+        Action::DecMplsTtl => Place::Once(7),
+        Action::Nicira(NiciraAction::DecNshTtl) => Place::Once(8),
         Action::SetField(_)
         | Action::SetNwTtl(_)
         | Action::SetMplsTtl(_)

@@ -2,6 +2,7 @@
 //!
 //! Connection tracking isn't there: `ct` is refused before it gets here, `ct_clear` has nothing to clear. `sample` has no collectors.
 
+use super::Overrun;
 use super::hash::hash;
 use super::run::{Control, Run, THE_CONTROLLER};
 use crate::identifier::TableId;
@@ -10,6 +11,7 @@ use crate::oxm::OxmKind;
 use crate::packet::PacketInReason;
 use crate::switch::field;
 use crate::switch::flow_key::mix;
+use crate::switch::headers::{NSH, UnsupportedPacketType};
 use crate::switch::packet::{InvalidTtl, Packet};
 use crate::switch::tunnel_options::to_number;
 use net::PortNo;
@@ -80,6 +82,27 @@ impl<'a> Run<'a> {
                 packet.commit();
                 return Control::Branch(*destination, packet.octets().len() > usize::from(*length));
             }
+            NiciraAction::Encap(encap) => {
+                let done = match encap.packet_type {
+                    NSH => packet.encap_nsh(&encap.properties),
+                    _ => packet.encap_ethernet(),
+                };
+                if let Err(UnsupportedPacketType) = done {
+                    self.stop(Overrun::PacketType);
+                    return Control::Leave;
+                }
+            }
+            NiciraAction::Decap { .. } => match packet.decap() {
+                Ok(true) => {
+                    self.come_around(packet);
+                    self.turn.idle = true;
+                }
+                Ok(false) => {}
+                Err(UnsupportedPacketType) => {
+                    self.stop(Overrun::PacketType);
+                    return Control::Leave;
+                }
+            },
             // Done by lookups, or nothing that can be seen, or refused before it gets here.
             NiciraAction::Conjunction { .. }
             | NiciraAction::Note(_)
@@ -96,9 +119,7 @@ impl<'a> Run<'a> {
             | NiciraAction::SetMplsTc(_)
             | NiciraAction::Ct(_)
             | NiciraAction::Nat(_)
-            | NiciraAction::Group(_)
-            | NiciraAction::Encap(_)
-            | NiciraAction::Decap { .. } => {}
+            | NiciraAction::Group(_) => {}
         }
         Control::Next
     }
@@ -144,12 +165,11 @@ impl<'a> Run<'a> {
         if several || port == in_port {
             return;
         }
-        let before = self.trace.outputs.len();
-        let len = packet.cut_len(max_len as usize);
-        self.emit(packet, if port == PortNo::IN_PORT { in_port } else { port });
-        for output in self.trace.outputs.iter_mut().skip(before) {
-            output.frame.truncate(len);
+        if port != PortNo::IN_PORT && self.view.ports.get(port).is_none() {
+            return;
         }
+        self.cut = packet.seen_len().saturating_sub(max_len as usize);
+        self.emit(packet, if port == PortNo::IN_PORT { in_port } else { port });
     }
 
     fn controller_with(&mut self, packet: &mut Packet, properties: &[ControllerProperty]) {

@@ -23,7 +23,7 @@ impl Run<'_> {
         let flow = flow(learn, packet, self.view.options);
         // What a packet-out learns, it learns after all of its actions, and there Open vSwitch doesn't look at the limit.
         let has_room = match learn.limit {
-            _ if self.in_packet_out && !self.came_around => true,
+            _ if self.in_packet_out && self.turn.number == 0 => true,
             Some(limit) if limit.limit > 0 => {
                 self.is_there(&flow) || self.flows_with_cookie(learn) < limit.limit as usize
             }

@@ -11,6 +11,7 @@ mod hash;
 mod learn;
 mod normal;
 mod run;
+mod turn;
 
 pub(crate) use action_set::may_stand_in as may_stand_in_set;
 
@@ -47,6 +48,9 @@ pub const MAX_NESTING: u32 = 160;
 /// does each port of a flood, each member of a `bundle`, each part of a `learn`, and what a clone copies of a stack and an action set. A packet
 /// that needs more is dropped.
 pub const MAX_ACTIONS: u32 = 65_536;
+/// Times that a `check_pkt_larger` may be done for one packet: each makes two ways of the rest, so that ten in a row make a thousand. Open
+/// vSwitch has no limit but its memory and does not answer for minutes; nobody needs more than a few. A packet that needs more is dropped.
+pub const MAX_BRANCHES: u32 = 1_024;
 /// Octets of frames that one packet may come to: those that leave and go to the controller, and those that are copied on the way because
 /// they are rewritten. A packet that needs more is dropped.
 pub const MAX_OCTETS: usize = 64 << 20;
@@ -105,7 +109,8 @@ pub struct Trace {
     pub fin_timeouts: SmallVec<[(FlowId, u16, u16); 0]>,
     /// Addresses that NORMAL saw, with VLAN id and port.
     pub addresses: SmallVec<[(MacAddr, u16, PortNo); 0]>,
-    /// Why it was dropped as a whole, if it was: outputs and packets for the controller are empty then.
+    /// Why it was dropped as a whole, if it was: outputs and packets for the controller are empty then. Of a packet that has come around (behind
+    /// a label, or for a hash) what is left is dropped in silence.
     pub overrun: Option<Overrun>,
 }
 
@@ -128,7 +133,7 @@ pub enum Step {
         table_id: TableId,
         /// The flow that matched.
         flow: Option<FlowId>,
-        /// Octets of the packet as it came, or came around again after its last label was popped.
+        /// Octets of the packet as it came, or came around again.
         len: usize,
     },
     /// A meter.
@@ -137,14 +142,14 @@ pub enum Step {
         meter_id: MeterId,
         /// Whether the packet passed.
         passed: bool,
-        /// Octets of the packet as it came, or came around again after its last label was popped.
+        /// Octets of the packet as it came, or came around again.
         len: usize,
     },
     /// A group.
     Group {
         /// The group.
         group_id: GroupId,
-        /// Octets of the packet as it came, or came around again after its last label was popped.
+        /// Octets of the packet as it came, or came around again.
         len: usize,
     },
     /// A bucket of a group.
@@ -153,7 +158,7 @@ pub enum Step {
         group_id: GroupId,
         /// Its place in the group.
         bucket: usize,
-        /// Octets of the packet as it came, or came around again after its last label was popped.
+        /// Octets of the packet as it came, or came around again.
         len: usize,
     },
 }
@@ -226,6 +231,8 @@ pub enum Overrun {
     Stack,
     /// More than three entries of an MPLS label stack.
     Labels,
+    /// A header that can't be put in front of the packet, or taken from it.
+    PacketType,
 }
 
 /// A packet from the wire, from table 0 on.

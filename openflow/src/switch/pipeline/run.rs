@@ -2,9 +2,10 @@
 
 use super::action_set;
 use super::learn::Learning;
+use super::turn::{Turn, is_blind};
 use super::{
-    MAX_ACTIONS, MAX_DEPTH, MAX_NESTING, MAX_OCTETS, MAX_RESUBMITS, MAX_STACK, Output, Overrun, Step, ToController,
-    Trace, View,
+    MAX_ACTIONS, MAX_BRANCHES, MAX_DEPTH, MAX_NESTING, MAX_OCTETS, MAX_RESUBMITS, MAX_STACK, Output, Overrun, Step,
+    ToController, Trace, View,
 };
 use crate::action::Action;
 use crate::flow_match::Match;
@@ -15,11 +16,13 @@ use crate::nicira::{NiciraAction, Subfield};
 use crate::oxm::{OxmFieldOwned, OxmKind};
 use crate::packet::PacketInReason;
 use crate::port::PortConfig;
-use crate::switch::extract::ETH_LLC;
+use crate::switch::extract::{ETH_HEADER_LEN, ETH_LLC};
 use crate::switch::field;
 use crate::switch::flow_key::{FRAGMENT_ANY, FlowKey, Slot};
 use crate::switch::groups::Liveness;
+use crate::switch::headers::ETHERNET;
 use crate::switch::label_stack::TooManyLabels;
+use crate::switch::meters::Meter;
 use crate::switch::packet::{InvalidTtl, Packet};
 use crate::switch::pipeline::Fragments;
 use crate::switch::tables::FlowId;
@@ -41,24 +44,26 @@ pub(super) struct Run<'a> {
     pub(super) in_packet_out: bool,
     /// Nothing more is done, but that a group's bucket that ends so ends alone.
     pub(super) exit: bool,
-    overrun: Option<Overrun>,
+    pub(super) overrun: Option<Overrun>,
     /// A meter has dropped the packet. Open vSwitch's translation goes on without knowing, and counts; nothing leaves any more.
     pub(super) dropped: bool,
     depth: u32,
     nesting: u32,
     resubmits: u32,
     octets_left: usize,
+    branches_left: u32,
     /// How much more may be done, and which groups are known to be alive.
     budget: Liveness,
-    /// What each meter has been asked for.
-    metered: BTreeMap<MeterId, SmallVec<[usize; 1]>>,
+    /// The meters that it has gone through, as they are then.
+    metered: BTreeMap<MeterId, Meter>,
     /// Octets that the stack holds.
     stacked: usize,
     pub(super) learning: Learning,
-    /// What counters count.
-    len: usize,
-    /// The packet has gone through the datapath and come around again, as the datapath's packet and nobody's packet-out.
-    pub(super) came_around: bool,
+    pub(super) turn: Turn,
+    /// The packet as it was when this part of its way first came around: the datapath's for who comes after.
+    pub(super) parted: Option<Packet>,
+    /// Octets that the next frame is cut by, whoever gets it: it is the datapath that cuts.
+    pub(super) cut: usize,
     /// The flags of the packet as it came.
     pub(super) tcp_flags: u128,
 }
@@ -100,25 +105,29 @@ impl<'a> Run<'a> {
             nesting: 0,
             resubmits: 0,
             octets_left: MAX_OCTETS,
+            branches_left: MAX_BRANCHES,
             budget: Liveness::new(MAX_ACTIONS),
             metered: BTreeMap::new(),
             stacked: 0,
             learning: Learning::default(),
-            len: packet.octets().len(),
-            came_around: false,
+            turn: Turn::first(packet),
+            parted: None,
+            cut: 0,
             tcp_flags: packet.key().get(Slot::TCP_FLAGS),
         }
     }
 
     /// Does the action set and hands over what happened.
     pub(super) fn finish(mut self, packet: &mut Packet) -> Trace {
+        self.start_over(packet);
         if self.overrun.is_none() {
             self.finish_set(packet);
+            self.start_over(packet);
         }
         if self.overrun.is_some() {
-            self.trace.outputs.clear();
-            self.trace.to_controller.clear();
-            self.trace.overrun = self.overrun;
+            self.undo_turn();
+            // Of one that has come around nobody hears.
+            self.trace.overrun = self.overrun.filter(|_| self.turn.number == 0);
         }
         self.trace
     }
@@ -127,7 +136,7 @@ impl<'a> Run<'a> {
         if !self.may_receive(packet.key()) {
             // It is looked up and counted, and that is all.
             let found = self.lookup(packet, packet.key().in_port(), TableId(0));
-            self.trace.steps.push(Step::Table { table_id: TableId(0), flow: found, len: self.len });
+            self.trace.steps.push(Step::Table { table_id: TableId(0), flow: found, len: self.turn.len });
             return;
         }
         let first = self.flow_in(packet, packet.key().in_port(), TableId(0));
@@ -154,10 +163,10 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn stopped(&self) -> bool {
-        self.exit || self.overrun.is_some()
+        self.exit || self.turn.over || self.overrun.is_some()
     }
 
-    fn stop(&mut self, overrun: Overrun) {
+    pub(super) fn stop(&mut self, overrun: Overrun) {
         self.overrun = Some(overrun);
     }
 
@@ -209,6 +218,10 @@ impl<'a> Run<'a> {
 
     /// A lookup in a table as from `in_port`, the flow found there, and those that it goes to. Comes back to where it was.
     pub(super) fn table(&mut self, packet: &mut Packet, in_port: PortNo, table_id: TableId) {
+        self.look_behind_labels(packet);
+        if self.turn.over {
+            return;
+        }
         let (origin, depth) = (self.origin, self.depth);
         let mut next = Some((table_id, in_port));
         self.nesting += 1;
@@ -228,7 +241,7 @@ impl<'a> Run<'a> {
     fn flow_in(&mut self, packet: &mut Packet, in_port: PortNo, table_id: TableId) -> Option<TableId> {
         let view = self.view;
         let found = self.lookup(packet, in_port, table_id);
-        self.trace.steps.push(Step::Table { table_id, flow: found, len: self.len });
+        self.trace.steps.push(Step::Table { table_id, flow: found, len: self.turn.len });
         let Some(flow) = found.and_then(|id| view.tables.get(id)) else {
             // A miss is a drop. What earlier tables have written into the action set is done all the same.
             self.origin = Origin { table_id, cookie: u64::MAX, flow: None, is_table_miss: false };
@@ -256,6 +269,10 @@ impl<'a> Run<'a> {
     /// Does instructions in the order given; the table of a goto, if it comes to one.
     fn instructions(&mut self, packet: &mut Packet, instructions: &'a [Instruction]) -> Option<TableId> {
         for (index, instruction) in instructions.iter().enumerate() {
+            if !matches!(instruction, Instruction::ApplyActions(_)) {
+                self.turn.idle = false;
+                self.look_behind_labels(packet);
+            }
             if self.stopped() {
                 return None;
             }
@@ -300,14 +317,16 @@ impl<'a> Run<'a> {
     }
 
     fn meter(&mut self, packet: &Packet, meter_id: MeterId) {
-        let len = packet.seen_len();
-        let charged = self.metered.entry(meter_id).or_default();
-        let passed = self.view.meters.passes(meter_id, charged, len, self.view.now);
-        if !self.dropped {
-            charged.push(len);
-            self.trace.steps.push(Step::Meter { meter_id, passed, len });
+        if self.dropped {
+            return;
         }
-        self.dropped |= !passed;
+        let (len, now) = (packet.seen_len(), self.view.now);
+        let passed = match self.view.meters.get(meter_id) {
+            Some(meter) => self.metered.entry(meter_id).or_insert_with(|| meter.clone()).charge(len, now),
+            None => true,
+        };
+        self.trace.steps.push(Step::Meter { meter_id, passed, len });
+        self.dropped = !passed;
     }
 
     /// Does the actions of a list, and if one of them makes all that follows a branch, the instructions behind it too. Says whether the list
@@ -351,10 +370,13 @@ impl<'a> Run<'a> {
         if !self.has_room() || !self.charge(self.stack.len() + self.action_set.len()) {
             return;
         }
+        // One in the way of another is done twice, one behind those four times.
+        let Some(left) = self.branches_left.checked_sub(1) else { return self.stop(Overrun::Actions) };
+        self.branches_left = left;
         self.nesting += 1;
         let (stack, stacked) = (self.stack.clone(), self.stacked);
         let (set, dropped) = (self.action_set.clone(), self.dropped);
-        let (len, came_around) = (self.len, self.came_around);
+        let (turn, parted) = (self.turn, self.parted.take());
         let mut exit = false;
         for larger in [true, false] {
             (self.dropped, self.exit) = (dropped || larger != bit, false);
@@ -366,9 +388,11 @@ impl<'a> Run<'a> {
                 let in_port = packet.key().in_port();
                 self.table(&mut packet, in_port, next);
             }
+            self.start_over(&mut packet);
             self.finish_set(&mut packet);
             exit |= larger && self.exit;
-            (self.len, self.came_around) = (len, came_around);
+            self.end_part(turn);
+            self.parted.clone_from(&parted);
         }
         // What follows is done with the packet as it was, whatever became of its copy.
         (self.stack, self.stacked) = (stack, stacked);
@@ -393,8 +417,18 @@ impl<'a> Run<'a> {
         }
         self.charge_octets(packet.take_copied());
         let mut copy = packet.clone();
+        let (turn, parted) = (self.turn, self.parted.take());
         self.list(&mut copy, actions, &[], false);
+        self.start_over(&mut copy);
         self.finish_set(&mut copy);
+        let was_mpls = in_line && (self.turn.was_mpls || self.turn.number != turn.number);
+        self.end_part(turn);
+        let copy = std::mem::replace(&mut self.parted, parted).unwrap_or(copy);
+        if in_line {
+            packet.take_frame_of(copy);
+        }
+        // What a label was popped from in line, Open vSwitch takes for the packet itself.
+        self.turn.was_mpls |= was_mpls;
         (self.stack, self.stacked, self.action_set) = (stack, stacked, set);
         if !in_line {
             self.dropped = dropped;
@@ -422,6 +456,14 @@ impl<'a> Run<'a> {
         if !self.charge(1) {
             return Control::Leave;
         }
+        let is_note = matches!(action, Action::Nicira(NiciraAction::Note(_) | NiciraAction::Conjunction { .. }));
+        self.turn.idle &= is_note;
+        if !is_blind(action) {
+            self.look_behind_labels(packet);
+            if self.turn.over {
+                return Control::Leave;
+            }
+        }
         let control = self.act(packet, action, in_bucket);
         if self.charge_octets(packet.take_copied()) { control } else { Control::Leave }
     }
@@ -442,12 +484,11 @@ impl<'a> Run<'a> {
                 }
             }
             Action::PopMpls(ethertype) => match packet.pop_mpls(*ethertype) {
-                Ok(true) => self.come_around(packet),
+                Ok(true) => self.turn.was_mpls = true,
                 Ok(false) => {}
                 Err(TooManyLabels) => {
                     // Open vSwitch forgets what it was about to do, even before this action.
-                    self.trace.outputs.clear();
-                    self.trace.to_controller.clear();
+                    self.undo_turn();
                     self.stop(Overrun::Labels);
                 }
             },
@@ -522,15 +563,28 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn emit(&mut self, packet: &mut Packet, port_no: PortNo) {
-        if self.dropped {
+        // A port takes Ethernet frames alone.
+        if self.dropped || packet.packet_type() != ETHERNET {
             return;
         }
         if self.view.ports.forwards(port_no) {
-            let frame = packet.share();
+            let mut frame = packet.share();
+            if self.cut > 0 {
+                frame.truncate(frame.len().saturating_sub(std::mem::take(&mut self.cut)));
+                // What isn't a frame any more no device takes.
+                if frame.len() < ETH_HEADER_LEN {
+                    return;
+                }
+            }
             if self.charge_octets(frame.len()) {
                 self.trace.outputs.push(Output { port_no, frame });
             }
         } else {
+            // To a port that is down the datapath sends in vain, but not to one that may not forward.
+            if self.view.ports.get(port_no).is_some_and(|record| !record.port.config.contains(PortConfig::NO_FWD)) {
+                packet.show();
+                self.cut = 0;
+            }
             self.trace.blocked.push(port_no);
         }
     }
@@ -547,7 +601,8 @@ impl<'a> Run<'a> {
         if self.dropped {
             return;
         }
-        let frame = packet.share();
+        let mut frame = packet.share_content();
+        frame.truncate(frame.len().saturating_sub(std::mem::take(&mut self.cut)));
         if !self.charge_octets(frame.len()) {
             return;
         }
@@ -572,11 +627,16 @@ impl<'a> Run<'a> {
         }
         let view = self.view;
         let Some(group) = view.groups.get(group_id) else { return Control::Leave };
-        if group.group_type == GroupType::SELECT && group.hashes_in_datapath() && packet.key().get(Slot::DP_HASH) == 0 {
-            // The datapath is asked for a hash, and the packet comes around once more with it.
-            packet.recirculate();
-            packet.set_dp_hash();
-            self.come_around(packet);
+        if group.group_type == GroupType::SELECT {
+            self.look_behind_labels(packet);
+            if group.hashes_in_datapath() && packet.key().get(Slot::DP_HASH) == 0 {
+                // The datapath is asked for a hash, and the packet comes around once more with it.
+                self.come_around(packet);
+                packet.set_dp_hash();
+            }
+            if self.turn.over {
+                return Control::Leave;
+            }
         }
         // What it costs to choose, or to go through all of them.
         if !self.charge(group.buckets.len()) {
@@ -592,7 +652,7 @@ impl<'a> Run<'a> {
         if matches!(group.group_type, GroupType::SELECT | GroupType::FF) && chosen.is_empty() {
             return Control::Next;
         }
-        self.trace.steps.push(Step::Group { group_id, len: self.len });
+        self.trace.steps.push(Step::Group { group_id, len: self.turn.len });
         // Behind a shared frame a copy is cheap: only a rewrite copies octets.
         packet.settle();
         for bucket in chosen {
@@ -601,8 +661,12 @@ impl<'a> Run<'a> {
             if !self.charge(state.bucket.actions.len()) {
                 break;
             }
-            self.trace.steps.push(Step::Bucket { group_id, bucket, len: self.len });
-            self.bucket(&mut packet.clone(), &state.bucket.actions);
+            self.trace.steps.push(Step::Bucket { group_id, bucket, len: self.turn.len });
+            let mut copy = packet.clone();
+            let parted = self.parted.take();
+            self.bucket(&mut copy, &state.bucket.actions);
+            packet.take_frame_of(std::mem::replace(&mut self.parted, parted).unwrap_or(copy));
+            packet.settle();
             if self.overrun.is_some() {
                 break;
             }
@@ -610,23 +674,19 @@ impl<'a> Run<'a> {
         Control::Next
     }
 
-    fn come_around(&mut self, packet: &Packet) {
-        self.len = packet.octets().len();
-        self.came_around = true;
-    }
-
     fn bucket(&mut self, packet: &mut Packet, actions: &'a [Action]) {
         let ordered = action_set::in_order(actions.iter());
-        let (len, came_around) = (self.len, self.came_around);
+        let turn = self.turn;
         self.depth += 1;
         self.nesting += 1;
         self.each(packet, &ordered, true);
+        self.start_over(packet);
         self.nesting -= 1;
         self.depth -= 1;
-        (self.len, self.came_around) = (len, came_around);
+        self.end_part(turn);
         self.exit = false;
-        // Labels are a fault of this bucket alone.
-        self.overrun = self.overrun.filter(|overrun| *overrun != Overrun::Labels);
+        // Labels and headers are a fault of this bucket alone.
+        self.overrun = self.overrun.filter(|overrun| !matches!(overrun, Overrun::Labels | Overrun::PacketType));
     }
 }
 
@@ -667,7 +727,7 @@ fn one(bucket: Option<usize>) -> std::ops::Range<usize> {
 fn registers(key: &FlowKey, options: Match) -> Match {
     let mut found = options;
     let numbered = (0..16).filter_map(OxmKind::register);
-    for kind in numbered.chain([OxmKind::PKT_MARK, OxmKind::TUN_SRC, OxmKind::TUN_DST]) {
+    for kind in numbered.chain([OxmKind::PKT_MARK, OxmKind::TUN_SRC, OxmKind::TUN_DST, OxmKind::PACKET_TYPE]) {
         let value = field::value(key, kind) as u64;
         if value != 0
             && let Some(field) = OxmFieldOwned::number(kind, value)

@@ -142,7 +142,7 @@ fn a_packet_out_that_fails_takes_the_whole_bundle_back() {
 #[test]
 fn the_bundles_of_a_connection_hold_so_many_octets_and_no_more() {
     let mut switch = switch();
-    let notes: Box<[u8]> = vec![0; 16_374].into();
+    let notes = Bytes::from(vec![0; 16_374]);
     let long = || {
         let note = Action::Nicira(NiciraAction::Note(notes.clone()));
         Message::FlowMod(flow(0, 1, Match::new(), apply(vec![note])))

@@ -4,6 +4,7 @@ mod behaviour;
 mod bundles;
 mod extensions;
 mod frames;
+mod headers;
 mod learning;
 mod limits;
 mod oracle;
@@ -11,6 +12,7 @@ mod packets;
 mod properties;
 mod requests;
 mod tunnel_options;
+mod turns;
 
 use super::{Switch, SwitchConfig, SwitchTransmit};
 use crate::action::Action;

@@ -171,6 +171,8 @@ fn labels_are_pushed_behind_the_tag_and_popped_to_the_same_frame() {
     assert_eq!(packet.pop_mpls(0x8847), Ok(false));
     assert_eq!(label(&packet), (99, 0, 1, 33));
     assert_eq!(packet.pop_mpls(0x0800), Ok(true));
+    assert_eq!((packet.key().get(Slot::L4_DST), packet.share()), (0, frame.clone()), "nobody has looked behind it");
+    packet.recirculate();
     assert_eq!((packet.key().get(Slot::L4_DST), packet.share()), (2, frame));
 }
 

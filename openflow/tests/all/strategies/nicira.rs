@@ -190,7 +190,7 @@ fn numbers() -> impl Strategy<Value = NiciraAction> {
         any::<u64>().prop_map(NiciraAction::SetTunnel64),
         any::<u32>().prop_map(NiciraAction::SetQueue),
         (0usize..4, vec(any::<u8>(), 30))
-            .prop_map(|(words, octets)| NiciraAction::Note(octets[..6 + 8 * words].into())),
+            .prop_map(|(words, octets)| NiciraAction::Note(Bytes::copy_from_slice(&octets[..6 + 8 * words]))),
         (port(), any::<u32>()).prop_map(|(port, max_len)| NiciraAction::OutputTrunc { port, max_len }),
         vec(any::<u16>(), 0..9).prop_map(NiciraAction::DecTtlCntIds),
         any::<(u16, u16)>()

@@ -1,0 +1,161 @@
+//! Maximum prefixes, in both directions (RFC 4271 §6.7, RFC 4486), and sessions that are held down.
+
+use super::{Event, Speaker};
+use crate::wire::notification::subcode::cease;
+use crate::wire::{ErrorCode, Family, Notification};
+use bytes::{BufMut, BytesMut};
+use net::Time;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Most routes of one family on one session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PrefixLimit {
+    /// So many are fine.
+    pub count: u64,
+    /// A word to the owner at this share of `count`, in percent.
+    pub warn_percent: u8,
+    /// What happens to the session when there are more.
+    pub action: LimitAction,
+}
+
+/// What happens to a session over its limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LimitAction {
+    /// Nothing but a word to the owner.
+    Warn,
+    /// It ends with a Cease and stays down until the operator starts it.
+    Drop,
+    /// It ends with a Cease and starts again after this time.
+    Restart(Duration),
+}
+
+/// Why a session is kept down, and until when.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) reason: String,
+    pub(super) until: Option<Time>,
+}
+
+impl Speaker {
+    /// After routes came in.
+    pub(super) fn check_receive_limit(&mut self, address: IpAddr, family: Family, now: Time) {
+        let Some(neighbor) = self.neighbors.get(&address) else { return };
+        let Some((limit, session)) = neighbor.config.receive_limits.get(&family).zip(neighbor.session.as_ref()) else {
+            return;
+        };
+        let count = self.rib.source_counts(session.source, family).received;
+        self.enforce(address, family, *limit, count, false, now);
+    }
+
+    /// After routes went out.
+    pub(super) fn check_send_limits(&mut self, address: IpAddr, now: Time) {
+        let Some(neighbor) = self.neighbors.get(&address).filter(|neighbor| !neighbor.config.send_limits.is_empty())
+        else {
+            return;
+        };
+        let Some(session) = &neighbor.session else { return };
+        let Some(group) = self.groups.get(&session.terms) else { return };
+        let counts: Vec<_> = neighbor
+            .config
+            .send_limits
+            .iter()
+            .map(|(family, limit)| (*family, *limit, group.advertised(session.source, *family) as u64))
+            .collect();
+        for (family, limit, count) in counts {
+            self.enforce(address, family, limit, count, true, now);
+        }
+    }
+
+    fn enforce(&mut self, address: IpAddr, family: Family, limit: PrefixLimit, count: u64, sent: bool, now: Time) {
+        let warn_at = limit.count.saturating_mul(limit.warn_percent.into()) / 100;
+        let over = count > limit.count;
+        if !over && count < warn_at {
+            return;
+        }
+        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
+        let Some(session) = &mut neighbor.session else { return };
+        // Each word once a session.
+        let fresh = session.told.insert((family, sent, over));
+        if fresh {
+            self.tell(Event::PrefixLimit { neighbor: address, family, count, limit: limit.count, sent });
+        }
+        let until = match limit.action {
+            _ if !over => return,
+            LimitAction::Warn => return,
+            LimitAction::Drop => None,
+            LimitAction::Restart(after) => Some(now + after),
+        };
+        let direction = if sent { "sent" } else { "received" };
+        let reason = format!("more than {} {family} routes {direction}", limit.count);
+        let mut data = BytesMut::new();
+        data.put_u16(family.afi.0);
+        data.put_u8(family.safi.0);
+        data.put_u32(u32::try_from(limit.count).unwrap_or(u32::MAX));
+        let notification = Notification::with_data(ErrorCode::CEASE, cease::MAXIMUM_PREFIXES, data.freeze());
+        self.hold(address, reason, until, &notification, now);
+    }
+
+    /// Ends a session and keeps it down, until then if so.
+    pub(super) fn hold(
+        &mut self,
+        address: IpAddr,
+        reason: String,
+        until: Option<Time>,
+        notification: &Notification,
+        now: Time,
+    ) {
+        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
+        neighbor.held = Some(Held { reason, until });
+        neighbor.peer.handle_stop_with(notification, now);
+        self.collect(address, now);
+        self.drop_retained(address);
+    }
+
+    /// Starts a session again whose time down is over.
+    pub(super) fn release_held(&mut self, address: IpAddr, now: Time) {
+        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
+        if neighbor.held.as_ref().is_some_and(|held| held.until.is_some_and(|until| until <= now)) {
+            neighbor.held = None;
+            neighbor.peer.handle_start(now);
+        }
+    }
+
+    /// The operator wants a neighbour's session down, and tells its operator why (RFC 9003); `false` if there is no
+    /// such neighbour. It stays down until [`Speaker::start_neighbor`].
+    pub fn shutdown_neighbor(&mut self, address: IpAddr, text: &str, now: Time) -> bool {
+        let address = address.to_canonical();
+        let known = self.neighbors.contains_key(&address);
+        self.hold(address, "shut down here".to_owned(), None, &Notification::shutdown(text), now);
+        self.pump(now);
+        known
+    }
+
+    /// The operator wants it up, or up again; `false` if there is no such neighbour.
+    pub fn start_neighbor(&mut self, address: IpAddr, now: Time) -> bool {
+        let address = address.to_canonical();
+        let Some(neighbor) = self.neighbors.get_mut(&address) else { return false };
+        neighbor.held = None;
+        neighbor.peer.handle_start(now);
+        self.settle(address, now);
+        true
+    }
+
+    /// The operator wants a new session at once (Administrative Reset); `false` if there is no such neighbour.
+    pub fn reset_neighbor(&mut self, address: IpAddr, text: &str, now: Time) -> bool {
+        let address = address.to_canonical();
+        self.hold(address, "reset here".to_owned(), None, &Notification::reset(text), now);
+        self.start_neighbor(address, now)
+    }
+
+    /// Sends a neighbour all of a family again, as it would be sent now (soft reset out).
+    pub fn resend(&mut self, address: IpAddr, family: Family, now: Time) {
+        let session = self.neighbors.get(&address.to_canonical()).and_then(|neighbor| neighbor.session.as_ref());
+        if let Some(session) = session
+            && let Some(group) = self.groups.get_mut(&session.terms)
+        {
+            group.handle_refresh(session.source, family);
+        }
+        self.pump(now);
+    }
+}

@@ -1,0 +1,268 @@
+//! `trunkline bgp`: asks the BGP speaker of a running process over HTTP.
+
+use std::fmt::Write as _;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bgp::wire::Family;
+use clap::{Args, Subcommand, ValueEnum};
+use net::Prefix;
+use serde_json::Value;
+
+use super::examples;
+
+/// How long the process may take for one answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Longest answer: a page of a thousand routes with long attributes is far below it.
+const ANSWER_OCTETS: u64 = 64 * 1024 * 1024;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BgpCommand {
+    /// Say why a route is the best one, and at which step of the decision every other one lost.
+    #[command(after_help = examples(&[
+        ("trunkline bgp why 203.0.113.0/24", "every route to exactly this prefix"),
+        ("trunkline bgp why 2001:db8::/32 -o json", "with all attributes"),
+    ]))]
+    Why {
+        /// The prefix.
+        prefix: Prefix,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Show neighbours or routes.
+    #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
+        ("trunkline bgp show neighbors", "sessions and their counters"),
+        ("trunkline bgp show routes", "the best routes"),
+    ]))]
+    Show(ShowCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ShowCommand {
+    /// Sessions, one per line.
+    #[command(after_help = examples(&[
+        ("trunkline bgp show neighbors", "one line each"),
+        ("trunkline bgp show neighbors -o json", "everything that is known of them"),
+    ]))]
+    Neighbors {
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Routes, one per line: the best ones, or those of one neighbour.
+    #[command(after_help = examples(&[
+        ("trunkline bgp show routes --family ipv6-unicast", "the best IPv6 routes"),
+        ("trunkline bgp show routes --received 192.0.2.2", "what a neighbour has sent, also what was left out"),
+        ("trunkline bgp show routes --advertised 192.0.2.2 -o json", "what it has been sent, an object per line"),
+    ]))]
+    Routes {
+        /// The address family.
+        #[arg(long, default_value = "ipv4-unicast")]
+        family: Family,
+        /// What this neighbour has sent.
+        #[arg(long, value_name = "ADDRESS", conflicts_with = "advertised")]
+        received: Option<IpAddr>,
+        /// What this neighbour has been sent.
+        #[arg(long, value_name = "ADDRESS")]
+        advertised: Option<IpAddr>,
+        #[command(flatten)]
+        ask: Ask,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ask {
+    /// Where the process serves HTTP (http.listen).
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9653")]
+    at: SocketAddr,
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = Form::Text)]
+    output: Form,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Form {
+    /// For people.
+    Text,
+    /// JSON, an object per line.
+    Json,
+}
+
+pub(super) fn run(command: BgpCommand, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    match answer(command, out) {
+        Ok(()) => 0,
+        // Who reads no further has seen enough.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(Failure::Output(error)) => fail(err, &error.to_string()),
+        Err(Failure::Asked(message)) => fail(err, &message),
+    }
+}
+
+fn fail(err: &mut dyn Write, message: &str) -> u8 {
+    let _ = writeln!(err, "trunkline: {message}");
+    1
+}
+
+enum Failure {
+    Asked(String),
+    Output(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Output(error)
+    }
+}
+
+fn answer(command: BgpCommand, out: &mut dyn Write) -> Result<(), Failure> {
+    match command {
+        BgpCommand::Why { prefix, ask } => {
+            let rows = get(ask.at, &format!("/bgp/why?prefix={prefix}"))?;
+            let rows = rows.as_array().cloned().unwrap_or_default();
+            if rows.is_empty() {
+                return Err(Failure::Asked(format!("there is no route to {prefix}")));
+            }
+            for row in &rows {
+                match ask.output {
+                    Form::Json => writeln!(out, "{row}")?,
+                    Form::Text => {
+                        let route = row.get("route").unwrap_or(&Value::Null);
+                        writeln!(out, "{}\n    {}", line(route), text(row, "reason"))?;
+                    }
+                }
+            }
+        }
+        BgpCommand::Show(ShowCommand::Neighbors { ask }) => {
+            let status = get(ask.at, "/bgp/neighbors")?;
+            let rows = status.get("neighbors").and_then(Value::as_array).cloned().unwrap_or_default();
+            for row in &rows {
+                match ask.output {
+                    Form::Json => writeln!(out, "{row}")?,
+                    Form::Text => writeln!(out, "{}", neighbor(row))?,
+                }
+            }
+        }
+        BgpCommand::Show(ShowCommand::Routes { family, received, advertised, ask }) => {
+            let table = match (received, advertised) {
+                (Some(neighbor), _) => format!("&neighbor={neighbor}&table=in"),
+                (None, Some(neighbor)) => format!("&neighbor={neighbor}&table=out"),
+                (None, None) => String::new(),
+            };
+            let mut after = String::new();
+            loop {
+                let page = get(ask.at, &format!("/bgp/routes?family={family}{table}{after}"))?;
+                for route in page.get("routes").and_then(Value::as_array).into_iter().flatten() {
+                    match ask.output {
+                        Form::Json => writeln!(out, "{route}")?,
+                        Form::Text => writeln!(out, "{}", line(route))?,
+                    }
+                }
+                let Some(next) = page.get("next").and_then(Value::as_str) else { break };
+                after = format!("&after={next}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A value of an object as text; `-` if it has none.
+fn text(value: &Value, name: &str) -> String {
+    match value.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn neighbor(row: &Value) -> String {
+    let sum = |name: &str| -> u64 {
+        let families = row.get("families").and_then(Value::as_array).into_iter().flatten();
+        families.filter_map(|family| family.get(name)?.as_u64()).sum()
+    };
+    let up = text(row, "uptime_seconds");
+    let up = if up == "-" { up } else { format!("{up}s") };
+    let mut line = format!(
+        "{:<24} AS{:<10} {:<13} up {:<9} received {} accepted {} advertised {}",
+        text(row, "address"),
+        text(row, "asn"),
+        text(row, "state"),
+        up,
+        sum("received"),
+        sum("accepted"),
+        sum("advertised"),
+    );
+    let reason = ["held", "last_error"].iter().map(|name| text(row, name)).find(|reason| reason != "-");
+    if let (true, Some(reason)) = (text(row, "uptime_seconds") == "-", reason) {
+        let _ = write!(line, " ({reason})");
+    }
+    line
+}
+
+/// One route: prefix, next hop, LOCAL_PREF, MED, path.
+fn line(route: &Value) -> String {
+    let null = Value::Null;
+    let attributes = route.get("attributes").unwrap_or(&null);
+    let next_hop = route.get("next_hop").unwrap_or(&null);
+    let next_hop = match (next_hop.get("ipv4"), next_hop.get("ipv6")) {
+        (Some(Value::String(address)), _) => address.clone(),
+        (_, Some(addresses)) => text(addresses, "address"),
+        _ => "-".to_owned(),
+    };
+    let segments = attributes.get("as_path").and_then(Value::as_array);
+    let path: Vec<String> = segments.into_iter().flatten().map(segment).collect();
+    let best = if route.get("best").and_then(Value::as_bool) == Some(true) { "*" } else { " " };
+    let mut line = format!("{best} {} via {next_hop}", text(route, "prefix"));
+    if text(route, "peer_address") != "-" {
+        let _ = write!(line, " from {}", text(route, "peer_address"));
+    }
+    for (name, key) in [("local_pref", "local_pref"), ("med", "multi_exit_disc")] {
+        if attributes.get(key).is_some() {
+            let _ = write!(line, " {name} {}", text(attributes, key));
+        }
+    }
+    let _ = write!(
+        line,
+        " path {} {}",
+        if path.is_empty() { "(empty)".to_owned() } else { path.join(" ") },
+        text(attributes, "origin")
+    );
+    if text(route, "ineligible") != "-" {
+        let _ = write!(line, " left out: {}", text(route, "ineligible"));
+    }
+    line
+}
+
+fn segment(segment: &Value) -> String {
+    let numbers = segment.get("asns").and_then(Value::as_array).into_iter().flatten();
+    let numbers = numbers.map(Value::to_string).collect::<Vec<_>>().join(" ");
+    match text(segment, "type").as_str() {
+        "AS_SET" => format!("{{{numbers}}}"),
+        "AS_CONFED_SEQUENCE" => format!("({numbers})"),
+        "AS_CONFED_SET" => format!("[{numbers}]"),
+        _ => numbers,
+    }
+}
+
+/// One request, one answer: the process is near, and speaks HTTP/1.1.
+fn get(at: SocketAddr, path: &str) -> Result<Value, Failure> {
+    let ask = || -> io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&at, ANSWER_LIMIT)?;
+        stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+        stream.set_write_timeout(Some(ANSWER_LIMIT))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(ANSWER_OCTETS).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = ask().map_err(|error| {
+        Failure::Asked(format!(
+            "no answer from http://{at} ({error}): does `trunkline run` run, with this http.listen?"
+        ))
+    })?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer.as_str(), ""));
+    if !head.starts_with("HTTP/1.1 200") {
+        let status = head.lines().next().unwrap_or_default();
+        return Err(Failure::Asked(format!("http://{at} says {status}: {}", body.trim())));
+    }
+    serde_json::from_str(body).map_err(|error| Failure::Asked(format!("http://{at} says what is no JSON: {error}")))
+}

@@ -143,15 +143,23 @@ impl Peer {
 
     /// Octets have come in on a connection.
     pub fn handle_bytes(&mut self, connection: ConnectionId, octets: &[u8], now: Time) {
+        self.receive(connection, octets, now);
+        while self.handle_message(connection, now) {}
+    }
+
+    /// Takes octets in; what is in them is handled by [`Peer::handle_message`].
+    pub(crate) fn receive(&mut self, connection: ConnectionId, octets: &[u8], now: Time) {
         self.with(connection, now, |session| session.receive(octets));
-        // One message at a time: an OPEN may have to be followed by a collision before the KEEPALIVE behind it counts.
-        while let Some(which) = self.find(connection) {
-            let more = self.slot(which).is_some_and(|slot| slot.session.step(now));
-            self.settle(now);
-            if !more {
-                break;
-            }
-        }
+    }
+
+    /// Handles the first message that has come in whole; `false` if there is none. One at a time: an OPEN may have to be
+    /// followed by a collision before the KEEPALIVE behind it counts, and who takes the events between messages finds
+    /// their memory still at hand.
+    pub(crate) fn handle_message(&mut self, connection: ConnectionId, now: Time) -> bool {
+        let Some(which) = self.find(connection) else { return false };
+        let more = self.slot(which).is_some_and(|slot| slot.session.step(now));
+        self.settle(now);
+        more
     }
 
     /// Whether the neighbour has stopped taking what is written on a connection, or takes it again (RFC 9687).

@@ -337,7 +337,7 @@ impl UpdateGroup {
             let route = || {
                 let best = table.best(id)?;
                 let from = rules::From::of(best.source, rib.source_ranks())?;
-                rules::export(&self.terms, family, from, table.route_attributes(best.attributes)?, prefix)
+                rules::export(&self.terms, family, from, &*table.route_attributes(best.attributes)?, prefix)
             };
             page.routes.extend(route().map(|(attributes, next_hop)| Advertised { prefix, attributes, next_hop }));
         }
@@ -421,7 +421,7 @@ fn release(segment: &Segment, table: &mut Table) {
 
 /// Routes with the same attributes from the same source.
 struct Bundle {
-    attributes: Arc<PathAttributes>,
+    attributes: PathAttributes,
     next_hop: NextHop,
     source: SourceId,
     prefixes: Vec<Prefix>,
@@ -461,15 +461,15 @@ fn build(
             let from = rules::From::of(best.source, sources)?;
             let judged = judged.entry((best.attributes, best.source)).or_insert_with(|| {
                 counters.policy_evaluations += 1;
-                Judged { evaluation: rules::judge(terms, family, from, route), places: Vec::new() }
+                Judged { evaluation: rules::judge(terms, family, from, &route), places: Vec::new() }
             });
             let verdict = judged.evaluation.as_ref()?.verdict(prefix);
             if let Some((_, place)) = judged.places.iter().find(|(known, _)| same(known, verdict)) {
                 return *place;
             }
-            let place = rules::finish(terms, family, from, route, verdict).map(|(attributes, next_hop)| {
+            let place = rules::finish(terms, family, from, &route, verdict).map(|(attributes, next_hop)| {
                 bundles.push(Bundle {
-                    attributes: Arc::new(attributes),
+                    attributes,
                     next_hop,
                     source: best.source,
                     prefixes: Vec::new(),
@@ -490,11 +490,12 @@ fn build(
         }
     }
     let (mut octets, mut messages, mut ids) = (BytesMut::new(), Vec::new(), Vec::new());
+    let mut packer = pack::Packer::default();
     for bundle in &bundles {
         let Bundle { attributes, next_hop, source, prefixes, .. } = bundle;
         let first = ids.len();
         let packed =
-            pack::announce(&terms.encode, family, attributes, *next_hop, prefixes, &mut octets, |octets, part| {
+            packer.announce(&terms.encode, family, attributes, *next_hop, prefixes, &mut octets, |octets, part| {
                 messages.push(Message { source: *source, octets, ids: first + part.start..first + part.end });
             });
         match packed {

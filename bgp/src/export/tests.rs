@@ -5,6 +5,7 @@ use crate::wire::{AsPath, DecodeContext, Message, MpNlri, Nlri, Origin, RouterId
 use net::Time;
 use proptest::prelude::*;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 const V4: Family = Family::IPV4_UNICAST;
 

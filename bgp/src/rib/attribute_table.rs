@@ -1,9 +1,10 @@
 //! Interned attribute sets: routes with the same attributes and next hop share one copy and one small id.
 
 use super::decision::AttributeRank;
+use super::id_index::{IdIndex, SeededHash};
 use crate::wire::{Community, NextHop, PathAttributes};
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, Hasher};
+use bytes::{Buf, BufMut, BytesMut};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// A set of path attributes with the next hop of the routes that carry it: what interning compares.
@@ -24,89 +25,188 @@ fn shared<S: serde::Serializer>(attributes: &Arc<PathAttributes>, serializer: S)
 
 /// An interned attribute set.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct AttributeId(u32);
+pub(crate) struct AttributeId(pub(super) u32);
+
+/// One set as it is kept: a quarter of what its fields would take, and few ask for more than the rank.
+#[derive(Debug)]
+enum Stored {
+    /// The next hop, then the attributes as on the wire with four-octet AS numbers.
+    Octets(Box<[u8]>),
+    /// One that would not come back from there: an attribute is longer than its length field can say.
+    Whole(Arc<RouteAttributes>),
+    /// The slot is free.
+    Nothing,
+}
 
 #[derive(Debug)]
 struct Slot {
-    route: Arc<RouteAttributes>,
-    rank: AttributeRank,
+    stored: Stored,
+    hash: u32,
     references: u32,
+    rank: AttributeRank,
 }
+
+/// The longest encoding in which no attribute can have outgrown its length field.
+const OCTETS_LIMIT: usize = u16::MAX as usize;
 
 /// Counted references: a set leaves with the last path that carries it.
 #[derive(Debug)]
 pub(crate) struct AttributeTable {
-    ids: HashMap<Arc<RouteAttributes>, AttributeId, SeededState>,
-    slots: Vec<Option<Slot>>,
+    index: IdIndex,
+    slots: Vec<Slot>,
     free: Vec<AttributeId>,
     default_local_pref: u32,
+    hash: SeededHash,
+    /// The encoding of the set that is being looked for.
+    wanted: BytesMut,
 }
 
 impl AttributeTable {
     pub(crate) fn new(seed: u64, default_local_pref: u32) -> AttributeTable {
         AttributeTable {
-            ids: HashMap::with_hasher(SeededState(seed)),
+            index: IdIndex::new(),
             slots: Vec::new(),
             free: Vec::new(),
             default_local_pref,
+            hash: SeededHash::new(seed),
+            wanted: BytesMut::new(),
         }
     }
 
     /// The id of `route`, with one reference that the caller owns.
     pub(crate) fn intern(&mut self, route: RouteAttributes) -> AttributeId {
-        if let Some(id) = self.ids.get(&route).copied() {
+        self.wanted.clear();
+        encode(&route, &mut self.wanted);
+        let hash = self.hash.octets(&self.wanted);
+        let (slots, wanted) = (&self.slots, &self.wanted);
+        let found = self.index.find(hash, |id| {
+            slots.get(id as usize).is_some_and(|slot| {
+                slot.hash == hash
+                    && match &slot.stored {
+                        Stored::Octets(octets) => **octets == **wanted,
+                        Stored::Whole(whole) => **whole == route,
+                        Stored::Nothing => false,
+                    }
+            })
+        });
+        if let Some(id) = found.map(AttributeId) {
             self.retain(id);
             return id;
         }
         let rank = rank(&route.attributes, self.default_local_pref);
-        let route = Arc::new(route);
-        let slot = Slot { route: Arc::clone(&route), rank, references: 1 };
+        let stored = if self.wanted.len() <= OCTETS_LIMIT {
+            debug_assert_eq!(decode(&self.wanted), route, "comes back as it was");
+            Stored::Octets(Box::from(&*self.wanted))
+        } else {
+            Stored::Whole(Arc::new(route))
+        };
+        let slot = Slot { stored, hash, references: 1, rank };
         let id = match self.free.pop() {
             Some(id) => {
-                if let Some(place) = self.slots.get_mut(id.0 as usize) {
-                    *place = Some(slot);
+                if let Some(place) = self.slots.get_mut(id.index()) {
+                    *place = slot;
                 }
                 id
             }
             None => {
                 let id = AttributeId(self.slots.len() as u32);
-                self.slots.push(Some(slot));
+                self.slots.push(slot);
                 id
             }
         };
-        self.ids.insert(route, id);
+        self.index.insert(hash, id.0, hash_of(&self.slots));
         id
     }
 
     pub(crate) fn retain(&mut self, id: AttributeId) {
-        if let Some(Some(slot)) = self.slots.get_mut(id.0 as usize) {
+        if let Some(slot) = self.slots.get_mut(id.index()) {
             slot.references += 1;
         }
     }
 
     pub(crate) fn release(&mut self, id: AttributeId) {
-        let Some(place) = self.slots.get_mut(id.0 as usize) else { return };
-        let Some(slot) = place else { return };
-        slot.references -= 1;
-        if slot.references == 0 {
-            self.ids.remove(&slot.route);
-            *place = None;
+        let Some(slot) = self.slots.get_mut(id.index()) else { return };
+        slot.references = slot.references.saturating_sub(1);
+        if slot.references == 0 && !matches!(slot.stored, Stored::Nothing) {
+            slot.stored = Stored::Nothing;
+            let hash = slot.hash;
+            self.index.remove(hash, id.0, hash_of(&self.slots));
             self.free.push(id);
         }
     }
 
-    pub(crate) fn get(&self, id: AttributeId) -> Option<&Arc<RouteAttributes>> {
-        self.slots.get(id.0 as usize)?.as_ref().map(|slot| &slot.route)
+    /// The set with this id, put together anew.
+    pub(crate) fn get(&self, id: AttributeId) -> Option<Arc<RouteAttributes>> {
+        match &self.slots.get(id.index())?.stored {
+            Stored::Octets(octets) => Some(Arc::new(decode(octets))),
+            Stored::Whole(route) => Some(Arc::clone(route)),
+            Stored::Nothing => None,
+        }
     }
 
-    pub(crate) fn rank(&self, id: AttributeId) -> Option<AttributeRank> {
-        self.slots.get(id.0 as usize)?.as_ref().map(|slot| slot.rank)
+    pub(crate) fn rank(&self, id: AttributeId) -> Option<&AttributeRank> {
+        self.slots.get(id.index()).map(|slot| &slot.rank)
     }
 
     /// Number of different sets.
     pub(crate) fn len(&self) -> usize {
-        self.ids.len()
+        self.index.len()
     }
+}
+
+impl AttributeId {
+    /// Of no set.
+    pub(super) const NONE: AttributeId = AttributeId(u32::MAX);
+
+    const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+fn hash_of(slots: &[Slot]) -> impl Fn(u32) -> u32 {
+    |id| slots.get(id as usize).map_or(0, |slot| slot.hash)
+}
+
+/// The next hop is the one among the attributes.
+const SAME: u8 = 0;
+const IPV4: u8 = 1;
+const IPV6: u8 = 2;
+const IPV6_WITH_LINK_LOCAL: u8 = 3;
+
+fn encode(route: &RouteAttributes, out: &mut BytesMut) {
+    match route.next_hop {
+        NextHop::V4(address) if route.attributes.next_hop == Some(address) => out.put_u8(SAME),
+        NextHop::V4(address) => {
+            out.put_u8(IPV4);
+            out.put_u32(address.to_bits());
+        }
+        NextHop::V6 { address, link_local: None } => {
+            out.put_u8(IPV6);
+            out.put_u128(address.to_bits());
+        }
+        NextHop::V6 { address, link_local: Some(link_local) } => {
+            out.put_u8(IPV6_WITH_LINK_LOCAL);
+            out.put_u128(address.to_bits());
+            out.put_u128(link_local.to_bits());
+        }
+    }
+    route.attributes.encode_block(out);
+}
+
+/// What [`encode`] wrote.
+fn decode(octets: &[u8]) -> RouteAttributes {
+    let (tag, mut rest) = octets.split_first().map_or((SAME, octets), |(tag, rest)| (*tag, rest));
+    let next_hop = match tag {
+        IPV4 => rest.try_get_u32().ok().map(|bits| NextHop::V4(Ipv4Addr::from_bits(bits))),
+        IPV6 | IPV6_WITH_LINK_LOCAL => rest.try_get_u128().ok().map(|bits| NextHop::V6 {
+            address: Ipv6Addr::from_bits(bits),
+            link_local: if tag == IPV6 { None } else { rest.try_get_u128().ok().map(Ipv6Addr::from_bits) },
+        }),
+        _ => None,
+    };
+    let attributes = PathAttributes::decode_block(rest);
+    let own = NextHop::V4(attributes.next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED));
+    RouteAttributes { attributes: Arc::new(attributes), next_hop: next_hop.unwrap_or(own) }
 }
 
 fn rank(attributes: &PathAttributes, default_local_pref: u32) -> AttributeRank {
@@ -122,37 +222,15 @@ fn rank(attributes: &PathAttributes, default_local_pref: u32) -> AttributeRank {
     }
 }
 
-/// SipHash under a key from the speaker's seed: repeatable runs, and no neighbour can choose attributes that collide.
-#[derive(Clone, Debug)]
-struct SeededState(u64);
-
-impl BuildHasher for SeededState {
-    type Hasher = Seeded;
-
-    fn build_hasher(&self) -> Seeded {
-        #[expect(deprecated, reason = "the only keyed hasher of the standard library")]
-        Seeded(std::hash::SipHasher::new_with_keys(self.0, self.0.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15))
-    }
-}
-
-#[expect(deprecated, reason = "the only keyed hasher of the standard library")]
-struct Seeded(std::hash::SipHasher);
-
-impl Hasher for Seeded {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.write(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{AsPath, Asn, Origin};
-    use std::net::Ipv4Addr;
+    use crate::wire::{
+        Aggregator, AsPath, Asn, AttributeFlags, AttributeType, Community, ExtendedCommunity, LargeCommunity, Origin,
+        RawAttribute, RouterId,
+    };
+    use bytes::Bytes;
+    use proptest::prelude::*;
 
     fn route(asn: u32) -> RouteAttributes {
         RouteAttributes {
@@ -173,5 +251,70 @@ mod tests {
         table.release(first);
         assert_eq!((table.len(), table.get(first)), (1, None));
         assert_eq!(table.intern(route(3)), first);
+    }
+
+    #[test]
+    fn a_set_that_no_message_could_carry_is_kept_whole() {
+        let mut table = AttributeTable::new(7, 100);
+        let mut long = PathAttributes::new(Origin::Igp, AsPath::empty());
+        long.communities = vec![Community::new(1, 2); 20_000];
+        let long = RouteAttributes { attributes: Arc::new(long), ..route(1) };
+        let id = table.intern(long.clone());
+        assert_eq!(table.intern(long.clone()), id);
+        assert_eq!(table.get(id).as_deref(), Some(&long));
+    }
+
+    prop_compose! {
+        fn any_route()(
+            path in prop::collection::vec(1u32..5, 0..4), numbers in prop::array::uniform5(prop::option::of(0u32..3)),
+            list in 0usize..3, flag in any::<bool>(), hop in 0u8..4,
+        ) -> RouteAttributes {
+            let path: Vec<Asn> = path.into_iter().map(Asn).collect();
+            let [med, local_pref, originator, customer, aggregator] = numbers;
+            let mut attributes = PathAttributes {
+                med, local_pref,
+                atomic_aggregate: flag,
+                next_hop: flag.then_some(Ipv4Addr::new(192, 0, 2, hop)),
+                originator_id: originator.map(RouterId::from_u32),
+                only_to_customer: customer.map(Asn),
+                aggregator: aggregator.map(|n| Aggregator { asn: Asn(n + 70_000), router_id: RouterId::from_u32(n) }),
+                communities: vec![Community::new(1, 2); list],
+                cluster_list: vec![RouterId::from_u32(5); list],
+                extended_communities: vec![ExtendedCommunity([0, 2, 0, 0, 0, 0, 0, 1]); list],
+                large_communities: vec![LargeCommunity { global: 1, local1: 2, local2: 3 }; list],
+                ..PathAttributes::new(Origin::Egp, AsPath::sequence(&path))
+            };
+            if flag && list > 0 {
+                attributes.partial.insert(AttributeType::COMMUNITIES);
+                attributes.unknown = vec![RawAttribute {
+                    flags: AttributeFlags(0xf0), kind: AttributeType(99), value: Bytes::from_static(&[1, 2]),
+                }];
+            }
+            let address = Ipv6Addr::from_bits(u128::from(hop));
+            let next_hop = match hop {
+                0 | 1 => NextHop::V4(Ipv4Addr::new(192, 0, 2, 1)),
+                2 => NextHop::V6 { address, link_local: None },
+                _ => NextHop::V6 { address, link_local: Some(Ipv6Addr::LOCALHOST) },
+            };
+            RouteAttributes { attributes: Arc::new(attributes), next_hop }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_set_comes_back_as_it_was_and_different_sets_have_different_ids(
+            routes in prop::collection::vec(any_route(), 1..40),
+        ) {
+            let mut table = AttributeTable::new(7, 100);
+            let ids: Vec<AttributeId> = routes.iter().map(|route| table.intern(route.clone())).collect();
+            for (route, id) in routes.iter().zip(&ids) {
+                prop_assert_eq!(&*table.get(*id).unwrap(), route);
+                for (other, other_id) in routes.iter().zip(&ids) {
+                    prop_assert_eq!(route == other, id == other_id);
+                }
+            }
+            ids.iter().for_each(|id| table.release(*id));
+            prop_assert_eq!(table.len(), 0);
+        }
     }
 }

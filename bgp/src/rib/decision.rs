@@ -158,6 +158,12 @@ pub fn choose(candidates: &[Candidate], options: &DecisionOptions) -> Option<usi
     eliminate(candidates, options, |_, _| ())
 }
 
+/// What the steps before MED compare, the least first: two candidates for which it differs are decided by it.
+pub(super) fn leading(rank: &AttributeRank, kind: SourceKind, options: &DecisionOptions) -> (bool, u32, bool, u32, u8) {
+    let length = if options.ignore_as_path_length { 0 } else { rank.as_path_length };
+    (rank.long_lived_stale, !rank.local_pref, kind != SourceKind::Local, length, rank.origin)
+}
+
 /// For each candidate the step at which it lost; `None` for the best one.
 pub fn explain(candidates: &[Candidate], options: &DecisionOptions) -> Vec<Option<Step>> {
     let mut steps = vec![None; candidates.len()];

@@ -16,19 +16,32 @@ impl Cursor {
     pub const START: Cursor = Cursor(0);
 }
 
+/// Eight octets: of the position the lower half, which is enough as long as no record is older than [`OLDEST`].
 #[derive(Clone, Copy, Debug)]
 struct Record {
-    position: u64,
+    position: u32,
     prefix: PrefixId,
 }
 
-#[derive(Default, Debug)]
+/// Positions after which a record that still stands is put at the end again: readers then find a prefix once more that
+/// has not changed, once in two thousand million changes.
+const OLDEST: u32 = 1 << 31;
+
+#[derive(Debug)]
 pub(crate) struct ExportLog {
     records: VecDeque<Record>,
-    /// By prefix id: the position of its one valid record, 0 without one.
-    positions: Vec<u64>,
+    /// By prefix id: the lower half of the position of its one valid record, 0 without one.
+    positions: Vec<u32>,
     live: usize,
     last: u64,
+    /// [`OLDEST`], less in tests; more than there are prefixes.
+    oldest: u32,
+}
+
+impl Default for ExportLog {
+    fn default() -> ExportLog {
+        ExportLog { records: VecDeque::new(), positions: Vec::new(), live: 0, last: 0, oldest: OLDEST }
+    }
 }
 
 impl ExportLog {
@@ -40,9 +53,26 @@ impl ExportLog {
         let Some(position) = self.positions.get_mut(prefix.index()) else { return };
         self.live += usize::from(*position == 0);
         self.last += 1;
-        *position = self.last;
-        self.records.push_back(Record { position: self.last, prefix });
+        // 0 means that there is none.
+        self.last += u64::from(self.last as u32 == 0);
+        *position = self.last as u32;
+        self.records.push_back(Record { position: self.last as u32, prefix });
         self.compact();
+        while let Some(oldest) = self.records.front().copied().filter(|oldest| self.age(oldest) >= self.oldest) {
+            self.records.pop_front();
+            if self.is_live(&oldest) {
+                self.touch(oldest.prefix);
+            }
+        }
+    }
+
+    fn age(&self, record: &Record) -> u32 {
+        (self.last as u32).wrapping_sub(record.position)
+    }
+
+    /// The whole of a record's position.
+    fn position(&self, record: &Record) -> u64 {
+        self.last - u64::from(self.age(record))
     }
 
     /// Takes `prefix` out: no reader needs to hear of it.
@@ -56,13 +86,15 @@ impl ExportLog {
     /// At most `limit` prefixes after `from`, oldest change first, and the cursor behind them.
     pub(crate) fn read(&self, from: Cursor, limit: usize, out: &mut Vec<PrefixId>) -> Cursor {
         out.clear();
-        let start = self.records.partition_point(|record| record.position <= from.0);
+        let start = self.records.partition_point(|record| self.position(record) <= from.0);
+        let mut cursor = from;
         for record in self.records.range(start..) {
             if self.is_live(record) {
                 if out.len() == limit {
-                    return out.last().map_or(from, |prefix| self.cursor_at(*prefix));
+                    return cursor;
                 }
                 out.push(record.prefix);
+                cursor = Cursor(self.position(record));
             }
         }
         self.end()
@@ -76,10 +108,6 @@ impl ExportLog {
     /// Number of prefixes in the log.
     pub(crate) const fn len(&self) -> usize {
         self.live
-    }
-
-    fn cursor_at(&self, prefix: PrefixId) -> Cursor {
-        Cursor(self.positions.get(prefix.index()).copied().unwrap_or(0))
     }
 
     fn is_live(&self, record: &Record) -> bool {
@@ -133,8 +161,9 @@ mod tests {
         #[test]
         fn readers_at_any_pace_see_the_last_state_of_every_prefix(
             operations in prop::collection::vec((0u32..40, any::<bool>()), 1..600), limit in 1usize..7,
+            start in prop::sample::select(vec![0, u64::from(u32::MAX) - 90]),
         ) {
-            let mut log = ExportLog::default();
+            let mut log = ExportLog { last: start, oldest: 64, ..ExportLog::default() };
             let (mut slow, mut out) = (Cursor::START, Vec::new());
             let mut seen = std::collections::BTreeSet::new();
             for (step, (id, touch)) in operations.iter().enumerate() {

@@ -9,7 +9,9 @@ mod attribute_table;
 pub mod decision;
 mod export_log;
 mod follower;
+mod id_index;
 mod import;
+mod paths;
 mod prefix_table;
 mod read;
 mod table;
@@ -35,11 +37,12 @@ use crate::wire::{AsPath, Community, Family, NextHop, Nlri, Origin, PathAttribut
 use attribute_table::AttributeTable;
 use import::Import;
 use net::{Prefix, Time};
+use paths::Path;
 use prefix_table::PrefixTable;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use table::{Delta, Path, Ranks};
+use table::{Delta, Ranks};
 
 /// What a [`Rib`] is made with.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,9 @@ pub struct RibConfig {
 
 /// What RFC 4271 leaves open and everybody uses.
 pub const DEFAULT_LOCAL_PREF: u32 = 100;
+
+/// Most sources at one time: each route says in two octets where it came from, and no machine holds as many sessions.
+pub const SOURCE_LIMIT: usize = u16::MAX as usize;
 
 /// How many routes a source has.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -100,8 +106,8 @@ impl Rib {
             sources: Vec::new(),
             ranks: Vec::new(),
             tables: [
-                Table::new(Family::IPV4_UNICAST, PrefixTable::ipv4(), attributes()),
-                Table::new(Family::IPV6_UNICAST, PrefixTable::ipv6(), attributes()),
+                Table::new(Family::IPV4_UNICAST, PrefixTable::ipv4(config.seed), attributes()),
+                Table::new(Family::IPV6_UNICAST, PrefixTable::ipv6(config.seed), attributes()),
             ],
             policy_evaluations: 0,
         };
@@ -126,7 +132,7 @@ impl Rib {
     /// The families that a Rib has.
     pub const FAMILIES: [Family; 2] = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
 
-    /// A session came up.
+    /// A session came up. Past [`SOURCE_LIMIT`] it gets a number that is nobody's: its routes are not taken.
     pub fn add_source(&mut self, source: Source) -> SourceId {
         let rank = SourceRank::of(&source);
         let slot = SourceSlot { source, counts: Default::default() };
@@ -135,13 +141,14 @@ impl Rib {
                 if let (Some(place), Some(old)) = (self.sources.get_mut(index), self.ranks.get_mut(index)) {
                     (*place, *old) = (Some(slot), Some(rank));
                 }
-                SourceId(index as u32)
+                SourceId(index as u16)
             }
-            None => {
+            None if self.sources.len() < SOURCE_LIMIT => {
                 self.sources.push(Some(slot));
                 self.ranks.push(Some(rank));
-                SourceId(self.sources.len() as u32 - 1)
+                SourceId(self.sources.len() as u16 - 1)
             }
+            None => SourceId::NONE,
         }
     }
 
@@ -203,7 +210,7 @@ impl Rib {
                     apply(slot, family, delta);
                 }
             }
-            for index in 0..table.entries.len() {
+            for index in 0..table.paths.len() {
                 table.mark_long_lived(PrefixId(index as u32), id, &ranks);
             }
         }
@@ -259,7 +266,7 @@ impl Rib {
                 path_id: nlri.path_id,
                 received,
                 effective: effective.id(&mut table.attributes, received, modified, &slot.source),
-                learned: now,
+                learned: now.into(),
                 state,
                 stale: false,
             };
@@ -303,7 +310,7 @@ impl Rib {
         let mut left = self_counts(slot, family).received;
         let mut index = 0;
         // A source that has nothing costs nothing: a flapping neighbour must not make us walk the table.
-        while left > 0 && index < table.entries.len() {
+        while left > 0 && index < table.paths.len() {
             let delta = table.remove_where(PrefixId(index as u32), |path| path.source == id && gone(path), &ranks);
             left = left.saturating_add_signed(delta.received);
             apply(slot, family, delta);
@@ -323,7 +330,7 @@ impl Rib {
             // By attribute set, which no two of these routes have freed meanwhile: their paths hold them. Looked up,
             // never iterated over but to let go.
             let mut known: BTreeMap<AttributeId, (Import, Effective)> = BTreeMap::new();
-            for index in 0..table.entries.len() {
+            for index in 0..table.paths.len() {
                 let prefix = PrefixId(index as u32);
                 let Some(network) = table.prefix(prefix) else { continue };
                 let delta = table.reimport(prefix, id, &ranks, |attributes, received| {

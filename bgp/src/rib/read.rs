@@ -2,8 +2,9 @@
 
 use super::decision::{self, Candidate, SourceKind, Step};
 use super::import::Ineligible;
+use super::paths::Path;
 use super::prefix_table::PrefixId;
-use super::table::{Entry, Path, Ranks, SourceId, Table};
+use super::table::{Ranks, SourceId, Table};
 use super::{Rib, RouteAttributes};
 use crate::wire::{Asn, Family, RouterId};
 use net::{Prefix, Time};
@@ -97,27 +98,25 @@ impl Rib {
     /// The Loc-RIB of `family` after the prefix `after` (from the start without one). A page visits at most `limit`
     /// prefixes.
     pub fn loc_rib(&self, family: Family, after: Option<Prefix>, limit: usize) -> Page {
-        self.page(family, after, limit, |table, id, entry, out| {
-            if let Some(best) = entry.best {
-                let path = entry.paths.iter().find(|path| path.source == best.source && path.path_id == best.path_id);
-                out.extend(path.and_then(|path| self.route(table, id, entry, path, false)));
-            }
+        self.page(family, after, limit, |table, id, out| {
+            out.extend(table.paths.best(id).and_then(|(path, _)| self.route(table, id, path, false)));
         })
     }
 
     /// What `source` has sent of `family`, as received. Pages as in [`Rib::loc_rib`].
     pub fn adj_rib_in(&self, source: SourceId, family: Family, after: Option<Prefix>, limit: usize) -> Page {
-        self.page(family, after, limit, |table, id, entry, out| {
-            let paths = entry.paths.iter().filter(|path| path.source == source);
-            out.extend(paths.filter_map(|path| self.route(table, id, entry, path, true)));
+        self.page(family, after, limit, |table, id, out| {
+            let mut paths: Vec<&Path> = table.paths.iter(id).filter(|path| path.source == source).collect();
+            paths.sort_by_key(|path| path.path_id);
+            out.extend(paths.into_iter().filter_map(|path| self.route(table, id, path, true)));
         })
     }
 
     /// All paths of `family`, after import policy, the neighbours' in order of source. Pages as in [`Rib::loc_rib`].
     pub fn paths(&self, family: Family, after: Option<Prefix>, limit: usize) -> Page {
-        self.page(family, after, limit, |table, id, entry, out| {
+        self.page(family, after, limit, |table, id, out| {
             let mut routes: Vec<Route> =
-                entry.paths.iter().filter_map(|path| self.route(table, id, entry, path, false)).collect();
+                table.paths.iter(id).filter_map(|path| self.route(table, id, path, false)).collect();
             routes.sort_by_key(|route| (route.source, route.path_id));
             out.extend(routes);
         })
@@ -128,21 +127,19 @@ impl Rib {
         family: Family,
         after: Option<Prefix>,
         limit: usize,
-        mut visit: impl FnMut(&Table, PrefixId, &Entry, &mut Vec<Route>),
+        mut visit: impl FnMut(&Table, PrefixId, &mut Vec<Route>),
     ) -> Page {
         let mut page = Page { routes: Vec::new(), next: None };
         let Some(table) = self.table(family) else { return page };
         let (prefixes, next) = table.page(after, limit);
         for (_, id) in prefixes {
-            if let Some(entry) = table.entries.get(id.index()) {
-                visit(table, id, entry, &mut page.routes);
-            }
+            visit(table, id, &mut page.routes);
         }
         page.next = next;
         page
     }
 
-    fn route(&self, table: &Table, id: PrefixId, entry: &Entry, path: &Path, as_received: bool) -> Option<Route> {
+    fn route(&self, table: &Table, id: PrefixId, path: &Path, as_received: bool) -> Option<Route> {
         let source = self.source(path.source)?;
         let attributes = if as_received { path.received } else { path.effective };
         Some(Route {
@@ -153,19 +150,17 @@ impl Rib {
             peer_address: source.address,
             peer_asn: source.asn,
             peer_router_id: source.router_id,
-            attributes: Arc::clone(table.route_attributes(attributes)?),
-            learned: path.learned,
-            best: entry.best.is_some_and(|best| best.source == path.source && best.path_id == path.path_id),
+            attributes: table.route_attributes(attributes)?,
+            learned: path.learned.into(),
+            best: table.paths.best(id).is_some_and(|(best, _)| best.is(path.source, path.path_id)),
             ineligible: path.state.err(),
         })
     }
 
     pub(super) fn best_route(&self, family: Family, id: PrefixId) -> Option<Route> {
         let table = self.table(family)?;
-        let entry = table.entries.get(id.index())?;
-        let best = entry.best?;
-        let path = entry.paths.iter().find(|path| path.source == best.source && path.path_id == best.path_id)?;
-        self.route(table, id, entry, path, false)
+        let (path, _) = table.paths.best(id)?;
+        self.route(table, id, path, false)
     }
 
     /// The best route to exactly `prefix`.
@@ -179,14 +174,14 @@ impl Rib {
         let entry = || {
             let table = self.table(family_of(prefix))?;
             let id = table.prefixes.get(prefix)?;
-            Some((table, id, table.entries.get(id.index())?))
+            Some((table, id))
         };
-        let Some((table, id, entry)) = entry() else { return Vec::new() };
+        let Some((table, id)) = entry() else { return Vec::new() };
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
         let (mut candidates, mut owners): (Vec<Candidate>, Vec<usize>) = Default::default();
         let mut verdicts: Vec<Option<Verdict>> =
-            entry.paths.iter().map(|path| path.state.err().map(Verdict::Ineligible)).collect();
-        for (index, path) in entry.paths.iter().enumerate().filter(|(_, path)| path.state.is_ok()) {
+            table.paths.iter(id).map(|path| path.state.err().map(Verdict::Ineligible)).collect();
+        for (index, path) in table.paths.iter(id).enumerate().filter(|(_, path)| path.state.is_ok()) {
             if let Some(candidate) = table.candidate(path, &ranks) {
                 candidates.push(candidate);
                 owners.push(index);
@@ -197,12 +192,12 @@ impl Rib {
                 *verdict = Some(step.map_or(Verdict::Best, Verdict::Lost));
             }
         }
-        let mut explanations: Vec<Explanation> = entry
+        let mut explanations: Vec<Explanation> = table
             .paths
-            .iter()
+            .iter(id)
             .zip(verdicts)
             .filter_map(|(path, verdict)| {
-                Some(Explanation { route: self.route(table, id, entry, path, false)?, verdict: verdict? })
+                Some(Explanation { route: self.route(table, id, path, false)?, verdict: verdict? })
             })
             .collect();
         explanations.sort_by_key(|explanation| {

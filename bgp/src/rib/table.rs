@@ -5,31 +5,23 @@ use super::attribute_table::{AttributeId, AttributeTable, RouteAttributes};
 use super::decision::{self, Candidate, DecisionOptions, SourceKind};
 use super::export_log::{Cursor, ExportLog};
 use super::import::{Ineligible, Source};
+use super::paths::{Path, Paths};
 use super::prefix_table::{PrefixId, PrefixTable};
 use crate::wire::{Community, Family, PathAttributes};
-use net::{Prefix, Time};
+use net::Prefix;
 use smallvec::SmallVec;
+use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// A session that routes come from. Numbers are used again once the session and all its routes are gone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
-pub struct SourceId(pub(crate) u32);
+pub struct SourceId(pub(crate) u16);
 
-/// A route as it is held.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Path {
-    pub(super) source: SourceId,
-    pub(super) path_id: u32,
-    /// As received: what the Adj-RIB-In is made of.
-    pub(super) received: AttributeId,
-    /// After import policy.
-    pub(super) effective: AttributeId,
-    pub(super) learned: Time,
-    pub(super) state: Result<(), Ineligible>,
-    /// Not yet sent again in the refresh that is under way (RFC 7313 §4).
-    pub(super) stale: bool,
+impl SourceId {
+    /// Nobody.
+    pub(super) const NONE: SourceId = SourceId(u16::MAX);
 }
 
 /// The route that was chosen for a prefix.
@@ -39,14 +31,6 @@ pub(crate) struct Best {
     pub(crate) kind: SourceKind,
     pub(crate) path_id: u32,
     pub(crate) attributes: AttributeId,
-}
-
-#[derive(Default, Debug)]
-pub(super) struct Entry {
-    pub(super) paths: SmallVec<[Path; 1]>,
-    pub(super) best: Option<Best>,
-    /// How many readers hold this prefix: it cannot go before each has been told.
-    pins: u32,
 }
 
 /// What the decision and the export rules need to know of a source.
@@ -77,6 +61,12 @@ pub(super) struct Ranks<'a> {
     pub(super) options: &'a DecisionOptions,
 }
 
+impl Ranks<'_> {
+    fn of(&self, source: SourceId) -> Option<&SourceRank> {
+        self.by_source.get(source.0 as usize)?.as_ref()
+    }
+}
+
 /// What an insertion or removal did to the source's counts.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Delta {
@@ -88,7 +78,7 @@ pub(super) struct Delta {
 pub(crate) struct Table {
     pub(super) family: Family,
     pub(super) prefixes: PrefixTable,
-    pub(super) entries: Vec<Entry>,
+    pub(super) paths: Paths,
     pub(super) attributes: AttributeTable,
     pub(super) log: ExportLog,
     pub(super) path_count: usize,
@@ -100,7 +90,7 @@ impl Table {
         Table {
             family,
             prefixes,
-            entries: Vec::new(),
+            paths: Paths::new(),
             attributes,
             log: ExportLog::default(),
             path_count: 0,
@@ -112,56 +102,134 @@ impl Table {
     /// attribute sets stay the caller's.
     pub(super) fn insert(&mut self, prefix: Prefix, path: Path, ranks: &Ranks<'_>) -> Delta {
         let Some(id) = self.prefixes.intern(prefix) else { return Delta::default() };
-        if id.index() >= self.entries.len() {
-            self.entries.resize_with(id.index() + 1, Entry::default);
-        }
-        let Some(entry) = self.entries.get_mut(id.index()) else { return Delta::default() };
+        let champion = self.paths.best(id).map(|(best, _)| *best);
         self.attributes.retain(path.received);
         self.attributes.retain(path.effective);
         let mut delta = Delta { received: 1, accepted: i64::from(path.state.is_ok()) };
-        match entry.paths.iter_mut().find(|old| old.source == path.source && old.path_id == path.path_id) {
+        let old = self.paths.put(id, path);
+        match &old {
             Some(old) => {
                 delta.received = 0;
                 delta.accepted -= i64::from(old.state.is_ok());
-                // The same route again is no newer than it was.
-                let learned = if old.received == path.received { old.learned } else { path.learned };
-                let old = std::mem::replace(old, Path { learned, ..path });
-                self.attributes.release(old.received);
-                self.attributes.release(old.effective);
             }
-            None => {
-                entry.paths.push(path);
-                self.path_count += 1;
-            }
+            None => self.path_count += 1,
         }
-        self.select(id, ranks);
+        self.challenge(id, champion, &path, old.as_ref(), ranks);
+        // Only now: while the decision compares, the old best's attributes must still be what they were.
+        if let Some(old) = old {
+            self.attributes.release(old.received);
+            self.attributes.release(old.effective);
+        }
         delta
+    }
+
+    /// The decision after one path has come, or has changed from `old`, without looking at all others where that is not
+    /// needed: before MED is looked at the order is total, and after it where no MED counts.
+    fn challenge(&mut self, id: PrefixId, champion: Option<Path>, path: &Path, old: Option<&Path>, ranks: &Ranks<'_>) {
+        let before = champion.and_then(|champion| chosen(&champion, ranks));
+        let has_med = self.attributes.rank(path.effective).is_some_and(|rank| rank.med.is_some());
+        if has_med {
+            self.paths.set_may_have_med(id, true);
+        }
+        let eligible = path.state.is_ok();
+        let best = match champion {
+            // There was none: all others are out of it.
+            None => eligible.then_some(*path),
+            Some(_) if self.paths.is_single(id) => {
+                self.paths.set_may_have_med(id, has_med);
+                eligible.then_some(*path)
+            }
+            // The best itself has changed: it stays if it has not become worse.
+            Some(champion) if champion.is(path.source, path.path_id) => {
+                let stays = match self.compare_leading(path, &champion, ranks) {
+                    _ if !eligible => false,
+                    Ordering::Less => true,
+                    Ordering::Greater => false,
+                    Ordering::Equal => self.is_total(id, ranks) && !self.beats(&champion, path, ranks),
+                };
+                if !stays {
+                    return self.select(id, before, ranks);
+                }
+                Some(*path)
+            }
+            Some(champion) => {
+                // What stood level with the best until MED may have put others out.
+                let stood_level = old.is_some_and(|old| {
+                    old.state.is_ok() && self.compare_leading(old, &champion, ranks) != Ordering::Greater
+                });
+                if stood_level && !self.is_total(id, ranks) {
+                    return self.select(id, before, ranks);
+                }
+                match self.compare_leading(path, &champion, ranks) {
+                    _ if !eligible => Some(champion),
+                    Ordering::Less => Some(*path),
+                    Ordering::Greater => Some(champion),
+                    Ordering::Equal if !self.is_total(id, ranks) => return self.select(id, before, ranks),
+                    Ordering::Equal if self.beats(path, &champion, ranks) => Some(*path),
+                    Ordering::Equal => Some(champion),
+                }
+            }
+        };
+        self.set_best(id, before, best.and_then(|best| chosen(&best, ranks)));
+    }
+
+    /// No MED counts only between some of the routes: better than the best is best.
+    fn is_total(&self, id: PrefixId, ranks: &Ranks<'_>) -> bool {
+        ranks.options.always_compare_med || !self.paths.may_have_med(id)
+    }
+
+    /// By the steps before MED, the better one first.
+    fn compare_leading(&self, path: &Path, other: &Path, ranks: &Ranks<'_>) -> Ordering {
+        let leading = |path: &Path| {
+            let kind = ranks.of(path.source)?.kind;
+            Some(decision::leading(self.attributes.rank(path.effective)?, kind, ranks.options))
+        };
+        leading(path).cmp(&leading(other))
+    }
+
+    /// Whether `path` is better than `other` where [`Table::is_total`].
+    fn beats(&self, path: &Path, other: &Path, ranks: &Ranks<'_>) -> bool {
+        match (self.candidate(path, ranks), self.candidate(other, ranks)) {
+            (Some(path), Some(other)) => decision::choose(&[other, path], ranks.options) == Some(1),
+            (path, _) => path.is_some(),
+        }
     }
 
     /// Takes the path away, if it is there.
     pub(super) fn remove(&mut self, prefix: Prefix, source: SourceId, path_id: u32, ranks: &Ranks<'_>) -> Delta {
         let Some(id) = self.prefixes.get(prefix) else { return Delta::default() };
-        self.remove_where(id, |path| path.source == source && path.path_id == path_id, ranks)
+        self.remove_where(id, |path| path.is(source, path_id), ranks)
     }
 
     /// Takes the paths for which `gone` is true away from the prefix with this id.
     pub(super) fn remove_where(&mut self, id: PrefixId, gone: impl Fn(&Path) -> bool, ranks: &Ranks<'_>) -> Delta {
         let mut delta = Delta::default();
-        let Some(entry) = self.entries.get_mut(id.index()) else { return delta };
-        let attributes = &mut self.attributes;
-        entry.paths.retain(|path| {
-            if !gone(path) {
-                return true;
-            }
-            attributes.release(path.received);
-            attributes.release(path.effective);
+        let champion = self.paths.best(id).map(|(best, _)| *best);
+        let mut select = false;
+        for path in self.paths.iter(id).filter(|path| gone(path)) {
+            // The best itself, or one that stood level with it until MED and may have put others out.
+            select |= champion.is_some_and(|champion| {
+                champion.is(path.source, path.path_id)
+                    || !self.is_total(id, ranks)
+                        && path.state.is_ok()
+                        && self.compare_leading(path, &champion, ranks) != Ordering::Greater
+            });
+        }
+        for path in self.paths.iter(id).filter(|path| gone(path)) {
+            self.attributes.release(path.received);
+            self.attributes.release(path.effective);
             delta.received -= 1;
             delta.accepted -= i64::from(path.state.is_ok());
-            false
-        });
-        if delta.received != 0 {
-            self.path_count -= usize::try_from(-delta.received).unwrap_or(0);
-            self.select(id, ranks);
+        }
+        if delta.received == 0 {
+            return delta;
+        }
+        self.path_count -= usize::try_from(-delta.received).unwrap_or(0);
+        self.paths.retain(id, |path| !gone(path));
+        if select {
+            self.select(id, champion.and_then(|champion| chosen(&champion, ranks)), ranks);
+        } else {
+            self.settle(id);
         }
         delta
     }
@@ -175,64 +243,81 @@ impl Table {
         mut outcome: impl FnMut(&mut AttributeTable, AttributeId) -> (AttributeId, Result<(), Ineligible>),
     ) -> Delta {
         let mut delta = Delta::default();
-        let Some(entry) = self.entries.get_mut(id.index()) else { return delta };
-        let mut touched = false;
-        for path in entry.paths.iter_mut().filter(|path| path.source == source) {
-            let (effective, state) = outcome(&mut self.attributes, path.received);
-            delta.accepted += i64::from(state.is_ok()) - i64::from(path.state.is_ok());
-            self.attributes.release(path.effective);
-            (path.effective, path.state) = (effective, state);
-            touched = true;
+        let before = self.best(id);
+        let attributes = &mut self.attributes;
+        let mut touched: SmallVec<[AttributeId; 1]> = SmallVec::new();
+        self.paths.for_each_mut(id, |path| {
+            if path.source == source {
+                let (effective, state) = outcome(attributes, path.received);
+                delta.accepted += i64::from(state.is_ok()) - i64::from(path.state.is_ok());
+                touched.push(path.effective);
+                (path.effective, path.state) = (effective, state);
+            }
+        });
+        if !touched.is_empty() {
+            self.select(id, before, ranks);
         }
-        if touched {
-            self.select(id, ranks);
-        }
+        touched.into_iter().for_each(|old| self.attributes.release(old));
         delta
     }
 
     /// All paths of `source`.
     pub(super) fn paths_of(&self, source: SourceId) -> impl Iterator<Item = (PrefixId, &Path)> {
-        self.entries.iter().enumerate().flat_map(move |(index, entry)| {
-            let paths = entry.paths.iter().filter(move |path| path.source == source);
-            paths.map(move |path| (PrefixId(index as u32), path))
+        (0..self.paths.len()).map(|index| PrefixId(index as u32)).flat_map(move |id| {
+            let paths = self.paths.iter(id).filter(move |path| path.source == source);
+            paths.map(move |path| (id, path))
         })
     }
 
     /// Gives the stale paths of `source` at this prefix the community LLGR_STALE (RFC 9494 §4.3).
     pub(super) fn mark_long_lived(&mut self, id: PrefixId, source: SourceId, ranks: &Ranks<'_>) {
-        let Some(entry) = self.entries.get_mut(id.index()) else { return };
-        let mut touched = false;
-        for path in entry.paths.iter_mut().filter(|path| path.source == source && path.stale) {
-            let Some(route) = self.attributes.get(path.effective) else { continue };
-            if route.attributes.communities.contains(&Community::LLGR_STALE) {
-                continue;
+        let before = self.best(id);
+        let attributes = &mut self.attributes;
+        let mut replaced: SmallVec<[AttributeId; 1]> = SmallVec::new();
+        self.paths.for_each_mut(id, |path| {
+            if path.source != source || !path.stale {
+                return;
             }
-            let mut attributes = PathAttributes::clone(&route.attributes);
-            attributes.communities.push(Community::LLGR_STALE);
-            let route = RouteAttributes { attributes: Arc::new(attributes), next_hop: route.next_hop };
-            let marked = self.attributes.intern(route);
-            self.attributes.release(path.effective);
-            path.effective = marked;
-            touched = true;
+            let Some(route) = attributes.get(path.effective) else { return };
+            if route.attributes.communities.contains(&Community::LLGR_STALE) {
+                return;
+            }
+            let mut marked = PathAttributes::clone(&route.attributes);
+            marked.communities.push(Community::LLGR_STALE);
+            let route = RouteAttributes { attributes: Arc::new(marked), next_hop: route.next_hop };
+            replaced.push(std::mem::replace(&mut path.effective, attributes.intern(route)));
+        });
+        if !replaced.is_empty() {
+            self.select(id, before, ranks);
         }
-        if touched {
-            self.select(id, ranks);
-        }
+        replaced.into_iter().for_each(|old| self.attributes.release(old));
     }
 
-    /// The decision for one prefix, and the log record if the answer is new.
-    fn select(&mut self, id: PrefixId, ranks: &Ranks<'_>) {
-        let Some(entry) = self.entries.get(id.index()) else { return };
-        let best = self.best_of(entry, ranks);
-        let Some(entry) = self.entries.get_mut(id.index()) else { return };
-        // Attribute ids may have been used again between the old best's release and the new one's interning; then an
-        // equal id with a different meaning would go unnoticed. `insert` retains the new before it releases the old,
-        // which rules that out.
-        if entry.best != best {
+    /// The decision over all paths of one prefix.
+    fn select(&mut self, id: PrefixId, before: Option<Best>, ranks: &Ranks<'_>) {
+        let (mut candidates, mut owners): (SmallVec<[Candidate; 8]>, SmallVec<[Best; 8]>) = Default::default();
+        for path in self.paths.iter(id).filter(|path| path.state.is_ok()) {
+            if let (Some(candidate), Some(best)) = (self.candidate(path, ranks), chosen(path, ranks)) {
+                candidates.push(candidate);
+                owners.push(best);
+            }
+        }
+        let has_med = candidates.iter().any(|candidate| candidate.rank.med.is_some());
+        self.paths.set_may_have_med(id, has_med);
+        let best = decision::choose(&candidates, ranks.options).and_then(|index| owners.get(index)).copied();
+        self.set_best(id, before, best);
+    }
+
+    /// Puts down the answer, and the log record if it is new.
+    fn set_best(&mut self, id: PrefixId, before: Option<Best>, best: Option<Best>) {
+        self.paths.set_best(id, best.map(|best| (best.source, best.path_id, best.kind)));
+        // Attribute ids may be used again after a release; then an equal id with a different meaning would go unnoticed.
+        // Whoever changes paths takes references to the new sets before letting go of the old ones, which rules that
+        // out.
+        if before != best {
             self.best_count += usize::from(best.is_some());
-            self.best_count -= usize::from(entry.best.is_some());
-            entry.best = best;
-            if best.is_some() || entry.pins > 0 {
+            self.best_count -= usize::from(before.is_some());
+            if best.is_some() || self.paths.is_pinned(id) {
                 self.log.touch(id);
             }
         }
@@ -241,56 +326,36 @@ impl Table {
 
     /// Calls `change` on each path of `source`; what it changes must not matter to the decision.
     pub(super) fn mark_source(&mut self, source: SourceId, change: impl Fn(&mut Path)) {
-        self.entries
-            .iter_mut()
-            .flat_map(|entry| &mut entry.paths)
-            .filter(|path| path.source == source)
-            .for_each(change);
-    }
-
-    fn best_of(&self, entry: &Entry, ranks: &Ranks<'_>) -> Option<Best> {
-        let chosen = match entry.paths.as_slice() {
-            [] => return None,
-            [path] => path.state.is_ok().then_some(path),
-            paths => {
-                let eligible: SmallVec<[(usize, Candidate); 8]> = paths
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, path)| path.state.is_ok())
-                    .filter_map(|(index, path)| Some((index, self.candidate(path, ranks)?)))
-                    .collect();
-                let candidates: SmallVec<[Candidate; 8]> = eligible.iter().map(|(_, candidate)| *candidate).collect();
-                decision::choose(&candidates, ranks.options)
-                    .and_then(|index| eligible.get(index))
-                    .and_then(|(index, _)| paths.get(*index))
-            }
-        }?;
-        let kind = ranks.by_source.get(chosen.source.0 as usize)?.as_ref()?.kind;
-        Some(Best { source: chosen.source, kind, path_id: chosen.path_id, attributes: chosen.effective })
+        for index in 0..self.paths.len() {
+            self.paths.for_each_mut(PrefixId(index as u32), |path| {
+                if path.source == source {
+                    change(path);
+                }
+            });
+        }
     }
 
     pub(super) fn candidate(&self, path: &Path, ranks: &Ranks<'_>) -> Option<Candidate> {
-        let source = ranks.by_source.get(path.source.0 as usize)?.as_ref()?;
+        let source = ranks.of(path.source)?;
         Some(Candidate {
-            rank: self.attributes.rank(path.effective)?,
+            rank: *self.attributes.rank(path.effective)?,
             kind: source.kind,
             igp_metric: 0,
-            learned: path.learned,
+            learned: path.learned.into(),
             router_id: source.router_id,
             peer_address: source.address,
             path_id: path.path_id,
-            peer_index: path.source.0,
+            peer_index: path.source.0.into(),
         })
     }
 
     /// Lets go of what nobody needs any more.
     fn settle(&mut self, id: PrefixId) {
-        let Some(entry) = self.entries.get(id.index()) else { return };
-        if entry.best.is_some() || entry.pins > 0 {
+        if self.paths.best(id).is_some() || self.paths.is_pinned(id) {
             return;
         }
         self.log.forget(id);
-        if entry.paths.is_empty() {
+        if self.paths.is_empty(id) {
             self.prefixes.release(id);
         }
     }
@@ -306,7 +371,8 @@ impl Table {
     }
 
     pub(crate) fn best(&self, id: PrefixId) -> Option<Best> {
-        self.entries.get(id.index())?.best
+        let (best, kind) = self.paths.best(id)?;
+        Some(Best { source: best.source, kind, path_id: best.path_id, attributes: best.effective })
     }
 
     pub(crate) fn prefix(&self, id: PrefixId) -> Option<Prefix> {
@@ -325,25 +391,27 @@ impl Table {
         self.prefixes.get(prefix)
     }
 
-    pub(crate) fn route_attributes(&self, id: AttributeId) -> Option<&Arc<RouteAttributes>> {
+    pub(crate) fn route_attributes(&self, id: AttributeId) -> Option<Arc<RouteAttributes>> {
         self.attributes.get(id)
     }
 
     pub(crate) fn is_pinned(&self, id: PrefixId) -> bool {
-        self.entries.get(id.index()).is_some_and(|entry| entry.pins > 0)
+        self.paths.is_pinned(id)
     }
 
     /// A reader now holds this prefix: it will read the log again when the prefix goes.
     pub(crate) fn pin(&mut self, id: PrefixId) {
-        if let Some(entry) = self.entries.get_mut(id.index()) {
-            entry.pins += 1;
-        }
+        self.paths.pin(id);
     }
 
     pub(crate) fn unpin(&mut self, id: PrefixId) {
-        if let Some(entry) = self.entries.get_mut(id.index()) {
-            entry.pins = entry.pins.saturating_sub(1);
-            self.settle(id);
-        }
+        self.paths.unpin(id);
+        self.settle(id);
     }
+}
+
+/// `path` as the one that was chosen.
+fn chosen(path: &Path, ranks: &Ranks<'_>) -> Option<Best> {
+    let kind = ranks.of(path.source)?.kind;
+    Some(Best { source: path.source, kind, path_id: path.path_id, attributes: path.effective })
 }

@@ -366,3 +366,40 @@ proptest! {
         prop_assert_eq!(rib.counts(V4), FamilyCounts::default());
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    /// Where MED counts between some of the routes only, the new one cannot just be compared with the best.
+    #[test]
+    fn the_best_after_each_change_is_the_best_of_all(
+        steps in prop::collection::vec((0usize..6, 0u8..3, 0u8..5, 0u8..2, prop::option::of(0u32..3)), 1..120),
+        always_compare_med in any::<bool>(), missing_med_worst in any::<bool>(), prefer_oldest in any::<bool>(),
+    ) {
+        let options = DecisionOptions { always_compare_med, missing_med_worst, prefer_oldest, ..DecisionOptions::default() };
+        let mut rib = Rib::new(RibConfig { decision: options, ..config() });
+        // Three neighbours in each of two ASes.
+        let asn = |peer: usize| 65001 + peer as u32 % 2;
+        let ids: Vec<SourceId> =
+            (0..6).map(|peer| rib.add_source(Source { asn: Asn(asn(peer)), ..source(peer as u8 + 1) })).collect();
+        for (step, (peer, number, operation, length, med)) in steps.into_iter().enumerate() {
+            let (prefix, now) = (numbered(number), Time::from_secs(step as u64));
+            match operation {
+                0 => rib.handle_routes(ids[peer], &withdraw(V4, &[prefix]), now),
+                1 if med.is_none() => {
+                    rib.handle_import_policy(ids[peer], if length == 0 { Policy::Reject } else { Policy::Accept });
+                }
+                _ => {
+                    let path = if length == 0 { vec![asn(peer)] } else { vec![asn(peer), 7] };
+                    rib.handle_routes(ids[peer], &announce(V4, &[prefix], &path, med, NEXT_HOP), now);
+                }
+            }
+            for number in 0..3 {
+                let of_all = rib.why(numbered(number)).into_iter().find(|candidate| candidate.verdict == Verdict::Best);
+                prop_assert_eq!(
+                    rib.best(numbered(number)).map(|route| route.source),
+                    of_all.map(|candidate| candidate.route.source)
+                );
+            }
+        }
+    }
+}

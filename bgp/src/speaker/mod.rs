@@ -466,7 +466,16 @@ impl Speaker {
 
     /// Octets have come in.
     pub fn handle_octets(&mut self, id: ConnectionId, octets: &[u8], now: Time) {
-        self.with(id, now, |peer, inner| peer.handle_bytes(inner, octets, now));
+        let Some(Connection { neighbor: address, inner, .. }) = self.connections.get(&id) else { return };
+        let (address, inner) = (*address, *inner);
+        if let Some(neighbor) = self.neighbors.get_mut(&address) {
+            neighbor.peer.receive(inner, octets, now);
+        }
+        // Message by message: hundreds of them as routes at one time would be that many allocations to come by.
+        while self.neighbors.get_mut(&address).is_some_and(|neighbor| neighbor.peer.handle_message(inner, now)) {
+            self.collect(address, now);
+        }
+        self.settle(address, now);
     }
 
     /// So many octets of those handed out have been written.

@@ -46,6 +46,7 @@ pub use notification::{ErrorCode, Notification};
 pub(crate) use numbers::registry;
 pub use numbers::{Afi, Asn, Family, ParseAsnError, ParseFamilyError, RouterId, Safi};
 pub use open::{Open, OptionalParameter, VERSION};
+pub(crate) use packer::AnnouncementPacker;
 pub use packer::{pack_announcements, pack_end_of_rib, pack_withdrawals};
 pub use refresh::{RefreshSubtype, RouteRefresh};
 pub use update::{MpReach, MpUnreach, Update};

@@ -1,6 +1,8 @@
 //! Packing routes into UPDATEs: as many routes of one attribute set into one message as the peer's message limit takes,
 //! never an octet more.
 
+use std::ops::Range;
+
 use bytes::{BufMut, BytesMut};
 
 use super::attributes::put_attribute;
@@ -30,38 +32,91 @@ pub fn pack_announcements(
     context: &EncodeContext,
     out: &mut BytesMut,
 ) -> Result<usize, EncodeError> {
-    let classic = match next_hop {
-        NextHop::V4(next_hop) if family == Family::IPV4_UNICAST => Some(next_hop),
-        _ => None,
-    };
-    let mut block = BytesMut::new();
-    PathAttributes { next_hop: classic, ..attributes.clone() }.encode(context, &mut block);
-    let head = if classic.is_some() { 0 } else { MP_HEAD + 1 + next_hop.encoded_length() + 1 };
-    let fixed = EMPTY_UPDATE + block.len() + head;
-    let room = room(fixed, family, context)?;
-    Ok(pack(family, nlri, context, room, |routes| {
-        write_update(out, |out| {
-            out.put_u16(0);
-            let at = out.len();
-            out.put_u16(0);
-            if classic.is_none() {
-                let length = head - 4 + routes.len();
-                put_attribute(out, EXTENDED_OPTIONAL, AttributeType::MP_REACH_NLRI, length, |out| {
-                    put_family(out, family);
-                    out.put_u8(next_hop.encoded_length() as u8);
-                    next_hop.encode(out);
-                    out.put_u8(0);
-                    out.put_slice(routes);
-                });
+    let nlri: Vec<Nlri> = nlri.into_iter().filter(|nlri| is_of(family, nlri)).collect();
+    let mut messages = 0;
+    let mut packer = AnnouncementPacker::default();
+    packer.pack(family, attributes, next_hop, &nlri, context, out, |_, _| messages += 1)?;
+    Ok(messages)
+}
+
+/// Packs one attribute set after another; what it needs for that it keeps.
+#[derive(Default, Debug)]
+pub(crate) struct AnnouncementPacker {
+    /// The attributes, encoded once for all messages that carry them.
+    block: BytesMut,
+}
+
+impl AnnouncementPacker {
+    /// As [`pack_announcements`], for routes that are all of `family`; `message` is called with each message's octets and
+    /// part of `nlri`.
+    #[allow(clippy::too_many_arguments, reason = "the routes' three parts, the way to write them, and where to")]
+    pub(crate) fn pack(
+        &mut self,
+        family: Family,
+        attributes: &PathAttributes,
+        next_hop: NextHop,
+        nlri: &[Nlri],
+        context: &EncodeContext,
+        out: &mut BytesMut,
+        mut message: impl FnMut(Range<usize>, Range<usize>),
+    ) -> Result<(), EncodeError> {
+        let classic = match next_hop {
+            NextHop::V4(next_hop) if family == Family::IPV4_UNICAST => Some(next_hop),
+            _ => None,
+        };
+        self.block.clear();
+        if attributes.next_hop == classic {
+            attributes.encode(context, &mut self.block);
+        } else {
+            PathAttributes { next_hop: classic, ..attributes.clone() }.encode(context, &mut self.block);
+        }
+        let block = &self.block;
+        let head = if classic.is_some() { 0 } else { MP_HEAD + 1 + next_hop.encoded_length() + 1 };
+        let room = room(EMPTY_UPDATE + block.len() + head, family, context)?;
+        let add_path = context.add_path.contains(&family);
+        let mut from = 0;
+        while from < nlri.len() {
+            let (mut to, mut taken) = (from, 0);
+            while let Some(length) = nlri.get(to).map(|nlri| nlri.encoded_length(add_path))
+                && taken + length <= room
+            {
+                (to, taken) = (to + 1, taken + length);
             }
-            out.put_slice(&block);
-            let length = out.len() - at - 2;
-            put_u16_at(out, at, length);
-            if classic.is_some() {
-                out.put_slice(routes);
-            }
-        });
-    }))
+            let routes = nlri.get(from..to).unwrap_or_default();
+            let start = out.len();
+            write_update(out, |out| {
+                out.put_u16(0);
+                let length = block.len() + head + if classic.is_some() { 0 } else { taken };
+                let at = out.len();
+                out.put_u16(0);
+                put_u16_at(out, at, length);
+                if classic.is_none() {
+                    let length = head - 4 + taken;
+                    put_attribute(out, EXTENDED_OPTIONAL, AttributeType::MP_REACH_NLRI, length, |out| {
+                        put_family(out, family);
+                        out.put_u8(next_hop.encoded_length() as u8);
+                        next_hop.encode(out);
+                        out.put_u8(0);
+                        routes.iter().for_each(|nlri| nlri.encode(add_path, out));
+                    });
+                }
+                out.put_slice(block);
+                if classic.is_some() {
+                    routes.iter().for_each(|nlri| nlri.encode(add_path, out));
+                }
+            });
+            message(start..out.len(), from..to);
+            from = to;
+        }
+        Ok(())
+    }
+}
+
+fn is_of(family: Family, nlri: &Nlri) -> bool {
+    match nlri.prefix {
+        net::Prefix::V4(_) => family == Family::IPV4_UNICAST,
+        net::Prefix::V6(_) => family == Family::IPV6_UNICAST,
+    }
 }
 
 /// Appends UPDATEs that withdraw `nlri`, all of `family`. Returns how many. NLRI of another family are left out.
@@ -133,11 +188,7 @@ fn pack(
     let add_path = context.add_path.contains(&family);
     let mut routes = BytesMut::new();
     let mut messages = 0;
-    let of_family = |nlri: &Nlri| match nlri.prefix {
-        net::Prefix::V4(_) => family == Family::IPV4_UNICAST,
-        net::Prefix::V6(_) => family == Family::IPV6_UNICAST,
-    };
-    for nlri in nlri.into_iter().filter(of_family) {
+    for nlri in nlri.into_iter().filter(|nlri| is_of(family, nlri)) {
         if routes.len() + nlri.encoded_length(add_path) > room {
             write(&routes);
             messages += 1;

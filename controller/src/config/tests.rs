@@ -328,7 +328,10 @@ fn a_neighbour_has_what_its_group_has_and_groups_inherit() {
         \x20 ranges:\n    - { prefix: 192.0.2.0/24, group: a, limit: 7 }\n    - { prefix: 198.51.100.0/24 }\n";
     let bgp = Config::parse(text).unwrap().bgp.unwrap();
     let [neighbor] = bgp.neighbors.as_slice() else { panic!() };
-    assert_eq!((neighbor.asn, neighbor.import.clone(), neighbor.export.clone()), (65002, Policy::Accept, Policy::Reject));
+    assert_eq!(
+        (neighbor.asn, neighbor.import.clone(), neighbor.export.clone()),
+        (65002, Policy::Accept, Policy::Reject)
+    );
     assert_eq!((neighbor.multihop, neighbor.hold_time), (Some(5), std::time::Duration::from_secs(60)));
     assert_eq!((neighbor.password.as_deref(), neighbor.role), (Some("x"), Some(BgpRole::RouteServerClient)));
     let [known, any] = bgp.ranges.as_slice() else { panic!() };

@@ -5,13 +5,18 @@ mod decode;
 mod encode;
 mod structure;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::numbers::registry;
-use super::{AsPath, Asn, Community, ExtendedCommunity, LargeCommunity, RouterId};
+use super::reader::Reader;
+use super::{
+    AsPath, Asn, Community, DecodeContext, EXTENDED_MESSAGE_LIMIT, EncodeContext, ExtendedCommunity, LargeCommunity,
+    MalformedFamily, PeerKind, RouterId,
+};
 
 pub(super) use decode::Collected;
 pub(super) use encode::put_attribute;
@@ -275,5 +280,27 @@ impl PathAttributes {
     /// The mandatory attributes; all others absent.
     pub fn new(origin: Origin, as_path: AsPath) -> PathAttributes {
         PathAttributes { origin, as_path, ..PathAttributes::default() }
+    }
+
+    /// Appends all attributes as on the wire with four-octet AS numbers, for keeping: equal attributes, equal octets.
+    pub(crate) fn encode_block(&self, out: &mut BytesMut) {
+        let context = EncodeContext { four_octet_as: true, add_path: BTreeSet::new(), message_limit: usize::MAX };
+        self.encode(&context, out);
+    }
+
+    /// What [`PathAttributes::encode_block`] wrote.
+    pub(crate) fn decode_block(octets: &[u8]) -> PathAttributes {
+        // From nobody in particular, so that nothing is unwanted; what was wrong with it was said when it came in.
+        let context = DecodeContext {
+            peer_kind: PeerKind::Unknown,
+            four_octet_as: true,
+            add_path: BTreeSet::new(),
+            extended_next_hop: BTreeSet::new(),
+            message_limit: EXTENDED_MESSAGE_LIMIT,
+            as_path_limit: usize::MAX,
+            discard: BTreeSet::new(),
+            malformed_family: MalformedFamily::SessionReset,
+        };
+        Collected::parse(Reader::new(octets, 0), &context).attributes
     }
 }

@@ -228,11 +228,11 @@ fn statement(
         Some(section) => changes(walk, sets, &section),
         None => Vec::new(),
     };
-    let action = walk.read(fields, "action", Walk::word).and_then(|word| match ACTIONS.get(word) {
-        Some(&"accept") => Some(Action::Accept),
-        Some(&"reject") => Some(Action::Reject),
-        Some(&"next-policy") => Some(Action::NextPolicy),
-        _ => Some(Action::Next),
+    let action = walk.read(fields, "action", Walk::word).map(|word| match ACTIONS.get(word) {
+        Some(&"accept") => Action::Accept,
+        Some(&"reject") => Action::Reject,
+        Some(&"next-policy") => Action::NextPolicy,
+        _ => Action::Next,
     });
     Statement { label: Note(label), matches, unless, changes, action: action.unwrap_or_default() }
 }

@@ -79,7 +79,9 @@ impl Daemon {
     pub(super) fn unavailable(&self, policy: bool) -> Option<String> {
         if policy && !matches!(self, Daemon::Floor | Daemon::Bird | Daemon::Frr) {
             return Some(match self {
-                Daemon::Trunkline => "it has no policy language yet: nothing to measure --policy with".to_owned(),
+                Daemon::Trunkline => {
+                    "the bench does not give it the twenty statements yet: nothing to measure --policy with".to_owned()
+                }
                 _ => "no configuration for --policy is known here".to_owned(),
             });
         }
@@ -414,7 +416,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_says_why() {
-        assert!(Daemon::Trunkline.unavailable(true).unwrap().contains("no policy language"));
+        assert!(Daemon::Trunkline.unavailable(true).unwrap().contains("twenty statements"));
         assert_eq!(Daemon::Trunkline.unavailable(false), None);
         assert_eq!(Daemon::Floor.unavailable(true), None);
     }

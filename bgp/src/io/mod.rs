@@ -207,11 +207,12 @@ impl Driver {
                 },
                 (stream, remote) = accept(&listeners) => self.handle_accepted(stream, remote),
                 // Between two turns the runtime looks at the sockets: somebody's one route may have come.
-                () = tokio::task::yield_now(), if busy => self.handle_timeout(),
-                () = tokio::time::sleep_until(deadline), if !busy => self.handle_timeout(),
+                () = tokio::task::yield_now(), if busy => self.speaker.handle_timeout(self.now()),
+                () = tokio::time::sleep_until(deadline), if !busy => self.speaker.handle_timeout(self.now()),
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
             }
             self.flush();
+            self.read_on();
         }
         drop(listeners);
         self.stop(inputs).await;
@@ -256,8 +257,6 @@ impl Driver {
             Input::Octets { id, octets } => {
                 self.speaker.handle_octets(id, &octets, now);
                 self.unhandled.push(id);
-                drop(octets);
-                self.read_on();
             }
             Input::Sent { id, octets } => self.speaker.handle_sent(id, octets, now),
             Input::Connected { id, local } => self.speaker.handle_connected(id, local, now),
@@ -272,11 +271,6 @@ impl Driver {
                 self.speaker.handle_closed(id, now);
             }
         }
-    }
-
-    fn handle_timeout(&mut self) {
-        self.speaker.handle_timeout(self.now());
-        self.read_on();
     }
 
     /// Connections whose octets have been handled may read on.

@@ -339,7 +339,7 @@ fn set_field(text: Piece<'_>, out: &mut Vec<Action>) -> Result<(), SyntaxError> 
 /// with ovs-ofctl.
 fn load_runs(kind: OxmKind, value: &[u8], mask: &[u8]) -> Vec<Action> {
     let length = value.len();
-    let bits = kind.bits().map_or(length * 8, |bits| usize::from(bits).min(length * 8));
+    let bits = kind.subfield_bits().map_or(length * 8, |bits| usize::from(bits).min(length * 8));
     let bit =
         |octets: &[u8], bit: usize| octets.get(length - 1 - bit / 8).is_some_and(|octet| octet >> (bit % 8) & 1 != 0);
     let mut loads = Vec::new();

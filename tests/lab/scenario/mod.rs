@@ -7,6 +7,7 @@ mod dial;
 mod dissect;
 mod fabric;
 mod hostile;
+mod interop;
 mod mininet;
 mod readback;
 mod record;
@@ -91,6 +92,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: bgp::run,
         limit_s: (240, 240),
+    },
+    Scenario {
+        name: "interop",
+        about: "BIRD, FRR, GoBGP and OpenBGPD, feature by feature: sessions, routes compared field by field, clean ends",
+        full_only: false,
+        run: interop::run,
+        limit_s: (180, 600),
     },
     Scenario {
         name: "mininet",

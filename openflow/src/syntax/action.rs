@@ -426,6 +426,8 @@ pub(super) fn instructions(text: Piece<'_>, mut context: Context) -> Result<Vec<
         rank = rank.max(next);
         instructions.push(instruction);
     }
+    // Of a field of which no bit is set nothing is left to do.
+    instructions.retain(|instruction| !matches!(instruction, Instruction::ApplyActions(actions) if actions.is_empty()));
     match dropped {
         Some(place) if !instructions.is_empty() => Err(place.error("no drop beside other actions or instructions")),
         _ => Ok(instructions),

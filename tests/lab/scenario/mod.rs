@@ -1,5 +1,6 @@
 //! The scenarios, in the order in which they run.
 
+mod attack;
 mod bgp;
 mod bundle;
 mod cut;
@@ -162,6 +163,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: dissect::run,
         limit_s: (120, 600),
+    },
+    Scenario {
+        name: "attack",
+        about: "one peer floods, dribbles, never ends an answer: the other switches' latency beside a floor's, and the memory",
+        full_only: false,
+        run: attack::run,
+        limit_s: (120, 900),
     },
     Scenario {
         name: "twin",

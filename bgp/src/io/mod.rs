@@ -180,8 +180,15 @@ impl Driver {
             }
         }
         self.flush();
+        let sleep = tokio::time::sleep_until(self.deadline());
+        tokio::pin!(sleep);
         loop {
             let (busy, deadline) = (self.speaker.is_busy(), self.deadline());
+            // Deadlines move away with every message. A sleep that ends too early once in a while costs less than
+            // setting it anew each time.
+            if !busy && deadline < sleep.deadline() {
+                sleep.as_mut().reset(deadline);
+            }
             tokio::select! {
                 Some(input) = inputs.recv() => {
                     self.handle_input(input);
@@ -208,7 +215,12 @@ impl Driver {
                 (stream, remote) = accept(&listeners) => self.handle_accepted(stream, remote),
                 // Between two turns the runtime looks at the sockets: somebody's one route may have come.
                 () = tokio::task::yield_now(), if busy => self.speaker.handle_timeout(self.now()),
-                () = tokio::time::sleep_until(deadline), if !busy => self.speaker.handle_timeout(self.now()),
+                () = &mut sleep, if !busy => {
+                    if deadline <= Instant::now() {
+                        self.speaker.handle_timeout(self.now());
+                    }
+                    sleep.as_mut().reset(self.deadline());
+                }
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
             }
             self.flush();

@@ -74,13 +74,38 @@ impl Listener {
         Ok(Listener { identity, listener })
     }
 
+    /// Takes a call from each of these, in whatever order they come.
+    pub fn accept_all<const N: usize>(&self, from: [IpAddr; N], limit: Duration) -> Result<[Router; N], Fail> {
+        let mut called: Vec<(IpAddr, TcpStream)> = Vec::new();
+        wait::until(limit, || {
+            while let Ok((stream, remote)) = self.listener.accept() {
+                if from.contains(&remote.ip()) {
+                    called.retain(|(other, _)| *other != remote.ip());
+                    called.push((remote.ip(), stream));
+                }
+            }
+            wait::ensure(called.len() == N, || format!("{} of {N} have called {}", called.len(), self.identity.address))
+        })?;
+        let mut routers = Vec::new();
+        for address in from {
+            let at = called.iter().position(|(other, _)| *other == address).ok_or("a call is lost")?;
+            routers.push(self.greet(called.swap_remove(at).1, limit)?);
+        }
+        routers.try_into().map_err(|_| "a call is lost".to_owned())
+    }
+
     /// Takes the call from `from` and goes through OPEN and KEEPALIVE; closes the connections of others.
     pub fn accept(&self, from: IpAddr, limit: Duration) -> Result<Router, Fail> {
-        let mut stream = wait::until(limit, || {
+        let stream = wait::until(limit, || {
             let (stream, remote) = self.listener.accept().map_err(|error| format!("{from} has not called: {error}"))?;
             wait::ensure(remote.ip() == from, || format!("{remote} called, not {from}"))?;
             Ok(stream)
         })?;
+        self.greet(stream, limit)
+    }
+
+    /// OPEN and KEEPALIVE, both ways.
+    fn greet(&self, mut stream: TcpStream, limit: Duration) -> Result<Router, Fail> {
         let text = |error: std::io::Error| format!("{}: {error}", self.identity.address);
         stream.set_nonblocking(false).map_err(text)?;
         stream.set_nodelay(true).map_err(text)?;

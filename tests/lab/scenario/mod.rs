@@ -101,6 +101,13 @@ pub const ALL: &[Scenario] = &[
         limit_s: (180, 600),
     },
     Scenario {
+        name: "decision",
+        about: "the same candidates to ours and to BIRD, FRR, GoBGP and OpenBGPD: who chooses what",
+        full_only: false,
+        run: interop::decision,
+        limit_s: (120, 120),
+    },
+    Scenario {
         name: "mininet",
         about: "mn --topo tree,2 --test pingall against a controller without a configuration file",
         full_only: false,

@@ -14,9 +14,11 @@
 
 mod connection;
 mod handle;
+mod recorder;
 mod socket_option;
 
 pub use handle::{Handle, PAGE_LIMIT, Stopped};
+pub use recorder::{Tap, Tapped};
 
 use crate::speaker::{ConnectionId, Event, Password, Speaker, SpeakerConfig, Transmit};
 use crate::wire::AttributeError;
@@ -24,6 +26,7 @@ use bytes::Bytes;
 use connection::Outbox;
 use handle::Request;
 use net::{Prefix, Time};
+use recorder::Recorder;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -112,6 +115,14 @@ pub fn spawn(config: SpeakerConfig, listen: &[SocketAddr]) -> Result<Handle, Dri
 /// # Errors
 /// An address that cannot be listened on. Nothing runs then.
 pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, DriverError> {
+    spawn_tapped(speaker, listen, None)
+}
+
+/// The same with somebody who sees what comes in.
+///
+/// # Errors
+/// An address that cannot be listened on. Nothing runs then.
+pub fn spawn_tapped(speaker: Speaker, listen: &[SocketAddr], tap: Option<Tap>) -> Result<Handle, DriverError> {
     let mut listeners = Vec::new();
     let mut listening = Vec::new();
     for address in listen {
@@ -131,6 +142,7 @@ pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, 
         inputs,
         stopping: Vec::new(),
         warned: BTreeMap::new(),
+        tap: Recorder(tap),
     };
     driver.tell_passwords(&listeners);
     let task = tokio::spawn(driver.run(listeners, from_connections, incoming));
@@ -162,6 +174,7 @@ struct Driver {
     stopping: Vec<tokio::sync::oneshot::Sender<()>>,
     /// When a malformed UPDATE of a neighbour was last logged; as many as there are neighbours.
     warned: BTreeMap<IpAddr, Instant>,
+    tap: Recorder,
 }
 
 impl Driver {
@@ -245,7 +258,10 @@ impl Driver {
     fn handle_input(&mut self, input: Input) {
         let now = self.now();
         match input {
-            Input::Octets { id, octets } => self.speaker.handle_octets(id, &octets, now),
+            Input::Octets { id, octets } => {
+                self.tap.octets(&self.speaker, id, &octets);
+                self.speaker.handle_octets(id, &octets, now);
+            }
             Input::Sent { id, octets } => self.speaker.handle_sent(id, octets, now),
             Input::Connected { id, local } => self.speaker.handle_connected(id, local, now),
             Input::ConnectFailed { id, error } => {
@@ -256,6 +272,7 @@ impl Driver {
             Input::Closed { id, error } => {
                 debug!(%id, error = error.map(tracing::field::display), "connection closed");
                 self.connections.remove(&id);
+                self.tap.closed(id);
                 self.speaker.handle_closed(id, now);
             }
         }
@@ -288,6 +305,7 @@ impl Driver {
             }
             // A full queue makes an input of its own, which may cause more.
             let Some(event) = self.speaker.poll_event() else { break };
+            self.tap.event(&self.speaker, &event);
             match event {
                 Event::Up { neighbor, kind } => info!(peer = %neighbor, ?kind, "session up"),
                 Event::Down { neighbor, reason, was_up: true } => info!(peer = %neighbor, %reason, "session down"),
@@ -329,6 +347,7 @@ impl Driver {
             }
             Transmit::Close { connection: id } => {
                 self.connections.remove(&id);
+                self.tap.closed(id);
             }
         }
     }

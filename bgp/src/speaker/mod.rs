@@ -11,6 +11,7 @@
 
 mod config;
 mod dynamic;
+mod ends;
 mod limit;
 mod restart;
 mod sessions;

@@ -71,7 +71,7 @@ pub enum CloseCause {
     Demoted,
     /// The switch refused to tell its ports.
     DescriptionRefused,
-    /// More rules were reported than a switch can hold.
+    /// More rules and groups were reported, or larger ones, than this controller puts on a switch.
     ReadBack,
     /// The peer's certificate is not that of the switch it says it is.
     NotItsCertificate(DatapathId),
@@ -85,7 +85,9 @@ impl fmt::Display for CloseCause {
             CloseCause::DuplicateDatapathId(id) => write!(f, "a live switch has datapath id {id} already"),
             CloseCause::Replaced => f.write_str("silent, and another connection has the same datapath id"),
             CloseCause::DescriptionTimeout => f.write_str("ports and rules were not told in time"),
-            CloseCause::ReadBack => f.write_str("more rules were reported than a switch can hold"),
+            CloseCause::ReadBack => f.write_str(
+                "the rules and groups that it reported are not believed: more than 1,000,000, or more than 64 MiB of ours",
+            ),
             CloseCause::NotItsCertificate(id) => write!(f, "the certificate is not that of datapath id {id}"),
             CloseCause::AuxiliaryConnection => f.write_str(
                 "an auxiliary connection needs the switch's main connection first, and there may be 16 of them",

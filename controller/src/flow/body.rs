@@ -188,6 +188,14 @@ impl FlowBody {
         }
     }
 
+    /// The same match, and its instructions only where they take no room: for who keeps them elsewhere.
+    pub fn into_match(self) -> FlowBody {
+        match &self.0 {
+            Form::Any(octets) if octets.len() > match_len(octets) => FlowBody::joined(self.octets().of_match(), &[]),
+            _ => self,
+        }
+    }
+
     /// The match, read back.
     pub fn match_(&self) -> Match {
         read_flow_body(&Bytes::copy_from_slice(self.octets().of_match())).unwrap_or_default().0

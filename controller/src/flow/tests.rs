@@ -1,5 +1,7 @@
 //! The funnel against model switches that hold exactly what their messages say.
 
+mod read_back;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use net::{DatapathId, PortNo, Time};

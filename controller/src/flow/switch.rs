@@ -237,7 +237,8 @@ impl SwitchFlows {
         if !rule::is_our_cookie(stats.cookie) {
             return None;
         }
-        let body = FlowBody::new(&stats.match_.canonical(), &stats.instructions);
+        // A match that is too long in its canonical form is none of ours: no FLOW_MOD has brought it there.
+        let body = FlowBody::new(&stats.match_.canonical(), &stats.instructions).ok()?;
         let octets = body.octets();
         let (kept, instructions) = (octets.all().len(), octets.of_instructions().to_vec());
         let at = self.slots.place(stats.table_id, stats.priority, &body.into_match());

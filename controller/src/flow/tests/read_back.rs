@@ -98,6 +98,42 @@ fn the_instructions_of_a_flow_that_nobody_wants_are_kept_once() {
     assert_eq!((id.match_, rule.instructions), (big[0].match_.clone(), big[0].instructions.clone()));
 }
 
+/// As a hostile switch may tell it; each field becomes four in the canonical form, and cut at 16 bits it would be another match.
+fn match_that_grows() -> Match {
+    let field = [&[0, 1, 0xde, 16][..], &[7; 16][..]].concat();
+    let octets = [&[0, 1][..], &65_404_u16.to_be_bytes(), &field.repeat(3_270), &[0; 4]].concat();
+    let (match_, _) = openflow::read_flow_body(&bytes::Bytes::from(octets)).unwrap();
+    assert!(match_.canonical().as_tlvs().len() > 65_535);
+    match_
+}
+
+#[test]
+fn a_flow_whose_match_is_too_long_in_its_canonical_form_is_passed_over() {
+    let (mut reconciler, xid) = asked_for_flows();
+    let MultipartReplyBody::Flow(mut flows) = big_flow(1) else { unreachable!() };
+    (flows[0].match_, flows[0].instructions) = (match_that_grows(), Vec::new());
+    let part = MultipartReply { more: false, body: MultipartReplyBody::Flow(flows) };
+    assert!(reconciler.handle_multipart(S1, xid, &part));
+    assert_eq!(reconciler.poll_event(), Some(FlowEvent::ReadBack { datapath_id: S1, rules: 0, groups: 0 }));
+    let removed = openflow::FlowRemoved {
+        cookie: key(1).cookie(),
+        priority: 1,
+        reason: openflow::FlowRemovedReason::DELETE,
+        table_id: FORWARD,
+        duration_sec: 1,
+        duration_nsec: 0,
+        idle_timeout: 0,
+        hard_timeout: 0,
+        packet_count: 0,
+        byte_count: 0,
+        match_: match_that_grows(),
+    };
+    assert!(!reconciler.handle_flow_removed(S1, &removed));
+    reconciler.release(S1);
+    reconciler.advance(Time::from_millis(0));
+    assert_eq!(sent(&mut reconciler), [], "nothing of it is deleted");
+}
+
 #[test]
 fn what_is_not_ours_is_not_kept_however_large_it_is() {
     let (mut reconciler, xid) = asked_for_flows();

@@ -16,7 +16,7 @@ use openflow::{
 };
 use topology::PortInfo;
 
-use super::{AllowedDatapathIds, Core, CoreEvent};
+use super::{AllowedDatapathIds, Core, CoreEvent, Malformed};
 
 /// How long the live connection has to answer an echo when another switch claims its datapath id.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
@@ -247,7 +247,7 @@ impl Core {
             ChannelEvent::Negotiated => {}
             ChannelEvent::Malformed { xid, message_type, error } => {
                 *self.counters.malformed.entry(error.kind.name()).or_default() += 1;
-                let what = format!("{message_type} (xid {xid:#x}): {error}");
+                let what = Malformed { xid, message_type, error };
                 self.events.push_back(CoreEvent::Malformed { connection: id, what });
             }
             ChannelEvent::ProbeAnswered => self.incumbent_answered(id, now),

@@ -304,9 +304,9 @@ impl Collector {
                 let told = self.malformed.entry(connection).or_default();
                 *told += 1;
                 if *told <= MALFORMED_LOGGED {
-                    tracing::warn!(connection = connection.0, peer = peer(connection), what, "malformed message");
+                    tracing::warn!(connection = connection.0, peer = peer(connection), %what, "malformed message");
                 } else {
-                    tracing::debug!(connection = connection.0, peer = peer(connection), what, "malformed message");
+                    tracing::debug!(connection = connection.0, peer = peer(connection), %what, "malformed message");
                 }
             }
             CoreEvent::PortStats { datapath_id, stats } => {
@@ -500,7 +500,7 @@ fn log_change(change: &Change) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::core::CoreConfig;
 
@@ -529,7 +529,7 @@ mod tests {
     }
 
     /// What is logged at WARN while `run` runs.
-    fn warnings(run: impl FnOnce()) -> String {
+    pub(in crate::io::fabric) fn warnings(run: impl FnOnce()) -> String {
         #[derive(Clone, Default)]
         struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
         impl std::io::Write for Lines {

@@ -165,7 +165,7 @@ async fn serve_tls(
     let Some(tls) = &fabric.tls else {
         return refuse(fabric, peer, Topic::Tls, "TLS connection refused: openflow.tls is not configured");
     };
-    let until = tokio::time::Instant::from_std(fabric.clock.instant(by));
+    let until = fabric.clock.instant(by);
     match tokio::time::timeout_at(until, tls.accept(stream)).await {
         Ok(Ok((stream, holder))) => serve(fabric, stream, peer.to_string(), addresses, by, holder, place).await,
         Ok(Err(why)) => refuse(fabric, peer, Topic::Tls, &why),

@@ -416,7 +416,7 @@ impl Core {
     fn unanswered(&mut self, id: ConnectionId, xid: u32, failure: Option<RequestFailure>, now: Time) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if let Some(RequestFailure::Refused(error)) = &failure {
-            *self.counters.errors_received.entry(error.error_type).or_default() += 1;
+            self.counters.add_error(error.error_type);
         }
         match connection.question(xid, true) {
             Some(Question::Ports) if matches!(connection.stage, Stage::Describing { .. }) => {
@@ -564,7 +564,7 @@ impl Core {
                 self.reconciler.handle_multipart(datapath_id, xid, &reply);
             }
             Message::Error(error) => {
-                *self.counters.errors_received.entry(error.error_type).or_default() += 1;
+                self.counters.add_error(error.error_type);
                 if error.code() == ErrorCode::REQUEST_IS_SLAVE {
                     return self.stand_by(id, CloseCause::Demoted, now);
                 }

@@ -432,12 +432,9 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
     }
     samples.push(Sample::total(Metric::PacketOutsDropped, counters.packet_outs_dropped));
     samples.push(Sample::total(Metric::PathComputations, counters.path_updates));
-    let mut errors: BTreeMap<String, u64> = BTreeMap::new();
     for (error_type, &count) in &counters.errors_received {
-        let name = error_type.name().and_then(|name| name.strip_prefix("OFPET_"));
-        *errors.entry(name.map_or_else(|| "unknown".to_owned(), str::to_ascii_lowercase)).or_default() += count;
-    }
-    for (label, count) in errors {
+        let name = error_type.and_then(|error_type| error_type.name()?.strip_prefix("OFPET_"));
+        let label = name.map_or_else(|| "unknown".to_owned(), str::to_ascii_lowercase);
         samples.push(Sample::total(Metric::ErrorsReceived, count).label(label));
     }
     for (kind, &count) in &counters.malformed {

@@ -187,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                     None => break,
                     Some(output) => {
                         if let Some(tap) = self.tap {
-                            tap.sent(self.fabric.clock.now(), output.clone());
+                            tap.sent(self.fabric.clock.now(), &output);
                         }
                         self.output = output;
                     }

@@ -1,5 +1,9 @@
 //! What a rule matches and does, as it is kept: a controller holds several hundred thousand of these. The short forms are those of the
 //! table map: what a host has in CLASSIFY and FORWARD.
+//!
+//! The three short forms write and know the octets of OpenFlow by themselves, which is the library's business everywhere else: they are this
+//! controller's own table map, and a host's rule is compared and sent without a match or an action being made. Tests hold them to what
+//! [`write_flow_body`] writes.
 
 use bytes::{Bytes, BytesMut};
 use net::{MacAddr, PortNo};

@@ -1,10 +1,13 @@
 //! The fabric thread as a peer meets it: over sockets, and over streams that no kernel is behind.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use openflow::{FeaturesReply, Message, MultipartReply, MultipartReplyBody, PacketIn};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 use super::*;
@@ -71,8 +74,8 @@ fn a_unix_socket_goes_with_the_controller() {
 /// A socket that always has more to read, and takes whatever is written. Says HELLO and what else it begins with, then the same message again
 /// and again.
 struct Flood {
-    /// What it begins with, until it was said.
-    beginning: Vec<u8>,
+    /// What it begins with, one read each, until it was said.
+    beginning: VecDeque<Vec<u8>>,
     message: Vec<u8>,
     /// Where in `message` the next read begins.
     at: usize,
@@ -82,16 +85,31 @@ struct Flood {
 impl Flood {
     fn new(message: Vec<u8>) -> (Flood, Rc<Cell<u64>>) {
         let reads = Rc::new(Cell::new(0));
-        (Flood { beginning: HELLO.to_vec(), message, at: 0, reads: reads.clone() }, reads)
+        let beginning = VecDeque::from([HELLO.to_vec()]);
+        (Flood { beginning, message, at: 0, reads: reads.clone() }, reads)
     }
 
     /// The same from a switch that has said which one it is.
     fn of_a_switch(message: Vec<u8>) -> (Flood, Rc<Cell<u64>>) {
         let (mut flood, reads) = Flood::new(message);
-        let features = openflow::FeaturesReply { datapath_id: net::DatapathId(7), ..Default::default() };
-        let mut octets = BytesMut::new();
-        openflow::Message::FeaturesReply(features).encode(2, &mut octets).unwrap();
-        flood.beginning.extend_from_slice(&octets);
+        let features = FeaturesReply { datapath_id: net::DatapathId(7), ..Default::default() };
+        flood.beginning.push_back(octets(2, &Message::FeaturesReply(features)));
+        (flood, reads)
+    }
+
+    /// The same from a switch that is in the network.
+    fn of_a_live_switch(message: Vec<u8>) -> (Flood, Rc<Cell<u64>>) {
+        let (mut flood, reads) = Flood::of_a_switch(message);
+        let reply = |xid, body| octets(xid, &Message::MultipartReply(MultipartReply { more: false, body }));
+        // The question for the ports has one of the first numbers; what has another is not an answer.
+        flood
+            .beginning
+            .push_back((1..16).flat_map(|xid| reply(xid, MultipartReplyBody::PortDesc(Vec::new()))).collect());
+        let count = openflow::AggregateStats { packet_count: 0, byte_count: 0, flow_count: 0 };
+        // The reconciler's own numbers.
+        flood.beginning.push_back(reply(0x8000_0000, MultipartReplyBody::Aggregate(count)));
+        flood.beginning.push_back(reply(0x8000_0001, MultipartReplyBody::GroupDesc(Vec::new())));
+        flood.beginning.push_back(reply(0x8000_0002, MultipartReplyBody::Flow(Vec::new())));
         (flood, reads)
     }
 }
@@ -100,7 +118,10 @@ impl AsyncRead for Flood {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         let flood = self.get_mut();
         flood.reads.set(flood.reads.get() + 1);
-        buffer.put_slice(&std::mem::take(&mut flood.beginning));
+        if let Some(beginning) = flood.beginning.pop_front() {
+            buffer.put_slice(&beginning);
+            return Poll::Ready(Ok(()));
+        }
         while buffer.remaining() > 0 {
             let rest = &flood.message[flood.at..];
             let count = rest.len().min(buffer.remaining());
@@ -150,6 +171,12 @@ fn serve<S: AsyncRead + AsyncWrite + 'static>(fabric: &Rc<Fabric>, stream: S) {
     tokio::task::spawn_local(connection::serve(fabric.clone(), stream, peer, accept::Place::none()));
 }
 
+fn octets(xid: u32, message: &Message) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    message.encode(xid, &mut out).unwrap();
+    out.to_vec()
+}
+
 fn echo_request(octets: u16) -> Vec<u8> {
     let mut message = vec![0; usize::from(octets)];
     let [high, low] = octets.to_be_bytes();
@@ -194,17 +221,27 @@ fn whoever_floods_gets_one_read_while_another_gets_its_answer() {
 #[test]
 fn a_flood_of_packet_ins_is_read_into_the_same_memory_again_and_again() {
     with_fabric(|fabric| async move {
-        let mut message = vec![0; 102];
-        message[..8].copy_from_slice(&[4, 10, 0, 102, 0, 0, 0, 2]);
+        let packet_in = PacketIn {
+            buffer_id: openflow::BufferId::NO_BUFFER,
+            total_len: 60,
+            reason: openflow::PacketInReason::NO_MATCH,
+            table_id: openflow::TableId(0),
+            cookie: 0,
+            match_: openflow::Match::new().with_in_port(net::PortNo(1)),
+            data: Bytes::from_static(&[0x22; 60]),
+        };
+        let message = octets(2, &Message::PacketIn(packet_in));
         let start = fabric.input.borrow().as_ptr();
-        let (flood, reads) = Flood::new(message);
+        let (flood, reads) = Flood::of_a_live_switch(message);
         serve(&fabric, flood);
         while reads.get() < 200 {
             tokio::task::yield_now().await;
         }
         let input = fabric.input.borrow();
         assert_eq!((input.as_ptr(), input.capacity()), (start, connection::READ_SIZE), "another buffer");
-        assert!(fabric.core.borrow().counters().received.values().sum::<u64>() > 10_000);
+        let core = fabric.core.borrow();
+        assert!(core.counters().packet_ins > 10_000, "{} of a switch in the network", core.counters().packet_ins);
+        assert!(core.dropped(ConnectionId(1)).0 < 16);
     });
 }
 
@@ -291,7 +328,7 @@ fn who_is_read_slowly_is_read_at_once_after_a_rest() {
     with_fabric_out_of_time(|fabric| async move {
         let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
         serve(&fabric, theirs);
-        let mut beginning = Flood::of_a_switch(Vec::new()).0.beginning;
+        let mut beginning: Vec<u8> = Flood::of_a_switch(Vec::new()).0.beginning.into_iter().flatten().collect();
         beginning.extend(unasked_answer(16).repeat(4_000));
         AsyncWriteExt::write_all(&mut ours, &beginning).await.unwrap();
         let asked = tokio::time::Instant::now();

@@ -596,6 +596,8 @@ impl Core {
             && let (Some(port_no), Some(mac)) = (removed.match_.in_port(), removed.match_.eth_src())
         {
             self.discovery.handle_host_idle(PortId::new(datapath_id, port_no), mac, now);
+            // The host's rules go at once: a barrier's answer behind this would have this one put back first.
+            self.absorb(now);
         }
     }
 

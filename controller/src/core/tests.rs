@@ -421,6 +421,44 @@ fn a_list_of_ports_that_never_ends_is_given_up() {
 }
 
 #[test]
+fn a_rule_that_idles_out_is_not_put_back_whatever_comes_behind_it() {
+    let mut world = World::equal();
+    world.connect(MAIN, 0, T0);
+    // Until its port is an edge.
+    for millis in (10..2_000).step_by(10) {
+        let now = T0 + Duration::from_millis(millis);
+        world.core.handle_timeout(now);
+        world.play(MAIN, 0, now);
+    }
+    let now = after(2);
+    world.say(MAIN, 0, &packet_in(), now);
+    world.play(MAIN, 0, now);
+    let of_sender = |message: &Message| match message {
+        Message::FlowMod(flow_mod) if flow_mod.match_.eth_src().is_some() => Some(flow_mod.clone()),
+        _ => None,
+    };
+    let rule = world.said.iter().find_map(|(_, _, message)| of_sender(message)).unwrap();
+    let removed = Message::FlowRemoved(openflow::FlowRemoved {
+        cookie: rule.cookie,
+        priority: rule.priority,
+        reason: openflow::FlowRemovedReason::IDLE_TIMEOUT,
+        table_id: rule.table_id,
+        duration_sec: 300,
+        duration_nsec: 0,
+        idle_timeout: rule.idle_timeout,
+        hard_timeout: 0,
+        packet_count: 1,
+        byte_count: 60,
+        match_: rule.match_,
+    });
+    world.said.clear();
+    world.core.handle_frames(MAIN, [frame(0, &removed), frame(0x8000_0000, &Message::BarrierReply)], now);
+    world.play(MAIN, 0, now);
+    assert_eq!(world.core.network().hosts.len(), 0);
+    assert_eq!(world.said.iter().find_map(|(_, _, message)| of_sender(message)), None);
+}
+
+#[test]
 fn a_switch_that_reports_without_an_end_when_it_is_read_back_is_told_why_it_goes() {
     let mut world = World::equal();
     world.groups_without_end = true;

@@ -96,6 +96,16 @@ impl Peer {
         self.settle(now);
     }
 
+    /// Another configuration: what sessions from here on go by. A session that stands keeps to the terms of its OPENs; if
+    /// these are to change, stop it before.
+    pub fn handle_config(&mut self, config: Arc<SessionConfig>) {
+        self.primary.session.set_config(Arc::clone(&config));
+        if let Some(slot) = &mut self.secondary {
+            slot.session.set_config(Arc::clone(&config));
+        }
+        self.config = config;
+    }
+
     /// The neighbour has opened a connection. `None`: it is not wanted, the driver closes it.
     ///
     /// Refused when stopped, when only we connect, in the pause after a protocol error (DampPeerOscillations), when a
@@ -242,7 +252,7 @@ impl Peer {
         counters
     }
 
-    /// The configuration it was made with.
+    /// The configuration it goes by.
     pub fn config(&self) -> &Arc<SessionConfig> {
         &self.config
     }

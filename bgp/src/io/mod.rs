@@ -16,7 +16,7 @@ mod connection;
 mod handle;
 mod socket_option;
 
-pub use handle::{Handle, PAGE_LIMIT, Stopped};
+pub use handle::{Handle, Operation, PAGE_LIMIT, Stopped};
 
 use crate::speaker::{ConnectionId, Event, Password, Speaker, SpeakerConfig, Transmit};
 use crate::wire::AttributeError;

@@ -98,8 +98,8 @@ pub struct PolicySession {
     pub neighbor_asn: Asn,
     /// The neighbour's address.
     pub neighbor: Option<IpAddr>,
-    /// The neighbour's group, if it is in one.
-    pub group: Option<Arc<str>>,
+    /// The neighbour's group, and those that this one builds on.
+    pub groups: Vec<Arc<str>>,
     /// What the neighbour is to us (RFC 9234): [`Role::CUSTOMER`] is a customer of ours.
     pub role: Option<Role>,
     /// LOCAL_PREF of routes that have none.
@@ -113,7 +113,7 @@ impl PolicySession {
             local_asn,
             neighbor_asn,
             neighbor: None,
-            group: None,
+            groups: Vec::new(),
             role: None,
             default_local_pref: DEFAULT_LOCAL_PREF,
         }

@@ -51,9 +51,11 @@ pub struct SessionConfig {
     pub connect_retry_time: Duration,
     /// DelayOpenTime: waits this long for the peer's OPEN before sending ours, if set.
     pub delay_open_time: Option<Duration>,
-    /// Pause after the first failure; doubles with each further one up to [`SessionConfig::connect_retry_time`]
-    /// (DampPeerOscillations).
+    /// Pause after a failure (IdleHoldTime); with [`SessionConfig::damp_peer_oscillations`] after the first.
     pub idle_hold_time: Duration,
+    /// DampPeerOscillations: the pause doubles with each further failure up to [`SessionConfig::connect_retry_time`], and
+    /// after a protocol error the peer's connections are refused until it is over.
+    pub damp_peer_oscillations: bool,
     /// How long the peer may take nothing of what we send (RFC 9687); `None` switches the timer off.
     pub send_hold_time: Option<Duration>,
     /// Messages over 4,096 octets are offered (RFC 8654).
@@ -101,6 +103,7 @@ impl SessionConfig {
             connect_retry_time: CONNECT_RETRY_TIME,
             delay_open_time: None,
             idle_hold_time: IDLE_HOLD_TIME,
+            damp_peer_oscillations: true,
             send_hold_time: Some(SEND_HOLD_TIME),
             extended_message: true,
             role: None,

@@ -599,7 +599,8 @@ impl Session {
         self.close_connection();
         self.counters.last_close = Some(reason.clone());
         self.events.push_back(Event::Closed(reason));
-        State::Idle { restart: Restart::At { time: now + pause, damped: damp == Damp::Yes } }
+        let damped = damp == Damp::Yes && self.config.damp_peer_oscillations;
+        State::Idle { restart: Restart::At { time: now + pause, damped } }
     }
 
     fn stop(&mut self, reason: CloseReason) -> State {
@@ -615,9 +616,10 @@ impl Session {
         self.transmits.push_back(Transmit::Close);
     }
 
-    /// IdleHoldTime: doubles with each failure up to ConnectRetryTime, jittered.
+    /// IdleHoldTime, jittered: damped, it doubles with each failure up to ConnectRetryTime.
     fn pause(&mut self) -> Duration {
-        let doubled = self.config.idle_hold_time.saturating_mul(1 << self.failures.min(16));
+        let doublings = if self.config.damp_peer_oscillations { self.failures.min(16) } else { 0 };
+        let doubled = self.config.idle_hold_time.saturating_mul(1 << doublings);
         self.random.jittered(doubled.min(self.config.connect_retry_time))
     }
 

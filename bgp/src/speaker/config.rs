@@ -1,8 +1,9 @@
 //! How a speaker and its neighbours are set up.
 
+use super::sessions::source_kind;
 use super::{DynamicNeighbors, Password, PrefixLimit, RestartHelp};
-use crate::export::{ExportRules, NextHopRule, PrivateAsRule};
-use crate::policy::Policy;
+use crate::export::{ExportRules, ExportTerms, NextHopRule, PrivateAsRule};
+use crate::policy::{Policy, PolicySession};
 use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportRules, Rib};
 use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, Negotiated, SessionConfig};
 use crate::wire::{AddPathMode, Asn, Family, GracefulRestart, Role, RouterId};
@@ -10,6 +11,7 @@ use net::Prefix;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// The port that BGP is assigned (RFC 4271 §8.2.1).
 pub const BGP_PORT: u16 = 179;
@@ -66,6 +68,8 @@ pub struct NeighborConfig {
     pub interface: Option<String>,
     /// Offered hold time in seconds: 0, or 3 and more (RFC 4271 §4.2).
     pub hold_time: u16,
+    /// The groups it is in, for policies that ask.
+    pub groups: Vec<Arc<str>>,
     /// What its routes are put through.
     pub import: Policy,
     /// What our routes to it are put through.
@@ -215,6 +219,7 @@ impl NeighborConfig {
             password: None,
             interface: None,
             hold_time: HOLD_TIME,
+            groups: Vec::new(),
             import: Policy::Unset,
             export: Policy::Unset,
             next_hop_v4: None,
@@ -316,7 +321,31 @@ impl NeighborConfig {
         }
     }
 
-    pub(super) fn export_rules(&self, asn: Asn, confederation: bool, negotiated: &Negotiated) -> ExportRules {
+    /// What it is sent depends on this, on a session on which `local` is our address.
+    pub(super) fn export_terms(
+        &self,
+        speaker: &SpeakerConfig,
+        policy_session: &PolicySession,
+        negotiated: &Negotiated,
+        local: Option<IpAddr>,
+    ) -> ExportTerms {
+        let (_, confederation) = self.local_asn(speaker, negotiated.peer_asn);
+        let real_asn = speaker.confederation.as_ref().map_or(speaker.asn, |confederation| confederation.identifier);
+        ExportTerms {
+            kind: source_kind(negotiated.peer_kind),
+            policy: self.export.bind(policy_session),
+            local_asn: negotiated.local_asn,
+            peer_asn: Some(negotiated.peer_asn).filter(|_| self.as_override),
+            cluster_id: speaker.cluster_id.unwrap_or(speaker.router_id),
+            next_hop_v4: self.ipv4_next_hop(local),
+            next_hop_v6: self.ipv6_next_hop(local),
+            rules: self.export_rules(real_asn, confederation, negotiated),
+            default_local_pref: speaker.default_local_pref,
+            encode: negotiated.encode.clone(),
+        }
+    }
+
+    fn export_rules(&self, asn: Asn, confederation: bool, negotiated: &Negotiated) -> ExportRules {
         ExportRules {
             next_hop: self.next_hop,
             private_as: self.private_as,

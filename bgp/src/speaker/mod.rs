@@ -12,6 +12,7 @@
 mod config;
 mod dynamic;
 mod limit;
+mod reconfigure;
 mod restart;
 mod sessions;
 mod status;
@@ -20,6 +21,7 @@ mod transport;
 pub use config::{BGP_PORT, Confederation, LocalAs, NeighborConfig, NeighborError, SpeakerConfig};
 pub use dynamic::{DYNAMIC_LIMIT, DynamicNeighbors};
 pub use limit::{LimitAction, PrefixLimit};
+pub use reconfigure::Reconfigured;
 pub use restart::RestartHelp;
 pub use status::{AttributeErrorCount, NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
 pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
@@ -264,7 +266,7 @@ impl Speaker {
             segments: (0, 0),
             config,
         };
-        for prefix in std::mem::take(&mut speaker.config.originate) {
+        for prefix in speaker.config.originate.clone() {
             speaker.rib.originate(prefix, now);
         }
         for range in &speaker.config.dynamic {
@@ -294,7 +296,7 @@ impl Speaker {
         // Different neighbours' timers must not beat together.
         let seed = self.config.seed ^ u64::from(config.asn.0).rotate_left(32) ^ address_bits(address);
         let mut peer = Peer::new(Arc::new(session), seed);
-        let held = config.shutdown.as_ref().map(|_| Held { reason: "shut down here".to_owned(), until: None });
+        let held = config.shutdown.as_deref().map(Held::shut_down);
         if held.is_none() {
             peer.handle_start(now);
         }
@@ -369,24 +371,25 @@ impl Speaker {
     pub fn set_export_policy(&mut self, address: IpAddr, policy: Policy, now: Time) {
         let Some(neighbor) = self.neighbors.get_mut(&address.to_canonical()) else { return };
         neighbor.config.export = policy;
-        if let (Some(session), Some(policy_session)) = (&mut neighbor.session, &neighbor.policy_session) {
-            let bound = neighbor.config.export.bind(policy_session);
-            let terms = ExportTerms { policy: bound, ..session.terms.clone() };
-            let before = std::mem::replace(&mut session.terms, terms);
-            let source = session.source;
-            if before != session.terms
-                && let Some(moving) =
-                    self.groups.get_mut(&before).and_then(|group| group.hand_over(source, &mut self.rib))
-            {
-                let terms = session.terms.clone();
-                self.groups
-                    .entry(terms)
-                    .or_insert_with_key(|terms| UpdateGroup::new(terms.clone()))
-                    .take_over(source, moving);
-                self.drop_group_if_empty(&before);
-            }
-        }
+        self.refresh_terms(address.to_canonical());
         self.pump(now);
+    }
+
+    /// Puts a neighbour into the update group that its configuration asks for now. It is sent what is different.
+    fn refresh_terms(&mut self, address: IpAddr) {
+        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
+        let (Some(session), Some(policy_session)) = (&mut neighbor.session, &neighbor.policy_session) else { return };
+        let negotiated = &session.negotiated;
+        let terms = neighbor.config.export_terms(&self.config, policy_session, negotiated, session.local_address);
+        let before = std::mem::replace(&mut session.terms, terms);
+        let (source, terms) = (session.source, session.terms.clone());
+        if before != terms
+            && let Some(moving) = self.groups.get_mut(&before).and_then(|group| group.hand_over(source, &mut self.rib))
+        {
+            let group = self.groups.entry(terms).or_insert_with_key(|terms| UpdateGroup::new(terms.clone()));
+            group.take_over(source, moving);
+            self.drop_group_if_empty(&before);
+        }
     }
 
     fn drop_group_if_empty(&mut self, terms: &ExportTerms) {

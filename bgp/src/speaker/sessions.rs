@@ -2,7 +2,7 @@
 
 use super::status::Reason;
 use super::{Established, Event, Speaker};
-use crate::export::{ExportTerms, UpdateGroup};
+use crate::export::UpdateGroup;
 use crate::policy::PolicySession;
 use crate::rib::{Source, SourceKind};
 use crate::session::{CloseReason, Event as SessionEvent, Negotiated};
@@ -11,6 +11,15 @@ use net::Time;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// What the decision takes a neighbour for. One in another member AS of our confederation counts as internal (RFC 5065
+/// §5.3).
+pub(super) const fn source_kind(peer: PeerKind) -> SourceKind {
+    match peer {
+        PeerKind::Internal | PeerKind::Confederation => SourceKind::Internal,
+        PeerKind::External | PeerKind::Unknown => SourceKind::External,
+    }
+}
 
 impl Speaker {
     pub(super) fn handle_session_event(&mut self, address: IpAddr, event: SessionEvent, now: Time) {
@@ -64,14 +73,10 @@ impl Speaker {
         let local_address = self.connections.get(&id).and_then(|connection| connection.local);
         let config = &neighbor.config;
         let (_, confederation) = config.local_asn(&self.config, negotiated.peer_asn);
-        let kind = match negotiated.peer_kind {
-            PeerKind::Internal | PeerKind::Confederation => SourceKind::Internal,
-            PeerKind::External | PeerKind::Unknown => SourceKind::External,
-        };
-        let real_asn =
-            self.config.confederation.as_ref().map_or(self.config.asn, |confederation| confederation.identifier);
+        let kind = source_kind(negotiated.peer_kind);
         let policy_session = PolicySession {
             neighbor: Some(address),
+            groups: config.groups.clone(),
             role: PolicySession::neighbor_role(negotiated.peer_role, negotiated.local_role),
             default_local_pref: self.config.default_local_pref,
             ..PolicySession::new(negotiated.local_asn, negotiated.peer_asn)
@@ -88,18 +93,7 @@ impl Speaker {
             enforce_first_as: config.enforce_first_as,
             rules: config.import_rules(),
         };
-        let terms = ExportTerms {
-            kind,
-            policy: config.export.bind(&policy_session),
-            local_asn: negotiated.local_asn,
-            peer_asn: Some(negotiated.peer_asn).filter(|_| config.as_override),
-            cluster_id: self.config.cluster_id.unwrap_or(self.config.router_id),
-            next_hop_v4: config.ipv4_next_hop(local_address),
-            next_hop_v6: config.ipv6_next_hop(local_address),
-            rules: config.export_rules(real_asn, confederation, &negotiated),
-            default_local_pref: self.config.default_local_pref,
-            encode: negotiated.encode.clone(),
-        };
+        let terms = config.export_terms(&self.config, &policy_session, &negotiated, local_address);
         let source = match neighbor.retained.as_ref().map(|retained| retained.source) {
             Some(source) => {
                 self.rib.resume_source(source, new);

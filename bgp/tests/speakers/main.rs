@@ -2,6 +2,7 @@
 
 mod chaos;
 mod features;
+mod operator;
 mod world;
 
 use bgp::policy::rule::{Label, Test};

@@ -24,11 +24,11 @@ use bytes::Bytes;
 use connection::Outbox;
 use handle::Request;
 use net::{Prefix, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -112,19 +112,22 @@ pub fn spawn(config: SpeakerConfig, listen: &[SocketAddr]) -> Result<Handle, Dri
 /// # Errors
 /// An address that cannot be listened on. Nothing runs then.
 pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, DriverError> {
+    let passwords = speaker.passwords();
+    let mut unsigned = BTreeSet::new();
     let mut listeners = Vec::new();
     let mut listening = Vec::new();
     for address in listen {
         let refused = |error| DriverError::Listen { address: *address, error };
-        let listener = bind(*address).map_err(refused)?;
+        let listener = bind(*address, &passwords, &mut unsigned).map_err(refused)?;
         listening.push(listener.local_addr().map_err(refused)?);
         listeners.push(listener);
     }
     let (requests, incoming) = mpsc::channel(REQUEST_LIMIT);
     let (inputs, from_connections) = mpsc::channel(INPUT_LIMIT);
-    let mut driver = Driver {
+    let driver = Driver {
         speaker,
-        passwords: BTreeMap::new(),
+        passwords,
+        unsigned,
         origin: Instant::now(),
         connections: BTreeMap::new(),
         tasks: JoinSet::new(),
@@ -132,12 +135,17 @@ pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, 
         stopping: Vec::new(),
         warned: BTreeMap::new(),
     };
-    driver.tell_passwords(&listeners);
     let task = tokio::spawn(driver.run(listeners, from_connections, incoming));
     Ok(Handle::new(requests, listening.into(), Arc::new(task.abort_handle())))
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+/// A listening socket that knows all passwords before anybody can connect; of which neighbours the system took none goes
+/// to `unsigned`.
+fn bind(
+    address: SocketAddr,
+    passwords: &BTreeMap<Prefix, Password>,
+    unsigned: &mut BTreeSet<Prefix>,
+) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart must not wait for the old connections to time out.
     socket.set_reuseaddr(true)?;
@@ -148,13 +156,34 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         let _ = socket_option::set_ttl(socket.as_fd(), IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), u8::MAX);
     }
     socket.bind(address)?;
+    for (peers, password) in passwords {
+        if !set_password(socket.as_fd(), address.is_ipv6(), *peers, Some(password)) {
+            unsigned.insert(*peers);
+        }
+    }
     socket.listen(BACKLOG)
+}
+
+/// Tells a listening socket; `false` if the system does not take it.
+fn set_password(socket: BorrowedFd<'_>, ipv6: bool, peers: Prefix, password: Option<&Password>) -> bool {
+    if !ipv6 && !peers.addr().is_ipv4() {
+        return true;
+    }
+    match socket_option::set_password(socket, peers, password, ipv6) {
+        Ok(()) => true,
+        Err(error) => {
+            error!(%peers, %error, "TCP MD5: the system takes no password: these neighbours are refused");
+            false
+        }
+    }
 }
 
 struct Driver {
     speaker: Speaker,
     /// What the listening sockets have been told.
     passwords: BTreeMap<Prefix, Password>,
+    /// Of these they could not be told: whoever connects from there is not signed, and refused.
+    unsigned: BTreeSet<Prefix>,
     origin: Instant,
     connections: BTreeMap<ConnectionId, Outbox>,
     tasks: JoinSet<()>,
@@ -215,16 +244,19 @@ impl Driver {
         if wanted == self.passwords {
             return;
         }
-        let gone = self.passwords.keys().filter(|peers| !wanted.contains_key(peers)).map(|peers| (peers, None));
-        let new = wanted.iter().filter(|(peers, password)| self.passwords.get(peers) != Some(*password));
-        for (peers, password) in gone.chain(new.map(|(peers, password)| (peers, Some(password)))) {
+        let unsigned = std::mem::take(&mut self.unsigned);
+        let gone = self.passwords.keys().filter(|peers| !wanted.contains_key(peers) && !unsigned.contains(peers));
+        // Those that the system did not take before are tried again: others may have gone.
+        let new = wanted
+            .iter()
+            .filter(|(peers, password)| self.passwords.get(peers) != Some(*password) || unsigned.contains(peers));
+        for (peers, password) in
+            gone.map(|peers| (peers, None)).chain(new.map(|(peers, password)| (peers, Some(password))))
+        {
             for listener in listeners {
                 let ipv6 = listener.local_addr().is_ok_and(|address| address.is_ipv6());
-                if !ipv6 && !peers.addr().is_ipv4() {
-                    continue;
-                }
-                if let Err(error) = socket_option::set_password(listener.as_fd(), *peers, password, ipv6) {
-                    error!(peer = %peers, %error, "TCP MD5: the system takes no password: these neighbours cannot connect");
+                if !set_password(listener.as_fd(), ipv6, *peers, password) && password.is_some() {
+                    self.unsigned.insert(*peers);
                 }
             }
         }
@@ -263,6 +295,11 @@ impl Driver {
 
     fn handle_accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
         let Ok(local) = stream.local_addr() else { return };
+        let address = remote.ip().to_canonical();
+        if self.unsigned.iter().any(|peers| peers.contains(address)) {
+            warn!(%remote, "connection refused: it is to be signed, and the system has no password for it");
+            return;
+        }
         match self.speaker.handle_accepted(remote, local, self.now()) {
             Some(id) => {
                 if let Err(error) =

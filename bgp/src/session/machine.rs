@@ -14,8 +14,8 @@ use super::{
 };
 use crate::wire::notification::subcode;
 use crate::wire::{
-    AttributeError, DecodeContext, Decoded, EncodeContext, ErrorCode, Fault, Message, MessageError, MessageType,
-    Notification, Open, Outcome, RefreshSubtype, RouteRefresh, Update,
+    AttributeError, DecodeContext, Decoded, EncodeContext, ErrorCode, Fault, HEADER_LENGTH, MESSAGE_LIMIT, Message,
+    MessageError, MessageType, Notification, Open, Outcome, RefreshSubtype, RouteRefresh, Update,
 };
 
 #[derive(Debug)]
@@ -568,7 +568,10 @@ impl Session {
     }
 
     fn send_notification(&mut self, notification: &Notification) {
-        self.send(&Message::Notification(notification.clone()), &EncodeContext::default());
+        // Its data may be what came in a longer message than we may send: the beginning says enough.
+        let mut notification = notification.clone();
+        notification.data.truncate(MESSAGE_LIMIT - HEADER_LENGTH - 2);
+        self.send(&Message::Notification(notification), &EncodeContext::default());
     }
 
     fn send_keepalive(&mut self, negotiated: &Negotiated, now: Time) -> Option<Time> {

@@ -119,10 +119,11 @@ impl PolicySession {
         }
     }
 
-    /// What a neighbour is to us when this is its role, or ours is that one (RFC 9234 §4.2, table 2).
-    pub fn neighbor_role(peer: Option<Role>, local: Option<Role>) -> Option<Role> {
+    /// What a neighbour is to us when our role is this one (RFC 9234 §4.2, table 2). What the neighbour says of itself
+    /// does not count where we have not said what it is to be: it could make itself a customer.
+    pub fn neighbor_role(local: Option<Role>) -> Option<Role> {
         let roles = [Role::PROVIDER, Role::CUSTOMER, Role::ROUTE_SERVER, Role::ROUTE_SERVER_CLIENT, Role::PEER];
-        peer.or_else(|| roles.into_iter().find(|role| local.is_some_and(|local| local.matches(*role))))
+        roles.into_iter().find(|role| local.is_some_and(|local| local.matches(*role)))
     }
 }
 

@@ -39,6 +39,8 @@ pub struct SessionConfig {
     pub router_id: RouterId,
     /// The AS the peer must have; `None` accepts any (a neighbour known by its address range only).
     pub peer_asn: Option<Asn>,
+    /// ASes that the peer must not have, where it may have any: those of our own network.
+    pub own_asns: BTreeSet<Asn>,
     /// Member ASes of our confederation other than ours (RFC 5065).
     pub confederation_members: BTreeSet<Asn>,
     /// Which side opens the connection.
@@ -96,6 +98,7 @@ impl SessionConfig {
             local_asn,
             router_id,
             peer_asn: Some(peer_asn),
+            own_asns: BTreeSet::new(),
             confederation_members: BTreeSet::new(),
             mode: ConnectMode::Both,
             families: families.into_iter().map(|family| (family, FamilyConfig::default())).collect(),

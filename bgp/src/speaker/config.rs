@@ -1,17 +1,18 @@
 //! How a speaker and its neighbours are set up.
 
 use super::sessions::source_kind;
-use super::{DynamicNeighbors, Password, PrefixLimit, RestartHelp};
+use super::{DynamicNeighbors, Password, PrefixLimit, RestartHelp, RestartOffer, SELECTION_DEFERRAL_TIME};
 use crate::export::{ExportRules, ExportTerms, NextHopRule, PrivateAsRule};
 use crate::policy::{Policy, PolicySession};
 use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportRules, Rib};
 use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, Negotiated, SessionConfig};
-use crate::wire::{AddPathMode, Asn, Family, GracefulRestart, Role, RouterId};
+use crate::wire::{AddPathMode, Asn, Family, Role, RouterId};
 use net::Prefix;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The port that BGP is assigned (RFC 4271 §8.2.1).
 pub const BGP_PORT: u16 = 179;
@@ -37,6 +38,9 @@ pub struct SpeakerConfig {
     pub decision: DecisionOptions,
     /// LOCAL_PREF of routes that come without one.
     pub default_local_pref: u32,
+    /// How long it waits at the start, before it tells anybody anything, for the routes of neighbours with
+    /// [`NeighborConfig::restart`] (RFC 4724 §4.1).
+    pub selection_deferral: Duration,
     /// Source of timer jitter and hash keys.
     pub seed: u64,
 }
@@ -110,6 +114,8 @@ pub struct NeighborConfig {
     pub extended_next_hop: bool,
     /// Keep its routes while it restarts (RFC 4724).
     pub graceful_restart: Option<RestartHelp>,
+    /// It is asked to keep our routes while we restart (RFC 4724).
+    pub restart: Option<RestartOffer>,
     /// Most routes from it, by family.
     pub receive_limits: BTreeMap<Family, PrefixLimit>,
     /// Most routes to it, by family.
@@ -199,6 +205,7 @@ impl SpeakerConfig {
             confederation: None,
             decision: DecisionOptions::default(),
             default_local_pref: DEFAULT_LOCAL_PREF,
+            selection_deferral: SELECTION_DEFERRAL_TIME,
             seed: 0,
         }
     }
@@ -239,6 +246,7 @@ impl NeighborConfig {
             add_path_receive: false,
             extended_next_hop: false,
             graceful_restart: None,
+            restart: None,
             receive_limits: BTreeMap::new(),
             send_limits: BTreeMap::new(),
             enforce_first_as: true,
@@ -292,24 +300,32 @@ impl NeighborConfig {
             }
             (*family, config)
         });
-        let help = self.graceful_restart;
         SessionConfig {
             local_asn: asn,
             router_id,
             peer_asn: Some(self.asn).filter(|asn| *asn != Asn::ZERO),
+            own_asns: self.own_asns(speaker),
             confederation_members: speaker.confederation.as_ref().map(|it| it.members.clone()).unwrap_or_default(),
             mode: self.mode,
             families: families.collect(),
             hold_time: self.hold_time,
             role: self.role.or(base.role),
             strict_role: self.strict_role || base.strict_role,
-            // RFC 4724 §3: without families it says that we keep the peer's routes, and that ours don't survive us.
-            graceful_restart: help
-                .map(|_| GracefulRestart { notification: true, ..GracefulRestart::default() })
-                .or(base.graceful_restart),
-            long_lived: help.filter(|help| help.long_lived).map(|_| Vec::new()).or(base.long_lived),
+            graceful_restart: self.graceful_restart(false).or(base.graceful_restart),
+            long_lived: self.long_lived().or(base.long_lived),
             ..base
         }
+    }
+
+    /// Where any AS is taken, these are not: who says one of them would be inside our network, which has to be written
+    /// down.
+    fn own_asns(&self, speaker: &SpeakerConfig) -> BTreeSet<Asn> {
+        if self.asn != Asn::ZERO {
+            return BTreeSet::new();
+        }
+        let confederation = speaker.confederation.iter();
+        let inside = confederation.flat_map(|it| std::iter::once(&it.identifier).chain(&it.members)).copied();
+        inside.chain([speaker.asn]).chain(self.local_as.map(|local_as| local_as.asn)).collect()
     }
 
     pub(super) fn import_rules(&self) -> ImportRules {
@@ -318,6 +334,18 @@ impl NeighborConfig {
             prepend: self.local_as.filter(|local_as| local_as.prepend).map(|local_as| local_as.asn),
             role: self.role,
             reject_as_sets: self.reject_as_sets,
+        }
+    }
+
+    /// What policies ask about a session with this neighbour, once its AS is known.
+    pub fn policy_session(&self, speaker: &SpeakerConfig, address: IpAddr, peer: Asn) -> PolicySession {
+        let (local_asn, _) = self.local_asn(speaker, peer);
+        PolicySession {
+            neighbor: Some(address),
+            groups: self.groups.clone(),
+            role: PolicySession::neighbor_role(self.role.or(self.session.as_ref().and_then(|session| session.role))),
+            default_local_pref: speaker.default_local_pref,
+            ..PolicySession::new(local_asn, peer)
         }
     }
 

@@ -14,6 +14,7 @@ mod dynamic;
 mod limit;
 mod reconfigure;
 mod restart;
+mod restarting;
 mod sessions;
 mod status;
 mod transport;
@@ -23,6 +24,7 @@ pub use dynamic::{DYNAMIC_LIMIT, DynamicNeighbors};
 pub use limit::{LimitAction, PrefixLimit};
 pub use reconfigure::Reconfigured;
 pub use restart::RestartHelp;
+pub use restarting::{RestartOffer, SELECTION_DEFERRAL_TIME};
 pub use status::{AttributeErrorCount, NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
 pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 
@@ -37,6 +39,7 @@ use bytes::Bytes;
 use limit::Held;
 use net::{Prefix, Time};
 use restart::Retained;
+use restarting::Deferral;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -152,6 +155,10 @@ pub struct Speaker {
     refused: u64,
     /// Somebody with room has not been sent everything: the next turn is due at once.
     pending: Option<Time>,
+    /// It has started, and waits before it tells anybody anything.
+    deferral: Option<Deferral>,
+    /// All sessions are about to end.
+    stopping: bool,
     /// Totals of groups that are no more.
     segments: (u64, u64),
 }
@@ -263,6 +270,8 @@ impl Speaker {
             events: VecDeque::new(),
             refused: 0,
             pending: None,
+            deferral: None,
+            stopping: false,
             segments: (0, 0),
             config,
         };
@@ -275,6 +284,7 @@ impl Speaker {
         for neighbor in std::mem::take(&mut speaker.config.neighbors) {
             speaker.add_neighbor(neighbor, now)?;
         }
+        speaker.defer_selection(now);
         Ok(speaker)
     }
 
@@ -332,15 +342,24 @@ impl Speaker {
         true
     }
 
-    /// Ends all sessions with a Cease (administrative shutdown). They stay down.
+    /// Ends all sessions with a Cease (administrative shutdown), and those with neighbours that are to keep our routes
+    /// until we are back ([`NeighborConfig::restart`]) without a word. They stay down.
     pub fn stop(&mut self, now: Time) {
-        let addresses: Vec<IpAddr> = self.neighbors.keys().copied().collect();
-        for address in addresses {
+        let addresses: Vec<(IpAddr, bool)> =
+            self.neighbors.iter().map(|(address, neighbor)| (*address, neighbor.config.restart.is_some())).collect();
+        // What goes with one session must not be told on the next one, which ends too.
+        self.stopping = true;
+        for (address, restarts) in addresses {
+            if restarts {
+                self.leave_for_restart(address, now);
+                continue;
+            }
             if let Some(neighbor) = self.neighbors.get_mut(&address) {
                 neighbor.peer.handle_stop("", now);
             }
             self.settle(address, now);
         }
+        self.stopping = false;
     }
 
     /// Originates `prefix`.
@@ -512,6 +531,7 @@ impl Speaker {
             self.collect(address, now);
         }
         self.drop_idle_dynamic(now);
+        self.end_deferral(now);
         self.pump(now);
     }
 
@@ -528,8 +548,9 @@ impl Speaker {
     /// The next deadline, and why.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
         let pending = self.pending.map(|at| (at, "export"));
+        let deferral = self.deferral.as_ref().map(|deferral| (deferral.until, "Selection_Deferral_Timer"));
         let peers = self.neighbors.values().filter_map(Neighbor::deadline);
-        pending.into_iter().chain(peers).min_by_key(|(at, _)| *at)
+        pending.into_iter().chain(deferral).chain(peers).min_by_key(|(at, _)| *at)
     }
 
     /// The tables.
@@ -652,6 +673,9 @@ impl Speaker {
     /// turn is due at once: a turn stays short however much there is to send.
     fn pump(&mut self, now: Time) {
         self.pending = None;
+        if self.deferral.is_some() || self.stopping {
+            return;
+        }
         let up: Vec<IpAddr> = self
             .neighbors
             .iter()

@@ -117,6 +117,8 @@ impl Speaker {
             confederation,
             decision,
             default_local_pref,
+            // Its time is past.
+            selection_deferral: _,
             seed: _,
         } = &self.config;
         let rows = [
@@ -253,6 +255,7 @@ fn differences(old: &NeighborConfig, new: &NeighborConfig) -> (Vec<&'static str>
         add_path_receive,
         extended_next_hop,
         graceful_restart,
+        restart,
         receive_limits,
         send_limits,
         enforce_first_as,
@@ -291,7 +294,7 @@ fn differences(old: &NeighborConfig, new: &NeighborConfig) -> (Vec<&'static str>
         ("reject_as_sets", *reject_as_sets != new.reject_as_sets),
         ("add_path_receive", *add_path_receive != new.add_path_receive),
         ("extended_next_hop", *extended_next_hop != new.extended_next_hop),
-        ("graceful_restart", *graceful_restart != new.graceful_restart),
+        ("graceful_restart", *graceful_restart != new.graceful_restart || *restart != new.restart),
         ("enforce_first_as", *enforce_first_as != new.enforce_first_as),
     ];
     let differing = |rows: &[(&'static str, bool)]| -> Vec<&'static str> {

@@ -3,7 +3,6 @@
 use super::status::Reason;
 use super::{Established, Event, Speaker};
 use crate::export::UpdateGroup;
-use crate::policy::PolicySession;
 use crate::rib::{Source, SourceKind};
 use crate::session::{CloseReason, Event as SessionEvent, Negotiated};
 use crate::wire::PeerKind;
@@ -37,6 +36,8 @@ impl Speaker {
                     session.ends_of_rib.insert(family);
                 }
                 self.finish_resume(address, family);
+                self.deferral_end_of_rib(address);
+                self.end_deferral(now);
             }
             (SessionEvent::RefreshRequested(family), Some(source)) => {
                 let session = self.neighbors.get(&address).and_then(|neighbor| neighbor.session.as_ref());
@@ -74,13 +75,7 @@ impl Speaker {
         let config = &neighbor.config;
         let (_, confederation) = config.local_asn(&self.config, negotiated.peer_asn);
         let kind = source_kind(negotiated.peer_kind);
-        let policy_session = PolicySession {
-            neighbor: Some(address),
-            groups: config.groups.clone(),
-            role: PolicySession::neighbor_role(negotiated.peer_role, negotiated.local_role),
-            default_local_pref: self.config.default_local_pref,
-            ..PolicySession::new(negotiated.local_asn, negotiated.peer_asn)
-        };
+        let policy_session = config.policy_session(&self.config, address, negotiated.peer_asn);
         let new = Source {
             kind,
             confederation,
@@ -109,8 +104,17 @@ impl Speaker {
         let terms = group.terms().clone();
         neighbor.policy_session = Some(policy_session);
         let (ends_of_rib, told) = (BTreeSet::new(), BTreeSet::new());
-        neighbor.session =
-            Some(Established { source, connection: id, negotiated, local_address, terms, ends_of_rib, told });
+        neighbor.session = Some(Established {
+            source,
+            connection: id,
+            negotiated: Arc::clone(&negotiated),
+            local_address,
+            terms,
+            ends_of_rib,
+            told,
+        });
+        self.deferral_session_up(address, negotiated.graceful_restart.as_ref());
+        self.end_deferral(now);
         self.tell(Event::Up { neighbor: address, kind });
     }
 

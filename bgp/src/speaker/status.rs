@@ -28,6 +28,8 @@ pub struct SpeakerStatus {
     pub segments_encoded: u64,
     /// Stretches sent that had been encoded for another neighbour.
     pub segments_shared: u64,
+    /// It has started and waits for its neighbours' routes before it tells anybody anything (RFC 4724 §4.1).
+    pub deferring: bool,
     /// Connections refused because they came from no neighbour's address, or at a time when none was wanted.
     pub connections_refused: u64,
 }
@@ -168,6 +170,7 @@ impl Speaker {
             update_groups: self.groups.len(),
             segments_encoded: encoded,
             segments_shared: shared,
+            deferring: self.deferral.is_some(),
             connections_refused: self.refused,
         }
     }

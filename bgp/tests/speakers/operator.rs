@@ -260,3 +260,28 @@ fn a_session_that_oscillates_is_damped_unless_that_is_switched_off() {
     assert!(damped < 20, "{damped} attempts: each pause is twice the one before, up to two minutes");
     assert!(not > 200, "{not} attempts: a second each");
 }
+
+/// Whoever connects from the range, with any AS: what they come to see, and whether the session stands.
+fn stranger(asn: u32) -> World {
+    let template = NeighborConfig {
+        import: Policy::Accept,
+        export: Policy::Accept,
+        ..NeighborConfig::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Asn::ZERO)
+    };
+    let prefix = Prefix::V4(Ipv4Prefix::new(Ipv4Addr::new(192, 0, 2, 0), 24).unwrap());
+    let dynamic = vec![DynamicNeighbors { prefix, limit: 10, template }];
+    let mut world = World::new(vec![
+        SpeakerConfig { dynamic, ..with_routes(1, 65001, 1, Vec::new()) },
+        with_routes(2, asn, 1, vec![open_neighbor(1, 65001)]),
+    ]);
+    world.run(SOON);
+    world
+}
+
+#[test]
+fn nobody_becomes_an_internal_neighbour_by_saying_so() {
+    assert_eq!(best(&stranger(65002), 2, V4), 2);
+    let world = stranger(65001);
+    assert_eq!(best(&world, 2, V4), 1);
+    assert!(world.neighbor(2, 1).last_error.is_some_and(|error| error.contains("Bad Peer AS")));
+}

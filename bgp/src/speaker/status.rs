@@ -1,5 +1,6 @@
 //! Snapshots of a speaker for people and metrics.
 
+use super::sessions::source_kind;
 use super::{Neighbor, Speaker};
 use crate::export::UpdateGroup;
 use crate::policy::Policy;
@@ -200,11 +201,10 @@ impl Speaker {
             address,
             port: config.port,
             asn: self.neighbor_asn(address),
-            kind: if self.neighbor_asn(address) == self.config.asn {
-                SourceKind::Internal
-            } else {
-                SourceKind::External
-            },
+            kind: up.map_or_else(
+                || source_kind(peer.config().peer_kind(self.neighbor_asn(address))),
+                |session| session.terms.kind,
+            ),
             mode: config.mode,
             dynamic: neighbor.range.is_some(),
             import: config.import.clone(),

@@ -2,7 +2,7 @@
 
 use super::world::{World, address, config, open_neighbor};
 use super::{SOON, V4, best, v4, with_routes};
-use bgp::rib::{Ineligible, Verdict};
+use bgp::rib::{Ineligible, SourceKind, Verdict};
 use bgp::session::{ConnectMode, SessionConfig};
 use bgp::speaker::{
     Confederation, Event, LimitAction, LocalAs, NeighborConfig, PrefixLimit, RestartHelp, RestartOffer, SpeakerConfig,
@@ -243,6 +243,7 @@ fn a_confederation_is_several_ases_inside_and_one_outside() {
     assert_eq!(path(&mut world, 1, v4(3, 0)).as_deref(), Some("(64513) 65003"));
     let route = world.speaker(1).rib().best(v4(3, 0)).unwrap();
     assert_eq!(route.attributes.next_hop.address(), address(3), "the next hop stays inside the confederation");
+    assert_eq!((world.neighbor(1, 2).kind, world.neighbor(2, 3).kind), (SourceKind::Internal, SourceKind::External));
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub(super) static BGP: Section = Section {
             shape: Shape::List { of: &Shape::Section(&NEIGHBOR), min: 0 },
             need: Need::Default("[]"),
             rule: "",
-            about: "The neighbours. No two may have the same address, port and local address.",
+            about: "The neighbours. No two may have the same address.",
         },
         Key {
             name: "cluster_id",
@@ -77,6 +77,13 @@ pub(super) static BGP: Section = Section {
             need: Need::Default("100"),
             rule: "",
             about: "LOCAL_PREF of routes that come without one.",
+        },
+        Key {
+            name: "selection_deferral",
+            shape: Shape::Duration { min: SECOND, max: Duration::from_secs(3600), step: SECOND, or_zero: false },
+            need: Need::Default("2m"),
+            rule: "RFC 4724 §4.1",
+            about: "How long the router waits at its start for the routes of neighbours with `graceful_restart: restart` before it announces anything to anybody.",
         },
         Key {
             name: "decision",
@@ -153,6 +160,41 @@ macro_rules! with_settings {
                     need: Need::Default("90s"),
                     rule: "RFC 4271 §4.2",
                     about: "Proposed hold time; the smaller of both sides' proposals counts. 0 turns hold timer and keepalives off.",
+                },
+                Key {
+                    name: "connect_retry_time",
+                    shape: Shape::Duration { min: SECOND, max: Duration::from_secs(3600), step: SECOND, or_zero: false },
+                    need: Need::Default("2m"),
+                    rule: "RFC 4271 §8",
+                    about: "How long an attempt to connect may take, and the longest pause between attempts. Shortened at random by up to a quarter.",
+                },
+                Key {
+                    name: "idle_hold_time",
+                    shape: Shape::Duration { min: SECOND, max: Duration::from_secs(3600), step: SECOND, or_zero: false },
+                    need: Need::Default("1s"),
+                    rule: "RFC 4271 §8.1",
+                    about: "Pause after a failed attempt or a session that has ended.",
+                },
+                Key {
+                    name: "damp_oscillations",
+                    shape: Shape::Boolean,
+                    need: Need::Default("true"),
+                    rule: "RFC 4271 §8.1",
+                    about: "Double the pause with each failure, up to `connect_retry_time`, and refuse the neighbour's connections in the pause after a protocol error.",
+                },
+                Key {
+                    name: "delay_open_time",
+                    shape: Shape::Duration { min: SECOND, max: Duration::from_secs(240), step: SECOND, or_zero: true },
+                    need: Need::Default("0s"),
+                    rule: "RFC 4271 §8.1",
+                    about: "Wait so long for the neighbour's OPEN on a new connection before sending ours. 0 sends it at once.",
+                },
+                Key {
+                    name: "send_hold_time",
+                    shape: Shape::Duration { min: Duration::from_secs(10), max: Duration::from_secs(u16::MAX as u64), step: SECOND, or_zero: true },
+                    need: Need::Default("8m"),
+                    rule: "RFC 9687",
+                    about: "End a session on which the neighbour has taken nothing for so long; at least twice the hold time. 0 never does.",
                 },
                 Key {
                     name: "import",
@@ -331,14 +373,30 @@ macro_rules! with_settings {
                     shape: Shape::Text { max: MAX_DESCRIPTION },
                     need: Need::Without("the session is up"),
                     rule: "RFC 9003",
-                    about: "Keep the session down. The text is for people.",
+                    about: "Keep the session down. The text goes to the neighbour's operator when a session that is up is shut down so.",
                 },
                 Key {
                     name: "graceful_restart",
                     shape: Shape::Word(RESTART_HELP),
                     need: Need::Default("\"off\""),
                     rule: "RFC 4724, RFC 8538, RFC 9494",
-                    about: "`help`: keep the neighbour's routes while it restarts, for as long as it asks for; `long-lived`: and after that as the last resort.",
+                    about: "`help`: keep the neighbour's routes while it restarts, for as long as it asks for; `long-lived`: and after that as the last resort. \
+                            `restart`: `help`, and the neighbour is asked to keep ours while we restart; `restart-long-lived`: `long-lived`, and the same is asked for. \
+                            See [bgp.md](bgp.md#restarting).",
+                },
+                Key {
+                    name: "restart_time",
+                    shape: Shape::Duration { min: SECOND, max: Duration::from_secs(4095), step: SECOND, or_zero: false },
+                    need: Need::Default("2m"),
+                    rule: "RFC 4724 §3",
+                    about: "How long the neighbour is asked to keep our routes without a session.",
+                },
+                Key {
+                    name: "long_lived_time",
+                    shape: Shape::Duration { min: SECOND, max: Duration::from_secs(0xff_ffff), step: SECOND, or_zero: false },
+                    need: Need::Default("24h"),
+                    rule: "RFC 9494 §3",
+                    about: "How long after that as the last resort, with `restart-long-lived`.",
                 },
                 Key {
                     name: "max_prefixes",
@@ -505,6 +563,6 @@ const NEXT_HOPS: &[&str] = &["standard", "self", "unchanged"];
 /// The words of `private_as`, in the order of `PrivateAsRule`.
 const PRIVATE_AS: &[&str] = &["keep", "remove", "replace"];
 /// The words of `graceful_restart`, in the order of `RestartHelp`.
-const RESTART_HELP: &[&str] = &["off", "help", "long-lived"];
+const RESTART_HELP: &[&str] = &["off", "help", "long-lived", "restart", "restart-long-lived"];
 /// The words of `max_prefixes_action`, in the order of `LimitAction`.
 const LIMIT_ACTIONS: &[&str] = &["warn", "drop", "restart"];

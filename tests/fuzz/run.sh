@@ -55,7 +55,9 @@ fi
 
 passed=0 failed=0
 for target in "${targets[@]}"; do
+    # The fixed course has a folder of its own: what an open search has found stays.
     corpus=$CARGO_TARGET_DIR/corpus/$target
+    [ -n "${FUZZ_RUNS:-}" ] && corpus=$CARGO_TARGET_DIR/course/$target
     findings=$CARGO_TARGET_DIR/findings/$target
     log=$CARGO_TARGET_DIR/$target.log
     mkdir -p "$corpus" "$findings"
@@ -69,8 +71,8 @@ for target in "${targets[@]}"; do
         rm -rf "$corpus"
         mkdir -p "$corpus"
     fi
-    # A step of the switch is a whole message, and the longest has 65535 octets.
-    case $target in switch) max_len=65535 ;; *) max_len=8192 ;; esac
+    # The longest message has 65535 octets, and a step of the switch or the channel is a whole one.
+    case $target in switch | openflow_channel | openflow_message) max_len=65535 ;; *) max_len=8192 ;; esac
     limits=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -max_len="$max_len" -print_final_stats=1)
     [ -n "${FUZZ_RUNS:-}" ] && limits+=(-seed=1 -runs="$FUZZ_RUNS")
     if "$CARGO_TARGET_DIR/$triple/release/$target" "${limits[@]}" -artifact_prefix="$findings/" "${sources[@]}" >"$log" 2>&1; then

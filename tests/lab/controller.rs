@@ -16,6 +16,8 @@ pub const HTTP: &str = "127.0.0.1:9653";
 pub mod metric {
     /// Switches connected, one number.
     pub const SWITCHES: &str = "trunkline_openflow_switches_connected";
+    /// Connections of switches, with the label `result`.
+    pub const CONNECTIONS: &str = "trunkline_openflow_connections_total";
     /// Links that are up in both directions, each counted once.
     pub const LINKS: &str = "trunkline_topology_links";
     /// Hosts learned.

@@ -12,6 +12,11 @@ openvswitch-testcontroller:ovs-testcontroller
 tshark:tshark
 mininet:mn
 bird2:bird
+frr:vtysh
+gobgpd:gobgpd
+openbgpd:bgpctl
+bgpdump:bgpdump
+iproute2:ss
 prometheus:prometheus
 prometheus:promtool
 iperf3:iperf3

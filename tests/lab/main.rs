@@ -1,4 +1,4 @@
-//! The lab: the real `trunkline` binary against real peers (Open vSwitch, Mininet, BIRD, Prometheus) on one Linux machine.
+//! The lab: the real `trunkline` binary against real peers (Open vSwitch, Mininet, BIRD, FRR, GoBGP, OpenBGPD, Prometheus) on one Linux machine.
 //!
 //! Every scenario runs in network, mount and process namespaces of its own, so that two labs may run side by side with the same port
 //! numbers and nothing survives a lab, however it ends (see [`sandbox`]). One line per check goes to standard output, and the last line is
@@ -11,8 +11,10 @@ mod exchange;
 mod fabric;
 mod hosts;
 mod http;
+mod interop;
 mod oracle;
 mod ovs;
+mod peer;
 mod ping;
 mod process;
 mod relay;
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
     let mut keep = false;
     let mut seed: Option<String> = None;
     let mut inside: Option<String> = None;
+    let mut cell: Option<String> = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
             "--only" => only.extend(arguments.next()),
             "--seed" => seed = arguments.next(),
             "--inside" => inside = arguments.next(),
+            "--cell" => cell = arguments.next(),
             "--list" => {
                 for scenario in scenario::ALL {
                     println!("{:<12} {}", scenario.name, scenario.about);
@@ -106,6 +110,9 @@ fn main() -> ExitCode {
         eprintln!("lab: a seed is a number");
         return ExitCode::from(2);
     };
+    if let Some(name) = cell {
+        return sandbox::run_cell(&name, mode);
+    }
     if let Some(name) = inside {
         return sandbox::run_inside(&name, mode, seed);
     }

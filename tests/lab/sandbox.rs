@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, SystemTime};
 
 use crate::report::{Fail, Report, Totals};
-use crate::{Mode, process, scenario};
+use crate::{Mode, interop, process, scenario};
 
 /// Where the scenario inside finds its directory.
 const DIRECTORY_VARIABLE: &str = "TRUNKLINE_LAB_DIRECTORY";
@@ -41,6 +41,13 @@ const PROGRAMS: &[&str] = &[
     "ovs-vswitchd",
     "bird",
     "birdc",
+    "vtysh",
+    "gobgpd",
+    "gobgp",
+    "bgpctl",
+    "bgpd",
+    "bgpdump",
+    "ss",
     "prometheus",
     "promtool",
     "mn",
@@ -141,30 +148,9 @@ impl Sandbox {
     /// Starts this program again inside new namespaces and waits for it.
     fn spawn(&self, limit: Duration) -> Result<(), Fail> {
         let this = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"])
-            .arg("--mount-proc")
-            .arg(this)
-            .args([self.mode.flag(), "--inside", self.name, "--seed", &self.seed.to_string()])
-            .env(DIRECTORY_VARIABLE, &self.directory)
-            .env("TRUNKLINE_BIN", binary()?)
-            .stdin(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("cannot start the sandbox: {error}"))?;
-        let ended = crate::wait::until(limit, || match child.try_wait() {
-            Ok(Some(status)) => Ok(status),
-            Ok(None) => Err("the scenario is over its time".to_owned()),
-            Err(error) => Err(error.to_string()),
-        });
-        match ended {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("the scenario ended with {status}")),
-            Err(reason) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(reason)
-            }
-        }
+        let seed = self.seed.to_string();
+        let arguments = [self.mode.flag(), "--inside", self.name, "--seed", &seed];
+        spawn(&this, &arguments, &self.directory, limit)
     }
 
     /// Shows the end of each log and says where the whole is.
@@ -187,6 +173,54 @@ impl Sandbox {
             }
         }
         println!("---- everything of {} is kept in {}", self.name, self.directory.display());
+    }
+}
+
+/// Runs a part of a scenario in namespaces of its own, inside of the scenario's: `--cell NAME`, with a directory of its own.
+pub fn nested(name: &str, mode: Mode, directory: &Path, limit: Duration) -> Result<(), Fail> {
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    spawn(&this, &[mode.flag(), "--cell", name], directory, limit)
+}
+
+/// Starts a program in new namespaces and waits for it.
+fn spawn(program: &Path, arguments: &[&str], directory: &Path, limit: Duration) -> Result<(), Fail> {
+    let mut child = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"])
+        .arg("--mount-proc")
+        .arg(program)
+        .args(arguments)
+        .env(DIRECTORY_VARIABLE, directory)
+        .env("TRUNKLINE_BIN", binary()?)
+        .stdin(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("cannot start the sandbox: {error}"))?;
+    let ended = crate::wait::until(limit, || match child.try_wait() {
+        Ok(Some(status)) => Ok(status),
+        Ok(None) => Err("it is over its time".to_owned()),
+        Err(error) => Err(error.to_string()),
+    });
+    match ended {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("it ended with {status}")),
+        Err(reason) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(reason)
+        }
+    }
+}
+
+/// The inside of a nested sandbox.
+pub fn run_cell(name: &str, mode: Mode) -> ExitCode {
+    let directory = PathBuf::from(std::env::var_os(DIRECTORY_VARIABLE).unwrap_or_default());
+    let outcome = private_places().and_then(|()| interop::cell::run(name, mode, &directory, &binary()?));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("lab: {name}: {reason}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -108,7 +108,11 @@ pub(super) async fn run(id: ConnectionId, stream: TcpStream, inside: Inside, inp
             result = &mut write => match result {
                 // The queue ends only when the speaker lets go.
                 Ok(()) => End::LetGo { written: true },
-                Err(error) => End::Broken(Some(error)),
+                // A neighbour that closes while we write may have said why first: its last octets still wait to be read.
+                Err(error) => {
+                    let _ = tokio::time::timeout(LINGER, read(id, &mut reader, &inputs)).await;
+                    End::Broken(Some(error))
+                }
             },
             result = read(id, &mut reader, &inputs) => End::Broken(result.err()),
         };

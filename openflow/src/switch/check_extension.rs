@@ -339,6 +339,10 @@ impl Follower<'_> {
             NiciraAction::OutputTrunc { port, .. } => out_port(*port)?,
             NiciraAction::DecTtlCntIds(_) => return Ok(self.is_ip()),
             NiciraAction::Encap(encap) => {
+                if encap.packet_type == headers::ETHERNET && self.known.mask.get(Slot::ETH_TYPE) == 0 {
+                    // The type that the packet type had named goes with it.
+                    self.known.value.set(Slot::ETH_TYPE, 0);
+                }
                 self.set_packet_type(encap.packet_type);
                 if encap.packet_type >> 16 == 1 {
                     self.set_eth_type(encap.packet_type as u16);

@@ -70,8 +70,11 @@ impl FlowMatch {
         self.words.iter().map(|word| word.value)
     }
 
-    /// Whether a packet is matched.
+    /// Whether a packet is matched. What matches a field of a packet means Ethernet frames, unless it names another packet type.
     pub fn matches(&self, key: &FlowKey) -> bool {
+        if key.get(Slot::PACKET_TYPE) != 0 && means_ethernet(self.words.iter().map(|word| (word.index, word.mask))) {
+            return false;
+        }
         let at = |index: u8| key.words.get(usize::from(index)).copied().unwrap_or(0);
         self.words.iter().all(|word| at(word.index) & word.mask == word.value)
     }

@@ -10,13 +10,15 @@
 //!   so that no rule seems to work that can't. The fields `ct_*` can be matched and are those of an untracked packet: zero.
 //! - No tunnels: no packet comes with options of one, and none leaves with them, but the table of options and the fields `tun_metadata` are
 //!   there. A `learn` action matches on the bits of them that it names, where Open vSwitch 3.1 looks for them at the place of the first option.
-//! - Packets are Ethernet frames, so no `encap` and `decap`, which are refused (`OFPBAC_BAD_EXP_TYPE`); the fields of a network service header
-//!   are those of one inside Ethernet.
+//! - Ports are Ethernet ports. `encap` and `decap` of Ethernet and network service headers are done; `encap` of labels outside of Ethernet is
+//!   refused (`OFPBAC_BAD_EXP_TYPE`).
+//! - In a bundle each message sees what those before it have done. Open vSwitch publishes a mask that is new in a table when the bundle is
+//!   through: a modify or delete that is not strict, and CHECK_OVERLAP, do not see flows under such a mask before.
 //! - No queues and no IPFIX collectors; no patch ports, bonds, mirrors or spanning tree.
 //! - Buckets of select groups, links of `multipath` and members of `bundle` are chosen by another hash.
 //! - A packet that nests resubmits, groups and clones deeper than [`pipeline::MAX_NESTING`] in any direction is dropped, and so
 //!   is one that needs more than [`pipeline::MAX_ACTIONS`] or [`pipeline::MAX_OCTETS`]: Open vSwitch has other bounds, on the octets of its
-//!   datapath's actions among them.
+//!   datapath's actions among them. After [`pipeline::MAX_BRANCHES`] of `check_pkt_larger` a packet's further ones are not done.
 //! - A packet that `controller(pause)` stops can't be resumed.
 //! - A packet-in from the action set or a clone of a packet that went through the datapath twice (labels popped, a select group) has the cookie of the first
 //!   flow, where Open vSwitch has that of the last or none.

@@ -258,9 +258,15 @@ impl Packet {
         self.stack = label_stack::entries(self.octets(), layout.payload);
     }
 
-    /// The packet has been hashed, with whatever result: that isn't Open vSwitch's.
-    pub(crate) fn set_dp_hash(&mut self) {
+    /// The packet has been hashed, with whatever result: that isn't Open vSwitch's. `false`: there is no hash of a packet without an Ethernet
+    /// header that isn't IP.
+    pub(crate) fn set_dp_hash(&mut self) -> bool {
+        let is_ip = matches!(self.key.eth_type(), ETH_IPV4 | ETH_IPV6);
+        if !is_ip && self.key.get(Slot::PACKET_TYPE) != u128::from(ETHERNET) {
+            return false;
+        }
         self.key.set(Slot::DP_HASH, u128::from(self.key.flow_hash(0) as u32 | 1));
+        true
     }
 
     /// Puts the match fields into the frame.

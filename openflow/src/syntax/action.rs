@@ -335,21 +335,23 @@ fn set_field(text: Piece<'_>, out: &mut Vec<Action>) -> Result<(), SyntaxError> 
     Ok(())
 }
 
-/// A load for every run of bits under a mask, lowest first; none is longer than 64 bits.
+/// A load for every run of bits under a mask, lowest first; none is longer than 64 bits. Bits of the mask above the field's own say nothing, as
+/// with ovs-ofctl.
 fn load_runs(kind: OxmKind, value: &[u8], mask: &[u8]) -> Vec<Action> {
     let length = value.len();
+    let bits = kind.subfield_bits().map_or(length * 8, |bits| usize::from(bits).min(length * 8));
     let bit =
         |octets: &[u8], bit: usize| octets.get(length - 1 - bit / 8).is_some_and(|octet| octet >> (bit % 8) & 1 != 0);
     let mut loads = Vec::new();
     let mut at = 0;
-    while at < length * 8 {
+    while at < bits {
         if !bit(mask, at) {
             at += 1;
             continue;
         }
         let start = at;
         let mut number = 0u64;
-        while at < length * 8 && bit(mask, at) && at - start < 64 {
+        while at < bits && bit(mask, at) && at - start < 64 {
             number |= u64::from(bit(value, at)) << (at - start);
             at += 1;
         }
@@ -424,6 +426,8 @@ pub(super) fn instructions(text: Piece<'_>, mut context: Context) -> Result<Vec<
         rank = rank.max(next);
         instructions.push(instruction);
     }
+    // Of a field of which no bit is set nothing is left to do.
+    instructions.retain(|instruction| !matches!(instruction, Instruction::ApplyActions(actions) if actions.is_empty()));
     match dropped {
         Some(place) if !instructions.is_empty() => Err(place.error("no drop beside other actions or instructions")),
         _ => Ok(instructions),

@@ -160,6 +160,17 @@ fn a_range_of_one_is_one() {
 }
 
 #[test]
+fn bits_of_a_mask_that_the_field_does_not_have_say_nothing() {
+    for (typed, printed) in
+        [("2/0xfdfe", "load:0x1->OXM_OF_VLAN_VID[1..8],load:0->OXM_OF_VLAN_VID[10..11]"), ("7/0xf000", "drop")]
+    {
+        let flow = parse_flow(&format!("dl_vlan=5,actions=set_field:{typed}->vlan_vid")).unwrap();
+        assert_eq!(flow.to_string(), format!("ADD dl_vlan=5 actions={printed}"));
+        assert_eq!(parse_flow(&flow.to_string()).unwrap(), flow);
+    }
+}
+
+#[test]
 fn a_tag_by_its_nxm_name_is_what_openflow_1_3_has_for_it() {
     let read = |text: &str| parse_match(text).unwrap();
     assert_eq!(read("NXM_OF_VLAN_TCI[]:0x1001"), read("dl_vlan=1,dl_vlan_pcp=0"));

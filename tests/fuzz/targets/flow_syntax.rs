@@ -8,8 +8,21 @@ use openflow::Message;
 use openflow::display::MAX_LINE_LEN;
 use openflow::syntax::{SyntaxError, parse_actions, parse_flow, parse_group, parse_match, parse_meter};
 
+/// A value without what Open vSwitch does not print: that packets are Ethernet frames, and how much of a packet for a port goes to a controller
+/// (`enqueue` says another number than the output that it is).
+fn printable(value: &impl std::fmt::Debug) -> String {
+    let text = format!("{value:?}").replace("packet_type=(0,0x0), ", "").replace(", packet_type=(0,0x0)", "");
+    let text = text.replace("packet_type=(0,0x0)", "");
+    let mut parts = text.split("max_len: ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
 /// Reads, prints, reads and prints again.
-fn stable<T: PartialEq + std::fmt::Debug + ToString>(text: &str, read: fn(&str) -> Result<T, SyntaxError>) -> Option<T> {
+fn stable<T: PartialEq + std::fmt::Debug + ToString>(
+    text: &str,
+    read: fn(&str) -> Result<T, SyntaxError>,
+) -> Option<T> {
     match read(text) {
         Err(error) => {
             assert!(error.offset <= text.len(), "an error past the end");
@@ -19,9 +32,8 @@ fn stable<T: PartialEq + std::fmt::Debug + ToString>(text: &str, read: fn(&str) 
         Ok(value) => {
             let printed = value.to_string();
             match read(&printed) {
-                // Open vSwitch sends another max_len with it, which means nothing for a port and is not printed.
-                Ok(again) if text.to_ascii_lowercase().contains("enqueue") => assert_eq!(again.to_string(), printed),
-                Ok(again) => assert_eq!(again, value, "{printed}"),
+                Ok(again) if again == value => {}
+                Ok(again) => assert_eq!(printable(&again), printable(&value), "{printed}"),
                 Err(error) => panic!("{printed}: {error}"),
             }
             Some(value)
@@ -41,7 +53,11 @@ fuzz_target!(|octets: &[u8]| {
         let mut out = BytesMut::new();
         if Message::FlowMod(flow_mod.clone()).encode(1, &mut out).is_ok() {
             let decoded = Message::decode(&out.freeze());
-            assert_eq!(decoded, Ok((1, Message::FlowMod(flow_mod))), "a flow that was read is encoded as something else");
+            assert_eq!(
+                decoded,
+                Ok((1, Message::FlowMod(flow_mod))),
+                "a flow that was read is encoded as something else"
+            );
         }
     }
     let _ = stable(text, parse_group);

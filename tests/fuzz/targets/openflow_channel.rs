@@ -17,9 +17,10 @@ fuzz_target!(|octets: &[u8]| {
         0 => Channel::controller(ChannelConfig::default(), now),
         _ => Channel::switch(ChannelConfig::default(), now),
     };
+    let mut asked = 0;
     for step in steps(rest) {
-        now = now + Duration::from_millis(u64::from(step.kind >> 3) * 100);
-        match step.kind % 8 {
+        now = now + Duration::from_millis(u64::from(step.kind >> 4) * 200);
+        match step.kind % 16 {
             0..=3 => match frame_length(step.octets) {
                 Ok(Some(length)) if length == step.octets.len() => {
                     channel.handle_frame(Bytes::copy_from_slice(step.octets), now);
@@ -41,7 +42,35 @@ fuzz_target!(|octets: &[u8]| {
                 }
                 channel.handle_timeout(now);
             }
-            _ => channel.close(CloseReason::Shutdown),
+            7 => channel.close(CloseReason::Shutdown),
+            8 => {
+                if channel.take_packet_in(step.octets, now).is_some() {
+                    assert!(channel.poll_event().is_none(), "a packet-in has overtaken an event");
+                }
+            }
+            9 | 10 => match Message::decode(&Bytes::copy_from_slice(step.octets)) {
+                Ok((_, Message::Hello(_))) | Err(_) => {}
+                Ok((_, message)) => asked = channel.request(&message, Duration::from_secs(1)),
+            },
+            // What the last question was answered with, under its number.
+            11..=13 => {
+                let mut answer = step.octets.to_vec();
+                if let Some(xid) = answer.get_mut(4..8) {
+                    xid.copy_from_slice(&asked.to_be_bytes());
+                }
+                if matches!(frame_length(&answer), Ok(Some(length)) if length == answer.len()) {
+                    channel.handle_frame(Bytes::from(answer), now);
+                }
+            }
+            14 => {
+                let frame = Bytes::copy_from_slice(step.octets);
+                // Its owner says whole messages of this version that can be read.
+                if frame.first() == Some(&4) && !matches!(Message::decode(&frame), Ok((_, Message::Hello(_))) | Err(_))
+                {
+                    channel.send_frames(step.octets);
+                }
+            }
+            _ => channel.finish(now, Duration::from_secs(2)),
         }
         while let Some(sent) = channel.poll_transmit() {
             let mut rest = sent;

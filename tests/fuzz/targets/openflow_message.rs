@@ -3,7 +3,10 @@
 
 use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
-use openflow::{Message, PacketInRef};
+use net::DecodeError;
+use openflow::{
+    FlowStats, FlowStatsEntries, Message, MultipartReply, MultipartReplyBody, PacketInRef, decode_for_display,
+};
 
 fuzz_target!(|octets: &[u8]| {
     let frame = Bytes::copy_from_slice(octets);
@@ -13,6 +16,8 @@ fuzz_target!(|octets: &[u8]| {
         _ => None,
     };
     assert_eq!(PacketInRef::read(&frame), packet_in, "in place it reads differently");
+    one_flow_at_a_time(&frame, &decoded);
+    let _ = decode_for_display(octets);
     let Ok((xid, message)) = decoded else { return };
     let mut encoded = BytesMut::new();
     // What came in one message may not fit into one when it is written in full; that is an error, not a panic.
@@ -21,3 +26,13 @@ fuzz_target!(|octets: &[u8]| {
         assert_eq!(again.as_ref(), Ok(&(xid, message)), "what was written reads differently");
     }
 });
+
+/// Flows read where they stand are those of the whole message, up to the same error.
+fn one_flow_at_a_time(frame: &Bytes, decoded: &Result<(u32, Message), DecodeError>) {
+    let Ok(Some(entries)) = FlowStatsEntries::of(frame) else { return };
+    let (xid, more) = (entries.xid(), entries.more());
+    let alone: Result<Vec<FlowStats>, _> = entries.map(|entry| entry?.to_stats()).collect();
+    let message =
+        alone.map(|flows| Message::MultipartReply(MultipartReply { more, body: MultipartReplyBody::Flow(flows) }));
+    assert_eq!(&message.map(|message| (xid, message)), decoded, "one at a time it reads differently");
+}

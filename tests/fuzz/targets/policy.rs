@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use bgp::policy::rule::{Label, NextHopChange, PrependAs, Test};
 use bgp::policy::{
-    Action, AsPathPattern, AsnRange, AsnSet, Change, CommunityPattern, CommunitySet, Condition, Link, Note, NumberRange, Policy,
-    PolicyDefinition, PolicyRoute, PolicySession, PrefixPattern, PrefixSet, Shared, Statement,
+    Action, AsPathPattern, AsnRange, AsnSet, Change, CommunityPattern, CommunitySet, Condition, Link, Note,
+    NumberRange, Policy, PolicyDefinition, PolicyRoute, PolicySession, PrefixPattern, PrefixSet, Shared, Statement,
 };
 use bgp::rib::SourceKind;
 use bgp::wire::{AsPath, Asn, Community, Family, LargeCommunity, NextHop, Origin, PathAttributes, SegmentKind};
@@ -48,12 +48,18 @@ fn condition(kind: &str, value: &str, prefixes: &mut Vec<Prefix>) -> Option<Cond
             prefixes.extend(patterns.iter().map(|pattern| pattern.prefix()));
             let set = PrefixSet::new(patterns.iter().copied());
             for prefix in prefixes.iter() {
-                assert_eq!(set.contains(*prefix), patterns.iter().any(|pattern| pattern.matches(*prefix)), "{prefix} in {value}");
+                assert_eq!(
+                    set.contains(*prefix),
+                    patterns.iter().any(|pattern| pattern.matches(*prefix)),
+                    "{prefix} in {value}"
+                );
             }
             Condition::Prefix(Shared::new(set))
         }
         "a" => Condition::AsPath(Shared::new(vec![read::<AsPathPattern>(value)?])),
-        "c" => Condition::Communities(Shared::new(CommunitySet::new(value.split(',').filter_map(read::<CommunityPattern>)))),
+        "c" => Condition::Communities(Shared::new(CommunitySet::new(
+            value.split(',').filter_map(read::<CommunityPattern>),
+        ))),
         "C" => Condition::AllCommunities(value.split(',').filter_map(read::<CommunityPattern>).collect()),
         "l" => Condition::AsPathLength(read::<NumberRange>(value)?),
         "o" => Condition::OriginAs(Shared::new(AsnSet::new(value.split(',').filter_map(read::<AsnRange>)))),
@@ -129,7 +135,10 @@ fn routes() -> Vec<PathAttributes> {
 fuzz_target!(|octets: &[u8]| {
     let Ok(text) = std::str::from_utf8(octets) else { return };
     let mut prefixes: Vec<Prefix> =
-        ["10.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0", "255.255.255.255/32", "2001:db8::/32", "::/0"].iter().filter_map(|it| it.parse().ok()).collect();
+        ["10.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0", "255.255.255.255/32", "2001:db8::/32", "::/0"]
+            .iter()
+            .filter_map(|it| it.parse().ok())
+            .collect();
     let mut policies: Vec<Vec<Statement>> = vec![Vec::new()];
     for (number, line) in text.lines().take(STATEMENTS).enumerate() {
         match (line, policies.last_mut()) {

@@ -1,5 +1,6 @@
 //! The scenarios, in the order in which they run.
 
+mod attack;
 mod bgp;
 mod bundle;
 mod cut;
@@ -7,6 +8,7 @@ mod dial;
 mod dissect;
 mod fabric;
 mod hostile;
+mod interop;
 mod mininet;
 mod readback;
 mod record;
@@ -93,6 +95,13 @@ pub const ALL: &[Scenario] = &[
         limit_s: (240, 240),
     },
     Scenario {
+        name: "interop",
+        about: "BIRD, FRR, GoBGP and OpenBGPD, feature by feature: sessions, routes compared field by field, clean ends",
+        full_only: false,
+        run: interop::run,
+        limit_s: (180, 600),
+    },
+    Scenario {
         name: "mininet",
         about: "mn --topo tree,2 --test pingall against a controller without a configuration file",
         full_only: false,
@@ -154,6 +163,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: dissect::run,
         limit_s: (120, 600),
+    },
+    Scenario {
+        name: "attack",
+        about: "one peer floods, dribbles, never ends an answer: the other switches' latency beside a floor's, and the memory",
+        full_only: false,
+        run: attack::run,
+        limit_s: (120, 900),
     },
     Scenario {
         name: "twin",

@@ -116,7 +116,9 @@ fn allowed_alone(lab: &Lab, config: &str, report: &mut Report) -> Result<(), Fai
     ovs::vsctl(&["del-br", "s1"])?;
     set_ssl(directory, "s9")?;
     ovs::add_bridge("s9", 1, "ssl:127.0.0.1:6653")?;
-    report.check("a certificate that is not listed stays out", stays_out(&controller));
+    let said = controller.wait_log(CONNECT_LIMIT, &["WARN", "not in openflow.tls.switches"]);
+    report.check("a certificate that is not listed is refused", said.map(|line| short(&line)));
+    report.check("and stays out", stays_out(&controller));
     Ok(())
 }
 

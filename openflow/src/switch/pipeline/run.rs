@@ -632,7 +632,8 @@ impl<'a> Run<'a> {
             if group.hashes_in_datapath() && packet.key().get(Slot::DP_HASH) == 0 {
                 // The datapath is asked for a hash, and the packet comes around once more with it.
                 self.come_around(packet);
-                packet.set_dp_hash();
+                // Without a hash it would come around again for the same, until no time is left.
+                self.turn.over |= !packet.set_dp_hash();
             }
             if self.turn.over {
                 return Control::Leave;

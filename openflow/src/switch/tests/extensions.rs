@@ -414,7 +414,7 @@ fn a_network_service_header_is_matched_and_set_and_loses_a_hop() {
     expected[34..38].copy_from_slice(&[0xff, 0xff, 0xff, 0xfe]);
     assert_eq!(sent, expected);
     // The last hop is told to the controller where it wants to know, and the packet goes nowhere.
-    assert_eq!(outputs(&mut switch, 1, &nsh(1)), []);
+    assert_eq!(outputs(&mut switch, 1, &nsh(1)), [0; 0]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::frames::*;
 use super::*;
 use crate::packet::PacketIn;
 use crate::switch::pipeline::Overrun;
-use crate::syntax::parse_flow;
+use crate::syntax::{parse_flow, parse_group};
 
 fn add_flow(switch: &mut Switch, text: &str) {
     add(switch, parse_flow(text).unwrap());
@@ -101,9 +101,24 @@ fn actions_are_followed_through_headers() {
         ("actions=write_actions(encap(nsh),output:1)", None),
         ("actions=encap(nsh(md_type=2,tlv(0x1000,3,0x01020304))),encap(ethernet),output:1", None),
         ("packet_type=(1,0x894f),actions=push_vlan:0x8100,set_field:6->vlan_pcp", bad),
+        ("packet_type=(1,0x86dd),actions=dec_ttl,encap(nsh),output:1", None),
+        ("packet_type=(1,0x86dd),actions=encap(ethernet),dec_ttl", bad),
         ("actions=encap(mpls),output:1", Some(ErrorCode::ACTION_BAD_EXP_TYPE)),
     ] {
         assert_eq!(code(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_select_group_has_no_hash_of_a_packet_without_an_ethernet_header() {
+    for (before, sent) in [("", 1), ("encap(nsh),", 0), ("encap(nsh),encap(ethernet),", 1), ("decap(),", 1)] {
+        let mut switch = switch();
+        let group = parse_group("group_id=1,type=select,bucket=actions=drop").unwrap();
+        assert_eq!(error_of(&mut switch, Message::GroupMod(group)), None);
+        add_flow(&mut switch, &format!("actions={before}goto_table:1"));
+        add_flow(&mut switch, "table=1,actions=group:1,controller");
+        let trace = switch.trace(PortNo(1), udp(1, 2), Time::ZERO);
+        assert_eq!(trace.to_controller.len(), sent, "{before}");
     }
 }
 

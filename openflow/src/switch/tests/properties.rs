@@ -8,6 +8,7 @@ use crate::identifier::{BufferId, GroupId};
 use crate::multipart::{FlowStatsRequest, MultipartReplyBody, MultipartRequest, MultipartRequestBody};
 use crate::oxm::{OxmFieldOwned, OxmKind};
 use crate::packet::PacketOut;
+use crate::switch::flow_key::Slot;
 use crate::switch::tables::{FlowEntry, FlowFilter};
 use crate::switch::{FlowKey, FlowMatch, Tables, pipeline};
 use proptest::collection::vec;
@@ -23,7 +24,16 @@ fn matches() -> impl Strategy<Value = Match> {
         prop::option::of(0u16..3),
     );
     let link = (prop::option::of(1u32..4), prop::option::of((0u8..3, any::<bool>())), prop::option::of(0u16..3));
-    (link, prop::option::of(ip)).prop_map(|((in_port, eth_dst, vlan), ip)| {
+    let without_ethernet = prop::option::weighted(0.2, (prop::option::of(1u32..4), 0u8..3)).prop_map(|named| {
+        let (in_port, kind) = named?;
+        let packet_type: u32 = [0, 0x0001_0800, 0x0001_88cc][usize::from(kind)];
+        let named = OxmFieldOwned::new(OxmKind::PACKET_TYPE, &packet_type.to_be_bytes(), None).unwrap();
+        Some(in_port.map_or(Match::new(), |port| Match::new().with_in_port(PortNo(port))).with(&named))
+    });
+    (without_ethernet, link, prop::option::of(ip)).prop_map(|(without_ethernet, (in_port, eth_dst, vlan), ip)| {
+        if let Some(match_) = without_ethernet {
+            return match_;
+        }
         let mut match_ = Match::new();
         if let Some(port) = in_port {
             match_ = match_.with_in_port(PortNo(port));
@@ -65,6 +75,15 @@ fn matches() -> impl Strategy<Value = Match> {
 
 /// Keys of packets that such matches may meet.
 fn keys() -> impl Strategy<Value = FlowKey> {
+    (frames(), any::<bool>()).prop_map(|(mut key, ethernet)| {
+        if !ethernet {
+            key.set(Slot::PACKET_TYPE, 0x0001_0000 | u128::from(key.eth_type()));
+        }
+        key
+    })
+}
+
+fn frames() -> impl Strategy<Value = FlowKey> {
     (1u32..5, 0u8..4, prop::option::of(0u16..4), any::<bool>(), (0u8..4, 0u8..4, 0u16..4, 0u16..4)).prop_map(
         |(port, dst, vlan, is_ip, (source, target, source_port, target_port))| {
             let mut ip = transport4(17, 64, source_port, target_port);
@@ -93,6 +112,17 @@ fn entry(priority: u16, cookie: u64, match_: &Match) -> FlowEntry {
         packet_count: 0,
         byte_count: 0,
     }
+}
+
+fn without_packet_type(match_: &Match) -> Match {
+    match_.fields().filter(|field| field.kind != OxmKind::PACKET_TYPE).map(|field| field.to_owned()).collect()
+}
+
+/// Whether the packets of a flow are of the type that is wanted. One that matches a field of a packet means Ethernet frames.
+fn packet_type_fits(wanted: &Match, flow: &Match) -> bool {
+    let said = |match_: &Match| match_.get(OxmKind::PACKET_TYPE).map(|field| field.value.to_vec());
+    let implied = flow.fields().any(|field| field.kind != OxmKind::IN_PORT).then(|| vec![0; 4]);
+    said(wanted).is_none_or(|wanted| said(flow).or(implied) == Some(wanted))
 }
 
 proptest! {
@@ -162,7 +192,10 @@ proptest! {
             .iter()
             .map(|(_, flow)| flow)
             .filter(|flow| {
-                let narrower = FlowMatch::compile(&wanted).unwrap().intersection(&flow.flow_match) == Some(flow.flow_match.clone());
+                let narrower = packet_type_fits(&wanted, &flow.match_) && {
+                    let wanted = FlowMatch::compile(&without_packet_type(&wanted)).unwrap();
+                    wanted.intersection(&flow.flow_match) == Some(flow.flow_match.clone())
+                };
                 let cookie = flow.cookie & cookie_mask == 1 & cookie_mask;
                 let port = out_port == PortNo::ANY || PortNo(flow.cookie as u32 % 3 + 1) == out_port;
                 let taken = narrower && cookie && port;

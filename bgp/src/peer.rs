@@ -11,7 +11,7 @@ use bytes::Bytes;
 use net::Time;
 
 use crate::session::{ConnectMode, Event, Negotiated, Session, SessionConfig, SessionCounters, SessionState, Transmit};
-use crate::wire::{Family, Notification};
+use crate::wire::{Family, Notification, UpdateView};
 
 /// A connection's number: unique within its peer, never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -178,6 +178,27 @@ impl Peer {
         let more = self.slot(which).is_some_and(|slot| slot.session.step(now));
         self.settle(now);
         more
+    }
+
+    /// [`Session::step_in_place`] where a session stands alone: nothing but routes can come of it.
+    pub(crate) fn handle_in_place(
+        &mut self,
+        connection: ConnectionId,
+        now: Time,
+        take: impl FnOnce(&UpdateView<'_>),
+    ) -> bool {
+        let alone = self.secondary.is_none() && self.primary.up && self.primary.connection == Some(connection);
+        alone && self.primary.session.step_in_place(now, take)
+    }
+
+    /// Octets that have come in and were not handled yet.
+    pub(crate) fn waiting_octets(&self, connection: ConnectionId) -> usize {
+        self.slots().find(|slot| slot.connection == Some(connection)).map_or(0, |slot| slot.session.waiting())
+    }
+
+    /// Whether there is a message in them.
+    pub(crate) fn has_message(&self, connection: ConnectionId) -> bool {
+        self.slots().any(|slot| slot.connection == Some(connection) && slot.session.has_message())
     }
 
     /// Whether the neighbour has stopped taking what is written on a connection, or takes it again (RFC 9687).

@@ -48,15 +48,15 @@ enum Input {
     Closed { id: ConnectionId, error: Option<io::Error> },
 }
 
-/// Inputs that may wait for the speaker. Each connection task waits with at most one of its own, so none can crowd the
-/// others out.
+/// Inputs that may wait for the speaker. Each connection has at most one read and one report of octets written among
+/// them, so none can crowd the others out.
 const INPUT_LIMIT: usize = 64;
 
 /// Requests that may wait for the speaker; who asks more waits.
 const REQUEST_LIMIT: usize = 16;
 
-/// Inputs handled before what they cause is sent: bounds how long a neighbour that sends much delays what the others
-/// get.
+/// Inputs handled before what they cause is sent, as long as none of them is more than the speaker does at one time:
+/// bounds how long a neighbour that sends much delays what the others get.
 const INPUTS_PER_TURN: usize = 16;
 
 /// How long [`Handle::stop`] waits for the last octets to go out.
@@ -130,6 +130,7 @@ pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, 
         unsigned,
         origin: Instant::now(),
         connections: BTreeMap::new(),
+        unhandled: Vec::new(),
         tasks: JoinSet::new(),
         inputs,
         stopping: Vec::new(),
@@ -186,6 +187,8 @@ struct Driver {
     unsigned: BTreeSet<Prefix>,
     origin: Instant,
     connections: BTreeMap<ConnectionId, Outbox>,
+    /// Whose last octets the speaker has not handled yet.
+    unhandled: Vec<ConnectionId>,
     tasks: JoinSet<()>,
     inputs: mpsc::Sender<Input>,
     stopping: Vec<tokio::sync::oneshot::Sender<()>>,
@@ -207,11 +210,14 @@ impl Driver {
         }
         self.flush();
         loop {
-            let deadline = self.deadline();
+            let (busy, deadline) = (self.speaker.is_busy(), self.deadline());
             tokio::select! {
                 Some(input) = inputs.recv() => {
                     self.handle_input(input);
                     for _ in 1..INPUTS_PER_TURN {
+                        if self.speaker.is_busy() {
+                            break;
+                        }
                         let Ok(input) = inputs.try_recv() else { break };
                         self.handle_input(input);
                     }
@@ -229,7 +235,9 @@ impl Driver {
                     None => break,
                 },
                 (stream, remote) = accept(&listeners) => self.handle_accepted(stream, remote),
-                () = tokio::time::sleep_until(deadline) => self.speaker.handle_timeout(self.now()),
+                // Between two turns the runtime looks at the sockets: somebody's one route may have come.
+                () = tokio::task::yield_now(), if busy => self.handle_timeout(),
+                () = tokio::time::sleep_until(deadline), if !busy => self.handle_timeout(),
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
             }
             self.flush();
@@ -277,7 +285,12 @@ impl Driver {
     fn handle_input(&mut self, input: Input) {
         let now = self.now();
         match input {
-            Input::Octets { id, octets } => self.speaker.handle_octets(id, &octets, now),
+            Input::Octets { id, octets } => {
+                self.speaker.handle_octets(id, &octets, now);
+                self.unhandled.push(id);
+                drop(octets);
+                self.read_on();
+            }
             Input::Sent { id, octets } => self.speaker.handle_sent(id, octets, now),
             Input::Connected { id, local } => self.speaker.handle_connected(id, local, now),
             Input::ConnectFailed { id, error } => {
@@ -291,6 +304,23 @@ impl Driver {
                 self.speaker.handle_closed(id, now);
             }
         }
+    }
+
+    fn handle_timeout(&mut self) {
+        self.speaker.handle_timeout(self.now());
+        self.read_on();
+    }
+
+    /// Connections whose octets have been handled may read on.
+    fn read_on(&mut self) {
+        let Driver { speaker, connections, unhandled, .. } = self;
+        unhandled.retain(|id| {
+            let waits = speaker.has_input(*id);
+            if let Some(outbox) = connections.get(id).filter(|_| !waits) {
+                outbox.read_on();
+            }
+            waits
+        });
     }
 
     fn handle_accepted(&mut self, stream: TcpStream, remote: SocketAddr) {

@@ -648,7 +648,7 @@ enum Damp {
     Yes,
 }
 
-fn hold_deadline(negotiated: &Negotiated, now: Time) -> Option<Time> {
+pub(super) fn hold_deadline(negotiated: &Negotiated, now: Time) -> Option<Time> {
     (negotiated.hold_time != 0).then(|| now + Duration::from_secs(negotiated.hold_time.into()))
 }
 

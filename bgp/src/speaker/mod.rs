@@ -18,6 +18,7 @@ mod restarting;
 mod sessions;
 mod status;
 mod transport;
+mod turn;
 
 pub use config::{BGP_PORT, Confederation, LocalAs, NeighborConfig, NeighborError, SpeakerConfig};
 pub use dynamic::{DYNAMIC_LIMIT, DynamicNeighbors};
@@ -153,12 +154,18 @@ pub struct Speaker {
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     refused: u64,
-    /// Somebody with room has not been sent everything: the next turn is due at once.
+    /// Somebody with room has not been sent everything, or input waits: the next turn is due at once.
     pending: Option<Time>,
     /// It has started, and waits before it tells anybody anything.
     deferral: Option<Deferral>,
     /// All sessions are about to end.
     stopping: bool,
+    /// Connections whose input waits, in the order of their turns. One that is gone may still be in it.
+    waiting: VecDeque<ConnectionId>,
+    /// Slices since the last export.
+    slices: u32,
+    /// Where the export goes on.
+    export_next: Option<IpAddr>,
     /// Totals of groups that are no more.
     segments: (u64, u64),
 }
@@ -205,6 +212,8 @@ struct Connection {
     unsent: usize,
     /// The pieces they were handed out in.
     pieces: VecDeque<usize>,
+    /// Its input waits for its turn.
+    waiting: bool,
 }
 
 impl Neighbor {
@@ -272,6 +281,9 @@ impl Speaker {
             pending: None,
             deferral: None,
             stopping: false,
+            waiting: VecDeque::new(),
+            slices: 0,
+            export_next: None,
             segments: (0, 0),
             config,
         };
@@ -481,23 +493,10 @@ impl Speaker {
 
     /// A connection is gone.
     pub fn handle_closed(&mut self, id: ConnectionId, now: Time) {
+        self.handle_all_messages(id, now);
         self.with(id, now, |peer, inner| peer.handle_closed(inner, now));
         self.forget(id);
         self.drop_idle_dynamic(now);
-    }
-
-    /// Octets have come in.
-    pub fn handle_octets(&mut self, id: ConnectionId, octets: &[u8], now: Time) {
-        let Some(Connection { neighbor: address, inner, .. }) = self.connections.get(&id) else { return };
-        let (address, inner) = (*address, *inner);
-        if let Some(neighbor) = self.neighbors.get_mut(&address) {
-            neighbor.peer.receive(inner, octets, now);
-        }
-        // Message by message: hundreds of them as routes at one time would be that many allocations to come by.
-        while self.neighbors.get_mut(&address).is_some_and(|neighbor| neighbor.peer.handle_message(inner, now)) {
-            self.collect(address, now);
-        }
-        self.settle(address, now);
     }
 
     /// So many octets of those handed out have been written.
@@ -514,15 +513,25 @@ impl Speaker {
         });
     }
 
-    /// Acts on every deadline up to `now`.
+    /// Acts on every deadline up to `now`, and does a turn of what waits.
     pub fn handle_timeout(&mut self, now: Time) {
+        let served = self.serve_next(now);
+        self.end_deferral(now);
         let due: Vec<IpAddr> = self
             .neighbors
             .iter()
             .filter(|(_, neighbor)| neighbor.deadline().is_some_and(|(at, _)| at <= now))
             .map(|(address, _)| *address)
             .collect();
+        if served && due.is_empty() {
+            return;
+        }
         for address in due {
+            // A hold timer must not run out for what has come in time.
+            let connections = self.neighbors.get(&address).map(|neighbor| neighbor.connections.clone());
+            for id in connections.into_iter().flat_map(BTreeMap::into_values) {
+                self.handle_all_messages(id, now);
+            }
             if let Some(neighbor) = self.neighbors.get_mut(&address) {
                 neighbor.peer.handle_timeout(now);
             }
@@ -531,7 +540,6 @@ impl Speaker {
             self.collect(address, now);
         }
         self.drop_idle_dynamic(now);
-        self.end_deferral(now);
         self.pump(now);
     }
 
@@ -593,7 +601,8 @@ impl Speaker {
     fn new_connection(&mut self, neighbor: IpAddr, inner: peer::ConnectionId, local: Option<IpAddr>) -> ConnectionId {
         self.next_connection += 1;
         let id = ConnectionId(self.next_connection);
-        self.connections.insert(id, Connection { neighbor, inner, local, unsent: 0, pieces: VecDeque::new() });
+        self.connections
+            .insert(id, Connection { neighbor, inner, local, unsent: 0, pieces: VecDeque::new(), waiting: false });
         if let Some(neighbor) = self.neighbors.get_mut(&neighbor) {
             neighbor.connections.insert(inner, id);
         }
@@ -667,47 +676,6 @@ impl Speaker {
             self.events.pop_front();
         }
         self.events.push_back(event);
-    }
-
-    /// Gives each neighbour with room about one segment of what it has not been sent. If that was not all, the next
-    /// turn is due at once: a turn stays short however much there is to send.
-    fn pump(&mut self, now: Time) {
-        self.pending = None;
-        if self.deferral.is_some() || self.stopping {
-            return;
-        }
-        let up: Vec<IpAddr> = self
-            .neighbors
-            .iter()
-            .filter(|(_, neighbor)| neighbor.session.is_some())
-            .map(|(address, _)| *address)
-            .collect();
-        for address in up {
-            self.pump_neighbor(address, now);
-        }
-    }
-
-    fn pump_neighbor(&mut self, address: IpAddr, now: Time) {
-        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
-        let Some(session) = &neighbor.session else { return };
-        let has_room = |connections: &BTreeMap<ConnectionId, Connection>, id: &ConnectionId| {
-            connections.get(id).is_some_and(Connection::has_room)
-        };
-        let (source, id) = (session.source, session.connection);
-        let Some(group) = self.groups.get_mut(&session.terms) else { return };
-        if !group.is_behind(source, &self.rib) || !has_room(&self.connections, &id) {
-            return;
-        }
-        let outgoing = group.poll_transmit(source, &mut self.rib);
-        let behind = group.is_behind(source, &self.rib);
-        for octets in outgoing.into_iter().flat_map(|outgoing| outgoing.octets) {
-            neighbor.peer.handle_send(octets, now);
-        }
-        self.collect(address, now);
-        self.check_send_limits(address, now);
-        if behind && has_room(&self.connections, &id) {
-            self.pending = Some(now);
-        }
     }
 }
 

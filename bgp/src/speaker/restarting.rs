@@ -134,6 +134,7 @@ impl Speaker {
         if self.deferral.take_if(|deferral| over(deferral)).is_some() {
             self.rib.set_deferred(false);
             self.set_restarting(false);
+            self.pending = Some(now);
         }
     }
 

@@ -7,11 +7,12 @@ use super::export_log::{Cursor, ExportLog};
 use super::import::{Ineligible, Source};
 use super::paths::{Path, Paths};
 use super::prefix_table::{PrefixId, PrefixTable};
-use crate::wire::{Community, Family, PathAttributes};
+use crate::wire::{Community, Family, NextHop, PathAttributes};
 use net::Prefix;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 /// A session that routes come from. Numbers are used again once the session and all its routes are gone.
@@ -72,6 +73,13 @@ impl Ranks<'_> {
 pub(super) struct Delta {
     pub(super) received: i64,
     pub(super) accepted: i64,
+}
+
+impl AddAssign for Delta {
+    fn add_assign(&mut self, other: Delta) {
+        self.received += other.received;
+        self.accepted += other.accepted;
+    }
 }
 
 #[derive(Debug)]
@@ -393,6 +401,11 @@ impl Table {
 
     pub(crate) fn route_attributes(&self, id: AttributeId) -> Option<Arc<RouteAttributes>> {
         self.attributes.get(id)
+    }
+
+    /// See [`AttributeTable::octets`].
+    pub(crate) fn route_octets(&self, id: AttributeId) -> Option<(NextHop, &[u8])> {
+        self.attributes.octets(id)
     }
 
     pub(crate) fn is_pinned(&self, id: PrefixId) -> bool {

@@ -222,8 +222,15 @@ impl Driver {
             }
         }
         self.flush();
+        let sleep = tokio::time::sleep_until(self.deadline());
+        tokio::pin!(sleep);
         loop {
             let (busy, deadline) = (self.speaker.is_busy(), self.deadline());
+            // Deadlines move away with every message. A sleep that ends too early once in a while costs less than
+            // setting it anew each time.
+            if !busy && deadline < sleep.deadline() {
+                sleep.as_mut().reset(deadline);
+            }
             tokio::select! {
                 Some(input) = inputs.recv() => {
                     self.handle_input(input);
@@ -249,11 +256,17 @@ impl Driver {
                 },
                 (stream, remote) = accept(&listeners) => self.handle_accepted(stream, remote),
                 // Between two turns the runtime looks at the sockets: somebody's one route may have come.
-                () = tokio::task::yield_now(), if busy => self.handle_timeout(),
-                () = tokio::time::sleep_until(deadline), if !busy => self.handle_timeout(),
+                () = tokio::task::yield_now(), if busy => self.speaker.handle_timeout(self.now()),
+                () = &mut sleep, if !busy => {
+                    if deadline <= Instant::now() {
+                        self.speaker.handle_timeout(self.now());
+                    }
+                    sleep.as_mut().reset(self.deadline());
+                }
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
             }
             self.flush();
+            self.read_on();
         }
         drop(listeners);
         self.stop(inputs).await;
@@ -302,8 +315,6 @@ impl Driver {
                 self.tap.octets(&self.speaker, id, &octets);
                 self.speaker.handle_octets(id, &octets, now);
                 self.unhandled.push(id);
-                drop(octets);
-                self.read_on();
             }
             Input::Sent { id, octets } => self.speaker.handle_sent(id, octets, now),
             Input::Connected { id, local } => self.speaker.handle_connected(id, local, now),
@@ -319,11 +330,6 @@ impl Driver {
                 self.speaker.handle_closed(id, now);
             }
         }
-    }
-
-    fn handle_timeout(&mut self) {
-        self.speaker.handle_timeout(self.now());
-        self.read_on();
     }
 
     /// Connections whose octets have been handled may read on.

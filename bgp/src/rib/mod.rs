@@ -293,13 +293,9 @@ impl Rib {
             Some(state) => {
                 let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
                 let learned = now.into();
-                let mut total = Delta::default();
-                for Nlri { prefix, path_id } in nlri {
-                    let path =
-                        Path { source: id, path_id, received, effective: received, learned, state, stale: false };
-                    total += table.insert(prefix, path, &ranks);
-                }
-                apply(slot, family, total);
+                let path = Path { source: id, path_id: 0, received, effective: received, learned, state, stale: false };
+                let delta = table.insert_all(nlri, &path, &ranks);
+                apply(slot, family, delta);
                 table.attributes.release(received);
             }
             None => {

@@ -14,9 +14,11 @@
 
 mod connection;
 mod handle;
+mod recorder;
 mod socket_option;
 
-pub use handle::{Handle, PAGE_LIMIT, Stopped};
+pub use handle::{Handle, Operation, PAGE_LIMIT, Stopped};
+pub use recorder::{Tap, Tapped};
 
 use crate::speaker::{ConnectionId, Event, Password, Speaker, SpeakerConfig, Transmit};
 use crate::wire::AttributeError;
@@ -24,11 +26,12 @@ use bytes::Bytes;
 use connection::Outbox;
 use handle::Request;
 use net::{Prefix, Time};
-use std::collections::BTreeMap;
+use recorder::Recorder;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -112,19 +115,30 @@ pub fn spawn(config: SpeakerConfig, listen: &[SocketAddr]) -> Result<Handle, Dri
 /// # Errors
 /// An address that cannot be listened on. Nothing runs then.
 pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, DriverError> {
+    spawn_tapped(speaker, listen, None)
+}
+
+/// The same with somebody who sees what comes in.
+///
+/// # Errors
+/// An address that cannot be listened on. Nothing runs then.
+pub fn spawn_tapped(speaker: Speaker, listen: &[SocketAddr], tap: Option<Tap>) -> Result<Handle, DriverError> {
+    let passwords = speaker.passwords();
+    let mut unsigned = BTreeSet::new();
     let mut listeners = Vec::new();
     let mut listening = Vec::new();
     for address in listen {
         let refused = |error| DriverError::Listen { address: *address, error };
-        let listener = bind(*address).map_err(refused)?;
+        let listener = bind(*address, &passwords, &mut unsigned).map_err(refused)?;
         listening.push(listener.local_addr().map_err(refused)?);
         listeners.push(listener);
     }
     let (requests, incoming) = mpsc::channel(REQUEST_LIMIT);
     let (inputs, from_connections) = mpsc::channel(INPUT_LIMIT);
-    let mut driver = Driver {
+    let driver = Driver {
         speaker,
-        passwords: BTreeMap::new(),
+        passwords,
+        unsigned,
         origin: Instant::now(),
         connections: BTreeMap::new(),
         unhandled: Vec::new(),
@@ -132,13 +146,19 @@ pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, 
         inputs,
         stopping: Vec::new(),
         warned: BTreeMap::new(),
+        tap: Recorder(tap),
     };
-    driver.tell_passwords(&listeners);
     let task = tokio::spawn(driver.run(listeners, from_connections, incoming));
     Ok(Handle::new(requests, listening.into(), Arc::new(task.abort_handle())))
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+/// A listening socket that knows all passwords before anybody can connect; of which neighbours the system took none goes
+/// to `unsigned`.
+fn bind(
+    address: SocketAddr,
+    passwords: &BTreeMap<Prefix, Password>,
+    unsigned: &mut BTreeSet<Prefix>,
+) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart must not wait for the old connections to time out.
     socket.set_reuseaddr(true)?;
@@ -149,13 +169,34 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         let _ = socket_option::set_ttl(socket.as_fd(), IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), u8::MAX);
     }
     socket.bind(address)?;
+    for (peers, password) in passwords {
+        if !set_password(socket.as_fd(), address.is_ipv6(), *peers, Some(password)) {
+            unsigned.insert(*peers);
+        }
+    }
     socket.listen(BACKLOG)
+}
+
+/// Tells a listening socket; `false` if the system does not take it.
+fn set_password(socket: BorrowedFd<'_>, ipv6: bool, peers: Prefix, password: Option<&Password>) -> bool {
+    if !ipv6 && !peers.addr().is_ipv4() {
+        return true;
+    }
+    match socket_option::set_password(socket, peers, password, ipv6) {
+        Ok(()) => true,
+        Err(error) => {
+            error!(%peers, %error, "TCP MD5: the system takes no password: these neighbours are refused");
+            false
+        }
+    }
 }
 
 struct Driver {
     speaker: Speaker,
     /// What the listening sockets have been told.
     passwords: BTreeMap<Prefix, Password>,
+    /// Of these they could not be told: whoever connects from there is not signed, and refused.
+    unsigned: BTreeSet<Prefix>,
     origin: Instant,
     connections: BTreeMap<ConnectionId, Outbox>,
     /// Whose last octets the speaker has not handled yet.
@@ -165,6 +206,7 @@ struct Driver {
     stopping: Vec<tokio::sync::oneshot::Sender<()>>,
     /// When a malformed UPDATE of a neighbour was last logged; as many as there are neighbours.
     warned: BTreeMap<IpAddr, Instant>,
+    tap: Recorder,
 }
 
 impl Driver {
@@ -236,16 +278,19 @@ impl Driver {
         if wanted == self.passwords {
             return;
         }
-        let gone = self.passwords.keys().filter(|peers| !wanted.contains_key(peers)).map(|peers| (peers, None));
-        let new = wanted.iter().filter(|(peers, password)| self.passwords.get(peers) != Some(*password));
-        for (peers, password) in gone.chain(new.map(|(peers, password)| (peers, Some(password)))) {
+        let unsigned = std::mem::take(&mut self.unsigned);
+        let gone = self.passwords.keys().filter(|peers| !wanted.contains_key(peers) && !unsigned.contains(peers));
+        // Those that the system did not take before are tried again: others may have gone.
+        let new = wanted
+            .iter()
+            .filter(|(peers, password)| self.passwords.get(peers) != Some(*password) || unsigned.contains(peers));
+        for (peers, password) in
+            gone.map(|peers| (peers, None)).chain(new.map(|(peers, password)| (peers, Some(password))))
+        {
             for listener in listeners {
                 let ipv6 = listener.local_addr().is_ok_and(|address| address.is_ipv6());
-                if !ipv6 && !peers.addr().is_ipv4() {
-                    continue;
-                }
-                if let Err(error) = socket_option::set_password(listener.as_fd(), *peers, password, ipv6) {
-                    error!(peer = %peers, %error, "TCP MD5: the system takes no password: these neighbours cannot connect");
+                if !set_password(listener.as_fd(), ipv6, *peers, password) && password.is_some() {
+                    self.unsigned.insert(*peers);
                 }
             }
         }
@@ -267,6 +312,7 @@ impl Driver {
         let now = self.now();
         match input {
             Input::Octets { id, octets } => {
+                self.tap.octets(&self.speaker, id, &octets);
                 self.speaker.handle_octets(id, &octets, now);
                 self.unhandled.push(id);
             }
@@ -280,6 +326,7 @@ impl Driver {
             Input::Closed { id, error } => {
                 debug!(%id, error = error.map(tracing::field::display), "connection closed");
                 self.connections.remove(&id);
+                self.tap.closed(id);
                 self.speaker.handle_closed(id, now);
             }
         }
@@ -299,6 +346,11 @@ impl Driver {
 
     fn handle_accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
         let Ok(local) = stream.local_addr() else { return };
+        let address = remote.ip().to_canonical();
+        if self.unsigned.iter().any(|peers| peers.contains(address)) {
+            warn!(%remote, "connection refused: it is to be signed, and the system has no password for it");
+            return;
+        }
         match self.speaker.handle_accepted(remote, local, self.now()) {
             Some(id) => {
                 if let Err(error) =
@@ -324,6 +376,7 @@ impl Driver {
             }
             // A full queue makes an input of its own, which may cause more.
             let Some(event) = self.speaker.poll_event() else { break };
+            self.tap.event(&self.speaker, &event);
             match event {
                 Event::Up { neighbor, kind } => info!(peer = %neighbor, ?kind, "session up"),
                 Event::Down { neighbor, reason, was_up: true } => info!(peer = %neighbor, %reason, "session down"),
@@ -365,6 +418,7 @@ impl Driver {
             }
             Transmit::Close { connection: id } => {
                 self.connections.remove(&id);
+                self.tap.closed(id);
             }
         }
     }

@@ -95,6 +95,8 @@ pub struct Rib {
     ranks: Vec<Option<SourceRank>>,
     tables: [Table; 2],
     policy_evaluations: u64,
+    /// Followers are not told anything yet.
+    deferred: bool,
 }
 
 impl Rib {
@@ -110,6 +112,7 @@ impl Rib {
                 Table::new(Family::IPV6_UNICAST, PrefixTable::ipv6(config.seed), attributes()),
             ],
             policy_evaluations: 0,
+            deferred: false,
         };
         rib.add_source(Source {
             kind: SourceKind::Local,
@@ -124,6 +127,12 @@ impl Rib {
             enforce_first_as: false,
         });
         rib
+    }
+
+    /// Followers are told nothing while this is set: the routes of a speaker that has just started are not complete
+    /// (RFC 4724 §4.1).
+    pub const fn set_deferred(&mut self, deferred: bool) {
+        self.deferred = deferred;
     }
 
     /// The source of the routes that this speaker originates.

@@ -223,6 +223,11 @@ impl Session {
         matches!(self.state, State::Active { wait: Wait::Connection { .. } })
     }
 
+    /// What the next OPEN and the next pause go by; a session that stands keeps to what it has negotiated.
+    pub(crate) fn set_config(&mut self, config: Arc<SessionConfig>) {
+        self.config = config;
+    }
+
     pub(crate) fn take_counters(&mut self) -> SessionCounters {
         std::mem::take(&mut self.counters)
     }

@@ -11,8 +11,11 @@
 
 mod config;
 mod dynamic;
+mod ends;
 mod limit;
+mod reconfigure;
 mod restart;
+mod restarting;
 mod sessions;
 mod status;
 mod transport;
@@ -21,7 +24,9 @@ mod turn;
 pub use config::{BGP_PORT, Confederation, LocalAs, NeighborConfig, NeighborError, SpeakerConfig};
 pub use dynamic::{DYNAMIC_LIMIT, DynamicNeighbors};
 pub use limit::{LimitAction, PrefixLimit};
+pub use reconfigure::Reconfigured;
 pub use restart::RestartHelp;
+pub use restarting::{RestartOffer, SELECTION_DEFERRAL_TIME};
 pub use status::{AttributeErrorCount, NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
 pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 
@@ -36,6 +41,7 @@ use bytes::Bytes;
 use limit::Held;
 use net::{Prefix, Time};
 use restart::Retained;
+use restarting::Deferral;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -151,6 +157,10 @@ pub struct Speaker {
     refused: u64,
     /// Somebody with room has not been sent everything, or input waits: the next turn is due at once.
     pending: Option<Time>,
+    /// It has started, and waits before it tells anybody anything.
+    deferral: Option<Deferral>,
+    /// All sessions are about to end.
+    stopping: bool,
     /// Connections whose input waits, in the order of their turns. One that is gone may still be in it.
     waiting: VecDeque<ConnectionId>,
     /// Slices since the last export.
@@ -270,13 +280,15 @@ impl Speaker {
             events: VecDeque::new(),
             refused: 0,
             pending: None,
+            deferral: None,
+            stopping: false,
             waiting: VecDeque::new(),
             slices: 0,
             export_next: None,
             segments: (0, 0),
             config,
         };
-        for prefix in std::mem::take(&mut speaker.config.originate) {
+        for prefix in speaker.config.originate.clone() {
             speaker.rib.originate(prefix, now);
         }
         for range in &speaker.config.dynamic {
@@ -285,6 +297,7 @@ impl Speaker {
         for neighbor in std::mem::take(&mut speaker.config.neighbors) {
             speaker.add_neighbor(neighbor, now)?;
         }
+        speaker.defer_selection(now);
         Ok(speaker)
     }
 
@@ -306,7 +319,7 @@ impl Speaker {
         // Different neighbours' timers must not beat together.
         let seed = self.config.seed ^ u64::from(config.asn.0).rotate_left(32) ^ address_bits(address);
         let mut peer = Peer::new(Arc::new(session), seed);
-        let held = config.shutdown.as_ref().map(|_| Held { reason: "shut down here".to_owned(), until: None });
+        let held = config.shutdown.as_deref().map(Held::shut_down);
         if held.is_none() {
             peer.handle_start(now);
         }
@@ -342,15 +355,24 @@ impl Speaker {
         true
     }
 
-    /// Ends all sessions with a Cease (administrative shutdown). They stay down.
+    /// Ends all sessions with a Cease (administrative shutdown), and those with neighbours that are to keep our routes
+    /// until we are back ([`NeighborConfig::restart`]) without a word. They stay down.
     pub fn stop(&mut self, now: Time) {
-        let addresses: Vec<IpAddr> = self.neighbors.keys().copied().collect();
-        for address in addresses {
+        let addresses: Vec<(IpAddr, bool)> =
+            self.neighbors.iter().map(|(address, neighbor)| (*address, neighbor.config.restart.is_some())).collect();
+        // What goes with one session must not be told on the next one, which ends too.
+        self.stopping = true;
+        for (address, restarts) in addresses {
+            if restarts {
+                self.leave_for_restart(address, now);
+                continue;
+            }
             if let Some(neighbor) = self.neighbors.get_mut(&address) {
                 neighbor.peer.handle_stop("", now);
             }
             self.settle(address, now);
         }
+        self.stopping = false;
     }
 
     /// Originates `prefix`.
@@ -381,24 +403,25 @@ impl Speaker {
     pub fn set_export_policy(&mut self, address: IpAddr, policy: Policy, now: Time) {
         let Some(neighbor) = self.neighbors.get_mut(&address.to_canonical()) else { return };
         neighbor.config.export = policy;
-        if let (Some(session), Some(policy_session)) = (&mut neighbor.session, &neighbor.policy_session) {
-            let bound = neighbor.config.export.bind(policy_session);
-            let terms = ExportTerms { policy: bound, ..session.terms.clone() };
-            let before = std::mem::replace(&mut session.terms, terms);
-            let source = session.source;
-            if before != session.terms
-                && let Some(moving) =
-                    self.groups.get_mut(&before).and_then(|group| group.hand_over(source, &mut self.rib))
-            {
-                let terms = session.terms.clone();
-                self.groups
-                    .entry(terms)
-                    .or_insert_with_key(|terms| UpdateGroup::new(terms.clone()))
-                    .take_over(source, moving);
-                self.drop_group_if_empty(&before);
-            }
-        }
+        self.refresh_terms(address.to_canonical());
         self.pump(now);
+    }
+
+    /// Puts a neighbour into the update group that its configuration asks for now. It is sent what is different.
+    fn refresh_terms(&mut self, address: IpAddr) {
+        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
+        let (Some(session), Some(policy_session)) = (&mut neighbor.session, &neighbor.policy_session) else { return };
+        let negotiated = &session.negotiated;
+        let terms = neighbor.config.export_terms(&self.config, policy_session, negotiated, session.local_address);
+        let before = std::mem::replace(&mut session.terms, terms);
+        let (source, terms) = (session.source, session.terms.clone());
+        if before != terms
+            && let Some(moving) = self.groups.get_mut(&before).and_then(|group| group.hand_over(source, &mut self.rib))
+        {
+            let group = self.groups.entry(terms).or_insert_with_key(|terms| UpdateGroup::new(terms.clone()));
+            group.take_over(source, moving);
+            self.drop_group_if_empty(&before);
+        }
     }
 
     fn drop_group_if_empty(&mut self, terms: &ExportTerms) {
@@ -494,6 +517,7 @@ impl Speaker {
     /// Acts on every deadline up to `now`, and does a turn of what waits.
     pub fn handle_timeout(&mut self, now: Time) {
         let served = self.serve_next(now);
+        self.end_deferral(now);
         let due: Vec<IpAddr> = self
             .neighbors
             .iter()
@@ -533,8 +557,9 @@ impl Speaker {
     /// The next deadline, and why.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
         let pending = self.pending.map(|at| (at, "export"));
+        let deferral = self.deferral.as_ref().map(|deferral| (deferral.until, "Selection_Deferral_Timer"));
         let peers = self.neighbors.values().filter_map(Neighbor::deadline);
-        pending.into_iter().chain(peers).min_by_key(|(at, _)| *at)
+        pending.into_iter().chain(deferral).chain(peers).min_by_key(|(at, _)| *at)
     }
 
     /// The tables.

@@ -132,6 +132,9 @@ impl Speaker {
     pub(super) fn pump(&mut self, now: Time) {
         self.slices = 0;
         self.pending = (!self.waiting.is_empty()).then_some(now);
+        if self.deferral.is_some() || self.stopping {
+            return;
+        }
         let mut up: Vec<IpAddr> = self
             .neighbors
             .iter()

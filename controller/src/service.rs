@@ -19,6 +19,7 @@ use crate::io::record::Recorder;
 use crate::io::tls::Tls;
 
 pub use bgp_service::BgpHandle;
+pub(crate) use bgp_service::{neighbor_config, speaker_config};
 
 /// A controller that runs until [`Controller::stop`].
 pub struct Controller {

@@ -5,7 +5,7 @@ mod parts;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,8 +27,14 @@ const DRIBBLE_PAUSE: Duration = Duration::from_secs(1);
 /// Connections per second of the connect flood, and how often they are made.
 const CONNECTS_PER_SECOND: u32 = 10_000;
 const CONNECT_PAUSE: Duration = Duration::from_millis(2);
-/// Packet-ins in one write of the packet-in flood.
-const FLOOD_BATCH: u64 = 512;
+/// Packet-ins in one write of the packet-in flood, and how many may be without an answer: about what the controller reads at once. With more
+/// the answers to its barriers would be far behind, and it would learn no faster than it may send rules without one.
+const FLOOD_BATCH: u64 = 64;
+const FLOOD_OPEN: u64 = 128;
+/// Some packet-ins may never be answered: after this without an answer they are given up.
+const GIVEN_UP: Duration = Duration::from_millis(50);
+/// The writer looks for answers this often.
+const LOOK: Duration = Duration::from_micros(20);
 /// How long a read or a write of a switch waits before it looks whether it is to end.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// What is put out, or finds nobody, comes back after this.
@@ -52,7 +58,7 @@ pub enum Kind {
     /// A switch that tells of ever new rules of ours when it is read back, in parts of 64 KiB, as fast as they are taken; put out, it comes
     /// back.
     Rules,
-    /// A switch that sends packet-ins with ever new senders as fast as they are taken; the rules of the eldest idle out, so that each one is
+    /// A switch that sends packet-ins with ever new senders as fast as they are answered; the rules of the eldest idle out, so that each one is
     /// learned.
     PacketIns,
     /// 10,000 connections a second, each closed at once.
@@ -107,6 +113,7 @@ pub fn flood(arguments: &FloodArgs, out: &mut dyn Write) -> Result<(), String> {
                 hear: &mut |flow_mod, out| goers.hear(flow_mod, out),
                 what: "packet-ins",
                 each: FLOOD_BATCH,
+                open: FLOOD_OPEN,
             }
             .run(arguments, &stop)
         }
@@ -160,7 +167,8 @@ fn dribbled() -> Vec<u8> {
 /// A switch without ports whose answer never ends.
 fn endless(arguments: &FloodArgs, mut parts: Parts, beginning: Beginning, stop: &AtomicBool) -> Result<String, String> {
     let next = &mut |xid, out: &mut Vec<u8>| parts.put(xid, out);
-    Flood { beginning, ports: 0, next, hear: &mut |_, _| (), what: "parts", each: 1 }.run(arguments, stop)
+    Flood { beginning, ports: 0, next, hear: &mut |_, _| (), what: "parts", each: 1, open: u64::MAX }
+        .run(arguments, stop)
 }
 
 /// How a switch begins before it misbehaves.
@@ -183,6 +191,8 @@ struct Flood<'f> {
     /// What one write is, and how many of it.
     what: &'f str,
     each: u64,
+    /// It writes no more as long as so many have no answer.
+    open: u64,
 }
 
 type Hear<'f> = dyn FnMut(&[u8], &mut BytesMut) + Send + 'f;
@@ -190,7 +200,8 @@ type Hear<'f> = dyn FnMut(&[u8], &mut BytesMut) + Send + 'f;
 impl Flood<'_> {
     /// Writes, and reads and answers meanwhile so that it is not put out for that. Put out, it comes back.
     fn run(self, arguments: &FloodArgs, stop: &AtomicBool) -> Result<String, String> {
-        let Flood { beginning, ports, next, hear, what, each } = self;
+        let Flood { beginning, ports, next, hear, what, each, open } = self;
+        let open = if arguments.floor { u64::MAX } else { open };
         let clock = Clock::start();
         let (mut writes, mut connections, mut flow_mods) = (0_u64, 0_u64, 0_u64);
         let mut octets = Vec::new();
@@ -212,7 +223,7 @@ impl Flood<'_> {
                 continue;
             };
             let mut reader = stream.try_clone().map_err(|error| error.to_string())?;
-            let replies = Mutex::new(BytesMut::new());
+            let (replies, answers) = (Mutex::new(BytesMut::new()), AtomicU64::new(0));
             let (floor, heard) = (arguments.floor, &mut *hear);
             std::thread::scope(|scope| {
                 let reading = scope.spawn(|| {
@@ -225,20 +236,32 @@ impl Flood<'_> {
                             Err(error) if is_late(&error) => {}
                             Err(_) => break,
                         }
-                        let Ok((read, mods)) = answer(&mut switch, &input, &mut said, heard) else { break };
+                        let Ok((read, new)) = answer(&mut switch, &input, &mut said, heard) else { break };
                         input.drain(..read);
-                        flow_mods += mods;
+                        flow_mods += new.flow_mods;
                         if !said.is_empty() {
                             replies.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&said);
                             said.clear();
                         }
+                        answers.fetch_add(new.answers, Ordering::Relaxed);
                     }
                     flow_mods
                 });
+                let (mut sent, mut last) = (0_u64, clock.now());
                 'writing: while !stop.load(Ordering::Relaxed) {
                     octets.clear();
                     octets.extend_from_slice(&replies.lock().unwrap_or_else(PoisonError::into_inner).split());
-                    next(xid, &mut octets);
+                    let answered = answers.load(Ordering::Relaxed);
+                    if sent.saturating_sub(answered) < open {
+                        next(xid, &mut octets);
+                        (sent, last) = (sent + each, clock.now());
+                        writes += 1;
+                    } else if octets.is_empty() {
+                        if clock.now() > last + GIVEN_UP {
+                            sent = answered;
+                        }
+                        std::thread::sleep(LOOK);
+                    }
                     let mut rest = octets.as_slice();
                     while !rest.is_empty() {
                         match stream.write(rest) {
@@ -251,7 +274,6 @@ impl Flood<'_> {
                             Err(_) => break 'writing,
                         }
                     }
-                    writes += 1;
                 }
                 let _ = stream.shutdown(Shutdown::Both);
                 flow_mods += reading.join().unwrap_or(0);
@@ -271,13 +293,13 @@ fn is_late(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// Answers whole messages as a switch that behaves: how many octets that were, and how many FLOW_MODs.
+/// Answers whole messages as a switch that behaves: how many octets that were, and what was in them.
 fn answer(
     switch: &mut Switch,
     input: &[u8],
     out: &mut BytesMut,
     hear: &mut (dyn FnMut(&[u8], &mut BytesMut) + Send),
-) -> Result<(usize, u64), String> {
+) -> Result<(usize, Heard), String> {
     let (mut at, mut heard) = (0, Heard::default());
     while let Some(frame) = whole_frame(&input[at..])? {
         if frame[1] == MessageType::FLOW_MOD.0 {
@@ -285,7 +307,7 @@ fn answer(
         }
         at += switch.scan(frame, out, &mut heard, |_| ())?;
     }
-    Ok((at, heard.flow_mods))
+    Ok((at, heard))
 }
 
 fn whole_frame(input: &[u8]) -> Result<Option<&[u8]>, String> {

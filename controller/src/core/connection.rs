@@ -86,7 +86,7 @@ impl fmt::Display for CloseCause {
             CloseCause::Replaced => f.write_str("silent, and another connection has the same datapath id"),
             CloseCause::DescriptionTimeout => f.write_str("ports and rules were not told in time"),
             CloseCause::ReadBack => f.write_str(
-                "the rules and groups that it reported are not believed: more than 1,000,000, or more than 64 MiB of ours",
+                "the rules and groups that it reported are not believed: more than 1,000,000, or what takes more than 64 MiB",
             ),
             CloseCause::NotItsCertificate(id) => write!(f, "the certificate is not that of datapath id {id}"),
             CloseCause::AuxiliaryConnection => f.write_str(

@@ -26,9 +26,11 @@ const SLICE_FLOWS: u64 = 2_000;
 const SLICES_MAX: u64 = 4_096;
 /// Rules and groups, ours or not, that one switch may report; ten times what Open vSwitch is run with here. A switch that reports more is dropped.
 const READ_BACK_MAX: usize = 1_000_000;
-/// Octets of matches, instructions and buckets of ours that one switch may report: a million rules of hosts have 40 MB, and one rule may have
-/// 64 KiB. A switch that reports more is dropped.
+/// Octets of matches, instructions and buckets of ours that one switch may report, and [`KEPT_BESIDES`] for each rule and group: three times the
+/// rules of all hosts that may be known, and one rule may have 64 KiB. A switch that reports more is dropped.
 pub(super) const READ_BACK_OCTETS: usize = 64 << 20;
+/// What is kept of a rule or a group besides its octets: its slot, its place in the index, and what the switch has in it.
+pub(super) const KEPT_BESIDES: usize = 128;
 /// Messages to one switch without a barrier: more would queue where nobody can reorder or take them back.
 const WINDOW: usize = 512;
 /// A unicast phase waits this long for a slow switch, then goes on without it: one sick switch must not hold up the others' paths. The
@@ -352,14 +354,14 @@ impl Reconciler {
                 reading.told += groups.len();
                 for kept in groups.iter().filter_map(|group| entry.flows.read_group(group)) {
                     reading.groups += 1;
-                    reading.octets += kept;
+                    reading.octets += kept + KEPT_BESIDES;
                 }
             }
             (ReadStep::Flows { slice: 1.., .. }, MultipartReplyBody::Flow(flows)) => {
                 reading.told += flows.len();
                 for kept in flows.iter().filter_map(|flow| entry.flows.read_rule(flow)) {
                     reading.rules += 1;
-                    reading.octets += kept;
+                    reading.octets += kept + KEPT_BESIDES;
                 }
             }
             // Not what was asked for. Who answers nothing else is put out when the time for the description is over.

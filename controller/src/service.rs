@@ -1,6 +1,7 @@
 //! The running controller: the fabric thread, the BGP thread, and one for telemetry and HTTP. `trunkline run` and `trunkline demo` start the same one.
 
 mod bgp_service;
+mod mrt;
 mod telemetry_service;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use crate::io::record::Recorder;
 use crate::io::tls::Tls;
 
 pub use bgp_service::BgpHandle;
+pub(crate) use mrt::{FileName, table_octets};
 
 /// A controller that runs until [`Controller::stop`].
 pub struct Controller {

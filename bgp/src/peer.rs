@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use net::Time;
 
 use crate::session::{ConnectMode, Event, Negotiated, Session, SessionConfig, SessionCounters, SessionState, Transmit};
-use crate::wire::{Family, Notification};
+use crate::wire::{Family, Notification, UpdateView};
 
 /// A connection's number: unique within its peer, never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -50,9 +51,15 @@ struct Slot {
     connection: Option<ConnectionId>,
     /// We opened the connection, or are opening it.
     ours: bool,
+    /// It takes the place of a session that stands if the neighbour means it.
+    resumes: bool,
     /// [`Event::Established`] went out and its [`Event::Closed`] did not.
     up: bool,
 }
+
+/// A session younger than this may still see the neighbour's own connection come in, late in a collision; an older one
+/// that sees a new connection of a neighbour that restarts gracefully (RFC 4724 §4.2) has been lost at the other end.
+pub const SETTLED_TIME: Duration = Duration::from_secs(10);
 
 /// Which of the two sessions.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,10 +103,20 @@ impl Peer {
         self.settle(now);
     }
 
+    /// Another configuration: what sessions from here on go by. A session that stands keeps to the terms of its OPENs; if
+    /// these are to change, stop it before.
+    pub fn handle_config(&mut self, config: Arc<SessionConfig>) {
+        self.primary.session.set_config(Arc::clone(&config));
+        if let Some(slot) = &mut self.secondary {
+            slot.session.set_config(Arc::clone(&config));
+        }
+        self.config = config;
+    }
+
     /// The neighbour has opened a connection. `None`: it is not wanted, the driver closes it.
     ///
-    /// Refused when stopped, when only we connect, in the pause after a protocol error (DampPeerOscillations), when a
-    /// session stands, and when there are two already.
+    /// Refused when stopped, when only we connect, in the pause after a protocol error (DampPeerOscillations), when there
+    /// are two already, and when a session stands; but a neighbour that restarts gracefully may have lost that.
     pub fn handle_accepted(&mut self, now: Time) -> Option<ConnectionId> {
         let session = &mut self.primary.session;
         if self.config.mode == ConnectMode::Active || session.is_stopped() || session.is_damped() {
@@ -113,9 +130,10 @@ impl Peer {
             self.primary.connection = Some(connection);
             self.primary.ours = false;
             self.primary.session.handle_accepted(now);
-        } else if self.primary.session.state() != SessionState::Established && self.secondary.is_none() {
+        } else if self.secondary.is_none() && (!self.primary.up || self.may_be_resumed(now)) {
             let seed = self.seed ^ connection.0;
             let mut slot = Slot::new(Session::new(self.config.clone(), seed), Some(connection));
+            slot.resumes = self.primary.up;
             slot.session.set_failures(self.primary.session.failures());
             slot.session.handle_start_passive(now);
             slot.session.handle_accepted(now);
@@ -160,6 +178,27 @@ impl Peer {
         let more = self.slot(which).is_some_and(|slot| slot.session.step(now));
         self.settle(now);
         more
+    }
+
+    /// [`Session::step_in_place`] where a session stands alone: nothing but routes can come of it.
+    pub(crate) fn handle_in_place(
+        &mut self,
+        connection: ConnectionId,
+        now: Time,
+        take: impl FnOnce(&UpdateView<'_>),
+    ) -> bool {
+        let alone = self.secondary.is_none() && self.primary.up && self.primary.connection == Some(connection);
+        alone && self.primary.session.step_in_place(now, take)
+    }
+
+    /// Octets that have come in and were not handled yet.
+    pub(crate) fn waiting_octets(&self, connection: ConnectionId) -> usize {
+        self.slots().find(|slot| slot.connection == Some(connection)).map_or(0, |slot| slot.session.waiting())
+    }
+
+    /// Whether there is a message in them.
+    pub(crate) fn has_message(&self, connection: ConnectionId) -> bool {
+        self.slots().any(|slot| slot.connection == Some(connection) && slot.session.has_message())
     }
 
     /// Whether the neighbour has stopped taking what is written on a connection, or takes it again (RFC 9687).
@@ -242,7 +281,7 @@ impl Peer {
         counters
     }
 
-    /// The configuration it was made with.
+    /// The configuration it goes by.
     pub fn config(&self) -> &Arc<SessionConfig> {
         &self.config
     }
@@ -289,8 +328,14 @@ impl Peer {
     fn settle(&mut self, now: Time) {
         self.drain();
         if let Some(loser) = self.collision() {
+            let resumed = self.secondary.as_ref().is_some_and(|slot| slot.resumes);
             if let Some(slot) = self.slot(loser) {
-                slot.session.handle_collision_lost(now);
+                if resumed && loser == Which::Primary {
+                    // Without a NOTIFICATION: there is nobody at the other end.
+                    slot.session.handle_closed(now);
+                } else {
+                    slot.session.handle_collision_lost(now);
+                }
             }
             self.drain();
         }
@@ -304,11 +349,21 @@ impl Peer {
         }
     }
 
+    /// The neighbour may have lost this session and not have been able to say so (RFC 4724 §4.2).
+    fn may_be_resumed(&self, now: Time) -> bool {
+        let session = &self.primary.session;
+        let restarts = session.negotiated().is_some_and(|negotiated| negotiated.graceful_restart.is_some());
+        restarts && session.established_since().is_some_and(|since| now.since(since) >= SETTLED_TIME)
+    }
+
     /// Which of two sessions has to go, once it can be said.
     fn collision(&self) -> Option<Which> {
         let secondary = self.secondary.as_ref()?;
         let (first, second) = (self.primary.session.state(), secondary.session.state());
         match (first, second) {
+            // RFC 4724 §4.2: a good OPEN on a new connection says that the neighbour has restarted.
+            (SessionState::Established, SessionState::OpenConfirm) if secondary.resumes => Some(Which::Primary),
+            (SessionState::Established, _) if secondary.resumes => None,
             // RFC 4271 §6.8: a session that stands is kept.
             (SessionState::Established, _) => Some(Which::Secondary),
             (_, SessionState::Established) => Some(Which::Primary),
@@ -367,7 +422,7 @@ impl Peer {
 
 impl Slot {
     const fn new(session: Session, connection: Option<ConnectionId>) -> Slot {
-        Slot { session, connection, ours: false, up: false }
+        Slot { session, connection, ours: false, resumes: false, up: false }
     }
 
     /// It has no connection and is opening none.

@@ -278,6 +278,27 @@ fn incidents() -> Vec<Incident> {
             two_octet(),
             WITHDRAW,
         ),
+        ("2010, 2023: unknown transitive attribute of one octet", with("c063 01 00"), external(), FINE),
+        ("2010, 2023: unknown transitive attribute of 255 octets", huge(99, 255), external(), FINE),
+        ("2010, 2023: unknown transitive attribute of 256 octets", huge(99, 256), external(), FINE),
+        (
+            "2010, 2023: unknown transitive attribute that says 65,535 octets and has three",
+            with("d063 ffff 000000"),
+            external(),
+            WITHDRAW,
+        ),
+        (
+            "FRR 7a110595c5: filter entries in a ROUTE-REFRESH that end too early are data nobody asked for",
+            message(5, &hex("0001 00 01 01 80 ffff 00")),
+            external(),
+            FINE,
+        ),
+        (
+            "a beginning of a refresh with something behind it",
+            message(5, &hex("0001 01 01 00")),
+            external(),
+            Err(Fault::RefreshLength),
+        ),
         ("LOCAL_PREF from an external peer, even of a wrong length", with("400503 000000"), external(), DISCARD),
         (
             "ORIGINATOR_ID and CLUSTER_LIST from an external peer",
@@ -535,4 +556,30 @@ fn a_second_neighbour_notices_nothing_of_any_incident_and_errors_are_counted_by_
         assert_eq!(hostile.last_malformed.is_empty(), malformed.is_empty(), "{name}");
         assert!(malformed.iter().all(|error| !error.octets.is_empty()), "{name}");
     }
+}
+
+#[test]
+fn an_as_in_front_of_a_full_segment_opens_a_new_one() {
+    // OpenBGPD 999438e95.
+    let full = AsPath::sequence(&[Asn(65002); 255]);
+    let longer = full.prepend(Asn(65001), 1);
+    let lengths: Vec<usize> = longer.segments().map(|segment| segment.asns().count()).collect();
+    assert_eq!((lengths, longer.first()), (vec![1, 255], Some(Asn(65001))));
+}
+
+#[test]
+fn a_hard_reset_that_wraps_hard_resets_ends_the_session_and_nothing_else() {
+    let neighbor =
+        NeighborConfig { mode: ConnectMode::Passive, ..NeighborConfig::new(IpAddr::from([192, 0, 2, 2]), Asn(65002)) };
+    let config = SpeakerConfig { neighbors: vec![neighbor], ..SpeakerConfig::new(Asn(65001), RouterId::from_u32(1)) };
+    let mut speaker = Speaker::new(config, Time::ZERO).unwrap();
+    let (remote, local) = ("192.0.2.2:40000".parse().unwrap(), "192.0.2.1:179".parse().unwrap());
+    let connection = speaker.handle_accepted(remote, local, Time::ZERO).unwrap();
+    speaker.handle_octets(connection, &greeting(65002), Time::ZERO);
+    assert_eq!(speaker.status(Time::ZERO).neighbors[0].state, SessionState::Established);
+    // 65,535 octets: as deep as one message can be.
+    speaker.handle_octets(connection, &message(3, &[6, 9].repeat(32_758)), Time::ZERO);
+    let status = speaker.status(Time::ZERO);
+    let reset = status.neighbors[0].last_reset.as_deref();
+    assert_eq!(reset, Some("received: Cease: Hard Reset: Cease: Hard Reset"));
 }

@@ -1,4 +1,5 @@
-//! The HTTP server: `/metrics`, `/healthz`, `/bgp/…` and an index. Read-only; it asks snapshots and never the core.
+//! The HTTP server: `/metrics`, `/healthz`, `/bgp/…` and an index. It asks snapshots and never the core. What changes something is a POST and
+//! taken from programs of this machine only.
 //!
 //! Served by hyper itself rather than by `axum::serve`, which offers no limits of time: a client that never finishes its header, or never reads
 //! its answer, must not hold a connection for ever.
@@ -7,15 +8,15 @@ mod bgp;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use telemetry::Exporter;
@@ -137,7 +138,8 @@ pub async fn serve(listener: TcpListener, sources: Sources, shutdown: impl Futur
                 tracing::trace!(%peer, "http connection");
                 let (router, stopped) = (router.clone(), stopped.clone());
                 connections.spawn(async move {
-                    connection(stream, router, stopped).await;
+                    // Whoever changes something is asked for it.
+                    connection(stream, router.layer(Extension(Peer(peer.ip()))), stopped).await;
                     drop(slot);
                 });
             }
@@ -178,6 +180,10 @@ async fn connection(stream: tokio::net::TcpStream, router: Router, mut stopped: 
         tracing::debug!(%error, "http connection ended");
     }
 }
+
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+struct Peer(IpAddr);
 
 #[derive(Clone)]
 struct Served {

@@ -1,7 +1,7 @@
 //! `trunkline run`: the controller, until it is told to stop.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use net::Prefix;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,13 +31,13 @@ pub fn run(options: RunOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let controller = Controller::start(&config)?;
-        announce(&controller, &config, config_file);
+        announce(&controller, &config, config_file.as_deref());
         loop {
             let name = tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
                 _ = hangup.recv() => {
-                    tracing::warn!("SIGHUP: this version reads its configuration at the start only; restart it, no packet is lost");
+                    reload(&controller, &config, config_file.as_deref()).await;
                     continue;
                 }
             };
@@ -56,7 +56,35 @@ pub fn run(options: RunOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
     })
 }
 
-fn announce(controller: &Controller, config: &Config, config_file: Option<PathBuf>) {
+/// Reads the file again. Of it, what `bgp` says counts at once; the rest needs a restart.
+async fn reload(controller: &Controller, started: &Config, config_file: Option<&Path>) {
+    let Some(file) = config_file else {
+        tracing::warn!("SIGHUP: there is no configuration file to read again");
+        return;
+    };
+    let config = match Config::load(file) {
+        Ok(checked) => checked.config,
+        Err(error) => {
+            tracing::error!("SIGHUP: the configuration is refused, everything stays as it is:\n{error}");
+            return;
+        }
+    };
+    match (controller.bgp(), &config.bgp) {
+        (Some(speaker), Some(bgp)) => match speaker.reload(bgp).await {
+            Ok(()) => tracing::info!(file = %file.display(), "SIGHUP: bgp is as the file says"),
+            Err(error) => tracing::error!("SIGHUP: {error}: everything stays as it is"),
+        },
+        (None, None) => {}
+        _ => tracing::warn!("SIGHUP: bgp starts and ends with the process: restart it"),
+    }
+    let listen = |config: &Config| config.bgp.as_ref().map(|bgp| bgp.listen);
+    let apart = config.fabric != started.fabric || config.http != started.http || listen(&config) != listen(started);
+    if apart || config.openflow.listen != started.openflow.listen || config.openflow.tls != started.openflow.tls {
+        tracing::warn!("SIGHUP: openflow, fabric, http and bgp.listen count from the next start on");
+    }
+}
+
+fn announce(controller: &Controller, config: &Config, config_file: Option<&Path>) {
     let file = config_file.map_or_else(|| "built-in defaults".to_owned(), |file| file.display().to_string());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = file, "trunkline is running");
     for address in controller.openflow_addresses() {

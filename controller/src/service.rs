@@ -20,6 +20,7 @@ use crate::io::record::Recorder;
 use crate::io::tls::Tls;
 
 pub use bgp_service::BgpHandle;
+pub(crate) use bgp_service::{neighbor_config, speaker_config};
 pub(crate) use mrt::{FileName, table_octets};
 
 /// A controller that runs until [`Controller::stop`].

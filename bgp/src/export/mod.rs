@@ -10,26 +10,25 @@
 //! changed prefix once. Split horizon is a skip: a member leaves out the messages with its own routes. Withdrawals go
 //! only to who holds the prefix.
 
+mod in_place;
 mod pack;
 mod rules;
+mod segment;
 
 pub use rules::{ExportRules, NextHopRule, PrivateAsRule};
 
 #[cfg(test)]
 mod tests;
 
-use crate::policy::{Evaluation, Policy, PolicyVerdict};
-use crate::rib::{
-    AttributeId, Cursor, PrefixId, PrefixSet, Rib, SourceId, SourceKind, SourceRank, Table, family_index,
-};
+use crate::policy::Policy;
+use crate::rib::{Cursor, PrefixId, PrefixSet, Rib, SourceId, SourceKind, SourceRank, Table, family_index};
 use crate::wire::{Asn, EncodeContext, Family, NextHop, PathAttributes, RefreshSubtype, RouterId};
 use bytes::{Bytes, BytesMut};
 use net::Prefix;
 use smallvec::SmallVec;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Everything that what a peer is sent depends on: peers with equal terms share a group.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -57,9 +56,9 @@ pub struct ExportTerms {
     pub encode: EncodeContext,
 }
 
-/// Log records that one segment covers. About 64 KiB of UPDATEs at five prefixes per attribute set: large enough that
-/// per-segment work doesn't show, small enough that a peer with room for little doesn't wait for much.
-const SEGMENT_RECORDS: usize = 4096;
+/// Log records that one segment covers. About 32 KiB of UPDATEs at five prefixes per attribute set: large enough that
+/// per-segment work doesn't show, small enough that nobody waits long for its turn.
+const SEGMENT_RECORDS: usize = 2048;
 
 /// Segments that a group keeps for members that come by later. One that falls further behind encodes for itself.
 const SEGMENTS_KEPT: usize = 4;
@@ -367,7 +366,7 @@ impl UpdateGroup {
         match shared {
             Some(_) => self.counters.segments_shared += 1,
             None => {
-                own = Some(build(&self.terms, family, cursor, (table, sources), &mut self.counters));
+                own = Some(segment::build(&self.terms, family, cursor, (table, sources), &mut self.counters));
                 self.counters.segments_encoded += 1;
             }
         }
@@ -417,98 +416,6 @@ fn behind(member: &Member, family: usize, from: Cursor) -> bool {
 
 fn release(segment: &Segment, table: &mut Table) {
     segment.ids.iter().chain(&segment.withdrawn).for_each(|id| table.unpin(*id));
-}
-
-/// Routes with the same attributes from the same source.
-struct Bundle {
-    attributes: PathAttributes,
-    next_hop: NextHop,
-    source: SourceId,
-    prefixes: Vec<Prefix>,
-    ids: Vec<PrefixId>,
-}
-
-/// What policy says about routes with one attribute set, and the bundle of each answer; no bundle for what is not
-/// exported.
-struct Judged {
-    evaluation: Option<Evaluation>,
-    places: Vec<(PolicyVerdict, Option<usize>)>,
-}
-
-/// Whether two answers about one attribute set are the same one.
-fn same(one: &PolicyVerdict, other: &PolicyVerdict) -> bool {
-    match (one, other) {
-        (PolicyVerdict::Modify(one), PolicyVerdict::Modify(other)) => Arc::ptr_eq(one, other),
-        _ => one == other,
-    }
-}
-
-fn build(
-    terms: &ExportTerms,
-    family: Family,
-    from: Cursor,
-    (table, sources): (&Table, &[Option<SourceRank>]),
-    counters: &mut GroupCounters,
-) -> Segment {
-    let mut records = Vec::new();
-    let to = table.read_log(from, SEGMENT_RECORDS, &mut records);
-    let (mut bundles, mut withdrawn) = (Vec::<Bundle>::new(), Vec::new());
-    // Looked up, never iterated over.
-    let mut judged: HashMap<(AttributeId, SourceId), Judged, rustc_hash::FxBuildHasher> = HashMap::default();
-    for id in records {
-        let place = table.best(id).zip(table.prefix(id)).and_then(|(best, prefix)| {
-            let route = table.route_attributes(best.attributes)?;
-            let from = rules::From::of(best.source, sources)?;
-            let judged = judged.entry((best.attributes, best.source)).or_insert_with(|| {
-                counters.policy_evaluations += 1;
-                Judged { evaluation: rules::judge(terms, family, from, &route), places: Vec::new() }
-            });
-            let verdict = judged.evaluation.as_ref()?.verdict(prefix);
-            if let Some((_, place)) = judged.places.iter().find(|(known, _)| same(known, verdict)) {
-                return *place;
-            }
-            let place = rules::finish(terms, family, from, &route, verdict).map(|(attributes, next_hop)| {
-                bundles.push(Bundle {
-                    attributes,
-                    next_hop,
-                    source: best.source,
-                    prefixes: Vec::new(),
-                    ids: Vec::new(),
-                });
-                bundles.len() - 1
-            });
-            judged.places.push((verdict.clone(), place));
-            place
-        });
-        match place.and_then(|place| bundles.get_mut(place)).zip(table.prefix(id)) {
-            Some((bundle, prefix)) => {
-                bundle.prefixes.push(prefix);
-                bundle.ids.push(id);
-            }
-            None if table.is_pinned(id) => withdrawn.push(id),
-            None => {}
-        }
-    }
-    let (mut octets, mut messages, mut ids) = (BytesMut::new(), Vec::new(), Vec::new());
-    let mut packer = pack::Packer::default();
-    for bundle in &bundles {
-        let Bundle { attributes, next_hop, source, prefixes, .. } = bundle;
-        let first = ids.len();
-        let packed =
-            packer.announce(&terms.encode, family, attributes, *next_hop, prefixes, &mut octets, |octets, part| {
-                messages.push(Message { source: *source, octets, ids: first + part.start..first + part.end });
-            });
-        match packed {
-            Ok(()) => ids.extend_from_slice(&bundle.ids),
-            // A peer that cannot be told of the route must not keep the one before it.
-            Err(_) => {
-                messages.retain(|message| message.ids.start < first);
-                counters.routes_too_long += bundle.ids.len() as u64;
-                withdrawn.extend(bundle.ids.iter().copied().filter(|id| table.is_pinned(*id)));
-            }
-        }
-    }
-    Segment { from, to, octets: octets.freeze(), messages, ids, withdrawn, withdrawals: None }
 }
 
 /// What of `segment` goes to one member, and what it holds afterwards.

@@ -1,39 +1,8 @@
-//! Packing: as many prefixes with the same attributes into one UPDATE as the peer's message size allows.
+//! What goes to peers beside announcements.
 
-use crate::wire::{
-    AnnouncementPacker, EncodeContext, EncodeError, Family, Message, NextHop, Nlri, PathAttributes, RefreshSubtype,
-    RouteRefresh, Update, pack_withdrawals,
-};
+use crate::wire::{EncodeContext, Family, Message, Nlri, RefreshSubtype, RouteRefresh, Update, pack_withdrawals};
 use bytes::{Bytes, BytesMut};
 use net::Prefix;
-use std::ops::Range;
-
-/// Packs the bundles of a segment, one after the other.
-#[derive(Default)]
-pub(super) struct Packer {
-    packer: AnnouncementPacker,
-    nlri: Vec<Nlri>,
-}
-
-impl Packer {
-    /// Appends UPDATEs that announce all of `prefixes`, and calls `message` with each one's octets and part of
-    /// `prefixes`. On error the attributes alone are too long for any message; nothing is appended.
-    #[allow(clippy::too_many_arguments, reason = "the routes' parts, the way to write them, and where to")]
-    pub(super) fn announce(
-        &mut self,
-        context: &EncodeContext,
-        family: Family,
-        attributes: &PathAttributes,
-        next_hop: NextHop,
-        prefixes: &[Prefix],
-        out: &mut BytesMut,
-        message: impl FnMut(Range<usize>, Range<usize>),
-    ) -> Result<(), EncodeError> {
-        self.nlri.clear();
-        self.nlri.extend(prefixes.iter().copied().map(Nlri::new));
-        self.packer.pack(family, attributes, next_hop, &self.nlri, context, out, message)
-    }
-}
 
 /// Appends UPDATEs that withdraw all of `prefixes`; returns how many.
 pub(super) fn withdraw(context: &EncodeContext, family: Family, prefixes: &[Prefix], out: &mut BytesMut) -> usize {
@@ -60,10 +29,27 @@ fn short(message: Message) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{AsPath, Asn, Community, DecodeContext, MpNlri, Origin, frame_length};
+    use crate::wire::{
+        AsPath, Asn, Community, DecodeContext, EncodeError, MpNlri, NextHop, Origin, PathAttributes, encode_for,
+        frame_length, pack_block,
+    };
     use net::Ipv4Prefix;
     use proptest::prelude::*;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use std::ops::Range;
+
+    fn announce(
+        attributes: &PathAttributes,
+        (family, next_hop): (Family, NextHop),
+        prefixes: &[Prefix],
+        out: &mut BytesMut,
+        message: impl FnMut(Range<usize>, Range<usize>),
+    ) -> Result<(), EncodeError> {
+        let (context, mut block) = (EncodeContext::default(), BytesMut::new());
+        encode_for(family, attributes, next_hop, &context, &mut block);
+        let nlri: Vec<Nlri> = prefixes.iter().copied().map(Nlri::new).collect();
+        pack_block(family, &block, next_hop, &nlri, &context, out, message)
+    }
 
     fn decode_all(mut octets: &[u8], limit: usize) -> Vec<Update> {
         let mut updates = Vec::new();
@@ -126,7 +112,7 @@ mod tests {
                 prop_assert_eq!(got, prefixes);
             } else {
                 let mut ranges = Vec::new();
-                Packer::default().announce(&context, family, &attributes, next_hop, &prefixes, &mut out, |octets, part| {
+                announce(&attributes, (family, next_hop), &prefixes, &mut out, |octets, part| {
                     ranges.push((octets, part));
                 }).unwrap();
                 let updates = decode_all(&out, context.message_limit);
@@ -147,7 +133,6 @@ mod tests {
 
     #[test]
     fn attributes_that_fill_a_message_alone_are_an_error_and_write_nothing() {
-        let context = EncodeContext::default();
         let attributes = PathAttributes {
             communities: vec![Community::new(1, 2); 1100],
             ..PathAttributes::new(Origin::Igp, AsPath::empty())
@@ -156,11 +141,8 @@ mod tests {
         let prefix = Prefix::V4(Ipv4Prefix::DEFAULT);
         let next_hop = NextHop::V4(Ipv4Addr::LOCALHOST);
         let family = Family::IPV4_UNICAST;
-        assert!(
-            Packer::default()
-                .announce(&context, family, &attributes, next_hop, &[prefix, prefix], &mut out, |_, _| ())
-                .is_err()
-        );
+        let packed = announce(&attributes, (family, next_hop), &[prefix, prefix], &mut out, |_, _| ());
+        assert!(packed.is_err());
         assert!(out.is_empty());
     }
 }

@@ -103,7 +103,7 @@ pub(super) fn finish(
         }
         PolicyVerdict::Reject | PolicyVerdict::NoPolicy => return None,
     };
-    let next_hop = next_hop(terms, family, from, route, change)?;
+    let next_hop = next_hop(terms, family, from, route.next_hop, change)?;
     attributes.next_hop = match next_hop {
         NextHop::V4(address) => Some(address),
         NextHop::V6 { .. } => None,
@@ -159,14 +159,19 @@ fn may_go(terms: &ExportTerms, from: From, attributes: &PathAttributes) -> bool 
     if upward && terms.kind == SourceKind::External && attributes.only_to_customer.is_some() {
         return false;
     }
-    !attributes.communities.iter().any(|community| match *community {
+    !attributes.communities.iter().any(|community| keeps_in(terms, *community))
+}
+
+/// A community that keeps a route from this group's peers.
+pub(super) fn keeps_in(terms: &ExportTerms, community: Community) -> bool {
+    match community {
         Community::NO_ADVERTISE => true,
         Community::NO_EXPORT => terms.kind == SourceKind::External,
         // RFC 1997: not even to the next member AS.
-        Community::NO_EXPORT_SUBCONFED => terms.kind == SourceKind::External || rules.confederation,
-        Community::LLGR_STALE => !rules.long_lived_stale,
+        Community::NO_EXPORT_SUBCONFED => terms.kind == SourceKind::External || terms.rules.confederation,
+        Community::LLGR_STALE => !terms.rules.long_lived_stale,
         _ => false,
-    })
+    }
 }
 
 fn leave_as(attributes: &mut PathAttributes, terms: &ExportTerms, from: From) {
@@ -210,11 +215,12 @@ fn replace(path: &AsPath, change: impl Fn(Asn) -> Option<Asn>) -> AsPath {
     AsPath::from_segments(segments.iter().map(|(kind, asns)| (*kind, asns.as_slice())))
 }
 
-fn next_hop(
+/// `received`: as the route came.
+pub(super) fn next_hop(
     terms: &ExportTerms,
     family: Family,
     from: From,
-    route: &RouteAttributes,
+    received: NextHop,
     change: NextHopChange,
 ) -> Option<NextHop> {
     let extended = terms.rules.extended_next_hop;
@@ -244,7 +250,7 @@ fn next_hop(
         return ours();
     }
     // RFC 4271 §5.1.3: unchanged inside the AS. A link-local address means nothing on another link.
-    match route.next_hop {
+    match received {
         NextHop::V4(address) if family == Family::IPV4_UNICAST => Some(NextHop::V4(address)),
         NextHop::V6 { address, .. } if family != Family::IPV4_UNICAST || extended => {
             if address.is_unicast_link_local() {

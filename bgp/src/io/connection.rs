@@ -7,11 +7,12 @@ use net::Prefix;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// The speaker task's end of a connection. Dropping it ends the connection after what is queued is written.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(super) struct Outbox {
     // Before the queue: the connection task hears of the end before it sees the queue end.
     _closing: oneshot::Sender<()>,
     queue: mpsc::Sender<Bytes>,
+    handled: Arc<Notify>,
 }
 
 impl Outbox {
@@ -26,12 +28,18 @@ impl Outbox {
     pub(super) fn send(&self, octets: Bytes) -> bool {
         self.queue.try_send(octets).is_ok()
     }
+
+    /// What came in last has been handled: the connection may read on.
+    pub(super) fn read_on(&self) {
+        self.handled.notify_one();
+    }
 }
 
 /// The connection task's end.
 pub(super) struct Inside {
     queue: mpsc::Receiver<Bytes>,
     closing: oneshot::Receiver<()>,
+    handled: Arc<Notify>,
 }
 
 /// Pieces that may wait to be written. UPDATEs are held back by the speaker's window well before this; the rest is a
@@ -50,7 +58,9 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(super) fn channel() -> (Outbox, Inside) {
     let (queue, waiting) = mpsc::channel(QUEUE_LIMIT);
     let (closing, closed) = oneshot::channel();
-    (Outbox { queue, _closing: closing }, Inside { queue: waiting, closing: closed })
+    let handled = Arc::new(Notify::new());
+    let inside = Inside { queue: waiting, closing: closed, handled: Arc::clone(&handled) };
+    (Outbox { queue, _closing: closing, handled }, inside)
 }
 
 /// Opens a connection and runs it.
@@ -98,7 +108,7 @@ pub(super) async fn run(id: ConnectionId, stream: TcpStream, inside: Inside, inp
     // Messages are written whole; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
     let (mut reader, mut writer) = stream.into_split();
-    let Inside { mut queue, mut closing } = inside;
+    let Inside { mut queue, mut closing, handled } = inside;
     let end = {
         let write = write(id, &mut writer, &mut queue, &inputs);
         tokio::pin!(write);
@@ -110,11 +120,11 @@ pub(super) async fn run(id: ConnectionId, stream: TcpStream, inside: Inside, inp
                 Ok(()) => End::LetGo { written: true },
                 // A neighbour that closes while we write may have said why first: its last octets still wait to be read.
                 Err(error) => {
-                    let _ = tokio::time::timeout(LINGER, read(id, &mut reader, &inputs)).await;
+                    let _ = tokio::time::timeout(LINGER, read(id, &mut reader, &inputs, &handled)).await;
                     End::Broken(Some(error))
                 }
             },
-            result = read(id, &mut reader, &inputs) => End::Broken(result.err()),
+            result = read(id, &mut reader, &inputs, &handled) => End::Broken(result.err()),
         };
         if let End::LetGo { written: false } = end {
             let _ = tokio::time::timeout(LINGER, &mut write).await;
@@ -141,18 +151,24 @@ enum End {
     LetGo { written: bool },
 }
 
-async fn read(id: ConnectionId, reader: &mut OwnedReadHalf, inputs: &mpsc::Sender<Input>) -> io::Result<()> {
+async fn read(
+    id: ConnectionId,
+    reader: &mut OwnedReadHalf,
+    inputs: &mpsc::Sender<Input>,
+    handled: &Notify,
+) -> io::Result<()> {
     let mut buffer = BytesMut::new();
     loop {
         buffer.reserve(READ_SIZE);
         if reader.read_buf(&mut buffer).await? == 0 {
             return Ok(());
         }
-        // Waits while the speaker is busy; TCP then holds the neighbour back, and the channel is fair between
-        // connections.
         if inputs.send(Input::Octets { id, octets: buffer.split().freeze() }).await.is_err() {
             return Ok(());
         }
+        // One read at a time in the speaker's hands: TCP holds a neighbour back that sends more, its input is in nobody
+        // else's way, and the buffer is free again.
+        handled.notified().await;
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Driver;
 use crate::export::AdvertisedPage;
 use crate::rib::{Explanation, Page};
-use crate::speaker::{NeighborConfig, NeighborError, SpeakerStatus};
+use crate::speaker::{NeighborConfig, NeighborError, Reconfigured, SpeakerConfig, SpeakerStatus};
 use crate::wire::Family;
 use net::Prefix;
 use std::fmt;
@@ -73,6 +73,15 @@ pub(super) enum Request {
         neighbor: IpAddr,
         answer: oneshot::Sender<bool>,
     },
+    Operate {
+        neighbor: IpAddr,
+        operation: Operation,
+        answer: oneshot::Sender<bool>,
+    },
+    Reconfigure {
+        config: Box<SpeakerConfig>,
+        answer: oneshot::Sender<Result<Vec<Reconfigured>, NeighborError>>,
+    },
     Originate {
         prefix: Prefix,
         answer: oneshot::Sender<()>,
@@ -84,6 +93,21 @@ pub(super) enum Request {
     Stop {
         done: oneshot::Sender<()>,
     },
+}
+
+/// What an operator does to a neighbour's session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operation {
+    /// Ends it with this text for the other side's operator (RFC 9003), and keeps it down.
+    ShutDown(String),
+    /// Starts it, whatever it is kept down by.
+    Start,
+    /// Ends it with this text (RFC 9003) and starts it again.
+    Reset(String),
+    /// Asks the neighbour for its routes again (RFC 2918).
+    SoftResetIn,
+    /// Sends the neighbour its routes again.
+    SoftResetOut,
 }
 
 /// Most prefixes that one page visits, whatever is asked for: keeps the speaker's turn below a millisecond.
@@ -162,6 +186,20 @@ impl Handle {
         self.ask(|answer| Request::RemoveNeighbor { neighbor, answer }).await
     }
 
+    /// Does something to a neighbour's session. `false`: there is no such neighbour, or for a soft reset no session that
+    /// can be asked.
+    pub async fn operate(&self, neighbor: IpAddr, operation: Operation) -> Result<bool, Stopped> {
+        self.ask(|answer| Request::Operate { neighbor, operation, answer }).await
+    }
+
+    /// Takes on another configuration; see [`crate::speaker::Speaker::reconfigure`]. What is listened on stays.
+    pub async fn reconfigure(
+        &self,
+        config: SpeakerConfig,
+    ) -> Result<Result<Vec<Reconfigured>, NeighborError>, Stopped> {
+        self.ask(|answer| Request::Reconfigure { config: Box::new(config), answer }).await
+    }
+
     /// Originates `prefix`.
     pub async fn originate(&self, prefix: Prefix) -> Result<(), Stopped> {
         self.ask(|answer| Request::Originate { prefix, answer }).await
@@ -203,6 +241,17 @@ impl Driver {
             Request::RemoveNeighbor { neighbor, answer } => {
                 let _ = answer.send(self.speaker.remove_neighbor(neighbor, now));
             }
+            Request::Operate { neighbor, operation, answer } => {
+                let speaker = &mut self.speaker;
+                let _ = answer.send(match operation {
+                    Operation::ShutDown(text) => speaker.shutdown_neighbor(neighbor, &text, now),
+                    Operation::Start => speaker.start_neighbor(neighbor, now),
+                    Operation::Reset(text) => speaker.reset_neighbor(neighbor, &text, now),
+                    Operation::SoftResetIn => speaker.soft_reset_in(neighbor, now),
+                    Operation::SoftResetOut => speaker.soft_reset_out(neighbor, now),
+                });
+            }
+            Request::Reconfigure { config, answer } => drop(answer.send(self.speaker.reconfigure(*config, now))),
             Request::Originate { prefix, answer } => {
                 self.speaker.originate(prefix, now);
                 let _ = answer.send(());

@@ -17,7 +17,7 @@ mod handle;
 mod recorder;
 mod socket_option;
 
-pub use handle::{Handle, PAGE_LIMIT, Stopped};
+pub use handle::{Handle, Operation, PAGE_LIMIT, Stopped};
 pub use recorder::{Tap, Tapped};
 
 use crate::speaker::{ConnectionId, Event, Password, Speaker, SpeakerConfig, Transmit};
@@ -27,11 +27,11 @@ use connection::Outbox;
 use handle::Request;
 use net::{Prefix, Time};
 use recorder::Recorder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -51,15 +51,15 @@ enum Input {
     Closed { id: ConnectionId, error: Option<io::Error> },
 }
 
-/// Inputs that may wait for the speaker. Each connection task waits with at most one of its own, so none can crowd the
-/// others out.
+/// Inputs that may wait for the speaker. Each connection has at most one read and one report of octets written among
+/// them, so none can crowd the others out.
 const INPUT_LIMIT: usize = 64;
 
 /// Requests that may wait for the speaker; who asks more waits.
 const REQUEST_LIMIT: usize = 16;
 
-/// Inputs handled before what they cause is sent: bounds how long a neighbour that sends much delays what the others
-/// get.
+/// Inputs handled before what they cause is sent, as long as none of them is more than the speaker does at one time:
+/// bounds how long a neighbour that sends much delays what the others get.
 const INPUTS_PER_TURN: usize = 16;
 
 /// How long [`Handle::stop`] waits for the last octets to go out.
@@ -123,33 +123,42 @@ pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, 
 /// # Errors
 /// An address that cannot be listened on. Nothing runs then.
 pub fn spawn_tapped(speaker: Speaker, listen: &[SocketAddr], tap: Option<Tap>) -> Result<Handle, DriverError> {
+    let passwords = speaker.passwords();
+    let mut unsigned = BTreeSet::new();
     let mut listeners = Vec::new();
     let mut listening = Vec::new();
     for address in listen {
         let refused = |error| DriverError::Listen { address: *address, error };
-        let listener = bind(*address).map_err(refused)?;
+        let listener = bind(*address, &passwords, &mut unsigned).map_err(refused)?;
         listening.push(listener.local_addr().map_err(refused)?);
         listeners.push(listener);
     }
     let (requests, incoming) = mpsc::channel(REQUEST_LIMIT);
     let (inputs, from_connections) = mpsc::channel(INPUT_LIMIT);
-    let mut driver = Driver {
+    let driver = Driver {
         speaker,
-        passwords: BTreeMap::new(),
+        passwords,
+        unsigned,
         origin: Instant::now(),
         connections: BTreeMap::new(),
+        unhandled: Vec::new(),
         tasks: JoinSet::new(),
         inputs,
         stopping: Vec::new(),
         warned: BTreeMap::new(),
         tap: Recorder(tap),
     };
-    driver.tell_passwords(&listeners);
     let task = tokio::spawn(driver.run(listeners, from_connections, incoming));
     Ok(Handle::new(requests, listening.into(), Arc::new(task.abort_handle())))
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+/// A listening socket that knows all passwords before anybody can connect; of which neighbours the system took none goes
+/// to `unsigned`.
+fn bind(
+    address: SocketAddr,
+    passwords: &BTreeMap<Prefix, Password>,
+    unsigned: &mut BTreeSet<Prefix>,
+) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart must not wait for the old connections to time out.
     socket.set_reuseaddr(true)?;
@@ -160,15 +169,38 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         let _ = socket_option::set_ttl(socket.as_fd(), IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), u8::MAX);
     }
     socket.bind(address)?;
+    for (peers, password) in passwords {
+        if !set_password(socket.as_fd(), address.is_ipv6(), *peers, Some(password)) {
+            unsigned.insert(*peers);
+        }
+    }
     socket.listen(BACKLOG)
+}
+
+/// Tells a listening socket; `false` if the system does not take it.
+fn set_password(socket: BorrowedFd<'_>, ipv6: bool, peers: Prefix, password: Option<&Password>) -> bool {
+    if !ipv6 && !peers.addr().is_ipv4() {
+        return true;
+    }
+    match socket_option::set_password(socket, peers, password, ipv6) {
+        Ok(()) => true,
+        Err(error) => {
+            error!(%peers, %error, "TCP MD5: the system takes no password: these neighbours are refused");
+            false
+        }
+    }
 }
 
 struct Driver {
     speaker: Speaker,
     /// What the listening sockets have been told.
     passwords: BTreeMap<Prefix, Password>,
+    /// Of these they could not be told: whoever connects from there is not signed, and refused.
+    unsigned: BTreeSet<Prefix>,
     origin: Instant,
     connections: BTreeMap<ConnectionId, Outbox>,
+    /// Whose last octets the speaker has not handled yet.
+    unhandled: Vec<ConnectionId>,
     tasks: JoinSet<()>,
     inputs: mpsc::Sender<Input>,
     stopping: Vec<tokio::sync::oneshot::Sender<()>>,
@@ -190,12 +222,22 @@ impl Driver {
             }
         }
         self.flush();
+        let sleep = tokio::time::sleep_until(self.deadline());
+        tokio::pin!(sleep);
         loop {
-            let deadline = self.deadline();
+            let (busy, deadline) = (self.speaker.is_busy(), self.deadline());
+            // Deadlines move away with every message. A sleep that ends too early once in a while costs less than
+            // setting it anew each time.
+            if !busy && deadline < sleep.deadline() {
+                sleep.as_mut().reset(deadline);
+            }
             tokio::select! {
                 Some(input) = inputs.recv() => {
                     self.handle_input(input);
                     for _ in 1..INPUTS_PER_TURN {
+                        if self.speaker.is_busy() {
+                            break;
+                        }
                         let Ok(input) = inputs.try_recv() else { break };
                         self.handle_input(input);
                     }
@@ -213,10 +255,18 @@ impl Driver {
                     None => break,
                 },
                 (stream, remote) = accept(&listeners) => self.handle_accepted(stream, remote),
-                () = tokio::time::sleep_until(deadline) => self.speaker.handle_timeout(self.now()),
+                // Between two turns the runtime looks at the sockets: somebody's one route may have come.
+                () = tokio::task::yield_now(), if busy => self.speaker.handle_timeout(self.now()),
+                () = &mut sleep, if !busy => {
+                    if deadline <= Instant::now() {
+                        self.speaker.handle_timeout(self.now());
+                    }
+                    sleep.as_mut().reset(self.deadline());
+                }
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
             }
             self.flush();
+            self.read_on();
         }
         drop(listeners);
         self.stop(inputs).await;
@@ -228,16 +278,19 @@ impl Driver {
         if wanted == self.passwords {
             return;
         }
-        let gone = self.passwords.keys().filter(|peers| !wanted.contains_key(peers)).map(|peers| (peers, None));
-        let new = wanted.iter().filter(|(peers, password)| self.passwords.get(peers) != Some(*password));
-        for (peers, password) in gone.chain(new.map(|(peers, password)| (peers, Some(password)))) {
+        let unsigned = std::mem::take(&mut self.unsigned);
+        let gone = self.passwords.keys().filter(|peers| !wanted.contains_key(peers) && !unsigned.contains(peers));
+        // Those that the system did not take before are tried again: others may have gone.
+        let new = wanted
+            .iter()
+            .filter(|(peers, password)| self.passwords.get(peers) != Some(*password) || unsigned.contains(peers));
+        for (peers, password) in
+            gone.map(|peers| (peers, None)).chain(new.map(|(peers, password)| (peers, Some(password))))
+        {
             for listener in listeners {
                 let ipv6 = listener.local_addr().is_ok_and(|address| address.is_ipv6());
-                if !ipv6 && !peers.addr().is_ipv4() {
-                    continue;
-                }
-                if let Err(error) = socket_option::set_password(listener.as_fd(), *peers, password, ipv6) {
-                    error!(peer = %peers, %error, "TCP MD5: the system takes no password: these neighbours cannot connect");
+                if !set_password(listener.as_fd(), ipv6, *peers, password) && password.is_some() {
+                    self.unsigned.insert(*peers);
                 }
             }
         }
@@ -261,6 +314,7 @@ impl Driver {
             Input::Octets { id, octets } => {
                 self.tap.octets(&self.speaker, id, &octets);
                 self.speaker.handle_octets(id, &octets, now);
+                self.unhandled.push(id);
             }
             Input::Sent { id, octets } => self.speaker.handle_sent(id, octets, now),
             Input::Connected { id, local } => self.speaker.handle_connected(id, local, now),
@@ -278,8 +332,25 @@ impl Driver {
         }
     }
 
+    /// Connections whose octets have been handled may read on.
+    fn read_on(&mut self) {
+        let Driver { speaker, connections, unhandled, .. } = self;
+        unhandled.retain(|id| {
+            let waits = speaker.has_input(*id);
+            if let Some(outbox) = connections.get(id).filter(|_| !waits) {
+                outbox.read_on();
+            }
+            waits
+        });
+    }
+
     fn handle_accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
         let Ok(local) = stream.local_addr() else { return };
+        let address = remote.ip().to_canonical();
+        if self.unsigned.iter().any(|peers| peers.contains(address)) {
+            warn!(%remote, "connection refused: it is to be signed, and the system has no password for it");
+            return;
+        }
         match self.speaker.handle_accepted(remote, local, self.now()) {
             Some(id) => {
                 if let Err(error) =

@@ -237,6 +237,56 @@ fn the_second_connection_goes_on_when_the_first_fails() {
     assert_eq!(peer.state(), SessionState::Active);
 }
 
+/// Two peers that restart gracefully, with a session that stands.
+fn graceful() -> Pair {
+    let peer = |id, mode| {
+        let mut config = SessionConfig { mode, ..SessionConfig::new(Asn(id), RouterId::from_u32(id), Asn(3 - id)) };
+        config.graceful_restart = Some(crate::wire::GracefulRestart::default());
+        Peer::new(Arc::new(config), u64::from(id))
+    };
+    let mut pair = Pair::new(peer(1, ConnectMode::Passive), peer(2, ConnectMode::Both));
+    pair.peers[0].handle_start(Time::ZERO);
+    pair.peers[1].handle_start(Time::ZERO);
+    pair.settle(Time::ZERO);
+    assert_eq!(pair.states(), UP);
+    pair.events = [vec![], vec![]];
+    pair
+}
+
+#[test]
+fn a_neighbour_that_lost_its_session_without_a_word_takes_it_up_on_a_new_connection() {
+    // RFC 4724 §4.2.
+    let mut pair = graceful();
+    let early = Time::from_secs(5);
+    assert_eq!(pair.peers[0].handle_accepted(early), None, "late in a collision, perhaps");
+    let later = Time::from_secs(60);
+    // Power fails: no word reaches the first peer.
+    pair.links.clear();
+    let config = SessionConfig {
+        graceful_restart: Some(crate::wire::GracefulRestart::default()),
+        ..SessionConfig::new(Asn(2), RouterId::from_u32(2), Asn(1))
+    };
+    pair.peers[1] = Peer::new(Arc::new(config), 9);
+    pair.peers[1].handle_start(later);
+    pair.settle(later);
+    assert_eq!(pair.states(), UP);
+    let closed = Event::Closed(CloseReason::ConnectionLost);
+    assert_eq!(pair.events[0].first(), Some(&closed), "the old one is over without a NOTIFICATION");
+    assert!(matches!(pair.events[0].get(1), Some(Event::Established(_))));
+    assert!(pair.notifications.is_empty());
+}
+
+#[test]
+fn a_stranger_that_sends_no_open_does_not_end_a_session_that_stands() {
+    let mut pair = graceful();
+    let later = Time::from_secs(60);
+    let connection = pair.peers[0].handle_accepted(later).unwrap();
+    pair.peers[0].handle_bytes(connection, &[0xff; 19], later);
+    assert_eq!(pair.peers[0].state(), SessionState::Established);
+    assert!(pair.events[0].is_empty());
+    assert_eq!(std::iter::from_fn(|| pair.peers[0].poll_event()).count(), 0);
+}
+
 #[test]
 fn stopping_closes_both_connections_and_reports_once() {
     let mut peer = peer(1, 1, 2, ConnectMode::Both);

@@ -98,8 +98,8 @@ pub struct PolicySession {
     pub neighbor_asn: Asn,
     /// The neighbour's address.
     pub neighbor: Option<IpAddr>,
-    /// The neighbour's group, if it is in one.
-    pub group: Option<Arc<str>>,
+    /// The neighbour's group, and those that this one builds on.
+    pub groups: Vec<Arc<str>>,
     /// What the neighbour is to us (RFC 9234): [`Role::CUSTOMER`] is a customer of ours.
     pub role: Option<Role>,
     /// LOCAL_PREF of routes that have none.
@@ -113,16 +113,17 @@ impl PolicySession {
             local_asn,
             neighbor_asn,
             neighbor: None,
-            group: None,
+            groups: Vec::new(),
             role: None,
             default_local_pref: DEFAULT_LOCAL_PREF,
         }
     }
 
-    /// What a neighbour is to us when this is its role, or ours is that one (RFC 9234 §4.2, table 2).
-    pub fn neighbor_role(peer: Option<Role>, local: Option<Role>) -> Option<Role> {
+    /// What a neighbour is to us when our role is this one (RFC 9234 §4.2, table 2). What the neighbour says of itself
+    /// does not count where we have not said what it is to be: it could make itself a customer.
+    pub fn neighbor_role(local: Option<Role>) -> Option<Role> {
         let roles = [Role::PROVIDER, Role::CUSTOMER, Role::ROUTE_SERVER, Role::ROUTE_SERVER_CLIENT, Role::PEER];
-        peer.or_else(|| roles.into_iter().find(|role| local.is_some_and(|local| local.matches(*role))))
+        roles.into_iter().find(|role| local.is_some_and(|local| local.matches(*role)))
     }
 }
 

@@ -131,7 +131,7 @@ pub enum Condition {
     },
     /// The session's neighbour has an address in one of the prefixes.
     Neighbor(Shared<PrefixSet>),
-    /// The session's neighbour is in one of these groups.
+    /// The session's neighbour is in one of these groups, directly or through the group of its group.
     Group(Vec<Arc<str>>),
     /// The session's neighbour has one of these roles toward us.
     Role(Vec<Role>),
@@ -179,7 +179,7 @@ impl Condition {
     pub fn on_session(&self, session: &PolicySession) -> Option<bool> {
         match self {
             Condition::Neighbor(set) => Some(session.neighbor.is_some_and(|address| set.contains_address(address))),
-            Condition::Group(groups) => Some(session.group.as_ref().is_some_and(|group| groups.contains(group))),
+            Condition::Group(groups) => Some(session.groups.iter().any(|group| groups.contains(group))),
             Condition::Role(roles) => Some(session.role.is_some_and(|role| roles.contains(&role))),
             _ => None,
         }

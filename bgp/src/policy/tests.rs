@@ -232,9 +232,9 @@ fn a_route_servers_client_is_told_by_its_as_number() {
 
 #[test]
 fn the_role_of_a_neighbour_follows_from_ours_where_it_does_not_say() {
-    assert_eq!(PolicySession::neighbor_role(None, Some(Role::PROVIDER)), Some(Role::CUSTOMER));
-    assert_eq!(PolicySession::neighbor_role(Some(Role::PEER), None), Some(Role::PEER));
-    assert_eq!(PolicySession::neighbor_role(None, None), None);
+    assert_eq!(PolicySession::neighbor_role(Some(Role::PROVIDER)), Some(Role::CUSTOMER));
+    assert_eq!(PolicySession::neighbor_role(Some(Role::PEER)), Some(Role::PEER));
+    assert_eq!(PolicySession::neighbor_role(None), None);
 }
 
 #[test]

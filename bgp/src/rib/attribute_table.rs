@@ -2,7 +2,7 @@
 
 use super::decision::AttributeRank;
 use super::id_index::{IdIndex, SeededHash};
-use crate::wire::{Community, NextHop, PathAttributes};
+use crate::wire::{AttributeType, Community, NextHop, PathAttributes, PathView, attributes_of};
 use bytes::{Buf, BufMut, BytesMut};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -73,6 +73,42 @@ impl AttributeTable {
         }
     }
 
+    /// [`AttributeTable::intern`] of a path in place.
+    pub(crate) fn intern_in_place(&mut self, path: &PathView<'_>, next_hop: NextHop) -> AttributeId {
+        self.wanted.clear();
+        encode_next_hop(next_hop, path.next_hop, &mut self.wanted);
+        self.wanted.put_slice(path.block);
+        let hash = self.hash.octets(&self.wanted);
+        let (slots, wanted) = (&self.slots, &self.wanted);
+        let found = self.index.find(hash, |id| {
+            slots.get(id as usize).is_some_and(|slot| {
+                slot.hash == hash && matches!(&slot.stored, Stored::Octets(octets) if **octets == **wanted)
+            })
+        });
+        if let Some(id) = found.map(AttributeId) {
+            self.retain(id);
+            return id;
+        }
+        debug_assert!(self.wanted.len() <= OCTETS_LIMIT, "no longer than the message that it came in");
+        let rank = rank_in_place(path, self.default_local_pref);
+        debug_assert_eq!(
+            rank,
+            rank_of(&decode(&self.wanted).attributes, self.default_local_pref),
+            "the same either way"
+        );
+        let stored = Stored::Octets(Box::from(&*self.wanted));
+        self.add(Slot { stored, hash, references: 1, rank })
+    }
+
+    /// The octets that a set is kept as: its next hop, and its attributes as [`PathAttributes::encode_block`] writes
+    /// them. `None`: it is not kept as octets.
+    pub(crate) fn octets(&self, id: AttributeId) -> Option<(NextHop, &[u8])> {
+        match &self.slots.get(id.index())?.stored {
+            Stored::Octets(octets) => decode_next_hop(octets),
+            Stored::Whole(_) | Stored::Nothing => None,
+        }
+    }
+
     /// The id of `route`, with one reference that the caller owns.
     pub(crate) fn intern(&mut self, route: RouteAttributes) -> AttributeId {
         self.wanted.clear();
@@ -93,14 +129,18 @@ impl AttributeTable {
             self.retain(id);
             return id;
         }
-        let rank = rank(&route.attributes, self.default_local_pref);
+        let rank = rank_of(&route.attributes, self.default_local_pref);
         let stored = if self.wanted.len() <= OCTETS_LIMIT {
             debug_assert_eq!(decode(&self.wanted), route, "comes back as it was");
             Stored::Octets(Box::from(&*self.wanted))
         } else {
             Stored::Whole(Arc::new(route))
         };
-        let slot = Slot { stored, hash, references: 1, rank };
+        self.add(Slot { stored, hash, references: 1, rank })
+    }
+
+    fn add(&mut self, slot: Slot) -> AttributeId {
+        let hash = slot.hash;
         let id = match self.free.pop() {
             Some(id) => {
                 if let Some(place) = self.slots.get_mut(id.index()) {
@@ -174,8 +214,14 @@ const IPV6: u8 = 2;
 const IPV6_WITH_LINK_LOCAL: u8 = 3;
 
 fn encode(route: &RouteAttributes, out: &mut BytesMut) {
-    match route.next_hop {
-        NextHop::V4(address) if route.attributes.next_hop == Some(address) => out.put_u8(SAME),
+    encode_next_hop(route.next_hop, route.attributes.next_hop, out);
+    route.attributes.encode_block(out);
+}
+
+/// `own`: the attribute NEXT_HOP.
+fn encode_next_hop(next_hop: NextHop, own: Option<Ipv4Addr>, out: &mut BytesMut) {
+    match next_hop {
+        NextHop::V4(address) if own == Some(address) => out.put_u8(SAME),
         NextHop::V4(address) => {
             out.put_u8(IPV4);
             out.put_u32(address.to_bits());
@@ -190,26 +236,47 @@ fn encode(route: &RouteAttributes, out: &mut BytesMut) {
             out.put_u128(link_local.to_bits());
         }
     }
-    route.attributes.encode_block(out);
+}
+
+/// The next hop that [`encode`] wrote, and the attributes behind it.
+fn decode_next_hop(octets: &[u8]) -> Option<(NextHop, &[u8])> {
+    let (tag, mut rest) = octets.split_first()?;
+    let next_hop = match *tag {
+        IPV4 => NextHop::V4(Ipv4Addr::from_bits(rest.try_get_u32().ok()?)),
+        IPV6 => NextHop::V6 { address: Ipv6Addr::from_bits(rest.try_get_u128().ok()?), link_local: None },
+        IPV6_WITH_LINK_LOCAL => {
+            let address = Ipv6Addr::from_bits(rest.try_get_u128().ok()?);
+            NextHop::V6 { address, link_local: Some(Ipv6Addr::from_bits(rest.try_get_u128().ok()?)) }
+        }
+        _ => {
+            let own = attributes_of(rest).find(|attribute| attribute.kind == AttributeType::NEXT_HOP)?;
+            NextHop::V4(<[u8; 4]>::try_from(own.value).ok()?.into())
+        }
+    };
+    Some((next_hop, rest))
 }
 
 /// What [`encode`] wrote.
 fn decode(octets: &[u8]) -> RouteAttributes {
-    let (tag, mut rest) = octets.split_first().map_or((SAME, octets), |(tag, rest)| (*tag, rest));
-    let next_hop = match tag {
-        IPV4 => rest.try_get_u32().ok().map(|bits| NextHop::V4(Ipv4Addr::from_bits(bits))),
-        IPV6 | IPV6_WITH_LINK_LOCAL => rest.try_get_u128().ok().map(|bits| NextHop::V6 {
-            address: Ipv6Addr::from_bits(bits),
-            link_local: if tag == IPV6 { None } else { rest.try_get_u128().ok().map(Ipv6Addr::from_bits) },
-        }),
-        _ => None,
-    };
-    let attributes = PathAttributes::decode_block(rest);
-    let own = NextHop::V4(attributes.next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED));
-    RouteAttributes { attributes: Arc::new(attributes), next_hop: next_hop.unwrap_or(own) }
+    let unspecified = (NextHop::V4(Ipv4Addr::UNSPECIFIED), octets.get(1..).unwrap_or_default());
+    let (next_hop, block) = decode_next_hop(octets).unwrap_or(unspecified);
+    RouteAttributes { attributes: Arc::new(PathAttributes::decode_block(block)), next_hop }
 }
 
-fn rank(attributes: &PathAttributes, default_local_pref: u32) -> AttributeRank {
+fn rank_in_place(path: &PathView<'_>, default_local_pref: u32) -> AttributeRank {
+    AttributeRank {
+        long_lived_stale: path.communities().any(|community| community == Community::LLGR_STALE),
+        local_pref: path.local_pref.unwrap_or(default_local_pref),
+        as_path_length: u32::try_from(path.as_path.length()).unwrap_or(u32::MAX),
+        origin: path.origin,
+        neighbor_as: path.neighbor_as().map(|asn| asn.0),
+        med: path.med,
+        originator_id: path.originator_id.map(Ipv4Addr::from_bits),
+        cluster_list_length: u32::try_from(path.cluster_list.len() / 4).unwrap_or(u32::MAX),
+    }
+}
+
+fn rank_of(attributes: &PathAttributes, default_local_pref: u32) -> AttributeRank {
     AttributeRank {
         long_lived_stale: attributes.communities.contains(&Community::LLGR_STALE),
         local_pref: attributes.local_pref.unwrap_or(default_local_pref),

@@ -50,6 +50,9 @@ impl Rib {
     pub fn changes(&mut self, follower: &mut Follower, limit: usize) -> Vec<Change> {
         let mut records = Vec::new();
         let mut changes = Vec::new();
+        if self.deferred {
+            return changes;
+        }
         loop {
             let Some(table) = self.table_mut(follower.family) else { return changes };
             let next = table.read_log(follower.cursor, limit.max(1), &mut records);

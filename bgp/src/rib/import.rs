@@ -5,7 +5,7 @@
 use super::{RouteAttributes, SourceKind};
 use crate::policy::rule::NextHopChange;
 use crate::policy::{Evaluation, Modified, Policy, PolicyRoute, PolicyVerdict};
-use crate::wire::{Asn, Community, Family, NextHop, PathAttributes, Role, RouterId, SegmentKind};
+use crate::wire::{AsPathView, Asn, Community, Family, NextHop, PathAttributes, PathView, Role, RouterId, SegmentKind};
 use net::Prefix;
 use std::borrow::Cow;
 use std::fmt;
@@ -161,7 +161,7 @@ pub(super) fn import(
     if source.kind == SourceKind::Local {
         return Import::Judged { evaluation: Evaluation::Decided(PolicyVerdict::Accept), changed: None };
     }
-    if let Err(reason) = check(attributes, next_hop, source, options) {
+    if let Err(reason) = check(&Checked::of(attributes, options), next_hop, source, options) {
         return Import::Refused(reason);
     }
     let changed = match change(attributes, source) {
@@ -211,8 +211,7 @@ fn change<'a>(attributes: &'a PathAttributes, source: &Source) -> Cow<'a, PathAt
         changed.to_mut().communities.push(Community::NO_EXPORT);
     }
     // RFC 9234 §5, ingress 3.
-    let upward = matches!(source.rules.role, Some(Role::CUSTOMER | Role::PEER | Role::ROUTE_SERVER_CLIENT));
-    if upward && attributes.only_to_customer.is_none() {
+    if upward(source) && attributes.only_to_customer.is_none() {
         changed.to_mut().only_to_customer = Some(source.asn);
     }
     if let Some(asn) = source.rules.prepend {
@@ -222,13 +221,62 @@ fn change<'a>(attributes: &'a PathAttributes, source: &Source) -> Cow<'a, PathAt
     changed
 }
 
-fn check(
-    attributes: &PathAttributes,
+/// What the checks ask of a path.
+struct Checked<'a> {
+    path: AsPathView<'a>,
+    originator_id: Option<RouterId>,
+    /// Our cluster id is in CLUSTER_LIST.
+    own_cluster: bool,
+    only_to_customer: Option<Asn>,
+}
+
+impl<'a> Checked<'a> {
+    fn of(attributes: &'a PathAttributes, options: &ImportOptions) -> Checked<'a> {
+        Checked {
+            path: attributes.as_path.view(),
+            originator_id: attributes.originator_id,
+            own_cluster: attributes.cluster_list.contains(&options.cluster_id),
+            only_to_customer: attributes.only_to_customer,
+        }
+    }
+
+    fn of_view(path: &PathView<'a>, options: &ImportOptions) -> Checked<'a> {
+        Checked {
+            path: path.as_path,
+            originator_id: path.originator_id.map(RouterId::from_u32),
+            own_cluster: path.has_cluster(options.cluster_id.to_u32()),
+            only_to_customer: path.only_to_customer.map(Asn),
+        }
+    }
+}
+
+/// What [`import`] makes of a path in place, where that is the same for all prefixes and changes nothing; `None` where
+/// it may not be.
+pub(super) fn import_in_place(
+    path: &PathView<'_>,
     next_hop: NextHop,
     source: &Source,
     options: &ImportOptions,
-) -> Result<(), Ineligible> {
-    let path = &attributes.as_path;
+) -> Option<Result<(), Ineligible>> {
+    let verdict = match (&source.import, source.kind) {
+        (Policy::Accept, _) | (Policy::Unset, SourceKind::Internal) => Ok(()),
+        (Policy::Unset, SourceKind::External) => Err(Ineligible::NoPolicy),
+        (Policy::Reject, _) => Err(Ineligible::RejectedByPolicy),
+        (Policy::Unset, SourceKind::Local) | (Policy::Rules(_), _) => return None,
+    };
+    if source.kind == SourceKind::External {
+        // As in `change`.
+        let changes = |community| matches!(community, Community::GRACEFUL_SHUTDOWN | Community::BLACKHOLE);
+        let upward = upward(source) && path.only_to_customer.is_none();
+        if upward || source.rules.prepend.is_some() || path.communities().any(changes) {
+            return None;
+        }
+    }
+    Some(check(&Checked::of_view(path, options), next_hop, source, options).and(verdict))
+}
+
+fn check(route: &Checked<'_>, next_hop: NextHop, source: &Source, options: &ImportOptions) -> Result<(), Ineligible> {
+    let path = route.path;
     if source.kind == SourceKind::External && source.enforce_first_as && path.first() != Some(source.asn) {
         return Err(Ineligible::FirstAsMismatch);
     }
@@ -236,20 +284,25 @@ fn check(
     if loops > usize::from(source.rules.allow_own_as) {
         return Err(Ineligible::OwnAsInPath);
     }
-    if attributes.originator_id == Some(options.router_id) {
+    if route.originator_id == Some(options.router_id) {
         return Err(Ineligible::OwnOriginatorId);
     }
-    if attributes.cluster_list.contains(&options.cluster_id) {
+    if route.own_cluster {
         return Err(Ineligible::OwnClusterId);
     }
     let is_set = |kind| matches!(kind, SegmentKind::AsSet | SegmentKind::AsConfedSet);
     if source.rules.reject_as_sets && path.segments().any(|segment| is_set(segment.kind)) {
         return Err(Ineligible::AsSetInPath);
     }
-    if source.kind == SourceKind::External && is_leak(attributes.only_to_customer, source) {
+    if source.kind == SourceKind::External && is_leak(route.only_to_customer, source) {
         return Err(Ineligible::RouteLeak);
     }
     check_next_hop(next_hop.address(), source)
+}
+
+/// The neighbour is above us or beside us (RFC 9234 §5, ingress 3).
+const fn upward(source: &Source) -> bool {
+    matches!(source.rules.role, Some(Role::CUSTOMER | Role::PEER | Role::ROUTE_SERVER_CLIENT))
 }
 
 /// RFC 9234 §5, ingress 1 and 2.

@@ -29,11 +29,11 @@ pub use table::SourceId;
 
 pub(crate) use attribute_table::AttributeId;
 pub(crate) use prefix_table::{PrefixId, PrefixSet};
-pub(crate) use table::{SourceRank, Table};
+pub(crate) use table::{Best, SourceRank, Table};
 
 use crate::policy::{Modified, Policy};
 use crate::session::{Announcement, RouteUpdate};
-use crate::wire::{AsPath, Community, Family, NextHop, Nlri, Origin, PathAttributes};
+use crate::wire::{AsPath, Community, Family, NextHop, Nlri, NlriView, Origin, PathAttributes, PathView, UpdateView};
 use attribute_table::AttributeTable;
 use import::Import;
 use net::{Prefix, Time};
@@ -95,6 +95,8 @@ pub struct Rib {
     ranks: Vec<Option<SourceRank>>,
     tables: [Table; 2],
     policy_evaluations: u64,
+    /// Followers are not told anything yet.
+    deferred: bool,
 }
 
 impl Rib {
@@ -110,6 +112,7 @@ impl Rib {
                 Table::new(Family::IPV6_UNICAST, PrefixTable::ipv6(config.seed), attributes()),
             ],
             policy_evaluations: 0,
+            deferred: false,
         };
         rib.add_source(Source {
             kind: SourceKind::Local,
@@ -124,6 +127,12 @@ impl Rib {
             enforce_first_as: false,
         });
         rib
+    }
+
+    /// Followers are told nothing while this is set: the routes of a speaker that has just started are not complete
+    /// (RFC 4724 §4.1).
+    pub const fn set_deferred(&mut self, deferred: bool) {
+        self.deferred = deferred;
     }
 
     /// The source of the routes that this speaker originates.
@@ -247,6 +256,56 @@ impl Rib {
         }
     }
 
+    /// The same of an UPDATE in place.
+    pub(crate) fn handle_in_place(&mut self, id: SourceId, update: &UpdateView<'_>, now: Time) {
+        let v4 = Family::IPV4_UNICAST;
+        update.withdrawn.for_each(|nlri| self.remove_path(id, v4, nlri));
+        if let (Some(path), false) = (&update.path, update.nlri.is_empty())
+            && let Some(next_hop) = path.next_hop
+        {
+            self.announce_in_place(id, path, NextHop::V4(next_hop), update.nlri, now);
+        }
+        if let Some(unreach) = update.unreach {
+            unreach.for_each(|nlri| self.remove_path(id, unreach.family, nlri));
+        }
+        if let (Some(path), Some((next_hop, nlri))) = (&update.path, update.reach) {
+            self.announce_in_place(id, path, next_hop, nlri, now);
+        }
+    }
+
+    fn announce_in_place(
+        &mut self,
+        id: SourceId,
+        path: &PathView<'_>,
+        next_hop: NextHop,
+        nlri: NlriView<'_>,
+        now: Time,
+    ) {
+        let family = nlri.family;
+        let (Some(table), Some(Some(slot))) = (table_of(&mut self.tables, family), self.sources.get_mut(id.index()))
+        else {
+            return;
+        };
+        self.policy_evaluations += 1;
+        let received = table.attributes.intern_in_place(path, next_hop);
+        let options = &self.config.import;
+        match import::import_in_place(path, next_hop, &slot.source, options) {
+            Some(state) => {
+                let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
+                let learned = now.into();
+                let path = Path { source: id, path_id: 0, received, effective: received, learned, state, stale: false };
+                let delta = table.insert_all(nlri, &path, &ranks);
+                apply(slot, family, delta);
+                table.attributes.release(received);
+            }
+            None => {
+                let attributes = Arc::new(PathAttributes::decode_block(path.block));
+                let import = import::import(family, &attributes, next_hop, &slot.source, options);
+                self.add_routes(id, family, received, &import, nlri, now);
+            }
+        }
+    }
+
     fn announce(&mut self, id: SourceId, family: Family, announcement: &Announcement, now: Time) {
         let Announcement { nlri, attributes, next_hop } = announcement;
         let (Some(table), Some(Some(slot))) = (table_of(&mut self.tables, family), self.sources.get_mut(id.index()))
@@ -257,6 +316,23 @@ impl Rib {
         self.policy_evaluations += 1;
         let received =
             table.attributes.intern(RouteAttributes { attributes: Arc::clone(attributes), next_hop: *next_hop });
+        self.add_routes(id, family, received, &import, nlri.iter().copied(), now);
+    }
+
+    /// Routes with one attribute set; the caller's reference to it goes.
+    fn add_routes(
+        &mut self,
+        id: SourceId,
+        family: Family,
+        received: AttributeId,
+        import: &Import,
+        nlri: impl Iterator<Item = Nlri>,
+        now: Time,
+    ) {
+        let (Some(table), Some(Some(slot))) = (table_of(&mut self.tables, family), self.sources.get_mut(id.index()))
+        else {
+            return;
+        };
         let mut effective = Effective::default();
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
         for nlri in nlri {

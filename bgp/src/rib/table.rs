@@ -6,12 +6,13 @@ use super::decision::{self, Candidate, DecisionOptions, SourceKind};
 use super::export_log::{Cursor, ExportLog};
 use super::import::{Ineligible, Source};
 use super::paths::{Path, Paths};
-use super::prefix_table::{PrefixId, PrefixTable};
-use crate::wire::{Community, Family, PathAttributes};
+use super::prefix_table::{BATCH, PrefixId, PrefixTable};
+use crate::wire::{Community, Family, NextHop, Nlri, PathAttributes};
 use net::Prefix;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 /// A session that routes come from. Numbers are used again once the session and all its routes are gone.
@@ -74,6 +75,13 @@ pub(super) struct Delta {
     pub(super) accepted: i64,
 }
 
+impl AddAssign for Delta {
+    fn add_assign(&mut self, other: Delta) {
+        self.received += other.received;
+        self.accepted += other.accepted;
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(super) family: Family,
@@ -102,6 +110,38 @@ impl Table {
     /// attribute sets stay the caller's.
     pub(super) fn insert(&mut self, prefix: Prefix, path: Path, ranks: &Ranks<'_>) -> Delta {
         let Some(id) = self.prefixes.intern(prefix) else { return Delta::default() };
+        self.insert_at(id, path, ranks)
+    }
+
+    /// [`Table::insert`] of the same path, but for its id, to many prefixes.
+    pub(super) fn insert_all(&mut self, mut nlri: impl Iterator<Item = Nlri>, path: &Path, ranks: &Ranks<'_>) -> Delta {
+        let mut total = Delta::default();
+        loop {
+            let batch: SmallVec<[Nlri; BATCH]> = nlri.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return total;
+            }
+            let found = self.prefixes.find_first(&batch);
+            self.touch(&found);
+            for (Nlri { prefix, path_id }, id) in batch.into_iter().zip(found) {
+                let path = Path { path_id, ..*path };
+                // What is in the table stays there while routes only come.
+                total += match id {
+                    Some(id) => self.insert_at(id, path, ranks),
+                    None => self.insert(prefix, path, ranks),
+                };
+            }
+        }
+    }
+
+    /// Reads what an insertion of each of these will read, so that memory is asked for all of it at one time.
+    fn touch(&self, ids: &[Option<PrefixId>; BATCH]) {
+        let bests = self.paths.touch(ids);
+        let lengths = bests.map(|best| self.attributes.rank(best).map_or(0, |rank| rank.as_path_length));
+        std::hint::black_box(lengths);
+    }
+
+    fn insert_at(&mut self, id: PrefixId, path: Path, ranks: &Ranks<'_>) -> Delta {
         let champion = self.paths.best(id).map(|(best, _)| *best);
         self.attributes.retain(path.received);
         self.attributes.retain(path.effective);
@@ -393,6 +433,11 @@ impl Table {
 
     pub(crate) fn route_attributes(&self, id: AttributeId) -> Option<Arc<RouteAttributes>> {
         self.attributes.get(id)
+    }
+
+    /// See [`AttributeTable::octets`].
+    pub(crate) fn route_octets(&self, id: AttributeId) -> Option<(NextHop, &[u8])> {
+        self.attributes.octets(id)
     }
 
     pub(crate) fn is_pinned(&self, id: PrefixId) -> bool {

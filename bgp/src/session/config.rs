@@ -39,6 +39,8 @@ pub struct SessionConfig {
     pub router_id: RouterId,
     /// The AS the peer must have; `None` accepts any (a neighbour known by its address range only).
     pub peer_asn: Option<Asn>,
+    /// ASes that the peer must not have, where it may have any: those of our own network.
+    pub own_asns: BTreeSet<Asn>,
     /// Member ASes of our confederation other than ours (RFC 5065).
     pub confederation_members: BTreeSet<Asn>,
     /// Which side opens the connection.
@@ -51,9 +53,11 @@ pub struct SessionConfig {
     pub connect_retry_time: Duration,
     /// DelayOpenTime: waits this long for the peer's OPEN before sending ours, if set.
     pub delay_open_time: Option<Duration>,
-    /// Pause after the first failure; doubles with each further one up to [`SessionConfig::connect_retry_time`]
-    /// (DampPeerOscillations).
+    /// Pause after a failure (IdleHoldTime); with [`SessionConfig::damp_peer_oscillations`] after the first.
     pub idle_hold_time: Duration,
+    /// DampPeerOscillations: the pause doubles with each further failure up to [`SessionConfig::connect_retry_time`], and
+    /// after a protocol error the peer's connections are refused until it is over.
+    pub damp_peer_oscillations: bool,
     /// How long the peer may take nothing of what we send (RFC 9687); `None` switches the timer off.
     pub send_hold_time: Option<Duration>,
     /// Messages over 4,096 octets are offered (RFC 8654).
@@ -94,6 +98,7 @@ impl SessionConfig {
             local_asn,
             router_id,
             peer_asn: Some(peer_asn),
+            own_asns: BTreeSet::new(),
             confederation_members: BTreeSet::new(),
             mode: ConnectMode::Both,
             families: families.into_iter().map(|family| (family, FamilyConfig::default())).collect(),
@@ -101,6 +106,7 @@ impl SessionConfig {
             connect_retry_time: CONNECT_RETRY_TIME,
             delay_open_time: None,
             idle_hold_time: IDLE_HOLD_TIME,
+            damp_peer_oscillations: true,
             send_hold_time: Some(SEND_HOLD_TIME),
             extended_message: true,
             role: None,

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::wire::notification::subcode;
 use crate::wire::{
-    AttributeError, DecodeContext, Decoded, EncodeContext, ErrorCode, Fault, Message, MessageError, MessageType,
-    Notification, Open, Outcome, RefreshSubtype, RouteRefresh, Update,
+    AttributeError, DecodeContext, Decoded, EncodeContext, ErrorCode, Fault, HEADER_LENGTH, MESSAGE_LIMIT, Message,
+    MessageError, MessageType, Notification, Open, Outcome, RefreshSubtype, RouteRefresh, Update,
 };
 
 #[derive(Debug)]
@@ -568,7 +568,10 @@ impl Session {
     }
 
     fn send_notification(&mut self, notification: &Notification) {
-        self.send(&Message::Notification(notification.clone()), &EncodeContext::default());
+        // Its data may be what came in a longer message than we may send: the beginning says enough.
+        let mut notification = notification.clone();
+        notification.data.truncate(MESSAGE_LIMIT - HEADER_LENGTH - 2);
+        self.send(&Message::Notification(notification), &EncodeContext::default());
     }
 
     fn send_keepalive(&mut self, negotiated: &Negotiated, now: Time) -> Option<Time> {
@@ -599,7 +602,8 @@ impl Session {
         self.close_connection();
         self.counters.last_close = Some(reason.clone());
         self.events.push_back(Event::Closed(reason));
-        State::Idle { restart: Restart::At { time: now + pause, damped: damp == Damp::Yes } }
+        let damped = damp == Damp::Yes && self.config.damp_peer_oscillations;
+        State::Idle { restart: Restart::At { time: now + pause, damped } }
     }
 
     fn stop(&mut self, reason: CloseReason) -> State {
@@ -615,9 +619,10 @@ impl Session {
         self.transmits.push_back(Transmit::Close);
     }
 
-    /// IdleHoldTime: doubles with each failure up to ConnectRetryTime, jittered.
+    /// IdleHoldTime, jittered: damped, it doubles with each failure up to ConnectRetryTime.
     fn pause(&mut self) -> Duration {
-        let doubled = self.config.idle_hold_time.saturating_mul(1 << self.failures.min(16));
+        let doublings = if self.config.damp_peer_oscillations { self.failures.min(16) } else { 0 };
+        let doubled = self.config.idle_hold_time.saturating_mul(1 << doublings);
         self.random.jittered(doubled.min(self.config.connect_retry_time))
     }
 
@@ -643,7 +648,7 @@ enum Damp {
     Yes,
 }
 
-fn hold_deadline(negotiated: &Negotiated, now: Time) -> Option<Time> {
+pub(super) fn hold_deadline(negotiated: &Negotiated, now: Time) -> Option<Time> {
     (negotiated.hold_time != 0).then(|| now + Duration::from_secs(negotiated.hold_time.into()))
 }
 

@@ -39,7 +39,7 @@ pub use negotiated::Negotiated;
 
 use crate::wire::{
     DecodeContext, Family, HEADER_LENGTH, MESSAGE_LIMIT, MessageType, Notification, RefreshSubtype, RouteRefresh,
-    frame_length,
+    UpdateView, frame_length,
 };
 use machine::{Input, Restart, State, Wait};
 
@@ -50,6 +50,8 @@ pub struct Session {
     state: State,
     /// Octets that have come in and are not a whole message yet, or wait for their turn.
     input: BytesMut,
+    /// The path attributes of the message in hand.
+    block: Vec<u8>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     counters: SessionCounters,
@@ -90,6 +92,7 @@ impl Session {
             config,
             state: State::Idle { restart: Restart::Never },
             input: BytesMut::new(),
+            block: Vec::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counters: SessionCounters::default(),
@@ -220,6 +223,11 @@ impl Session {
         matches!(self.state, State::Active { wait: Wait::Connection { .. } })
     }
 
+    /// What the next OPEN and the next pause go by; a session that stands keeps to what it has negotiated.
+    pub(crate) fn set_config(&mut self, config: Arc<SessionConfig>) {
+        self.config = config;
+    }
+
     pub(crate) fn take_counters(&mut self) -> SessionCounters {
         std::mem::take(&mut self.counters)
     }
@@ -238,6 +246,38 @@ impl Session {
         if self.state.has_connection() {
             self.input.extend_from_slice(octets);
         }
+    }
+
+    /// Octets that have come in and were not handled yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.input.len()
+    }
+
+    /// Whether [`Session::step`] has something to do.
+    pub(crate) fn has_message(&self) -> bool {
+        let limit = self.negotiated().map_or(MESSAGE_LIMIT, |negotiated| negotiated.decode.message_limit);
+        !matches!(frame_length(&self.input, limit), Ok(None))
+    }
+
+    /// Handles the first whole message where it stands, if that is possible: an UPDATE with nothing wrong in it and only
+    /// routes of negotiated families, which `take` gets. `false`: it is [`Session::step`]'s, which would have come to the
+    /// same routes.
+    pub(crate) fn step_in_place(&mut self, now: Time, take: impl FnOnce(&UpdateView<'_>)) -> bool {
+        let State::Established { hold, negotiated, .. } = &mut self.state else { return false };
+        let Ok(Some(length)) = frame_length(&self.input, negotiated.decode.message_limit) else { return false };
+        let Some(frame) = self.input.get(..length) else { return false };
+        if frame.get(HEADER_LENGTH - 1) != Some(&MessageType::UPDATE.0) {
+            return false;
+        }
+        let Some(view) = UpdateView::parse(frame, &negotiated.decode, &mut self.block) else { return false };
+        if !view.families().all(|family| negotiated.families.contains(&family) && !self.disabled.contains(&family)) {
+            return false;
+        }
+        *hold = machine::hold_deadline(negotiated, now);
+        self.counters.received.count(MessageType::UPDATE);
+        take(&view);
+        self.input.advance(length);
+        true
     }
 
     /// Handles the first whole message that has come in; `false` if there is none.

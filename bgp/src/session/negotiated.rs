@@ -176,7 +176,7 @@ fn refuse(offset: usize, field: &'static str, value: u32, fault: Fault) -> Messa
 
 fn check(config: &SessionConfig, open: &Open) -> Result<(), MessageError> {
     let peer_asn = open.asn();
-    let expected = config.peer_asn.is_none_or(|expected| expected == peer_asn);
+    let expected = config.peer_asn.map_or(!config.own_asns.contains(&peer_asn), |expected| expected == peer_asn);
     // RFC 7607 §2: AS 0 in either place.
     if open.my_autonomous_system == 0 || peer_asn == Asn::ZERO || !expected {
         return Err(refuse(20, "open.my_autonomous_system", peer_asn.0, Fault::BadPeerAs));

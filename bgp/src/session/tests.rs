@@ -577,4 +577,5 @@ fn failures_are_forgotten_after_a_session_that_stood() {
     assert!(rig.session.poll_timeout().is_some_and(|(at, _)| at <= secs(121)));
 }
 
+mod in_place;
 mod properties;

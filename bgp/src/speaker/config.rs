@@ -1,15 +1,18 @@
 //! How a speaker and its neighbours are set up.
 
-use super::{DynamicNeighbors, Password, PrefixLimit, RestartHelp};
-use crate::export::{ExportRules, NextHopRule, PrivateAsRule};
-use crate::policy::Policy;
+use super::sessions::source_kind;
+use super::{DynamicNeighbors, Password, PrefixLimit, RestartHelp, RestartOffer, SELECTION_DEFERRAL_TIME};
+use crate::export::{ExportRules, ExportTerms, NextHopRule, PrivateAsRule};
+use crate::policy::{Policy, PolicySession};
 use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportRules, Rib};
 use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, Negotiated, SessionConfig};
-use crate::wire::{AddPathMode, Asn, Family, GracefulRestart, Role, RouterId};
+use crate::wire::{AddPathMode, Asn, Family, Role, RouterId};
 use net::Prefix;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The port that BGP is assigned (RFC 4271 §8.2.1).
 pub const BGP_PORT: u16 = 179;
@@ -35,6 +38,9 @@ pub struct SpeakerConfig {
     pub decision: DecisionOptions,
     /// LOCAL_PREF of routes that come without one.
     pub default_local_pref: u32,
+    /// How long it waits at the start, before it tells anybody anything, for the routes of neighbours with
+    /// [`NeighborConfig::restart`] (RFC 4724 §4.1).
+    pub selection_deferral: Duration,
     /// Source of timer jitter and hash keys.
     pub seed: u64,
 }
@@ -66,6 +72,8 @@ pub struct NeighborConfig {
     pub interface: Option<String>,
     /// Offered hold time in seconds: 0, or 3 and more (RFC 4271 §4.2).
     pub hold_time: u16,
+    /// The groups it is in, for policies that ask.
+    pub groups: Vec<Arc<str>>,
     /// What its routes are put through.
     pub import: Policy,
     /// What our routes to it are put through.
@@ -106,6 +114,8 @@ pub struct NeighborConfig {
     pub extended_next_hop: bool,
     /// Keep its routes while it restarts (RFC 4724).
     pub graceful_restart: Option<RestartHelp>,
+    /// It is asked to keep our routes while we restart (RFC 4724).
+    pub restart: Option<RestartOffer>,
     /// Most routes from it, by family.
     pub receive_limits: BTreeMap<Family, PrefixLimit>,
     /// Most routes to it, by family.
@@ -195,6 +205,7 @@ impl SpeakerConfig {
             confederation: None,
             decision: DecisionOptions::default(),
             default_local_pref: DEFAULT_LOCAL_PREF,
+            selection_deferral: SELECTION_DEFERRAL_TIME,
             seed: 0,
         }
     }
@@ -215,6 +226,7 @@ impl NeighborConfig {
             password: None,
             interface: None,
             hold_time: HOLD_TIME,
+            groups: Vec::new(),
             import: Policy::Unset,
             export: Policy::Unset,
             next_hop_v4: None,
@@ -234,6 +246,7 @@ impl NeighborConfig {
             add_path_receive: false,
             extended_next_hop: false,
             graceful_restart: None,
+            restart: None,
             receive_limits: BTreeMap::new(),
             send_limits: BTreeMap::new(),
             enforce_first_as: true,
@@ -287,24 +300,32 @@ impl NeighborConfig {
             }
             (*family, config)
         });
-        let help = self.graceful_restart;
         SessionConfig {
             local_asn: asn,
             router_id,
             peer_asn: Some(self.asn).filter(|asn| *asn != Asn::ZERO),
+            own_asns: self.own_asns(speaker),
             confederation_members: speaker.confederation.as_ref().map(|it| it.members.clone()).unwrap_or_default(),
             mode: self.mode,
             families: families.collect(),
             hold_time: self.hold_time,
             role: self.role.or(base.role),
             strict_role: self.strict_role || base.strict_role,
-            // RFC 4724 §3: without families it says that we keep the peer's routes, and that ours don't survive us.
-            graceful_restart: help
-                .map(|_| GracefulRestart { notification: true, ..GracefulRestart::default() })
-                .or(base.graceful_restart),
-            long_lived: help.filter(|help| help.long_lived).map(|_| Vec::new()).or(base.long_lived),
+            graceful_restart: self.graceful_restart(false).or(base.graceful_restart),
+            long_lived: self.long_lived().or(base.long_lived),
             ..base
         }
+    }
+
+    /// Where any AS is taken, these are not: who says one of them would be inside our network, which has to be written
+    /// down.
+    fn own_asns(&self, speaker: &SpeakerConfig) -> BTreeSet<Asn> {
+        if self.asn != Asn::ZERO {
+            return BTreeSet::new();
+        }
+        let confederation = speaker.confederation.iter();
+        let inside = confederation.flat_map(|it| std::iter::once(&it.identifier).chain(&it.members)).copied();
+        inside.chain([speaker.asn]).chain(self.local_as.map(|local_as| local_as.asn)).collect()
     }
 
     pub(super) fn import_rules(&self) -> ImportRules {
@@ -316,7 +337,43 @@ impl NeighborConfig {
         }
     }
 
-    pub(super) fn export_rules(&self, asn: Asn, confederation: bool, negotiated: &Negotiated) -> ExportRules {
+    /// What policies ask about a session with this neighbour, once its AS is known.
+    pub fn policy_session(&self, speaker: &SpeakerConfig, address: IpAddr, peer: Asn) -> PolicySession {
+        let (local_asn, _) = self.local_asn(speaker, peer);
+        PolicySession {
+            neighbor: Some(address),
+            groups: self.groups.clone(),
+            role: PolicySession::neighbor_role(self.role.or(self.session.as_ref().and_then(|session| session.role))),
+            default_local_pref: speaker.default_local_pref,
+            ..PolicySession::new(local_asn, peer)
+        }
+    }
+
+    /// What it is sent depends on this, on a session on which `local` is our address.
+    pub(super) fn export_terms(
+        &self,
+        speaker: &SpeakerConfig,
+        policy_session: &PolicySession,
+        negotiated: &Negotiated,
+        local: Option<IpAddr>,
+    ) -> ExportTerms {
+        let (_, confederation) = self.local_asn(speaker, negotiated.peer_asn);
+        let real_asn = speaker.confederation.as_ref().map_or(speaker.asn, |confederation| confederation.identifier);
+        ExportTerms {
+            kind: source_kind(negotiated.peer_kind),
+            policy: self.export.bind(policy_session),
+            local_asn: negotiated.local_asn,
+            peer_asn: Some(negotiated.peer_asn).filter(|_| self.as_override),
+            cluster_id: speaker.cluster_id.unwrap_or(speaker.router_id),
+            next_hop_v4: self.ipv4_next_hop(local),
+            next_hop_v6: self.ipv6_next_hop(local),
+            rules: self.export_rules(real_asn, confederation, negotiated),
+            default_local_pref: speaker.default_local_pref,
+            encode: negotiated.encode.clone(),
+        }
+    }
+
+    fn export_rules(&self, asn: Asn, confederation: bool, negotiated: &Negotiated) -> ExportRules {
         ExportRules {
             next_hop: self.next_hop,
             private_as: self.private_as,

@@ -29,6 +29,11 @@ impl DynamicNeighbors {
         let address = self.prefix.addr();
         NeighborConfig { address, ..self.template.clone() }.check(true)
     }
+
+    /// The neighbour that somebody at `address` becomes.
+    pub(super) fn neighbor(&self, address: IpAddr) -> NeighborConfig {
+        NeighborConfig { address, mode: ConnectMode::Passive, ..self.template.clone() }
+    }
 }
 
 impl Speaker {
@@ -37,16 +42,21 @@ impl Speaker {
         if self.neighbors.contains_key(&address) {
             return;
         }
-        let ranges = self.config.dynamic.iter().filter(|range| range.prefix.contains(address));
-        let Some(range) = ranges.max_by_key(|range| range.prefix.len()) else { return };
+        let Some(range) = self.range_of(address) else { return };
         let prefix = range.prefix;
         let taken = self.neighbors.values().filter(|neighbor| neighbor.range == Some(prefix)).count();
         if taken >= range.limit {
             return;
         }
-        let config = NeighborConfig { address, mode: ConnectMode::Passive, ..range.template.clone() };
+        let config = range.neighbor(address);
         // Checked with the range.
         let _ = self.add(config, Some(prefix), now);
+    }
+
+    /// The longest range that an address is in.
+    pub(super) fn range_of(&self, address: IpAddr) -> Option<&DynamicNeighbors> {
+        let ranges = self.config.dynamic.iter().filter(|range| range.prefix.contains(address));
+        ranges.max_by_key(|range| range.prefix.len())
     }
 
     /// Forgets dynamic neighbours that have no connection left.

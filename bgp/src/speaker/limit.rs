@@ -1,6 +1,7 @@
 //! Maximum prefixes, in both directions (RFC 4271 §6.7, RFC 4486), and sessions that are held down.
 
 use super::{Event, Speaker};
+use crate::session::Negotiated;
 use crate::wire::notification::subcode::cease;
 use crate::wire::{ErrorCode, Family, Notification};
 use bytes::{BufMut, BytesMut};
@@ -35,6 +36,16 @@ pub enum LimitAction {
 pub(super) struct Held {
     pub(super) reason: String,
     pub(super) until: Option<Time>,
+    /// The operator wants it so.
+    pub(super) by_operator: bool,
+}
+
+impl Held {
+    /// The operator has shut the neighbour down.
+    pub(super) fn shut_down(text: &str) -> Held {
+        let reason = if text.is_empty() { "shut down here".to_owned() } else { format!("shut down here: {text}") };
+        Held { reason, until: None, by_operator: true }
+    }
 }
 
 impl Speaker {
@@ -46,6 +57,14 @@ impl Speaker {
         };
         let count = self.rib.source_counts(session.source, family).received;
         self.enforce(address, family, *limit, count, false, now);
+    }
+
+    /// After a limit has changed.
+    pub(super) fn check_limits(&mut self, address: IpAddr, now: Time) {
+        for family in self.session_families(address, |_| true) {
+            self.check_receive_limit(address, family, now);
+        }
+        self.check_send_limits(address, now);
     }
 
     /// After routes went out.
@@ -93,20 +112,13 @@ impl Speaker {
         data.put_u8(family.safi.0);
         data.put_u32(u32::try_from(limit.count).unwrap_or(u32::MAX));
         let notification = Notification::with_data(ErrorCode::CEASE, cease::MAXIMUM_PREFIXES, data.freeze());
-        self.hold(address, reason, until, &notification, now);
+        self.hold(address, Held { reason, until, by_operator: false }, &notification, now);
     }
 
-    /// Ends a session and keeps it down, until then if so.
-    pub(super) fn hold(
-        &mut self,
-        address: IpAddr,
-        reason: String,
-        until: Option<Time>,
-        notification: &Notification,
-        now: Time,
-    ) {
+    /// Ends a session and keeps it down.
+    pub(super) fn hold(&mut self, address: IpAddr, held: Held, notification: &Notification, now: Time) {
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
-        neighbor.held = Some(Held { reason, until });
+        neighbor.held = Some(held);
         neighbor.peer.handle_stop_with(notification, now);
         self.collect(address, now);
         self.drop_retained(address);
@@ -126,7 +138,7 @@ impl Speaker {
     pub fn shutdown_neighbor(&mut self, address: IpAddr, text: &str, now: Time) -> bool {
         let address = address.to_canonical();
         let known = self.neighbors.contains_key(&address);
-        self.hold(address, "shut down here".to_owned(), None, &Notification::shutdown(text), now);
+        self.hold(address, Held::shut_down(text), &Notification::shutdown(text), now);
         self.pump(now);
         known
     }
@@ -141,14 +153,20 @@ impl Speaker {
         true
     }
 
-    /// The operator wants a new session at once (Administrative Reset); `false` if there is no such neighbour.
+    /// The operator wants a new session at once (Administrative Reset); `false` if there is no such neighbour. One that
+    /// the operator has shut down stays so.
     pub fn reset_neighbor(&mut self, address: IpAddr, text: &str, now: Time) -> bool {
         let address = address.to_canonical();
-        self.hold(address, "reset here".to_owned(), None, &Notification::reset(text), now);
+        let Some(neighbor) = self.neighbors.get(&address) else { return false };
+        if neighbor.held.as_ref().is_some_and(|held| held.by_operator) {
+            return true;
+        }
+        let held = Held { reason: "reset here".to_owned(), until: None, by_operator: false };
+        self.hold(address, held, &Notification::reset(text), now);
         self.start_neighbor(address, now)
     }
 
-    /// Sends a neighbour all of a family again, as it would be sent now (soft reset out).
+    /// Sends a neighbour all of a family again, as it would be sent now.
     pub fn resend(&mut self, address: IpAddr, family: Family, now: Time) {
         let session = self.neighbors.get(&address.to_canonical()).and_then(|neighbor| neighbor.session.as_ref());
         if let Some(session) = session
@@ -157,5 +175,31 @@ impl Speaker {
             group.handle_refresh(session.source, family);
         }
         self.pump(now);
+    }
+
+    /// [`Speaker::resend`] of all families (soft reset out); `false` if there is no session.
+    pub fn soft_reset_out(&mut self, address: IpAddr, now: Time) -> bool {
+        let families = self.session_families(address, |_| true);
+        for family in &families {
+            self.resend(address, *family, now);
+        }
+        !families.is_empty()
+    }
+
+    /// Asks a neighbour for everything again (RFC 2918; soft reset in); `false` if there is no session, or a neighbour
+    /// that cannot be asked. What it has sent is kept, so policies that change need no such thing.
+    pub fn soft_reset_in(&mut self, address: IpAddr, now: Time) -> bool {
+        let families = self.session_families(address, |negotiated| negotiated.route_refresh);
+        for family in &families {
+            self.request_refresh(address, *family, now);
+        }
+        !families.is_empty()
+    }
+
+    /// The families of a session, if it is one of these.
+    fn session_families(&self, address: IpAddr, is_one: impl Fn(&Negotiated) -> bool) -> Vec<Family> {
+        let session = self.neighbors.get(&address.to_canonical()).and_then(|neighbor| neighbor.session.as_ref());
+        let negotiated = session.map(|session| &session.negotiated).filter(|negotiated| is_one(negotiated));
+        negotiated.into_iter().flat_map(|negotiated| negotiated.families.iter().copied()).collect()
     }
 }

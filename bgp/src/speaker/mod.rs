@@ -13,15 +13,20 @@ mod config;
 mod dynamic;
 mod ends;
 mod limit;
+mod reconfigure;
 mod restart;
+mod restarting;
 mod sessions;
 mod status;
 mod transport;
+mod turn;
 
 pub use config::{BGP_PORT, Confederation, LocalAs, NeighborConfig, NeighborError, SpeakerConfig};
 pub use dynamic::{DYNAMIC_LIMIT, DynamicNeighbors};
 pub use limit::{LimitAction, PrefixLimit};
+pub use reconfigure::Reconfigured;
 pub use restart::RestartHelp;
+pub use restarting::{RestartOffer, SELECTION_DEFERRAL_TIME};
 pub use status::{AttributeErrorCount, NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
 pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 
@@ -36,6 +41,7 @@ use bytes::Bytes;
 use limit::Held;
 use net::{Prefix, Time};
 use restart::Retained;
+use restarting::Deferral;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -149,8 +155,18 @@ pub struct Speaker {
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     refused: u64,
-    /// Somebody with room has not been sent everything: the next turn is due at once.
+    /// Somebody with room has not been sent everything, or input waits: the next turn is due at once.
     pending: Option<Time>,
+    /// It has started, and waits before it tells anybody anything.
+    deferral: Option<Deferral>,
+    /// All sessions are about to end.
+    stopping: bool,
+    /// Connections whose input waits, in the order of their turns. One that is gone may still be in it.
+    waiting: VecDeque<ConnectionId>,
+    /// Slices since the last export.
+    slices: u32,
+    /// Where the export goes on.
+    export_next: Option<IpAddr>,
     /// Totals of groups that are no more.
     segments: (u64, u64),
 }
@@ -197,6 +213,8 @@ struct Connection {
     unsent: usize,
     /// The pieces they were handed out in.
     pieces: VecDeque<usize>,
+    /// Its input waits for its turn.
+    waiting: bool,
 }
 
 impl Neighbor {
@@ -262,10 +280,15 @@ impl Speaker {
             events: VecDeque::new(),
             refused: 0,
             pending: None,
+            deferral: None,
+            stopping: false,
+            waiting: VecDeque::new(),
+            slices: 0,
+            export_next: None,
             segments: (0, 0),
             config,
         };
-        for prefix in std::mem::take(&mut speaker.config.originate) {
+        for prefix in speaker.config.originate.clone() {
             speaker.rib.originate(prefix, now);
         }
         for range in &speaker.config.dynamic {
@@ -274,6 +297,7 @@ impl Speaker {
         for neighbor in std::mem::take(&mut speaker.config.neighbors) {
             speaker.add_neighbor(neighbor, now)?;
         }
+        speaker.defer_selection(now);
         Ok(speaker)
     }
 
@@ -295,7 +319,7 @@ impl Speaker {
         // Different neighbours' timers must not beat together.
         let seed = self.config.seed ^ u64::from(config.asn.0).rotate_left(32) ^ address_bits(address);
         let mut peer = Peer::new(Arc::new(session), seed);
-        let held = config.shutdown.as_ref().map(|_| Held { reason: "shut down here".to_owned(), until: None });
+        let held = config.shutdown.as_deref().map(Held::shut_down);
         if held.is_none() {
             peer.handle_start(now);
         }
@@ -331,15 +355,24 @@ impl Speaker {
         true
     }
 
-    /// Ends all sessions with a Cease (administrative shutdown). They stay down.
+    /// Ends all sessions with a Cease (administrative shutdown), and those with neighbours that are to keep our routes
+    /// until we are back ([`NeighborConfig::restart`]) without a word. They stay down.
     pub fn stop(&mut self, now: Time) {
-        let addresses: Vec<IpAddr> = self.neighbors.keys().copied().collect();
-        for address in addresses {
+        let addresses: Vec<(IpAddr, bool)> =
+            self.neighbors.iter().map(|(address, neighbor)| (*address, neighbor.config.restart.is_some())).collect();
+        // What goes with one session must not be told on the next one, which ends too.
+        self.stopping = true;
+        for (address, restarts) in addresses {
+            if restarts {
+                self.leave_for_restart(address, now);
+                continue;
+            }
             if let Some(neighbor) = self.neighbors.get_mut(&address) {
                 neighbor.peer.handle_stop("", now);
             }
             self.settle(address, now);
         }
+        self.stopping = false;
     }
 
     /// Originates `prefix`.
@@ -370,24 +403,25 @@ impl Speaker {
     pub fn set_export_policy(&mut self, address: IpAddr, policy: Policy, now: Time) {
         let Some(neighbor) = self.neighbors.get_mut(&address.to_canonical()) else { return };
         neighbor.config.export = policy;
-        if let (Some(session), Some(policy_session)) = (&mut neighbor.session, &neighbor.policy_session) {
-            let bound = neighbor.config.export.bind(policy_session);
-            let terms = ExportTerms { policy: bound, ..session.terms.clone() };
-            let before = std::mem::replace(&mut session.terms, terms);
-            let source = session.source;
-            if before != session.terms
-                && let Some(moving) =
-                    self.groups.get_mut(&before).and_then(|group| group.hand_over(source, &mut self.rib))
-            {
-                let terms = session.terms.clone();
-                self.groups
-                    .entry(terms)
-                    .or_insert_with_key(|terms| UpdateGroup::new(terms.clone()))
-                    .take_over(source, moving);
-                self.drop_group_if_empty(&before);
-            }
-        }
+        self.refresh_terms(address.to_canonical());
         self.pump(now);
+    }
+
+    /// Puts a neighbour into the update group that its configuration asks for now. It is sent what is different.
+    fn refresh_terms(&mut self, address: IpAddr) {
+        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
+        let (Some(session), Some(policy_session)) = (&mut neighbor.session, &neighbor.policy_session) else { return };
+        let negotiated = &session.negotiated;
+        let terms = neighbor.config.export_terms(&self.config, policy_session, negotiated, session.local_address);
+        let before = std::mem::replace(&mut session.terms, terms);
+        let (source, terms) = (session.source, session.terms.clone());
+        if before != terms
+            && let Some(moving) = self.groups.get_mut(&before).and_then(|group| group.hand_over(source, &mut self.rib))
+        {
+            let group = self.groups.entry(terms).or_insert_with_key(|terms| UpdateGroup::new(terms.clone()));
+            group.take_over(source, moving);
+            self.drop_group_if_empty(&before);
+        }
     }
 
     fn drop_group_if_empty(&mut self, terms: &ExportTerms) {
@@ -460,23 +494,10 @@ impl Speaker {
 
     /// A connection is gone.
     pub fn handle_closed(&mut self, id: ConnectionId, now: Time) {
+        self.handle_all_messages(id, now);
         self.with(id, now, |peer, inner| peer.handle_closed(inner, now));
         self.forget(id);
         self.drop_idle_dynamic(now);
-    }
-
-    /// Octets have come in.
-    pub fn handle_octets(&mut self, id: ConnectionId, octets: &[u8], now: Time) {
-        let Some(Connection { neighbor: address, inner, .. }) = self.connections.get(&id) else { return };
-        let (address, inner) = (*address, *inner);
-        if let Some(neighbor) = self.neighbors.get_mut(&address) {
-            neighbor.peer.receive(inner, octets, now);
-        }
-        // Message by message: hundreds of them as routes at one time would be that many allocations to come by.
-        while self.neighbors.get_mut(&address).is_some_and(|neighbor| neighbor.peer.handle_message(inner, now)) {
-            self.collect(address, now);
-        }
-        self.settle(address, now);
     }
 
     /// So many octets of those handed out have been written.
@@ -493,15 +514,25 @@ impl Speaker {
         });
     }
 
-    /// Acts on every deadline up to `now`.
+    /// Acts on every deadline up to `now`, and does a turn of what waits.
     pub fn handle_timeout(&mut self, now: Time) {
+        let served = self.serve_next(now);
+        self.end_deferral(now);
         let due: Vec<IpAddr> = self
             .neighbors
             .iter()
             .filter(|(_, neighbor)| neighbor.deadline().is_some_and(|(at, _)| at <= now))
             .map(|(address, _)| *address)
             .collect();
+        if served && due.is_empty() {
+            return;
+        }
         for address in due {
+            // A hold timer must not run out for what has come in time.
+            let connections = self.neighbors.get(&address).map(|neighbor| neighbor.connections.clone());
+            for id in connections.into_iter().flat_map(BTreeMap::into_values) {
+                self.handle_all_messages(id, now);
+            }
             if let Some(neighbor) = self.neighbors.get_mut(&address) {
                 neighbor.peer.handle_timeout(now);
             }
@@ -526,8 +557,9 @@ impl Speaker {
     /// The next deadline, and why.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
         let pending = self.pending.map(|at| (at, "export"));
+        let deferral = self.deferral.as_ref().map(|deferral| (deferral.until, "Selection_Deferral_Timer"));
         let peers = self.neighbors.values().filter_map(Neighbor::deadline);
-        pending.into_iter().chain(peers).min_by_key(|(at, _)| *at)
+        pending.into_iter().chain(deferral).chain(peers).min_by_key(|(at, _)| *at)
     }
 
     /// The tables.
@@ -570,7 +602,8 @@ impl Speaker {
     fn new_connection(&mut self, neighbor: IpAddr, inner: peer::ConnectionId, local: Option<IpAddr>) -> ConnectionId {
         self.next_connection += 1;
         let id = ConnectionId(self.next_connection);
-        self.connections.insert(id, Connection { neighbor, inner, local, unsent: 0, pieces: VecDeque::new() });
+        self.connections
+            .insert(id, Connection { neighbor, inner, local, unsent: 0, pieces: VecDeque::new(), waiting: false });
         if let Some(neighbor) = self.neighbors.get_mut(&neighbor) {
             neighbor.connections.insert(inner, id);
         }
@@ -644,44 +677,6 @@ impl Speaker {
             self.events.pop_front();
         }
         self.events.push_back(event);
-    }
-
-    /// Gives each neighbour with room about one segment of what it has not been sent. If that was not all, the next
-    /// turn is due at once: a turn stays short however much there is to send.
-    fn pump(&mut self, now: Time) {
-        self.pending = None;
-        let up: Vec<IpAddr> = self
-            .neighbors
-            .iter()
-            .filter(|(_, neighbor)| neighbor.session.is_some())
-            .map(|(address, _)| *address)
-            .collect();
-        for address in up {
-            self.pump_neighbor(address, now);
-        }
-    }
-
-    fn pump_neighbor(&mut self, address: IpAddr, now: Time) {
-        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
-        let Some(session) = &neighbor.session else { return };
-        let has_room = |connections: &BTreeMap<ConnectionId, Connection>, id: &ConnectionId| {
-            connections.get(id).is_some_and(Connection::has_room)
-        };
-        let (source, id) = (session.source, session.connection);
-        let Some(group) = self.groups.get_mut(&session.terms) else { return };
-        if !group.is_behind(source, &self.rib) || !has_room(&self.connections, &id) {
-            return;
-        }
-        let outgoing = group.poll_transmit(source, &mut self.rib);
-        let behind = group.is_behind(source, &self.rib);
-        for octets in outgoing.into_iter().flat_map(|outgoing| outgoing.octets) {
-            neighbor.peer.handle_send(octets, now);
-        }
-        self.collect(address, now);
-        self.check_send_limits(address, now);
-        if behind && has_room(&self.connections, &id) {
-            self.pending = Some(now);
-        }
     }
 }
 

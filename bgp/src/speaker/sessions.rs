@@ -2,8 +2,7 @@
 
 use super::status::Reason;
 use super::{Established, Event, Speaker};
-use crate::export::{ExportTerms, UpdateGroup};
-use crate::policy::PolicySession;
+use crate::export::UpdateGroup;
 use crate::rib::{Source, SourceKind};
 use crate::session::{CloseReason, Event as SessionEvent, Negotiated};
 use crate::wire::PeerKind;
@@ -11,6 +10,15 @@ use net::Time;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// What the decision takes a neighbour for. One in another member AS of our confederation counts as internal (RFC 5065
+/// §5.3).
+pub(super) const fn source_kind(peer: PeerKind) -> SourceKind {
+    match peer {
+        PeerKind::Internal | PeerKind::Confederation => SourceKind::Internal,
+        PeerKind::External | PeerKind::Unknown => SourceKind::External,
+    }
+}
 
 impl Speaker {
     pub(super) fn handle_session_event(&mut self, address: IpAddr, event: SessionEvent, now: Time) {
@@ -28,6 +36,8 @@ impl Speaker {
                     session.ends_of_rib.insert(family);
                 }
                 self.finish_resume(address, family);
+                self.deferral_end_of_rib(address);
+                self.end_deferral(now);
             }
             (SessionEvent::RefreshRequested(family), Some(source)) => {
                 let session = self.neighbors.get(&address).and_then(|neighbor| neighbor.session.as_ref());
@@ -64,18 +74,8 @@ impl Speaker {
         let local_address = self.connections.get(&id).and_then(|connection| connection.local);
         let config = &neighbor.config;
         let (_, confederation) = config.local_asn(&self.config, negotiated.peer_asn);
-        let kind = match negotiated.peer_kind {
-            PeerKind::Internal | PeerKind::Confederation => SourceKind::Internal,
-            PeerKind::External | PeerKind::Unknown => SourceKind::External,
-        };
-        let real_asn =
-            self.config.confederation.as_ref().map_or(self.config.asn, |confederation| confederation.identifier);
-        let policy_session = PolicySession {
-            neighbor: Some(address),
-            role: PolicySession::neighbor_role(negotiated.peer_role, negotiated.local_role),
-            default_local_pref: self.config.default_local_pref,
-            ..PolicySession::new(negotiated.local_asn, negotiated.peer_asn)
-        };
+        let kind = source_kind(negotiated.peer_kind);
+        let policy_session = config.policy_session(&self.config, address, negotiated.peer_asn);
         let new = Source {
             kind,
             confederation,
@@ -88,18 +88,7 @@ impl Speaker {
             enforce_first_as: config.enforce_first_as,
             rules: config.import_rules(),
         };
-        let terms = ExportTerms {
-            kind,
-            policy: config.export.bind(&policy_session),
-            local_asn: negotiated.local_asn,
-            peer_asn: Some(negotiated.peer_asn).filter(|_| config.as_override),
-            cluster_id: self.config.cluster_id.unwrap_or(self.config.router_id),
-            next_hop_v4: config.ipv4_next_hop(local_address),
-            next_hop_v6: config.ipv6_next_hop(local_address),
-            rules: config.export_rules(real_asn, confederation, &negotiated),
-            default_local_pref: self.config.default_local_pref,
-            encode: negotiated.encode.clone(),
-        };
+        let terms = config.export_terms(&self.config, &policy_session, &negotiated, local_address);
         let source = match neighbor.retained.as_ref().map(|retained| retained.source) {
             Some(source) => {
                 self.rib.resume_source(source, new);
@@ -115,8 +104,17 @@ impl Speaker {
         let terms = group.terms().clone();
         neighbor.policy_session = Some(policy_session);
         let (ends_of_rib, told) = (BTreeSet::new(), BTreeSet::new());
-        neighbor.session =
-            Some(Established { source, connection: id, negotiated, local_address, terms, ends_of_rib, told });
+        neighbor.session = Some(Established {
+            source,
+            connection: id,
+            negotiated: Arc::clone(&negotiated),
+            local_address,
+            terms,
+            ends_of_rib,
+            told,
+        });
+        self.deferral_session_up(address, negotiated.graceful_restart.as_ref());
+        self.end_deferral(now);
         self.tell(Event::Up { neighbor: address, kind });
     }
 

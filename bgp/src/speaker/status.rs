@@ -1,5 +1,6 @@
 //! Snapshots of a speaker for people and metrics.
 
+use super::sessions::source_kind;
 use super::{Neighbor, Speaker};
 use crate::export::UpdateGroup;
 use crate::policy::Policy;
@@ -30,6 +31,8 @@ pub struct SpeakerStatus {
     pub segments_encoded: u64,
     /// Stretches sent that had been encoded for another neighbour.
     pub segments_shared: u64,
+    /// It has started and waits for its neighbours' routes before it tells anybody anything (RFC 4724 §4.1).
+    pub deferring: bool,
     /// Connections refused because they came from no neighbour's address, or at a time when none was wanted.
     pub connections_refused: u64,
 }
@@ -171,6 +174,7 @@ impl Speaker {
             update_groups: self.groups.len(),
             segments_encoded: encoded,
             segments_shared: shared,
+            deferring: self.deferral.is_some(),
             connections_refused: self.refused,
         }
     }
@@ -200,11 +204,10 @@ impl Speaker {
             address,
             port: config.port,
             asn: self.neighbor_asn(address),
-            kind: if self.neighbor_asn(address) == self.config.asn {
-                SourceKind::Internal
-            } else {
-                SourceKind::External
-            },
+            kind: up.map_or_else(
+                || source_kind(peer.config().peer_kind(self.neighbor_asn(address))),
+                |session| session.terms.kind,
+            ),
             mode: config.mode,
             dynamic: neighbor.range.is_some(),
             import: config.import.clone(),

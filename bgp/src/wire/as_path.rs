@@ -110,7 +110,12 @@ impl AsPath {
 
     /// The segments in order.
     pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> + Clone {
-        Segments { rest: &self.octets }
+        self.view().segments()
+    }
+
+    /// The path in place.
+    pub(crate) fn view(&self) -> AsPathView<'_> {
+        AsPathView(&self.octets)
     }
 
     /// All AS numbers in order, whatever the segment.
@@ -121,13 +126,7 @@ impl AsPath {
     /// Length for the decision process: an AS_SET counts as one, confederation segments as none (RFC 4271 §9.1.2.2,
     /// RFC 5065 §5.3).
     pub fn length(&self) -> usize {
-        self.segments()
-            .map(|segment| match segment.kind {
-                SegmentKind::AsSequence => segment.asn_count(),
-                SegmentKind::AsSet => 1,
-                SegmentKind::AsConfedSequence | SegmentKind::AsConfedSet => 0,
-            })
-            .sum()
+        self.view().length()
     }
 
     /// AS numbers in all segments together.
@@ -142,20 +141,18 @@ impl AsPath {
 
     /// How many times `asn` is in the path.
     pub fn count(&self, asn: Asn) -> usize {
-        self.asns().filter(|other| *other == asn).count()
+        self.view().count(asn)
     }
 
     /// The leftmost AS if the path begins with an AS_SEQUENCE: the neighbouring AS of MED comparison (RFC 4271 §9.1.2.2
     /// c). Confederation segments in front of it are skipped.
     pub fn neighbor(&self) -> Option<Asn> {
-        let segment = self.segments().find(|segment| !segment.kind.is_confederation())?;
-        if segment.kind == SegmentKind::AsSequence { segment.asns().next() } else { None }
+        self.view().neighbor()
     }
 
     /// The very first AS number if the first segment is an AS_SEQUENCE.
     pub fn first(&self) -> Option<Asn> {
-        let segment = self.segments().next()?;
-        if segment.kind == SegmentKind::AsSequence { segment.asns().next() } else { None }
+        self.view().first()
     }
 
     /// The rightmost AS if the path ends with an AS_SEQUENCE.
@@ -207,6 +204,57 @@ impl AsPath {
             push_segment(&mut octets, segment.kind, segment.asns());
         }
         AsPath { octets: octets.into_boxed_slice() }
+    }
+}
+
+/// A path in its four-octet wire form, wherever that stands: what is asked of paths that nobody keeps.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct AsPathView<'a>(&'a [u8]);
+
+impl<'a> AsPathView<'a> {
+    /// `octets` as they came from a neighbour whose AS numbers have four octets; `None` unless they are whole segments
+    /// of known kinds, each with at least one AS number.
+    pub(super) fn parse(octets: &'a [u8]) -> Option<AsPathView<'a>> {
+        let mut rest = octets;
+        while let Some((&[kind, count], numbers)) = rest.split_first_chunk::<2>() {
+            if count == 0 || SegmentKind::from_u8(kind).is_none() {
+                return None;
+            }
+            rest = numbers.get(usize::from(count) * 4..)?;
+        }
+        rest.is_empty().then_some(AsPathView(octets))
+    }
+
+    pub(crate) fn segments(self) -> impl Iterator<Item = Segment<'a>> + Clone {
+        Segments { rest: self.0 }
+    }
+
+    /// See [`AsPath::length`].
+    pub(crate) fn length(self) -> usize {
+        self.segments()
+            .map(|segment| match segment.kind {
+                SegmentKind::AsSequence => segment.asn_count(),
+                SegmentKind::AsSet => 1,
+                SegmentKind::AsConfedSequence | SegmentKind::AsConfedSet => 0,
+            })
+            .sum()
+    }
+
+    /// See [`AsPath::count`].
+    pub(crate) fn count(self, asn: Asn) -> usize {
+        self.segments().flat_map(|segment| segment.asns()).filter(|other| *other == asn).count()
+    }
+
+    /// See [`AsPath::neighbor`].
+    pub(crate) fn neighbor(self) -> Option<Asn> {
+        let segment = self.segments().find(|segment| !segment.kind.is_confederation())?;
+        if segment.kind == SegmentKind::AsSequence { segment.asns().next() } else { None }
+    }
+
+    /// See [`AsPath::first`].
+    pub(crate) fn first(self) -> Option<Asn> {
+        let segment = self.segments().next()?;
+        if segment.kind == SegmentKind::AsSequence { segment.asns().next() } else { None }
     }
 }
 

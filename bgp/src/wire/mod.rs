@@ -24,11 +24,13 @@ mod packer;
 pub(crate) mod reader;
 mod refresh;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod update;
 
+pub(crate) use as_path::AsPathView;
 pub use as_path::{AsPath, SEGMENT_LIMIT, Segment, SegmentKind};
 pub use attributes::{Aggregator, AttributeFlags, AttributeType, Origin, PartialBits, PathAttributes, RawAttribute};
+pub(crate) use attributes::{AttributeView, PathView, attributes_of};
 pub use capability::{
     AddPathFamily, AddPathMode, Capability, CapabilityCode, ExtendedNextHopFamily, GracefulRestart,
     GracefulRestartFamily, LongLivedFamily, Role,
@@ -46,7 +48,8 @@ pub use notification::{ErrorCode, Notification};
 pub(crate) use numbers::registry;
 pub use numbers::{Afi, Asn, Family, ParseAsnError, ParseFamilyError, RouterId, Safi};
 pub use open::{Open, OptionalParameter, VERSION};
-pub(crate) use packer::AnnouncementPacker;
+pub(crate) use packer::{encode_for, pack_block};
 pub use packer::{pack_announcements, pack_end_of_rib, pack_withdrawals};
 pub use refresh::{RefreshSubtype, RouteRefresh};
 pub use update::{MpReach, MpUnreach, Update};
+pub(crate) use update::{NlriView, UpdateView};

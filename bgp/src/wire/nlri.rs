@@ -150,7 +150,7 @@ pub(super) fn parse_prefixes(
     Ok(prefixes)
 }
 
-fn padded<const N: usize>(octets: &[u8]) -> [u8; N] {
+pub(super) fn padded<const N: usize>(octets: &[u8]) -> [u8; N] {
     let mut address = [0; N];
     address.iter_mut().zip(octets).for_each(|(to, from)| *to = *from);
     address

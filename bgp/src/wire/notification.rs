@@ -265,15 +265,27 @@ impl Notification {
 }
 
 impl fmt::Display for Notification {
+    /// A Hard Reset with what it wraps. What that might wrap again is data: the peer decides how deep it goes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_plain(f)?;
+        match self.wrapped() {
+            Some(wrapped) => {
+                f.write_str(": ")?;
+                wrapped.fmt_plain(f)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Notification {
+    /// Code, subcode and text.
+    fn fmt_plain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.error_code)?;
         match self.subcode_name() {
             Some(name) => write!(f, ": {name}")?,
             None if self.error_subcode == 0 => {}
             None => write!(f, ": subcode {}", self.error_subcode)?,
-        }
-        if let Some(wrapped) = self.wrapped() {
-            return write!(f, ": {wrapped}");
         }
         match self.shutdown_text() {
             Some(text) => write!(f, " ({text:?})"),
@@ -293,6 +305,13 @@ mod tests {
         let long = Notification::reset(&"ß".repeat(200));
         assert_eq!(long.shutdown_text().map(str::len), Some(254));
         assert_eq!(long.to_string().split(" (").next(), Some("Cease: Administrative Reset"));
+    }
+
+    #[test]
+    fn hard_resets_inside_each_other_are_shown_to_the_second_and_no_deeper() {
+        let data = Bytes::from([ErrorCode::CEASE.0, subcode::cease::HARD_RESET].repeat(32_757));
+        let deep = Notification::with_data(ErrorCode::CEASE, subcode::cease::HARD_RESET, data);
+        assert_eq!(deep.to_string(), "Cease: Hard Reset: Cease: Hard Reset");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Packing routes into UPDATEs: as many routes of one attribute set into one message as the peer's message limit takes,
 //! never an octet more.
 
+use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use bytes::{BufMut, BytesMut};
@@ -58,57 +59,87 @@ impl AnnouncementPacker {
         nlri: &[Nlri],
         context: &EncodeContext,
         out: &mut BytesMut,
-        mut message: impl FnMut(Range<usize>, Range<usize>),
+        message: impl FnMut(Range<usize>, Range<usize>),
     ) -> Result<(), EncodeError> {
-        let classic = match next_hop {
-            NextHop::V4(next_hop) if family == Family::IPV4_UNICAST => Some(next_hop),
-            _ => None,
-        };
         self.block.clear();
-        if attributes.next_hop == classic {
-            attributes.encode(context, &mut self.block);
-        } else {
-            PathAttributes { next_hop: classic, ..attributes.clone() }.encode(context, &mut self.block);
+        encode_for(family, attributes, next_hop, context, &mut self.block);
+        pack_block(family, &self.block, next_hop, nlri, context, out, message)
+    }
+}
+
+/// The next hop as the attribute NEXT_HOP, if that is where it goes.
+fn classic(family: Family, next_hop: NextHop) -> Option<Ipv4Addr> {
+    match next_hop {
+        NextHop::V4(next_hop) if family == Family::IPV4_UNICAST => Some(next_hop),
+        _ => None,
+    }
+}
+
+/// [`AnnouncementPacker::pack`] of attributes that are encoded already, in the context's way and with NEXT_HOP if the
+/// next hop goes there.
+pub(crate) fn pack_block(
+    family: Family,
+    block: &[u8],
+    next_hop: NextHop,
+    nlri: &[Nlri],
+    context: &EncodeContext,
+    out: &mut BytesMut,
+    mut message: impl FnMut(Range<usize>, Range<usize>),
+) -> Result<(), EncodeError> {
+    let classic = classic(family, next_hop);
+    let head = if classic.is_some() { 0 } else { MP_HEAD + 1 + next_hop.encoded_length() + 1 };
+    let room = room(EMPTY_UPDATE + block.len() + head, family, context)?;
+    let add_path = context.add_path.contains(&family);
+    let mut from = 0;
+    while from < nlri.len() {
+        let (mut to, mut taken) = (from, 0);
+        while let Some(length) = nlri.get(to).map(|nlri| nlri.encoded_length(add_path))
+            && taken + length <= room
+        {
+            (to, taken) = (to + 1, taken + length);
         }
-        let block = &self.block;
-        let head = if classic.is_some() { 0 } else { MP_HEAD + 1 + next_hop.encoded_length() + 1 };
-        let room = room(EMPTY_UPDATE + block.len() + head, family, context)?;
-        let add_path = context.add_path.contains(&family);
-        let mut from = 0;
-        while from < nlri.len() {
-            let (mut to, mut taken) = (from, 0);
-            while let Some(length) = nlri.get(to).map(|nlri| nlri.encoded_length(add_path))
-                && taken + length <= room
-            {
-                (to, taken) = (to + 1, taken + length);
-            }
-            let routes = nlri.get(from..to).unwrap_or_default();
-            let start = out.len();
-            write_update(out, |out| {
-                out.put_u16(0);
-                let length = block.len() + head + if classic.is_some() { 0 } else { taken };
-                let at = out.len();
-                out.put_u16(0);
-                put_u16_at(out, at, length);
-                if classic.is_none() {
-                    let length = head - 4 + taken;
-                    put_attribute(out, EXTENDED_OPTIONAL, AttributeType::MP_REACH_NLRI, length, |out| {
-                        put_family(out, family);
-                        out.put_u8(next_hop.encoded_length() as u8);
-                        next_hop.encode(out);
-                        out.put_u8(0);
-                        routes.iter().for_each(|nlri| nlri.encode(add_path, out));
-                    });
-                }
-                out.put_slice(block);
-                if classic.is_some() {
+        let routes = nlri.get(from..to).unwrap_or_default();
+        let start = out.len();
+        write_update(out, |out| {
+            out.put_u16(0);
+            let length = block.len() + head + if classic.is_some() { 0 } else { taken };
+            let at = out.len();
+            out.put_u16(0);
+            put_u16_at(out, at, length);
+            if classic.is_none() {
+                let length = head - 4 + taken;
+                put_attribute(out, EXTENDED_OPTIONAL, AttributeType::MP_REACH_NLRI, length, |out| {
+                    put_family(out, family);
+                    out.put_u8(next_hop.encoded_length() as u8);
+                    next_hop.encode(out);
+                    out.put_u8(0);
                     routes.iter().for_each(|nlri| nlri.encode(add_path, out));
-                }
-            });
-            message(start..out.len(), from..to);
-            from = to;
-        }
-        Ok(())
+                });
+            }
+            out.put_slice(block);
+            if classic.is_some() {
+                routes.iter().for_each(|nlri| nlri.encode(add_path, out));
+            }
+        });
+        message(start..out.len(), from..to);
+        from = to;
+    }
+    Ok(())
+}
+
+/// Appends the attributes as [`pack_block`] wants them.
+pub(crate) fn encode_for(
+    family: Family,
+    attributes: &PathAttributes,
+    next_hop: NextHop,
+    context: &EncodeContext,
+    out: &mut BytesMut,
+) {
+    let classic = classic(family, next_hop);
+    if attributes.next_hop == classic {
+        attributes.encode(context, out);
+    } else {
+        PathAttributes { next_hop: classic, ..attributes.clone() }.encode(context, out);
     }
 }
 

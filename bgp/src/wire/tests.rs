@@ -107,7 +107,7 @@ fn unknown() -> impl Strategy<Value = Vec<RawAttribute>> {
     })
 }
 
-fn attributes(confederation: bool) -> impl Strategy<Value = PathAttributes> {
+pub(crate) fn attributes(confederation: bool) -> impl Strategy<Value = PathAttributes> {
     let path = (
         prop_oneof![Just(Origin::Igp), Just(Origin::Egp), Just(Origin::Incomplete)],
         as_path(confederation),
@@ -181,7 +181,7 @@ fn mp_nlri(add_path: bool) -> impl Strategy<Value = (Family, MpNlri)> {
     ]
 }
 
-fn update(add_path: bool, confederation: bool) -> impl Strategy<Value = Update> {
+pub(crate) fn update(add_path: bool, confederation: bool) -> impl Strategy<Value = Update> {
     let ipv6 = any::<u128>().prop_map(Ipv6Addr::from_bits);
     let next_hop = (ipv6.clone(), of(ipv6)).prop_map(|(address, link_local)| NextHop::V6 { address, link_local });
     let reach = (mp_nlri(add_path), next_hop, octets(30)).prop_map(|((family, nlri), next_hop, raw)| {
@@ -234,7 +234,7 @@ fn message(add_path: bool, confederation: bool) -> impl Strategy<Value = Message
     ]
 }
 
-fn contexts(add_path: bool, four_octet_as: bool) -> (EncodeContext, DecodeContext) {
+pub(crate) fn contexts(add_path: bool, four_octet_as: bool) -> (EncodeContext, DecodeContext) {
     let families = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
     let add_path: BTreeSet<Family> = families.into_iter().filter(|_| add_path).collect();
     (

@@ -2,10 +2,10 @@
 
 use super::world::{World, address, config, open_neighbor};
 use super::{SOON, V4, best, v4, with_routes};
-use bgp::rib::{Ineligible, Verdict};
+use bgp::rib::{Ineligible, SourceKind, Verdict};
 use bgp::session::{ConnectMode, SessionConfig};
 use bgp::speaker::{
-    Confederation, Event, LimitAction, LocalAs, NeighborConfig, PrefixLimit, RestartHelp, SpeakerConfig,
+    Confederation, Event, LimitAction, LocalAs, NeighborConfig, PrefixLimit, RestartHelp, RestartOffer, SpeakerConfig,
 };
 use bgp::wire::{Asn, Community, GracefulRestart, GracefulRestartFamily, LongLivedFamily, Role, RouterId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -243,6 +243,7 @@ fn a_confederation_is_several_ases_inside_and_one_outside() {
     assert_eq!(path(&mut world, 1, v4(3, 0)).as_deref(), Some("(64513) 65003"));
     let route = world.speaker(1).rib().best(v4(3, 0)).unwrap();
     assert_eq!(route.attributes.next_hop.address(), address(3), "the next hop stays inside the confederation");
+    assert_eq!((world.neighbor(1, 2).kind, world.neighbor(2, 3).kind), (SourceKind::Internal, SourceKind::External));
 }
 
 #[test]
@@ -377,4 +378,97 @@ fn ipv4_routes_cross_with_an_ipv6_next_hop_where_both_sides_take_them() {
             |route| route.attributes.next_hop.address() == "2001:db8::99".parse::<std::net::IpAddr>().unwrap()
         ));
     }
+}
+
+/// Speaker 2 restarts between 1 and 3, which help it.
+fn between(restart: Option<RestartOffer>) -> SpeakerConfig {
+    let neighbor = |number, asn| NeighborConfig {
+        restart,
+        graceful_restart: Some(RestartHelp::default()),
+        ..open_neighbor(number, asn)
+    };
+    with_routes(2, 65002, 5, vec![neighbor(1, 65001), neighbor(3, 65003)])
+}
+
+fn restarting(offer: Option<RestartOffer>, long_lived: bool) -> World {
+    let help = Some(RestartHelp { long_lived, ..RestartHelp::default() });
+    let helper = |number| {
+        let neighbor = NeighborConfig { graceful_restart: help, ..open_neighbor(2, 65002) };
+        with_routes(number, 65000 + u32::from(number), 100, vec![neighbor])
+    };
+    let mut world = World::new(vec![helper(1), between(offer), helper(3)]);
+    world.run_until(Duration::from_secs(150), "convergence", |world| {
+        best(world, 1, V4) == 205 && best(world, 3, V4) == 205
+    });
+    world.run(Duration::from_secs(20));
+    world
+}
+
+#[test]
+fn when_this_speaker_restarts_its_neighbours_lose_no_route() {
+    let mut world = restarting(Some(RestartOffer::default()), false);
+    for how in ["crash", "stop"] {
+        if how == "stop" {
+            let now = world.now;
+            world.speaker(2).stop(now);
+            world.run(Duration::from_secs(1));
+        }
+        world.replace(2, config(2, 65002));
+        world.run(Duration::from_secs(30));
+        let (first, third) = (world.neighbor(1, 2), world.neighbor(3, 2));
+        assert!(first.retained && third.retained, "{how}: {:?} {:?}", first.last_reset, third.last_reset);
+        world.replace(2, between(Some(RestartOffer::default())));
+        let deferring = |world: &World| world.nodes[1].speaker.status(world.now).deferring;
+        assert!(deferring(&world), "{how}");
+        let deadline = world.now + Duration::from_secs(100);
+        while deferring(&world) || world.neighbor(1, 2).retained || world.neighbor(3, 2).retained {
+            assert!(world.now < deadline, "{how}: not within the time");
+            world.run(Duration::from_millis(1));
+            assert_eq!((best(&world, 1, V4), best(&world, 3, V4)), (205, 205), "{how}");
+            if deferring(&world) {
+                assert_eq!(world.neighbor(2, 1).messages_sent.update, 0, "{how}: too early, End-of-RIB among them");
+            }
+        }
+        world.run(Duration::from_secs(20));
+        assert_eq!((best(&world, 1, V4), best(&world, 2, V4), best(&world, 3, V4)), (205, 205, 205), "{how}");
+        // The next OPENs say nothing of a restart any more.
+        let (now, sessions) = (world.now, world.neighbor(1, 2).established_count);
+        world.speaker(2).reset_neighbor(address(1), "", now);
+        let again = |world: &World| world.neighbor(1, 2).established_count > sessions && best(world, 1, V4) == 205;
+        world.run_until(Duration::from_secs(300), "a new session", again);
+        world.run_until(SOON, "convergence", |world| best(world, 3, V4) == 205);
+        world.run(Duration::from_secs(20));
+    }
+}
+
+#[test]
+fn a_speaker_that_starts_waits_no_longer_than_configured_for_who_stays_away() {
+    let mut world = World::new(vec![
+        SpeakerConfig { selection_deferral: Duration::from_secs(50), ..between(Some(RestartOffer::default())) },
+        with_routes(2, 65002, 0, Vec::new()),
+        with_routes(3, 65003, 1, vec![open_neighbor(1, 65002)]),
+    ]);
+    world.run(Duration::from_secs(49));
+    assert_eq!(best(&world, 3, V4), 1);
+    world.run(Duration::from_secs(2));
+    assert_eq!(best(&world, 3, V4), 6);
+    assert!(!world.nodes[0].speaker.status(world.now).deferring);
+}
+
+#[test]
+fn a_speaker_that_stays_away_for_long_is_kept_as_the_last_resort() {
+    let offer = RestartOffer { long_lived_time: Duration::from_secs(3600), ..RestartOffer::default() };
+    let mut world = restarting(Some(offer), true);
+    world.replace(2, config(2, 65002));
+    world.run(Duration::from_secs(600));
+    let route = world.speaker(1).rib().best(v4(2, 0)).unwrap();
+    assert_eq!(route.attributes.attributes.communities, [Community::LLGR_STALE]);
+    assert_eq!(best(&world, 1, V4), 205);
+    world.replace(2, between(Some(offer)));
+    world.run(Duration::from_secs(200));
+    let route = world.speaker(1).rib().best(v4(2, 0)).unwrap();
+    assert_eq!(route.attributes.attributes.communities, []);
+    world.replace(2, config(2, 65002));
+    world.run(Duration::from_secs(120 + 3600 + 10));
+    assert_eq!(best(&world, 1, V4), 100);
 }

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod features;
+mod operator;
 mod world;
 
 use bgp::policy::rule::{Label, Test};
@@ -465,7 +466,7 @@ impl Raw {
     fn announce(&self, world: &mut World, prefix: Prefix, change: impl FnOnce(&mut Vec<u8>)) {
         let attributes = PathAttributes {
             next_hop: Some(Ipv4Addr::new(192, 0, 2, 9)),
-            ..PathAttributes::new(Origin::Igp, AsPath::sequence(&[Asn(65009)]))
+            ..PathAttributes::new(Origin::Igp, AsPath::sequence(&[Asn(65009), Asn(65010)]))
         };
         let update =
             Update { attributes: Some(Arc::new(attributes)), nlri: vec![Nlri::new(prefix)], ..Update::default() };
@@ -530,12 +531,13 @@ fn a_looped_route_is_kept_aside_and_why_says_so() {
     let raw = Raw::connect(&mut world);
     let prefix = v4(99, 1);
     raw.announce(&mut world, prefix, |octets| {
-        // 65009 becomes 65001, ours: also not the neighbour's AS, which is looked at first.
-        let at = octets.windows(4).position(|window| window == 65009u32.to_be_bytes()).unwrap();
+        // 65010 becomes 65001, ours.
+        let at = octets.windows(4).position(|window| window == 65010u32.to_be_bytes()).unwrap();
         octets[at..at + 4].copy_from_slice(&65001u32.to_be_bytes());
     });
     let why = world.speaker(1).rib().why(prefix);
-    assert!(matches!(why.as_slice(), [only] if matches!(only.verdict, Verdict::Ineligible(_))), "{why:?}");
+    let verdicts: Vec<Verdict> = why.iter().map(|row| row.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Ineligible(Ineligible::OwnAsInPath)]);
     assert_eq!(world.neighbor(1, 9).families[0].received, 1);
     assert_eq!(world.neighbor(1, 9).families[0].accepted, 0);
     assert_eq!(world.speaker(1).adj_rib_in(address(9), V4, None, 10).routes.len(), 1);

@@ -1,4 +1,4 @@
-//! `trunkline bgp`: asks the BGP speaker of a running process over HTTP, or tries a policy of a configuration.
+//! `trunkline bgp`: asks the BGP speaker of a running process over HTTP, tells it what to do, or tries a policy of a configuration.
 
 mod policy;
 mod replay;
@@ -74,6 +74,45 @@ pub(super) enum BgpCommand {
         ("trunkline bgp show routes", "the best routes"),
     ]))]
     Show(ShowCommand),
+    /// End a neighbour's session and keep it down, with a word to its operator.
+    #[command(after_help = examples(&[
+        ("trunkline bgp shutdown 192.0.2.2 --message 'new optics, back at 4'", "the other side logs the words (RFC 9003)"),
+    ]))]
+    Shutdown {
+        /// The neighbour.
+        neighbor: IpAddr,
+        /// What the other side's operator is told, at most 255 octets.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        message: String,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Start a neighbour's session, whatever it is kept down by.
+    #[command(after_help = examples(&[("trunkline bgp start 192.0.2.2", "after shutdown, or over a limit")]))]
+    Start {
+        /// The neighbour.
+        neighbor: IpAddr,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// End a neighbour's session and start it again; or, with --soft, let its routes come again.
+    #[command(after_help = examples(&[
+        ("trunkline bgp reset 192.0.2.2", "a new session"),
+        ("trunkline bgp reset 192.0.2.2 --soft in", "the neighbour sends its routes again (RFC 2918)"),
+        ("trunkline bgp reset 192.0.2.2 --soft out", "it is sent its routes again"),
+    ]))]
+    Reset {
+        /// The neighbour.
+        neighbor: IpAddr,
+        /// The session goes on; routes come, or go, again.
+        #[arg(long, value_enum, conflicts_with = "message")]
+        soft: Option<Soft>,
+        /// What the other side's operator is told, at most 255 octets.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        message: String,
+        #[command(flatten)]
+        ask: Ask,
+    },
     /// Policies: what becomes of a route.
     #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
         ("trunkline bgp policy test --help", "run a route through a policy"),
@@ -136,6 +175,14 @@ pub(super) enum ShowCommand {
     },
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Soft {
+    /// What the neighbour has for us.
+    In,
+    /// What we have for the neighbour.
+    Out,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Ask {
     /// Where the process serves HTTP (http.listen).
@@ -161,6 +208,23 @@ pub(super) fn run(command: BgpCommand, out: &mut dyn Write, err: &mut dyn Write)
         BgpCommand::Dump { file, at } => dump(&file, at, out),
         BgpCommand::Why { prefix, ask } => why(prefix, &ask, out),
         BgpCommand::Show(command) => show(command, out),
+        BgpCommand::Shutdown { neighbor, message, ask } => {
+            let path = format!("/bgp/shutdown?neighbor={neighbor}&message={}", encoded(&message));
+            operate(&ask, &path, &format!("{neighbor} is shut down"), out)
+        }
+        BgpCommand::Start { neighbor, ask } => {
+            operate(&ask, &format!("/bgp/start?neighbor={neighbor}"), &format!("{neighbor} starts"), out)
+        }
+        BgpCommand::Reset { neighbor, soft, message, ask } => {
+            let (soft, said) = match soft {
+                None => ("", "a new session starts"),
+                Some(Soft::In) => ("&soft=in", "its routes are asked for again"),
+                Some(Soft::Out) => ("&soft=out", "its routes are sent again"),
+            };
+            let path = format!("/bgp/reset?neighbor={neighbor}{soft}");
+            let message = if soft.is_empty() { format!("&message={}", encoded(&message)) } else { String::new() };
+            operate(&ask, &format!("{path}{message}"), &format!("{neighbor}: {said}"), out)
+        }
     };
     match answer {
         Ok(()) => 0,
@@ -272,6 +336,29 @@ fn show(command: ShowCommand, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Has something done, and says so.
+fn operate(ask: &Ask, path: &str, said: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    let answer = request(ask.at, "POST", path)?;
+    match ask.output {
+        Form::Json => writeln!(out, "{answer}")?,
+        Form::Text => writeln!(out, "{said}")?,
+    }
+    Ok(())
+}
+
+/// Percent-encoded as a value of a query (RFC 3986 §2.1).
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for octet in text.bytes() {
+        if octet.is_ascii_alphanumeric() || b"-._~".contains(&octet) {
+            encoded.push(char::from(octet));
+        } else {
+            let _ = write!(encoded, "%{octet:02X}");
+        }
+    }
+    encoded
+}
+
 /// A value of an object as text; `-` if it has none.
 fn text(value: &Value, name: &str) -> String {
     match value.get(name) {
@@ -350,13 +437,17 @@ fn segment(segment: &Value) -> String {
     }
 }
 
-/// One request, one answer: the process is near, and speaks HTTP/1.1.
 fn get(at: SocketAddr, path: &str) -> Result<Value, Failure> {
+    request(at, "GET", path)
+}
+
+/// One request, one answer: the process is near, and speaks HTTP/1.1.
+fn request(at: SocketAddr, method: &str, path: &str) -> Result<Value, Failure> {
     let ask = || -> io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&at, ANSWER_LIMIT)?;
         stream.set_read_timeout(Some(ANSWER_LIMIT))?;
         stream.set_write_timeout(Some(ANSWER_LIMIT))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n")?;
+        write!(stream, "{method} {path} HTTP/1.1\r\nhost: {at}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.take(ANSWER_OCTETS).read_to_string(&mut answer)?;
         Ok(answer)

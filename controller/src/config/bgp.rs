@@ -3,9 +3,11 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::bgp::policy::Policy;
+use ::bgp::speaker::SELECTION_DEFERRAL_TIME;
 
 use super::policy::{Policies, policies};
 use super::schema::FAMILIES;
@@ -38,6 +40,7 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
     let originate = walk.read(fields, "originate", |walk, field| walk.list(field, Walk::prefix)).unwrap_or_default();
     let cluster_id = walk.read(fields, "cluster_id", Walk::ipv4);
     let default_local_pref = walk.read(fields, "default_local_pref", Walk::integer).unwrap_or(BgpConfig::LOCAL_PREF);
+    let selection_deferral = walk.read(fields, "selection_deferral", Walk::duration);
     let confederation = walk.read(fields, "confederation", Walk::section).and_then(|section| {
         let identifier = walk.read(&section, "identifier", asn);
         let members = walk.read(&section, "members", |walk, field| walk.list(field, asn)).unwrap_or_default();
@@ -69,6 +72,7 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
         mrt,
         confederation,
         default_local_pref,
+        selection_deferral: selection_deferral.unwrap_or(SELECTION_DEFERRAL_TIME),
         decision,
         policies,
         neighbors,
@@ -160,14 +164,14 @@ fn neighbors(
     listen: SocketAddr,
 ) -> Vec<NeighborConfig> {
     let mut neighbors: Vec<NeighborConfig> = Vec::new();
-    let mut seen: HashMap<(IpAddr, u16, Option<IpAddr>), String> = HashMap::new();
+    let mut seen: HashMap<IpAddr, String> = HashMap::new();
     for item in walk.read(fields, "neighbors", Walk::items).unwrap_or_default() {
         let Some(section) = walk.section(&item) else { continue };
         let Some(neighbor) = neighbor(walk, &section, named, local_asn, listen) else { continue };
-        match seen.entry((neighbor.address, neighbor.port, neighbor.local_address)) {
+        // By this a neighbour that connects is known.
+        match seen.entry(neighbor.address) {
             Entry::Occupied(first) => {
-                let message =
-                    format!("the same neighbour as {}: address, port and local_address are equal", first.get());
+                let message = format!("the same neighbour as {}: the addresses are equal", first.get());
                 walk.refuse(item.node.mark, &item.path, message);
             }
             Entry::Vacant(entry) => {
@@ -230,11 +234,12 @@ fn neighbor(
 fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, named: &Named<'_>, address: Option<IpAddr>) -> Template {
     let group = walk.read(fields, "group", |walk, field| {
         let name = walk.text(field)?;
-        let group = named.groups.get(&name).cloned();
-        if group.is_none() {
+        let Some(mut group) = named.groups.get(&name).cloned() else {
             walk.refuse(field.node.mark, &field.path, format!("there is no group `{name}` before this line"));
-        }
-        group
+            return None;
+        };
+        group.config.groups.insert(0, Arc::from(name));
+        Some(group)
     });
     let mut template = group.unwrap_or_else(Template::new);
     let Template { config, asn: template_asn, import, export, families_given } = &mut template;
@@ -296,8 +301,17 @@ fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, named: &Named<'_>, address
     config.local_as = walk.read(fields, "local_as", asn).or(config.local_as);
     config.max_prefixes = walk.read(fields, "max_prefixes", Walk::integer).or(config.max_prefixes);
     config.max_prefixes_sent = walk.read(fields, "max_prefixes_sent", Walk::integer).or(config.max_prefixes_sent);
-    let restart = walk.read(fields, "max_prefixes_restart", Walk::duration);
-    config.max_prefixes_restart = restart.unwrap_or(config.max_prefixes_restart);
+    for (name, value) in [
+        ("max_prefixes_restart", &mut config.max_prefixes_restart),
+        ("connect_retry_time", &mut config.connect_retry_time),
+        ("idle_hold_time", &mut config.idle_hold_time),
+        ("delay_open_time", &mut config.delay_open_time),
+        ("send_hold_time", &mut config.send_hold_time),
+        ("restart_time", &mut config.restart_time),
+        ("long_lived_time", &mut config.long_lived_time),
+    ] {
+        *value = walk.read(fields, name, Walk::duration).unwrap_or(*value);
+    }
     config.as_path_limit = walk.read(fields, "as_path_limit", Walk::integer).unwrap_or(config.as_path_limit);
     for (name, value) in [
         ("password", &mut config.password),
@@ -311,6 +325,7 @@ fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, named: &Named<'_>, address
         ("passive", &mut config.passive),
         ("active", &mut config.active),
         ("ttl_security", &mut config.ttl_security),
+        ("damp_oscillations", &mut config.damp_peer_oscillations),
         ("enforce_first_as", &mut config.enforce_first_as),
         ("strict_role", &mut config.strict_role),
         ("as_override", &mut config.as_override),

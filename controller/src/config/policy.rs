@@ -15,6 +15,7 @@ use bgp::wire::{Family, Origin, Role};
 use net::Prefix;
 
 use super::schema::{ACTIONS, FAMILIES, NEIGHBOR_ROLES, ORIGINS, SOURCES};
+use super::tree::{Content, Node};
 use super::walk::{Field, Fields, Walk, shorten};
 use super::words;
 
@@ -35,6 +36,8 @@ struct Sets {
     asns: Named<AsnRange, Shared<AsnSet>>,
     communities: Named<CommunityPattern, Shared<CommunitySet>>,
     neighbors: Named<PrefixPattern, Shared<PrefixSet>>,
+    /// The names of `bgp.groups`.
+    groups: Vec<String>,
 }
 
 /// Reads `sets` and `policies` of the section `bgp`.
@@ -54,8 +57,10 @@ pub(super) fn policies(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Policies {
                 |name| name.parse::<CommunityPattern>().is_ok(),
             ),
             neighbors: named(walk, &section, "neighbors", address, prefix_set, |_| false),
+            groups: Vec::new(),
         };
     }
+    read.sets.groups = group_names(fields);
     let entries = walk.read(fields, "policies", Walk::named).unwrap_or_default();
     for (name, field) in entries {
         if matches!(name, "accept" | "reject") {
@@ -66,6 +71,21 @@ pub(super) fn policies(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Policies {
         read.policies.insert(name.to_owned(), Arc::new(definition));
     }
     read
+}
+
+/// The names of groups, without a word about those that are none: whoever reads the groups says that.
+fn group_names(fields: &Fields<'_>) -> Vec<String> {
+    let Some(field) = fields.get("groups") else { return Vec::new() };
+    let Content::Sequence(groups) = &field.node.content else { return Vec::new() };
+    let name = |group: &Node| {
+        let Content::Mapping(pairs) = &group.content else { return None };
+        let mut texts = pairs.iter().filter_map(|(key, value)| match (&key.content, &value.content) {
+            (Content::Scalar { text: key, .. }, Content::Scalar { text, .. }) => Some((key, text)),
+            _ => None,
+        });
+        texts.find(|(key, _)| *key == "name").map(|(_, text)| text.clone())
+    };
+    groups.iter().filter_map(name).collect()
 }
 
 fn named<T: Clone, S, E: Display>(
@@ -296,6 +316,11 @@ fn conditions(walk: &mut Walk<'_>, sets: &Sets, fields: &Fields<'_>) -> Vec<Test
     if let Some(found) = neighbor {
         add("neighbor", &found.text.clone(), Condition::Neighbor(found.into_set(prefix_set)));
     }
+    let group = walk.read(fields, "group", |walk, field| groups(walk, sets, field));
+    if let Some(names) = group {
+        let text = names.join(", ");
+        add("group", &text, Condition::Group(names.iter().map(|name| Arc::from(name.as_str())).collect()));
+    }
     if let Some(word) = walk.read(fields, "role", Walk::word) {
         let text = NEIGHBOR_ROLES.get(word).copied().unwrap_or_default();
         add("role", text, Condition::Role(vec![Role(word as u8)]));
@@ -318,6 +343,21 @@ fn conditions(walk: &mut Walk<'_>, sets: &Sets, fields: &Fields<'_>) -> Vec<Test
         add("source", SOURCES.get(word).copied().unwrap_or_default(), Condition::Source(vec![source]));
     }
     tests
+}
+
+/// Names of groups, which stand further down in the file.
+fn groups(walk: &mut Walk<'_>, sets: &Sets, field: &Field<'_>) -> Option<Vec<String>> {
+    let fields = walk.one_or_more(field)?;
+    let mut names = Vec::new();
+    for field in &fields {
+        names.extend(walk.parsed(field, "a group", |text| {
+            if sets.groups.iter().any(|group| group == text) {
+                return Ok(text.to_owned());
+            }
+            Err(unknown(text, &format!("group `{}` in bgp.groups", shorten(text)), sets.groups.iter()))
+        }));
+    }
+    Some(names)
 }
 
 /// The sets, and under the name `neighbor` one that holds nothing: the neighbour's address is known on the session only.

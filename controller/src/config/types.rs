@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bgp::policy::{Policy, PolicyDefinition};
+use bgp::{session, speaker};
 use net::{DatapathId, Ipv4Prefix, Ipv6Prefix, Prefix};
 
 /// The whole configuration. The default is what `trunkline run` does without a file.
@@ -140,11 +141,13 @@ pub struct BgpConfig {
     pub confederation: Option<ConfederationConfig>,
     /// LOCAL_PREF of routes that come without one.
     pub default_local_pref: u32,
+    /// How long to wait for neighbours' routes at the start (RFC 4724 §4.1).
+    pub selection_deferral: Duration,
     /// The decision's knobs.
     pub decision: DecisionConfig,
     /// Policies by name, also those that no neighbour uses.
     pub policies: BTreeMap<String, Arc<PolicyDefinition>>,
-    /// The neighbours; no two with the same address, port and local address.
+    /// The neighbours; no two with the same address.
     pub neighbors: Vec<NeighborConfig>,
     /// Ranges that further neighbours may come from.
     pub ranges: Vec<RangeConfig>,
@@ -222,6 +225,18 @@ pub struct NeighborConfig {
     pub families: Vec<AddressFamily>,
     /// Never connect, only accept.
     pub passive: bool,
+    /// The group it names, the group which that one names, and so on.
+    pub groups: Vec<Arc<str>>,
+    /// How long an attempt to connect may take, and the longest pause between attempts.
+    pub connect_retry_time: Duration,
+    /// Pause after a failure; damped after the first.
+    pub idle_hold_time: Duration,
+    /// Pauses double, and connections are refused meanwhile (RFC 4271 §8.1.1, DampPeerOscillations).
+    pub damp_peer_oscillations: bool,
+    /// Wait for the neighbour's OPEN so long; zero: don't (RFC 4271 §8.1.1, DelayOpen).
+    pub delay_open_time: Duration,
+    /// How long the neighbour may take nothing; zero: for ever (RFC 9687).
+    pub send_hold_time: Duration,
     /// Proposed hold time: zero (none) or 3 to 65535 whole seconds (RFC 4271 §4.2).
     pub hold_time: Duration,
     /// What to do with the neighbour's routes. Without the key: reject if eBGP (RFC 8212), accept if iBGP. Not bound to
@@ -279,8 +294,12 @@ pub struct NeighborConfig {
     pub add_path_receive: bool,
     /// IPv4 routes may have IPv6 next hops (RFC 8950).
     pub extended_next_hop: bool,
-    /// What we do while the neighbour restarts (RFC 4724).
+    /// What we do while the neighbour restarts, and it while we do (RFC 4724).
     pub graceful_restart: RestartHelp,
+    /// How long the neighbour is to keep our routes without a session.
+    pub restart_time: Duration,
+    /// How long after that as the last resort (RFC 9494).
+    pub long_lived_time: Duration,
     /// Most routes of a family from the neighbour.
     pub max_prefixes: Option<u32>,
     /// Most routes of a family to the neighbour.
@@ -350,7 +369,7 @@ words! {
 }
 
 words! {
-    /// What we do while a neighbour restarts.
+    /// What we do while a neighbour restarts, and what it is asked to do while we do.
     RestartHelp {
         /// Nothing: its routes go with its session.
         Off,
@@ -358,6 +377,10 @@ words! {
         Help,
         /// And after that as the last resort (RFC 9494).
         LongLived,
+        /// [`RestartHelp::Help`], and the neighbour is asked to keep our routes while we restart.
+        Restart,
+        /// [`RestartHelp::LongLived`], and the neighbour is asked for the same.
+        RestartLongLived,
     }
 }
 
@@ -405,6 +428,7 @@ impl BgpConfig {
             mrt: MrtConfig::default(),
             confederation: None,
             default_local_pref: BgpConfig::LOCAL_PREF,
+            selection_deferral: speaker::SELECTION_DEFERRAL_TIME,
             decision: DecisionConfig::default(),
             neighbors: Vec::new(),
             ranges: Vec::new(),
@@ -471,6 +495,12 @@ impl NeighborConfig {
             local_address: None,
             families: vec![AddressFamily::Ipv4Unicast, AddressFamily::Ipv6Unicast],
             passive: false,
+            groups: Vec::new(),
+            connect_retry_time: session::CONNECT_RETRY_TIME,
+            idle_hold_time: session::IDLE_HOLD_TIME,
+            damp_peer_oscillations: true,
+            delay_open_time: Duration::ZERO,
+            send_hold_time: session::SEND_HOLD_TIME,
             hold_time: Duration::from_secs(90),
             import: policy(),
             export: policy(),
@@ -500,6 +530,8 @@ impl NeighborConfig {
             add_path_receive: false,
             extended_next_hop: false,
             graceful_restart: RestartHelp::Off,
+            restart_time: Duration::from_secs(120),
+            long_lived_time: Duration::from_secs(86400),
             max_prefixes: None,
             max_prefixes_sent: None,
             max_prefixes_action: LimitAction::Restart,

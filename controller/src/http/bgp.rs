@@ -1,4 +1,8 @@
-//! The BGP speaker over HTTP, read-only, as JSON: neighbours, routes by page, and why a route is or is not the best.
+//! The BGP speaker over HTTP, as JSON: neighbours, routes by page, and why a route is or is not the best; and by POST
+//! what operators do to sessions.
+//!
+//! POSTs are taken from loopback addresses only, and not from pages in a browser: those say where they come from
+//! (`Origin`, RFC 6454 §7), which no program does.
 //!
 //! Routes come in pages of at most [`bgp::io::PAGE_LIMIT`] prefixes; `next` is the `after` of the next page. Each page is one short turn of
 //! the speaker, so a client that reads millions of routes holds nobody up.
@@ -8,20 +12,22 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use bgp::io::{Handle, PAGE_LIMIT};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use bgp::io::{Handle, Operation, PAGE_LIMIT};
 use bgp::rib::{Explanation, Verdict};
 use bgp::wire::Family;
+use bgp::wire::notification::SHUTDOWN_TEXT_LIMIT;
 use bytes::Bytes;
 use hyper::body::Frame;
 use net::Prefix;
 use serde::Serialize;
 
+use super::Peer;
 use crate::service::table_octets;
 
 /// Pages of a table that wait for a slow reader.
@@ -34,6 +40,9 @@ pub(super) fn router(speaker: Option<Handle>) -> Router {
         .route("/bgp/routes", get(routes))
         .route("/bgp/why", get(why))
         .route("/bgp/mrt", get(mrt))
+        .route("/bgp/shutdown", post(shutdown))
+        .route("/bgp/start", post(start))
+        .route("/bgp/reset", post(reset))
         .with_state(speaker)
 }
 
@@ -114,6 +123,74 @@ async fn why(State(handle): State<Option<Handle>>, RawQuery(query): RawQuery) ->
     json(&explanations.iter().map(Reasoned::new).collect::<Vec<_>>())
 }
 
+/// `neighbor`, `message`: ends the session with a word to the other side's operator (RFC 9003), and keeps it down.
+async fn shutdown(
+    State(handle): State<Option<Handle>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let query = allowed(peer, &headers, query.as_deref(), &["neighbor", "message"])?;
+    let message = query.message()?;
+    operate(handle, &query, Operation::ShutDown(message)).await
+}
+
+/// `neighbor`: starts the session.
+async fn start(
+    State(handle): State<Option<Handle>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let query = allowed(peer, &headers, query.as_deref(), &["neighbor"])?;
+    operate(handle, &query, Operation::Start).await
+}
+
+/// `neighbor`, `message`: ends the session and starts it again; with `soft` (`in` or `out`) it goes on and the routes come again.
+async fn reset(
+    State(handle): State<Option<Handle>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let query = allowed(peer, &headers, query.as_deref(), &["neighbor", "message", "soft"])?;
+    let operation = match query.text("soft") {
+        None => Operation::Reset(query.message()?),
+        Some("in") => Operation::SoftResetIn,
+        Some("out") => Operation::SoftResetOut,
+        Some(_) => return Err((StatusCode::BAD_REQUEST, "soft is in or out\n".to_owned())),
+    };
+    operate(handle, &query, operation).await
+}
+
+/// The query of a request that may change something.
+fn allowed(
+    Peer(peer): Peer,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    known: &[&str],
+) -> Result<Query, (StatusCode, String)> {
+    if !peer.to_canonical().is_loopback() || headers.contains_key(header::ORIGIN) {
+        let reason = "changes are taken from programs of this machine only\n";
+        return Err((StatusCode::FORBIDDEN, reason.to_owned()));
+    }
+    Query::parse(query.unwrap_or_default(), known)
+}
+
+async fn operate(handle: Option<Handle>, query: &Query, operation: Operation) -> Answer {
+    let handle = speaker(handle)?;
+    let Some(neighbor) = query.get::<IpAddr>("neighbor")? else {
+        return Err((StatusCode::BAD_REQUEST, "neighbor is missing\n".to_owned()));
+    };
+    let soft = matches!(operation, Operation::SoftResetIn | Operation::SoftResetOut);
+    tracing::info!(%neighbor, ?operation, "an operator asks for it");
+    match handle.operate(neighbor, operation).await.map_err(stopped)? {
+        true => json(&serde_json::json!({ "neighbor": neighbor, "done": true })),
+        false if soft => Err((StatusCode::CONFLICT, format!("{neighbor} has no session that can be asked\n"))),
+        false => Err((StatusCode::NOT_FOUND, format!("there is no neighbour {neighbor}\n"))),
+    }
+}
+
 /// An explanation with its reason in words.
 #[derive(Serialize)]
 struct Reasoned<'a> {
@@ -151,6 +228,16 @@ impl Query {
 
     fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The text for the other side's operator: at most so long that it is not cut (RFC 9003 §2).
+    fn message(&self) -> Result<String, (StatusCode, String)> {
+        let text = self.text("message").unwrap_or_default();
+        if text.len() > SHUTDOWN_TEXT_LIMIT {
+            let reason = format!("message: longer than {SHUTDOWN_TEXT_LIMIT} octets (RFC 9003)\n");
+            return Err((StatusCode::BAD_REQUEST, reason));
+        }
+        Ok(text.to_owned())
     }
 
     fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, (StatusCode, String)> {

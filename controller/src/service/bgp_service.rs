@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use bgp::export::{NextHopRule, PrivateAsRule};
 use bgp::io::{DriverError, Handle};
 use bgp::rib::DecisionOptions;
 use bgp::session::{ConnectMode, SessionConfig};
 use bgp::speaker::{
-    Confederation, DynamicNeighbors, LimitAction, LocalAs, NeighborConfig, Password, PrefixLimit, RestartHelp, Speaker,
-    SpeakerConfig, SpeakerStatus,
+    Confederation, DynamicNeighbors, LimitAction, LocalAs, NeighborConfig, Password, PrefixLimit, Reconfigured,
+    RestartHelp, RestartOffer, Speaker, SpeakerConfig, SpeakerStatus,
 };
 use bgp::wire::{Asn, Family, Role, RouterId};
 use tokio::sync::watch;
@@ -37,6 +38,22 @@ impl BgpHandle {
     /// The speaker itself: routes, neighbours, explanations.
     pub fn speaker(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Take on another configuration, and say in the log what that has changed. Sessions stand wherever they can.
+    ///
+    /// # Errors
+    /// A neighbour that cannot be, or the speaker has ended; nothing has changed then.
+    pub async fn reload(&self, config: &BgpConfig) -> Result<(), String> {
+        let reconfigured =
+            self.handle.reconfigure(speaker_config(config, 0)).await.map_err(|error| error.to_string())?;
+        for change in reconfigured.map_err(|error| format!("bgp: {error}"))? {
+            match change {
+                Reconfigured::NotYet(_) => tracing::warn!("bgp: {change}"),
+                _ => tracing::info!("bgp: {change}"),
+            }
+        }
+        Ok(())
     }
 
     /// Tell the neighbours (Cease, administrative shutdown) and end.
@@ -91,7 +108,8 @@ pub(super) fn start(config: &BgpConfig, seed: u64) -> Result<BgpHandle, String> 
     Ok(BgpHandle { handle, stop: Arc::new(stop), ended: Arc::new(std::sync::Mutex::new(ended)) })
 }
 
-fn speaker_config(config: &BgpConfig, seed: u64) -> SpeakerConfig {
+/// What the configuration says to the speaker.
+pub(crate) fn speaker_config(config: &BgpConfig, seed: u64) -> SpeakerConfig {
     let mut speaker = SpeakerConfig::new(Asn(config.asn), RouterId(config.router_id));
     speaker.originate.clone_from(&config.originate);
     speaker.neighbors = config.neighbors.iter().map(|neighbor| neighbor_config(neighbor, config)).collect();
@@ -102,6 +120,7 @@ fn speaker_config(config: &BgpConfig, seed: u64) -> SpeakerConfig {
         members: confederation.members.iter().copied().map(Asn).collect(),
     });
     speaker.default_local_pref = config.default_local_pref;
+    speaker.selection_deferral = config.selection_deferral;
     let config::DecisionConfig {
         always_compare_med,
         missing_med_worst,
@@ -128,7 +147,8 @@ fn dynamic(range: &config::RangeConfig, speaker: &BgpConfig) -> DynamicNeighbors
     DynamicNeighbors { prefix: range.prefix, limit: range.limit as usize, template }
 }
 
-fn neighbor_config(config: &config::NeighborConfig, speaker: &BgpConfig) -> NeighborConfig {
+/// What it says of one neighbour.
+pub(crate) fn neighbor_config(config: &config::NeighborConfig, speaker: &BgpConfig) -> NeighborConfig {
     let mut neighbor = NeighborConfig::new(config.address, Asn(config.asn));
     neighbor.port = config.port;
     neighbor.local_address = config.local_address;
@@ -184,9 +204,18 @@ fn neighbor_config(config: &config::NeighborConfig, speaker: &BgpConfig) -> Neig
     neighbor.shutdown.clone_from(&config.shutdown);
     neighbor.graceful_restart = match config.graceful_restart {
         config::RestartHelp::Off => None,
-        config::RestartHelp::Help => Some(RestartHelp::default()),
-        config::RestartHelp::LongLived => Some(RestartHelp { long_lived: true, ..RestartHelp::default() }),
+        config::RestartHelp::Help | config::RestartHelp::Restart => Some(RestartHelp::default()),
+        config::RestartHelp::LongLived | config::RestartHelp::RestartLongLived => {
+            Some(RestartHelp { long_lived: true, ..RestartHelp::default() })
+        }
     };
+    let long_lived_time = match config.graceful_restart {
+        config::RestartHelp::Restart => Some(Duration::ZERO),
+        config::RestartHelp::RestartLongLived => Some(config.long_lived_time),
+        _ => None,
+    };
+    neighbor.restart =
+        long_lived_time.map(|long_lived_time| RestartOffer { restart_time: config.restart_time, long_lived_time });
     let action = match config.max_prefixes_action {
         config::LimitAction::Warn => LimitAction::Warn,
         config::LimitAction::Drop => LimitAction::Drop,
@@ -200,7 +229,16 @@ fn neighbor_config(config: &config::NeighborConfig, speaker: &BgpConfig) -> Neig
     neighbor.receive_limits = limits(config.max_prefixes);
     neighbor.send_limits = limits(config.max_prefixes_sent);
     let session = SessionConfig::new(Asn(speaker.asn), RouterId(speaker.router_id), Asn(config.asn));
-    neighbor.session = Some(SessionConfig { as_path_limit: config.as_path_limit as usize, ..session });
+    neighbor.session = Some(SessionConfig {
+        as_path_limit: config.as_path_limit as usize,
+        connect_retry_time: config.connect_retry_time,
+        idle_hold_time: config.idle_hold_time,
+        damp_peer_oscillations: config.damp_peer_oscillations,
+        delay_open_time: Some(config.delay_open_time).filter(|time| !time.is_zero()),
+        send_hold_time: Some(config.send_hold_time).filter(|time| !time.is_zero()),
+        ..session
+    });
+    neighbor.groups.clone_from(&config.groups);
     // The configuration holds whole seconds that fit.
     neighbor.hold_time = u16::try_from(config.hold_time.as_secs()).unwrap_or(u16::MAX);
     neighbor.import.clone_from(&config.import);

@@ -101,7 +101,7 @@ impl Asked {
                 inside(patterns, address) || (*or_neighbor && session.neighbor == Some(address))
             }
             Asked::Neighbor(patterns) => session.neighbor.is_some_and(|address| inside(patterns, address)),
-            Asked::Group(group) => session.group.as_ref() == Some(group),
+            Asked::Group(group) => session.groups.contains(group),
             Asked::Role(role) => session.role == Some(*role),
             Asked::Med(None) => now.med.is_none(),
             Asked::Med(Some(range)) => now.med.is_some_and(|med| range.contains(med)),
@@ -325,7 +325,7 @@ pub(super) fn sessions() -> impl Strategy<Value = PolicySession> {
     let role = prop::option::of(prop::sample::select(vec![Role::CUSTOMER, Role::PEER]));
     (1u32..4, group, role, 0u32..4, any::<bool>()).prop_map(|(asn, group, role, bits, known)| PolicySession {
         neighbor: known.then(|| IpAddr::V4(Ipv4Addr::from_bits(bits << 24))),
-        group: group.map(Arc::from),
+        groups: group.map(Arc::from).into_iter().collect(),
         role,
         ..PolicySession::new(Asn(7), Asn(asn))
     })

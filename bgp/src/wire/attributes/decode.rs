@@ -11,7 +11,7 @@ use super::super::{
 };
 use super::as_numbers::{merge_paths, parse_aggregator, parse_as_path, parse_as4_path};
 use super::structure::{check_aigp, check_prefix_sid, check_tunnel_encapsulation};
-use super::{Aggregator, AttributeFlags, AttributeType, Origin, PathAttributes, RawAttribute};
+use super::{Aggregator, AttributeFlags, AttributeType, Origin, PartialBits, PathAttributes, RawAttribute};
 
 /// Most attribute errors kept of one message. A hostile message can hold thousands of duplicates; further errors are
 /// kept only if they are worse than all before.
@@ -94,7 +94,18 @@ impl Wrong {
     }
 }
 
-/// The flags that an attribute must have, of those whose values are looked at (RFC 7606 §3 c).
+impl AttributeType {
+    /// Whether the partial bit is kept with the attribute's own field.
+    pub(in crate::wire) const fn can_be_partial(self) -> bool {
+        PartialBits::mask(self) != 0
+    }
+
+    /// The flags that an attribute must have, of those whose values are looked at (RFC 7606 §3 c).
+    pub(in crate::wire) const fn required_flags(self) -> Option<AttributeFlags> {
+        required_flags(self)
+    }
+}
+
 const fn required_flags(kind: AttributeType) -> Option<AttributeFlags> {
     match kind {
         AttributeType::ORIGIN

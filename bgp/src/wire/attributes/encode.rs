@@ -50,6 +50,13 @@ impl PathAttributes {
     }
 }
 
+impl AttributeType {
+    /// Its value has a field in [`PathAttributes`].
+    pub(crate) fn has_field(self) -> bool {
+        KNOWN.contains(&self)
+    }
+}
+
 /// The types with a field of their own, ascending.
 const KNOWN: [AttributeType; 15] = [
     AttributeType::ORIGIN,

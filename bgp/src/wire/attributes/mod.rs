@@ -4,6 +4,7 @@ mod as_numbers;
 mod decode;
 mod encode;
 mod structure;
+mod view;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,6 +21,7 @@ use super::{
 
 pub(super) use decode::Collected;
 pub(super) use encode::put_attribute;
+pub(crate) use view::{AttributeView, PathView, attributes_of};
 
 registry! {
     /// A path attribute's type code (IANA BGP Path Attributes).
@@ -87,8 +89,8 @@ impl AttributeFlags {
     pub const OPTIONAL: AttributeFlags = AttributeFlags(0x80);
     /// Optional and passed on by speakers that don't know it.
     pub const OPTIONAL_TRANSITIVE: AttributeFlags = AttributeFlags(0xc0);
-    pub(super) const PARTIAL: u8 = 0x20;
-    pub(super) const EXTENDED_LENGTH: u8 = 0x10;
+    pub(crate) const PARTIAL: u8 = 0x20;
+    pub(crate) const EXTENDED_LENGTH: u8 = 0x10;
 
     /// High bit: not well-known.
     pub const fn is_optional(self) -> bool {

@@ -1,6 +1,9 @@
 //! UPDATE (RFC 4271 §4.3, RFC 4760).
 
 mod codec;
+mod view;
+
+pub(crate) use view::{NlriView, UpdateView};
 
 use std::sync::Arc;
 

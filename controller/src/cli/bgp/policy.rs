@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::super::{BAD_USAGE, parse_prefix};
 use crate::config::{BgpConfig, Config, NeighborConfig};
+use crate::service::{neighbor_config, speaker_config};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TestArgs {
@@ -165,10 +166,16 @@ fn question(arguments: &TestArgs, bgp: Option<&BgpConfig>) -> Result<Question, S
     let policy = policy(arguments, bgp, neighbor)?;
     // A route on its own comes from the first AS of its path.
     let remote = neighbor.map_or_else(|| arguments.as_path.neighbor().unwrap_or(Asn(bgp.asn)), |it| Asn(it.asn));
-    let kind = if remote == Asn(bgp.asn) { SourceKind::Internal } else { SourceKind::External };
-    let session = PolicySession {
-        neighbor: neighbor.map(|neighbor| neighbor.address),
-        ..PolicySession::new(Asn(bgp.asn), remote)
+    // Another member AS of the confederation is inside (RFC 5065 §5.3).
+    let members = bgp.confederation.as_ref().map(|confederation| confederation.members.as_slice()).unwrap_or_default();
+    let inside = remote == Asn(bgp.asn) || members.contains(&remote.0);
+    let kind = if inside { SourceKind::Internal } else { SourceKind::External };
+    let speaker = speaker_config(bgp, 0);
+    let session = match neighbor {
+        Some(neighbor) => neighbor_config(neighbor, bgp).policy_session(&speaker, neighbor.address, remote),
+        None => {
+            PolicySession { default_local_pref: bgp.default_local_pref, ..PolicySession::new(Asn(bgp.asn), remote) }
+        }
     };
     let (family, unspecified) = match arguments.prefix {
         Prefix::V4(_) => (Family::IPV4_UNICAST, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),

@@ -14,6 +14,7 @@ static ADJUST: Term = Term { what: "number, `+number` or `-number`", plural: "nu
 static ADJUST_OR_NONE: Term = Term { what: "number, `+number`, `-number` or `none`", plural: "numbers" };
 static NEXT_HOP: Term = Term { what: "`self`, `unchanged`, `neighbor` or address", plural: "addresses" };
 static PREPEND_AS: Term = Term { what: "`self`, `first` or AS number", plural: "AS numbers" };
+static GROUP_NAME: Term = Term { what: "group", plural: "groups" };
 /// The values of `import` and `export`.
 pub(super) static POLICY_NAME: Term = Term { what: "`accept`, `reject` or policy", plural: "policies" };
 
@@ -167,6 +168,13 @@ static CONDITIONS: Section = Section {
             NO_CONDITION,
             "",
             "The neighbour that the route comes from or goes to; sets of `bgp.sets.neighbors`.",
+        ),
+        row(
+            "group",
+            some(&GROUP_NAME),
+            NO_CONDITION,
+            "",
+            "The neighbour that the route comes from or goes to is in one of these groups of `bgp.groups`, or in one that builds on it.",
         ),
         row(
             "role",

@@ -1,0 +1,184 @@
+//! Turns: how much is done at a time, and whose work it is.
+//!
+//! An input does at most a slice of its neighbour's work. What is left waits in a ring of connections and is taken up
+//! slice by slice in [`Speaker::handle_timeout`], which is due at once as long as anything waits. A neighbour that has
+//! nothing waiting is served when its octets come, so that its one route is not behind another's million.
+
+use super::{Connection, ConnectionId, Speaker};
+use crate::rib::Rib;
+use net::Time;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Octets of messages that one neighbour is served before another has its turn: some 500 routes, a fraction of a
+/// millisecond. A message that was begun is finished.
+pub(super) const SLICE_OCTETS: usize = 8 * 1024;
+
+/// Slices in a row, while more waits, until what they have changed is sent: many routes are packed at one time, and
+/// receivers need not wait for a whole table.
+const SLICES_PER_EXPORT: u32 = 8;
+
+/// Routes encoded in one turn, for all neighbours together; about a millisecond.
+const EXPORT_ROUTES: u64 = 4096;
+
+/// Routes sent in messages that were encoded for another neighbour cost so much less.
+const SHARED_DISCOUNT: u64 = 8;
+
+impl Speaker {
+    /// Octets have come in. They may have to wait for their turn ([`Speaker::has_input`]); who hands in no more of a
+    /// connection meanwhile keeps what waits small.
+    pub fn handle_octets(&mut self, id: ConnectionId, octets: &[u8], now: Time) {
+        let Some(Connection { neighbor: address, inner, waiting, .. }) = self.connections.get(&id) else { return };
+        let (address, inner, waiting) = (*address, *inner, *waiting);
+        if let Some(neighbor) = self.neighbors.get_mut(&address) {
+            neighbor.peer.receive(inner, octets, now);
+        }
+        // Who has something waiting has it handled in its turn.
+        if !waiting {
+            self.serve(id, now);
+        }
+    }
+
+    /// Whether octets of this connection wait for their turn.
+    pub fn has_input(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(|connection| connection.waiting)
+    }
+
+    /// Whether [`Speaker::handle_timeout`] has work to do at once, whatever the time.
+    pub const fn is_busy(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// The next slice of what waits; `false` if nothing does.
+    pub(super) fn serve_next(&mut self, now: Time) -> bool {
+        while let Some(id) = self.waiting.pop_front() {
+            if let Some(connection) = self.connections.get_mut(&id).filter(|connection| connection.waiting) {
+                connection.waiting = false;
+                self.serve(id, now);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// One slice of a connection's messages.
+    fn serve(&mut self, id: ConnectionId, now: Time) {
+        let more = self.handle_messages(id, SLICE_OCTETS, now);
+        if let Some(connection) = self.connections.get_mut(&id).filter(|_| more) {
+            connection.waiting = true;
+            self.waiting.push_back(id);
+        }
+        self.slices += 1;
+        if more && self.slices < SLICES_PER_EXPORT {
+            self.pending = Some(now);
+        } else {
+            self.pump(now);
+        }
+    }
+
+    /// All that waits of a connection, before it is too late: it is at an end, or a timer that its messages would have
+    /// stopped has run out. Who hands in octets as [`Speaker::handle_octets`] says has bounded that.
+    pub(super) fn handle_all_messages(&mut self, id: ConnectionId, now: Time) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && std::mem::take(&mut connection.waiting)
+        {
+            self.handle_messages(id, usize::MAX, now);
+        }
+    }
+
+    /// Handles messages of about so many octets; `true` if there are more.
+    fn handle_messages(&mut self, id: ConnectionId, octets: usize, now: Time) -> bool {
+        let Some(Connection { neighbor: address, inner, .. }) = self.connections.get(&id) else { return false };
+        let (address, inner) = (*address, *inner);
+        let Some(neighbor) = self.neighbors.get(&address) else { return false };
+        let end = neighbor.peer.waiting_octets(inner).saturating_sub(octets);
+        loop {
+            let Some(neighbor) = self.neighbors.get_mut(&address) else { return false };
+            let limited = !neighbor.config.receive_limits.is_empty();
+            let source = neighbor.session.as_ref().map(|session| session.source);
+            let (peer, rib) = (&mut neighbor.peer, &mut self.rib);
+            let mut handled = false;
+            if let Some(source) = source {
+                while peer.waiting_octets(inner) > end
+                    && peer.handle_in_place(inner, now, |update| rib.handle_in_place(source, update, now))
+                {
+                    handled = true;
+                    if limited {
+                        break;
+                    }
+                }
+            }
+            if handled && limited {
+                // Limits are looked at after each message.
+                Rib::FAMILIES.into_iter().for_each(|family| self.check_receive_limit(address, family, now));
+                continue;
+            }
+            if peer.waiting_octets(inner) <= end {
+                break;
+            }
+            // Message by message: hundreds of them as routes at one time would be that many allocations to come by.
+            if !peer.handle_message(inner, now) {
+                self.collect(address, now);
+                break;
+            }
+            self.collect(address, now);
+        }
+        self.neighbors.get(&address).is_some_and(|neighbor| neighbor.peer.has_message(inner))
+    }
+
+    /// Gives neighbours with room about one segment each of what they have not been sent. If that was not all, or too
+    /// much for one turn, the next turn is due at once and goes on where this one stopped: a turn stays short however
+    /// much there is to send, and to however many.
+    pub(super) fn pump(&mut self, now: Time) {
+        self.slices = 0;
+        self.pending = (!self.waiting.is_empty()).then_some(now);
+        if self.deferral.is_some() || self.stopping {
+            return;
+        }
+        let mut up: Vec<IpAddr> = self
+            .neighbors
+            .iter()
+            .filter(|(_, neighbor)| neighbor.session.is_some())
+            .map(|(address, _)| *address)
+            .collect();
+        let first = self.export_next.take().map_or(0, |next| up.partition_point(|address| *address < next));
+        up.rotate_left(first);
+        let mut left = EXPORT_ROUTES;
+        for address in up {
+            if left == 0 {
+                self.export_next = Some(address);
+                self.pending = Some(now);
+                break;
+            }
+            left = left.saturating_sub(self.pump_neighbor(address, now));
+        }
+    }
+
+    /// What it has cost, as a number of routes.
+    fn pump_neighbor(&mut self, address: IpAddr, now: Time) -> u64 {
+        let Some(neighbor) = self.neighbors.get_mut(&address) else { return 0 };
+        let Some(session) = &neighbor.session else { return 0 };
+        let has_room = |connections: &BTreeMap<ConnectionId, Connection>, id: &ConnectionId| {
+            connections.get(id).is_some_and(Connection::has_room)
+        };
+        let (source, id) = (session.source, session.connection);
+        let Some(group) = self.groups.get_mut(&session.terms) else { return 0 };
+        if !group.is_behind(source, &self.rib) || !has_room(&self.connections, &id) {
+            return 0;
+        }
+        let encoded = group.counters().segments_encoded;
+        let outgoing = group.poll_transmit(source, &mut self.rib);
+        let behind = group.is_behind(source, &self.rib);
+        let routes = outgoing.as_ref().map_or(0, |outgoing| outgoing.announced + outgoing.withdrawn);
+        let cost = if group.counters().segments_encoded == encoded { routes / SHARED_DISCOUNT } else { routes };
+        for octets in outgoing.into_iter().flat_map(|outgoing| outgoing.octets) {
+            neighbor.peer.handle_send(octets, now);
+        }
+        self.collect(address, now);
+        self.check_send_limits(address, now);
+        if behind && has_room(&self.connections, &id) {
+            self.pending = Some(now);
+        }
+        cost
+    }
+}

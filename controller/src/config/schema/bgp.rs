@@ -1,0 +1,614 @@
+//! The section `bgp` of the table. What neighbours, groups and ranges have in common stands once.
+
+use std::time::Duration;
+
+use super::{Key, MAX_DESCRIPTION, Need, SECOND, Section, Shape, policy};
+
+pub(super) static BGP: Section = Section {
+    about: "The BGP speaker. Without this section there is none.",
+    keys: &[
+        Key {
+            name: "asn",
+            shape: Shape::Integer { min: 1, max: u32::MAX as u64 },
+            need: Need::Required,
+            rule: "RFC 6793, RFC 7607",
+            about: "This router's AS number. 23456 (AS_TRANS) is nobody's.",
+        },
+        Key {
+            name: "router_id",
+            shape: Shape::Ipv4Address,
+            need: Need::Required,
+            rule: "RFC 6286",
+            about: "This router's BGP identifier, unique within the AS; not 0.0.0.0.",
+        },
+        Key {
+            name: "listen",
+            shape: Shape::SocketAddress,
+            need: Need::Default(r#""[::]:179""#),
+            rule: "",
+            about: "Where to wait for neighbours. `[::]` takes IPv4 too.",
+        },
+        Key {
+            name: "originate",
+            shape: Shape::List { of: &Shape::Prefix, min: 0 },
+            need: Need::Default("[]"),
+            rule: "",
+            about: "Prefixes to announce as this router's own.",
+        },
+        Key {
+            name: "sets",
+            shape: Shape::Section(&policy::SETS),
+            need: Need::Without("no sets"),
+            rule: "",
+            about: "Lists with names, for the conditions of policies.",
+        },
+        Key {
+            name: "policies",
+            shape: policy::POLICIES,
+            need: Need::Default("{}"),
+            rule: "",
+            about: "Policies by name, each a list of statements that are tried in order; see [bgp-policy.md](bgp-policy.md). What falls off the \
+                    end goes to the next policy of the neighbour's list.",
+        },
+        Key {
+            name: "neighbors",
+            shape: Shape::List { of: &Shape::Section(&NEIGHBOR), min: 0 },
+            need: Need::Default("[]"),
+            rule: "",
+            about: "The neighbours. No two may have the same address.",
+        },
+        Key {
+            name: "cluster_id",
+            shape: Shape::Ipv4Address,
+            need: Need::Without("`router_id`"),
+            rule: "RFC 4456 §7",
+            about: "The cluster that this route reflector is of.",
+        },
+        Key {
+            name: "mrt",
+            shape: Shape::Section(&MRT),
+            need: Need::Without("nothing is recorded"),
+            rule: "RFC 6396",
+            about: "MRT files of what neighbours send, and of the tables.",
+        },
+        Key {
+            name: "confederation",
+            shape: Shape::Section(&CONFEDERATION),
+            need: Need::Without("none"),
+            rule: "RFC 5065",
+            about: "The confederation that this router's AS is a member of.",
+        },
+        Key {
+            name: "default_local_pref",
+            shape: Shape::Integer { min: 0, max: u32::MAX as u64 },
+            need: Need::Default("100"),
+            rule: "",
+            about: "LOCAL_PREF of routes that come without one.",
+        },
+        Key {
+            name: "selection_deferral",
+            shape: Shape::Duration { min: SECOND, max: Duration::from_secs(3600), step: SECOND, or_zero: false },
+            need: Need::Default("2m"),
+            rule: "RFC 4724 §4.1",
+            about: "How long the router waits at its start for the routes of neighbours with `graceful_restart: restart` before it announces anything to anybody.",
+        },
+        Key {
+            name: "decision",
+            shape: Shape::Section(&DECISION),
+            need: Need::Without("the defaults below"),
+            rule: "",
+            about: "How the best route is chosen.",
+        },
+        Key {
+            name: "groups",
+            shape: Shape::List { of: &Shape::Section(&GROUP), min: 0 },
+            need: Need::Default("[]"),
+            rule: "",
+            about: "Settings that neighbours share.",
+        },
+        Key {
+            name: "ranges",
+            shape: Shape::List { of: &Shape::Section(&RANGE), min: 0 },
+            need: Need::Default("[]"),
+            rule: "",
+            about: "Addresses that neighbours may connect from without being named.",
+        },
+    ],
+};
+
+/// The keys that neighbours, groups and ranges have in common, behind those of their own.
+macro_rules! with_settings {
+    ($($own:expr),* $(,)?) => {
+        &[
+            $($own,)*
+            Key {
+                    name: "port",
+                    shape: Shape::Integer { min: 1, max: u16::MAX as u64 },
+                    need: Need::Default("179"),
+                    rule: "",
+                    about: "The port to connect to.",
+                },
+                Key {
+                    name: "asn",
+                    shape: Shape::Integer { min: 1, max: u32::MAX as u64 },
+                    need: Need::Without("that of the group; a neighbour needs one, in a range any AS is taken then"),
+                    rule: "RFC 6793, RFC 7607",
+                    about: "The neighbour's AS number. The same as `bgp.asn` makes it an iBGP neighbour.",
+                },
+                Key {
+                    name: "local_address",
+                    shape: Shape::Address,
+                    need: Need::Without("the system chooses"),
+                    rule: "",
+                    about: "The address to connect from, of the same family as `address`.",
+                },
+                Key {
+                    name: "families",
+                    shape: Shape::List { of: &Shape::Word(FAMILIES), min: 1 },
+                    need: Need::Default("[ipv4-unicast, ipv6-unicast]"),
+                    rule: "RFC 4760",
+                    about: "Address families to offer; the session carries those that both sides offer.",
+                },
+                Key {
+                    name: "passive",
+                    shape: Shape::Boolean,
+                    need: Need::Default("false"),
+                    rule: "",
+                    about: "Only wait for the neighbour, never connect to it.",
+                },
+                Key {
+                    name: "hold_time",
+                    shape: Shape::Duration {
+                        min: Duration::from_secs(3),
+                        max: Duration::from_secs(u16::MAX as u64),
+                        step: SECOND,
+                        or_zero: true,
+                    },
+                    need: Need::Default("90s"),
+                    rule: "RFC 4271 §4.2",
+                    about: "Proposed hold time; the smaller of both sides' proposals counts. 0 turns hold timer and keepalives off.",
+                },
+                Key {
+                    name: "connect_retry_time",
+                    shape: Shape::Duration { min: SECOND, max: Duration::from_secs(3600), step: SECOND, or_zero: false },
+                    need: Need::Default("2m"),
+                    rule: "RFC 4271 §8",
+                    about: "How long an attempt to connect may take, and the longest pause between attempts. Shortened at random by up to a quarter.",
+                },
+                Key {
+                    name: "idle_hold_time",
+                    shape: Shape::Duration { min: SECOND, max: Duration::from_secs(3600), step: SECOND, or_zero: false },
+                    need: Need::Default("1s"),
+                    rule: "RFC 4271 §8.1",
+                    about: "Pause after a failed attempt or a session that has ended.",
+                },
+                Key {
+                    name: "damp_oscillations",
+                    shape: Shape::Boolean,
+                    need: Need::Default("true"),
+                    rule: "RFC 4271 §8.1",
+                    about: "Double the pause with each failure, up to `connect_retry_time`, and refuse the neighbour's connections in the pause after a protocol error.",
+                },
+                Key {
+                    name: "delay_open_time",
+                    shape: Shape::Duration { min: SECOND, max: Duration::from_secs(240), step: SECOND, or_zero: true },
+                    need: Need::Default("0s"),
+                    rule: "RFC 4271 §8.1",
+                    about: "Wait so long for the neighbour's OPEN on a new connection before sending ours. 0 sends it at once.",
+                },
+                Key {
+                    name: "send_hold_time",
+                    shape: Shape::Duration { min: Duration::from_secs(10), max: Duration::from_secs(u16::MAX as u64), step: SECOND, or_zero: true },
+                    need: Need::Default("8m"),
+                    rule: "RFC 9687",
+                    about: "End a session on which the neighbour has taken nothing for so long; at least twice the hold time. 0 never does.",
+                },
+                Key {
+                    name: "import",
+                    shape: Shape::OneOrMore { of: &policy::POLICY_NAME },
+                    need: Need::Without("`reject` for an eBGP neighbour (RFC 8212), `accept` for an iBGP neighbour"),
+                    rule: "RFC 8212",
+                    about: "What to do with the routes that the neighbour announces. `accept`, `reject`, or policies of `bgp.policies` in order, the last of which may be `accept` or \
+                            `reject`. What none of them decides is rejected.",
+                },
+                Key {
+                    name: "export",
+                    shape: Shape::OneOrMore { of: &policy::POLICY_NAME },
+                    need: Need::Without("`reject` for an eBGP neighbour (RFC 8212), `accept` for an iBGP neighbour"),
+                    rule: "RFC 8212",
+                    about: "What to announce to the neighbour. `accept`, `reject`, or policies of `bgp.policies` in order, the last of which may be `accept` or \
+                            `reject`. What none of them decides is rejected.",
+                },
+                Key {
+                    name: "next_hop_v6",
+                    shape: Shape::Ipv6Address,
+                    need: Need::Without(
+                        "our address on the session; over IPv4 that is written `::ffff:ADDRESS`, which BIRD refuses (on loopback: `::1`)",
+                    ),
+                    rule: "RFC 2545",
+                    about: "Next hop of the IPv6 routes that are announced. Give it where a session over IPv4 carries IPv6 routes.",
+                },
+                Key {
+                    name: "description",
+                    shape: Shape::Text { max: MAX_DESCRIPTION },
+                    need: Need::Without("none"),
+                    rule: "",
+                    about: "Free text, for people.",
+                },
+                Key {
+                    name: "active",
+                    shape: Shape::Boolean,
+                    need: Need::Default("false"),
+                    rule: "",
+                    about: "Only connect to the neighbour, never accept a connection from it.",
+                },
+                Key {
+                    name: "multihop",
+                    shape: Shape::Integer { min: 1, max: 255 },
+                    need: Need::Without("an eBGP neighbour is on the same link (TTL 1), an iBGP neighbour anywhere"),
+                    rule: "",
+                    about: "Routers up to the neighbour, itself included: the TTL of what is sent.",
+                },
+                Key {
+                    name: "ttl_security",
+                    shape: Shape::Boolean,
+                    need: Need::Default("false"),
+                    rule: "RFC 5082",
+                    about: "Take only packets that come from no further than `multihop` says (1 without it), and send with TTL 255. Both sides need it.",
+                },
+                Key {
+                    name: "password",
+                    shape: Shape::Text { max: 80 },
+                    need: Need::Without("no signatures"),
+                    rule: "RFC 2385",
+                    about: "Password of TCP MD5 signatures. Both sides need the same.",
+                },
+                Key {
+                    name: "interface",
+                    shape: Shape::Text { max: 15 },
+                    need: Need::Without("any"),
+                    rule: "",
+                    about: "The interface that connections must use. Needs CAP_NET_RAW.",
+                },
+                Key {
+                    name: "role",
+                    shape: Shape::Word(BGP_ROLES),
+                    need: Need::Without("none"),
+                    rule: "RFC 9234",
+                    about: "Our role: routes then carry ONLY_TO_CUSTOMER, and leaks are refused. The neighbour's role has to go with it.",
+                },
+                Key {
+                    name: "strict_role",
+                    shape: Shape::Boolean,
+                    need: Need::Default("false"),
+                    rule: "RFC 9234",
+                    about: "The neighbour must state its role too.",
+                },
+                Key {
+                    name: "next_hop",
+                    shape: Shape::Word(NEXT_HOPS),
+                    need: Need::Default("standard"),
+                    rule: "RFC 4271 §5.1.3",
+                    about: "Next hop of what is announced: `standard` (ours to eBGP neighbours, as it came to iBGP ones), `self` (always ours), `unchanged`.",
+                },
+                Key {
+                    name: "private_as",
+                    shape: Shape::Word(PRIVATE_AS),
+                    need: Need::Default("keep"),
+                    rule: "RFC 6996",
+                    about: "What becomes of private AS numbers in what is announced to an eBGP neighbour; `replace` puts ours in their places.",
+                },
+                Key {
+                    name: "as_override",
+                    shape: Shape::Boolean,
+                    need: Need::Default("false"),
+                    rule: "",
+                    about: "Replace the neighbour's own AS in what is announced to it by ours, for sites that share one AS number.",
+                },
+                Key {
+                    name: "allow_own_as",
+                    shape: Shape::Integer { min: 0, max: 10 },
+                    need: Need::Default("0"),
+                    rule: "",
+                    about: "How often our own AS may stand in the neighbour's paths.",
+                },
+                Key {
+                    name: "enforce_first_as",
+                    shape: Shape::Boolean,
+                    need: Need::Default("true"),
+                    rule: "RFC 4271 §6.3",
+                    about: "Leave out routes of an eBGP neighbour that do not start with its AS. Off toward a route server.",
+                },
+                Key {
+                    name: "local_as",
+                    shape: Shape::Integer { min: 1, max: u32::MAX as u64 },
+                    need: Need::Without("`bgp.asn`"),
+                    rule: "RFC 7705",
+                    about: "Another AS number that this router has toward this eBGP neighbour.",
+                },
+                Key {
+                    name: "local_as_prepend",
+                    shape: Shape::Boolean,
+                    need: Need::Default("true"),
+                    rule: "RFC 7705",
+                    about: "Put `local_as` in front of the neighbour's paths.",
+                },
+                Key {
+                    name: "local_as_replace",
+                    shape: Shape::Boolean,
+                    need: Need::Default("false"),
+                    rule: "RFC 7705",
+                    about: "Announce with `local_as` alone, not with `bgp.asn` behind it.",
+                },
+                Key {
+                    name: "route_server_client",
+                    shape: Shape::Boolean,
+                    need: Need::Default("false"),
+                    rule: "RFC 7947",
+                    about: "The neighbour is a client of this route server: our AS stays out of the path, next hop and MED stay as they are.",
+                },
+                Key {
+                    name: "route_reflector_client",
+                    shape: Shape::Boolean,
+                    need: Need::Default("false"),
+                    rule: "RFC 4456",
+                    about: "The iBGP neighbour is our client: it gets the routes of other iBGP neighbours, and they get its.",
+                },
+                Key {
+                    name: "reject_as_sets",
+                    shape: Shape::Boolean,
+                    need: Need::Default("false"),
+                    rule: "RFC 9774",
+                    about: "Leave out routes with an AS_SET.",
+                },
+                Key {
+                    name: "as_path_limit",
+                    shape: Shape::Integer { min: 1, max: 65535 },
+                    need: Need::Default("750"),
+                    rule: "",
+                    about: "Routes with more AS numbers in the path are treated as withdrawn.",
+                },
+                Key {
+                    name: "graceful_shutdown",
+                    shape: Shape::Boolean,
+                    need: Need::Default("false"),
+                    rule: "RFC 8326",
+                    about: "Announce everything with GRACEFUL_SHUTDOWN: the neighbour moves its traffic away before the session goes down.",
+                },
+                Key {
+                    name: "shutdown",
+                    shape: Shape::Text { max: MAX_DESCRIPTION },
+                    need: Need::Without("the session is up"),
+                    rule: "RFC 9003",
+                    about: "Keep the session down. The text goes to the neighbour's operator when a session that is up is shut down so.",
+                },
+                Key {
+                    name: "graceful_restart",
+                    shape: Shape::Word(RESTART_HELP),
+                    need: Need::Default("\"off\""),
+                    rule: "RFC 4724, RFC 8538, RFC 9494",
+                    about: "`help`: keep the neighbour's routes while it restarts, for as long as it asks for; `long-lived`: and after that as the last resort. \
+                            `restart`: `help`, and the neighbour is asked to keep ours while we restart; `restart-long-lived`: `long-lived`, and the same is asked for. \
+                            See [bgp.md](bgp.md#restarting).",
+                },
+                Key {
+                    name: "restart_time",
+                    shape: Shape::Duration { min: SECOND, max: Duration::from_secs(4095), step: SECOND, or_zero: false },
+                    need: Need::Default("2m"),
+                    rule: "RFC 4724 §3",
+                    about: "How long the neighbour is asked to keep our routes without a session.",
+                },
+                Key {
+                    name: "long_lived_time",
+                    shape: Shape::Duration { min: SECOND, max: Duration::from_secs(0xff_ffff), step: SECOND, or_zero: false },
+                    need: Need::Default("24h"),
+                    rule: "RFC 9494 §3",
+                    about: "How long after that as the last resort, with `restart-long-lived`.",
+                },
+                Key {
+                    name: "max_prefixes",
+                    shape: Shape::Integer { min: 1, max: u32::MAX as u64 },
+                    need: Need::Without("no limit"),
+                    rule: "RFC 4486",
+                    about: "Most routes of one family from the neighbour. At 80 % there is a line in the log.",
+                },
+                Key {
+                    name: "max_prefixes_sent",
+                    shape: Shape::Integer { min: 1, max: u32::MAX as u64 },
+                    need: Need::Without("no limit"),
+                    rule: "",
+                    about: "Most routes of one family to the neighbour.",
+                },
+                Key {
+                    name: "max_prefixes_action",
+                    shape: Shape::Word(LIMIT_ACTIONS),
+                    need: Need::Default("restart"),
+                    rule: "",
+                    about: "What happens over a limit: a line in the log, the session ends for good, or it ends and starts again after `max_prefixes_restart`.",
+                },
+                Key {
+                    name: "max_prefixes_restart",
+                    shape: Shape::Duration { min: SECOND, max: Duration::from_secs(86400), step: SECOND, or_zero: false },
+                    need: Need::Default("5m"),
+                    rule: "",
+                    about: "Pause before a session that was over its limit starts again.",
+                },
+                Key {
+                name: "add_path_receive",
+                shape: Shape::Boolean,
+                need: Need::Default("false"),
+                rule: "RFC 7911",
+                about: "Take several paths of a prefix from the neighbour.",
+            },
+            Key {
+                name: "extended_next_hop",
+                shape: Shape::Boolean,
+                need: Need::Default("false"),
+                rule: "RFC 8950",
+                about: "IPv4 routes may have IPv6 next hops, in both directions: for IPv4 over an IPv6 session.",
+            },
+            Key {
+                    name: "group",
+                    shape: Shape::Text { max: MAX_DESCRIPTION },
+                    need: Need::Without("the defaults"),
+                    rule: "",
+                    about: "The group whose settings count where this entry has none. It stands before.",
+                },
+        ]
+    };
+}
+
+static NEIGHBOR: Section = Section {
+    about: "One BGP neighbour.",
+    keys: with_settings![Key {
+        name: "address",
+        shape: Shape::Address,
+        need: Need::Required,
+        rule: "",
+        about: "The neighbour's address.",
+    },],
+};
+
+static GROUP: Section = Section {
+    about: "Settings that several neighbours share. A neighbour, a range or a later group names it with `group`, and may set some of them otherwise.",
+    keys: with_settings![Key {
+        name: "name",
+        shape: Shape::Text { max: MAX_DESCRIPTION },
+        need: Need::Required,
+        rule: "",
+        about: "What it is named by.",
+    }],
+};
+
+static RANGE: Section = Section {
+    about: "Addresses that neighbours may connect from without being named. Each is a neighbour as long as its session lasts.",
+    keys: with_settings![
+        Key {
+            name: "prefix",
+            shape: Shape::Prefix,
+            need: Need::Required,
+            rule: "",
+            about: "The addresses. Of several ranges that hold an address the longest counts.",
+        },
+        Key {
+            name: "limit",
+            shape: Shape::Integer { min: 1, max: 10_000 },
+            need: Need::Default("100"),
+            rule: "",
+            about: "Most neighbours at a time; further ones are refused.",
+        },
+    ],
+};
+
+static MRT: Section = Section {
+    about: "MRT files (RFC 6396, RFC 8050), for `trunkline bgp replay`, `trunkline decode mrt` and bgpdump. In file names `%Y %m %d %H %M %S %s %%` stand for the time in UTC, as in strftime.",
+    keys: &[
+        Key {
+            name: "updates",
+            shape: Shape::Text { max: 4096 },
+            need: Need::Without("messages are not written"),
+            rule: "RFC 6396 §4.4",
+            about: "A file name, for every message that comes in, with its time, and for sessions that come and go. What is there is added to.",
+        },
+        Key {
+            name: "rotate",
+            shape: Shape::Duration {
+                min: Duration::from_secs(10),
+                max: Duration::from_secs(86_400),
+                step: SECOND,
+                or_zero: false,
+            },
+            need: Need::Default("15m"),
+            rule: "",
+            about: "How often a new file of messages is begun, counted from midnight; `updates` has to have the time in it.",
+        },
+        Key {
+            name: "tables",
+            shape: Shape::Text { max: 4096 },
+            need: Need::Without("tables are not written"),
+            rule: "RFC 6396 §4.3",
+            about: "A file name, for all routes of all neighbours as they came, and our own. It ends with `.part` until it is whole.",
+        },
+        Key {
+            name: "interval",
+            shape: Shape::Duration { min: SECOND, max: Duration::from_secs(86_400), step: SECOND, or_zero: false },
+            need: Need::Default("2h"),
+            rule: "",
+            about: "How often the tables are written, counted from midnight.",
+        },
+    ],
+};
+
+static CONFEDERATION: Section = Section {
+    about: "The confederation that `bgp.asn` is a member of.",
+    keys: &[
+        Key {
+            name: "identifier",
+            shape: Shape::Integer { min: 1, max: u32::MAX as u64 },
+            need: Need::Required,
+            rule: "RFC 5065",
+            about: "The AS number that the outside sees.",
+        },
+        Key {
+            name: "members",
+            shape: Shape::List { of: &Shape::Integer { min: 1, max: u32::MAX as u64 }, min: 0 },
+            need: Need::Default("[]"),
+            rule: "RFC 5065",
+            about: "The other member ASes.",
+        },
+    ],
+};
+
+static DECISION: Section = Section {
+    about: "How the best route is chosen. The default is RFC 4271 as written, MED compared within each neighbouring AS whatever the order of arrival. There is no weight: LOCAL_PREF set by import policy does the same and shows.",
+    keys: &[
+        Key {
+            name: "always_compare_med",
+            shape: Shape::Boolean,
+            need: Need::Default("false"),
+            rule: "RFC 4271 §9.1.2.2 c",
+            about: "Compare MED between routes of different neighbouring ASes too.",
+        },
+        Key {
+            name: "missing_med_worst",
+            shape: Shape::Boolean,
+            need: Need::Default("false"),
+            rule: "",
+            about: "A route without MED has the worst, not 0.",
+        },
+        Key {
+            name: "compare_router_id",
+            shape: Shape::Boolean,
+            need: Need::Default("true"),
+            rule: "RFC 4271 §9.1.2.2 f",
+            about: "Prefer the lower router id before the lower address.",
+        },
+        Key {
+            name: "ignore_as_path_length",
+            shape: Shape::Boolean,
+            need: Need::Default("false"),
+            rule: "",
+            about: "Leave the length of AS_PATH out.",
+        },
+        Key {
+            name: "prefer_oldest",
+            shape: Shape::Boolean,
+            need: Need::Default("false"),
+            rule: "RFC 5004",
+            about: "Of external routes prefer the one that is known for longest, before router ids.",
+        },
+    ],
+};
+
+/// The words of `families`, in the order of `AddressFamily`.
+pub(in crate::config) const FAMILIES: &[&str] = &["ipv4-unicast", "ipv6-unicast"];
+/// The words of `role` of a neighbour, in the order of `BgpRole`.
+const BGP_ROLES: &[&str] = &["provider", "customer", "peer", "rs", "rs-client"];
+/// The words of `next_hop`, in the order of `NextHopRule`.
+const NEXT_HOPS: &[&str] = &["standard", "self", "unchanged"];
+/// The words of `private_as`, in the order of `PrivateAsRule`.
+const PRIVATE_AS: &[&str] = &["keep", "remove", "replace"];
+/// The words of `graceful_restart`, in the order of `RestartHelp`.
+const RESTART_HELP: &[&str] = &["off", "help", "long-lived", "restart", "restart-long-lived"];
+/// The words of `max_prefixes_action`, in the order of `LimitAction`.
+const LIMIT_ACTIONS: &[&str] = &["warn", "drop", "restart"];

@@ -1,6 +1,7 @@
 //! The running controller: the fabric thread, the BGP thread, and one for telemetry and HTTP. `trunkline run` and `trunkline demo` start the same one.
 
 mod bgp_service;
+mod mrt;
 mod telemetry_service;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use crate::io::tls::Tls;
 
 pub use bgp_service::BgpHandle;
 pub(crate) use bgp_service::{neighbor_config, speaker_config};
+pub(crate) use mrt::{FileName, table_octets};
 
 /// A controller that runs until [`Controller::stop`].
 pub struct Controller {

@@ -317,7 +317,7 @@ fn measure(bench: &Bench, figures: &mut Figures) -> Result<(), String> {
 }
 
 /// Ctrl-C and SIGTERM end what is being measured, and the processes that were started.
-fn notice_signals(interrupted: Arc<AtomicBool>) -> Result<(), String> {
+pub(crate) fn notice_signals(interrupted: Arc<AtomicBool>) -> Result<(), String> {
     use tokio::signal::unix::{SignalKind, signal};
     let text = |error: std::io::Error| format!("cannot handle signals: {error}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?;

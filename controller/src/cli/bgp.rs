@@ -1,10 +1,13 @@
 //! `trunkline bgp`: asks the BGP speaker of a running process over HTTP, tells it what to do, or tries a policy of a configuration.
 
 mod policy;
+mod replay;
 
 use std::fmt::Write as _;
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bgp::wire::Family;
@@ -16,6 +19,8 @@ use super::examples;
 
 /// How long the process may take for one answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Longest line of an answer's head, and of what is told of an error.
+const HEAD_OCTETS: u64 = 16 * 1024;
 /// Longest answer: a page of a thousand routes with long attributes is far below it.
 const ANSWER_OCTETS: u64 = 64 * 1024 * 1024;
 
@@ -31,6 +36,37 @@ pub(super) enum BgpCommand {
         prefix: Prefix,
         #[command(flatten)]
         ask: Ask,
+    },
+    /// Say the routes or messages of an MRT file to a router, as the peer that they came from.
+    ///
+    /// A table (TABLE_DUMP_V2, TABLE_DUMP) is sent as fast as the router takes it, routes with the same attributes together, and ended with
+    /// End-of-RIB. Messages (BGP4MP) are sent one by one, in recorded time if asked for. A file with several peers needs one to be chosen;
+    /// without a choice the error lists them. Nothing else has to run: the command speaks BGP itself.
+    #[command(after_help = examples(&[
+        ("trunkline bgp replay rib.20260101.0000 --to 192.0.2.1 --peer-index 3", "one peer's table, the session stays up until Ctrl-C"),
+        (
+            "trunkline bgp replay updates.20260101.0000 --to 192.0.2.1:1790 --neighbor 198.51.100.7 --real-time",
+            "its messages as they came then",
+        ),
+        (
+            "trunkline bgp replay updates.mrt --to 192.0.2.1 --asn 65010 --next-hop 192.0.2.7 --speed 60 --stay 0",
+            "an hour in a minute, as another AS, with a next hop that the router can reach",
+        ),
+    ]))]
+    Replay(Box<replay::ReplayArgs>),
+    /// Write all routes of all neighbours, as they came, to an MRT file (TABLE_DUMP_V2).
+    ///
+    /// For files on a schedule see `bgp.mrt` in the configuration.
+    #[command(after_help = examples(&[
+        ("trunkline bgp dump table.mrt", "the tables of the process on this machine, now"),
+        ("trunkline bgp dump - | bgpdump -m -", "read by another tool"),
+    ]))]
+    Dump {
+        /// The file; `-` is standard output.
+        file: PathBuf,
+        /// Where the process serves HTTP (http.listen).
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9653")]
+        at: SocketAddr,
     },
     /// Show neighbours or routes.
     #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
@@ -168,6 +204,8 @@ enum Form {
 pub(super) fn run(command: BgpCommand, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let answer = match command {
         BgpCommand::Policy(PolicyCommand::Test(arguments)) => return policy::test(&arguments, out, err),
+        BgpCommand::Replay(arguments) => return replay::replay(&arguments, out, err),
+        BgpCommand::Dump { file, at } => dump(&file, at, out),
         BgpCommand::Why { prefix, ask } => why(prefix, &ask, out),
         BgpCommand::Show(command) => show(command, out),
         BgpCommand::Shutdown { neighbor, message, ask } => {
@@ -229,6 +267,38 @@ fn why(prefix: Prefix, ask: &Ask, out: &mut dyn Write) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The answer of `/bgp/mrt`, as it comes. A file is only there when it is whole.
+fn dump(file: &Path, at: SocketAddr, out: &mut dyn Write) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::Asked(format!("http://{at}: {error}: does `trunkline run` run there?"));
+    let mut stream = TcpStream::connect_timeout(&at, ANSWER_LIMIT).map_err(failed)?;
+    stream.set_read_timeout(Some(ANSWER_LIMIT)).map_err(failed)?;
+    // HTTP/1.0: the body comes as it is and ends with the connection.
+    write!(stream, "GET /bgp/mrt HTTP/1.0\r\nhost: {at}\r\n\r\n").map_err(failed)?;
+    let mut answer = BufReader::new(stream);
+    let mut status = String::new();
+    answer.by_ref().take(HEAD_OCTETS).read_line(&mut status).map_err(failed)?;
+    let mut line = status.clone();
+    while !line.trim_end().is_empty() {
+        line.clear();
+        answer.by_ref().take(HEAD_OCTETS).read_line(&mut line).map_err(failed)?;
+    }
+    if status.split(' ').nth(1) != Some("200") {
+        let mut body = String::new();
+        let _ = answer.take(HEAD_OCTETS).read_to_string(&mut body);
+        return Err(Failure::Asked(format!("http://{at} says {}: {}", status.trim_end(), body.trim())));
+    }
+    if file == Path::new("-") {
+        io::copy(&mut answer, out)?;
+        return Ok(());
+    }
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    let named = |error: io::Error| Failure::Asked(format!("{}: {error}", file.display()));
+    let mut written = File::create(&part).map_err(named)?;
+    io::copy(&mut answer, &mut written).map_err(named)?;
+    std::fs::rename(&part, file).map_err(named)
 }
 
 fn show(command: ShowCommand, out: &mut dyn Write) -> Result<(), Failure> {

@@ -12,10 +12,11 @@ use ::bgp::speaker::SELECTION_DEFERRAL_TIME;
 use super::policy::{Policies, policies};
 use super::schema::FAMILIES;
 use super::types::{
-    AddressFamily, BgpConfig, BgpRole, ConfederationConfig, Config, DecisionConfig, LimitAction, NeighborConfig,
-    NextHopRule, PrivateAsRule, RangeConfig, RestartHelp,
+    AddressFamily, BgpConfig, BgpRole, ConfederationConfig, Config, DecisionConfig, LimitAction, MrtConfig,
+    NeighborConfig, NextHopRule, PrivateAsRule, RangeConfig, RestartHelp,
 };
 use super::walk::{Field, Fields, Walk};
+use crate::service::FileName;
 
 /// AS_TRANS, which stands for an AS number that does not fit in two octets (RFC 6793 §9).
 const AS_TRANS: u32 = 23456;
@@ -56,6 +57,7 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
             prefer_oldest: read("prefer_oldest").unwrap_or(defaults.prefer_oldest),
         }
     });
+    let mrt = walk.read(fields, "mrt", Walk::section).map_or_else(MrtConfig::default, |section| mrt(walk, &section));
     let policies = policies(walk, fields);
     let named = groups(walk, fields, &policies);
     let neighbors = neighbors(walk, fields, &named, local_asn, listen);
@@ -67,6 +69,7 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
         listen,
         originate,
         cluster_id,
+        mrt,
         confederation,
         default_local_pref,
         selection_deferral: selection_deferral.unwrap_or(SELECTION_DEFERRAL_TIME),
@@ -75,6 +78,30 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
         neighbors,
         ranges,
     })
+}
+
+fn mrt(walk: &mut Walk<'_>, section: &Fields<'_>) -> MrtConfig {
+    let defaults = MrtConfig::default();
+    let mut name = |key| walk.read(section, key, file_name);
+    let (updates, tables) = (name("updates"), name("tables"));
+    let rotate = walk.read(section, "rotate", Walk::duration).unwrap_or(defaults.rotate);
+    let interval = walk.read(section, "interval", Walk::duration).unwrap_or(defaults.interval);
+    MrtConfig { updates, rotate, tables, interval }
+}
+
+/// A file name that may hold the time.
+fn file_name(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<String> {
+    let text = walk.text(field)?;
+    if text.is_empty() {
+        walk.refuse(field.node.mark, &field.path, "the file's name is empty");
+        return None;
+    }
+    if let Some(letter) = FileName::unknown(&text) {
+        let message = format!("`%{letter}` is not known: %Y %m %d %H %M %S %s and %% are");
+        walk.refuse(field.node.mark, &field.path, message);
+        return None;
+    }
+    Some(text)
 }
 
 /// What is set of a neighbour before it is one: a group, or nothing.

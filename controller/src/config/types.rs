@@ -135,6 +135,8 @@ pub struct BgpConfig {
     pub originate: Vec<Prefix>,
     /// The cluster id of a route reflector; the identifier without it.
     pub cluster_id: Option<Ipv4Addr>,
+    /// MRT files that are written.
+    pub mrt: MrtConfig,
     /// The confederation that the AS is a member of.
     pub confederation: Option<ConfederationConfig>,
     /// LOCAL_PREF of routes that come without one.
@@ -149,6 +151,26 @@ pub struct BgpConfig {
     pub neighbors: Vec<NeighborConfig>,
     /// Ranges that further neighbours may come from.
     pub ranges: Vec<RangeConfig>,
+}
+
+/// Section `bgp.mrt` (RFC 6396). File names may hold the time, as in strftime.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MrtConfig {
+    /// File name for messages.
+    pub updates: Option<String>,
+    /// How often a new one is begun; not zero.
+    pub rotate: Duration,
+    /// File name for tables.
+    pub tables: Option<String>,
+    /// How often they are written; not zero.
+    pub interval: Duration,
+}
+
+impl Default for MrtConfig {
+    fn default() -> MrtConfig {
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        MrtConfig { updates: None, rotate: minutes(15), tables: None, interval: minutes(120) }
+    }
 }
 
 /// Section `bgp.confederation` (RFC 5065).
@@ -403,6 +425,7 @@ impl BgpConfig {
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, Config::BGP_PORT)),
             originate: Vec::new(),
             cluster_id: None,
+            mrt: MrtConfig::default(),
             confederation: None,
             default_local_pref: BgpConfig::LOCAL_PREF,
             selection_deferral: speaker::SELECTION_DEFERRAL_TIME,

@@ -94,7 +94,7 @@ pub(crate) fn timestamp(at: Duration) -> String {
 
 /// Year, month and day of a day since 1970-01-01. Years are counted from March, so that a leap day is the last of its year; 400 years have
 /// 146,097 days.
-fn date(days: u64) -> (u64, u64, u64) {
+pub(crate) fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

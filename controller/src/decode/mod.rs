@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::capture::is_capture;
 
-pub(crate) use capture::timestamp;
+pub(crate) use capture::{date, timestamp};
 pub use input::{octets, read_input};
 pub use mrt::decode_mrt;
 pub use protocol::{BgpOptions, Protocol};

@@ -8,8 +8,11 @@
 //! the speaker, so a client that reads millions of routes holds nobody up.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::str::FromStr;
+use std::task::{Context, Poll};
 
+use axum::body::{Body, HttpBody};
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,10 +22,16 @@ use bgp::io::{Handle, Operation, PAGE_LIMIT};
 use bgp::rib::{Explanation, Verdict};
 use bgp::wire::Family;
 use bgp::wire::notification::SHUTDOWN_TEXT_LIMIT;
+use bytes::Bytes;
+use hyper::body::Frame;
 use net::Prefix;
 use serde::Serialize;
 
 use super::Peer;
+use crate::service::table_octets;
+
+/// Pages of a table that wait for a slow reader.
+const PAGES_WAITING: usize = 2;
 
 /// `/bgp/…`; without a speaker everything is 404.
 pub(super) fn router(speaker: Option<Handle>) -> Router {
@@ -30,6 +39,7 @@ pub(super) fn router(speaker: Option<Handle>) -> Router {
         .route("/bgp/neighbors", get(neighbors))
         .route("/bgp/routes", get(routes))
         .route("/bgp/why", get(why))
+        .route("/bgp/mrt", get(mrt))
         .route("/bgp/shutdown", post(shutdown))
         .route("/bgp/start", post(start))
         .route("/bgp/reset", post(reset))
@@ -73,6 +83,32 @@ async fn routes(State(handle): State<Option<Handle>>, RawQuery(query): RawQuery)
             json(&handle.adj_rib_out(neighbor, family, after, limit).await.map_err(stopped)?)
         }
         _ => Err((StatusCode::BAD_REQUEST, "table is in or out, of a neighbor\n".to_owned())),
+    }
+}
+
+/// All routes as they came, as an MRT file (TABLE_DUMP_V2), written while it is read.
+async fn mrt(State(handle): State<Option<Handle>>) -> Answer {
+    let handle = speaker(handle)?;
+    let (pages, receiver) = tokio::sync::mpsc::channel(PAGES_WAITING);
+    tokio::spawn(table_octets(handle, move |octets| {
+        let pages = pages.clone();
+        async move { pages.send(octets).await.is_ok() }
+    }));
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], Body::new(Pages(receiver))).into_response())
+}
+
+/// An answer that is made while it is sent.
+struct Pages(tokio::sync::mpsc::Receiver<Bytes>);
+
+impl HttpBody for Pages {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.0.poll_recv(context).map(|octets| octets.map(|octets| Ok(Frame::data(octets))))
     }
 }
 

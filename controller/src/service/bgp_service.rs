@@ -5,17 +5,17 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bgp::export::{NextHopRule, PrivateAsRule};
-use bgp::io::Handle;
+use bgp::io::{DriverError, Handle};
 use bgp::rib::DecisionOptions;
 use bgp::session::{ConnectMode, SessionConfig};
 use bgp::speaker::{
     Confederation, DynamicNeighbors, LimitAction, LocalAs, NeighborConfig, Password, PrefixLimit, Reconfigured,
-    RestartHelp, RestartOffer, SpeakerConfig, SpeakerStatus,
+    RestartHelp, RestartOffer, Speaker, SpeakerConfig, SpeakerStatus,
 };
 use bgp::wire::{Asn, Family, Role, RouterId};
 use tokio::sync::watch;
 
-use super::STOP_LIMIT;
+use super::{STOP_LIMIT, mrt};
 use crate::config::{self, AddressFamily, BgpConfig};
 
 /// A line in the log at this share of a prefix limit.
@@ -70,6 +70,7 @@ impl BgpHandle {
 pub(super) fn start(config: &BgpConfig, seed: u64) -> Result<BgpHandle, String> {
     let speaker = speaker_config(config, seed);
     let listen = config.listen;
+    let tap = config.mrt.updates.as_deref().map(|name| mrt::record(name, config.mrt.rotate)).transpose()?;
     let (stop, mut stopped) = watch::channel(false);
     let (started, start) = mpsc::channel();
     let (ending, ended) = mpsc::channel::<()>();
@@ -82,7 +83,8 @@ pub(super) fn start(config: &BgpConfig, seed: u64) -> Result<BgpHandle, String> 
             }
         };
         runtime.block_on(async {
-            let handle = match bgp::io::spawn(speaker, &[listen]) {
+            let made = Speaker::new(speaker, net::Time::ZERO).map_err(DriverError::Neighbor);
+            let handle = match made.and_then(|speaker| bgp::io::spawn_tapped(speaker, &[listen], tap)) {
                 Ok(handle) => handle,
                 Err(error) => {
                     let _ = started.send(Err(format!("bgp: {error}")));
@@ -100,6 +102,9 @@ pub(super) fn start(config: &BgpConfig, seed: u64) -> Result<BgpHandle, String> 
         .spawn(thread)
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     let handle = start.recv().map_err(|_| "the BGP thread ended while it started".to_owned())??;
+    if let Some(name) = &config.mrt.tables {
+        mrt::dump(handle.clone(), name, config.mrt.interval)?;
+    }
     Ok(BgpHandle { handle, stop: Arc::new(stop), ended: Arc::new(std::sync::Mutex::new(ended)) })
 }
 

@@ -35,6 +35,7 @@ pub enum Trip {
     Ttl,
     AddPath,
     Restart,
+    RestartOurs,
     Roles,
     Reflection,
     Confederation,
@@ -130,6 +131,12 @@ pub const ROWS: &[Row] = &[
         trip: Trip::Restart,
         cells: [Yes, Yes, Yes, Lacks("announces End-of-RIB only, never asks for its routes to be kept")],
     },
+    row(
+        "graceful restart of ours",
+        "RFC 4724",
+        "we are killed and started again: our routes stay with them all the while, and are fresh after",
+        Trip::RestartOurs,
+    ),
     Row {
         feature: "roles",
         standard: "RFC 9234",

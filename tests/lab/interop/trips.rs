@@ -32,6 +32,7 @@ pub fn run(trip: Trip, world: &mut World) -> Result<(), Fail> {
         Trip::Ttl => session::ttl(world),
         Trip::AddPath => topology::add_path(world),
         Trip::Restart => trouble::restart(world),
+        Trip::RestartOurs => trouble::restart_ours(world),
         Trip::Roles => session::roles(world),
         Trip::Reflection => topology::reflection(world),
         Trip::Confederation => topology::confederation(world),

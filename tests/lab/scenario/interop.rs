@@ -20,7 +20,7 @@ use crate::sandbox;
 const AT_ONCE: usize = 10;
 
 /// A trip that takes longer has failed.
-const TRIP_LIMIT: Duration = Duration::from_secs(100);
+const TRIP_LIMIT: Duration = Duration::from_secs(150);
 const LONG_TRIP_LIMIT: Duration = Duration::from_secs(300);
 
 /// Only cells whose names contain this, for who works on one.

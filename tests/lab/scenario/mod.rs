@@ -101,7 +101,7 @@ pub const ALL: &[Scenario] = &[
         about: "BIRD, FRR, GoBGP and OpenBGPD, feature by feature: sessions, routes compared field by field, clean ends",
         full_only: false,
         run: interop::run,
-        limit_s: (180, 600),
+        limit_s: (400, 900),
     },
     Scenario {
         name: "decision",

@@ -65,6 +65,13 @@ pub(super) static BGP: Section = Section {
             about: "The cluster that this route reflector is of.",
         },
         Key {
+            name: "mrt",
+            shape: Shape::Section(&MRT),
+            need: Need::Without("nothing is recorded"),
+            rule: "RFC 6396",
+            about: "MRT files of what neighbours send, and of the tables.",
+        },
+        Key {
             name: "confederation",
             shape: Shape::Section(&CONFEDERATION),
             need: Need::Without("none"),
@@ -489,6 +496,45 @@ static RANGE: Section = Section {
             need: Need::Default("100"),
             rule: "",
             about: "Most neighbours at a time; further ones are refused.",
+        },
+    ],
+};
+
+static MRT: Section = Section {
+    about: "MRT files (RFC 6396, RFC 8050), for `trunkline bgp replay`, `trunkline decode mrt` and bgpdump. In file names `%Y %m %d %H %M %S %s %%` stand for the time in UTC, as in strftime.",
+    keys: &[
+        Key {
+            name: "updates",
+            shape: Shape::Text { max: 4096 },
+            need: Need::Without("messages are not written"),
+            rule: "RFC 6396 §4.4",
+            about: "A file name, for every message that comes in, with its time, and for sessions that come and go. What is there is added to.",
+        },
+        Key {
+            name: "rotate",
+            shape: Shape::Duration {
+                min: Duration::from_secs(10),
+                max: Duration::from_secs(86_400),
+                step: SECOND,
+                or_zero: false,
+            },
+            need: Need::Default("15m"),
+            rule: "",
+            about: "How often a new file of messages is begun, counted from midnight; `updates` has to have the time in it.",
+        },
+        Key {
+            name: "tables",
+            shape: Shape::Text { max: 4096 },
+            need: Need::Without("tables are not written"),
+            rule: "RFC 6396 §4.3",
+            about: "A file name, for all routes of all neighbours as they came, and our own. It ends with `.part` until it is whole.",
+        },
+        Key {
+            name: "interval",
+            shape: Shape::Duration { min: SECOND, max: Duration::from_secs(86_400), step: SECOND, or_zero: false },
+            need: Need::Default("2h"),
+            rule: "",
+            about: "How often the tables are written, counted from midnight.",
         },
     ],
 };

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{THEIR_V4, config, exchanged, section};
+use super::{OUR_V4, THEIR_V4, config, exchanged, section};
 use crate::interop::cell::{OUR_AS, OURS_V6, ROUTES_LIMIT, THEIR_AS, THEIRS, UP_LIMIT, World};
 use crate::peer::ours::{number, text};
-use crate::peer::{Action, Family, Peer, RESTARTED};
+use crate::peer::{Action, Family, Peer, RESTARTED, Session};
 use crate::process::Daemon;
 use crate::report::{Fail, Outcome};
 use crate::wait;
@@ -58,6 +58,46 @@ pub(super) fn restart(world: &mut World) -> Result<(), Fail> {
         Ok(format!("away for {:.1} s, {} never missing", away.elapsed().as_secs_f64(), THEIR_V4.prefix))
     })();
     world.check("graceful restart of theirs", outcome);
+    Ok(())
+}
+
+/// We are killed without a word and started again.
+pub(super) fn restart_ours(world: &mut World) -> Result<(), Fail> {
+    // They wait: BIRD drops what it keeps when the connection that loses a collision is closed by a NOTIFICATION.
+    let waits = |session: &mut Session| {
+        session.graceful_restart = true;
+        session.passive = true;
+    };
+    let peer = world.start_peer(world.wish(waits))?;
+    let mut ours = world.start_ours(&config(", graceful_restart: restart, restart_time: 60s"))?;
+    world.wait_up(&peer)?;
+    exchanged(world, &peer)?;
+    let kept = || -> Result<(), Fail> {
+        let routes = peer.routes(Family::V4)?;
+        wait::ensure(routes.iter().any(|route| route.prefix == OUR_V4), || format!("{OUR_V4} is gone from them"))
+    };
+    let outcome = (|| {
+        ours.kill();
+        wait::until(ROUTES_LIMIT, || {
+            kept().map_or_else(
+                |gone| Ok(Err(gone)),
+                |()| match peer.ensure_established(peer.session(0)) {
+                    Ok(()) => Err("they have not noticed that we are gone".to_owned()),
+                    Err(_) => Ok(Ok(())),
+                },
+            )
+        })??;
+        let away = Instant::now();
+        ours.start_again()?;
+        wait::until(UP_LIMIT + UP_LIMIT, || {
+            kept().map_or_else(|gone| Ok(Err(gone)), |()| world.ours.ensure_established(&THEIRS.to_string()).map(Ok))
+        })??;
+        let away = away.elapsed().as_secs_f64();
+        kept()?;
+        exchanged(world, &peer)?;
+        Ok(format!("away for {away:.1} s, {OUR_V4} never missing"))
+    })();
+    world.check("graceful restart of ours", outcome);
     Ok(())
 }
 
@@ -155,7 +195,7 @@ pub(super) fn flaps(world: &mut World) -> Result<(), Fail> {
         for flap in 1..=count {
             let established = number(&world.ours.neighbor(&address)?, "established_count");
             peer.act(Action::Reset)?;
-            wait::until(UP_LIMIT, || {
+            wait::until(UP_LIMIT + UP_LIMIT, || {
                 let now = number(&world.ours.neighbor(&address)?, "established_count");
                 wait::ensure(now > established, || format!("after reset {flap} the session is not back"))?;
                 world.ours.ensure_established(&address)

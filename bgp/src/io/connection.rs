@@ -120,7 +120,7 @@ pub(super) async fn run(id: ConnectionId, stream: TcpStream, inside: Inside, inp
                 Ok(()) => End::LetGo { written: true },
                 // A neighbour that closes while we write may have said why first: its last octets still wait to be read.
                 Err(error) => {
-                    let _ = tokio::time::timeout(LINGER, read(id, &mut reader, &inputs)).await;
+                    let _ = tokio::time::timeout(LINGER, read(id, &mut reader, &inputs, &handled)).await;
                     End::Broken(Some(error))
                 }
             },

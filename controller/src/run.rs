@@ -93,18 +93,59 @@ fn announce(controller: &Controller, config: &Config, config_file: Option<&Path>
     if config.openflow.listen.is_empty() {
         tracing::info!("no switches: the configuration has bgp and neither openflow nor fabric");
     }
-    let is_loopback = |prefix: &Prefix| prefix.addr().is_loopback() && prefix.len() > 0;
-    for prefix in config.openflow.plain_from.iter().filter(|prefix| !is_loopback(prefix)) {
-        tracing::warn!(%prefix, "switches from here may connect without TLS: whoever is there can pose as one");
-    }
     for to in &config.openflow.connect {
         tracing::info!(switch = %to, "connecting to a switch, and staying connected");
-        if matches!(to, Connect::Tcp(address) if !address.ip().is_loopback()) {
-            tracing::warn!(switch = %to, "no TLS to this switch: whoever is between can pose as it");
-        }
+    }
+    for warning in plain_warnings(config) {
+        tracing::warn!("{warning}");
     }
     if let Some(directory) = &config.openflow.record {
         tracing::info!(folder = %directory.display(), "recording every OpenFlow message");
     }
     tracing::info!(metrics = %format_args!("http://{}/metrics", controller.http_address()), "serving metrics");
+}
+
+/// What is said at the start about switches without TLS that are not on this machine.
+fn plain_warnings(config: &Config) -> Vec<String> {
+    let is_loopback = |prefix: &Prefix| prefix.addr().is_loopback() && prefix.len() > 0;
+    let from = config
+        .openflow
+        .plain_from
+        .iter()
+        .filter(|prefix| !is_loopback(prefix))
+        .map(|prefix| format!("switches from {prefix} may connect without TLS: whoever is there can pose as one"));
+    let to = config.openflow.connect.iter().filter_map(|to| match to {
+        Connect::Tcp(address) if !address.ip().is_loopback() => {
+            Some(format!("no TLS to the switch {to}: whoever is between can pose as it"))
+        }
+        Connect::Tcp(_) | Connect::Ssl(_) | Connect::Unix(_) => None,
+    });
+    from.chain(to).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switches_without_tls_are_warned_of_unless_they_are_on_this_machine() {
+        let mut config = Config::default();
+        assert_eq!(plain_warnings(&config), [""; 0], "the defaults are this machine");
+        for prefix in ["127.0.0.1/32", "192.0.2.0/24", "0.0.0.0/0", "::/0", "2001:db8::/32"] {
+            config.openflow.plain_from.push(prefix.parse().unwrap());
+        }
+        config.openflow.connect = vec![
+            Connect::Tcp("127.0.0.1:6653".parse().unwrap()),
+            Connect::Tcp("192.0.2.7:6653".parse().unwrap()),
+            Connect::Ssl("192.0.2.8:6653".parse().unwrap()),
+            Connect::Unix("/run/s1.sock".into()),
+        ];
+        let warnings = plain_warnings(&config);
+        let of =
+            ["192.0.2.0/24 may", "0.0.0.0/0 may", "::/0 may", "2001:db8::/32 may", "the switch tcp:192.0.2.7:6653:"];
+        assert_eq!(warnings.len(), of.len(), "{warnings:?}");
+        for (warning, of) in warnings.iter().zip(of) {
+            assert!(warning.contains(of) && warning.contains("TLS"), "{warning}");
+        }
+    }
 }

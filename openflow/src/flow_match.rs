@@ -194,6 +194,7 @@ impl Match {
     }
 
     pub(crate) fn encode(&self, out: &mut BytesMut) {
+        // A longer one than 16 bits can say is in a message that is too long: whoever writes the whole of it finds that.
         let length = self.tlvs.len() + 4;
         Block::<4>::new().u16(MATCH_TYPE_OXM).u16(length as u16).put(out);
         out.put_slice(&self.tlvs);

@@ -18,10 +18,19 @@ const FLOW_MOD_FIXED: usize = 48;
 const PACKET_OUT_FIXED: usize = 24;
 
 /// Appends a match with its padding and the instructions behind it, as they stand in a FLOW_MOD and in the description of a flow
-/// (OpenFlow 1.3.5 §7.2.3, §7.2.4): for who keeps them as octets.
-pub fn write_flow_body(match_: &Match, instructions: &[Instruction], out: &mut BytesMut) {
+/// (OpenFlow 1.3.5 §7.2.3, §7.2.4): for who keeps them as octets. What no FLOW_MOD has room for leaves `out` as it was: a match in its
+/// canonical form may be longer than the one that was read.
+pub fn write_flow_body(match_: &Match, instructions: &[Instruction], out: &mut BytesMut) -> Result<(), TooLong> {
+    let start = out.len();
     match_.encode(out);
     Instruction::encode_list(instructions, out);
+    // Longer inner lengths than 16 bits can say are in a longer whole.
+    let length = FLOW_MOD_FIXED + (out.len() - start);
+    if length > MAX_FRAME_LEN {
+        out.truncate(start);
+        return Err(TooLong { length });
+    }
+    Ok(())
 }
 
 /// Reads what [`write_flow_body`] writes. Offsets in errors are into these octets.
@@ -127,7 +136,7 @@ mod tests {
 
     fn body(match_: &Match, instructions: &[Instruction]) -> Bytes {
         let mut out = BytesMut::new();
-        write_flow_body(match_, instructions, &mut out);
+        write_flow_body(match_, instructions, &mut out).unwrap();
         out.freeze()
     }
 
@@ -210,6 +219,33 @@ mod tests {
         assert!(write_packet_out(7, PortNo::CONTROLLER, &[], &[0; 65_512], &mut out).is_err());
         assert_eq!(&out[..], b"before");
         assert!(write_packet_out(7, PortNo::CONTROLLER, &[], &[0; 65_511], &mut out).is_ok());
+    }
+
+    /// The longest FLOW_MOD is written, and one action more is not.
+    #[test]
+    fn a_body_that_no_flow_mod_has_room_for_leaves_nothing_behind() {
+        // 48 octets before the match, 8 of an empty match, 8 of the instruction, 8 an action.
+        let does = |count| [Instruction::ApplyActions(vec![Action::PopVlan; count])];
+        let mut out = BytesMut::from(&b"before"[..]);
+        let error = write_flow_body(&Match::new(), &does(8_184), &mut out);
+        assert_eq!((error, &out[..]), (Err(TooLong { length: 65_536 }), &b"before"[..]));
+        assert_eq!(write_flow_body(&Match::new(), &does(8_183), &mut out), Ok(()));
+        assert_eq!(out.len(), 6 + 65_528 - 48);
+    }
+
+    /// As it may come in a FLOW_REMOVED; each field becomes four in the canonical form.
+    #[test]
+    fn a_long_match_that_grows_in_its_canonical_form_is_too_long_and_not_another_one() {
+        let tlvs: Vec<u8> =
+            std::iter::repeat_n([&[0, 1, 0xde, 16][..], &[7; 16][..]].concat(), 3_270).flatten().collect();
+        assert_eq!(tlvs.len(), 65_400);
+        let mut octets = [&[0, 1][..], &65_404_u16.to_be_bytes(), &tlvs, &[0; 4]].concat();
+        octets.truncate(65_404_usize.next_multiple_of(8));
+        let (match_, _) = read_flow_body(&Bytes::from(octets)).unwrap();
+        assert_eq!(match_.as_tlvs().len(), 65_400);
+        let canonical = match_.canonical();
+        assert!(canonical.as_tlvs().len() > 65_535, "{}", canonical.as_tlvs().len());
+        assert!(write_flow_body(&canonical, &[], &mut BytesMut::new()).is_err());
     }
 
     #[test]

@@ -83,11 +83,7 @@ impl Writer<'_> {
             // Ours or the same: written already.
             AttributeType::NEXT_HOP => {}
             // RFC 4271 §5.1.4.
-            AttributeType::MULTI_EXIT_DISC if self.external => {
-                if self.from.kind == SourceKind::Local || self.terms.rules.route_server_client {
-                    self.out.put_slice(octets);
-                }
-            }
+            AttributeType::MULTI_EXIT_DISC if self.external && !self.med_stays() => {}
             AttributeType::LOCAL_PREF | AttributeType::ORIGINATOR_ID | AttributeType::CLUSTER_LIST if self.external => {
             }
             AttributeType::LOCAL_PREF => {
@@ -119,6 +115,10 @@ impl Writer<'_> {
             _ => {}
         }
         Some(true)
+    }
+
+    fn med_stays(&self) -> bool {
+        self.from.kind == SourceKind::Local || self.terms.rules.route_server_client
     }
 
     /// What comes before an attribute of this type and was not in the path.

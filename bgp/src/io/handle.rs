@@ -41,6 +41,12 @@ pub(super) enum Request {
         limit: usize,
         answer: oneshot::Sender<Page>,
     },
+    ReceivedPaths {
+        family: Family,
+        after: Option<Prefix>,
+        limit: usize,
+        answer: oneshot::Sender<Page>,
+    },
     AdjRibIn {
         neighbor: IpAddr,
         family: Family,
@@ -149,6 +155,11 @@ impl Handle {
         self.ask(|answer| Request::AdjRibIn { neighbor, family, after, limit: limit.min(PAGE_LIMIT), answer }).await
     }
 
+    /// A page of what all neighbours have sent, and of our own routes; see [`crate::rib::Rib::received_paths`].
+    pub async fn received_paths(&self, family: Family, after: Option<Prefix>, limit: usize) -> Result<Page, Stopped> {
+        self.ask(|answer| Request::ReceivedPaths { family, after, limit: limit.min(PAGE_LIMIT), answer }).await
+    }
+
     /// A page of what a neighbour has been sent.
     pub async fn adj_rib_out(
         &self,
@@ -215,6 +226,9 @@ impl Driver {
             Request::Status(answer) => drop(answer.send(self.speaker.status(now))),
             Request::LocRib { family, after, limit, answer } => {
                 drop(answer.send(self.speaker.rib().loc_rib(family, after, limit)));
+            }
+            Request::ReceivedPaths { family, after, limit, answer } => {
+                drop(answer.send(self.speaker.rib().received_paths(family, after, limit)));
             }
             Request::AdjRibIn { neighbor, family, after, limit, answer } => {
                 drop(answer.send(self.speaker.adj_rib_in(neighbor, family, after, limit)));

@@ -14,9 +14,11 @@
 
 mod connection;
 mod handle;
+mod recorder;
 mod socket_option;
 
 pub use handle::{Handle, Operation, PAGE_LIMIT, Stopped};
+pub use recorder::{Tap, Tapped};
 
 use crate::speaker::{ConnectionId, Event, Password, Speaker, SpeakerConfig, Transmit};
 use crate::wire::AttributeError;
@@ -24,6 +26,7 @@ use bytes::Bytes;
 use connection::Outbox;
 use handle::Request;
 use net::{Prefix, Time};
+use recorder::Recorder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
@@ -112,6 +115,14 @@ pub fn spawn(config: SpeakerConfig, listen: &[SocketAddr]) -> Result<Handle, Dri
 /// # Errors
 /// An address that cannot be listened on. Nothing runs then.
 pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, DriverError> {
+    spawn_tapped(speaker, listen, None)
+}
+
+/// The same with somebody who sees what comes in.
+///
+/// # Errors
+/// An address that cannot be listened on. Nothing runs then.
+pub fn spawn_tapped(speaker: Speaker, listen: &[SocketAddr], tap: Option<Tap>) -> Result<Handle, DriverError> {
     let passwords = speaker.passwords();
     let mut unsigned = BTreeSet::new();
     let mut listeners = Vec::new();
@@ -135,6 +146,7 @@ pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, 
         inputs,
         stopping: Vec::new(),
         warned: BTreeMap::new(),
+        tap: Recorder(tap),
     };
     let task = tokio::spawn(driver.run(listeners, from_connections, incoming));
     Ok(Handle::new(requests, listening.into(), Arc::new(task.abort_handle())))
@@ -194,6 +206,7 @@ struct Driver {
     stopping: Vec<tokio::sync::oneshot::Sender<()>>,
     /// When a malformed UPDATE of a neighbour was last logged; as many as there are neighbours.
     warned: BTreeMap<IpAddr, Instant>,
+    tap: Recorder,
 }
 
 impl Driver {
@@ -209,8 +222,15 @@ impl Driver {
             }
         }
         self.flush();
+        let sleep = tokio::time::sleep_until(self.deadline());
+        tokio::pin!(sleep);
         loop {
             let (busy, deadline) = (self.speaker.is_busy(), self.deadline());
+            // Deadlines move away with every message. A sleep that ends too early once in a while costs less than
+            // setting it anew each time.
+            if !busy && deadline < sleep.deadline() {
+                sleep.as_mut().reset(deadline);
+            }
             tokio::select! {
                 Some(input) = inputs.recv() => {
                     self.handle_input(input);
@@ -236,11 +256,17 @@ impl Driver {
                 },
                 (stream, remote) = accept(&listeners) => self.handle_accepted(stream, remote),
                 // Between two turns the runtime looks at the sockets: somebody's one route may have come.
-                () = tokio::task::yield_now(), if busy => self.handle_timeout(),
-                () = tokio::time::sleep_until(deadline), if !busy => self.handle_timeout(),
+                () = tokio::task::yield_now(), if busy => self.speaker.handle_timeout(self.now()),
+                () = &mut sleep, if !busy => {
+                    if deadline <= Instant::now() {
+                        self.speaker.handle_timeout(self.now());
+                    }
+                    sleep.as_mut().reset(self.deadline());
+                }
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
             }
             self.flush();
+            self.read_on();
         }
         drop(listeners);
         self.stop(inputs).await;
@@ -286,10 +312,9 @@ impl Driver {
         let now = self.now();
         match input {
             Input::Octets { id, octets } => {
+                self.tap.octets(&self.speaker, id, &octets);
                 self.speaker.handle_octets(id, &octets, now);
                 self.unhandled.push(id);
-                drop(octets);
-                self.read_on();
             }
             Input::Sent { id, octets } => self.speaker.handle_sent(id, octets, now),
             Input::Connected { id, local } => self.speaker.handle_connected(id, local, now),
@@ -301,14 +326,10 @@ impl Driver {
             Input::Closed { id, error } => {
                 debug!(%id, error = error.map(tracing::field::display), "connection closed");
                 self.connections.remove(&id);
+                self.tap.closed(id);
                 self.speaker.handle_closed(id, now);
             }
         }
-    }
-
-    fn handle_timeout(&mut self) {
-        self.speaker.handle_timeout(self.now());
-        self.read_on();
     }
 
     /// Connections whose octets have been handled may read on.
@@ -355,6 +376,7 @@ impl Driver {
             }
             // A full queue makes an input of its own, which may cause more.
             let Some(event) = self.speaker.poll_event() else { break };
+            self.tap.event(&self.speaker, &event);
             match event {
                 Event::Up { neighbor, kind } => info!(peer = %neighbor, ?kind, "session up"),
                 Event::Down { neighbor, reason, was_up: true } => info!(peer = %neighbor, %reason, "session down"),
@@ -396,6 +418,7 @@ impl Driver {
             }
             Transmit::Close { connection: id } => {
                 self.connections.remove(&id);
+                self.tap.closed(id);
             }
         }
     }

@@ -6,8 +6,10 @@
 
 mod attributes;
 mod bgp4mp;
+mod dump;
 mod number;
 mod record;
+mod recording;
 mod records;
 mod table_dump;
 mod table_dump_v2;
@@ -16,8 +18,10 @@ mod tests;
 
 pub use attributes::{RouteAttributes, attributes, encode_attributes};
 pub use bgp4mp::{Bgp4mpMessage, Ends, SessionState, StateChange};
+pub use dump::TableDumper;
 pub use number::RecordType;
 pub use record::{Body, MrtEncodeError, RECORD_HEADER, Record, Timestamp};
+pub use recording::{RecordedEnds, Recording};
 pub use records::{RECORD_LIMIT, RecordError, Records};
 pub use table_dump::TableDump;
 pub use table_dump_v2::{Peer, PeerIndexTable, Rib, RibEntry, RibNlri};

@@ -250,7 +250,7 @@ fn decode_next_hop(octets: &[u8]) -> Option<(NextHop, &[u8])> {
         }
         _ => {
             let own = attributes_of(rest).find(|attribute| attribute.kind == AttributeType::NEXT_HOP)?;
-            NextHop::V4(Ipv4Addr::from_octets(own.value.try_into().ok()?))
+            NextHop::V4(<[u8; 4]>::try_from(own.value).ok()?.into())
         }
     };
     Some((next_hop, rest))

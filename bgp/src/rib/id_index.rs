@@ -30,6 +30,14 @@ impl IdIndex {
         self.place_of(hash, is_right).map(|(_, id)| id)
     }
 
+    /// The id that [`IdIndex::find`] would look at first, for who looks many up at one time and does not want to wait
+    /// for the memory of each in turn.
+    #[inline]
+    pub(super) fn first(&self, hash: u32) -> Option<u32> {
+        let mask = self.places.len().wrapping_sub(1);
+        self.places.get(hash as usize & mask).and_then(|taken| taken.checked_sub(1))
+    }
+
     /// One more, which the caller knows not to be there. `hash_of` is asked about ids that are.
     pub(super) fn insert(&mut self, hash: u32, id: u32, hash_of: impl Fn(u32) -> u32) {
         // Three quarters: beyond, the way to a free place becomes long.

@@ -319,15 +319,14 @@ impl Rib {
             Some(state) => {
                 let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
                 let learned = now.into();
-                let mut total = Delta::default();
-                for Nlri { prefix, path_id } in nlri {
-                    let state = terrestrial(state, prefix, &self.martians);
+                let path = Path { source: id, path_id: 0, received, effective: received, learned, state, stale: false };
+                let martians = &self.martians;
+                let delta = table.insert_all(nlri, &path, &ranks, |prefix| {
+                    let state = terrestrial(state, prefix, martians);
                     slot.count(state);
-                    let path =
-                        Path { source: id, path_id, received, effective: received, learned, state, stale: false };
-                    total += table.insert(prefix, path, &ranks);
-                }
-                apply(slot, family, total);
+                    state
+                });
+                apply(slot, family, delta);
                 table.attributes.release(received);
             }
             None => {

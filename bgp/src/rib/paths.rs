@@ -6,7 +6,7 @@
 use super::attribute_table::AttributeId;
 use super::decision::SourceKind;
 use super::import::Ineligible;
-use super::prefix_table::PrefixId;
+use super::prefix_table::{BATCH, PrefixId};
 use super::table::SourceId;
 use net::Time;
 use smallvec::SmallVec;
@@ -137,6 +137,16 @@ impl Paths {
             Some(&chunk.paths)
         });
         first.into_iter().chain(chunks.flatten()).filter(|path| path.is_some())
+    }
+
+    /// Reads the paths of many prefixes, level by level, and returns the attributes of each one's first path.
+    pub(super) fn touch(&self, ids: &[Option<PrefixId>; BATCH]) -> [AttributeId; BATCH] {
+        let entries = ids.map(|id| self.entries.get(id?.index()));
+        let mut more = entries.map(|entry| entry.map_or(NO_CHUNK, |entry| entry.more));
+        while more.iter().any(|more| *more != NO_CHUNK) {
+            more = more.map(|more| self.chunks.get(more as usize).map_or(NO_CHUNK, |chunk| chunk.next));
+        }
+        entries.map(|entry| entry.map_or(AttributeId::NONE, |entry| entry.first.effective))
     }
 
     /// Calls `change` on each path of a prefix. Source and path id have to stay.

@@ -1,6 +1,7 @@
 //! Prefixes of one address family, each under a small dense id, listed in address order.
 
 use super::id_index::{IdIndex, SeededHash};
+use crate::wire::Nlri;
 use net::{Ipv4Prefix, Ipv6Prefix, Prefix};
 
 /// A prefix of one family's table. Ids are handed out densely and used again after release, so that they index arrays
@@ -26,6 +27,13 @@ pub(crate) enum PrefixTable {
 
 /// What both families' prefixes can do.
 pub(crate) trait Key: Copy + Ord {
+    /// As it is kept.
+    type Packed: Copy + Eq + std::fmt::Debug;
+
+    fn pack(self) -> Self::Packed;
+
+    fn unpack(packed: Self::Packed) -> Self;
+
     fn hash(self, hash: SeededHash) -> u32;
 
     /// Which of [`RANGES`] it is in; a prefix that is not less is in one that is not less.
@@ -36,6 +44,16 @@ pub(crate) trait Key: Copy + Ord {
 const RANGES: usize = (1 << 16) + 2;
 
 impl Key for Ipv4Prefix {
+    type Packed = Ipv4Prefix;
+
+    fn pack(self) -> Ipv4Prefix {
+        self
+    }
+
+    fn unpack(packed: Ipv4Prefix) -> Ipv4Prefix {
+        packed
+    }
+
     fn hash(self, hash: SeededHash) -> u32 {
         hash.words([u64::from(self.bits()) << 8 | u64::from(self.len()), 0])
     }
@@ -46,6 +64,22 @@ impl Key for Ipv4Prefix {
 }
 
 impl Key for Ipv6Prefix {
+    /// Length, then address: half of what a number of 128 bits and its length take beside each other.
+    type Packed = [u8; 17];
+
+    fn pack(self) -> [u8; 17] {
+        let mut packed = [self.len(); 17];
+        if let Some(address) = packed.last_chunk_mut::<16>() {
+            *address = self.bits().to_be_bytes();
+        }
+        packed
+    }
+
+    fn unpack([length, address @ ..]: [u8; 17]) -> Ipv6Prefix {
+        // Never the default route in place of another one: the length was a prefix's.
+        Ipv6Prefix::new(address.into(), length).unwrap_or(Ipv6Prefix::DEFAULT)
+    }
+
     fn hash(self, hash: SeededHash) -> u32 {
         let bits = self.bits();
         hash.words([(bits >> 64) as u64, bits as u64 ^ u64::from(self.len()) << 56])
@@ -61,12 +95,15 @@ impl Key for Ipv6Prefix {
     }
 }
 
+/// Prefixes that are looked up together: enough to keep memory busy, few enough to be still at hand afterwards.
+pub(super) const BATCH: usize = 16;
+
 /// No id: the end of a chain.
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
-pub(crate) struct Keys<K> {
-    keys: Vec<K>,
+pub(crate) struct Keys<K: Key> {
+    keys: Vec<K::Packed>,
     index: IdIndex,
     hash: SeededHash,
     free: Vec<PrefixId>,
@@ -89,8 +126,22 @@ impl<K: Key> Keys<K> {
     }
 
     fn find(&self, key: K) -> Option<PrefixId> {
-        let keys = &self.keys;
-        self.index.find(key.hash(self.hash), |id| keys.get(id as usize) == Some(&key)).map(PrefixId)
+        let (keys, packed) = (&self.keys, key.pack());
+        self.index.find(key.hash(self.hash), |id| keys.get(id as usize) == Some(&packed)).map(PrefixId)
+    }
+
+    /// The ids of keys that stand at the first place that their hash says, as most do that are there at all. All places
+    /// are read before the first key: memory answers many questions in the time of one.
+    fn find_first(&self, keys: impl Iterator<Item = Option<K>> + Clone) -> [Option<PrefixId>; BATCH] {
+        let (mut firsts, mut ids) = ([None; BATCH], [None; BATCH]);
+        for (first, key) in firsts.iter_mut().zip(keys.clone()) {
+            *first = key.and_then(|key| self.index.first(key.hash(self.hash)));
+        }
+        for ((id, first), key) in ids.iter_mut().zip(firsts).zip(keys) {
+            let is_right = |first: &u32| self.keys.get(*first as usize).copied() == key.map(K::pack);
+            *id = first.filter(is_right).map(PrefixId);
+        }
+        ids
     }
 
     fn intern(&mut self, key: K) -> PrefixId {
@@ -100,28 +151,29 @@ impl<K: Key> Keys<K> {
         let id = match self.free.pop() {
             Some(id) => {
                 if let Some(slot) = self.keys.get_mut(id.index()) {
-                    *slot = key;
+                    *slot = key.pack();
                 }
                 id
             }
             None => {
                 // A table of 2^32 prefixes does not fit in memory: the number of ids cannot wrap.
                 let id = PrefixId(self.keys.len() as u32);
-                self.keys.push(key);
+                self.keys.push(key.pack());
                 self.chain.push([NONE; 2]);
                 id
             }
         };
         let (keys, hash) = (&self.keys, self.hash);
-        self.index.insert(key.hash(hash), id.0, |id| keys.get(id as usize).map_or(0, |key| key.hash(hash)));
+        let hash_of = |id: u32| keys.get(id as usize).map_or(0, |key| K::unpack(*key).hash(hash));
+        self.index.insert(key.hash(hash), id.0, hash_of);
         self.link(key.range(), id.0);
         id
     }
 
     fn release(&mut self, id: PrefixId) {
-        let Some(key) = self.keys.get(id.index()).copied() else { return };
+        let Some(key) = self.keys.get(id.index()).copied().map(K::unpack) else { return };
         let (keys, hash) = (&self.keys, self.hash);
-        let hash_of = |id: u32| keys.get(id as usize).map_or(0, |key| key.hash(hash));
+        let hash_of = |id: u32| keys.get(id as usize).map_or(0, |key| K::unpack(*key).hash(hash));
         if self.index.remove(key.hash(hash), id.0, hash_of) {
             self.unlink(key.range(), id.0);
             self.free.push(id);
@@ -165,8 +217,9 @@ impl<K: Key> Keys<K> {
             let start = page.len();
             let mut id = *first;
             while let (Some(key), Some([_, next])) = (self.keys.get(id as usize), self.chain.get(id as usize)) {
-                if after.is_none_or(|after| *key > after) {
-                    page.push((*key, PrefixId(id)));
+                let key = K::unpack(*key);
+                if after.is_none_or(|after| key > after) {
+                    page.push((key, PrefixId(id)));
                 }
                 id = *next;
             }
@@ -217,11 +270,25 @@ impl PrefixTable {
         }
     }
 
+    /// The ids of up to [`BATCH`] prefixes; `None` for one that is not there or takes longer to find.
+    pub(crate) fn find_first(&self, nlri: &[Nlri]) -> [Option<PrefixId>; BATCH] {
+        match self {
+            PrefixTable::V4(keys) => keys.find_first(nlri.iter().map(|nlri| match nlri.prefix {
+                Prefix::V4(prefix) => Some(prefix),
+                Prefix::V6(_) => None,
+            })),
+            PrefixTable::V6(keys) => keys.find_first(nlri.iter().map(|nlri| match nlri.prefix {
+                Prefix::V6(prefix) => Some(prefix),
+                Prefix::V4(_) => None,
+            })),
+        }
+    }
+
     /// The prefix that has (or had last) this id.
     pub(crate) fn prefix(&self, id: PrefixId) -> Option<Prefix> {
         match self {
             PrefixTable::V4(keys) => keys.keys.get(id.index()).copied().map(Prefix::V4),
-            PrefixTable::V6(keys) => keys.keys.get(id.index()).copied().map(Prefix::V6),
+            PrefixTable::V6(keys) => keys.keys.get(id.index()).copied().map(Ipv6Prefix::unpack).map(Prefix::V6),
         }
     }
 

@@ -122,6 +122,16 @@ impl Rib {
         })
     }
 
+    /// All paths of `family` as they were received, our own among them. Pages as in [`Rib::loc_rib`].
+    pub fn received_paths(&self, family: Family, after: Option<Prefix>, limit: usize) -> Page {
+        self.page(family, after, limit, |table, id, out| {
+            let mut routes: Vec<Route> =
+                table.paths.iter(id).filter_map(|path| self.route(table, id, path, true)).collect();
+            routes.sort_by_key(|route| (route.source, route.path_id));
+            out.extend(routes);
+        })
+    }
+
     fn page(
         &self,
         family: Family,

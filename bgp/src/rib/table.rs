@@ -6,8 +6,8 @@ use super::decision::{self, Candidate, DecisionOptions, SourceKind};
 use super::export_log::{Cursor, ExportLog};
 use super::import::{Ineligible, Source};
 use super::paths::{Path, Paths};
-use super::prefix_table::{PrefixId, PrefixTable};
-use crate::wire::{Community, Family, NextHop, PathAttributes};
+use super::prefix_table::{BATCH, PrefixId, PrefixTable};
+use crate::wire::{Community, Family, NextHop, Nlri, PathAttributes};
 use net::Prefix;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
@@ -148,6 +148,45 @@ impl Table {
     /// attribute sets stay the caller's.
     pub(super) fn insert(&mut self, prefix: Prefix, path: Path, ranks: &Ranks<'_>) -> Delta {
         let Some(id) = self.prefixes.intern(prefix) else { return Delta::default() };
+        self.insert_at(id, path, ranks)
+    }
+
+    /// [`Table::insert`] of the same path, but for its id, to many prefixes; `judge` says of each whether it may take
+    /// part.
+    pub(super) fn insert_all(
+        &mut self,
+        mut nlri: impl Iterator<Item = Nlri>,
+        path: &Path,
+        ranks: &Ranks<'_>,
+        mut judge: impl FnMut(Prefix) -> Result<(), Ineligible>,
+    ) -> Delta {
+        let mut total = Delta::default();
+        loop {
+            let batch: SmallVec<[Nlri; BATCH]> = nlri.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return total;
+            }
+            let found = self.prefixes.find_first(&batch);
+            self.touch(&found);
+            for (Nlri { prefix, path_id }, id) in batch.into_iter().zip(found) {
+                let path = Path { path_id, state: judge(prefix), ..*path };
+                // What is in the table stays there while routes only come.
+                total += match id {
+                    Some(id) => self.insert_at(id, path, ranks),
+                    None => self.insert(prefix, path, ranks),
+                };
+            }
+        }
+    }
+
+    /// Reads what an insertion of each of these will read, so that memory is asked for all of it at one time.
+    fn touch(&self, ids: &[Option<PrefixId>; BATCH]) {
+        let bests = self.paths.touch(ids);
+        let lengths = bests.map(|best| self.attributes.rank(best).map_or(0, |rank| rank.as_path_length));
+        std::hint::black_box(lengths);
+    }
+
+    fn insert_at(&mut self, id: PrefixId, path: Path, ranks: &Ranks<'_>) -> Delta {
         let champion = self.paths.best(id).map(|(best, _)| *best);
         self.attributes.retain(path.received);
         self.attributes.retain(path.effective);

@@ -12,6 +12,7 @@
 mod aggregate;
 mod config;
 mod dynamic;
+mod ends;
 mod limit;
 mod reconfigure;
 mod restart;

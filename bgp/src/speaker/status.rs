@@ -19,6 +19,8 @@ pub struct SpeakerStatus {
     pub asn: Asn,
     /// Our BGP identifier.
     pub router_id: RouterId,
+    /// When, on the clock that the speaker is given.
+    pub now: Time,
     /// One row per family.
     pub tables: Vec<TableStatus>,
     /// In order of address.
@@ -174,6 +176,7 @@ impl Speaker {
         SpeakerStatus {
             asn: self.config.asn,
             router_id: self.config.router_id,
+            now,
             tables: tables.into(),
             neighbors: self
                 .neighbors

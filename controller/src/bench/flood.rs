@@ -1,18 +1,23 @@
 //! The attacker of mode `attack`: one peer that misbehaves, in a process of its own, until its standard input ends.
 
+mod comers;
+mod parts;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use clap::{Args, ValueEnum};
 use net::{DatapathId, Time};
+use openflow::{MessageType, MultipartType, frame_length};
 
 use super::switch::{Heard, Switch};
-use super::traffic::{Frame, Traffic, Workload};
 use crate::io::clock::Clock;
+use comers::{Comers, Goers};
+use parts::Parts;
 
 /// Connections that say nothing, or dribble.
 const IDLE_PEERS: usize = 2_000;
@@ -22,11 +27,14 @@ const DRIBBLE_PAUSE: Duration = Duration::from_secs(1);
 /// Connections per second of the connect flood, and how often they are made.
 const CONNECTS_PER_SECOND: u32 = 10_000;
 const CONNECT_PAUSE: Duration = Duration::from_millis(2);
-/// Packet-ins in one write of the packet-in flood, and senders that they show in turn.
+/// Packet-ins in one write of the packet-in flood.
 const FLOOD_BATCH: u64 = 512;
-const FLOOD_HOSTS: u32 = 100_000;
-/// A port description that never ends: parts of this many ports, each with REPLY_MORE.
-const PART_PORTS: usize = 1_000;
+/// How long a read or a write of a switch waits before it looks whether it is to end.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// What is put out, or finds nobody, comes back after this.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(10);
+/// How long a switch behaves at first: a port dwells half a second, and is asked for its rules after its ports.
+const BEGINNING: Duration = Duration::from_millis(1_500);
 /// The attacker's datapath id: none of the other switches'.
 const DATAPATH_ID: DatapathId = DatapathId(0x0bad_0bad);
 
@@ -37,9 +45,15 @@ pub enum Kind {
     HalfOpen,
     /// 500 connections that send an octet a second.
     Dribble,
-    /// A switch whose port description never ends, in parts of 64 KiB, as fast as they are taken.
-    Multipart,
-    /// A switch that sends packet-ins with ever new senders as fast as they are taken.
+    /// A switch that sends parts of an answer that nobody asked for, 64 KiB each, as fast as they are taken.
+    Unasked,
+    /// A switch whose answer to the question for its ports never ends, in parts of 64 KiB, as fast as they are taken; put out, it comes back.
+    Ports,
+    /// A switch that tells of ever new rules of ours when it is read back, in parts of 64 KiB, as fast as they are taken; put out, it comes
+    /// back.
+    Rules,
+    /// A switch that sends packet-ins with ever new senders as fast as they are taken; the rules of the eldest idle out, so that each one is
+    /// learned.
     PacketIns,
     /// 10,000 connections a second, each closed at once.
     Connects,
@@ -81,16 +95,20 @@ pub fn flood(arguments: &FloodArgs, out: &mut dyn Write) -> Result<(), String> {
     let done = match arguments.kind {
         Kind::HalfOpen => idle(arguments.to, IDLE_PEERS, None, &stop),
         Kind::Dribble => idle(arguments.to, DRIBBLERS, Some(&dribbled()), &stop),
-        Kind::Multipart => stream(arguments, &mut endless_ports(), "parts", 1, &stop),
+        Kind::Unasked => endless(arguments, Parts::ports(), Beginning::Joined, &stop),
+        Kind::Ports => endless(arguments, Parts::ports(), Beginning::Asked(MultipartType::PORT_DESC), &stop),
+        Kind::Rules => endless(arguments, Parts::flows(), Beginning::Asked(MultipartType::FLOW), &stop),
         Kind::PacketIns => {
-            let traffic = Traffic::new(Workload::New, Frame::Arp, 2, FLOOD_HOSTS);
-            let mut sent = 0;
-            let mut next = |out: &mut Vec<u8>| {
-                // Switch 1 of 2: its addresses are none of the first switch's.
-                traffic.put(1, sent, FLOOD_BATCH, out);
-                sent = (sent + FLOOD_BATCH) % u64::from(FLOOD_HOSTS);
-            };
-            stream(arguments, &mut next, "packet-ins", FLOOD_BATCH, &stop)
+            let (mut comers, mut goers) = (Comers::new(), Goers::new());
+            Flood {
+                beginning: Beginning::Joined,
+                ports: comers::PORTS,
+                next: &mut |_, out| (0..FLOOD_BATCH).for_each(|_| comers.put(out)),
+                hear: &mut |flow_mod, out| goers.hear(flow_mod, out),
+                what: "packet-ins",
+                each: FLOOD_BATCH,
+            }
+            .run(arguments, &stop)
         }
         Kind::Connects => connects(arguments.to, &stop),
     };
@@ -139,106 +157,194 @@ fn dribbled() -> Vec<u8> {
     text
 }
 
-/// The parts of a port description without an end.
-fn endless_ports() -> impl FnMut(&mut Vec<u8>) {
-    use openflow::{Message, MultipartReply, MultipartReplyBody, Port};
-    let mut next = 0_u32;
-    move |out| {
-        let ports = (0..PART_PORTS)
-            .map(|_| {
-                next = next.wrapping_add(1);
-                Port::new(net::PortNo(next), net::MacAddr([6, 0, 0, 0, 0, 1]), "endless")
-            })
-            .collect();
-        let body = MultipartReplyBody::PortDesc(ports);
-        let mut message = BytesMut::new();
-        let _ = Message::MultipartReply(MultipartReply { more: true, body }).encode(0, &mut message);
-        out.extend_from_slice(&message);
-    }
+/// A switch without ports whose answer never ends.
+fn endless(arguments: &FloodArgs, mut parts: Parts, beginning: Beginning, stop: &AtomicBool) -> Result<String, String> {
+    let next = &mut |xid, out: &mut Vec<u8>| parts.put(xid, out);
+    Flood { beginning, ports: 0, next, hear: &mut |_, _| (), what: "parts", each: 1 }.run(arguments, stop)
 }
 
-/// One switch that writes without an end, and reads so that it is not put out for that.
-fn stream(
-    arguments: &FloodArgs,
-    next: &mut dyn FnMut(&mut Vec<u8>),
-    what: &str,
+/// How a switch begins before it misbehaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    /// Its ports are edges, if it has any.
+    Joined,
+    /// It is asked this, and answers from now on.
+    Asked(MultipartType),
+}
+
+/// A switch that writes without an end.
+struct Flood<'f> {
+    beginning: Beginning,
+    ports: u32,
+    /// What it writes, for the question with this number.
+    next: &'f mut dyn FnMut(u32, &mut Vec<u8>),
+    /// What it answers to a FLOW_MOD.
+    hear: &'f mut Hear<'f>,
+    /// What one write is, and how many of it.
+    what: &'f str,
     each: u64,
-    stop: &AtomicBool,
-) -> Result<String, String> {
-    let clock = Clock::start();
-    let (mut writes, mut connections) = (0_u64, 0_u64);
-    let mut octets = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
-        let Ok(mut stream) = TcpStream::connect_timeout(&arguments.to, Duration::from_secs(1)) else {
-            std::thread::sleep(Duration::from_millis(100));
-            continue;
-        };
-        connections += 1;
-        let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
-        let _ = stream.set_write_timeout(Some(Duration::from_millis(200)));
-        if !arguments.floor {
-            handshake(&mut stream, stop)?;
-        }
-        let mut reader = stream.try_clone().map_err(|error| error.to_string())?;
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                let mut scrap = vec![0; 64 * 1024];
-                while !stop.load(Ordering::Relaxed) {
-                    match reader.read(&mut scrap) {
-                        Ok(0) => break,
-                        Ok(_) => {}
-                        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                        Err(_) => break,
-                    }
-                }
-            });
-            'writing: while !stop.load(Ordering::Relaxed) {
-                octets.clear();
-                next(&mut octets);
-                let mut rest = octets.as_slice();
-                while !rest.is_empty() {
-                    match stream.write(rest) {
-                        Ok(count) => rest = &rest[count..],
-                        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                            if stop.load(Ordering::Relaxed) {
-                                break 'writing;
-                            }
-                        }
-                        Err(_) => break 'writing,
-                    }
-                }
-                writes += 1;
-            }
-            let _ = stream.shutdown(Shutdown::Both);
-        });
-    }
-    let seconds = clock.now().since(Time::ZERO).as_secs_f64();
-    Ok(format!("{:.0} {what}/s, {connections} connections", (writes * each) as f64 / seconds))
 }
 
-/// Becomes a switch: until its ports are edges, if it has any.
-fn handshake(stream: &mut TcpStream, stop: &AtomicBool) -> Result<(), String> {
-    let mut switch = Switch::new(DATAPATH_ID, 1_000);
-    let clock = Clock::start();
-    let mut input = Vec::new();
-    let mut buffer = vec![0; 64 * 1024];
-    stream.write_all(&Switch::hello()).map_err(|error| error.to_string())?;
-    // The dwell is half a second; probes of a thousand ports take another.
-    while clock.now() < Time::ZERO + Duration::from_millis(1_500) && !stop.load(Ordering::Relaxed) {
-        match stream.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => input.extend_from_slice(&buffer[..count]),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
-            Err(error) => return Err(error.to_string()),
+type Hear<'f> = dyn FnMut(&[u8], &mut BytesMut) + Send + 'f;
+
+impl Flood<'_> {
+    /// Writes, and reads and answers meanwhile so that it is not put out for that. Put out, it comes back.
+    fn run(self, arguments: &FloodArgs, stop: &AtomicBool) -> Result<String, String> {
+        let Flood { beginning, ports, next, hear, what, each } = self;
+        let clock = Clock::start();
+        let (mut writes, mut connections, mut flow_mods) = (0_u64, 0_u64, 0_u64);
+        let mut octets = Vec::new();
+        while !stop.load(Ordering::Relaxed) {
+            let Ok(mut stream) = TcpStream::connect_timeout(&arguments.to, Duration::from_secs(1)) else {
+                std::thread::sleep(RECONNECT_PAUSE);
+                continue;
+            };
+            connections += 1;
+            let _ = stream.set_read_timeout(Some(PATIENCE));
+            let _ = stream.set_write_timeout(Some(PATIENCE));
+            let (mut switch, mut input) = (Switch::new(DATAPATH_ID, ports), Vec::new());
+            let xid = match arguments.floor {
+                true => Some(0),
+                false => begin(&mut stream, &mut switch, &mut input, beginning, stop)?,
+            };
+            let Some(xid) = xid else {
+                std::thread::sleep(RECONNECT_PAUSE);
+                continue;
+            };
+            let mut reader = stream.try_clone().map_err(|error| error.to_string())?;
+            let replies = Mutex::new(BytesMut::new());
+            let (floor, heard) = (arguments.floor, &mut *hear);
+            std::thread::scope(|scope| {
+                let reading = scope.spawn(|| {
+                    let (mut buffer, mut said, mut flow_mods) = (vec![0; 64 * 1024], BytesMut::new(), 0);
+                    while !stop.load(Ordering::Relaxed) {
+                        match reader.read(&mut buffer) {
+                            Ok(0) => break,
+                            Ok(_) if floor => {}
+                            Ok(count) => input.extend_from_slice(&buffer[..count]),
+                            Err(error) if is_late(&error) => {}
+                            Err(_) => break,
+                        }
+                        let Ok((read, mods)) = answer(&mut switch, &input, &mut said, heard) else { break };
+                        input.drain(..read);
+                        flow_mods += mods;
+                        if !said.is_empty() {
+                            replies.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&said);
+                            said.clear();
+                        }
+                    }
+                    flow_mods
+                });
+                'writing: while !stop.load(Ordering::Relaxed) {
+                    octets.clear();
+                    octets.extend_from_slice(&replies.lock().unwrap_or_else(PoisonError::into_inner).split());
+                    next(xid, &mut octets);
+                    let mut rest = octets.as_slice();
+                    while !rest.is_empty() {
+                        match stream.write(rest) {
+                            Ok(count) => rest = &rest[count..],
+                            Err(error) if is_late(&error) => {
+                                if stop.load(Ordering::Relaxed) {
+                                    break 'writing;
+                                }
+                            }
+                            Err(_) => break 'writing,
+                        }
+                    }
+                    writes += 1;
+                }
+                let _ = stream.shutdown(Shutdown::Both);
+                flow_mods += reading.join().unwrap_or(0);
+            });
         }
-        let mut replies = BytesMut::new();
-        let read = switch.scan(&input, &mut replies, &mut Heard::default(), |_| ())?;
-        input.drain(..read);
+        let seconds = clock.now().since(Time::ZERO).as_secs_f64();
+        let rate = |count: u64| count as f64 / seconds;
+        let mut text = format!("{:.0} {what}/s, {connections} connections", rate(writes * each));
+        if flow_mods > 0 {
+            text += &format!(", {:.0} FLOW_MODs/s", rate(flow_mods));
+        }
+        Ok(text)
+    }
+}
+
+fn is_late(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Answers whole messages as a switch that behaves: how many octets that were, and how many FLOW_MODs.
+fn answer(
+    switch: &mut Switch,
+    input: &[u8],
+    out: &mut BytesMut,
+    hear: &mut (dyn FnMut(&[u8], &mut BytesMut) + Send),
+) -> Result<(usize, u64), String> {
+    let (mut at, mut heard) = (0, Heard::default());
+    while let Some(frame) = whole_frame(&input[at..])? {
+        if frame[1] == MessageType::FLOW_MOD.0 {
+            hear(frame, out);
+        }
+        at += switch.scan(frame, out, &mut heard, |_| ())?;
+    }
+    Ok((at, heard.flow_mods))
+}
+
+fn whole_frame(input: &[u8]) -> Result<Option<&[u8]>, String> {
+    let length = frame_length(input).map_err(|error| error.to_string())?;
+    Ok(length.and_then(|length| input.get(..length)))
+}
+
+/// Becomes a switch. The number of the question that it is asked, or zero; nothing if it was put out, or never asked.
+fn begin(
+    stream: &mut TcpStream,
+    switch: &mut Switch,
+    input: &mut Vec<u8>,
+    beginning: Beginning,
+    stop: &AtomicBool,
+) -> Result<Option<u32>, String> {
+    let clock = Clock::start();
+    let mut buffer = vec![0; 64 * 1024];
+    if stream.write_all(&Switch::hello()).is_err() {
+        return Ok(None);
+    }
+    while clock.now() < Time::ZERO + BEGINNING && !stop.load(Ordering::Relaxed) {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(None),
+            Ok(count) => input.extend_from_slice(&buffer[..count]),
+            Err(error) if is_late(&error) => continue,
+            Err(_) => return Ok(None),
+        }
+        let (mut replies, mut at) = (BytesMut::new(), 0);
+        let mut question = None;
+        while question.is_none()
+            && let Some(frame) = whole_frame(&input[at..])?
+        {
+            match asked(frame) {
+                Some((kind, xid)) if beginning == Beginning::Asked(kind) => {
+                    question = Some(xid);
+                    at += frame.len();
+                }
+                _ => at += switch.scan(frame, &mut replies, &mut Heard::default(), |_| ())?,
+            }
+        }
+        input.drain(..at);
         if stream.write_all(&replies).is_err() {
-            break;
+            return Ok(None);
+        }
+        if question.is_some() {
+            return Ok(question);
         }
     }
-    Ok(())
+    Ok((beginning == Beginning::Joined).then_some(0))
+}
+
+/// What a multipart request asks for, and its number (OpenFlow 1.3.5 §7.3.5).
+fn asked(frame: &[u8]) -> Option<(MultipartType, u32)> {
+    match *frame {
+        [_, kind, _, _, a, b, c, d, high, low, ..] if kind == MessageType::MULTIPART_REQUEST.0 => {
+            Some((MultipartType(u16::from_be_bytes([high, low])), u32::from_be_bytes([a, b, c, d])))
+        }
+        _ => None,
+    }
 }
 
 /// Connections that come and go.

@@ -34,10 +34,10 @@ const HOSTS_PER_PORT: u32 = 1_000;
 /// Addresses that the hosts of all switches share: 10.0.0.0/8.
 const ADDRESSES: u32 = 1 << 24;
 /// Shortest Ethernet frame without its checksum.
-const FRAME_LEN: usize = 60;
+pub(super) const FRAME_LEN: usize = 60;
 /// Where the port stands in a packet-in whose match is the port alone (OpenFlow 1.3.5 §7.4.1), and where its frame begins.
-const IN_PORT: usize = 32;
-const DATA: usize = 42;
+pub(super) const IN_PORT: usize = 32;
+pub(super) const DATA: usize = 42;
 /// The two hosts that are known beforehand, by index and port.
 const ASKER: u32 = 0;
 const OWNER: u32 = 1;

@@ -43,7 +43,7 @@ impl Core {
     /// What a switch says on an auxiliary connection of its own accord.
     pub(super) fn auxiliary_message(&mut self, datapath_id: DatapathId, message: Message, now: Time) {
         if let Message::Error(error) = &message {
-            *self.counters.errors_received.entry(error.error_type).or_default() += 1;
+            self.counters.add_error(error.error_type);
         }
         let main = self.by_datapath.get(&datapath_id).and_then(|id| self.connections.get(id));
         if !main.is_some_and(|main| matches!(main.stage, Stage::Live { .. })) {

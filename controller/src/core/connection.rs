@@ -16,7 +16,7 @@ use openflow::{
 };
 use topology::PortInfo;
 
-use super::{AllowedDatapathIds, Core, CoreEvent};
+use super::{AllowedDatapathIds, Core, CoreEvent, Malformed};
 
 /// How long the live connection has to answer an echo when another switch claims its datapath id.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
@@ -71,7 +71,7 @@ pub enum CloseCause {
     Demoted,
     /// The switch refused to tell its ports.
     DescriptionRefused,
-    /// More rules were reported than a switch can hold.
+    /// More rules and groups were reported, or larger ones, than this controller puts on a switch.
     ReadBack,
     /// The peer's certificate is not that of the switch it says it is.
     NotItsCertificate(DatapathId),
@@ -85,7 +85,9 @@ impl fmt::Display for CloseCause {
             CloseCause::DuplicateDatapathId(id) => write!(f, "a live switch has datapath id {id} already"),
             CloseCause::Replaced => f.write_str("silent, and another connection has the same datapath id"),
             CloseCause::DescriptionTimeout => f.write_str("ports and rules were not told in time"),
-            CloseCause::ReadBack => f.write_str("more rules were reported than a switch can hold"),
+            CloseCause::ReadBack => f.write_str(
+                "the rules and groups that it reported are not believed: more than 1,000,000, or more than 64 MiB of ours",
+            ),
             CloseCause::NotItsCertificate(id) => write!(f, "the certificate is not that of datapath id {id}"),
             CloseCause::AuxiliaryConnection => f.write_str(
                 "an auxiliary connection needs the switch's main connection first, and there may be 16 of them",
@@ -245,7 +247,7 @@ impl Core {
             ChannelEvent::Negotiated => {}
             ChannelEvent::Malformed { xid, message_type, error } => {
                 *self.counters.malformed.entry(error.kind.name()).or_default() += 1;
-                let what = format!("{message_type} (xid {xid:#x}): {error}");
+                let what = Malformed { xid, message_type, error };
                 self.events.push_back(CoreEvent::Malformed { connection: id, what });
             }
             ChannelEvent::ProbeAnswered => self.incumbent_answered(id, now),
@@ -414,7 +416,7 @@ impl Core {
     fn unanswered(&mut self, id: ConnectionId, xid: u32, failure: Option<RequestFailure>, now: Time) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if let Some(RequestFailure::Refused(error)) = &failure {
-            *self.counters.errors_received.entry(error.error_type).or_default() += 1;
+            self.counters.add_error(error.error_type);
         }
         match connection.question(xid, true) {
             Some(Question::Ports) if matches!(connection.stage, Stage::Describing { .. }) => {
@@ -562,7 +564,7 @@ impl Core {
                 self.reconciler.handle_multipart(datapath_id, xid, &reply);
             }
             Message::Error(error) => {
-                *self.counters.errors_received.entry(error.error_type).or_default() += 1;
+                self.counters.add_error(error.error_type);
                 if error.code() == ErrorCode::REQUEST_IS_SLAVE {
                     return self.stand_by(id, CloseCause::Demoted, now);
                 }
@@ -594,6 +596,8 @@ impl Core {
             && let (Some(port_no), Some(mac)) = (removed.match_.in_port(), removed.match_.eth_src())
         {
             self.discovery.handle_host_idle(PortId::new(datapath_id, port_no), mac, now);
+            // The host's rules go at once: a barrier's answer behind this would have this one put back first.
+            self.absorb(now);
         }
     }
 

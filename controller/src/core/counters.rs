@@ -23,8 +23,8 @@ pub struct CoreCounters {
     pub packet_outs_dropped: u64,
     /// Changes of paths handed to the applications.
     pub path_updates: u64,
-    /// Errors that switches sent, by type.
-    pub errors_received: BTreeMap<ErrorType, u64>,
+    /// Errors that switches sent, by type; all those of types that OpenFlow 1.3 does not have are one.
+    pub errors_received: BTreeMap<Option<ErrorType>, u64>,
     /// Messages that could not be decoded, by what was wrong.
     pub malformed: BTreeMap<&'static str, u64>,
     /// Messages received, by type, on all connections, ended ones included.
@@ -34,6 +34,12 @@ pub struct CoreCounters {
 }
 
 impl CoreCounters {
+    /// A switch has sent an error. The types that it may invent are 65,521, and these counters are copied at every tick.
+    pub(super) fn add_error(&mut self, error_type: ErrorType) {
+        let known = error_type.name().map(|_| error_type);
+        *self.errors_received.entry(known).or_default() += 1;
+    }
+
     pub(super) fn add_channel(&mut self, channel: &ChannelCounters) {
         for (message_type, count) in channel.received.iter() {
             *self.received.entry(message_type).or_default() += count;
@@ -41,5 +47,19 @@ impl CoreCounters {
         for (message_type, count) in channel.sent.iter() {
             *self.sent.entry(message_type).or_default() += count;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_types_that_a_peer_invents_are_one_row() {
+        let mut counters = CoreCounters::default();
+        (0..=u16::MAX).for_each(|number| counters.add_error(ErrorType(number)));
+        assert_eq!(counters.errors_received.len(), 16, "15 types, and one row for the others");
+        assert_eq!(counters.errors_received[&None], 65_536 - 15);
+        assert_eq!(counters.errors_received[&Some(ErrorType::BAD_MATCH)], 1);
     }
 }

@@ -8,6 +8,7 @@ mod admission;
 mod auxiliary;
 mod connection;
 mod counters;
+mod malformed;
 mod packet_in;
 mod role;
 mod settle;
@@ -31,6 +32,7 @@ pub use admission::{Admission, AllowedDatapathIds};
 use connection::{Claim, Connection, Stage};
 pub use connection::{CloseCause, ConnectionId, FINISH_LIMIT, SwitchDescription};
 pub use counters::CoreCounters;
+pub use malformed::Malformed;
 use settle::Settling;
 
 /// Output that may wait for a switch before packet-outs to it are dropped, and counted: nobody waits for them, and rules must still get through.
@@ -176,7 +178,7 @@ pub enum CoreEvent {
         /// The connection.
         connection: ConnectionId,
         /// Which message, and what is wrong with it.
-        what: String,
+        what: Malformed,
     },
     /// Port counters of a switch.
     PortStats {
@@ -346,9 +348,11 @@ impl Core {
         self.connections.get_mut(&id)?.channel.poll_transmit()
     }
 
-    /// Octets that a connection has brought and that were dropped, since it began: see [`openflow::ChannelCounters::bytes_dropped`].
-    pub fn bytes_dropped(&self, id: ConnectionId) -> u64 {
-        self.connections.get(&id).map_or(0, |connection| connection.channel.counters().bytes_dropped)
+    /// Messages that a connection has brought and that were dropped, since it began, and their octets: see
+    /// [`openflow::ChannelCounters::dropped`].
+    pub fn dropped(&self, id: ConnectionId) -> (u64, u64) {
+        let counters = self.connections.get(&id).map(|connection| connection.channel.counters());
+        counters.map_or((0, 0), |counters| (counters.dropped(), counters.bytes_dropped))
     }
 
     /// The next thing to know or to do.

@@ -120,7 +120,7 @@ impl Core {
     /// What a switch says to a slave: ports and errors, neither of which changes anything here.
     pub(super) fn standby_message(&mut self, message: &Message) {
         if let Message::Error(error) = message {
-            *self.counters.errors_received.entry(error.error_type).or_default() += 1;
+            self.counters.add_error(error.error_type);
         }
     }
 }

@@ -6,9 +6,10 @@ use bytes::{Bytes, BytesMut};
 use net::packet::build;
 use net::{DatapathId, MacAddr, PortNo, Time};
 use openflow::{
-    AggregateStats, BufferId, CloseReason, ControllerRole, ErrorCode, ErrorMessage, ExperimenterMessage, FeaturesReply,
-    FixedText, Match, Message, MessageType, MultipartReply, MultipartReplyBody, MultipartRequestBody, PacketIn,
-    PacketInReason, Port, RoleMessage, SwitchDesc, TableId,
+    Action, AggregateStats, Bucket, BufferId, CloseReason, ControllerRole, ErrorCode, ErrorMessage,
+    ExperimenterMessage, FeaturesReply, FixedText, GroupDesc, GroupId, GroupType, Match, Message, MessageType,
+    MultipartReply, MultipartReplyBody, MultipartRequestBody, PacketIn, PacketInReason, Port, RoleMessage, SwitchDesc,
+    TableId,
 };
 
 use super::*;
@@ -39,6 +40,8 @@ struct World {
     role: RoleAnswer,
     /// The switch on this connection has fallen silent.
     silent: Option<ConnectionId>,
+    /// The switch tells of one large group after the other.
+    groups_without_end: bool,
 }
 
 fn role_error(code: ErrorCode) -> Message {
@@ -48,7 +51,7 @@ fn role_error(code: ErrorCode) -> Message {
 impl World {
     fn new(role: ControllerRole, answer: RoleAnswer) -> World {
         let config = CoreConfig { role, generation_id: 5, ..CoreConfig::default() };
-        World { core: Core::new(config, T0), said: Vec::new(), role: answer, silent: None }
+        World { core: Core::new(config, T0), said: Vec::new(), role: answer, silent: None, groups_without_end: false }
     }
 
     fn equal() -> World {
@@ -74,7 +77,9 @@ impl World {
                 if self.silent == Some(id) {
                     continue;
                 }
-                if let Some(answer) = self.answer(message, auxiliary_id) {
+                if self.groups_without_end && is_group_question(&message) {
+                    (0..2_000).for_each(|number| self.say(id, xid, &part_with_a_group(number), now));
+                } else if let Some(answer) = self.answer(message, auxiliary_id) {
                     self.say(id, xid, &answer, now);
                 }
             }
@@ -144,6 +149,17 @@ impl World {
             _ => None,
         })
     }
+}
+
+fn is_group_question(message: &Message) -> bool {
+    matches!(message, Message::MultipartRequest(request) if request.body == MultipartRequestBody::GroupDesc)
+}
+
+/// A part of 64 KiB with one group that has our mark.
+fn part_with_a_group(number: u32) -> Message {
+    let buckets = vec![Bucket::new(vec![Action::PopVlan; 8_170])];
+    let group = GroupDesc { group_type: GroupType::ALL, group_id: GroupId(0x5400_0000 | number), buckets };
+    Message::MultipartReply(MultipartReply { more: true, body: MultipartReplyBody::GroupDesc(vec![group]) })
 }
 
 fn packet_in() -> Message {
@@ -402,6 +418,54 @@ fn a_list_of_ports_that_never_ends_is_given_up() {
         world.play(MAIN, 0, now);
     }
     assert_eq!(world.closed(), [(MAIN, CloseCause::DescriptionTimeout)]);
+}
+
+#[test]
+fn a_rule_that_idles_out_is_not_put_back_whatever_comes_behind_it() {
+    let mut world = World::equal();
+    world.connect(MAIN, 0, T0);
+    // Until its port is an edge.
+    for millis in (10..2_000).step_by(10) {
+        let now = T0 + Duration::from_millis(millis);
+        world.core.handle_timeout(now);
+        world.play(MAIN, 0, now);
+    }
+    let now = after(2);
+    world.say(MAIN, 0, &packet_in(), now);
+    world.play(MAIN, 0, now);
+    let of_sender = |message: &Message| match message {
+        Message::FlowMod(flow_mod) if flow_mod.match_.eth_src().is_some() => Some(flow_mod.clone()),
+        _ => None,
+    };
+    let rule = world.said.iter().find_map(|(_, _, message)| of_sender(message)).unwrap();
+    let removed = Message::FlowRemoved(openflow::FlowRemoved {
+        cookie: rule.cookie,
+        priority: rule.priority,
+        reason: openflow::FlowRemovedReason::IDLE_TIMEOUT,
+        table_id: rule.table_id,
+        duration_sec: 300,
+        duration_nsec: 0,
+        idle_timeout: rule.idle_timeout,
+        hard_timeout: 0,
+        packet_count: 1,
+        byte_count: 60,
+        match_: rule.match_,
+    });
+    world.said.clear();
+    world.core.handle_frames(MAIN, [frame(0, &removed), frame(0x8000_0000, &Message::BarrierReply)], now);
+    world.play(MAIN, 0, now);
+    assert_eq!(world.core.network().hosts.len(), 0);
+    assert_eq!(world.said.iter().find_map(|(_, _, message)| of_sender(message)), None);
+}
+
+#[test]
+fn a_switch_that_reports_without_an_end_when_it_is_read_back_is_told_why_it_goes() {
+    let mut world = World::equal();
+    world.groups_without_end = true;
+    world.connect(MAIN, 0, T0);
+    assert_eq!(world.closed(), [(MAIN, CloseCause::ReadBack)]);
+    assert!(world.error_text(MAIN).unwrap().contains("64 MiB"));
+    assert_eq!((world.core.reconciler().sizes().count(), world.core.switches_connected()), (0, 0));
 }
 
 #[test]

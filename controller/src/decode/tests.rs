@@ -271,9 +271,9 @@ fn a_capture_is_a_line_per_message_with_time_connection_and_sender() {
     let ends = ("192.0.2.1:6653".parse().unwrap(), "192.0.2.7:40000".parse().unwrap());
     let at = |seconds| net::Time::ZERO + std::time::Duration::from_secs(seconds);
     let tap = recorder.open(at(1), 1, Some(ends));
-    tap.received(at(2), vec![4, 0, 0, 8, 0, 0, 0, 7].into());
-    tap.sent(at(3), vec![4, 5, 0, 8, 0, 0, 0, 8].into());
-    tap.received(at(4), vec![4, 6, 0, 8, 0, 0, 0, 8].into());
+    tap.received(at(2), &[4, 0, 0, 8, 0, 0, 0, 7]);
+    tap.sent(at(3), &[4, 5, 0, 8, 0, 0, 0, 8]);
+    tap.received(at(4), &[4, 6, 0, 8, 0, 0, 0, 8]);
     tap.closed(at(5));
     drop(recorder);
     let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();

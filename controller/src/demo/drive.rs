@@ -203,7 +203,7 @@ async fn timer(shared: Rc<Shared>) {
                 tokio::task::yield_now().await;
             }
             Some(at) => {
-                let until = tokio::time::Instant::from_std(shared.clock.instant(at));
+                let until = shared.clock.instant(at);
                 tokio::select! {
                     () = tokio::time::sleep_until(until) => {}
                     () = shared.timer.notified() => {}

@@ -1,9 +1,15 @@
 //! What a rule matches and does, as it is kept: a controller holds several hundred thousand of these. The short forms are those of the
 //! table map: what a host has in CLASSIFY and FORWARD.
+//!
+//! The three short forms write and know the octets of OpenFlow by themselves, which is the library's business everywhere else: they are this
+//! controller's own table map, and a host's rule is compared and sent without a match or an action being made. Tests hold them to what
+//! [`write_flow_body`] writes.
 
 use bytes::{Bytes, BytesMut};
 use net::{MacAddr, PortNo};
-use openflow::{Action, GroupId, Instruction, InstructionType, Match, TableId, read_flow_body, write_flow_body};
+use openflow::{
+    Action, GroupId, Instruction, InstructionType, Match, TableId, TooLong, read_flow_body, write_flow_body,
+};
 use smallvec::SmallVec;
 
 /// Octets that need no second allocation: in_port and eth_src with a goto-table are 32, eth_dst with one output 40.
@@ -85,26 +91,29 @@ fn match_len(octets: &[u8]) -> usize {
 }
 
 impl FlowBody {
-    /// Any match with any instructions.
-    pub fn new(match_: &Match, instructions: &[Instruction]) -> FlowBody {
+    /// What a slot has that nobody uses. Allocates nothing.
+    pub(super) const VOID: FlowBody = FlowBody::source_goto(PortNo(0), MacAddr([0; 6]), TableId(0));
+
+    /// Any match with any instructions that a FLOW_MOD has room for.
+    pub fn new(match_: &Match, instructions: &[Instruction]) -> Result<FlowBody, TooLong> {
         let mut octets = BytesMut::new();
-        write_flow_body(match_, instructions, &mut octets);
+        write_flow_body(match_, instructions, &mut octets)?;
         let (match_octets, instructions) = octets.split_at(match_len(&octets).min(octets.len()));
-        FlowBody::joined(match_octets, instructions)
+        Ok(FlowBody::joined(match_octets, instructions))
     }
 
     /// With the one instruction to go on in a later table.
-    pub fn goto(match_: &Match, table: TableId) -> FlowBody {
-        FlowBody::joined(&match_octets(match_), &goto_octets(table))
+    pub fn goto(match_: &Match, table: TableId) -> Result<FlowBody, TooLong> {
+        Ok(FlowBody::joined(&match_octets(match_)?, &goto_octets(table)))
     }
 
     /// With the one instruction to apply one action.
-    pub fn apply(match_: &Match, action: &Action) -> FlowBody {
+    pub fn apply(match_: &Match, action: &Action) -> Result<FlowBody, TooLong> {
         FlowBody::new(match_, &[Instruction::ApplyActions(vec![action.clone()])])
     }
 
     /// Frames from one source at one port go on in a later table. Allocates nothing.
-    pub fn source_goto(in_port: PortNo, eth_src: MacAddr, table: TableId) -> FlowBody {
+    pub const fn source_goto(in_port: PortNo, eth_src: MacAddr, table: TableId) -> FlowBody {
         FlowBody(Form::SourceGoto { in_port, eth_src, table })
     }
 
@@ -119,8 +128,8 @@ impl FlowBody {
     }
 
     /// The match alone.
-    pub fn of_match(match_: &Match) -> FlowBody {
-        FlowBody::joined(&match_octets(match_), &[])
+    pub fn of_match(match_: &Match) -> Result<FlowBody, TooLong> {
+        Ok(FlowBody::joined(&match_octets(match_)?, &[]))
     }
 
     fn joined(match_octets: &[u8], instructions: &[u8]) -> FlowBody {
@@ -188,6 +197,14 @@ impl FlowBody {
         }
     }
 
+    /// The same match, and its instructions only where they take no room: for who keeps them elsewhere.
+    pub fn into_match(self) -> FlowBody {
+        match &self.0 {
+            Form::Any(octets) if octets.len() > match_len(octets) => FlowBody::joined(self.octets().of_match(), &[]),
+            _ => self,
+        }
+    }
+
     /// The match, read back.
     pub fn match_(&self) -> Match {
         read_flow_body(&Bytes::copy_from_slice(self.octets().of_match())).unwrap_or_default().0
@@ -213,16 +230,18 @@ fn destination(MacAddr([a, b, c, d, e, f]): MacAddr) -> [u8; 16] {
     [0, 1, 0, 14, 0x80, 0, ETH_DST, 6, a, b, c, d, e, f, 0, 0]
 }
 
-fn match_octets(match_: &Match) -> SmallVec<[u8; BODY_INLINE]> {
+/// `ofp_match` with its padding, without an allocation where it is short.
+fn match_octets(match_: &Match) -> Result<SmallVec<[u8; BODY_INLINE]>, TooLong> {
     let tlvs = match_.as_tlvs();
-    let [high, low] = ((4 + tlvs.len()) as u16).to_be_bytes();
+    let length = 4 + tlvs.len();
+    let [high, low] = u16::try_from(length).map_err(|_| TooLong { length })?.to_be_bytes();
     let mut octets = SmallVec::new();
     // OFPMT_OXM.
     octets.extend_from_slice(&[0, 1, high, low]);
     octets.extend_from_slice(tlvs);
     let padded = octets.len().next_multiple_of(8);
     octets.resize(padded, 0);
-    octets
+    Ok(octets)
 }
 
 fn goto_octets(table: TableId) -> [u8; 8] {
@@ -253,17 +272,19 @@ mod tests {
         ];
         for match_ in matches() {
             for instructions in &does {
-                let body = FlowBody::new(&match_, instructions);
+                let body = FlowBody::new(&match_, instructions).unwrap();
                 match &instructions[..] {
-                    [Instruction::GotoTable(table)] => assert_eq!(FlowBody::goto(&match_, *table), body),
-                    [Instruction::ApplyActions(actions)] => assert_eq!(FlowBody::apply(&match_, &actions[0]), body),
+                    [Instruction::GotoTable(table)] => assert_eq!(FlowBody::goto(&match_, *table).unwrap(), body),
+                    [Instruction::ApplyActions(actions)] => {
+                        assert_eq!(FlowBody::apply(&match_, &actions[0]).unwrap(), body)
+                    }
                     _ => {}
                 }
                 assert_eq!((body.match_(), body.instructions()), (match_.clone(), instructions.clone()));
                 let mut octets = BytesMut::new();
-                write_flow_body(&match_, instructions, &mut octets);
+                write_flow_body(&match_, instructions, &mut octets).unwrap();
                 assert_eq!(body.octets().all(), &octets[..]);
-                assert_eq!(FlowBody::of_match(&match_).octets().all(), body.octets().of_match());
+                assert_eq!(FlowBody::of_match(&match_).unwrap().octets().all(), body.octets().of_match());
             }
         }
     }
@@ -288,9 +309,17 @@ mod tests {
             ),
         ];
         for (body, match_, instruction) in rows {
-            assert_eq!(FlowBody::new(&match_, std::slice::from_ref(&instruction)), body, "one form for one body");
+            assert_eq!(
+                FlowBody::new(&match_, std::slice::from_ref(&instruction)),
+                Ok(body.clone()),
+                "one form for one body"
+            );
             assert_eq!((body.match_(), body.instructions()), (match_.clone(), vec![instruction]));
-            assert_eq!(body.key(), FlowBody::of_match(&match_).key(), "whatever it does, its match is the same");
+            assert_eq!(
+                body.key(),
+                FlowBody::of_match(&match_).unwrap().key(),
+                "whatever it does, its match is the same"
+            );
             assert_eq!(body.key(), FlowKey::of(body.octets().of_match()));
         }
         assert_eq!(size_of::<FlowBody>(), 16);
@@ -301,9 +330,10 @@ mod tests {
         for actions in 0..12 {
             let does = [Instruction::ApplyActions(vec![Action::output(PortNo(7)); actions])];
             for match_ in matches() {
-                let body = FlowBody::new(&match_, &does);
+                let body = FlowBody::new(&match_, &does).unwrap();
                 assert_eq!((body.match_(), body.instructions()), (match_.clone(), does.to_vec()));
-                assert_eq!(FlowBody::of_match(&match_).with_instruction_octets(body.octets().of_instructions()), body);
+                let of_match = FlowBody::of_match(&match_).unwrap();
+                assert_eq!(of_match.with_instruction_octets(body.octets().of_instructions()), body);
             }
         }
     }

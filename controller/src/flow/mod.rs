@@ -2,6 +2,7 @@
 
 mod body;
 mod ids;
+mod installed_group;
 pub mod pipeline;
 mod reconciler;
 mod rollout;
@@ -12,9 +13,10 @@ mod switch;
 mod tests;
 
 pub use body::{BodyOctets, FlowBody, FlowKey};
+pub use installed_group::InstalledGroup;
 pub use reconciler::{FlowCounters, FlowEvent, Reconciler, Transmit};
 pub use rule::{Group, Key, Owner, Rule, RuleId, is_our_cookie, owner_of_cookie};
-pub use switch::{InstalledGroup, InstalledRule};
+pub use switch::InstalledRule;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +50,7 @@ pub fn normalized_desired(reconciler: &Reconciler, datapath_id: DatapathId) -> N
 pub fn normalized_installed(reconciler: &Reconciler, datapath_id: DatapathId) -> Normalized {
     let groups: BTreeMap<GroupId, String> = reconciler
         .installed_groups(datapath_id)
-        .map(|(id, group)| (id, group_words(group.group_type, &group.buckets)))
+        .map(|(id, group)| (id, group_words(group.group_type, &group.buckets())))
         .collect();
     let rules = reconciler
         .installed(datapath_id)

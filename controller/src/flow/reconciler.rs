@@ -26,6 +26,9 @@ const SLICE_FLOWS: u64 = 2_000;
 const SLICES_MAX: u64 = 4_096;
 /// Rules and groups, ours or not, that one switch may report; ten times what Open vSwitch is run with here. A switch that reports more is dropped.
 const READ_BACK_MAX: usize = 1_000_000;
+/// Octets of matches, instructions and buckets of ours that one switch may report: a million rules of hosts have 40 MB, and one rule may have
+/// 64 KiB. A switch that reports more is dropped.
+pub(super) const READ_BACK_OCTETS: usize = 64 << 20;
 /// Messages to one switch without a barrier: more would queue where nobody can reorder or take them back.
 const WINDOW: usize = 512;
 /// A unicast phase waits this long for a slow switch, then goes on without it: one sick switch must not hold up the others' paths. The
@@ -55,7 +58,7 @@ pub enum FlowEvent {
         /// Groups of ours that were found.
         groups: usize,
     },
-    /// A switch claims to hold more rules than any switch can: what it says is not believed.
+    /// A switch claims to hold more rules and groups of ours, or larger ones, than we ever put there: what it says is not believed.
     TooMuch {
         /// The switch.
         datapath_id: DatapathId,
@@ -115,6 +118,8 @@ struct Reading {
     rules: usize,
     /// Rules and groups that were told, whoever's they are.
     told: usize,
+    /// Octets that are kept of those that are ours.
+    octets: usize,
 }
 
 #[derive(Debug)]
@@ -311,7 +316,8 @@ impl Reconciler {
         entry.sent.clear();
         entry.held = true;
         let xid = entry.xid();
-        entry.session = Session::Reading(Reading { xid, step: ReadStep::Count, groups: 0, rules: 0, told: 0 });
+        entry.session =
+            Session::Reading(Reading { xid, step: ReadStep::Count, groups: 0, rules: 0, told: 0, octets: 0 });
         self.request(datapath_id, xid, MultipartRequestBody::Aggregate(flows_with(0, 0)));
     }
 
@@ -344,20 +350,22 @@ impl Reconciler {
             }
             (ReadStep::Flows { slice: 0, .. }, MultipartReplyBody::GroupDesc(groups)) => {
                 reading.told += groups.len();
-                for group in groups {
-                    reading.groups += usize::from(entry.flows.read_group(group));
+                for kept in groups.iter().filter_map(|group| entry.flows.read_group(group)) {
+                    reading.groups += 1;
+                    reading.octets += kept;
                 }
             }
             (ReadStep::Flows { slice: 1.., .. }, MultipartReplyBody::Flow(flows)) => {
                 reading.told += flows.len();
-                for flow in flows {
-                    reading.rules += usize::from(entry.flows.read_rule(flow));
+                for kept in flows.iter().filter_map(|flow| entry.flows.read_rule(flow)) {
+                    reading.rules += 1;
+                    reading.octets += kept;
                 }
             }
             // Not what was asked for. Who answers nothing else is put out when the time for the description is over.
             _ => is_asked = false,
         }
-        if reading.told > READ_BACK_MAX {
+        if reading.told > READ_BACK_MAX || reading.octets > READ_BACK_OCTETS {
             entry.session = Session::Down;
             entry.flows.clear_installed();
             self.events.push_back(FlowEvent::TooMuch { datapath_id });
@@ -423,18 +431,12 @@ impl Reconciler {
             return false;
         }
         let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
-        if let Session::Reading(reading) = &entry.session
+        if let Session::Reading(reading) = &mut entry.session
             && reading.xid == xid
         {
             // A switch without groups or aggregates refuses the question: it holds none.
             if matches!(reading.step, ReadStep::Count) {
-                entry.session = Session::Reading(Reading {
-                    xid,
-                    step: ReadStep::Groups { slices: 1 },
-                    groups: 0,
-                    rules: 0,
-                    told: 0,
-                });
+                reading.step = ReadStep::Groups { slices: 1 };
             }
             self.read_on(datapath_id);
             return true;
@@ -598,10 +600,7 @@ impl Reconciler {
     }
 
     /// Groups of ours on a switch: number, type and buckets.
-    pub fn installed_groups(
-        &self,
-        datapath_id: DatapathId,
-    ) -> impl Iterator<Item = (GroupId, &super::switch::InstalledGroup)> {
+    pub fn installed_groups(&self, datapath_id: DatapathId) -> impl Iterator<Item = (GroupId, &super::InstalledGroup)> {
         self.switches.get(&datapath_id).into_iter().flat_map(|entry| entry.flows.installed_groups())
     }
 

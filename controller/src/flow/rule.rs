@@ -1,6 +1,6 @@
 //! What an application states: rules and groups under keys, and the cookie that marks them as ours on the switch.
 
-use openflow::{Bucket, FlowModFlags, GroupId, GroupType, Instruction, Match, TableId};
+use openflow::{Bucket, FlowModFlags, GroupId, GroupType, Instruction, Match, TableId, TooLong};
 
 use super::body::FlowBody;
 
@@ -111,9 +111,15 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// A rule without timeout, at stage 0.
-    pub fn new(key: Key, table: TableId, priority: u16, match_: Match, instructions: Vec<Instruction>) -> Rule {
-        Rule::with_body(key, table, priority, FlowBody::new(&match_, &instructions))
+    /// A rule without timeout, at stage 0, that a FLOW_MOD has room for.
+    pub fn new(
+        key: Key,
+        table: TableId,
+        priority: u16,
+        match_: Match,
+        instructions: Vec<Instruction>,
+    ) -> Result<Rule, TooLong> {
+        Ok(Rule::with_body(key, table, priority, FlowBody::new(&match_, &instructions)?))
     }
 
     /// The same from octets.

@@ -186,7 +186,7 @@ impl Slots {
     }
 
     pub(super) fn find_match(&self, table: TableId, priority: u16, match_: &Match) -> Option<SlotRef> {
-        self.find(table, priority, FlowBody::of_match(match_).key())
+        self.find(table, priority, FlowBody::of_match(match_).ok()?.key())
     }
 
     /// The slot of an identity, a new one if it has none.
@@ -290,7 +290,7 @@ impl Slots {
         }
         slot.generation = slot.generation.wrapping_add(1);
         let (table, priority) = (slot.table, slot.priority);
-        let body = std::mem::replace(&mut slot.body, FlowBody::of_match(&Match::new()));
+        let body = std::mem::replace(&mut slot.body, FlowBody::VOID);
         self.by_id.remove(self.id_hash(table, priority, body.key()), at.slot);
         self.free.push(at.slot);
     }
@@ -370,7 +370,7 @@ mod tests {
     fn rule(a: u64, port: u32) -> Rule {
         let key = Key { owner: Owner::Forwarding, kind: 9, a, b: 0 };
         let does = vec![Instruction::GotoTable(TableId(1))];
-        Rule::new(key, TableId(0), 5, Match::new().with_in_port(PortNo(port)), does)
+        Rule::new(key, TableId(0), 5, Match::new().with_in_port(PortNo(port)), does).unwrap()
     }
 
     fn desire(slots: &mut Slots, rule: Rule) -> SlotRef {

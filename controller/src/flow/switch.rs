@@ -12,6 +12,7 @@ use topology::SeededState;
 
 use super::body::FlowBody;
 use super::ids::GroupIds;
+use super::installed_group::InstalledGroup;
 use super::pipeline::{self, Lane};
 use super::reconciler::FlowCounters;
 use super::rule::{self, Group, Key, RULE_FLAGS, Rule, RuleId};
@@ -28,15 +29,6 @@ pub struct InstalledRule {
     pub idle_timeout: u16,
     /// Flags it was added with.
     pub flags: FlowModFlags,
-}
-
-/// A group of ours as the switch has it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct InstalledGroup {
-    /// All, select, indirect or fast failover.
-    pub group_type: GroupType,
-    /// Its buckets.
-    pub buckets: Vec<Bucket>,
 }
 
 /// One step of a rollout on one switch.
@@ -240,31 +232,30 @@ impl SwitchFlows {
         self.attempts.clear();
     }
 
-    /// A flow entry found on the switch. Foreign ones are not ours to know.
-    pub(super) fn read_rule(&mut self, stats: &FlowStats) -> bool {
+    /// A flow entry found on the switch: how many octets are kept of it. Foreign ones are not ours to know.
+    pub(super) fn read_rule(&mut self, stats: &FlowStats) -> Option<usize> {
         if !rule::is_our_cookie(stats.cookie) {
-            return false;
+            return None;
         }
-        let body = FlowBody::new(&stats.match_.canonical(), &stats.instructions);
-        let at = self.slots.place(stats.table_id, stats.priority, &body);
-        let other = Other {
-            cookie: stats.cookie,
-            idle_timeout: stats.idle_timeout,
-            flags: stats.flags,
-            instructions: body.octets().of_instructions().to_vec(),
-        };
+        // A match that is too long in its canonical form is none of ours: no FLOW_MOD has brought it there.
+        let body = FlowBody::new(&stats.match_.canonical(), &stats.instructions).ok()?;
+        let octets = body.octets();
+        let (kept, instructions) = (octets.all().len(), octets.of_instructions().to_vec());
+        let at = self.slots.place(stats.table_id, stats.priority, &body.into_match());
+        let other = Other { cookie: stats.cookie, idle_timeout: stats.idle_timeout, flags: stats.flags, instructions };
         self.slots.hold(at, other);
-        true
+        Some(kept)
     }
 
-    /// A group found on the switch.
-    pub(super) fn read_group(&mut self, desc: &GroupDesc) -> bool {
+    /// A group found on the switch: how many octets are kept of it. Foreign ones are not ours to know.
+    pub(super) fn read_group(&mut self, desc: &GroupDesc) -> Option<usize> {
         if !rule::is_our_group(desc.group_id) {
-            return false;
+            return None;
         }
-        let installed = InstalledGroup { group_type: desc.group_type, buckets: desc.buckets.clone() };
+        let installed = InstalledGroup::new(desc.group_type, &desc.buckets);
+        let kept = installed.octets();
         self.installed_groups.insert(desc.group_id, installed);
-        true
+        Some(kept)
     }
 
     /// Compare everything again, after a read-back.
@@ -310,9 +301,7 @@ impl SwitchFlows {
                 if there.unwrap_or(sent.existed)
                     && let Some(desired) = self.desired_groups.get(&id)
                 {
-                    // No buckets: unlike anything that is desired, so it is changed and not added at the next try.
-                    let unknown = InstalledGroup { group_type: desired.group_type, buckets: Vec::new() };
-                    self.installed_groups.insert(id, unknown);
+                    self.installed_groups.insert(id, InstalledGroup::unknown(desired.group_type));
                 } else {
                     self.installed_groups.remove(&id);
                 }
@@ -464,14 +453,13 @@ impl SwitchFlows {
                 false
             }
             (Some(desired), Some(installed)) => {
-                let group_type = desired.group_type;
-                if group_type == installed.group_type && same_buckets(group_type, &desired.buckets, &installed.buckets)
-                {
+                let (group_type, held) = (desired.group_type, installed.buckets());
+                if group_type == installed.group_type && same_buckets(group_type, &desired.buckets, &held) {
                     return false;
                 }
                 if lane == Lane::Flood {
-                    let loses = installed.buckets.iter().any(|bucket| !has_bucket(&desired.buckets, bucket));
-                    let gains = desired.buckets.iter().any(|bucket| !has_bucket(&installed.buckets, bucket));
+                    let loses = held.iter().any(|bucket| !has_bucket(&desired.buckets, bucket));
+                    let gains = desired.buckets.iter().any(|bucket| !has_bucket(&held, bucket));
                     if loses {
                         push((0, 0), Op::ShrinkGroup(id));
                     }
@@ -540,13 +528,13 @@ impl SwitchFlows {
                 let command = if existed { GroupModCommand::MODIFY } else { GroupModCommand::ADD };
                 let mut buckets = desired.buckets.clone();
                 if matches!(op, Op::ShrinkGroup(_)) {
-                    let installed = installed?;
-                    buckets.retain(|bucket| has_bucket(&installed.buckets, bucket));
+                    let held = installed?.buckets();
+                    buckets.retain(|bucket| has_bucket(&held, bucket));
                 }
-                let group_type = desired.group_type;
-                let group_mod = GroupMod { command, group_type, group_id: id, buckets: buckets.clone() };
-                Message::GroupMod(group_mod).encode(xid, out).ok()?;
-                self.installed_groups.insert(id, InstalledGroup { group_type, buckets });
+                let (group_type, start) = (desired.group_type, out.len());
+                Message::GroupMod(GroupMod { command, group_type, group_id: id, buckets }).encode(xid, out).ok()?;
+                let installed = InstalledGroup::of_message(group_type, out.get(start..).unwrap_or_default());
+                self.installed_groups.insert(id, installed);
                 counters.group_mods[usize::from(existed)] += 1;
                 Some(Sent { xid, op, existed, deleted: None })
             }
@@ -603,6 +591,13 @@ impl SwitchFlows {
         }
         installed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         installed.into_iter()
+    }
+
+    /// Octets of matches and instructions of all rules, wanted or installed.
+    #[cfg(test)]
+    pub(super) fn octets_kept(&self) -> usize {
+        let other = |held| if let Held::Other(other) = held { other.instructions.len() } else { 0 };
+        self.slots.all().map(|(_, slot)| slot.body.octets().all().len() + other(slot.held())).sum()
     }
 
     pub(super) fn installed_groups(&self) -> impl Iterator<Item = (GroupId, &InstalledGroup)> {

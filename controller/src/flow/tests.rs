@@ -1,5 +1,7 @@
 //! The funnel against model switches that hold exactly what their messages say.
 
+mod read_back;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use net::{DatapathId, PortNo, Time};
@@ -214,7 +216,7 @@ fn key(a: u64) -> Key {
 fn host_rule(a: u64, port: u32, stage: u16) -> Rule {
     let match_ = Match::new().with_eth_dst(net::MacAddr::from_u64(a));
     let does = vec![Instruction::ApplyActions(vec![Action::output(PortNo(port))])];
-    Rule { stage, ..Rule::new(key(a), FORWARD, forward::HOST, match_, does) }
+    Rule { stage, ..Rule::new(key(a), FORWARD, forward::HOST, match_, does).unwrap() }
 }
 
 fn group(a: u64, group_type: GroupType, ports: &[u32]) -> Group {
@@ -369,7 +371,7 @@ fn what_a_silent_switch_was_not_sent_is_not_overtaken_by_a_later_phase() {
     let group_id = lab.reconciler.group_id(S1, key(7));
     let through_group = |a: u64| {
         let match_ = Match::new().with_eth_dst(net::MacAddr::from_u64(a));
-        Rule { body: FlowBody::apply(&match_, &Action::Group(group_id)), ..host_rule(a, 1, 0) }
+        Rule { body: FlowBody::apply(&match_, &Action::Group(group_id)).unwrap(), ..host_rule(a, 1, 0) }
     };
     // More rules than fit in one window without a barrier.
     lab.reconciler.set_group(S1, key(7), Some(group(7, GroupType::SELECT, &[1])));

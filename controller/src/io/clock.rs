@@ -1,10 +1,11 @@
 //! The one place where the controller reads a clock.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use net::Time;
+use tokio::time::Instant;
 
-/// A monotonic clock with its own origin.
+/// A monotonic clock with its own origin: the runtime's, which a test can stop.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
@@ -24,7 +25,7 @@ impl Clock {
     /// When `time` comes, for the runtime's timer.
     pub fn instant(&self, time: Time) -> Instant {
         // A time that never comes is far away enough in thirty years.
-        let far = std::time::Duration::from_secs(30 * 365 * 86_400);
+        let far = Duration::from_secs(30 * 365 * 86_400);
         self.origin + time.since(Time::ZERO).min(far)
     }
 }

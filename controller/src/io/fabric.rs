@@ -307,7 +307,7 @@ async fn timer(fabric: Rc<Fabric>) {
                 });
             }
             Some(at) => {
-                let until = tokio::time::Instant::from_std(fabric.clock.instant(at));
+                let until = fabric.clock.instant(at);
                 tokio::select! {
                     () = tokio::time::sleep_until(until) => {}
                     () = fabric.timer.notified() => {}

@@ -89,6 +89,8 @@ struct Queue {
 #[derive(Debug)]
 struct Waiting {
     octets: AtomicUsize,
+    /// Records that are on the queue, but for its end.
+    records: AtomicUsize,
     /// Records left out since the start.
     dropped: AtomicU64,
     octets_max: usize,
@@ -166,6 +168,7 @@ impl Recorder {
         let (records, queued) = sync_channel(QUEUED_RECORDS);
         let waiting = Arc::new(Waiting {
             octets: AtomicUsize::new(0),
+            records: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             octets_max: bounds.queued_octets,
             unclosed: Mutex::default(),
@@ -193,12 +196,12 @@ impl Recorder {
 
     /// A timer causes a turn of the core.
     pub fn timer(&self, now: Time) {
-        self.queue.put(Record::Timer { now }, 0);
+        self.queue.put(Record::Timer { now });
     }
 
     /// The core is told to finish.
     pub fn finish(&self, now: Time) {
-        self.queue.put(Record::Finish { now }, 0);
+        self.queue.put(Record::Finish { now });
     }
 
     /// Records that were left out so far because the disk was too slow.
@@ -219,19 +222,19 @@ impl Drop for Recorder {
 
 impl Tap {
     /// Octets that the switch has sent: whole messages.
-    pub fn received(&self, now: Time, octets: Bytes) {
-        self.octets(now, Direction::FromSwitch, &octets);
+    pub fn received(&self, now: Time, octets: &[u8]) {
+        self.octets(now, Direction::FromSwitch, octets);
     }
 
     /// Octets that go to the switch: whole messages.
-    pub fn sent(&self, now: Time, octets: Bytes) {
-        self.octets(now, Direction::ToSwitch, &octets);
+    pub fn sent(&self, now: Time, octets: &[u8]) {
+        self.octets(now, Direction::ToSwitch, octets);
     }
 
     /// The connection has ended.
     pub fn closed(&self, now: Time) {
         // Nothing of it may have been taken; or its end is told when there is room again.
-        if self.unopened.get().is_none() && !self.queue.put(Record::Closed { now, connection: self.connection }, 0) {
+        if self.unopened.get().is_none() && !self.queue.put(Record::Closed { now, connection: self.connection }) {
             self.queue.waiting.unclosed.lock().unwrap_or_else(PoisonError::into_inner).push(self.connection);
         }
     }
@@ -239,7 +242,7 @@ impl Tap {
     /// Whether the writer knows of the connection: its beginning comes late if there was no room for it.
     fn is_open(&self) -> bool {
         if let Some(Beginning { now, addresses }) = self.unopened.get()
-            && self.queue.put(Record::Open { now, connection: self.connection, addresses }, 0)
+            && self.queue.put(Record::Open { now, connection: self.connection, addresses })
         {
             self.unopened.set(None);
         }
@@ -248,26 +251,37 @@ impl Tap {
 
     fn octets(&self, now: Time, direction: Direction, octets: &[u8]) {
         let len = octets.len();
-        // A copy: a slice would keep the whole buffer that it was read into, for as long as it waits.
-        let octets = Bytes::copy_from_slice(octets);
         let missing = match direction {
             Direction::FromSwitch => &self.missing[0],
             Direction::ToSwitch => &self.missing[1],
         };
-        let record = Record::Octets { now, connection: self.connection, direction, octets, missing: missing.get() };
-        let taken = self.is_open() && self.queue.put(record, len);
+        // A copy: a slice would keep the whole buffer that it was read into, for as long as it waits.
+        let record = || {
+            let octets = Bytes::copy_from_slice(octets);
+            Record::Octets { now, connection: self.connection, direction, octets, missing: missing.get() }
+        };
+        let taken = self.is_open() && self.queue.put_with(len, record);
         missing.set(if taken { 0 } else { missing.get().wrapping_add(len as u32) });
     }
 }
 
 impl Queue {
     /// Whether there was room.
-    fn put(&self, record: Record, octets: usize) -> bool {
-        let waiting = self.waiting.octets.fetch_add(octets, Ordering::Relaxed);
-        let taken = waiting + octets <= self.waiting.octets_max && self.records.try_send(record).is_ok();
+    fn put(&self, record: Record) -> bool {
+        self.put_with(0, || record)
+    }
+
+    /// The same with so many octets. The record is made only if there is room for it: nothing is copied for nothing.
+    fn put_with(&self, octets: usize, record: impl FnOnce() -> Record) -> bool {
+        let waiting = &self.waiting;
+        let before =
+            (waiting.octets.fetch_add(octets, Ordering::Relaxed), waiting.records.fetch_add(1, Ordering::Relaxed));
+        let room = before.0 + octets <= waiting.octets_max && before.1 < QUEUED_RECORDS;
+        let taken = room && self.records.try_send(record()).is_ok();
         if !taken {
-            self.waiting.octets.fetch_sub(octets, Ordering::Relaxed);
-            self.waiting.dropped.fetch_add(1, Ordering::Relaxed);
+            waiting.octets.fetch_sub(octets, Ordering::Relaxed);
+            waiting.records.fetch_sub(1, Ordering::Relaxed);
+            waiting.dropped.fetch_add(1, Ordering::Relaxed);
         }
         taken
     }
@@ -358,7 +372,10 @@ impl Writer {
             let result = match record {
                 None => self.file.out.flush(),
                 Some(Record::End) => break,
-                Some(record) => self.record(record),
+                Some(record) => {
+                    self.waiting.records.fetch_sub(1, Ordering::Relaxed);
+                    self.record(record)
+                }
             };
             if let Err(error) = result {
                 tracing::error!(%error, folder = %self.files.directory.display(), "the recording ends: the file cannot be written");

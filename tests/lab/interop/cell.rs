@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::table::{Cell, DAEMONS, ROWS, Row, Trip};
-use super::trips;
+use super::{decide, trips};
 use crate::Mode;
 use crate::controller::Controller;
 use crate::peer::ours::Ours;
@@ -72,22 +72,16 @@ pub fn trips_of(daemon: usize) -> Vec<Trip> {
 
 /// Runs one, inside of its namespaces.
 pub fn run(name: &str, mode: Mode, directory: &Path, binary: &Path) -> Result<(), Fail> {
+    if let Some(daemon) = DAEMONS.iter().position(|(daemon, _)| name == format!("{daemon}/{}", decide::NAME)) {
+        let mut world = World::new(daemon, Vec::new(), mode, directory, binary)?;
+        return decide::run(daemon, &mut world);
+    }
     let found = (0..DAEMONS.len())
         .flat_map(|daemon| trips_of(daemon).into_iter().map(move |trip| (daemon, trip)))
         .find(|(daemon, trip)| self::name(*daemon, *trip) == name);
     let (daemon, trip) = found.ok_or_else(|| format!("there is no cell {name}"))?;
-    let checks = File::create(directory.join(CHECKS)).map_err(|error| error.to_string())?;
-    cable()?;
-    let mut world = World {
-        adapter: ADAPTERS[daemon],
-        mode,
-        ours: Ours { binary: binary.display().to_string() },
-        directory: directory.to_owned(),
-        binary: binary.to_owned(),
-        rows: ROWS.iter().filter(|row| row.trip == trip && row.cells[daemon] == Cell::Yes).collect(),
-        checks,
-        checked: Vec::new(),
-    };
+    let rows = ROWS.iter().filter(|row| row.trip == trip && row.cells[daemon] == Cell::Yes).collect();
+    let mut world = World::new(daemon, rows, mode, directory, binary)?;
     let outcome = trips::run(trip, &mut world);
     if let Err(reason) = outcome {
         world.write("the trip comes to its end", Err(reason));
@@ -119,6 +113,22 @@ fn cable() -> Result<(), Fail> {
 }
 
 impl World {
+    /// The cable, and nobody at its ends yet.
+    fn new(daemon: usize, rows: Vec<&'static Row>, mode: Mode, directory: &Path, binary: &Path) -> Result<World, Fail> {
+        let checks = File::create(directory.join(CHECKS)).map_err(|error| error.to_string())?;
+        cable()?;
+        Ok(World {
+            adapter: ADAPTERS[daemon],
+            mode,
+            ours: Ours { binary: binary.display().to_string() },
+            directory: directory.to_owned(),
+            binary: binary.to_owned(),
+            rows,
+            checks,
+            checked: Vec::new(),
+        })
+    }
+
     /// Another address of ours, for a raw router or a second session.
     pub fn add_our_address(&self, address: Ipv4Addr) -> Result<(), Fail> {
         process::run("ip", &["addr", "add", &format!("{address}/24"), "dev", "veth0"]).map(drop)
@@ -175,7 +185,8 @@ impl World {
         self.rows.iter().any(|row| row.feature == feature)
     }
 
-    fn write(&mut self, feature: &str, outcome: Outcome) -> bool {
+    /// Tells a check that is no row's.
+    pub fn write(&mut self, feature: &str, outcome: Outcome) -> bool {
         let (ok, text) = match outcome {
             Ok(seen) => (true, seen),
             Err(reason) => (false, reason),

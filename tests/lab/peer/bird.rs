@@ -135,6 +135,13 @@ impl Adapter for Bird {
         Ok(parse(&said))
     }
 
+    fn best(&self, place: &Place, prefix: &str) -> Result<String, Fail> {
+        let said = birdc(place, &format!("show route {prefix} primary"))?;
+        // Protocols are called after their neighbours.
+        let name = said.split("[to_").nth(1).and_then(|rest| rest.split(' ').next());
+        name.map(|name| name.replace('_', ".")).ok_or_else(|| format!("no best route: {}", said.trim()))
+    }
+
     fn act(&self, place: &Place, session: &Session, action: Action<'_>) -> Result<(), Fail> {
         let name = &session.name;
         let command = match action {

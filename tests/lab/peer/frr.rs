@@ -164,6 +164,17 @@ impl Adapter for Frr {
         Ok(routes)
     }
 
+    fn best(&self, place: &Place, prefix: &str) -> Result<String, Fail> {
+        let said = ask(place, &format!("show bgp {} unicast {prefix} json", Family::of(prefix).word()))?;
+        let paths = said.get("paths").and_then(Value::as_array);
+        let best = paths
+            .into_iter()
+            .flatten()
+            .find(|path| path.get("bestpath").and_then(|best| best.get("overall")) == Some(&Value::Bool(true)));
+        let from = best.and_then(|path| path.get("peer")?.get("peerId")?.as_str());
+        from.map(str::to_owned).ok_or_else(|| format!("no best route to {prefix}"))
+    }
+
     fn act(&self, place: &Place, session: &Session, action: Action<'_>) -> Result<(), Fail> {
         let remote = session.remote;
         let configure = |lines: &[String]| -> Result<(), Fail> {

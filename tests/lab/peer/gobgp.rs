@@ -103,6 +103,14 @@ impl Adapter for Gobgp {
         Ok(routes)
     }
 
+    fn best(&self, _: &Place, prefix: &str) -> Result<String, Fail> {
+        let all = json(&gobgp(&format!("global rib {prefix} -a {} -j", Family::of(prefix).word()))?)?;
+        let paths = all.get(prefix).and_then(Value::as_array);
+        let best = paths.into_iter().flatten().find(|path| path.get("best") == Some(&Value::Bool(true)));
+        let from = best.and_then(|path| path.get("neighbor-ip")?.as_str());
+        from.map(str::to_owned).ok_or_else(|| format!("no best route to {prefix}"))
+    }
+
     fn act(&self, _: &Place, session: &Session, action: Action<'_>) -> Result<(), Fail> {
         let remote = session.remote;
         match action {

@@ -212,6 +212,9 @@ pub trait Adapter: Sync {
     /// What it has got by a session.
     fn routes(&self, place: &Place, session: &Session, family: Family) -> Result<Vec<Route>, Fail>;
 
+    /// Which neighbour the best route to a prefix came from.
+    fn best(&self, place: &Place, prefix: &str) -> Result<String, Fail>;
+
     /// Does it.
     fn act(&self, place: &Place, session: &Session, action: Action<'_>) -> Result<(), Fail>;
 

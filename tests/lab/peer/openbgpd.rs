@@ -104,6 +104,14 @@ impl Adapter for Openbgpd {
         Ok(routes.collect())
     }
 
+    fn best(&self, place: &Place, prefix: &str) -> Result<String, Fail> {
+        let said = json(&bgpctl(place, &["-j", "show", "rib", prefix])?)?;
+        let rows = said.get("rib").and_then(Value::as_array);
+        let best = rows.into_iter().flatten().find(|row| row.get("best") == Some(&Value::Bool(true)));
+        let from = best.and_then(|row| row.get("neighbor")?.get("remote_addr")?.as_str());
+        from.map(str::to_owned).ok_or_else(|| format!("no best route to {prefix}"))
+    }
+
     fn act(&self, place: &Place, session: &Session, action: Action<'_>) -> Result<(), Fail> {
         let remote = session.remote.to_string();
         let neighbor = |words: &[&str]| {

@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::exchange::bgp;
@@ -25,6 +25,8 @@ pub struct Identity {
     pub asn: u32,
     /// Without it the router is an old one: AS numbers of two octets (RFC 6793).
     pub four_octet: bool,
+    /// Offers messages of up to 65,535 octets (RFC 8654).
+    pub extended: bool,
 }
 
 /// One that waits for calls.
@@ -38,17 +40,24 @@ pub struct Router {
     pub identity: Identity,
     stream: TcpStream,
     end: Arc<AtomicBool>,
+    heard: Heard,
     reader: Option<std::thread::JoinHandle<()>>,
 }
+
+/// How many IPv4 routes were announced to it, by the first octet of their prefixes.
+pub type Heard = Arc<[AtomicUsize; 256]>;
 
 impl Identity {
     pub fn new(address: Ipv4Addr, asn: u32) -> Identity {
         let [_, _, _, last] = address.octets();
-        Identity { address, router_id: Ipv4Addr::new(10, 255, 0, last), asn, four_octet: true }
+        Identity { address, router_id: Ipv4Addr::new(10, 255, 0, last), asn, four_octet: true, extended: false }
     }
 
-    fn open(&self) -> Vec<u8> {
+    pub fn open(&self) -> Vec<u8> {
         let mut capabilities = vec![1, 4, 0, 1, 0, 1, 2, 0];
+        if self.extended {
+            capabilities.extend([6, 0]);
+        }
         if self.four_octet {
             capabilities.extend([65, 4]);
             capabilities.extend(self.asn.to_be_bytes());
@@ -74,13 +83,38 @@ impl Listener {
         Ok(Listener { identity, listener })
     }
 
+    /// Takes a call from each of these, in whatever order they come.
+    pub fn accept_all<const N: usize>(&self, from: [IpAddr; N], limit: Duration) -> Result<[Router; N], Fail> {
+        let mut called: Vec<(IpAddr, TcpStream)> = Vec::new();
+        wait::until(limit, || {
+            while let Ok((stream, remote)) = self.listener.accept() {
+                if from.contains(&remote.ip()) {
+                    called.retain(|(other, _)| *other != remote.ip());
+                    called.push((remote.ip(), stream));
+                }
+            }
+            wait::ensure(called.len() == N, || format!("{} of {N} have called {}", called.len(), self.identity.address))
+        })?;
+        let mut routers = Vec::new();
+        for address in from {
+            let at = called.iter().position(|(other, _)| *other == address).ok_or("a call is lost")?;
+            routers.push(self.greet(called.swap_remove(at).1, limit)?);
+        }
+        routers.try_into().map_err(|_| "a call is lost".to_owned())
+    }
+
     /// Takes the call from `from` and goes through OPEN and KEEPALIVE; closes the connections of others.
     pub fn accept(&self, from: IpAddr, limit: Duration) -> Result<Router, Fail> {
-        let mut stream = wait::until(limit, || {
+        let stream = wait::until(limit, || {
             let (stream, remote) = self.listener.accept().map_err(|error| format!("{from} has not called: {error}"))?;
             wait::ensure(remote.ip() == from, || format!("{remote} called, not {from}"))?;
             Ok(stream)
         })?;
+        self.greet(stream, limit)
+    }
+
+    /// OPEN and KEEPALIVE, both ways.
+    fn greet(&self, mut stream: TcpStream, limit: Duration) -> Result<Router, Fail> {
         let text = |error: std::io::Error| format!("{}: {error}", self.identity.address);
         stream.set_nonblocking(false).map_err(text)?;
         stream.set_nodelay(true).map_err(text)?;
@@ -91,20 +125,33 @@ impl Listener {
         expect(&mut stream, bgp::KEEPALIVE)?;
         stream.set_read_timeout(Some(TICK)).map_err(text)?;
         let end = Arc::new(AtomicBool::new(false));
-        let (mut inside, told) = (stream.try_clone().map_err(text)?, Arc::clone(&end));
-        let reader = std::thread::spawn(move || read_on(&mut inside, &told));
-        Ok(Router { identity: self.identity, stream, end, reader: Some(reader) })
+        let heard: Heard = Arc::new(std::array::from_fn(|_| AtomicUsize::new(0)));
+        let (mut inside, told, counted) = (stream.try_clone().map_err(text)?, Arc::clone(&end), Arc::clone(&heard));
+        let reader = std::thread::spawn(move || read_on(&mut inside, &told, &counted));
+        Ok(Router { identity: self.identity, stream, end, heard, reader: Some(reader) })
     }
 }
 
 /// Reads and answers nothing but the silence: a KEEPALIVE now and then keeps short hold times happy.
-fn read_on(stream: &mut TcpStream, end: &AtomicBool) {
+fn read_on(stream: &mut TcpStream, end: &AtomicBool, heard: &Heard) {
     let mut buffer = [0; 65536];
+    let mut pending: Vec<u8> = Vec::new();
     let mut said = Instant::now();
     while !end.load(Ordering::Relaxed) {
         match stream.read(&mut buffer) {
             Ok(0) => return,
-            Ok(_) => {}
+            Ok(octets) => {
+                pending.extend_from_slice(&buffer[..octets]);
+                let mut at = 0;
+                while let Some(length) =
+                    pending.get(at + 16..at + 18).map(|two| usize::from(u16::from_be_bytes([two[0], two[1]])))
+                {
+                    let Some(message) = pending.get(at..at + length.max(19)) else { break };
+                    count(message, heard);
+                    at += length.max(19);
+                }
+                pending.drain(..at);
+            }
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
             Err(_) => return,
@@ -115,6 +162,20 @@ fn read_on(stream: &mut TcpStream, end: &AtomicBool) {
                 return;
             }
         }
+    }
+}
+
+/// Counts what an UPDATE announces in its own NLRI field.
+fn count(message: &[u8], heard: &Heard) {
+    let two = |at: usize| message.get(at..at + 2).map(|two| usize::from(u16::from_be_bytes([two[0], two[1]])));
+    if message.get(18) != Some(&bgp::UPDATE) {
+        return;
+    }
+    let Some(attributes) = two(19).map(|withdrawn| 21 + withdrawn) else { return };
+    let Some(mut at) = two(attributes).map(|length| attributes + 2 + length) else { return };
+    while let (Some(bits), first) = (message.get(at), message.get(at + 1)) {
+        heard[usize::from(*first.unwrap_or(&0))].fetch_add(1, Ordering::Relaxed);
+        at += 1 + usize::from(bits.div_ceil(8));
     }
 }
 
@@ -155,6 +216,11 @@ impl Router {
         body.extend(nlri);
         body.extend([0, 0]);
         self.send(bgp::UPDATE, &body)
+    }
+
+    /// How many routes were announced to it whose prefixes begin with this octet.
+    pub fn heard(&self, first: u8) -> usize {
+        self.heard[usize::from(first)].load(Ordering::Relaxed)
     }
 
     /// One whole message.
@@ -221,7 +287,7 @@ impl Attributes {
     }
 
     /// In order of type. For an old neighbour AS numbers have two octets, and those that don't fit come again in AS4_PATH (RFC 6793).
-    fn encode(&self, four_octet: bool) -> Vec<u8> {
+    pub fn encode(&self, four_octet: bool) -> Vec<u8> {
         let mut all: Vec<(u8, u8, Vec<u8>)> = Vec::new();
         let sequence = |octets: Vec<u8>| -> Vec<u8> {
             if self.path.is_empty() { Vec::new() } else { [vec![2, self.path.len() as u8], octets].concat() }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::Lab;
 use crate::interop::cell::{self, CHECKS};
+use crate::interop::decide;
 use crate::interop::table::{Cell, DAEMONS, ROWS, Trip};
 use crate::report::{Fail, Report};
 use crate::sandbox;
@@ -25,6 +26,13 @@ const LONG_TRIP_LIMIT: Duration = Duration::from_secs(300);
 /// Only cells whose names contain this, for who works on one.
 const ONLY_VARIABLE: &str = "LAB_CELL";
 
+/// The scenario `decision`: every daemon with the same candidates as ours.
+pub fn decision(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
+    let cells = DAEMONS.iter().enumerate().map(|(daemon, (name, _))| (daemon, format!("{name}/{}", decide::NAME)));
+    all(lab, report, cells.collect());
+    Ok(())
+}
+
 pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     let only = std::env::var(ONLY_VARIABLE).unwrap_or_default();
     let mut cells: Vec<(usize, Trip)> = Vec::new();
@@ -34,6 +42,15 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     cells.retain(|(daemon, trip)| cell::name(*daemon, *trip).contains(&only));
     // Those that wait for timers begin first.
     cells.sort_by_key(|(_, trip)| std::cmp::Reverse(*trip));
+    all(lab, report, cells.into_iter().map(|(daemon, trip)| (daemon, cell::name(daemon, trip))).collect());
+    if only.is_empty() {
+        lacking(report);
+    }
+    Ok(())
+}
+
+/// Runs cells side by side and passes on what they have checked.
+fn all(lab: &Lab, report: &mut Report, cells: Vec<(usize, String)>) {
     let queue = Mutex::new(VecDeque::from(cells));
     let (done, finished) = mpsc::channel();
     std::thread::scope(|scope| {
@@ -42,8 +59,7 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
             scope.spawn(move || {
                 loop {
                     let next = queue.lock().ok().and_then(|mut queue| queue.pop_front());
-                    let Some((daemon, trip)) = next else { return };
-                    let name = cell::name(daemon, trip);
+                    let Some((daemon, name)) = next else { return };
                     let directory = lab.directory.join(name.replace('/', "-"));
                     let ended =
                         sandbox::nested(&name, lab.mode, &directory, lab.mode.pick(TRIP_LIMIT, LONG_TRIP_LIMIT));
@@ -56,10 +72,6 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
             tell(report, daemon, &name, &directory, ended);
         }
     });
-    if only.is_empty() {
-        lacking(report);
-    }
-    Ok(())
 }
 
 /// Passes on what a cell has checked.

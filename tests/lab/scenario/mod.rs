@@ -10,6 +10,8 @@ mod fabric;
 mod hostile;
 mod interop;
 mod mininet;
+mod mrt;
+mod neighbour;
 mod readback;
 mod record;
 mod restart;
@@ -99,6 +101,27 @@ pub const ALL: &[Scenario] = &[
         about: "BIRD, FRR, GoBGP and OpenBGPD, feature by feature: sessions, routes compared field by field, clean ends",
         full_only: false,
         run: interop::run,
+        limit_s: (180, 600),
+    },
+    Scenario {
+        name: "decision",
+        about: "the same candidates to ours and to BIRD, FRR, GoBGP and OpenBGPD: who chooses what",
+        full_only: false,
+        run: interop::decision,
+        limit_s: (120, 120),
+    },
+    Scenario {
+        name: "mrt",
+        about: "tables and messages that the speaker writes, read by bgpdump and by us; replayed they arrive as they were",
+        full_only: false,
+        run: mrt::run,
+        limit_s: (120, 120),
+    },
+    Scenario {
+        name: "neighbour-hostile",
+        about: "a BGP neighbour that flaps, floods, never reads or never ends a message slows nobody else down",
+        full_only: false,
+        run: neighbour::run,
         limit_s: (180, 600),
     },
     Scenario {

@@ -42,7 +42,7 @@ impl<'a> UpdateView<'a> {
     /// Reads a whole message, which ends where its header says. The path attributes are written to `block` as
     /// [`PathAttributes::encode_block`](super::super::PathAttributes) would. `None`: the whole decoder has to look at it.
     pub(crate) fn parse(frame: &'a [u8], context: &DecodeContext, block: &'a mut Vec<u8>) -> Option<UpdateView<'a>> {
-        if !context.four_octet_as || !context.discard.is_empty() {
+        if !context.four_octet_as {
             return None;
         }
         let (withdrawn, rest) = cut(frame.get(HEADER_LENGTH..)?)?;
@@ -149,7 +149,7 @@ struct Walk<'a, 'b> {
 
 impl<'a> Walk<'a, '_> {
     fn attributes(&mut self, mut rest: &'a [u8]) -> Option<()> {
-        let mut last = AttributeType(0);
+        let mut last = None;
         while !rest.is_empty() {
             let (&[flags, kind, short], mut after) = rest.split_first_chunk::<3>()?;
             let (flags, kind) = (AttributeFlags(flags), AttributeType(kind));
@@ -165,9 +165,9 @@ impl<'a> Walk<'a, '_> {
                 AttributeType::MP_REACH_NLRI => self.reach(flags, value)?,
                 AttributeType::MP_UNREACH_NLRI => self.unreach(flags, value)?,
                 // Ascending order, which is how they are kept, has no duplicates either.
-                _ if kind <= last => return None,
+                _ if Some(kind) <= last || self.context.discard.contains(&kind) => return None,
                 _ => {
-                    last = kind;
+                    last = Some(kind);
                     self.attribute(flags, kind, value, whole)?;
                 }
             }

@@ -74,8 +74,11 @@ pub(super) fn fixed_rules() -> Vec<Rule> {
         (classify::MISS, Match::new(), copy()),
     ];
     let rules = rows.into_iter().enumerate();
+    // None of them is too long.
     rules
-        .map(|(n, (priority, match_, does))| Rule::new(key(KIND_FIXED, n as u64), CLASSIFY, priority, match_, does))
+        .filter_map(|(n, (priority, match_, does))| {
+            Rule::new(key(KIND_FIXED, n as u64), CLASSIFY, priority, match_, does).ok()
+        })
         .collect()
 }
 
@@ -85,7 +88,7 @@ pub(super) fn link_rule(port: PortId, view: &View<'_>) -> Option<Rule> {
     if state != PortState::Link {
         return None;
     }
-    let body = FlowBody::goto(&Match::new().with_in_port(port.port_no), FORWARD);
+    let body = FlowBody::goto(&Match::new().with_in_port(port.port_no), FORWARD).ok()?;
     Some(Rule::with_body(link_key(port), CLASSIFY, classify::LINK, body))
 }
 
@@ -168,6 +171,6 @@ pub(super) fn flood_in_rule(port: PortId, group_id: GroupId, view: &View<'_>) ->
     if !floods(port, view) {
         return None;
     }
-    let body = FlowBody::apply(&Match::new().with_in_port(port.port_no), &Action::Group(group_id));
+    let body = FlowBody::apply(&Match::new().with_in_port(port.port_no), &Action::Group(group_id)).ok()?;
     Some(Rule::with_body(flood_in_key(port), FORWARD, forward::FLOOD, body))
 }

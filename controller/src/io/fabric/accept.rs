@@ -28,12 +28,10 @@ pub(super) use places::{Place, Places};
 
 /// First octet of a TLS handshake record (RFC 8446 §5.1); an OpenFlow message begins with its version.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// The newest version of OpenFlow that there is: 1.5. What begins with a higher number, or zero, is something else.
+/// The newest version of OpenFlow that there is: 1.5.
 const NEWEST_VERSION: u8 = 6;
 /// `OFPT_HELLO`, which is 0 in every version, comes first (OpenFlow 1.3.5 §6.3.1).
 const HELLO: u8 = 0;
-/// A HELLO is a header and a bitmap of versions; a longer one has something else in mind.
-const HELLO_OCTETS_MAX: u16 = 1_024;
 /// A peer that says nothing gets our HELLO after this long: only TLS has to begin by itself.
 const FIRST_OCTET_WAIT: Duration = Duration::from_secs(1);
 /// After an error of `accept` (out of descriptors, say) wait before the next try instead of spinning.
@@ -165,7 +163,7 @@ async fn serve_tls(
     let Some(tls) = &fabric.tls else {
         return refuse(fabric, peer, Topic::Tls, "TLS connection refused: openflow.tls is not configured");
     };
-    let until = tokio::time::Instant::from_std(fabric.clock.instant(by));
+    let until = fabric.clock.instant(by);
     match tokio::time::timeout_at(until, tls.accept(stream)).await {
         Ok(Ok((stream, holder))) => serve(fabric, stream, peer.to_string(), addresses, by, holder, place).await,
         Ok(Err(why)) => refuse(fabric, peer, Topic::Tls, &why),
@@ -216,15 +214,12 @@ fn judge(octets: &[u8]) -> Opening {
     match *octets {
         [TLS_HANDSHAKE, ..] => Opening::Tls,
         [0, ..] => Opening::Foreign("not OpenFlow: it begins with version 0"),
-        [version, ..] if version > NEWEST_VERSION => Opening::Foreign("not OpenFlow: no version begins so"),
+        // A newer version may come with a HELLO: which ones the peer speaks besides, its bitmap says, and the channel looks (§6.3.1).
+        [version] if version > NEWEST_VERSION => Opening::Foreign("not OpenFlow: no version begins so"),
         [_, kind, ..] if kind != HELLO => Opening::Foreign("not OpenFlow: the first message is no HELLO"),
-        [_, _, high, low, ..] => match u16::from_be_bytes([high, low]) {
-            length if usize::from(length) < HEADER_LEN => {
-                Opening::Foreign("not OpenFlow: a HELLO shorter than its header")
-            }
-            HELLO_OCTETS_MAX.. => Opening::Foreign("not OpenFlow: a HELLO that is far too long"),
-            _ => Opening::Openflow,
-        },
+        [_, _, high, low, ..] if usize::from(u16::from_be_bytes([high, low])) < HEADER_LEN => {
+            Opening::Foreign("not OpenFlow: a HELLO shorter than its header")
+        }
         _ => Opening::Openflow,
     }
 }

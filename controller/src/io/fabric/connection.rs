@@ -1,8 +1,8 @@
 //! One connection: octets in, frames to the core, output out. One task does both, so that the answers to what was read leave in the same
 //! poll, without a second task being woken.
 //!
-//! Fairness: one poll reads once, at most [`READ_SIZE`] octets, and hands what was whole to one core turn. Who has more to say waits until
-//! everybody else who is ready had the same.
+//! Fairness: one read is at most [`READ_SIZE`] octets, and what is whole in it is one core turn. A poll reads until it had that many together,
+//! so less than twice as many, in small pieces if they come so. Who has more to say waits until everybody else who is ready had the same.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -29,6 +29,10 @@ const DROPPED_BURST: u64 = 1 << 20;
 /// Octets for nothing that a connection may bring in a second. Who brings more is read less often, and TCP makes it wait: it must not take the
 /// processor from the others by what nobody wants.
 const DROPPED_RATE: u64 = 16 << 20;
+/// What a message for nothing counts besides its octets: to look at the smallest one costs about as much as to read so many. So 32,000 of
+/// them a second may come.
+const DROPPED_MESSAGE: u64 = 512;
+
 /// From the first octet to the last. Whether it ever was a switch's: its handshake was done.
 pub(super) async fn serve<S>(fabric: Rc<Fabric>, stream: S, peer: Peer, place: Place) -> bool
 where
@@ -158,7 +162,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
             let mut frames = Frames::new(&mut self.unfinished, octets, self.tap.map(|tap| (tap, now)));
             core.handle_frames(self.id, &mut frames, now);
             packet_ins = frames.packet_ins();
-            dropped = core.bytes_dropped(self.id);
+            let (messages, octets) = core.dropped(self.id);
+            dropped = octets + messages * DROPPED_MESSAGE;
             if let Some(error) = frames.finish() {
                 core.handle_frame_error(self.id, error, now);
                 // The rest of the stream means nothing.
@@ -182,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                     None => break,
                     Some(output) => {
                         if let Some(tap) = self.tap {
-                            tap.sent(self.fabric.clock.now(), output.clone());
+                            tap.sent(self.fabric.clock.now(), &output);
                         }
                         self.output = output;
                     }
@@ -203,21 +208,22 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
     }
 }
 
-/// How much a connection has brought for nothing, as a debt that time pays.
+/// How much a connection has brought for nothing, as a debt that time pays. In octets, [`DROPPED_MESSAGE`] of them for each message.
 #[derive(Default)]
 struct Dropped {
-    /// Octets so far.
+    /// So far.
     total: u64,
-    /// Octets that are not paid for.
+    /// What is not paid for.
     debt: u64,
     /// When that was so.
     at: Time,
 }
 
 impl Dropped {
-    /// How long it is not read, now that so many octets were dropped since it began.
+    /// How long it is not read, now that so much was dropped since it began.
     fn pause(&mut self, total: u64, now: Time) -> Option<Duration> {
-        let new = total - std::mem::replace(&mut self.total, total);
+        // The core says nothing of a connection that it has forgotten.
+        let new = total.saturating_sub(std::mem::replace(&mut self.total, total));
         if new == 0 {
             return None;
         }
@@ -250,5 +256,6 @@ mod tests {
         let pause = dropped.pause(DROPPED_BURST + 2 * DROPPED_RATE, second(2));
         assert_eq!(pause, Some(Duration::from_secs(1)), "the first second is paid");
         assert_eq!(dropped.pause(DROPPED_BURST + 2 * DROPPED_RATE + 1, second(9)), None, "the debt is gone");
+        assert_eq!(dropped.pause(0, second(9)), None, "nothing is known of it any more");
     }
 }

@@ -1,6 +1,6 @@
 //! Cutting what was read into frames. A frame is lent from the shared read buffer, unless it began in an earlier read.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use net::Time;
 use openflow::{FrameError, HEADER_LEN, MessageType, frame_length};
 
@@ -81,15 +81,14 @@ impl<'f> Iterator for Frames<'f> {
             Ok(frame) => frame?,
             Err(error) => {
                 if let Some((tap, now)) = self.tap {
-                    tap.received(now, Bytes::copy_from_slice(&error.header));
+                    tap.received(now, &error.header);
                 }
                 self.error = Some(error);
                 return None;
             }
         };
         if let Some((tap, now)) = self.tap {
-            // A copy: the read buffer is used again.
-            tap.received(now, Bytes::copy_from_slice(frame.as_octets()));
+            tap.received(now, frame.as_octets());
         }
         self.packet_ins += u64::from(message_type(frame.as_octets()) == MessageType::PACKET_IN);
         Some(frame)
@@ -103,6 +102,8 @@ fn message_type(frame: &[u8]) -> MessageType {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     /// An echo request, a packet-in, and a BARRIER_REPLY, not well-formed inside: nobody looks here.

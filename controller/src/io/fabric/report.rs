@@ -304,9 +304,9 @@ impl Collector {
                 let told = self.malformed.entry(connection).or_default();
                 *told += 1;
                 if *told <= MALFORMED_LOGGED {
-                    tracing::warn!(connection = connection.0, peer = peer(connection), what, "malformed message");
+                    tracing::warn!(connection = connection.0, peer = peer(connection), %what, "malformed message");
                 } else {
-                    tracing::debug!(connection = connection.0, peer = peer(connection), what, "malformed message");
+                    tracing::debug!(connection = connection.0, peer = peer(connection), %what, "malformed message");
                 }
             }
             CoreEvent::PortStats { datapath_id, stats } => {
@@ -432,12 +432,9 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
     }
     samples.push(Sample::total(Metric::PacketOutsDropped, counters.packet_outs_dropped));
     samples.push(Sample::total(Metric::PathComputations, counters.path_updates));
-    let mut errors: BTreeMap<String, u64> = BTreeMap::new();
     for (error_type, &count) in &counters.errors_received {
-        let name = error_type.name().and_then(|name| name.strip_prefix("OFPET_"));
-        *errors.entry(name.map_or_else(|| "unknown".to_owned(), str::to_ascii_lowercase)).or_default() += count;
-    }
-    for (label, count) in errors {
+        let name = error_type.and_then(|error_type| error_type.name()?.strip_prefix("OFPET_"));
+        let label = name.map_or_else(|| "unknown".to_owned(), str::to_ascii_lowercase);
         samples.push(Sample::total(Metric::ErrorsReceived, count).label(label));
     }
     for (kind, &count) in &counters.malformed {
@@ -500,7 +497,7 @@ fn log_change(change: &Change) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::core::CoreConfig;
 
@@ -529,7 +526,7 @@ mod tests {
     }
 
     /// What is logged at WARN while `run` runs.
-    fn warnings(run: impl FnOnce()) -> String {
+    pub(in crate::io::fabric) fn warnings(run: impl FnOnce()) -> String {
         #[derive(Clone, Default)]
         struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
         impl std::io::Write for Lines {

@@ -1,10 +1,13 @@
 //! The fabric thread as a peer meets it: over sockets, and over streams that no kernel is behind.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use openflow::{FeaturesReply, Message, MultipartReply, MultipartReplyBody, PacketIn};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 use super::*;
@@ -68,9 +71,11 @@ fn a_unix_socket_goes_with_the_controller() {
     assert!(!path.exists());
 }
 
-/// A socket that always has more to read, and takes whatever is written. Says HELLO, then the same message again and again.
+/// A socket that always has more to read, and takes whatever is written. Says HELLO and what else it begins with, then the same message again
+/// and again.
 struct Flood {
-    begun: bool,
+    /// What it begins with, one read each, until it was said.
+    beginning: VecDeque<Vec<u8>>,
     message: Vec<u8>,
     /// Where in `message` the next read begins.
     at: usize,
@@ -80,7 +85,32 @@ struct Flood {
 impl Flood {
     fn new(message: Vec<u8>) -> (Flood, Rc<Cell<u64>>) {
         let reads = Rc::new(Cell::new(0));
-        (Flood { begun: false, message, at: 0, reads: reads.clone() }, reads)
+        let beginning = VecDeque::from([HELLO.to_vec()]);
+        (Flood { beginning, message, at: 0, reads: reads.clone() }, reads)
+    }
+
+    /// The same from a switch that has said which one it is.
+    fn of_a_switch(message: Vec<u8>) -> (Flood, Rc<Cell<u64>>) {
+        let (mut flood, reads) = Flood::new(message);
+        let features = FeaturesReply { datapath_id: net::DatapathId(7), ..Default::default() };
+        flood.beginning.push_back(octets(2, &Message::FeaturesReply(features)));
+        (flood, reads)
+    }
+
+    /// The same from a switch that is in the network.
+    fn of_a_live_switch(message: Vec<u8>) -> (Flood, Rc<Cell<u64>>) {
+        let (mut flood, reads) = Flood::of_a_switch(message);
+        let reply = |xid, body| octets(xid, &Message::MultipartReply(MultipartReply { more: false, body }));
+        // The question for the ports has one of the first numbers; what has another is not an answer.
+        flood
+            .beginning
+            .push_back((1..16).flat_map(|xid| reply(xid, MultipartReplyBody::PortDesc(Vec::new()))).collect());
+        let count = openflow::AggregateStats { packet_count: 0, byte_count: 0, flow_count: 0 };
+        // The reconciler's own numbers.
+        flood.beginning.push_back(reply(0x8000_0000, MultipartReplyBody::Aggregate(count)));
+        flood.beginning.push_back(reply(0x8000_0001, MultipartReplyBody::GroupDesc(Vec::new())));
+        flood.beginning.push_back(reply(0x8000_0002, MultipartReplyBody::Flow(Vec::new())));
+        (flood, reads)
     }
 }
 
@@ -88,9 +118,9 @@ impl AsyncRead for Flood {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         let flood = self.get_mut();
         flood.reads.set(flood.reads.get() + 1);
-        if !flood.begun {
-            flood.begun = true;
-            buffer.put_slice(&HELLO);
+        if let Some(beginning) = flood.beginning.pop_front() {
+            buffer.put_slice(&beginning);
+            return Poll::Ready(Ok(()));
         }
         while buffer.remaining() > 0 {
             let rest = &flood.message[flood.at..];
@@ -118,16 +148,33 @@ impl AsyncWrite for Flood {
 
 /// Runs `test` with a fabric whose peers may take their time: nothing here depends on how fast the machine is.
 fn with_fabric<F: Future<Output = ()>>(test: impl FnOnce(Rc<Fabric>) -> F) {
+    run_with_fabric(false, test);
+}
+
+/// The same where time stands still as long as somebody has something to do, and goes on to the next deadline when nobody has.
+fn with_fabric_out_of_time<F: Future<Output = ()>>(test: impl FnOnce(Rc<Fabric>) -> F) {
+    run_with_fabric(true, test);
+}
+
+fn run_with_fabric<F: Future<Output = ()>>(paused: bool, test: impl FnOnce(Rc<Fabric>) -> F) {
     let mut core = CoreConfig::default();
     core.channel.handshake_timeout = Duration::from_secs(3_600);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let fabric = Rc::new(Fabric::new(core, AcceptLimits::default(), Directory::default()));
-    LocalSet::new().block_on(&runtime, test(fabric));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let fabric = Rc::new(Fabric::new(core, AcceptLimits::default(), Directory::default()));
+        test(fabric).await;
+    });
 }
 
 fn serve<S: AsyncRead + AsyncWrite + 'static>(fabric: &Rc<Fabric>, stream: S) {
     let peer = accept::Peer { name: "test:1".to_owned(), admission: Default::default(), addresses: None };
     tokio::task::spawn_local(connection::serve(fabric.clone(), stream, peer, accept::Place::none()));
+}
+
+fn octets(xid: u32, message: &Message) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    message.encode(xid, &mut out).unwrap();
+    out.to_vec()
 }
 
 fn echo_request(octets: u16) -> Vec<u8> {
@@ -174,17 +221,27 @@ fn whoever_floods_gets_one_read_while_another_gets_its_answer() {
 #[test]
 fn a_flood_of_packet_ins_is_read_into_the_same_memory_again_and_again() {
     with_fabric(|fabric| async move {
-        let mut message = vec![0; 102];
-        message[..8].copy_from_slice(&[4, 10, 0, 102, 0, 0, 0, 2]);
+        let packet_in = PacketIn {
+            buffer_id: openflow::BufferId::NO_BUFFER,
+            total_len: 60,
+            reason: openflow::PacketInReason::NO_MATCH,
+            table_id: openflow::TableId(0),
+            cookie: 0,
+            match_: openflow::Match::new().with_in_port(net::PortNo(1)),
+            data: Bytes::from_static(&[0x22; 60]),
+        };
+        let message = octets(2, &Message::PacketIn(packet_in));
         let start = fabric.input.borrow().as_ptr();
-        let (flood, reads) = Flood::new(message);
+        let (flood, reads) = Flood::of_a_live_switch(message);
         serve(&fabric, flood);
         while reads.get() < 200 {
             tokio::task::yield_now().await;
         }
         let input = fabric.input.borrow();
         assert_eq!((input.as_ptr(), input.capacity()), (start, connection::READ_SIZE), "another buffer");
-        assert!(fabric.core.borrow().counters().received.values().sum::<u64>() > 10_000);
+        let core = fabric.core.borrow();
+        assert!(core.counters().packet_ins > 10_000, "{} of a switch in the network", core.counters().packet_ins);
+        assert!(core.dropped(ConnectionId(1)).0 < 16);
     });
 }
 
@@ -206,5 +263,81 @@ fn a_hundred_peers_that_say_nothing_are_served_beside_a_flood() {
         }
         // All are ready at once: they are served in two rounds of the runtime.
         assert!(reads.get() - before <= 6, "{} reads of the flood", reads.get() - before);
+    });
+}
+
+/// An answer of this many octets, with a question's number that nobody has used.
+fn unasked_answer(octets: u16) -> Vec<u8> {
+    let mut message = vec![0; usize::from(octets)];
+    let [high, low] = octets.to_be_bytes();
+    message[..10].copy_from_slice(&[4, 19, high, low, 0x77, 0x77, 0x77, 0x77, 0, 13]);
+    message
+}
+
+/// Nothing is read any more, unless time goes on.
+async fn until_it_rests(reads: &Cell<u64>) {
+    let mut before = u64::MAX;
+    while reads.get() == 0 || reads.get() != before {
+        before = reads.get();
+        assert!(before < 10_000, "it is read without a pause");
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The peer asks for a sign of life and reads until it has come.
+async fn echo(ours: &mut DuplexStream) {
+    AsyncWriteExt::write_all(ours, &echo_request(8)).await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.ends_with(&[4, 3, 0, 8, 0, 0, 0, 2]) {
+        assert!(AsyncReadExt::read_buf(ours, &mut heard).await.unwrap() > 0);
+    }
+}
+
+#[test]
+fn who_brings_much_that_nobody_wants_is_read_after_a_burst_at_a_fixed_rate() {
+    let malformed_packet_in = vec![4, 10, 0, 8, 0, 0, 0, 0];
+    for message in [unasked_answer(65_535), unasked_answer(16), malformed_packet_in] {
+        // What a message counts for: its octets, and what it costs to look at it.
+        let counted = message.len() as u64 + 512;
+        let log = report::tests::warnings(|| {
+            with_fabric_out_of_time(|fabric| async move {
+                let (flood, reads) = Flood::of_a_switch(message);
+                serve(&fabric, flood);
+                let begin = tokio::time::Instant::now();
+                let dropped = || fabric.core.borrow().dropped(ConnectionId(1)).0 * counted;
+                until_it_rests(&reads).await;
+                assert_eq!(begin.elapsed(), Duration::ZERO);
+                // One read may be 2,000 messages.
+                let burst = 1 << 20;
+                assert!((burst..burst + 2 * burst).contains(&dropped()), "{} at once", dropped());
+                let (first, seconds) = (dropped(), 10);
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                let expected = seconds * (16 << 20) - (first - burst);
+                let after = dropped() - first;
+                assert!(after.abs_diff(expected) < 2 * burst, "{after} and not {expected} in {seconds} s");
+            });
+        });
+        assert_eq!(log.matches("it is read slowly").count(), 1, "{log}");
+    }
+}
+
+#[test]
+fn who_is_read_slowly_is_read_at_once_after_a_rest() {
+    with_fabric_out_of_time(|fabric| async move {
+        let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
+        serve(&fabric, theirs);
+        let mut beginning: Vec<u8> = Flood::of_a_switch(Vec::new()).0.beginning.into_iter().flatten().collect();
+        beginning.extend(unasked_answer(16).repeat(4_000));
+        AsyncWriteExt::write_all(&mut ours, &beginning).await.unwrap();
+        let asked = tokio::time::Instant::now();
+        echo(&mut ours).await;
+        let waited = asked.elapsed();
+        assert!(waited > Duration::from_millis(20), "its answer came after {waited:?}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let asked = tokio::time::Instant::now();
+        echo(&mut ours).await;
+        assert_eq!(asked.elapsed(), Duration::ZERO);
     });
 }

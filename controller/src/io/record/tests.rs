@@ -72,11 +72,11 @@ fn a_recording_is_read_back_with_times_directions_and_ends() {
     ];
     for (number, addresses) in (0..).zip(ends) {
         let tap = recorder.open(at(1), 100 + number, addresses);
-        tap.sent(at(2), [message(0, 8, 1), message(5, 8, 2)].concat().into());
-        tap.received(at(3), message(0, 8, 3));
+        tap.sent(at(2), &[message(0, 8, 1), message(5, 8, 2)].concat());
+        tap.received(at(3), &message(0, 8, 3));
         recorder.timer(at(4));
         recorder.finish(at(4));
-        tap.received(at(5), long.clone());
+        tap.received(at(5), &long);
         tap.closed(at(6));
     }
     assert_eq!(recorder.dropped(), 0);
@@ -130,15 +130,15 @@ fn what_the_disk_is_too_slow_for_is_a_gap_and_counted() {
     let bounds = Bounds { queued_octets: 100, ..BOUNDS };
     let recorder = Recorder::start_within(bounds, &folder.0, &CoreConfig::default()).unwrap();
     let tap = recorder.open(at(1), 1, addresses("192.0.2.1:6653", "192.0.2.7:40000"));
-    tap.received(at(2), message(0, 8, 1));
+    tap.received(at(2), &message(0, 8, 1));
     // More than may wait at all.
-    tap.received(at(3), message(10, 200, 2));
+    tap.received(at(3), &message(10, 200, 2));
     let deadline = Instant::now() + Duration::from_secs(20);
     while recorder.queue.waiting.octets.load(Ordering::Relaxed) > 0 {
         assert!(Instant::now() < deadline, "the writer does not write");
         std::thread::yield_now();
     }
-    tap.received(at(4), message(2, 8, 3));
+    tap.received(at(4), &message(2, 8, 3));
     tap.closed(at(5));
     assert_eq!(recorder.dropped(), 1);
     drop(recorder);
@@ -155,7 +155,7 @@ fn record_in_files(folder: &Folder, files: usize) -> Vec<PathBuf> {
     let recorder = Recorder::start_within(bounds, &folder.0, &CoreConfig::default()).unwrap();
     let tap = recorder.open(at(1), 1, addresses("192.0.2.1:6653", "192.0.2.7:40000"));
     for number in 0..100 {
-        tap.received(at(2), message(10, 500, number));
+        tap.received(at(2), &message(10, 500, number));
     }
     drop(recorder);
     folder.files()
@@ -212,9 +212,9 @@ fn wireshark_reads_a_recording() {
     let folder = Folder::new("tshark");
     let recorder = Recorder::start(&folder.0, &CoreConfig::default()).unwrap();
     let tap = recorder.open(at(1), 1, addresses("[2001:db8::1]:6700", "[2001:db8::7]:40000"));
-    tap.received(at(2), message(0, 8, 0x11));
+    tap.received(at(2), &message(0, 8, 0x11));
     recorder.timer(at(3));
-    tap.sent(at(4), [message(0, 8, 0x22), message(5, 8, 0x33)].concat().into());
+    tap.sent(at(4), &[message(0, 8, 0x22), message(5, 8, 0x33)].concat());
     tap.closed(at(5));
     drop(recorder);
     let [file] = folder.files().try_into().unwrap();
@@ -230,6 +230,21 @@ fn wireshark_reads_a_recording() {
 }
 
 #[test]
+fn what_there_is_no_room_for_is_not_even_made() {
+    let folder = Folder::new("room");
+    let bounds = Bounds { queued_octets: 100, ..BOUNDS };
+    let recorder = Recorder::start_within(bounds, &folder.0, &CoreConfig::default()).unwrap();
+    let (queue, waiting) = (recorder.queue.clone(), recorder.queue.waiting.clone());
+    let never = || panic!("a copy for nothing");
+    assert!(!queue.put_with(101, never), "too many octets");
+    waiting.records.fetch_add(QUEUED_RECORDS, Ordering::Relaxed);
+    assert!(!queue.put_with(1, never), "too many records");
+    waiting.records.fetch_sub(QUEUED_RECORDS, Ordering::Relaxed);
+    assert!(queue.put_with(1, || Record::Timer { now: at(1) }), "room again");
+    assert_eq!(recorder.dropped(), 2);
+}
+
+#[test]
 fn a_connection_whose_beginning_or_end_had_no_room_is_recorded_all_the_same() {
     let folder = Folder::new("late");
     let bounds = Bounds { queued_octets: 1_000, ..BOUNDS };
@@ -241,9 +256,9 @@ fn a_connection_whose_beginning_or_end_had_no_room_is_recorded_all_the_same() {
     };
     full(true);
     let tap = recorder.open(at(1), 1, addresses("192.0.2.1:6653", "192.0.2.7:40000"));
-    tap.received(at(2), message(0, 8, 1));
+    tap.received(at(2), &message(0, 8, 1));
     full(false);
-    tap.received(at(3), message(10, 200, 2));
+    tap.received(at(3), &message(10, 200, 2));
     full(true);
     tap.closed(at(4));
     let never = recorder.open(at(5), 2, addresses("192.0.2.1:6653", "192.0.2.8:40000"));

@@ -97,10 +97,8 @@ fn what_is_no_openflow_ends_at_its_first_octets() {
         &b"GET / HTTP/1.1\r\nHost: controller\r\n\r\n"[..],
         b"G",
         &[0, 0, 0, 8, 0, 0, 0, 1],
-        &[7, 0, 0, 8, 0, 0, 0, 1],
         &[4, 2, 0, 8, 0, 0, 0, 1],
         &[4, 0, 0, 7, 0, 0, 0, 1],
-        &[4, 0, 0xff, 0xff, 0, 0, 0, 1],
     ] {
         let mut stream = server.connect(ONE);
         stream.write_all(opening).unwrap();
@@ -112,13 +110,41 @@ fn what_is_no_openflow_ends_at_its_first_octets() {
 
 #[test]
 fn openings_are_judged_by_as_many_octets_as_there_are() {
-    for good in [&HELLO_MESSAGE[..], &[1, 0, 0, 8], &[6], &[5, 0, 0, 16, 0, 0, 0, 9], &[]] {
+    for good in [&HELLO_MESSAGE[..], &[1, 0, 0, 8], &[6], &[7, 0], &[4, 0, 4, 0], &[5, 0, 0, 16, 0, 0, 0, 9], &[]] {
         assert_eq!(judge(good), Opening::Openflow, "{good:?}");
     }
     assert_eq!(judge(&[TLS_HANDSHAKE]), Opening::Tls);
-    for bad in [&[0][..], &[7], b"SSH-2.0-x", &[4, 1], &[4, 0, 0, 0], &[4, 0, 4, 0]] {
+    for bad in [&[0][..], &[7], b"SSH-2.0-x", &[7, 22], &[4, 1], &[4, 0, 0, 0]] {
         assert!(matches!(judge(bad), Opening::Foreign(_)), "{bad:?}");
     }
+}
+
+/// The types of the messages that the controller answers a HELLO with, until it closes or has asked for the features.
+fn answers_to(server: &Server, hello: &[u8]) -> Vec<[u8; 2]> {
+    let mut stream = server.connect(ONE);
+    stream.write_all(hello).unwrap();
+    let mut answers = Vec::new();
+    let mut header = [0; 8];
+    while answers.last() != Some(&[4, 5]) && stream.read_exact(&mut header).is_ok() {
+        let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+        stream.read_exact(&mut vec![0; length - 8]).unwrap();
+        answers.push([header[0], header[1]]);
+    }
+    answers
+}
+
+#[test]
+fn a_hello_is_judged_by_its_bitmap_whatever_its_version_and_its_length() {
+    let server = Server::start(AcceptLimits { handshake: LIMIT, ..AcceptLimits::default() });
+    let (hello, features_request, error) = ([4, 0], [4, 5], [4, 1]);
+    let with_bitmap = |bits: u8| [7, 0, 0, 16, 0, 0, 0, 1, 0, 1, 0, 8, 0, 0, 0, bits];
+    assert_eq!(answers_to(&server, &with_bitmap(0x90)), [hello, features_request], "1.3 and a later one");
+    let refused = answers_to(&server, &with_bitmap(0x80));
+    assert!(refused.len() == 2 && refused[0] == hello && refused[1][1] == error[1], "{refused:?}");
+    // An element that nobody knows is passed over, and the bitmap is behind it.
+    let unknown = [&[0, 99, 0x10, 0][..], &[0; 0x1000 - 4]].concat();
+    let long = [&[4, 0, 0x10, 16, 0, 0, 0, 1][..], &unknown, &[0, 1, 0, 8, 0, 0, 0, 0x10]].concat();
+    assert_eq!(answers_to(&server, &long), [hello, features_request]);
 }
 
 #[test]

@@ -1,0 +1,182 @@
+//! A speaker's turns: however much one neighbour sends, another one's route is not far behind. Counted in routes, not
+//! in time.
+
+use bgp::policy::Policy;
+use bgp::session::{ConnectMode, SessionConfig};
+use bgp::speaker::{ConnectionId, NeighborConfig, Speaker, SpeakerConfig, Transmit};
+use bgp::wire::{
+    AsPath, Asn, EncodeContext, Family, Message, NextHop, Nlri, Origin, PathAttributes, RouterId, pack_announcements,
+};
+use bytes::BytesMut;
+use net::{Prefix, Time};
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// More routes than a turn may handle; what it does handle are some 500.
+const TURN_ROUTES: u64 = 4_000;
+
+/// More octets than a turn may send, to all neighbours together; a segment has some 30,000.
+const TURN_OCTETS: usize = 512 * 1024;
+
+const LOADER: u8 = 2;
+const PROBE: u8 = 3;
+const RECEIVER: u8 = 4;
+
+fn address(number: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, number])
+}
+
+fn asn(number: u8) -> Asn {
+    Asn(65_000 + u32::from(number))
+}
+
+fn speaker(receivers: u8, import: Policy) -> (Speaker, Vec<ConnectionId>) {
+    let last = RECEIVER + receivers - 1;
+    let neighbors = (LOADER..=last).map(|number| NeighborConfig {
+        mode: ConnectMode::Passive,
+        import: if number == LOADER { import.clone() } else { Policy::Accept },
+        export: Policy::Accept,
+        ..NeighborConfig::new(address(number), asn(number))
+    });
+    let config =
+        SpeakerConfig { neighbors: neighbors.collect(), ..SpeakerConfig::new(Asn(65_000), RouterId::from_u32(1)) };
+    let mut speaker = Speaker::new(config, Time::ZERO).unwrap();
+    let connections = (LOADER..=last).map(|number| {
+        let local = SocketAddr::from(([192, 0, 2, 1], 179));
+        let id = speaker.handle_accepted(SocketAddr::new(address(number), 40_000), local, Time::ZERO).unwrap();
+        let open = SessionConfig::new(asn(number), RouterId::from_u32(number.into()), Asn(65_000)).open();
+        let mut greeting = BytesMut::new();
+        for message in [Message::Open(open), Message::Keepalive] {
+            message.encode(&EncodeContext::default(), &mut greeting).unwrap();
+        }
+        speaker.handle_octets(id, &greeting, Time::ZERO);
+        id
+    });
+    let connections = connections.collect();
+    while speaker.is_busy() {
+        speaker.handle_timeout(Time::ZERO);
+    }
+    sent(&mut speaker, |_, _| ());
+    (speaker, connections)
+}
+
+/// Reports everything as written.
+fn sent(speaker: &mut Speaker, mut each: impl FnMut(ConnectionId, &[u8])) {
+    while let Some(transmit) = speaker.poll_transmit() {
+        if let Transmit::Send { connection, octets } = transmit {
+            each(connection, &octets);
+            speaker.handle_sent(connection, octets.len(), Time::ZERO);
+        }
+    }
+}
+
+fn prefix(number: u32) -> Prefix {
+    Prefix::new(IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0000 + (number << 8))), 24).unwrap()
+}
+
+/// UPDATEs of a neighbour, five routes each.
+fn updates(from: u8, numbers: std::ops::Range<u32>) -> BytesMut {
+    let mut octets = BytesMut::new();
+    let numbers: Vec<u32> = numbers.collect();
+    for numbers in numbers.chunks(5) {
+        let path = AsPath::sequence(&[asn(from), Asn(100_000 + numbers[0])]);
+        let next_hop = Ipv4Addr::new(192, 0, 2, from);
+        let attributes = PathAttributes { next_hop: Some(next_hop), ..PathAttributes::new(Origin::Igp, path) };
+        let nlri = numbers.iter().map(|number| Nlri::new(prefix(*number)));
+        let context = EncodeContext::default();
+        let (family, next_hop) = (Family::IPV4_UNICAST, NextHop::V4(next_hop));
+        pack_announcements(family, &attributes, next_hop, nlri, &context, &mut octets).unwrap();
+    }
+    octets
+}
+
+fn received(speaker: &Speaker, from: u8) -> u64 {
+    let status = speaker.status(Time::ZERO);
+    let neighbor = status.neighbors.iter().find(|neighbor| neighbor.address == address(from)).unwrap();
+    neighbor.families.iter().map(|family| family.received).sum()
+}
+
+#[test]
+fn one_route_goes_out_at_once_while_another_neighbour_loads_a_table() {
+    let (mut speaker, connections) = speaker(1, Policy::Reject);
+    let (loader, probe, receiver) = (connections[0], connections[1], connections[2]);
+    speaker.handle_octets(loader, &updates(LOADER, 0..100_000), Time::ZERO);
+    assert!(speaker.has_input(loader) && speaker.is_busy());
+    for round in 0..20 {
+        let before = received(&speaker, LOADER);
+        let route = updates(PROBE, 200_000 + round..200_001 + round);
+        speaker.handle_octets(probe, &route, Time::ZERO);
+        assert!(!speaker.has_input(probe));
+        let mut arrived = false;
+        sent(&mut speaker, |connection, octets| arrived |= connection == receiver && octets.get(18) == Some(&2));
+        assert!(arrived, "the route is sent before anything else is done");
+        assert_eq!(received(&speaker, LOADER), before);
+        speaker.handle_timeout(Time::ZERO);
+        let after = received(&speaker, LOADER);
+        assert!(after > before && after - before < TURN_ROUTES, "{} routes in one turn", after - before);
+    }
+}
+
+#[test]
+fn neighbours_that_all_send_much_take_turns_and_everything_is_handled_in_the_end() {
+    let (mut speaker, connections) = speaker(1, Policy::Accept);
+    speaker.handle_octets(connections[0], &updates(LOADER, 0..30_000), Time::ZERO);
+    speaker.handle_octets(connections[1], &updates(PROBE, 30_000..60_000), Time::ZERO);
+    while speaker.is_busy() {
+        let (first, second) = (received(&speaker, LOADER), received(&speaker, PROBE));
+        assert!(first.abs_diff(second) < TURN_ROUTES || first.min(second) == 30_000, "{first} and {second}");
+        speaker.handle_timeout(Time::ZERO);
+        sent(&mut speaker, |_, _| ());
+    }
+    assert_eq!((received(&speaker, LOADER), received(&speaker, PROBE)), (30_000, 30_000));
+    let receiver = address(RECEIVER);
+    assert!((0..60_000).all(|number| speaker.is_advertised(receiver, prefix(number))));
+}
+
+#[test]
+fn a_turn_sends_a_bounded_number_of_routes_to_however_many_receivers() {
+    let receivers = 30;
+    let (mut speaker, connections) = speaker(receivers, Policy::Accept);
+    speaker.handle_octets(connections[0], &updates(LOADER, 0..20_000), Time::ZERO);
+    let mut unwritten = VecDeque::new();
+    loop {
+        match unwritten.pop_front() {
+            Some((connection, octets)) => speaker.handle_sent(connection, octets, Time::ZERO),
+            None if speaker.is_busy() => speaker.handle_timeout(Time::ZERO),
+            None => break,
+        }
+        let before = unwritten.len();
+        while let Some(transmit) = speaker.poll_transmit() {
+            if let Transmit::Send { connection, octets } = transmit {
+                unwritten.push_back((connection, octets.len()));
+            }
+        }
+        let sent: usize = unwritten.range(before..).map(|(_, octets)| octets).sum();
+        assert!(sent < TURN_OCTETS, "{sent} octets in one turn");
+    }
+    assert!((RECEIVER..RECEIVER + receivers).all(|number| speaker.is_advertised(address(number), prefix(19_999))));
+}
+
+#[test]
+fn what_has_come_before_the_connection_ends_is_handled_before_it_ends() {
+    let (mut speaker, connections) = speaker(1, Policy::Accept);
+    let mut octets = updates(LOADER, 0..10_000);
+    let notification = bgp::wire::Notification::new(bgp::wire::ErrorCode::CEASE, 4);
+    Message::Notification(notification).encode(&EncodeContext::default(), &mut octets).unwrap();
+    speaker.handle_octets(connections[0], &octets, Time::ZERO);
+    speaker.handle_closed(connections[0], Time::ZERO);
+    let status = speaker.status(Time::ZERO);
+    let loader = status.neighbors.iter().find(|neighbor| neighbor.address == address(LOADER)).unwrap();
+    assert!(loader.last_reset.as_ref().is_some_and(|reason| reason.contains("Cease")), "{:?}", loader.last_reset);
+    assert_eq!(loader.messages_received.update, 2_000);
+}
+
+#[test]
+fn a_message_that_comes_octet_by_octet_is_one_message() {
+    let (mut speaker, connections) = speaker(1, Policy::Accept);
+    let route = updates(LOADER, 0..5);
+    for octet in &route {
+        speaker.handle_octets(connections[0], &[*octet], Time::ZERO);
+    }
+    assert_eq!(received(&speaker, LOADER), 5);
+}

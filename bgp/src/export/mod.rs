@@ -37,6 +37,9 @@ pub struct ExportTerms {
     pub kind: SourceKind,
     /// What routes are put through on their way out, bound to the session ([`Policy::bind`]).
     pub policy: Policy,
+    /// They are sent a default route of ours, put through this, whatever the tables have; the export policy is not asked
+    /// about it.
+    pub default_originate: Option<Policy>,
     /// The AS to prepend toward external peers.
     pub local_asn: Asn,
     /// Our next hop for IPv4 routes. Without one no IPv4 route that needs it is sent.
@@ -334,6 +337,12 @@ impl UpdateGroup {
         page.next = next;
         for (prefix, id) in ids.into_iter().filter(|(_, id)| out.held.contains(*id)) {
             let route = || {
+                if let Some(policy) = self.terms.default_originate.as_ref().filter(|_| prefix.len() == 0) {
+                    let route = rules::default_route(family);
+                    let from = rules::From::of(Rib::LOCAL, rib.source_ranks())?;
+                    let verdict = rules::default_verdict(&self.terms, policy, family, &route, prefix);
+                    return rules::finish(&self.terms, family, from, &route, &verdict);
+                }
                 let best = table.best(id)?;
                 let from = rules::From::of(best.source, rib.source_ranks())?;
                 rules::export(&self.terms, family, from, &*table.route_attributes(best.attributes)?, prefix)
@@ -361,7 +370,11 @@ impl UpdateGroup {
     ) -> Option<Outgoing> {
         let index = family_index(family)?;
         let cursor = self.out(member, family)?.cursor;
-        let shared = self.kept.get(index)?.iter().position(|segment| segment.from == cursor);
+        // A short one that others have been given meanwhile is old news: read anew, what changed since stands once.
+        let end = table.log_end();
+        let fresh =
+            |segment: &Segment| segment.to == end || segment.ids.len() + segment.withdrawn.len() >= SEGMENT_RECORDS / 2;
+        let shared = self.kept.get(index)?.iter().position(|segment| segment.from == cursor && fresh(segment));
         let mut own = None;
         match shared {
             Some(_) => self.counters.segments_shared += 1,

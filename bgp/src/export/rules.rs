@@ -2,10 +2,13 @@
 
 use super::ExportTerms;
 use crate::policy::rule::NextHopChange;
-use crate::policy::{Evaluation, PolicyRoute, PolicyVerdict};
+use crate::policy::{Evaluation, Policy, PolicyRoute, PolicyVerdict};
 use crate::rib::{RouteAttributes, SourceId, SourceKind, SourceRank};
-use crate::wire::{AsPath, Asn, Community, Family, NextHop, PathAttributes, RawAttribute, Role, RouterId, SegmentKind};
+use crate::wire::{
+    AsPath, Asn, Community, Family, NextHop, Origin, PathAttributes, RawAttribute, Role, RouterId, SegmentKind,
+};
 use net::Prefix;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Where a route came from.
@@ -132,6 +135,29 @@ pub(super) fn finish(
         }
     }
     Some((attributes, next_hop))
+}
+
+/// A default route of ours, before policy.
+pub(super) fn default_route(family: Family) -> RouteAttributes {
+    let unspecified = match family {
+        Family::IPV4_UNICAST => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        _ => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let attributes = PathAttributes::new(Origin::Igp, AsPath::empty());
+    RouteAttributes { attributes: Arc::new(attributes), next_hop: NextHop::from(unspecified) }
+}
+
+/// What the policy of default routes says about it.
+pub(super) fn default_verdict(
+    terms: &ExportTerms,
+    policy: &Policy,
+    family: Family,
+    route: &RouteAttributes,
+    prefix: Prefix,
+) -> PolicyVerdict {
+    let attributes = Arc::clone(&route.attributes);
+    let seen = PolicyRoute { family, source: SourceKind::Local, attributes, next_hop: route.next_hop };
+    policy.evaluate(terms.kind, seen).verdict(prefix).clone()
 }
 
 /// [`judge`] and [`finish`] for one prefix.
@@ -268,9 +294,8 @@ mod tests {
     use super::*;
     use crate::policy::rule::{Adjust, Label, PrependAs};
     use crate::policy::{Action, Change, Link, Note, Policy, PolicyDefinition, Statement};
-    use crate::wire::{AsPath, Asn, AttributeFlags, AttributeType, ExtendedCommunity, Origin, RouterId};
+    use crate::wire::{AttributeFlags, AttributeType, ExtendedCommunity};
     use bytes::Bytes;
-    use std::net::Ipv4Addr;
 
     const V4: Family = Family::IPV4_UNICAST;
     const V6: Family = Family::IPV6_UNICAST;

@@ -3,7 +3,7 @@
 use super::in_place::{InPlace, export_in_place};
 use super::{ExportTerms, GroupCounters, Message, SEGMENT_RECORDS, Segment, rules};
 use crate::policy::{Evaluation, PolicyVerdict};
-use crate::rib::{AttributeId, Best, Cursor, PrefixId, RouteAttributes, SourceId, SourceRank, Table};
+use crate::rib::{AttributeId, Best, Cursor, PrefixId, Rib, RouteAttributes, SourceId, SourceRank, Table};
 use crate::wire::{Family, NextHop, Nlri, encode_for, pack_block};
 use bytes::BytesMut;
 use net::Prefix;
@@ -96,6 +96,15 @@ impl Builder<'_> {
         }
     }
 
+    /// Where a default route of ours goes; `None` if the group is to have none.
+    fn default_route(&mut self, prefix: Prefix) -> Option<u32> {
+        let policy = self.terms.default_originate.clone()?;
+        let route = rules::default_route(self.family);
+        let from = rules::From::of(Rib::LOCAL, self.sources)?;
+        let verdict = rules::default_verdict(self.terms, &policy, self.family, &route, prefix);
+        Some(self.finish(from, Rib::LOCAL, &route, &verdict))
+    }
+
     fn place(&mut self, judged: &mut Judged, source: SourceId, prefix: Prefix) -> u32 {
         let by_prefix = match judged {
             Judged::Alike(place) => return *place,
@@ -130,7 +139,19 @@ pub(super) fn build(
     // For each record that is announced its bundle.
     let mut placed: Vec<(u32, PrefixId, Prefix)> = Vec::with_capacity(records.len());
     for id in records {
-        let place = table.best(id).zip(table.prefix(id)).and_then(|(Best { source, attributes, .. }, prefix)| {
+        if let Some(prefix) = table.prefix(id).filter(|prefix| prefix.len() == 0)
+            && let Some(place) = builder.default_route(prefix)
+        {
+            if let Some(bundle) = builder.bundles.get_mut(place as usize) {
+                bundle.count += 1;
+                placed.push((place, id, prefix));
+            } else if table.is_pinned(id) {
+                withdrawn.push(id);
+            }
+            continue;
+        }
+        let told = table.prefix(id).filter(|prefix| !table.is_suppressed(*prefix));
+        let place = table.best(id).zip(told).and_then(|(Best { source, attributes, .. }, prefix)| {
             let key = (attributes, source);
             let place = match last {
                 Some((known, place)) if known == key => place,

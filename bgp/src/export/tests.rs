@@ -13,6 +13,7 @@ pub(super) fn terms(kind: SourceKind) -> ExportTerms {
     ExportTerms {
         kind,
         policy: Policy::Accept,
+        default_originate: None,
         local_asn: Asn(65000),
         next_hop_v4: Some(Ipv4Addr::new(192, 0, 2, 1)),
         next_hop_v6: "2001:db8::1".parse().ok(),

@@ -4,7 +4,7 @@
 
 use super::{RouteAttributes, SourceKind};
 use crate::policy::rule::NextHopChange;
-use crate::policy::{Evaluation, Modified, Policy, PolicyRoute, PolicyVerdict};
+use crate::policy::{Evaluation, Modified, Policy, PolicyRoute, PolicyVerdict, PrefixSet};
 use crate::wire::{AsPathView, Asn, Community, Family, NextHop, PathAttributes, PathView, Role, RouterId, SegmentKind};
 use net::Prefix;
 use std::borrow::Cow;
@@ -32,6 +32,8 @@ pub enum Ineligible {
     RouteLeak,
     /// AS_PATH holds an AS_SET, which RFC 9774 has done away with.
     AsSetInPath,
+    /// The prefix is one that nobody can announce: a martian.
+    Martian,
     /// No import policy on an eBGP session (RFC 8212).
     NoPolicy,
     /// The import policy rejects it.
@@ -50,10 +52,50 @@ impl Ineligible {
             Ineligible::NextHopIsOurs => "the next hop is our own address",
             Ineligible::RouteLeak => "a route leak by ONLY_TO_CUSTOMER",
             Ineligible::AsSetInPath => "AS_PATH holds an AS_SET",
+            Ineligible::Martian => "a prefix that nobody can announce (martian)",
             Ineligible::NoPolicy => "no import policy on an eBGP session",
             Ineligible::RejectedByPolicy => "rejected by import policy",
         }
     }
+}
+
+impl Ineligible {
+    /// All of them.
+    pub const ALL: [Ineligible; 11] = [
+        Ineligible::OwnAsInPath,
+        Ineligible::OwnOriginatorId,
+        Ineligible::OwnClusterId,
+        Ineligible::FirstAsMismatch,
+        Ineligible::BadNextHop,
+        Ineligible::NextHopIsOurs,
+        Ineligible::RouteLeak,
+        Ineligible::AsSetInPath,
+        Ineligible::Martian,
+        Ineligible::NoPolicy,
+        Ineligible::RejectedByPolicy,
+    ];
+}
+
+/// Prefixes that are never somebody's to announce, as a policy writes them: this network, loopback, link-local and
+/// multicast addresses, the reserved rest of IPv4, and IPv6 addresses that stand for IPv4 ones (RFC 6890, RFC 4291).
+/// Private and documentation prefixes are not among them: there are networks whose own they are. The default routes are
+/// none of them.
+pub const MARTIANS: [&str; 9] = [
+    "0.0.0.0/8 le 32",
+    "127.0.0.0/8 le 32",
+    "169.254.0.0/16 le 32",
+    "224.0.0.0/4 le 32",
+    "240.0.0.0/4 le 32",
+    "::/96 le 128",
+    "::ffff:0:0/96 le 128",
+    "fe80::/10 le 128",
+    "ff00::/8 le 128",
+];
+
+/// [`MARTIANS`] as a set.
+pub fn martians() -> PrefixSet {
+    // A test reads each of them.
+    PrefixSet::new(MARTIANS.iter().filter_map(|pattern| pattern.parse().ok()))
 }
 
 impl fmt::Display for Ineligible {
@@ -94,6 +136,9 @@ pub struct ImportRules {
     pub role: Option<Role>,
     /// Routes with an AS_SET are left out (RFC 9774).
     pub reject_as_sets: bool,
+    /// The neighbour is a client of this route server: its communities stay as they are (RFC 7947 §2.2.4), and a BLACKHOLE
+    /// is for the other clients.
+    pub route_server_client: bool,
 }
 
 /// A session as a source of routes.
@@ -206,7 +251,8 @@ fn change<'a>(attributes: &'a PathAttributes, source: &Source) -> Cow<'a, PathAt
         // RFC 8326 §4.3: the way out through this neighbour is about to go.
         changed.to_mut().local_pref = Some(0);
     }
-    if has(Community::BLACKHOLE) && !has(Community::NO_EXPORT) && !has(Community::NO_ADVERTISE) {
+    let spreads = has(Community::BLACKHOLE) && !has(Community::NO_EXPORT) && !has(Community::NO_ADVERTISE);
+    if spreads && !source.rules.route_server_client {
         // RFC 7999 §3.2: it must not get further than meant.
         changed.to_mut().communities.push(Community::NO_EXPORT);
     }
@@ -435,6 +481,23 @@ mod tests {
     }
 
     #[test]
+    fn nobody_announces_what_cannot_be_announced() {
+        let set = martians();
+        for pattern in MARTIANS {
+            assert!(pattern.parse::<crate::policy::PrefixPattern>().is_ok(), "{pattern}");
+        }
+        let is = |prefix: &str| set.contains(prefix.parse().unwrap());
+        let martian = ["0.0.0.0/8", "0.1.0.0/16", "127.0.0.1/32", "169.254.1.0/24", "224.0.0.0/4", "239.1.0.0/16"];
+        for prefix in martian.into_iter().chain(["255.255.255.255/32", "::1/128", "::ffff:10.0.0.0/104", "fe80::/64"]) {
+            assert!(is(prefix), "{prefix}");
+        }
+        for prefix in ["0.0.0.0/0", "::/0", "10.0.0.0/8", "192.0.2.0/24", "1.0.0.0/8", "2001:db8::/32", "64:ff9b::/96"]
+        {
+            assert!(!is(prefix), "{prefix}");
+        }
+    }
+
+    #[test]
     fn our_own_as_is_allowed_as_often_as_configured() {
         let rules = ImportRules { allow_own_as: 1, ..ImportRules::default() };
         let source = Source { rules, ..source(SourceKind::External) };
@@ -452,6 +515,9 @@ mod tests {
         assert_eq!(route.communities, [Community::BLACKHOLE, Community::NO_EXPORT]);
         let kept = with(vec![Community::BLACKHOLE, Community::NO_ADVERTISE]);
         assert_eq!(imported(&kept, &external).unwrap().communities, kept.communities);
+        let rules = ImportRules { route_server_client: true, ..ImportRules::default() };
+        let client = Source { rules, ..source(SourceKind::External) };
+        assert_eq!(imported(&with(vec![Community::BLACKHOLE]), &client).unwrap().communities, [Community::BLACKHOLE]);
         let internal = source(SourceKind::Internal);
         assert_eq!(imported(&with(vec![Community::GRACEFUL_SHUTDOWN]), &internal).unwrap().local_pref, None);
     }

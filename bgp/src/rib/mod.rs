@@ -23,7 +23,7 @@ pub use attribute_table::RouteAttributes;
 pub use decision::{AttributeRank, Candidate, DecisionOptions, SourceKind, Step};
 pub use export_log::Cursor;
 pub use follower::{Change, Follower};
-pub use import::{ImportOptions, ImportRules, Ineligible, Source};
+pub use import::{ImportOptions, ImportRules, Ineligible, MARTIANS, Source, martians};
 pub use read::{Explanation, FamilyCounts, Page, Route, Verdict};
 pub use table::SourceId;
 
@@ -84,6 +84,18 @@ impl SourceCounts {
 struct SourceSlot {
     source: Source,
     counts: [SourceCounts; 2],
+    /// How often a route was left out, in the order of [`Ineligible::ALL`].
+    left_out: [u64; Ineligible::ALL.len()],
+}
+
+impl SourceSlot {
+    fn count(&mut self, state: Result<(), Ineligible>) {
+        if let Err(reason) = state
+            && let Some(count) = self.left_out.get_mut(reason as usize)
+        {
+            *count += 1;
+        }
+    }
 }
 
 /// All routes of one speaker. Nothing in here reads a clock or waits: inputs come in by `handle_*`, answers are read by
@@ -97,6 +109,7 @@ pub struct Rib {
     policy_evaluations: u64,
     /// Followers are not told anything yet.
     deferred: bool,
+    martians: crate::policy::PrefixSet,
 }
 
 impl Rib {
@@ -113,6 +126,7 @@ impl Rib {
             ],
             policy_evaluations: 0,
             deferred: false,
+            martians: martians(),
         };
         rib.add_source(Source {
             kind: SourceKind::Local,
@@ -144,7 +158,7 @@ impl Rib {
     /// A session came up. Past [`SOURCE_LIMIT`] it gets a number that is nobody's: its routes are not taken.
     pub fn add_source(&mut self, source: Source) -> SourceId {
         let rank = SourceRank::of(&source);
-        let slot = SourceSlot { source, counts: Default::default() };
+        let slot = SourceSlot { source, counts: Default::default(), left_out: Default::default() };
         match self.sources.iter().position(Option::is_none) {
             Some(index) => {
                 if let (Some(place), Some(old)) = (self.sources.get_mut(index), self.ranks.get_mut(index)) {
@@ -246,6 +260,18 @@ impl Rib {
         counts().unwrap_or_default()
     }
 
+    /// How often a route of this source was left out, by reason, since its session came up. What a change of policy
+    /// left out counts again.
+    pub fn left_out(&self, id: SourceId) -> Vec<(Ineligible, u64)> {
+        let Some(Some(slot)) = self.sources.get(id.index()) else { return Vec::new() };
+        Ineligible::ALL.into_iter().zip(slot.left_out).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Prefixes that no neighbour can announce; [`martians`] without this. Counts for routes that come from here on.
+    pub fn set_martians(&mut self, martians: crate::policy::PrefixSet) {
+        self.martians = martians;
+    }
+
     /// Routes came or went. Withdrawals are applied first (RFC 4271 §4.3).
     pub fn handle_routes(&mut self, id: SourceId, update: &RouteUpdate, now: Time) {
         for nlri in &update.withdrawn {
@@ -294,7 +320,12 @@ impl Rib {
                 let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
                 let learned = now.into();
                 let path = Path { source: id, path_id: 0, received, effective: received, learned, state, stale: false };
-                let delta = table.insert_all(nlri, &path, &ranks);
+                let martians = &self.martians;
+                let delta = table.insert_all(nlri, &path, &ranks, |prefix| {
+                    let state = terrestrial(state, prefix, martians);
+                    slot.count(state);
+                    state
+                });
                 apply(slot, family, delta);
                 table.attributes.release(received);
             }
@@ -336,7 +367,11 @@ impl Rib {
         let mut effective = Effective::default();
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
         for nlri in nlri {
-            let (state, modified) = import.outcome(nlri.prefix);
+            let (mut state, modified) = import.outcome(nlri.prefix);
+            if slot.source.kind != SourceKind::Local {
+                state = terrestrial(state, nlri.prefix, &self.martians);
+            }
+            slot.count(state);
             let path = Path {
                 source: id,
                 path_id: nlri.path_id,
@@ -409,6 +444,8 @@ impl Rib {
             for index in 0..table.paths.len() {
                 let prefix = PrefixId(index as u32);
                 let Some(network) = table.prefix(prefix) else { continue };
+                let martians = &self.martians;
+                let left_out = &mut slot.left_out;
                 let delta = table.reimport(prefix, id, &ranks, |attributes, received| {
                     let (import, effective) = known.entry(received).or_insert_with(|| {
                         self.policy_evaluations += 1;
@@ -419,6 +456,12 @@ impl Rib {
                         (import, Effective::default())
                     });
                     let (state, modified) = import.outcome(network);
+                    let state = terrestrial(state, network, martians);
+                    if let Err(reason) = state
+                        && let Some(count) = left_out.get_mut(reason as usize)
+                    {
+                        *count += 1;
+                    }
                     let effective = effective.id(attributes, received, modified, &source);
                     attributes.retain(effective);
                     (effective, state)
@@ -436,16 +479,48 @@ impl Rib {
 
     /// Originates `prefix` here: ORIGIN IGP, empty AS_PATH, our own address as next hop wherever it goes.
     pub fn originate(&mut self, prefix: Prefix, now: Time) {
-        let (family, unspecified) = match prefix {
-            Prefix::V4(_) => (Family::IPV4_UNICAST, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            Prefix::V6(_) => (Family::IPV6_UNICAST, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
-        };
+        let (family, unspecified) = unspecified(prefix);
         let announcement = Announcement {
             nlri: vec![Nlri::new(prefix)],
             attributes: Arc::new(PathAttributes::new(Origin::Igp, AsPath::empty())),
             next_hop: NextHop::from(unspecified),
         };
         self.announce(Rib::LOCAL, family, &announcement, now);
+    }
+
+    /// Update groups are to look at `prefix` although there may be no route to it: some of them make one.
+    pub(crate) fn keep(&mut self, prefix: Prefix) {
+        let family = match prefix {
+            Prefix::V4(_) => Family::IPV4_UNICAST,
+            Prefix::V6(_) => Family::IPV6_UNICAST,
+        };
+        if let Some(table) = table_of(&mut self.tables, family) {
+            table.keep(prefix);
+        }
+    }
+
+    /// Update groups leave out what is inside these, or tell it again.
+    pub(crate) fn set_suppressed(&mut self, suppressed: &[Prefix]) {
+        for table in &mut self.tables {
+            table.set_suppressed(suppressed);
+        }
+    }
+
+    /// Originates `prefix` as the aggregate of more specific routes, beside what [`Rib::originate`] may have done.
+    pub(crate) fn originate_aggregate(&mut self, prefix: Prefix, attributes: PathAttributes, now: Time) {
+        let (family, unspecified) = unspecified(prefix);
+        let announcement = Announcement {
+            nlri: vec![Nlri { prefix, path_id: AGGREGATE }],
+            attributes: Arc::new(attributes),
+            next_hop: NextHop::from(unspecified),
+        };
+        self.announce(Rib::LOCAL, family, &announcement, now);
+    }
+
+    /// Takes back what [`Rib::originate_aggregate`] did.
+    pub(crate) fn withdraw_aggregate(&mut self, prefix: Prefix) {
+        let (family, _) = unspecified(prefix);
+        self.remove_path(Rib::LOCAL, family, Nlri { prefix, path_id: AGGREGATE });
     }
 
     /// Takes back what [`Rib::originate`] did.
@@ -486,6 +561,26 @@ fn table_of(tables: &mut [Table; 2], family: Family) -> Option<&mut Table> {
 
 fn self_counts(slot: &SourceSlot, family: Family) -> SourceCounts {
     family_index(family).and_then(|index| slot.counts.get(index)).copied().unwrap_or_default()
+}
+
+/// The path identifier of an aggregate among our own routes.
+const AGGREGATE: u32 = 1;
+
+/// A prefix's family, and its address that stands for none.
+const fn unspecified(prefix: Prefix) -> (Family, IpAddr) {
+    match prefix {
+        Prefix::V4(_) => (Family::IPV4_UNICAST, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        Prefix::V6(_) => (Family::IPV6_UNICAST, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+    }
+}
+
+/// What import says, unless nobody can announce the prefix.
+fn terrestrial(
+    state: Result<(), Ineligible>,
+    prefix: Prefix,
+    martians: &crate::policy::PrefixSet,
+) -> Result<(), Ineligible> {
+    if state.is_ok() && martians.contains(prefix) { Err(Ineligible::Martian) } else { state }
 }
 
 fn apply(slot: &mut SourceSlot, family: Family, delta: Delta) {

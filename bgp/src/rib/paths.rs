@@ -162,11 +162,16 @@ impl Paths {
         }
     }
 
-    /// Puts `path` in the place of the one with the same source and path id, which is returned, or adds it.
-    pub(super) fn put(&mut self, id: PrefixId, path: Path) -> Option<Path> {
+    /// A prefix without paths, if there was none yet.
+    pub(super) fn make_room(&mut self, id: PrefixId) {
         if id.index() >= self.entries.len() {
             self.entries.resize(id.index() + 1, Entry::EMPTY);
         }
+    }
+
+    /// Puts `path` in the place of the one with the same source and path id, which is returned, or adds it.
+    pub(super) fn put(&mut self, id: PrefixId, path: Path) -> Option<Path> {
+        self.make_room(id);
         let entry = self.entries.get_mut(id.index())?;
         if entry.first.is(path.source, path.path_id) {
             return Some(entry.first.replace(path));

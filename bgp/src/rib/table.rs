@@ -91,6 +91,8 @@ pub(crate) struct Table {
     pub(super) log: ExportLog,
     pub(super) path_count: usize,
     pub(super) best_count: usize,
+    /// What is inside these goes to nobody: an aggregate stands for it.
+    suppressed: Vec<Prefix>,
 }
 
 impl Table {
@@ -103,7 +105,43 @@ impl Table {
             log: ExportLog::default(),
             path_count: 0,
             best_count: 0,
+            suppressed: Vec::new(),
         }
+    }
+
+    /// Readers of the log look at `prefix` from here on, whether there is a route or not.
+    pub(super) fn keep(&mut self, prefix: Prefix) {
+        let Some(id) = self.prefixes.intern(prefix) else { return };
+        self.paths.make_room(id);
+        self.paths.pin(id);
+        self.log.touch(id);
+    }
+
+    /// Routes inside these prefixes are left out by update groups. Those for which that changes are put into the log
+    /// again.
+    pub(super) fn set_suppressed(&mut self, suppressed: &[Prefix]) {
+        let before = std::mem::replace(&mut self.suppressed, suppressed.to_vec());
+        let changed: Vec<Prefix> = before
+            .iter()
+            .filter(|prefix| !suppressed.contains(prefix))
+            .chain(suppressed.iter().filter(|prefix| !before.contains(prefix)))
+            .copied()
+            .collect();
+        if changed.is_empty() {
+            return;
+        }
+        for index in 0..self.paths.len() {
+            let id = PrefixId(index as u32);
+            let inside = |prefix: Prefix| changed.iter().any(|aggregate| aggregate.covers(prefix));
+            if self.paths.best(id).is_some() && self.prefixes.prefix(id).is_some_and(inside) {
+                self.log.touch(id);
+            }
+        }
+    }
+
+    /// An aggregate stands for this prefix.
+    pub(crate) fn is_suppressed(&self, prefix: Prefix) -> bool {
+        self.suppressed.iter().any(|aggregate| aggregate.len() < prefix.len() && aggregate.covers(prefix))
     }
 
     /// Adds `path` to `prefix`, in place of the one with the same source and path id. The caller's references to both
@@ -113,8 +151,15 @@ impl Table {
         self.insert_at(id, path, ranks)
     }
 
-    /// [`Table::insert`] of the same path, but for its id, to many prefixes.
-    pub(super) fn insert_all(&mut self, mut nlri: impl Iterator<Item = Nlri>, path: &Path, ranks: &Ranks<'_>) -> Delta {
+    /// [`Table::insert`] of the same path, but for its id, to many prefixes; `judge` says of each whether it may take
+    /// part.
+    pub(super) fn insert_all(
+        &mut self,
+        mut nlri: impl Iterator<Item = Nlri>,
+        path: &Path,
+        ranks: &Ranks<'_>,
+        mut judge: impl FnMut(Prefix) -> Result<(), Ineligible>,
+    ) -> Delta {
         let mut total = Delta::default();
         loop {
             let batch: SmallVec<[Nlri; BATCH]> = nlri.by_ref().take(BATCH).collect();
@@ -124,7 +169,7 @@ impl Table {
             let found = self.prefixes.find_first(&batch);
             self.touch(&found);
             for (Nlri { prefix, path_id }, id) in batch.into_iter().zip(found) {
-                let path = Path { path_id, ..*path };
+                let path = Path { path_id, state: judge(prefix), ..*path };
                 // What is in the table stays there while routes only come.
                 total += match id {
                     Some(id) => self.insert_at(id, path, ranks),

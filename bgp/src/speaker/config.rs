@@ -1,10 +1,10 @@
 //! How a speaker and its neighbours are set up.
 
 use super::sessions::source_kind;
-use super::{DynamicNeighbors, Password, PrefixLimit, RestartHelp, RestartOffer, SELECTION_DEFERRAL_TIME};
+use super::{Aggregate, DynamicNeighbors, Password, PrefixLimit, RestartHelp, RestartOffer, SELECTION_DEFERRAL_TIME};
 use crate::export::{ExportRules, ExportTerms, NextHopRule, PrivateAsRule};
-use crate::policy::{Policy, PolicySession};
-use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportRules, Rib};
+use crate::policy::{Policy, PolicySession, PrefixSet};
+use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportRules, Rib, martians};
 use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, Negotiated, SessionConfig};
 use crate::wire::{AddPathMode, Asn, Family, Role, RouterId};
 use net::Prefix;
@@ -26,6 +26,10 @@ pub struct SpeakerConfig {
     pub router_id: RouterId,
     /// Prefixes that we originate.
     pub originate: Vec<Prefix>,
+    /// Prefixes that we originate as long as there are routes inside them.
+    pub aggregates: Vec<Aggregate>,
+    /// Prefixes that are taken from nobody; [`crate::rib::martians`] without a word.
+    pub martians: PrefixSet,
     /// Whom we talk to.
     pub neighbors: Vec<NeighborConfig>,
     /// Ranges that neighbours may come from without being named.
@@ -78,6 +82,10 @@ pub struct NeighborConfig {
     pub import: Policy,
     /// What our routes to it are put through.
     pub export: Policy,
+    /// It is sent a default route of ours, put through this, whatever the tables have.
+    pub default_originate: Option<Policy>,
+    /// MinRouteAdvertisementIntervalTimer (RFC 4271 §9.2.1.1): pause between what it is sent; zero: none.
+    pub advertisement_interval: Duration,
     /// Our next hop for IPv4 routes. By default our address on the session if that is IPv4.
     pub next_hop_v4: Option<Ipv4Addr>,
     /// Our next hop for IPv6 routes. By default our address on the session if that is IPv6; on an IPv4 session `::1`
@@ -199,6 +207,8 @@ impl SpeakerConfig {
             asn,
             router_id,
             originate: Vec::new(),
+            aggregates: Vec::new(),
+            martians: martians(),
             neighbors: Vec::new(),
             dynamic: Vec::new(),
             cluster_id: None,
@@ -229,6 +239,8 @@ impl NeighborConfig {
             groups: Vec::new(),
             import: Policy::Unset,
             export: Policy::Unset,
+            default_originate: None,
+            advertisement_interval: Duration::ZERO,
             next_hop_v4: None,
             next_hop_v6: None,
             next_hop: NextHopRule::Standard,
@@ -334,6 +346,7 @@ impl NeighborConfig {
             prepend: self.local_as.filter(|local_as| local_as.prepend).map(|local_as| local_as.asn),
             role: self.role,
             reject_as_sets: self.reject_as_sets,
+            route_server_client: self.route_server_client,
         }
     }
 
@@ -362,6 +375,7 @@ impl NeighborConfig {
         ExportTerms {
             kind: source_kind(negotiated.peer_kind),
             policy: self.export.bind(policy_session),
+            default_originate: self.default_originate.as_ref().map(|policy| policy.bind(policy_session)),
             local_asn: negotiated.local_asn,
             peer_asn: Some(negotiated.peer_asn).filter(|_| self.as_override),
             cluster_id: speaker.cluster_id.unwrap_or(speaker.router_id),

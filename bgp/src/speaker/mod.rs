@@ -9,6 +9,7 @@
 //! Routes leave only while a connection has room: what is handed out by [`Speaker::poll_transmit`] and not yet reported
 //! by [`Speaker::handle_sent`] stays below a window. A neighbour that doesn't read is a cursor that doesn't move.
 
+mod aggregate;
 mod config;
 mod dynamic;
 mod ends;
@@ -21,13 +22,14 @@ mod status;
 mod transport;
 mod turn;
 
+pub use aggregate::Aggregate;
 pub use config::{BGP_PORT, Confederation, LocalAs, NeighborConfig, NeighborError, SpeakerConfig};
 pub use dynamic::{DYNAMIC_LIMIT, DynamicNeighbors};
 pub use limit::{LimitAction, PrefixLimit};
 pub use reconfigure::Reconfigured;
 pub use restart::RestartHelp;
 pub use restarting::{RestartOffer, SELECTION_DEFERRAL_TIME};
-pub use status::{AttributeErrorCount, NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
+pub use status::{AttributeErrorCount, LeftOutCount, NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
 pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 
 use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
@@ -37,9 +39,10 @@ use crate::rib::{ImportOptions, Page, Rib, RibConfig, SourceId, SourceKind};
 use crate::session::Negotiated;
 use crate::wire::notification::subcode::cease;
 use crate::wire::{AttributeError, ErrorCode, Family, Notification};
+use aggregate::Aggregates;
 use bytes::Bytes;
 use limit::Held;
-use net::{Prefix, Time};
+use net::{Ipv4Prefix, Ipv6Prefix, Prefix, Time};
 use restart::Retained;
 use restarting::Deferral;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -157,6 +160,8 @@ pub struct Speaker {
     refused: u64,
     /// Somebody with room has not been sent everything, or input waits: the next turn is due at once.
     pending: Option<Time>,
+    aggregates: Aggregates,
+    default_kept: bool,
     /// It has started, and waits before it tells anybody anything.
     deferral: Option<Deferral>,
     /// All sessions are about to end.
@@ -200,6 +205,10 @@ struct Established {
     local_address: Option<IpAddr>,
     terms: ExportTerms,
     ends_of_rib: BTreeSet<Family>,
+    /// Changes have gone out, and the next ones wait until then.
+    next_advertisement: Option<Time>,
+    /// There are some that wait for it.
+    held_back: bool,
     /// Which limits the owner has heard of: family, sent, over.
     told: BTreeSet<(Family, bool, bool)>,
 }
@@ -227,7 +236,10 @@ impl Neighbor {
     fn deadline(&self) -> Option<(Time, &'static str)> {
         let retained = self.retained.as_ref().and_then(Retained::deadline).map(|at| (at, "kept routes"));
         let held = self.held.as_ref().and_then(|held| held.until).map(|at| (at, "restart after a limit"));
-        self.peer.poll_timeout().into_iter().chain(retained).chain(held).min_by_key(|(at, _)| *at)
+        let held_back = self.session.as_ref().filter(|session| session.held_back);
+        let next = held_back.and_then(|session| session.next_advertisement);
+        let next = next.map(|at| (at, "MinRouteAdvertisementIntervalTimer"));
+        self.peer.poll_timeout().into_iter().chain(retained).chain(held).chain(next).min_by_key(|(at, _)| *at)
     }
 }
 
@@ -280,6 +292,8 @@ impl Speaker {
             events: VecDeque::new(),
             refused: 0,
             pending: None,
+            aggregates: Aggregates::default(),
+            default_kept: false,
             deferral: None,
             stopping: false,
             waiting: VecDeque::new(),
@@ -291,9 +305,12 @@ impl Speaker {
         for prefix in speaker.config.originate.clone() {
             speaker.rib.originate(prefix, now);
         }
+        speaker.rib.set_martians(speaker.config.martians.clone());
+        speaker.set_aggregates(&speaker.config.aggregates.clone());
         for range in &speaker.config.dynamic {
             range.check()?;
         }
+        speaker.keep_default_routes();
         for neighbor in std::mem::take(&mut speaker.config.neighbors) {
             speaker.add_neighbor(neighbor, now)?;
         }
@@ -373,6 +390,17 @@ impl Speaker {
             self.settle(address, now);
         }
         self.stopping = false;
+    }
+
+    /// Where a neighbour is sent a default route whatever the tables have, its place in them has to be known.
+    fn keep_default_routes(&mut self) {
+        let templates = self.config.dynamic.iter().map(|range| &range.template);
+        let mut configs = self.config.neighbors.iter().chain(templates);
+        if !self.default_kept && configs.any(|config| config.default_originate.is_some()) {
+            self.default_kept = true;
+            self.rib.keep(Prefix::V4(Ipv4Prefix::DEFAULT));
+            self.rib.keep(Prefix::V6(Ipv6Prefix::DEFAULT));
+        }
     }
 
     /// Originates `prefix`.

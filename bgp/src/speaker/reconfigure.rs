@@ -43,6 +43,8 @@ pub enum Reconfigured {
     Originated(Prefix),
     /// A prefix is not originated any more.
     Withdrawn(Prefix),
+    /// A setting of the speaker itself that it has taken on.
+    Taken(&'static str),
     /// A setting of the speaker itself that it keeps until it is made anew.
     NotYet(&'static str),
 }
@@ -62,6 +64,7 @@ impl fmt::Display for Reconfigured {
             Reconfigured::Started(neighbor) => write!(f, "neighbour {neighbor}: started"),
             Reconfigured::Originated(prefix) => write!(f, "{prefix}: originated"),
             Reconfigured::Withdrawn(prefix) => write!(f, "{prefix}: no longer originated"),
+            Reconfigured::Taken(setting) => write!(f, "{setting}: changed"),
             Reconfigured::NotYet(setting) => write!(f, "{setting}: changed, which counts after a restart only"),
         }
     }
@@ -76,7 +79,21 @@ impl Speaker {
         let wanted = checked(&config)?;
         let mut done: Vec<Reconfigured> = self.kept_settings(&config).into_iter().map(Reconfigured::NotYet).collect();
         self.reoriginate(config.originate, now, &mut done);
+        if self.config.aggregates != config.aggregates {
+            self.set_aggregates(&config.aggregates);
+            self.config.aggregates = config.aggregates;
+            done.push(Reconfigured::Taken("aggregates"));
+        }
+        let martians_changed = self.config.martians != config.martians;
+        if martians_changed {
+            self.rib.set_martians(config.martians.clone());
+            self.config.martians = config.martians;
+            done.push(Reconfigured::Taken("martians"));
+        }
         self.config.dynamic = config.dynamic;
+        self.config.neighbors = config.neighbors;
+        self.keep_default_routes();
+        self.config.neighbors.clear();
         for address in self.neighbors.keys().copied().collect::<Vec<_>>() {
             let Some(neighbor) = self.neighbors.get(&address) else { continue };
             let wanted = match neighbor.range {
@@ -95,6 +112,12 @@ impl Speaker {
                 }
             }
         }
+        if martians_changed {
+            for address in self.neighbors.keys().copied().collect::<Vec<_>>() {
+                let import = self.neighbors.get(&address).map(|neighbor| neighbor.config.import.clone());
+                self.set_import_policy(address, import.unwrap_or_default(), now);
+            }
+        }
         for (address, config) in wanted {
             if !self.neighbors.contains_key(&address) {
                 self.add_neighbor(config, now)?;
@@ -110,7 +133,10 @@ impl Speaker {
         let SpeakerConfig {
             asn,
             router_id,
+            // These are taken on.
             originate: _,
+            aggregates: _,
+            martians: _,
             neighbors: _,
             dynamic: _,
             cluster_id,
@@ -237,6 +263,8 @@ fn differences(old: &NeighborConfig, new: &NeighborConfig) -> (Vec<&'static str>
         groups,
         import,
         export,
+        default_originate,
+        advertisement_interval,
         next_hop_v4,
         next_hop_v6,
         next_hop,
@@ -265,12 +293,13 @@ fn differences(old: &NeighborConfig, new: &NeighborConfig) -> (Vec<&'static str>
         ("group", *groups != new.groups),
         ("import", *import != new.import),
         ("export", *export != new.export),
+        ("default_originate", *default_originate != new.default_originate),
+        ("advertisement_interval", *advertisement_interval != new.advertisement_interval),
         ("next_hop_v4", *next_hop_v4 != new.next_hop_v4),
         ("next_hop_v6", *next_hop_v6 != new.next_hop_v6),
         ("next_hop", *next_hop != new.next_hop),
         ("private_as", *private_as != new.private_as),
         ("as_override", *as_override != new.as_override),
-        ("route_server_client", *route_server_client != new.route_server_client),
         ("graceful_shutdown", *graceful_shutdown != new.graceful_shutdown),
         ("max_prefixes", *receive_limits != new.receive_limits),
         ("max_prefixes_sent", *send_limits != new.send_limits),
@@ -289,6 +318,7 @@ fn differences(old: &NeighborConfig, new: &NeighborConfig) -> (Vec<&'static str>
         ("allow_own_as", *allow_own_as != new.allow_own_as),
         ("local_as", *local_as != new.local_as),
         ("route_reflector_client", *reflector_client != new.reflector_client),
+        ("route_server_client", *route_server_client != new.route_server_client),
         ("role", *role != new.role),
         ("strict_role", *strict_role != new.strict_role),
         ("reject_as_sets", *reject_as_sets != new.reject_as_sets),

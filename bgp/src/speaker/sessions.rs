@@ -103,15 +103,16 @@ impl Speaker {
         // The group's own: terms that are the same ones are found equal without a look into the policy.
         let terms = group.terms().clone();
         neighbor.policy_session = Some(policy_session);
-        let (ends_of_rib, told) = (BTreeSet::new(), BTreeSet::new());
         neighbor.session = Some(Established {
             source,
             connection: id,
             negotiated: Arc::clone(&negotiated),
             local_address,
             terms,
-            ends_of_rib,
-            told,
+            ends_of_rib: BTreeSet::new(),
+            next_advertisement: None,
+            held_back: false,
+            told: BTreeSet::new(),
         });
         self.deferral_session_up(address, negotiated.graceful_restart.as_ref());
         self.end_deferral(now);

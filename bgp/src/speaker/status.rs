@@ -4,7 +4,7 @@ use super::sessions::source_kind;
 use super::{Neighbor, Speaker};
 use crate::export::UpdateGroup;
 use crate::policy::Policy;
-use crate::rib::{FamilyCounts, Rib, SourceCounts, SourceKind};
+use crate::rib::{FamilyCounts, Ineligible, Rib, SourceCounts, SourceKind};
 use crate::session::{CloseReason, ConnectMode, MessageCounts, OutcomeKind, SessionState};
 use crate::wire::{Asn, AttributeError, AttributeType, Family, RouterId};
 use net::Time;
@@ -93,6 +93,8 @@ pub struct NeighborStatus {
     pub attribute_errors: Vec<AttributeErrorCount>,
     /// The errors of its last malformed UPDATE, each with the attribute's octets.
     pub last_malformed: Vec<AttributeError>,
+    /// How often its routes were left out, by reason, since the session came up.
+    pub left_out: Vec<LeftOutCount>,
     /// Times that the session came up.
     pub established_count: u64,
     /// Connections that lost a collision (RFC 4271 §6.8).
@@ -128,6 +130,16 @@ pub struct NeighborFamilyStatus {
     pub accepted: u64,
     /// In its Adj-RIB-Out.
     pub advertised: u64,
+}
+
+/// How often routes were left out for one reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct LeftOutCount {
+    /// The reason.
+    pub reason: Ineligible,
+    /// How often.
+    pub count: u64,
 }
 
 /// How often an attribute was in error.
@@ -232,6 +244,13 @@ impl Speaker {
                 })
                 .collect(),
             last_malformed: neighbor.last_malformed.clone(),
+            left_out: neighbor
+                .source()
+                .map(|source| self.rib.left_out(source))
+                .into_iter()
+                .flatten()
+                .map(|(reason, count)| LeftOutCount { reason, count })
+                .collect(),
             established_count: counters.established,
             collisions: counters.collisions,
             unsent_octets: connections.map(|connection| connection.unsent).sum(),

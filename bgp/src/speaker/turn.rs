@@ -4,11 +4,12 @@
 //! slice by slice in [`Speaker::handle_timeout`], which is due at once as long as anything waits. A neighbour that has
 //! nothing waiting is served when its octets come, so that its one route is not behind another's million.
 
-use super::{Connection, ConnectionId, Speaker};
+use super::{Connection, ConnectionId, Speaker, address_bits};
 use crate::rib::Rib;
 use net::Time;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Octets of messages that one neighbour is served before another has its turn: some 500 routes, a fraction of a
 /// millisecond. A message that was begun is finished.
@@ -135,6 +136,9 @@ impl Speaker {
         if self.deferral.is_some() || self.stopping {
             return;
         }
+        if self.aggregate(now) {
+            self.pending = Some(now);
+        }
         let mut up: Vec<IpAddr> = self
             .neighbors
             .iter()
@@ -157,7 +161,8 @@ impl Speaker {
     /// What it has cost, as a number of routes.
     fn pump_neighbor(&mut self, address: IpAddr, now: Time) -> u64 {
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return 0 };
-        let Some(session) = &neighbor.session else { return 0 };
+        let interval = neighbor.config.advertisement_interval;
+        let Some(session) = &mut neighbor.session else { return 0 };
         let has_room = |connections: &BTreeMap<ConnectionId, Connection>, id: &ConnectionId| {
             connections.get(id).is_some_and(Connection::has_room)
         };
@@ -166,9 +171,17 @@ impl Speaker {
         if !group.is_behind(source, &self.rib) || !has_room(&self.connections, &id) {
             return 0;
         }
+        // RFC 4271 §9.2.1.1. What was begun is finished first: a whole table is one advertisement.
+        session.held_back = session.next_advertisement.is_some_and(|at| now < at);
+        if session.held_back {
+            return 0;
+        }
         let encoded = group.counters().segments_encoded;
         let outgoing = group.poll_transmit(source, &mut self.rib);
         let behind = group.is_behind(source, &self.rib);
+        if !behind && !interval.is_zero() {
+            session.next_advertisement = Some(now + jittered(interval, address, now));
+        }
         let routes = outgoing.as_ref().map_or(0, |outgoing| outgoing.announced + outgoing.withdrawn);
         let cost = if group.counters().segments_encoded == encoded { routes / SHARED_DISCOUNT } else { routes };
         for octets in outgoing.into_iter().flat_map(|outgoing| outgoing.octets) {
@@ -181,4 +194,10 @@ impl Speaker {
         }
         cost
     }
+}
+
+/// Three quarters of `interval` up to all of it (RFC 4271 §10), so that neighbours' timers do not beat together.
+fn jittered(interval: Duration, address: IpAddr, now: Time) -> Duration {
+    let mixed = (address_bits(address) ^ now.since(Time::ZERO).as_nanos() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    interval / 1000 * (750 + (mixed >> 32) as u32 % 251)
 }

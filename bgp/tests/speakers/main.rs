@@ -3,6 +3,7 @@
 mod chaos;
 mod features;
 mod operator;
+mod origination;
 mod world;
 
 use bgp::policy::rule::{Label, Test};

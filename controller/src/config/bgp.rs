@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::bgp::policy::Policy;
+use ::bgp::rib::MARTIANS;
 use ::bgp::speaker::SELECTION_DEFERRAL_TIME;
 
 use super::policy::{Policies, policies};
 use super::schema::FAMILIES;
 use super::types::{
-    AddressFamily, BgpConfig, BgpRole, ConfederationConfig, Config, DecisionConfig, LimitAction, MrtConfig,
-    NeighborConfig, NextHopRule, PrivateAsRule, RangeConfig, RestartHelp,
+    AddressFamily, AggregateConfig, BgpConfig, BgpRole, ConfederationConfig, Config, DecisionConfig, LimitAction,
+    MrtConfig, NeighborConfig, NextHopRule, PrivateAsRule, RangeConfig, RestartHelp,
 };
 use super::walk::{Field, Fields, Walk};
 use crate::service::FileName;
@@ -38,6 +39,15 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
     let listen = walk.read(fields, "listen", Walk::socket_address);
     let listen = listen.unwrap_or(SocketAddr::from((Ipv6Addr::UNSPECIFIED, Config::BGP_PORT)));
     let originate = walk.read(fields, "originate", |walk, field| walk.list(field, Walk::prefix)).unwrap_or_default();
+    let aggregates = aggregates(walk, fields);
+    let martians = walk.read(fields, "martians", |walk, field| {
+        walk.list(field, |walk, item| {
+            walk.parsed(item, "a prefix with lengths", |text| {
+                text.parse().map_err(|error: ::bgp::policy::ParseError| error.to_string())
+            })
+        })
+    });
+    let martians = martians.unwrap_or_else(|| MARTIANS.iter().filter_map(|pattern| pattern.parse().ok()).collect());
     let cluster_id = walk.read(fields, "cluster_id", Walk::ipv4);
     let default_local_pref = walk.read(fields, "default_local_pref", Walk::integer).unwrap_or(BgpConfig::LOCAL_PREF);
     let selection_deferral = walk.read(fields, "selection_deferral", Walk::duration);
@@ -68,6 +78,8 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
         router_id: router_id?,
         listen,
         originate,
+        aggregates,
+        martians,
         cluster_id,
         mrt,
         confederation,
@@ -102,6 +114,22 @@ fn file_name(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<String> {
         return None;
     }
     Some(text)
+}
+
+fn aggregates(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<AggregateConfig> {
+    let mut aggregates: Vec<AggregateConfig> = Vec::new();
+    for item in walk.read(fields, "aggregates", Walk::items).unwrap_or_default() {
+        let Some(section) = walk.section(&item) else { continue };
+        let prefix = walk.read(&section, "prefix", Walk::prefix);
+        let suppress = walk.read(&section, "suppress", Walk::boolean).unwrap_or(false);
+        let Some(prefix) = prefix else { continue };
+        if aggregates.iter().any(|aggregate| aggregate.prefix == prefix) {
+            walk.refuse(item.node.mark, &section.path_of("prefix"), format!("there is an aggregate {prefix} already"));
+            continue;
+        }
+        aggregates.push(AggregateConfig { prefix, suppress });
+    }
+    aggregates
 }
 
 /// What is set of a neighbour before it is one: a group, or nothing.
@@ -278,6 +306,8 @@ fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, named: &Named<'_>, address
     config.hold_time = hold_time.unwrap_or(config.hold_time);
     *import = walk.read(fields, "import", |walk, field| named.policies.chain(walk, field)).or(import.take());
     *export = walk.read(fields, "export", |walk, field| named.policies.chain(walk, field)).or(export.take());
+    let default = walk.read(fields, "default_originate", |walk, field| named.policies.chain(walk, field));
+    config.default_originate = default.or(config.default_originate.take());
     let next_hop_v6 = walk.read(fields, "next_hop_v6", |walk, field| {
         let next_hop = walk.ipv6(field)?;
         if next_hop.is_unspecified()
@@ -307,6 +337,7 @@ fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, named: &Named<'_>, address
         ("idle_hold_time", &mut config.idle_hold_time),
         ("delay_open_time", &mut config.delay_open_time),
         ("send_hold_time", &mut config.send_hold_time),
+        ("advertisement_interval", &mut config.advertisement_interval),
         ("restart_time", &mut config.restart_time),
         ("long_lived_time", &mut config.long_lived_time),
     ] {

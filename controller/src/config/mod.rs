@@ -28,9 +28,9 @@ pub use problem::{LoadError, Problem, Problems, Severity};
 pub use reference::{json_schema, markdown};
 pub use tree::MAX_FILE_OCTETS;
 pub use types::{
-    AddressFamily, BgpConfig, BgpRole, CertificateName, ConfederationConfig, Config, Connect, DecisionConfig,
-    FabricConfig, HttpConfig, LimitAction, Listen, NeighborConfig, NextHopRule, OpenflowConfig, PrivateAsRule,
-    RangeConfig, RestartHelp, Role, SwitchCertificate, TlsConfig,
+    AddressFamily, AggregateConfig, BgpConfig, BgpRole, CertificateName, ConfederationConfig, Config, Connect,
+    DecisionConfig, FabricConfig, HttpConfig, LimitAction, Listen, NeighborConfig, NextHopRule, OpenflowConfig,
+    PrivateAsRule, RangeConfig, RestartHelp, Role, SwitchCertificate, TlsConfig,
 };
 
 pub use ::bgp::policy::Policy;

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bgp::policy::{Policy, PolicyDefinition};
+use bgp::policy::{Policy, PolicyDefinition, PrefixPattern};
+use bgp::rib::MARTIANS;
 use bgp::{session, speaker};
 use net::{DatapathId, Ipv4Prefix, Ipv6Prefix, Prefix};
 
@@ -133,6 +134,10 @@ pub struct BgpConfig {
     pub listen: SocketAddr,
     /// Prefixes that this router announces as its own; no two are equal.
     pub originate: Vec<Prefix>,
+    /// Prefixes that stand for what is inside them; no two are equal.
+    pub aggregates: Vec<AggregateConfig>,
+    /// Prefixes that are taken from nobody.
+    pub martians: Vec<PrefixPattern>,
     /// The cluster id of a route reflector; the identifier without it.
     pub cluster_id: Option<Ipv4Addr>,
     /// MRT files that are written.
@@ -171,6 +176,15 @@ impl Default for MrtConfig {
         let minutes = |count: u64| Duration::from_secs(60 * count);
         MrtConfig { updates: None, rotate: minutes(15), tables: None, interval: minutes(120) }
     }
+}
+
+/// One entry of `bgp.aggregates`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct AggregateConfig {
+    /// The prefix.
+    pub prefix: Prefix,
+    /// What is inside it is told to nobody.
+    pub suppress: bool,
 }
 
 /// Section `bgp.confederation` (RFC 5065).
@@ -244,6 +258,10 @@ pub struct NeighborConfig {
     pub import: Policy,
     /// What to tell the neighbour. Without the key: as for `import`.
     pub export: Policy,
+    /// It is sent a default route of ours, put through this.
+    pub default_originate: Option<Policy>,
+    /// Pause between what it is sent (RFC 4271 §9.2.1.1).
+    pub advertisement_interval: Duration,
     /// Next hop of the IPv6 routes that we announce; without it, the session's own address is used.
     pub next_hop_v6: Option<Ipv6Addr>,
     /// Free text, for people.
@@ -424,6 +442,8 @@ impl BgpConfig {
             router_id,
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, Config::BGP_PORT)),
             originate: Vec::new(),
+            aggregates: Vec::new(),
+            martians: MARTIANS.iter().filter_map(|pattern| pattern.parse().ok()).collect(),
             cluster_id: None,
             mrt: MrtConfig::default(),
             confederation: None,
@@ -504,6 +524,8 @@ impl NeighborConfig {
             hold_time: Duration::from_secs(90),
             import: policy(),
             export: policy(),
+            default_originate: None,
+            advertisement_interval: Duration::ZERO,
             next_hop_v6: None,
             description: None,
             active: false,

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bgp::export::{NextHopRule, PrivateAsRule};
 use bgp::io::{DriverError, Handle};
+use bgp::policy::PrefixSet;
 use bgp::rib::DecisionOptions;
 use bgp::session::{ConnectMode, SessionConfig};
 use bgp::speaker::{
-    Confederation, DynamicNeighbors, LimitAction, LocalAs, NeighborConfig, Password, PrefixLimit, Reconfigured,
-    RestartHelp, RestartOffer, Speaker, SpeakerConfig, SpeakerStatus,
+    Aggregate, Confederation, DynamicNeighbors, LimitAction, LocalAs, NeighborConfig, Password, PrefixLimit,
+    Reconfigured, RestartHelp, RestartOffer, Speaker, SpeakerConfig, SpeakerStatus,
 };
 use bgp::wire::{Asn, Family, Role, RouterId};
 use tokio::sync::watch;
@@ -112,6 +113,10 @@ pub(super) fn start(config: &BgpConfig, seed: u64) -> Result<BgpHandle, String> 
 pub(crate) fn speaker_config(config: &BgpConfig, seed: u64) -> SpeakerConfig {
     let mut speaker = SpeakerConfig::new(Asn(config.asn), RouterId(config.router_id));
     speaker.originate.clone_from(&config.originate);
+    let aggregates = config.aggregates.iter();
+    speaker.aggregates =
+        aggregates.map(|config| Aggregate { prefix: config.prefix, suppress: config.suppress }).collect();
+    speaker.martians = PrefixSet::new(config.martians.iter().copied());
     speaker.neighbors = config.neighbors.iter().map(|neighbor| neighbor_config(neighbor, config)).collect();
     speaker.dynamic = config.ranges.iter().map(|range| dynamic(range, config)).collect();
     speaker.cluster_id = config.cluster_id.map(RouterId);
@@ -239,6 +244,8 @@ pub(crate) fn neighbor_config(config: &config::NeighborConfig, speaker: &BgpConf
         ..session
     });
     neighbor.groups.clone_from(&config.groups);
+    neighbor.default_originate.clone_from(&config.default_originate);
+    neighbor.advertisement_interval = config.advertisement_interval;
     // The configuration holds whole seconds that fit.
     neighbor.hold_time = u16::try_from(config.hold_time.as_secs()).unwrap_or(u16::MAX);
     neighbor.import.clone_from(&config.import);

@@ -36,6 +36,23 @@ pub(super) static BGP: Section = Section {
             about: "Prefixes to announce as this router's own.",
         },
         Key {
+            name: "aggregates",
+            shape: Shape::List { of: &Shape::Section(&AGGREGATE), min: 0 },
+            need: Need::Default("[]"),
+            rule: "RFC 4271 §9.2.2.2, RFC 9774",
+            about: "Prefixes to announce as long as there is a route to something inside them.",
+        },
+        Key {
+            name: "martians",
+            shape: Shape::List { of: &Shape::Term(&policy::PREFIX_PATTERN), min: 0 },
+            need: Need::Default(
+                r#"[0.0.0.0/8 le 32, 127.0.0.0/8 le 32, 169.254.0.0/16 le 32, 224.0.0.0/4 le 32, 240.0.0.0/4 le 32, "::/96 le 128", "::ffff:0:0/96 le 128", "fe80::/10 le 128", "ff00::/8 le 128"]"#,
+            ),
+            rule: "RFC 6890",
+            about: "Prefixes that are left out whoever announces them. The default has what no network can have for its own, and neither private prefixes nor the \
+                    default routes. `[]` switches the check off.",
+        },
+        Key {
             name: "sets",
             shape: Shape::Section(&policy::SETS),
             need: Need::Without("no sets"),
@@ -218,6 +235,20 @@ macro_rules! with_settings {
                     rule: "RFC 8212",
                     about: "What to announce to the neighbour. `accept`, `reject`, or policies of `bgp.policies` in order, the last of which may be `accept` or \
                             `reject`. What none of them decides is rejected.",
+                },
+                Key {
+                    name: "default_originate",
+                    shape: Shape::OneOrMore { of: &policy::POLICY_NAME },
+                    need: Need::Without("none"),
+                    rule: "",
+                    about: "Announce a default route of ours to the neighbour, whatever the tables have: `accept`, or policies that change it. `export` is not asked about it.",
+                },
+                Key {
+                    name: "advertisement_interval",
+                    shape: Shape::Duration { min: SECOND, max: Duration::from_secs(600), step: SECOND, or_zero: true },
+                    need: Need::Default("0s"),
+                    rule: "RFC 4271 §9.2.1.1",
+                    about: "Pause between what the neighbour is sent (MinRouteAdvertisementInterval), shortened at random by up to a quarter. What changes back meanwhile is not sent.",
                 },
                 Key {
                     name: "next_hop_v6",
@@ -535,6 +566,21 @@ static MRT: Section = Section {
             need: Need::Default("2h"),
             rule: "",
             about: "How often the tables are written, counted from midnight.",
+        },
+    ],
+};
+
+static AGGREGATE: Section = Section {
+    about: "A prefix that stands for what is inside it. Its AS_PATH is empty (RFC 9774: no AS_SETs), AGGREGATOR is this router, and ATOMIC_AGGREGATE says that other ASes' \
+            numbers were left out. Keep it from the neighbours that the routes inside come from by their export policy.",
+    keys: &[
+        Key { name: "prefix", shape: Shape::Prefix, need: Need::Required, rule: "", about: "The prefix." },
+        Key {
+            name: "suppress",
+            shape: Shape::Boolean,
+            need: Need::Default("false"),
+            rule: "",
+            about: "Announce nothing of what is inside it, to anybody.",
         },
     ],
 };

@@ -79,7 +79,7 @@ fn the_defaults_of_the_table_are_the_defaults_of_the_types() {
     let mut inner = String::new();
     for key in section.keys {
         match (&key.need, &key.shape) {
-            _ if matches!(key.name, "groups" | "ranges") => {}
+            _ if matches!(key.name, "groups" | "ranges" | "aggregates") => {}
             (_, Shape::List { of: Shape::Section(neighbor), .. }) => {
                 for key in neighbor.keys {
                     if let Need::Default(text) = key.need {

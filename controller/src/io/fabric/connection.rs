@@ -1,8 +1,9 @@
 //! One connection: octets in, frames to the core, output out. One task does both, so that the answers to what was read leave in the same
 //! poll, without a second task being woken.
 //!
-//! Fairness: one read is at most [`READ_SIZE`] octets, and what is whole in it is one core turn. A poll reads until it had that many together,
-//! so less than twice as many, in small pieces if they come so. Who has more to say waits until everybody else who is ready had the same.
+//! Fairness: one read is at most [`READ_SIZE`] octets, and what is whole in it is one core turn. Where such a turn takes long, the next reads of
+//! that connection are smaller. A poll reads until it had that many together, so less than twice as many, in small pieces if they come so. Who
+//! has more to say waits until everybody else who is ready had the same.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -24,6 +25,10 @@ use crate::io::record::Tap;
 
 /// Octets of one switch per core turn: then the others get theirs. A turn over 16 KiB of packet-ins takes about a tenth of a millisecond.
 pub(super) const READ_SIZE: usize = 16 * 1024;
+/// Reads become smaller down to this.
+const READ_SIZE_MIN: usize = 1024;
+/// A core turn that is longer is long for the others who wait.
+const LONG_TURN: Duration = Duration::from_micros(50);
 /// Octets for nothing, malformed or asked for by nobody, that a connection may bring at once. An answer that is late is one.
 const DROPPED_BURST: u64 = 1 << 20;
 /// Octets for nothing that a connection may bring in a second. Who brings more is read less often, and TCP makes it wait: it must not take the
@@ -62,6 +67,7 @@ where
         output: Bytes::new(),
         unflushed: false,
         dropped: Dropped::default(),
+        share: READ_SIZE,
         pause: None,
         end: None,
     };
@@ -89,6 +95,8 @@ struct Connection<'c, S> {
     /// TLS may hold back what it has taken.
     unflushed: bool,
     dropped: Dropped,
+    /// Octets of its next read.
+    share: usize,
     /// It brings too much for nothing: it is read again after that.
     pause: Option<Pin<Box<Sleep>>>,
     /// It is closing: the last octets leave until then, or never.
@@ -106,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                 Poll::Ready(Some(count)) => read += count,
                 Poll::Pending => break,
             }
-            if read >= READ_SIZE {
+            if read >= self.share {
                 wake_after_the_others(cx);
                 break;
             }
@@ -144,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         // Nobody else reads until the turn is over.
         let mut input = self.fabric.input.borrow_mut();
         input.clear();
-        let count = match ready!(poll_read_buf(self.stream.as_mut(), cx, &mut (&mut *input).limit(READ_SIZE))) {
+        let count = match ready!(poll_read_buf(self.stream.as_mut(), cx, &mut (&mut *input).limit(self.share))) {
             Ok(0) => return Poll::Ready(None),
             Ok(count) => count,
             Err(error) => {
@@ -170,7 +178,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                 self.outlet.close.set(true);
             }
         });
-        self.fabric.report.borrow_mut().turn(packet_ins, self.fabric.clock.now().since(started));
+        let took = self.fabric.clock.now().since(started);
+        self.fabric.report.borrow_mut().turn(packet_ins, took);
+        self.share = share_after(self.share, took);
         if let Some(pause) = self.dropped.pause(dropped, started) {
             self.fabric.report.borrow_mut().slowed(self.id, started);
             self.pause = Some(Box::pin(tokio::time::sleep(pause)));
@@ -206,6 +216,12 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// How much of a connection is read next, after a turn over `share` octets at most that took so long.
+fn share_after(share: usize, took: Duration) -> usize {
+    let next = if took > LONG_TURN { share / 2 } else { share * 2 };
+    next.clamp(READ_SIZE_MIN, READ_SIZE)
 }
 
 /// How much a connection has brought for nothing, as a debt that time pays. In octets, [`DROPPED_MESSAGE`] of them for each message.
@@ -244,6 +260,14 @@ fn wake_after_the_others(cx: &mut Context<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_brings_much_work_gets_smaller_turns_and_larger_ones_when_it_is_less() {
+        let (long, short) = (LONG_TURN * 3, LONG_TURN / 2);
+        assert_eq!(share_after(READ_SIZE, long), READ_SIZE / 2);
+        assert_eq!((0..20).fold(READ_SIZE, |share, _| share_after(share, long)), READ_SIZE_MIN);
+        assert_eq!((0..20).fold(READ_SIZE_MIN, |share, _| share_after(share, short)), READ_SIZE);
+    }
 
     #[test]
     fn what_is_for_nothing_is_paid_for_in_time() {

@@ -329,9 +329,11 @@ impl Peer {
         self.drain();
         if let Some(loser) = self.collision() {
             let resumed = self.secondary.as_ref().is_some_and(|slot| slot.resumes);
+            let restarting = self.config.graceful_restart.as_ref().is_some_and(|restart| restart.restarting);
             if let Some(slot) = self.slot(loser) {
-                if resumed && loser == Which::Primary {
-                    // Without a NOTIFICATION: there is nobody at the other end.
+                // Without a NOTIFICATION: there is nobody at the other end; or there is, and would let go of the routes
+                // that it keeps for us (RFC 4724 §4.2).
+                if restarting || (resumed && loser == Which::Primary) {
                     slot.session.handle_closed(now);
                 } else {
                     slot.session.handle_collision_lost(now);

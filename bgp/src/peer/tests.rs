@@ -277,6 +277,32 @@ fn a_neighbour_that_lost_its_session_without_a_word_takes_it_up_on_a_new_connect
 }
 
 #[test]
+fn a_collision_while_we_restart_costs_us_no_routes_at_the_other_end() {
+    for restarting in [true, false] {
+        let config = SessionConfig {
+            graceful_restart: Some(crate::wire::GracefulRestart { restarting, ..Default::default() }),
+            ..SessionConfig::new(Asn(1), RouterId::from_u32(9), Asn(2))
+        };
+        let mut peer = Peer::new(Arc::new(config), 1);
+        peer.handle_start(Time::ZERO);
+        let Some(PeerTransmit::Connect(ours)) = peer.poll_transmit() else { panic!() };
+        let theirs = peer.handle_accepted(Time::ZERO).unwrap();
+        peer.handle_connected(ours, Time::ZERO);
+        let open = SessionConfig::new(Asn(2), RouterId::from_u32(2), Asn(1)).open();
+        let mut octets = bytes::BytesMut::new();
+        Message::Open(open).encode(&crate::wire::EncodeContext::default(), &mut octets).unwrap();
+        peer.handle_bytes(ours, &octets, Time::ZERO);
+        peer.handle_bytes(theirs, &octets, Time::ZERO);
+        let transmits: Vec<_> = std::iter::from_fn(|| peer.poll_transmit()).collect();
+        assert!(transmits.contains(&PeerTransmit::Close(theirs)), "ours is of the higher identifier");
+        let is_notification =
+            |transmit: &PeerTransmit| matches!(transmit, PeerTransmit::Send(_, octets) if octets.get(18) == Some(&3));
+        assert_eq!(transmits.iter().any(is_notification), !restarting);
+        assert_eq!(peer.state(), SessionState::OpenConfirm);
+    }
+}
+
+#[test]
 fn a_stranger_that_sends_no_open_does_not_end_a_session_that_stands() {
     let mut pair = graceful();
     let later = Time::from_secs(60);

@@ -92,7 +92,7 @@ impl Adapter for Frr {
                 flag(true, &format!("password {password}"));
             }
             if let Some(role) = session.role {
-                flag(true, &format!("local-role {}", role.replace("rs-", "rs-")));
+                flag(true, &format!("local-role {role}"));
             }
         }
         for family in Family::ALL {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -129,7 +129,7 @@ fn newest(lab: &Lab, start: &str) -> Result<PathBuf, Fail> {
 }
 
 /// The routes of a table by both readers: (peer, prefix, path, next hop, origin, MED, communities).
-fn same_routes(ours: &Ours, file: &PathBuf, count: usize) -> Outcome {
+fn same_routes(ours: &Ours, file: &Path, count: usize) -> Outcome {
     let name = file.display().to_string();
     let theirs: BTreeSet<String> =
         process::run("bgpdump", &["-m", "-v", &name])?.lines().filter_map(bgpdump_line).collect();
@@ -153,7 +153,7 @@ fn same_routes(ours: &Ours, file: &PathBuf, count: usize) -> Outcome {
 }
 
 /// The UPDATEs of a trace by both readers.
-fn same_messages(ours: &Ours, file: &PathBuf, count: usize) -> Outcome {
+fn same_messages(ours: &Ours, file: &Path, count: usize) -> Outcome {
     let name = file.display().to_string();
     let theirs: BTreeSet<String> =
         process::run("bgpdump", &["-m", "-v", &name])?.lines().filter_map(bgpdump_line).collect();
@@ -224,7 +224,7 @@ fn second(lab: &Lab) -> Result<Daemon, Fail> {
 }
 
 /// The first router's routes out of a file, to the second speaker, from the router's address.
-fn replayed(lab: &Lab, ours: &Ours, file: &PathBuf, what: &str) -> Outcome {
+fn replayed(lab: &Lab, ours: &Ours, file: &Path, what: &str) -> Outcome {
     let name = file.display().to_string();
     let mut arguments =
         vec![ours.binary.as_str(), "bgp", "replay", &name, "--to", "192.0.2.2", "--neighbor", "192.0.2.11"];

@@ -47,6 +47,17 @@ impl Default for ExportLog {
 impl ExportLog {
     /// Puts `prefix` at the end.
     pub(crate) fn touch(&mut self, prefix: PrefixId) {
+        self.append(prefix);
+        self.compact();
+        while let Some(oldest) = self.records.front().copied().filter(|oldest| self.age(oldest) >= self.oldest) {
+            self.records.pop_front();
+            if self.is_live(&oldest) {
+                self.append(oldest.prefix);
+            }
+        }
+    }
+
+    fn append(&mut self, prefix: PrefixId) {
         if prefix.index() >= self.positions.len() {
             self.positions.resize(prefix.index() + 1, 0);
         }
@@ -57,13 +68,6 @@ impl ExportLog {
         self.last += u64::from(self.last as u32 == 0);
         *position = self.last as u32;
         self.records.push_back(Record { position: self.last as u32, prefix });
-        self.compact();
-        while let Some(oldest) = self.records.front().copied().filter(|oldest| self.age(oldest) >= self.oldest) {
-            self.records.pop_front();
-            if self.is_live(&oldest) {
-                self.touch(oldest.prefix);
-            }
-        }
     }
 
     fn age(&self, record: &Record) -> u32 {
@@ -155,6 +159,18 @@ mod tests {
         assert_eq!(cursor, log.end());
         log.read(cursor, 9, &mut out);
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn many_prefixes_that_grow_old_together_are_put_at_the_end_one_after_the_other() {
+        const PREFIXES: u32 = 100_000;
+        let mut log = ExportLog { oldest: PREFIXES + 10, ..ExportLog::default() };
+        (0..PREFIXES).for_each(|id| log.touch(PrefixId(id)));
+        (0..20).for_each(|_| log.touch(PrefixId(PREFIXES)));
+        let mut out = Vec::new();
+        log.read(Cursor::START, usize::MAX, &mut out);
+        assert_eq!((out.len(), log.len()), (PREFIXES as usize + 1, PREFIXES as usize + 1));
+        assert!(log.records.iter().all(|record| log.age(record) < log.oldest));
     }
 
     proptest! {

@@ -75,6 +75,10 @@ impl Path {
 /// No chunk: the end of a chain.
 const NO_CHUNK: u32 = u32::MAX;
 
+/// Paths of one prefix that one neighbour may have here (RFC 7911). Each one is compared with all others, and who sends many has more than a
+/// choice in mind; further ones are not taken.
+pub(super) const MAX_PATHS_OF_SOURCE: usize = 64;
+
 /// Paths per chunk: with the link 64 octets.
 const CHUNK: usize = 3;
 
@@ -199,18 +203,8 @@ impl Paths {
             let mut chunk = Chunk { paths: [Path::NONE; CHUNK], next: entry.more };
             let [first, ..] = &mut chunk.paths;
             *first = path;
-            entry.more = match self.chunks.get_mut(self.free as usize) {
-                Some(place) => {
-                    let at = self.free;
-                    self.free = place.next;
-                    *place = chunk;
-                    at
-                }
-                None => {
-                    self.chunks.push(chunk);
-                    self.chunks.len() as u32 - 1
-                }
-            };
+            let more = self.add_chunk(chunk);
+            self.entries.get_mut(id.index())?.more = more;
         }
         None
     }
@@ -226,9 +220,45 @@ impl Paths {
             self.free = more;
             more = next;
         }
-        for path in kept {
-            self.put(id, path);
+        let mut kept = kept.into_iter();
+        let Some(first) = kept.next() else { return };
+        entry.first = first;
+        let rest: SmallVec<[Path; 12]> = kept.collect();
+        let mut more = NO_CHUNK;
+        for few in rest.chunks(CHUNK) {
+            let mut chunk = Chunk { paths: [Path::NONE; CHUNK], next: more };
+            chunk.paths.iter_mut().zip(few).for_each(|(place, path)| *place = *path);
+            more = self.add_chunk(chunk);
         }
+        if let Some(entry) = self.entries.get_mut(id.index()) {
+            entry.more = more;
+        }
+    }
+
+    fn add_chunk(&mut self, chunk: Chunk) -> u32 {
+        match self.chunks.get_mut(self.free as usize) {
+            Some(place) => {
+                let at = self.free;
+                self.free = place.next;
+                *place = chunk;
+                at
+            }
+            None => {
+                self.chunks.push(chunk);
+                self.chunks.len() as u32 - 1
+            }
+        }
+    }
+
+    /// Whether a source has as many paths of a prefix as it may, and this is none of them.
+    pub(super) fn has_all_of(&self, id: PrefixId, source: SourceId, path_id: u32) -> bool {
+        let mut of_source = self.iter(id).filter(|path| path.source == source);
+        let (mut count, mut known) = (0, false);
+        of_source.by_ref().take(MAX_PATHS_OF_SOURCE).for_each(|path| {
+            count += 1;
+            known |= path.path_id == path_id;
+        });
+        count == MAX_PATHS_OF_SOURCE && !known
     }
 
     /// Puts the path with this source and path id first and calls it the best; `None`: there is no best.
@@ -320,6 +350,23 @@ mod tests {
             assert_eq!(Time::from(Learned::from(Time::from_secs(seconds))), Time::from_secs(seconds));
         }
         assert!(Learned::from(Time::MAX) >= Learned::from(Time::from_secs(1)));
+    }
+
+    #[test]
+    fn a_source_has_so_many_paths_of_a_prefix_and_no_more() {
+        let (prefix, source) = (PrefixId(0), SourceId(1));
+        let mut paths = Paths::new();
+        for path_id in 1..=MAX_PATHS_OF_SOURCE as u32 {
+            assert!(!paths.has_all_of(prefix, source, path_id));
+            paths.put(prefix, Path { source, path_id, ..Path::NONE });
+            paths.put(prefix, Path { source: SourceId(2), path_id, ..Path::NONE });
+        }
+        assert!(paths.has_all_of(prefix, source, 1_000), "a new one");
+        assert!(!paths.has_all_of(prefix, source, 7), "one that is there");
+        assert!(!paths.has_all_of(prefix, SourceId(3), 1), "another source");
+        paths.retain(prefix, |path| path.path_id != 7 || path.source != source);
+        assert!(!paths.has_all_of(prefix, source, 1_000));
+        assert_eq!(paths.iter(prefix).count(), 2 * MAX_PATHS_OF_SOURCE - 1);
     }
 
     proptest! {

@@ -187,6 +187,10 @@ impl Table {
     }
 
     fn insert_at(&mut self, id: PrefixId, path: Path, ranks: &Ranks<'_>) -> Delta {
+        // Without add-path a neighbour has one path of a prefix, with the id 0.
+        if path.path_id != 0 && self.paths.has_all_of(id, path.source, path.path_id) {
+            return Delta::default();
+        }
         let champion = self.paths.best(id).map(|(best, _)| *best);
         self.attributes.retain(path.received);
         self.attributes.retain(path.effective);

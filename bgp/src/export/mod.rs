@@ -9,26 +9,36 @@
 //! connection has room; one that is slow has no queue, its cursor stays where it is, and when it reads on it finds each
 //! changed prefix once. Split horizon is a skip: a member leaves out the messages with its own routes. Withdrawals go
 //! only to who holds the prefix.
+//!
+//! Groups that are sent more than the best path, or another one than the best, read a second log, of changes that leave
+//! the best path alone; `choice` says what they get. It is written only while there are such groups.
 
+mod choice;
+mod held;
 mod in_place;
 mod pack;
 mod rules;
 mod segment;
+mod take;
 
+pub use choice::AddPathSend;
 pub use rules::{ExportRules, NextHopRule, PrivateAsRule};
 
 #[cfg(test)]
 mod tests;
 
 use crate::policy::Policy;
-use crate::rib::{Cursor, PrefixId, PrefixSet, Rib, SourceId, SourceKind, SourceRank, Table, family_index};
+use crate::rib::{Best, Cursor, PrefixId, Ranks, Rib, SourceId, SourceKind, Table, family_index};
 use crate::wire::{Asn, EncodeContext, Family, NextHop, PathAttributes, RefreshSubtype, RouterId};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use choice::Choice;
+use held::Held;
 use net::Prefix;
+use segment::{SEGMENT_OCTETS, SEGMENT_RECORDS, Segment, Stretch};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::ops::Range;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use take::Taker;
 
 /// Everything that what a peer is sent depends on: peers with equal terms share a group.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -59,12 +69,12 @@ pub struct ExportTerms {
     pub encode: EncodeContext,
 }
 
-/// Log records that one segment covers. About 32 KiB of UPDATEs at five prefixes per attribute set: large enough that
-/// per-segment work doesn't show, small enough that nobody waits long for its turn.
-const SEGMENT_RECORDS: usize = 2048;
-
 /// Segments that a group keeps for members that come by later. One that falls further behind encodes for itself.
 const SEGMENTS_KEPT: usize = 4;
+
+/// Segments of best paths that a member is sent in a row before it is its other paths' turn: changes without an end must
+/// not keep them back for ever.
+const BEST_FIRST: u8 = 16;
 
 /// What one member is sent next.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -77,6 +87,10 @@ pub struct Outgoing {
     pub announced: u64,
     /// Routes withdrawn in them.
     pub withdrawn: u64,
+    /// How many log records were looked at for it, where nobody had done that before.
+    pub looked_at: u64,
+    /// The next message would have passed the limit of this family: nothing more is handed out.
+    pub over: Option<Family>,
 }
 
 /// A route as a member is sent it.
@@ -85,10 +99,18 @@ pub struct Outgoing {
 pub struct Advertised {
     /// The prefix.
     pub prefix: Prefix,
+    /// The identifier that it is sent under (RFC 7911); 0 without one.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "is_zero"))]
+    pub path_id: u32,
     /// Its attributes.
     pub attributes: PathAttributes,
     /// Its next hop.
     pub next_hop: NextHop,
+}
+
+#[cfg(feature = "serde")]
+fn is_zero(path_id: &u32) -> bool {
+    *path_id == 0
 }
 
 /// Part of an Adj-RIB-Out, in prefix order.
@@ -120,6 +142,10 @@ pub struct GroupCounters {
 pub struct UpdateGroup {
     terms: ExportTerms,
     members: BTreeMap<SourceId, Member>,
+    /// The same members with their addresses.
+    addresses: BTreeMap<SourceId, Option<IpAddr>>,
+    /// How often a member came for whom older segments are no good.
+    arrivals: u64,
     kept: [VecDeque<Segment>; 2],
     counters: GroupCounters,
 }
@@ -131,13 +157,20 @@ pub struct Moving(Member);
 #[derive(Debug)]
 struct Member {
     enhanced_refresh: bool,
+    /// Segments that were built before so many arrivals know nothing of what it holds, or that it is here.
+    since: u64,
     outs: [Option<AdjRibOut>; 2],
 }
 
 #[derive(Debug)]
 struct AdjRibOut {
+    /// In the export log.
     cursor: Cursor,
-    held: PrefixSet,
+    /// In the log of changes beside the best paths, if the group reads that.
+    further: Cursor,
+    /// Segments since the last one of that log.
+    in_a_row: u8,
+    held: Held,
     /// End-of-RIB is due once the cursor gets here.
     end_of_rib: Option<Cursor>,
     refresh: Refresh,
@@ -155,31 +188,17 @@ enum Refresh {
     Running,
 }
 
-/// UPDATEs for a stretch of the log.
-#[derive(Debug)]
-struct Segment {
-    from: Cursor,
-    to: Cursor,
-    octets: Bytes,
-    messages: Vec<Message>,
-    /// Announced prefixes, in the order of the messages.
-    ids: Vec<PrefixId>,
-    withdrawn: Vec<PrefixId>,
-    /// All of `withdrawn`, encoded when first needed.
-    withdrawals: Option<(Bytes, usize)>,
-}
-
-#[derive(Debug)]
-struct Message {
-    source: SourceId,
-    octets: Range<usize>,
-    ids: Range<usize>,
-}
-
 impl UpdateGroup {
     /// A group without members.
     pub fn new(terms: ExportTerms) -> UpdateGroup {
-        UpdateGroup { terms, members: BTreeMap::new(), kept: Default::default(), counters: GroupCounters::default() }
+        UpdateGroup {
+            terms,
+            members: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            arrivals: 0,
+            kept: Default::default(),
+            counters: GroupCounters::default(),
+        }
     }
 
     /// The terms it was made with.
@@ -204,36 +223,44 @@ impl UpdateGroup {
         member: SourceId,
         families: impl IntoIterator<Item = Family>,
         enhanced_refresh: bool,
-        rib: &Rib,
+        rib: &mut Rib,
     ) {
         let mut outs = [None, None];
         for family in families {
             if let (Some(index), Some(table)) = (family_index(family), rib.table(family))
                 && let Some(out) = outs.get_mut(index)
             {
-                let end_of_rib = Some(table.log_end());
-                let held = PrefixSet::default();
-                *out = Some(AdjRibOut { cursor: Cursor::START, held, end_of_rib, refresh: Refresh::Idle });
+                *out = Some(AdjRibOut {
+                    cursor: Cursor::START,
+                    further: Cursor::START,
+                    in_a_row: 0,
+                    held: Held::new(self.terms.encode.add_path.contains(&family)),
+                    end_of_rib: Some(table.log_end()),
+                    refresh: Refresh::Idle,
+                });
             }
         }
-        self.members.insert(member, Member { enhanced_refresh, outs });
+        self.add(member, Member { enhanced_refresh, since: 0, outs }, rib);
     }
 
     /// A session is over.
     pub fn leave(&mut self, member: SourceId, rib: &mut Rib) {
-        let Some(member) = self.members.remove(&member) else { return };
+        let Some(Moving(member)) = self.hand_over(member, rib) else { return };
         for (family, out) in Rib::FAMILIES.into_iter().zip(member.outs) {
             if let (Some(out), Some(table)) = (out, rib.table_mut(family)) {
-                out.held.iter().for_each(|id| table.unpin(id));
+                out.held.release(table);
             }
-            self.drop_segments(family, rib);
         }
     }
 
     /// Takes a member out without a word to it: another group with other terms takes it over.
     pub fn hand_over(&mut self, member: SourceId, rib: &mut Rib) -> Option<Moving> {
         let moving = self.members.remove(&member)?;
-        for family in Rib::FAMILIES {
+        self.addresses.remove(&member);
+        for (family, out) in Rib::FAMILIES.into_iter().zip(&moving.outs) {
+            if let (Some(_), Some(table), true) = (out, rib.table_mut(family), self.reads_further(family)) {
+                table.remove_further_reader();
+            }
             self.drop_segments(family, rib);
         }
         Some(Moving(moving))
@@ -241,9 +268,32 @@ impl UpdateGroup {
 
     /// Takes over a member of another group. It is sent all routes again under this group's terms, and withdrawals of
     /// what it holds and is to have no more.
-    pub fn take_over(&mut self, member: SourceId, Moving(mut moving): Moving) {
-        moving.outs.iter_mut().flatten().for_each(|out| out.cursor = Cursor::START);
-        self.members.insert(member, moving);
+    pub fn take_over(&mut self, member: SourceId, Moving(mut moving): Moving, rib: &mut Rib) {
+        // What was encoded for others does not say that routes are gone which they never had.
+        self.arrivals += 1;
+        moving.since = self.arrivals;
+        self.add(member, moving, rib);
+    }
+
+    fn add(&mut self, member: SourceId, mut coming: Member, rib: &mut Rib) {
+        for (family, out) in Rib::FAMILIES.into_iter().zip(&mut coming.outs) {
+            let (Some(out), Some(table)) = (out, rib.table_mut(family)) else { continue };
+            out.cursor = Cursor::START;
+            if self.reads_further(family) {
+                table.add_further_reader();
+                // What it will find in the export log are all paths as they are then.
+                out.further = table.further_end();
+                // Nor is there in it what makes up for this member's own paths.
+                self.arrivals += 1;
+                coming.since = self.arrivals;
+            }
+        }
+        self.addresses.insert(member, rib.source(member).and_then(|source| source.address));
+        self.members.insert(member, coming);
+    }
+
+    fn reads_further(&self, family: Family) -> bool {
+        self.terms.choice(family) != Choice::Best
     }
 
     /// A member wants a family again (RFC 2918 §4).
@@ -258,43 +308,51 @@ impl UpdateGroup {
         }
     }
 
-    /// What `member` is sent next, about one segment of one family; `None` if it is up to date.
+    /// What `member` is sent next, about one segment of one family, which may come to nothing; `None` if it is up to
+    /// date.
     pub fn poll_transmit(&mut self, member: SourceId, rib: &mut Rib) -> Option<Outgoing> {
+        self.poll_transmit_within(member, |_| None, rib)
+    }
+
+    /// The same, up to the message before the one after which the member would hold more routes of a family than
+    /// `limit` says.
+    pub fn poll_transmit_within(
+        &mut self,
+        member: SourceId,
+        limit: impl Fn(Family) -> Option<usize>,
+        rib: &mut Rib,
+    ) -> Option<Outgoing> {
         for family in Rib::FAMILIES {
-            loop {
-                let table = rib.table_mut(family)?;
-                let Some(out) = self.out_mut(member, family) else { break };
-                let up_to_date = out.cursor == table.log_end();
-                let mark = if out.end_of_rib.is_some_and(|end| out.cursor >= end) {
-                    out.end_of_rib = None;
-                    Some(pack::end_of_rib(family))
-                } else if out.refresh == Refresh::Asked {
-                    out.refresh = Refresh::Running;
-                    Some(pack::refresh(family, RefreshSubtype::BEGIN))
-                } else if out.refresh == Refresh::Running && up_to_date {
-                    out.refresh = Refresh::Idle;
-                    Some(pack::refresh(family, RefreshSubtype::END))
-                } else {
-                    None
-                };
-                if let Some(octets) = mark {
-                    return Some(Outgoing {
-                        octets: SmallVec::from_iter([octets]),
-                        messages: 1,
-                        ..Outgoing::default()
-                    });
-                }
-                if up_to_date {
-                    break;
-                }
-                let Some((table, sources)) = rib.table_and_sources(family) else { break };
-                let outgoing = self.advance(member, family, table, sources);
-                self.drop_segments(family, rib);
-                match outgoing {
-                    Some(outgoing) if outgoing.messages > 0 => return Some(outgoing),
-                    _ => {}
-                }
+            let reads_further = self.reads_further(family);
+            let table = rib.table(family)?;
+            let (log_end, further_end) = (table.log_end(), table.further_end());
+            let Some(out) = self.out_mut(member, family) else { continue };
+            let up_to_date = out.cursor == log_end && (!reads_further || out.further == further_end);
+            let mark = if out.end_of_rib.is_some_and(|end| out.cursor >= end) {
+                out.end_of_rib = None;
+                Some(pack::end_of_rib(family))
+            } else if out.refresh == Refresh::Asked {
+                out.refresh = Refresh::Running;
+                Some(pack::refresh(family, RefreshSubtype::BEGIN))
+            } else if out.refresh == Refresh::Running && up_to_date {
+                out.refresh = Refresh::Idle;
+                Some(pack::refresh(family, RefreshSubtype::END))
+            } else {
+                None
+            };
+            if let Some(octets) = mark {
+                return Some(Outgoing { octets: SmallVec::from_iter([octets]), messages: 1, ..Outgoing::default() });
             }
+            if up_to_date {
+                continue;
+            }
+            let waits = reads_further && out.further != further_end;
+            let further = waits && (out.cursor == log_end || out.in_a_row >= BEST_FIRST);
+            out.in_a_row = if further { 0 } else { out.in_a_row.saturating_add(1) };
+            let (table, ranks) = rib.table_and_ranks(family)?;
+            let outgoing = self.advance(member, (family, further), limit(family), table, ranks);
+            self.drop_segments(family, rib);
+            return outgoing;
         }
         None
     }
@@ -302,13 +360,15 @@ impl UpdateGroup {
     /// Whether [`UpdateGroup::poll_transmit`] may have something for `member`.
     pub fn is_behind(&self, member: SourceId, rib: &Rib) -> bool {
         Rib::FAMILIES.into_iter().any(|family| {
-            let out = self.out(member, family);
-            let end = rib.table(family).map(Table::log_end);
-            out.is_some_and(|out| out.end_of_rib.is_some() || out.refresh != Refresh::Idle || Some(out.cursor) != end)
+            let (Some(out), Some(table)) = (self.out(member, family), rib.table(family)) else { return false };
+            out.end_of_rib.is_some()
+                || out.refresh != Refresh::Idle
+                || out.cursor != table.log_end()
+                || (self.reads_further(family) && out.further != table.further_end())
         })
     }
 
-    /// Number of prefixes that `member` holds of ours.
+    /// Number of routes that `member` holds of ours.
     pub fn advertised(&self, member: SourceId, family: Family) -> usize {
         self.out(member, family).map_or(0, |out| out.held.len())
     }
@@ -336,20 +396,53 @@ impl UpdateGroup {
         let (ids, next) = table.page(after, limit);
         page.next = next;
         for (prefix, id) in ids.into_iter().filter(|(_, id)| out.held.contains(*id)) {
-            let route = || {
-                if let Some(policy) = self.terms.default_originate.as_ref().filter(|_| prefix.len() == 0) {
-                    let route = rules::default_route(family);
-                    let from = rules::From::of(Rib::LOCAL, rib.source_ranks())?;
-                    let verdict = rules::default_verdict(&self.terms, policy, family, &route, prefix);
-                    return rules::finish(&self.terms, family, from, &route, &verdict);
-                }
-                let best = table.best(id)?;
-                let from = rules::From::of(best.source, rib.source_ranks())?;
-                rules::export(&self.terms, family, from, &*table.route_attributes(best.attributes)?, prefix)
-            };
-            page.routes.extend(route().map(|(attributes, next_hop)| Advertised { prefix, attributes, next_hop }));
+            self.routes_to(member, (family, table), (prefix, id), rib, &mut page.routes);
         }
         page
+    }
+
+    /// What `member` is to hold of one prefix: the definition of what `choice` and `segment` work out for all members
+    /// together.
+    fn routes_to(
+        &self,
+        member: SourceId,
+        (family, table): (Family, &Table),
+        (prefix, id): (Prefix, PrefixId),
+        rib: &Rib,
+        routes: &mut Vec<Advertised>,
+    ) {
+        let ranks = rib.ranks();
+        let choice = self.terms.choice(family);
+        let path_id = |source, path_id| match choice {
+            Choice::Several(_) => table.sent_path_id(id, source, path_id),
+            Choice::Best | Choice::BestAllowed => 0,
+        };
+        if let Some(policy) = self.terms.default_originate.as_ref().filter(|_| prefix.len() == 0) {
+            let default = || {
+                let route = rules::default_route(family);
+                let from = rules::From::of(Rib::LOCAL, ranks.by_source)?;
+                let verdict = rules::default_verdict(&self.terms, policy, family, &route, prefix);
+                rules::finish(&self.terms, family, from, &route, &verdict)
+            };
+            routes.extend(default().map(|(attributes, next_hop)| Advertised {
+                prefix,
+                path_id: path_id(Rib::LOCAL, 0),
+                attributes,
+                next_hop,
+            }));
+            return;
+        }
+        let address = self.addresses.get(&member).copied().flatten();
+        let goes = |path: Best| {
+            let from = rules::From::of(path.source, ranks.by_source)?;
+            let route = table.route_attributes(path.attributes)?;
+            let (attributes, next_hop) = rules::export(&self.terms, family, from, &route, prefix)?;
+            let kept = path.source == member || Some(next_hop.address()) == address;
+            let path_id = path_id(path.source, path.path_id);
+            (!kept).then_some(Advertised { prefix, path_id, attributes, next_hop })
+        };
+        let count = if choice == Choice::Best { 1 } else { usize::MAX };
+        routes.extend(table.ranking(id, &ranks).take(count).filter_map(goes).take(choice.limit()));
     }
 
     fn out(&self, member: SourceId, family: Family) -> Option<&AdjRibOut> {
@@ -360,42 +453,53 @@ impl UpdateGroup {
         self.members.get_mut(&member)?.outs.get_mut(family_index(family)?)?.as_mut()
     }
 
-    /// Moves `member` one segment on.
+    /// Moves `member` one segment on, in the export log or in the one of changes beside the best paths.
     fn advance(
         &mut self,
         member: SourceId,
-        family: Family,
+        (family, further): (Family, bool),
+        limit: Option<usize>,
         table: &mut Table,
-        sources: &[Option<SourceRank>],
+        ranks: Ranks<'_>,
     ) -> Option<Outgoing> {
         let index = family_index(family)?;
-        let cursor = self.out(member, family)?.cursor;
-        // A short one that others have been given meanwhile is old news: read anew, what changed since stands once.
-        let end = table.log_end();
-        let fresh =
-            |segment: &Segment| segment.to == end || segment.ids.len() + segment.withdrawn.len() >= SEGMENT_RECORDS / 2;
-        let shared = self.kept.get(index)?.iter().position(|segment| segment.from == cursor && fresh(segment));
-        let mut own = None;
-        match shared {
-            Some(_) => self.counters.segments_shared += 1,
-            None => {
-                own = Some(segment::build(&self.terms, family, cursor, (table, sources), &mut self.counters));
-                self.counters.segments_encoded += 1;
-            }
-        }
-        let kept = self.kept.get_mut(index)?;
-        let segment = match (shared, &mut own) {
-            (Some(position), _) => kept.get_mut(position)?,
-            (None, Some(own)) => own,
-            (None, None) => return None,
+        let out = self.out(member, family)?;
+        let (from, end, other) = if further {
+            (out.further, table.further_end(), out.cursor)
+        } else {
+            (out.cursor, table.log_end(), out.further)
         };
+        let since = self.members.get(&member)?.since;
+        // A short one that others have been given meanwhile is old news: read anew, what changed since stands once.
+        let fresh = |segment: &Segment| {
+            segment.to == end
+                || segment.ids.len() + segment.withdrawn.len() >= SEGMENT_RECORDS / 2
+                || segment.octets.len() >= SEGMENT_OCTETS / 2
+        };
+        let kept = self.kept.get_mut(index)?;
+        let shared = kept.iter().position(|segment| {
+            let known = segment.arrivals >= since && other <= segment.other_end;
+            segment.further == further && segment.from == from && known && fresh(segment)
+        });
+        let taker = Taker { member, address: self.addresses.get(&member).copied().flatten(), limit };
         let out = self.members.get_mut(&member)?.outs.get_mut(index)?.as_mut()?;
-        let outgoing = take(segment, member, out, table, &self.terms.encode, family);
-        // Worth keeping only if somebody is still to come by.
-        if let Some(segment) = own
-            && self.members.iter().any(|(_, other)| behind(other, index, segment.from))
-        {
+        if let Some(segment) = shared.and_then(|position| kept.get_mut(position)) {
+            self.counters.segments_shared += 1;
+            return Some(take::take(segment, taker, out, table, &self.terms.encode, family));
+        }
+        self.counters.segments_encoded += 1;
+        let stretch = Stretch { family, further, from, arrivals: self.arrivals, members: &self.addresses };
+        let mut segment = segment::build(&self.terms, stretch, (table, ranks), &mut self.counters);
+        // Worth keeping only if somebody is still to come by. Pinned before anything is let go of: what the segment names
+        // must not become another prefix's.
+        let wanted = self.members.iter().any(|(other, it)| *other != member && behind(it, index, &segment));
+        if wanted {
             segment.ids.iter().chain(&segment.withdrawn).for_each(|id| table.pin(*id));
+        }
+        let out = self.members.get_mut(&member)?.outs.get_mut(index)?.as_mut()?;
+        let mut outgoing = take::take(&mut segment, taker, out, table, &self.terms.encode, family);
+        outgoing.looked_at = segment.records;
+        if wanted {
             let kept = self.kept.get_mut(index)?;
             kept.push_back(segment);
             if kept.len() > SEGMENTS_KEPT
@@ -413,7 +517,7 @@ impl UpdateGroup {
         let Some(kept) = self.kept.get_mut(index) else { return };
         let members = &self.members;
         kept.retain(|segment| {
-            let wanted = members.values().any(|member| behind(member, index, segment.from));
+            let wanted = members.values().any(|member| behind(member, index, segment));
             if !wanted {
                 release(segment, table);
             }
@@ -422,82 +526,19 @@ impl UpdateGroup {
     }
 }
 
-/// Whether the member may still arrive at this place in the log.
-fn behind(member: &Member, family: usize, from: Cursor) -> bool {
-    member.outs.get(family).and_then(Option::as_ref).is_some_and(|out| out.cursor <= from)
+/// Whether the member may still arrive at this segment's place in the log, and use it.
+fn behind(member: &Member, family: usize, segment: &Segment) -> bool {
+    let Some(out) = member.outs.get(family).and_then(Option::as_ref) else { return false };
+    let (at, other) = if segment.further { (out.further, out.cursor) } else { (out.cursor, out.further) };
+    // What it has read of the other log must not be newer than the segment: it would be put back.
+    member.since <= segment.arrivals && at <= segment.from && other <= segment.other_end
 }
 
 fn release(segment: &Segment, table: &mut Table) {
     segment.ids.iter().chain(&segment.withdrawn).for_each(|id| table.unpin(*id));
 }
 
-/// What of `segment` goes to one member, and what it holds afterwards.
-fn take(
-    segment: &mut Segment,
-    member: SourceId,
-    out: &mut AdjRibOut,
-    table: &mut Table,
-    context: &EncodeContext,
-    family: Family,
-) -> Outgoing {
-    let mut outgoing = Outgoing::default();
-    // Octets of neighbouring messages go out as one piece.
-    let mut piece = 0..0;
-    let mut gone = Vec::new();
-    for message in &segment.messages {
-        let ids = segment.ids.get(message.ids.clone()).unwrap_or_default();
-        if message.source == member {
-            gone.extend(ids.iter().copied().filter(|id| out.held.contains(*id)));
-            continue;
-        }
-        if piece.end != message.octets.start {
-            outgoing.push(&segment.octets, piece);
-            piece = message.octets.start..message.octets.start;
-        }
-        piece.end = message.octets.end;
-        outgoing.messages += 1;
-        outgoing.announced += ids.len() as u64;
-        for id in ids {
-            if out.held.insert(*id) {
-                table.pin(*id);
-            }
-        }
-    }
-    outgoing.push(&segment.octets, piece);
-
-    let own = gone.len();
-    gone.extend(segment.withdrawn.iter().copied().filter(|id| out.held.contains(*id)));
-    if !gone.is_empty() {
-        let encode = |ids: &[PrefixId]| {
-            let prefixes: Vec<Prefix> = ids.iter().filter_map(|id| table.prefix(*id)).collect();
-            let mut octets = BytesMut::new();
-            let messages = pack::withdraw(context, family, &prefixes, &mut octets);
-            (octets.freeze(), messages)
-        };
-        let (octets, messages) = if own == 0 && gone.len() == segment.withdrawn.len() {
-            segment.withdrawals.get_or_insert_with(|| encode(&gone)).clone()
-        } else {
-            encode(&gone)
-        };
-        outgoing.octets.push(octets);
-        outgoing.messages += messages as u64;
-        outgoing.withdrawn += gone.len() as u64;
-        for id in gone {
-            out.held.remove(id);
-            table.unpin(id);
-        }
-    }
-    out.cursor = segment.to;
-    outgoing
-}
-
 impl Outgoing {
-    fn push(&mut self, octets: &Bytes, piece: Range<usize>) {
-        if !piece.is_empty() {
-            self.octets.push(octets.slice(piece));
-        }
-    }
-
     /// Number of octets.
     pub fn len(&self) -> usize {
         self.octets.iter().map(Bytes::len).sum()

@@ -2,11 +2,10 @@
 
 use crate::wire::{EncodeContext, Family, Message, Nlri, RefreshSubtype, RouteRefresh, Update, pack_withdrawals};
 use bytes::{Bytes, BytesMut};
-use net::Prefix;
 
-/// Appends UPDATEs that withdraw all of `prefixes`; returns how many.
-pub(super) fn withdraw(context: &EncodeContext, family: Family, prefixes: &[Prefix], out: &mut BytesMut) -> usize {
-    pack_withdrawals(family, prefixes.iter().copied().map(Nlri::new), context, out)
+/// Appends UPDATEs that withdraw all of `nlri`; returns how many.
+pub(super) fn withdraw(context: &EncodeContext, family: Family, nlri: &[Nlri], out: &mut BytesMut) -> usize {
+    pack_withdrawals(family, nlri.iter().copied(), context, out)
 }
 
 /// The End-of-RIB marker of `family`.
@@ -33,7 +32,7 @@ mod tests {
         AsPath, Asn, Community, DecodeContext, EncodeError, MpNlri, NextHop, Origin, PathAttributes, encode_for,
         frame_length, pack_block,
     };
-    use net::Ipv4Prefix;
+    use net::{Ipv4Prefix, Prefix};
     use proptest::prelude::*;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
     use std::ops::Range;
@@ -102,7 +101,8 @@ mod tests {
             };
             let mut out = BytesMut::new();
             if withdrawal {
-                let messages = withdraw(&context, family, &prefixes, &mut out);
+                let gone: Vec<Nlri> = prefixes.iter().copied().map(Nlri::new).collect();
+                let messages = withdraw(&context, family, &gone, &mut out);
                 let updates = decode_all(&out, context.message_limit);
                 prop_assert_eq!(messages, updates.len());
                 let got: Vec<Prefix> = updates.iter().flat_map(|update| match &update.mp_unreach {

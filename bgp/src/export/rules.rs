@@ -1,6 +1,6 @@
 //! Which best routes go to a group of peers, and with which attributes.
 
-use super::ExportTerms;
+use super::{AddPathSend, ExportTerms};
 use crate::policy::rule::NextHopChange;
 use crate::policy::{Evaluation, Policy, PolicyRoute, PolicyVerdict};
 use crate::rib::{RouteAttributes, SourceId, SourceKind, SourceRank};
@@ -40,6 +40,10 @@ pub struct ExportRules {
     /// The neighbour is a client of this route server: AS_PATH without our AS, next hop and MED as they came
     /// (RFC 7947 §2.2).
     pub route_server_client: bool,
+    /// A route server client that must not have the best route gets none in its place (RFC 7947 §2.3.1).
+    pub hide_paths: bool,
+    /// How many paths of a prefix are sent where the neighbour takes several (RFC 7911).
+    pub add_path_send: Option<AddPathSend>,
     /// The neighbour is our route reflection client (RFC 4456).
     pub reflector_client: bool,
     /// The neighbour is in another member AS of our confederation (RFC 5065).

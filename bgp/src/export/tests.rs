@@ -1,3 +1,5 @@
+mod several;
+
 use super::*;
 use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportOptions, ImportRules, RibConfig, Source};
 use crate::session::{Announcement, RouteUpdate};
@@ -39,7 +41,8 @@ fn source(number: u8) -> Source {
         kind: SourceKind::External,
         asn: Asn(65000 + u32::from(number)),
         router_id: RouterId::from_u32(u32::from(number)),
-        address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, number))),
+        // Ours is 192.0.2.1, and next hops are those of nobody here.
+        address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 100 + number))),
         local_address: None,
         import: Policy::Accept,
         enforce_first_as: true,
@@ -80,7 +83,7 @@ fn routes_with_one_attribute_set_cost_a_group_one_evaluation_of_policy() {
     let policy = crate::policy::tests::reject_below_and_mark("10.0.0.0/18 le 24");
     let mut group = UpdateGroup::new(ExportTerms { policy, ..terms(SourceKind::External) });
     let members = [2, 3, 4].map(|number| rib.add_source(source(number)));
-    members.into_iter().for_each(|member| group.join(member, [V4], false, &rib));
+    members.into_iter().for_each(|member| group.join(member, [V4], false, &mut rib));
     for member in members {
         while group.poll_transmit(member, &mut rib).is_some() {}
         // 64 of 100 are in 10.0.0.0/18.
@@ -179,7 +182,7 @@ fn a_new_member_gets_the_table_then_end_of_rib_of_each_family() {
     rib.handle_routes(sender, &announce(1, 7, 0..1000), Time::ZERO);
     rib.originate("2001:db8:1::/48".parse().unwrap(), Time::ZERO);
     let mut group = UpdateGroup::new(terms(SourceKind::External));
-    group.join(member, Rib::FAMILIES, false, &rib);
+    group.join(member, Rib::FAMILIES, false, &mut rib);
     let mut receiver = Receiver::default();
     receiver.read_all(&mut group, member, &mut rib);
     assert_eq!(receiver.routes.len(), 1001);
@@ -199,7 +202,7 @@ fn an_empty_table_is_end_of_rib_at_once() {
     let mut rib = rib();
     let member = rib.add_source(source(1));
     let mut group = UpdateGroup::new(terms(SourceKind::External));
-    group.join(member, [V4], true, &rib);
+    group.join(member, [V4], true, &mut rib);
     let mut receiver = Receiver::default();
     receiver.read_all(&mut group, member, &mut rib);
     assert_eq!(receiver.ends_of_rib, [V4]);
@@ -212,7 +215,7 @@ fn a_member_is_not_sent_its_own_routes_and_loses_a_prefix_whose_best_becomes_its
     let mut group = UpdateGroup::new(terms(SourceKind::External));
     let mut receivers: [Receiver; 3] = Default::default();
     for member in members {
-        group.join(member, [V4], true, &rib);
+        group.join(member, [V4], true, &mut rib);
     }
     let mut settle = |rib: &mut Rib, receivers: &mut [Receiver; 3]| {
         for (receiver, member) in receivers.iter_mut().zip(members) {
@@ -240,7 +243,7 @@ fn members_in_step_share_one_encoding_and_the_kept_segments_go_with_the_last() {
     let sender = rib.add_source(source(1));
     let members: Vec<SourceId> = (2..12).map(|n| rib.add_source(source(n))).collect();
     let mut group = UpdateGroup::new(terms(SourceKind::External));
-    members.iter().for_each(|member| group.join(*member, [V4], true, &rib));
+    members.iter().for_each(|member| group.join(*member, [V4], true, &mut rib));
     rib.handle_routes(sender, &announce(1, 7, 0..500), Time::ZERO);
     let mut pointers = std::collections::BTreeSet::new();
     for member in &members {
@@ -272,8 +275,8 @@ fn a_member_that_never_reads_holds_up_nobody_and_owes_nothing_when_it_leaves() {
     let sender = rib.add_source(source(1));
     let (slow, fast) = (rib.add_source(source(2)), rib.add_source(source(3)));
     let mut group = UpdateGroup::new(terms(SourceKind::External));
-    group.join(slow, [V4], true, &rib);
-    group.join(fast, [V4], true, &rib);
+    group.join(slow, [V4], true, &mut rib);
+    group.join(fast, [V4], true, &mut rib);
     let mut receiver = Receiver::default();
     // The slow one reads one segment, then nothing through many changes.
     rib.handle_routes(sender, &announce(1, 1, 0..100), Time::ZERO);
@@ -303,7 +306,7 @@ fn a_refresh_sends_everything_again_and_nothing_is_withdrawn() {
     let (sender, member) = (rib.add_source(source(1)), rib.add_source(source(2)));
     rib.handle_routes(sender, &announce(1, 7, 0..10), Time::ZERO);
     let mut group = UpdateGroup::new(terms(SourceKind::External));
-    group.join(member, [V4], true, &rib);
+    group.join(member, [V4], true, &mut rib);
     let mut receiver = Receiver::default();
     receiver.read_all(&mut group, member, &mut rib);
     let updates = receiver.updates;
@@ -319,7 +322,7 @@ fn a_route_too_long_for_any_message_is_withdrawn_instead() {
     let mut rib = rib();
     let (sender, member) = (rib.add_source(source(1)), rib.add_source(source(2)));
     let mut group = UpdateGroup::new(terms(SourceKind::External));
-    group.join(member, [V4], true, &rib);
+    group.join(member, [V4], true, &mut rib);
     let mut receiver = Receiver::default();
     rib.handle_routes(sender, &announce(1, 7, [0, 1]), Time::ZERO);
     receiver.read_all(&mut group, member, &mut rib);
@@ -364,7 +367,7 @@ proptest! {
         let mut group = UpdateGroup::new(terms(SourceKind::External));
         let mut members: Vec<SourceId> = (1..=4).map(|n| rib.add_source(source(n))).collect();
         let mut receivers: Vec<Receiver> = (0..4).map(|_| Receiver::default()).collect();
-        members.iter().for_each(|member| group.join(*member, [V4], true, &rib));
+        members.iter().for_each(|member| group.join(*member, [V4], true, &mut rib));
         for operation in operations {
             match operation {
                 Operation::Announce { peer, tail, prefixes } => {
@@ -380,7 +383,7 @@ proptest! {
                     group.leave(members[peer], &mut rib);
                     rib.remove_source(members[peer]);
                     members[peer] = rib.add_source(source(peer as u8 + 1));
-                    group.join(members[peer], [V4], true, &rib);
+                    group.join(members[peer], [V4], true, &mut rib);
                     receivers[peer] = Receiver::default();
                 }
                 Operation::Refresh { peer } => group.handle_refresh(members[peer], V4),

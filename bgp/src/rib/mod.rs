@@ -14,6 +14,7 @@ mod import;
 mod paths;
 mod prefix_table;
 mod read;
+mod several;
 mod table;
 
 #[cfg(test)]
@@ -29,7 +30,7 @@ pub use table::SourceId;
 
 pub(crate) use attribute_table::AttributeId;
 pub(crate) use prefix_table::{PrefixId, PrefixSet};
-pub(crate) use table::{Best, SourceRank, Table};
+pub(crate) use table::{Best, Ranks, SourceRank, Table};
 
 use crate::policy::{Modified, Policy};
 use crate::session::{Announcement, RouteUpdate};
@@ -42,7 +43,7 @@ use prefix_table::PrefixTable;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use table::{Delta, Ranks};
+use table::Delta;
 
 /// What a [`Rib`] is made with.
 #[derive(Clone, Copy, Debug)]
@@ -239,14 +240,15 @@ impl Rib {
         }
     }
 
-    /// What the update groups need: a family's table, and by number what is known of the sources.
-    pub(crate) fn table_and_sources(&mut self, family: Family) -> Option<(&mut Table, &[Option<SourceRank>])> {
-        Some((table_of(&mut self.tables, family)?, &self.ranks))
+    /// What the update groups need: a family's table, and what its paths are compared by.
+    pub(crate) fn table_and_ranks(&mut self, family: Family) -> Option<(&mut Table, Ranks<'_>)> {
+        let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
+        Some((table_of(&mut self.tables, family)?, ranks))
     }
 
-    /// By number, what is known of the sources.
-    pub(crate) fn source_ranks(&self) -> &[Option<SourceRank>] {
-        &self.ranks
+    /// What paths are compared by.
+    pub(crate) fn ranks(&self) -> Ranks<'_> {
+        Ranks { by_source: &self.ranks, options: &self.config.decision }
     }
 
     /// A source as it was given.

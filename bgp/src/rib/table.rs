@@ -7,6 +7,7 @@ use super::export_log::{Cursor, ExportLog};
 use super::import::{Ineligible, Source};
 use super::paths::{Path, Paths};
 use super::prefix_table::{BATCH, PrefixId, PrefixTable};
+use super::several::FurtherLog;
 use crate::wire::{Community, Family, NextHop, Nlri, PathAttributes};
 use net::Prefix;
 use smallvec::SmallVec;
@@ -22,7 +23,7 @@ pub struct SourceId(pub(crate) u16);
 
 impl SourceId {
     /// Nobody.
-    pub(super) const NONE: SourceId = SourceId(u16::MAX);
+    pub(crate) const NONE: SourceId = SourceId(u16::MAX);
 }
 
 /// The route that was chosen for a prefix.
@@ -56,10 +57,11 @@ impl SourceRank {
     }
 }
 
-/// By source id.
-pub(super) struct Ranks<'a> {
-    pub(super) by_source: &'a [Option<SourceRank>],
-    pub(super) options: &'a DecisionOptions,
+/// What paths are compared by: what is known of their sources, by number, and the knobs.
+#[derive(Clone, Copy)]
+pub(crate) struct Ranks<'a> {
+    pub(crate) by_source: &'a [Option<SourceRank>],
+    pub(crate) options: &'a DecisionOptions,
 }
 
 impl Ranks<'_> {
@@ -89,6 +91,7 @@ pub(crate) struct Table {
     pub(super) paths: Paths,
     pub(super) attributes: AttributeTable,
     pub(super) log: ExportLog,
+    pub(super) further: FurtherLog,
     pub(super) path_count: usize,
     pub(super) best_count: usize,
     /// What is inside these goes to nobody: an aggregate stands for it.
@@ -103,6 +106,7 @@ impl Table {
             paths: Paths::new(),
             attributes,
             log: ExportLog::default(),
+            further: FurtherLog::default(),
             path_count: 0,
             best_count: 0,
             suppressed: Vec::new(),
@@ -204,6 +208,12 @@ impl Table {
             None => self.path_count += 1,
         }
         self.challenge(id, champion, &path, old.as_ref(), ranks);
+        if self.further.is_read() {
+            let as_seen = |path: &Path| path.state.is_ok().then_some(path.effective);
+            if old.as_ref().and_then(as_seen) != as_seen(&path) {
+                self.tell_further(id, champion.and_then(|champion| chosen(&champion, ranks)));
+            }
+        }
         // Only now: while the decision compares, the old best's attributes must still be what they were.
         if let Some(old) = old {
             self.attributes.release(old.received);
@@ -315,10 +325,14 @@ impl Table {
         }
         self.path_count -= usize::try_from(-delta.received).unwrap_or(0);
         self.paths.retain(id, |path| !gone(path));
+        let before = champion.and_then(|champion| chosen(&champion, ranks));
         if select {
-            self.select(id, champion.and_then(|champion| chosen(&champion, ranks)), ranks);
+            self.select(id, before, ranks);
         } else {
             self.settle(id);
+        }
+        if delta.accepted != 0 {
+            self.tell_further(id, before);
         }
         delta
     }
@@ -345,6 +359,7 @@ impl Table {
         });
         if !touched.is_empty() {
             self.select(id, before, ranks);
+            self.tell_further(id, before);
         }
         touched.into_iter().for_each(|old| self.attributes.release(old));
         delta
@@ -378,6 +393,7 @@ impl Table {
         });
         if !replaced.is_empty() {
             self.select(id, before, ranks);
+            self.tell_further(id, before);
         }
         replaced.into_iter().for_each(|old| self.attributes.release(old));
     }
@@ -444,6 +460,7 @@ impl Table {
             return;
         }
         self.log.forget(id);
+        self.further.forget(id);
         if self.paths.is_empty(id) {
             self.prefixes.release(id);
         }
@@ -505,7 +522,7 @@ impl Table {
 }
 
 /// `path` as the one that was chosen.
-fn chosen(path: &Path, ranks: &Ranks<'_>) -> Option<Best> {
+pub(super) fn chosen(path: &Path, ranks: &Ranks<'_>) -> Option<Best> {
     let kind = ranks.of(path.source)?.kind;
     Some(Best { source: path.source, kind, path_id: path.path_id, attributes: path.effective })
 }

@@ -2,7 +2,7 @@
 
 use super::sessions::source_kind;
 use super::{Aggregate, DynamicNeighbors, Password, PrefixLimit, RestartHelp, RestartOffer, SELECTION_DEFERRAL_TIME};
-use crate::export::{ExportRules, ExportTerms, NextHopRule, PrivateAsRule};
+use crate::export::{AddPathSend, ExportRules, ExportTerms, NextHopRule, PrivateAsRule};
 use crate::policy::{Policy, PolicySession, PrefixSet};
 use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportRules, Rib, martians};
 use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, Negotiated, SessionConfig};
@@ -118,6 +118,11 @@ pub struct NeighborConfig {
     pub shutdown: Option<String>,
     /// Take several paths of a prefix from it (RFC 7911).
     pub add_path_receive: bool,
+    /// Send it several paths of a prefix, if it takes them (RFC 7911).
+    pub add_path_send: Option<AddPathSend>,
+    /// As a route server's client that must not have the best route it gets none, not the best of those that it may have
+    /// (RFC 7947 §2.3.1).
+    pub hide_paths: bool,
     /// IPv4 routes may have IPv6 next hops, in both directions (RFC 8950).
     pub extended_next_hop: bool,
     /// Keep its routes while it restarts (RFC 4724).
@@ -256,6 +261,8 @@ impl NeighborConfig {
             graceful_shutdown: false,
             shutdown: None,
             add_path_receive: false,
+            add_path_send: None,
+            hide_paths: false,
             extended_next_hop: false,
             graceful_restart: None,
             restart: None,
@@ -307,9 +314,14 @@ impl NeighborConfig {
         let families = self.families.iter().map(|family| {
             let mut config: FamilyConfig = base.families.get(family).copied().unwrap_or_default();
             config.extended_next_hop |= self.extended_next_hop && *family == Family::IPV4_UNICAST;
-            if self.add_path_receive {
-                config.add_path.get_or_insert(AddPathMode::RECEIVE);
-            }
+            let had = config.add_path.unwrap_or(AddPathMode(0));
+            let wanted = (had.receives() || self.add_path_receive, had.sends() || self.add_path_send.is_some());
+            config.add_path = match wanted {
+                (true, true) => Some(AddPathMode::BOTH),
+                (true, false) => Some(AddPathMode::RECEIVE),
+                (false, true) => Some(AddPathMode::SEND),
+                (false, false) => None,
+            };
             (*family, config)
         });
         SessionConfig {
@@ -393,6 +405,9 @@ impl NeighborConfig {
             private_as: self.private_as,
             as_override: self.as_override,
             route_server_client: self.route_server_client,
+            // Where they make no difference they keep nobody apart.
+            hide_paths: self.hide_paths && self.route_server_client,
+            add_path_send: self.add_path_send.filter(|_| !negotiated.encode.add_path.is_empty()),
             reflector_client: self.reflector_client,
             confederation,
             behind: self.local_as.filter(|local_as| !local_as.replace).map(|_| asn),

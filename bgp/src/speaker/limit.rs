@@ -64,11 +64,11 @@ impl Speaker {
         for family in self.session_families(address, |_| true) {
             self.check_receive_limit(address, family, now);
         }
-        self.check_send_limits(address, now);
+        self.check_send_limits(address, None, now);
     }
 
-    /// After routes went out.
-    pub(super) fn check_send_limits(&mut self, address: IpAddr, now: Time) {
+    /// After routes went out. `over`: the next message would pass this family's limit, and was kept back.
+    pub(super) fn check_send_limits(&mut self, address: IpAddr, over: Option<Family>, now: Time) {
         let Some(neighbor) = self.neighbors.get(&address).filter(|neighbor| !neighbor.config.send_limits.is_empty())
         else {
             return;
@@ -79,7 +79,10 @@ impl Speaker {
             .config
             .send_limits
             .iter()
-            .map(|(family, limit)| (*family, *limit, group.advertised(session.source, *family) as u64))
+            .map(|(family, limit)| {
+                let count = group.advertised(session.source, *family) as u64;
+                (*family, *limit, if over == Some(*family) { count.max(limit.count + 1) } else { count })
+            })
             .collect();
         for (family, limit, count) in counts {
             self.enforce(address, family, limit, count, true, now);

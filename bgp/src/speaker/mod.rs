@@ -447,7 +447,7 @@ impl Speaker {
             && let Some(moving) = self.groups.get_mut(&before).and_then(|group| group.hand_over(source, &mut self.rib))
         {
             let group = self.groups.entry(terms).or_insert_with_key(|terms| UpdateGroup::new(terms.clone()));
-            group.take_over(source, moving);
+            group.take_over(source, moving, &mut self.rib);
             self.drop_group_if_empty(&before);
         }
     }

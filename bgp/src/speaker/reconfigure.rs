@@ -281,6 +281,8 @@ fn differences(old: &NeighborConfig, new: &NeighborConfig) -> (Vec<&'static str>
         // Has words of its own.
         shutdown: _,
         add_path_receive,
+        add_path_send,
+        hide_paths,
         extended_next_hop,
         graceful_restart,
         restart,
@@ -300,6 +302,8 @@ fn differences(old: &NeighborConfig, new: &NeighborConfig) -> (Vec<&'static str>
         ("next_hop", *next_hop != new.next_hop),
         ("private_as", *private_as != new.private_as),
         ("as_override", *as_override != new.as_override),
+        ("hide_paths", *hide_paths != new.hide_paths),
+        ("add_path_send", *add_path_send != new.add_path_send),
         ("graceful_shutdown", *graceful_shutdown != new.graceful_shutdown),
         ("max_prefixes", *receive_limits != new.receive_limits),
         ("max_prefixes_sent", *send_limits != new.send_limits),
@@ -323,6 +327,8 @@ fn differences(old: &NeighborConfig, new: &NeighborConfig) -> (Vec<&'static str>
         ("strict_role", *strict_role != new.strict_role),
         ("reject_as_sets", *reject_as_sets != new.reject_as_sets),
         ("add_path_receive", *add_path_receive != new.add_path_receive),
+        // How many is nothing that the OPENs speak of.
+        ("add_path_send", add_path_send.is_some() != new.add_path_send.is_some()),
         ("extended_next_hop", *extended_next_hop != new.extended_next_hop),
         ("graceful_restart", *graceful_restart != new.graceful_restart || *restart != new.restart),
         ("enforce_first_as", *enforce_first_as != new.enforce_first_as),

@@ -99,7 +99,7 @@ impl Speaker {
         };
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
         let group = self.groups.entry(terms.clone()).or_insert_with(|| UpdateGroup::new(terms.clone()));
-        group.join(source, negotiated.families.iter().copied(), negotiated.enhanced_route_refresh, &self.rib);
+        group.join(source, negotiated.families.iter().copied(), negotiated.enhanced_route_refresh, &mut self.rib);
         // The group's own: terms that are the same ones are found equal without a look into the policy.
         let terms = group.terms().clone();
         neighbor.policy_session = Some(policy_session);

@@ -4,8 +4,9 @@
 //! slice by slice in [`Speaker::handle_timeout`], which is due at once as long as anything waits. A neighbour that has
 //! nothing waiting is served when its octets come, so that its one route is not behind another's million.
 
-use super::{Connection, ConnectionId, Speaker, address_bits};
+use super::{Connection, ConnectionId, LimitAction, Speaker, address_bits};
 use crate::rib::Rib;
+use crate::wire::Family;
 use net::Time;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -19,7 +20,7 @@ pub(super) const SLICE_OCTETS: usize = 8 * 1024;
 /// receivers need not wait for a whole table.
 const SLICES_PER_EXPORT: u32 = 8;
 
-/// Routes encoded in one turn, for all neighbours together; about a millisecond.
+/// Log records looked at in one turn, for all neighbours together; about a millisecond.
 const EXPORT_ROUTES: u64 = 4096;
 
 /// Routes sent in messages that were encoded for another neighbour cost so much less.
@@ -167,6 +168,12 @@ impl Speaker {
             connections.get(id).is_some_and(Connection::has_room)
         };
         let (source, id) = (session.source, session.connection);
+        // Who only wants a word about its limits is told after the fact.
+        let limits = &neighbor.config.send_limits;
+        let limit = |family: Family| {
+            let limit = limits.get(&family).filter(|limit| limit.action != LimitAction::Warn)?;
+            Some(usize::try_from(limit.count).unwrap_or(usize::MAX))
+        };
         let Some(group) = self.groups.get_mut(&session.terms) else { return 0 };
         if !group.is_behind(source, &self.rib) || !has_room(&self.connections, &id) {
             return 0;
@@ -176,19 +183,18 @@ impl Speaker {
         if session.held_back {
             return 0;
         }
-        let encoded = group.counters().segments_encoded;
-        let outgoing = group.poll_transmit(source, &mut self.rib);
+        let outgoing = group.poll_transmit_within(source, limit, &mut self.rib);
         let behind = group.is_behind(source, &self.rib);
         if !behind && !interval.is_zero() {
             session.next_advertisement = Some(now + jittered(interval, address, now));
         }
-        let routes = outgoing.as_ref().map_or(0, |outgoing| outgoing.announced + outgoing.withdrawn);
-        let cost = if group.counters().segments_encoded == encoded { routes / SHARED_DISCOUNT } else { routes };
-        for octets in outgoing.into_iter().flat_map(|outgoing| outgoing.octets) {
+        let outgoing = outgoing.unwrap_or_default();
+        let cost = outgoing.looked_at + (outgoing.announced + outgoing.withdrawn) / SHARED_DISCOUNT;
+        for octets in outgoing.octets {
             neighbor.peer.handle_send(octets, now);
         }
         self.collect(address, now);
-        self.check_send_limits(address, now);
+        self.check_send_limits(address, outgoing.over, now);
         if behind && has_room(&self.connections, &id) {
             self.pending = Some(now);
         }

@@ -4,6 +4,7 @@ mod chaos;
 mod features;
 mod operator;
 mod origination;
+mod paths;
 mod world;
 
 use bgp::policy::rule::{Label, Test};

@@ -1,0 +1,176 @@
+//! All paths of a prefix, for readers who look at more than the best one: in the order of the decision, each with the
+//! identifier under which it is sent on (RFC 7911), and a second log for changes that leave the best path alone.
+
+use super::decision::{self, Candidate};
+use super::export_log::{Cursor, ExportLog};
+use super::paths::Path;
+use super::prefix_table::PrefixId;
+use super::table::{Best, Ranks, SourceId, Table, chosen};
+use smallvec::SmallVec;
+
+/// Prefixes of which a path has changed although the best is the same. Nobody writes here while nobody reads: a table
+/// whose readers want the best paths only does not pay for it. A new reader need not know what is in it: each prefix
+/// with a path is in the export log, and who finds it there looks at all of its paths.
+#[derive(Debug, Default)]
+pub(super) struct FurtherLog {
+    log: ExportLog,
+    readers: usize,
+}
+
+impl FurtherLog {
+    pub(super) const fn is_read(&self) -> bool {
+        self.readers > 0
+    }
+
+    pub(super) fn touch(&mut self, id: PrefixId) {
+        self.log.touch(id);
+    }
+
+    pub(super) fn forget(&mut self, id: PrefixId) {
+        if self.is_read() {
+            self.log.forget(id);
+        }
+    }
+}
+
+/// From here on identifiers are no longer made of a source's number and an identifier of 16 bits.
+const LONG: u32 = 1 << 31;
+
+/// The identifier that says where a path came from, if both fit: sources' numbers begin at 0, and 0 is nobody's
+/// identifier.
+fn short_id(source: SourceId, path_id: u32) -> Option<u32> {
+    let source = u32::from(source.0) + 1;
+    (source < LONG >> 16 && path_id <= u32::from(u16::MAX)).then_some(source << 16 | path_id)
+}
+
+/// Where the search for another one begins.
+fn long_id(source: SourceId, path_id: u32) -> u32 {
+    let mixed = (u64::from(source.0) << 32 | u64::from(path_id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    LONG | (mixed >> 33) as u32
+}
+
+impl Table {
+    /// The identifier under which the path of this source and received identifier is sent on. It is the same to
+    /// everybody and as long as the path is there, and no other path of the prefix has it: of those that do not fit
+    /// into 32 bits and meet, the later one in order of source and identifier takes the next free one.
+    pub(crate) fn sent_path_id(&self, id: PrefixId, source: SourceId, path_id: u32) -> u32 {
+        if let Some(short) = short_id(source, path_id) {
+            return short;
+        }
+        let mut before: SmallVec<[(SourceId, u32); 8]> = self
+            .paths
+            .iter(id)
+            .map(|path| (path.source, path.path_id))
+            .filter(|path| *path < (source, path_id) && short_id(path.0, path.1).is_none())
+            .collect();
+        before.sort_unstable();
+        let mut taken: SmallVec<[u32; 8]> = SmallVec::new();
+        let free = |taken: &[u32], first: u32| {
+            let mut wanted = first;
+            while taken.contains(&wanted) {
+                wanted = LONG | wanted.wrapping_add(1);
+            }
+            wanted
+        };
+        for (source, path_id) in before {
+            let given = free(&taken, long_id(source, path_id));
+            taken.push(given);
+        }
+        free(&taken, long_id(source, path_id))
+    }
+
+    /// The paths of a prefix that take part in the decision, the best first, each the best of what is left after those
+    /// before it.
+    pub(crate) fn ranking<'a>(&'a self, id: PrefixId, ranks: &'a Ranks<'a>) -> Ranking<'a> {
+        Ranking { table: self, id, ranks, best: self.best(id), candidates: None }
+    }
+
+    /// The same in any order but the best first: it costs no comparison.
+    pub(crate) fn eligible<'a>(&'a self, id: PrefixId, ranks: &'a Ranks<'a>) -> impl Iterator<Item = Best> + 'a {
+        self.paths.iter(id).filter(|path| path.state.is_ok()).filter_map(|path| chosen(path, ranks))
+    }
+
+    /// Somebody reads all paths from here on: [`Table::further_end`] is where it starts.
+    pub(crate) fn add_further_reader(&mut self) {
+        self.further.readers += 1;
+    }
+
+    /// Somebody does no longer.
+    pub(crate) fn remove_further_reader(&mut self) {
+        self.further.readers = self.further.readers.saturating_sub(1);
+        if !self.further.is_read() {
+            self.further.log = ExportLog::default();
+        }
+    }
+
+    pub(crate) fn read_further(&self, from: Cursor, limit: usize, out: &mut Vec<PrefixId>) -> Cursor {
+        self.further.log.read(from, limit, out)
+    }
+
+    pub(crate) const fn further_end(&self) -> Cursor {
+        self.further.log.end()
+    }
+
+    /// A path of the prefix has changed; `before` was the best one. Who reads all paths hears of it, unless the export
+    /// log says so already.
+    pub(super) fn tell_further(&mut self, id: PrefixId, before: Option<Best>) {
+        if self.further.is_read() && before.is_some() && self.best(id) == before {
+            self.further.touch(id);
+        }
+    }
+}
+
+/// Paths as the decision sees them, and beside each which one it is.
+type Candidates = (SmallVec<[Candidate; 8]>, SmallVec<[Best; 8]>);
+
+/// See [`Table::ranking`]. The best path is known; the others are compared only for who asks on.
+pub(crate) struct Ranking<'a> {
+    table: &'a Table,
+    id: PrefixId,
+    ranks: &'a Ranks<'a>,
+    best: Option<Best>,
+    candidates: Option<Candidates>,
+}
+
+impl Iterator for Ranking<'_> {
+    type Item = Best;
+
+    fn next(&mut self) -> Option<Best> {
+        let Ranking { table, id, ranks, best, candidates } = self;
+        if candidates.is_none() {
+            // Without a best path there is none at all.
+            let first = (*best)?;
+            let others = table.paths.iter(*id).filter(|path| path.state.is_ok() && !is(path, &first));
+            let others = others.filter_map(|path| Some((table.candidate(path, ranks)?, chosen(path, ranks)?)));
+            *candidates = Some(others.unzip());
+            return Some(first);
+        }
+        let (candidates, owners) = candidates.as_mut()?;
+        let next = decision::choose(candidates, ranks.options)?;
+        candidates.swap_remove(next);
+        (next < owners.len()).then(|| owners.swap_remove(next))
+    }
+}
+
+fn is(path: &Path, best: &Best) -> bool {
+    path.is(best.source, best.path_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn identifiers_that_fit_say_source_and_identifier_and_are_never_those_of_others() {
+        let ids: BTreeSet<u32> = [(0, 0), (0, 1), (1, 0), (1, u32::from(u16::MAX)), (2, 0), (0x7ffd, 7)]
+            .into_iter()
+            .map(|(source, path_id)| short_id(SourceId(source), path_id).unwrap())
+            .collect();
+        assert_eq!(ids.len(), 6);
+        assert!(!ids.contains(&0) && ids.iter().all(|id| *id < LONG));
+        assert_eq!(short_id(SourceId(1), 0x1_0000), None);
+        assert_eq!(short_id(SourceId(0x7fff), 0), None);
+        assert!(long_id(SourceId(1), u32::MAX) >= LONG);
+    }
+}

@@ -392,7 +392,7 @@ fn neighbor(row: &Value) -> String {
     line
 }
 
-/// One route: prefix, next hop, LOCAL_PREF, MED, path.
+/// One route: prefix, path identifier, next hop, LOCAL_PREF, MED, path.
 fn line(route: &Value) -> String {
     let null = Value::Null;
     let attributes = route.get("attributes").unwrap_or(&null);
@@ -405,7 +405,12 @@ fn line(route: &Value) -> String {
     let segments = attributes.get("as_path").and_then(Value::as_array);
     let path: Vec<String> = segments.into_iter().flatten().map(segment).collect();
     let best = if route.get("best").and_then(Value::as_bool) == Some(true) { "*" } else { " " };
-    let mut line = format!("{best} {} via {next_hop}", text(route, "prefix"));
+    let mut line = format!("{best} {}", text(route, "prefix"));
+    // Several paths of a prefix have an identifier each (RFC 7911).
+    if route.get("path_id").and_then(Value::as_u64).is_some_and(|id| id != 0) {
+        let _ = write!(line, " path-id {}", text(route, "path_id"));
+    }
+    let _ = write!(line, " via {next_hop}");
     if text(route, "peer_address") != "-" {
         let _ = write!(line, " from {}", text(route, "peer_address"));
     }

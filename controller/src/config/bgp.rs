@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::bgp::export::AddPathSend;
 use ::bgp::policy::Policy;
 use ::bgp::rib::MARTIANS;
 use ::bgp::speaker::SELECTION_DEFERRAL_TIME;
@@ -16,7 +17,7 @@ use super::types::{
     AddressFamily, AggregateConfig, BgpConfig, BgpRole, ConfederationConfig, Config, DecisionConfig, LimitAction,
     MrtConfig, NeighborConfig, NextHopRule, PrivateAsRule, RangeConfig, RestartHelp,
 };
-use super::walk::{Field, Fields, Walk};
+use super::walk::{Field, Fields, Walk, shorten};
 use crate::service::FileName;
 
 /// AS_TRANS, which stands for an AS number that does not fit in two octets (RFC 6793 §9).
@@ -328,6 +329,7 @@ fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, named: &Named<'_>, address
     config.port = walk.read(fields, "port", Walk::integer).unwrap_or(config.port);
     config.multihop = walk.read(fields, "multihop", Walk::integer).or(config.multihop);
     config.allow_own_as = walk.read(fields, "allow_own_as", Walk::integer).unwrap_or(config.allow_own_as);
+    config.add_path_send = walk.read(fields, "add_path_send", paths_sent).unwrap_or(config.add_path_send);
     config.local_as = walk.read(fields, "local_as", asn).or(config.local_as);
     config.max_prefixes = walk.read(fields, "max_prefixes", Walk::integer).or(config.max_prefixes);
     config.max_prefixes_sent = walk.read(fields, "max_prefixes_sent", Walk::integer).or(config.max_prefixes_sent);
@@ -365,6 +367,7 @@ fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, named: &Named<'_>, address
         ("reject_as_sets", &mut config.reject_as_sets),
         ("graceful_shutdown", &mut config.graceful_shutdown),
         ("add_path_receive", &mut config.add_path_receive),
+        ("hide_paths", &mut config.hide_paths),
         ("extended_next_hop", &mut config.extended_next_hop),
         ("local_as_prepend", &mut config.local_as_prepend),
         ("local_as_replace", &mut config.local_as_replace),
@@ -387,6 +390,19 @@ fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, named: &Named<'_>, address
         walk.refuse(fields.mark, &fields.path_of("active"), message);
     }
     template
+}
+
+/// How many paths of a prefix.
+fn paths_sent(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<Option<AddPathSend>> {
+    const WHAT: &str = "none, all or a number from 1 to 255";
+    walk.parsed(field, WHAT, |text| match text {
+        "none" => Ok(None),
+        "all" => Ok(Some(AddPathSend::All)),
+        number => match number.parse() {
+            Ok(count) => Ok(Some(AddPathSend::Best(count))),
+            Err(_) => Err(format!("`{}` is not {WHAT}", shorten(number))),
+        },
+    })
 }
 
 /// Routes of the family that the session does not run over need a next hop that the session does not offer. Only where the families are

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bgp::export::AddPathSend;
 use bgp::policy::{Policy, PolicyDefinition, PrefixPattern};
 use bgp::rib::MARTIANS;
 use bgp::{session, speaker};
@@ -310,6 +311,10 @@ pub struct NeighborConfig {
     pub shutdown: Option<String>,
     /// Take several paths of a prefix (RFC 7911).
     pub add_path_receive: bool,
+    /// Send several paths of a prefix (RFC 7911).
+    pub add_path_send: Option<AddPathSend>,
+    /// A route server's client gets the best route or none (RFC 7947 §2.3.1).
+    pub hide_paths: bool,
     /// IPv4 routes may have IPv6 next hops (RFC 8950).
     pub extended_next_hop: bool,
     /// What we do while the neighbour restarts, and it while we do (RFC 4724).
@@ -550,6 +555,8 @@ impl NeighborConfig {
             graceful_shutdown: false,
             shutdown: None,
             add_path_receive: false,
+            add_path_send: None,
+            hide_paths: false,
             extended_next_hop: false,
             graceful_restart: RestartHelp::Off,
             restart_time: Duration::from_secs(120),

@@ -205,6 +205,8 @@ pub(crate) fn neighbor_config(config: &config::NeighborConfig, speaker: &BgpConf
     neighbor.reject_as_sets = config.reject_as_sets;
     neighbor.graceful_shutdown = config.graceful_shutdown;
     neighbor.add_path_receive = config.add_path_receive;
+    neighbor.add_path_send = config.add_path_send;
+    neighbor.hide_paths = config.hide_paths;
     neighbor.extended_next_hop = config.extended_next_hop;
     neighbor.shutdown.clone_from(&config.shutdown);
     neighbor.graceful_restart = match config.graceful_restart {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Key, MAX_DESCRIPTION, Need, SECOND, Section, Shape, policy};
+use super::{Key, MAX_DESCRIPTION, Need, SECOND, Section, Shape, Term, policy};
 
 pub(super) static BGP: Section = Section {
     about: "The BGP speaker. Without this section there is none.",
@@ -472,6 +472,21 @@ macro_rules! with_settings {
                 about: "Take several paths of a prefix from the neighbour.",
             },
             Key {
+                name: "add_path_send",
+                shape: Shape::Term(&PATHS_SENT),
+                need: Need::Default("none"),
+                rule: "RFC 7911",
+                about: "Send several paths of a prefix to the neighbour, if it takes them: all that it may have, or so many of the best of these.",
+            },
+            Key {
+                name: "hide_paths",
+                shape: Shape::Boolean,
+                need: Need::Default("false"),
+                rule: "RFC 7947 §2.3.1",
+                about: "A route server's client that must not have the best route (policy, a community, its own route) gets none. By default it gets the best of \
+                        those that it may have.",
+            },
+            Key {
                 name: "extended_next_hop",
                 shape: Shape::Boolean,
                 need: Need::Default("false"),
@@ -645,6 +660,9 @@ static DECISION: Section = Section {
         },
     ],
 };
+
+/// The values of `add_path_send`.
+static PATHS_SENT: Term = Term { what: "`none`, `all` or 1 to 255", plural: "numbers of paths" };
 
 /// The words of `families`, in the order of `AddressFamily`.
 pub(in crate::config) const FAMILIES: &[&str] = &["ipv4-unicast", "ipv6-unicast"];

@@ -124,6 +124,12 @@ pub const ROWS: &[Row] = &[
     },
     row("TTL security", "RFC 5082", "both sides send 255 and want it", Trip::Ttl),
     row("add-path from them", "RFC 7911", "two paths of a prefix arrive, each with its identifier", Trip::AddPath),
+    row(
+        "add-path to them",
+        "RFC 7911",
+        "two paths of a prefix get there with their attributes; one goes, the other stays, and it comes back",
+        Trip::AddPath,
+    ),
     Row {
         feature: "graceful restart of theirs",
         standard: "RFC 4724",

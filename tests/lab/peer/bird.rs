@@ -63,8 +63,11 @@ fn session(text: &mut String, wish: &Wish, session: &Session) {
     }
     for family in session.families {
         let mut options = String::from("import all; export filter to_neighbors; ");
-        if session.add_path_send {
-            options += "add paths tx; ";
+        match (session.add_path_send, session.add_path_receive) {
+            (true, true) => options += "add paths on; ",
+            (true, false) => options += "add paths tx; ",
+            (false, true) => options += "add paths rx; ",
+            (false, false) => {}
         }
         if session.extended_next_hop && *family == Family::V4 {
             options += "extended next hop on; ";

@@ -180,8 +180,13 @@ fn session_text(text: &mut String, session: &Session) {
         if session.graceful_restart {
             *text += "    [neighbors.afi-safis.mp-graceful-restart.config]\n      enabled = true\n";
         }
-        if session.add_path_send {
-            *text += "    [neighbors.afi-safis.add-paths.config]\n      send-max = 8\n";
+        if session.add_path_send || session.add_path_receive {
+            let most = if session.add_path_send { 8 } else { 0 };
+            let _ = writeln!(
+                text,
+                "    [neighbors.afi-safis.add-paths.config]\n      send-max = {most}\n      receive = {}",
+                session.add_path_receive
+            );
         }
         if let Some(limit) = session.max_prefixes {
             let _ = writeln!(

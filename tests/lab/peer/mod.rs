@@ -77,6 +77,8 @@ pub struct Session {
     pub hold_time: u16,
     /// Sends several paths of a prefix.
     pub add_path_send: bool,
+    /// Takes several paths of a prefix.
+    pub add_path_receive: bool,
     /// IPv4 routes have IPv6 next hops.
     pub extended_next_hop: bool,
     /// It asks for its routes to be kept while it restarts.
@@ -129,6 +131,7 @@ impl Session {
             ttl_security: false,
             hold_time: 90,
             add_path_send: false,
+            add_path_receive: false,
             extended_next_hop: false,
             graceful_restart: false,
             role: None,

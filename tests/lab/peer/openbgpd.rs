@@ -171,6 +171,7 @@ fn session_text(text: &mut String, session: &Session) {
     flag(session.passive, "passive");
     flag(session.ttl_security, "ttl-security yes");
     flag(session.add_path_send, "announce add-path send all");
+    flag(session.add_path_receive, "announce add-path recv yes");
     flag(session.reflector_client, "route-reflector");
     if let Some(role) = session.role {
         flag(true, &format!("announce policy {role}"));

@@ -6,7 +6,7 @@ use super::{config, ours_right, section, their_routes, theirs_right};
 use crate::interop::cell::{OUR_AS, OURS, OURS_V6, ROUTES_LIMIT, THEIR_AS, THEIRS, UP_LIMIT, World};
 use crate::peer::raw::{Attributes, Identity, Listener, Router};
 use crate::peer::route::{Unseen, ensure_all};
-use crate::peer::{Family, REFLECTOR_CLUSTER, Route, Session};
+use crate::peer::{Family, Peer, REFLECTOR_CLUSTER, Route, Session};
 use crate::report::{Fail, Outcome};
 use crate::wait;
 
@@ -14,6 +14,8 @@ use crate::wait;
 const BEHIND_US: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 3);
 const BEHIND_THEM: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 4);
 const BESIDE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 5);
+/// Another one behind us.
+const BESIDE_US: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 6);
 
 /// What each announces.
 const CROSSING_US: &str = "100.64.3.0/24";
@@ -108,17 +110,26 @@ fn unknown(world: &World) -> Outcome {
     Ok("99, flags 0xe0, three octets".into())
 }
 
-/// Two routers behind the daemon announce the same prefix.
+/// Two routers behind the daemon announce the same prefix, and two behind us another one.
 pub(super) fn add_path(world: &mut World) -> Result<(), Fail> {
     let identities = [Identity::new(BEHIND_THEM, 65004), Identity::new(BESIDE, 65005)];
     let listeners = [listen(world, identities[0])?, listen(world, identities[1])?];
-    let mut wish = world.wish(|session| session.add_path_send = true);
+    let near = [Identity::new(BEHIND_US, 65003), Identity::new(BESIDE_US, 65006)];
+    let near_listeners = [listen(world, near[0])?, listen(world, near[1])?];
+    let mut wish = world.wish(|session| (session.add_path_send, session.add_path_receive) = (true, true));
     wish.sessions.extend(identities.iter().map(raw_session));
     let peer = world.start_peer(wish)?;
-    let _ours = world.start_ours(&config(", add_path_receive: true"))?;
+    let lines = near.iter().map(|identity| raw_line(identity, "")).collect::<String>();
+    let _ours = world.start_ours(&format!("{}{lines}", config(", add_path_receive: true, add_path_send: all")))?;
     let mut routers: Vec<Router> =
         listeners.iter().map(|listener| listener.accept(IpAddr::V4(THEIRS), UP_LIMIT)).collect::<Result<_, Fail>>()?;
+    let mut near_routers: Vec<Router> = near_listeners
+        .iter()
+        .map(|listener| listener.accept(IpAddr::V4(OURS), UP_LIMIT))
+        .collect::<Result<_, Fail>>()?;
     world.wait_up(&peer)?;
+    let outcome = add_path_to_them(world, &peer, &mut near_routers);
+    world.check("add-path to them", outcome);
     for router in &mut routers {
         let Identity { address, asn, .. } = router.identity;
         router.announce(CROSSING_THEM, &Attributes::new(&[asn, 64999], address))?;
@@ -149,6 +160,59 @@ pub(super) fn add_path(world: &mut World) -> Result<(), Fail> {
     })();
     world.check("add-path from them", outcome);
     Ok(())
+}
+
+/// What the daemon has of two paths that we pass on, as it says and as we do.
+fn add_path_to_them(world: &World, peer: &Peer, routers: &mut [Router]) -> Outcome {
+    let from = peer.session(0).local.to_string();
+    let attributes = |router: &Router| {
+        let Identity { address, asn, .. } = router.identity;
+        let mut attributes = Attributes::new(&[asn, 64999], address);
+        attributes.communities = vec![(u16::try_from(asn).unwrap_or_default(), 1)];
+        attributes
+    };
+    let expected = |router: &Router| Route {
+        prefix: CROSSING_US.into(),
+        path: format!("{OUR_AS} {} 64999", router.identity.asn),
+        origin: "igp".into(),
+        next_hop: OURS.to_string(),
+        communities: vec![format!("{}:1", router.identity.asn)],
+        ..Route::default()
+    };
+    let exactly = |wanted: &[Route]| {
+        wait::until(ROUTES_LIMIT, || {
+            let unseen = Unseen { local_pref: true, unknown: true, ..Unseen::default() };
+            let (theirs, ours) = (peer.routes(Family::V4)?, world.ours.advertised(&from, Family::V4)?);
+            for (who, routes) in [("they have", theirs), ("we say that they have", ours)] {
+                let mut seen: Vec<Route> = routes.into_iter().filter(|route| route.prefix == CROSSING_US).collect();
+                seen.sort_by(|one, two| one.path.cmp(&two.path));
+                wait::ensure(seen.len() == wanted.len(), || format!("{who} {} paths: {seen:?}", seen.len()))?;
+                for (route, wanted) in seen.iter().zip(wanted) {
+                    route.difference(wanted, unseen).map_or(Ok(()), |difference| Err(format!("{who} {difference}")))?;
+                }
+            }
+            Ok(())
+        })
+    };
+    let both: Vec<Route> = routers.iter().map(expected).collect();
+    for router in routers.iter_mut() {
+        let attributes = attributes(router);
+        router.announce(CROSSING_US, &attributes)?;
+    }
+    exactly(&both)?;
+    let first = attributes(&routers[0]);
+    routers[0].withdraw(CROSSING_US)?;
+    exactly(&both[1..])?;
+    routers[0].announce(CROSSING_US, &first)?;
+    exactly(&both)?;
+    let ids: Vec<String> = world
+        .ours
+        .advertised(&from, Family::V4)?
+        .into_iter()
+        .filter(|route| route.prefix == CROSSING_US)
+        .map(|route| route.path_id.unwrap_or(0).to_string())
+        .collect();
+    Ok(format!("identifiers {}", ids.join(", ")))
 }
 
 /// iBGP: each side reflects the route of a client of its own to the other.

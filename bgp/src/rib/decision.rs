@@ -77,6 +77,43 @@ pub struct DecisionOptions {
     pub ignore_as_path_length: bool,
     /// Between eBGP routes prefer the one known for longest before looking at router ids (RFC 5004).
     pub prefer_oldest: bool,
+    /// How many paths are used side by side.
+    pub multipath: Multipath,
+}
+
+/// Which paths are used beside the best one: those that stand level with it through the whole decision up to the cost to
+/// the next hop, and lead to other next hops. The one that is announced stays the best one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Multipath {
+    /// Most paths, the best among them, where that is an eBGP one.
+    pub ebgp: u8,
+    /// The same where it is an iBGP one.
+    pub ibgp: u8,
+    /// Their AS_PATHs need only be as long as each other, not the same.
+    pub relaxed: bool,
+}
+
+impl Default for Multipath {
+    /// The best path alone.
+    fn default() -> Multipath {
+        Multipath { ebgp: 1, ibgp: 1, relaxed: false }
+    }
+}
+
+impl Multipath {
+    /// Whether more than one path may be used.
+    pub const fn is_on(self) -> bool {
+        self.ebgp > 1 || self.ibgp > 1
+    }
+
+    /// Most paths where the best one is of this kind.
+    pub(super) const fn limit(self, best: SourceKind) -> usize {
+        match best {
+            SourceKind::Local => 1,
+            SourceKind::External => self.ebgp as usize,
+            SourceKind::Internal => self.ibgp as usize,
+        }
+    }
 }
 
 impl Default for DecisionOptions {
@@ -87,6 +124,7 @@ impl Default for DecisionOptions {
             compare_router_id: true,
             ignore_as_path_length: false,
             prefer_oldest: false,
+            multipath: Multipath::default(),
         }
     }
 }
@@ -126,6 +164,14 @@ pub enum Step {
 }
 
 impl Step {
+    /// It comes after those that make paths unequal: who loses here may be used beside the best.
+    pub(super) const fn breaks_a_tie(self) -> bool {
+        matches!(
+            self,
+            Step::Age | Step::RouterId | Step::ClusterListLength | Step::PeerAddress | Step::PathId | Step::PeerIndex
+        )
+    }
+
     /// The rule in a few words, as `why` prints it.
     pub const fn rule(self) -> &'static str {
         match self {
@@ -395,6 +441,7 @@ mod tests {
             DecisionOptions {
                 always_compare_med: bits & 1 != 0, missing_med_worst: bits & 2 != 0, compare_router_id: bits & 4 != 0,
                 ignore_as_path_length: bits & 8 != 0, prefer_oldest: bits & 16 != 0,
+                multipath: Multipath::default(),
             }
         }
     }

@@ -8,12 +8,15 @@ use crate::wire::Family;
 use net::Prefix;
 
 /// A reader of one family's best routes. It first gets the whole table, then every change; a prefix that changed often
-/// since the last read is reported once. Hand it back with [`Rib::unfollow`], or the Rib remembers for ever what it
+/// since the last read is reported once. Where several paths may be used side by side ([`super::Multipath`]) it hears of
+/// changes of the others too, and then and when of a prefix for which nothing that it is told is different. Hand it back with [`Rib::unfollow`], or the Rib remembers for ever what it
 /// still has to be told.
 #[derive(Debug)]
 pub struct Follower {
     family: Family,
     cursor: Cursor,
+    /// In the log of changes beside the best paths, which is read where several are used.
+    further: Cursor,
     held: PrefixSet,
 }
 
@@ -42,7 +45,9 @@ pub struct Change {
 impl Rib {
     /// A reader at the start of `family`. Its [`Rib::changes`] stay empty if the Rib has no such family.
     pub fn follow(&self, family: Family) -> Follower {
-        Follower { family, cursor: Cursor::START, held: PrefixSet::default() }
+        // Of each prefix in the export log it gets what is then.
+        let further = self.table(family).map_or(Cursor::START, Table::further_end);
+        Follower { family, cursor: Cursor::START, further, held: PrefixSet::default() }
     }
 
     /// What changed since the last call: at most `limit` log records are looked at. Empty when the reader is up to
@@ -54,12 +59,16 @@ impl Rib {
             return changes;
         }
         loop {
+            let multipath = self.config.decision.multipath.is_on();
             let Some(table) = self.table_mut(follower.family) else { return changes };
             let next = table.read_log(follower.cursor, limit.max(1), &mut records);
-            if next == follower.cursor {
+            if next != follower.cursor {
+                follower.cursor = next;
+            } else if multipath && follower.further != table.further_end() {
+                follower.further = table.read_further(follower.further, limit.max(1), &mut records);
+            } else {
                 return changes;
             }
-            follower.cursor = next;
             let told: Vec<(PrefixId, bool)> =
                 records.iter().filter_map(|id| tell(table, &mut follower.held, *id).map(|best| (*id, best))).collect();
             let family = follower.family;

@@ -21,7 +21,7 @@ mod table;
 mod tests;
 
 pub use attribute_table::RouteAttributes;
-pub use decision::{AttributeRank, Candidate, DecisionOptions, SourceKind, Step};
+pub use decision::{AttributeRank, Candidate, DecisionOptions, Multipath, SourceKind, Step};
 pub use export_log::Cursor;
 pub use follower::{Change, Follower};
 pub use import::{ImportOptions, ImportRules, Ineligible, MARTIANS, Source, martians};
@@ -129,6 +129,10 @@ impl Rib {
             deferred: false,
             martians: martians(),
         };
+        if config.decision.multipath.is_on() {
+            // For followers.
+            rib.tables.iter_mut().for_each(Table::add_further_reader);
+        }
         rib.add_source(Source {
             kind: SourceKind::Local,
             confederation: false,

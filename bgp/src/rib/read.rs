@@ -6,7 +6,7 @@ use super::paths::Path;
 use super::prefix_table::PrefixId;
 use super::table::{Ranks, SourceId, Table};
 use super::{Rib, RouteAttributes};
-use crate::wire::{Asn, Family, RouterId};
+use crate::wire::{Asn, Family, NextHop, RouterId};
 use net::{Prefix, Time};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,6 +37,10 @@ pub struct Route {
     pub learned: Time,
     /// Chosen by the decision process.
     pub best: bool,
+    /// Of a best route the next hops of the paths that are used beside it, in the order of the decision
+    /// ([`super::Multipath`]).
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub further_next_hops: Vec<NextHop>,
     /// Why it takes no part in the decision, if it doesn't.
     pub ineligible: Option<Ineligible>,
 }
@@ -64,6 +68,8 @@ pub struct Explanation {
     pub route: Route,
     /// Its fate.
     pub verdict: Verdict,
+    /// It is used beside the best one, although it was not chosen ([`super::Multipath`]).
+    pub multipath: bool,
 }
 
 /// A candidate's fate in the decision process.
@@ -162,9 +168,22 @@ impl Rib {
             peer_router_id: source.router_id,
             attributes: table.route_attributes(attributes)?,
             learned: path.learned.into(),
+            further_next_hops: self.further_next_hops(table, id, path),
             best: table.paths.best(id).is_some_and(|(best, _)| best.is(path.source, path.path_id)),
             ineligible: path.state.err(),
         })
+    }
+
+    fn further_next_hops(&self, table: &Table, id: PrefixId, path: &Path) -> Vec<NextHop> {
+        let ranks = self.ranks();
+        if !ranks.options.multipath.is_on() {
+            return Vec::new();
+        }
+        let used = table.multipath(id, &ranks);
+        if used.first().is_none_or(|best| !path.is(best.source, best.path_id)) {
+            return Vec::new();
+        }
+        used.iter().skip(1).filter_map(|path| Some(table.route_attributes(path.attributes)?.next_hop)).collect()
     }
 
     pub(super) fn best_route(&self, family: Family, id: PrefixId) -> Option<Route> {
@@ -202,12 +221,15 @@ impl Rib {
                 *verdict = Some(step.map_or(Verdict::Best, Verdict::Lost));
             }
         }
+        let used = table.multipath(id, &ranks);
+        let is_used = |path: &Path| used.iter().skip(1).any(|other| path.is(other.source, other.path_id));
         let mut explanations: Vec<Explanation> = table
             .paths
             .iter(id)
             .zip(verdicts)
             .filter_map(|(path, verdict)| {
-                Some(Explanation { route: self.route(table, id, path, false)?, verdict: verdict? })
+                let multipath = is_used(path);
+                Some(Explanation { route: self.route(table, id, path, false)?, verdict: verdict?, multipath })
             })
             .collect();
         explanations.sort_by_key(|explanation| {

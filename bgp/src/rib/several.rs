@@ -1,11 +1,12 @@
 //! All paths of a prefix, for readers who look at more than the best one: in the order of the decision, each with the
 //! identifier under which it is sent on (RFC 7911), and a second log for changes that leave the best path alone.
 
-use super::decision::{self, Candidate};
+use super::decision::{self, Candidate, Step};
 use super::export_log::{Cursor, ExportLog};
 use super::paths::Path;
 use super::prefix_table::PrefixId;
 use super::table::{Best, Ranks, SourceId, Table, chosen};
+use crate::wire::NextHop;
 use smallvec::SmallVec;
 
 /// Prefixes of which a path has changed although the best is the same. Nobody writes here while nobody reads: a table
@@ -88,6 +89,40 @@ impl Table {
     /// The same in any order but the best first: it costs no comparison.
     pub(crate) fn eligible<'a>(&'a self, id: PrefixId, ranks: &'a Ranks<'a>) -> impl Iterator<Item = Best> + 'a {
         self.paths.iter(id).filter(|path| path.state.is_ok()).filter_map(|path| chosen(path, ranks))
+    }
+
+    /// The paths that are used side by side ([`decision::Multipath`]), the best first, each with another next hop.
+    pub(crate) fn multipath(&self, id: PrefixId, ranks: &Ranks<'_>) -> SmallVec<[Best; 4]> {
+        let mut used: SmallVec<[Best; 4]> = self.best(id).into_iter().collect();
+        let Some(best) = used.first().copied() else { return used };
+        let multipath = ranks.options.multipath;
+        let limit = multipath.limit(best.kind);
+        if limit < 2 || self.paths.is_single(id) {
+            return used;
+        }
+        let paths = self.paths.iter(id).filter(|path| path.state.is_ok());
+        let paths = paths.filter_map(|path| Some((self.candidate(path, ranks)?, chosen(path, ranks)?)));
+        let (candidates, owners): Candidates = paths.unzip();
+        let steps = decision::explain(&candidates, ranks.options);
+        let level = candidates.into_iter().zip(owners).zip(steps);
+        let level = level.filter(|((_, owner), step)| *owner != best && step.is_some_and(Step::breaks_a_tie));
+        let (mut candidates, mut owners): Candidates = level.map(|(path, _)| path).unzip();
+        let attributes = |path: &Best| self.route_attributes(path.attributes);
+        let Some(first) = attributes(&best) else { return used };
+        let mut next_hops: SmallVec<[NextHop; 4]> = SmallVec::from_iter([first.next_hop]);
+        while used.len() < limit
+            && let Some(next) = decision::choose(&candidates, ranks.options)
+        {
+            candidates.swap_remove(next);
+            let path = owners.swap_remove(next);
+            let Some(route) = attributes(&path) else { continue };
+            let alike = multipath.relaxed || route.attributes.as_path == first.attributes.as_path;
+            if alike && !next_hops.contains(&route.next_hop) {
+                next_hops.push(route.next_hop);
+                used.push(path);
+            }
+        }
+        used
     }
 
     /// Somebody reads all paths from here on: [`Table::further_end`] is where it starts.

@@ -192,6 +192,60 @@ fn pages_walk_the_whole_table_in_order() {
     assert_eq!(rib.paths(V4, None, 100).routes.len(), 25);
 }
 
+#[test]
+fn paths_that_stand_level_are_used_side_by_side_and_followers_hear_of_each() {
+    let multipath = |ebgp, relaxed| Multipath { ebgp, ibgp: 1, relaxed };
+    let hop = |number: u8| IpAddr::V4(Ipv4Addr::new(192, 0, 2, number));
+    let rib_with = |multipath| {
+        Rib::new(RibConfig { decision: DecisionOptions { multipath, ..DecisionOptions::default() }, ..config() })
+    };
+    let p = prefix("198.51.100.0/24");
+    for (multipath, expected) in [
+        (Multipath::default(), &[][..]),
+        (multipath(2, true), &[2][..]),
+        (multipath(8, true), &[2, 3][..]),
+        // The AS_PATHs of different neighbouring ASes are not the same.
+        (multipath(8, false), &[][..]),
+    ] {
+        let mut rib = rib_with(multipath);
+        let sources: Vec<SourceId> = (1..=5).map(|number| rib.add_source(source(number))).collect();
+        for (number, path) in [(1, &[65001, 7][..]), (2, &[65002, 7]), (3, &[65003, 7]), (4, &[65004, 6, 7])] {
+            let update = announce(V4, &[p], path, None, hop(number));
+            rib.handle_routes(sources[usize::from(number) - 1], &update, Time::ZERO);
+        }
+        // The same next hop again is no further one.
+        rib.handle_routes(sources[4], &announce(V4, &[p], &[65005, 7], None, hop(1)), Time::ZERO);
+        let best = rib.best(p).unwrap();
+        let wanted: Vec<crate::wire::NextHop> = expected.iter().map(|number| hop(*number).into()).collect();
+        assert_eq!((best.source, &best.further_next_hops), (sources[0], &wanted), "{multipath:?}");
+        let used: Vec<SourceId> =
+            rib.why(p).into_iter().filter(|path| path.multipath).map(|path| path.route.source).collect();
+        assert_eq!(used, expected.iter().map(|number| sources[usize::from(*number) - 1]).collect::<Vec<_>>());
+    }
+    let mut rib = rib_with(multipath(8, true));
+    let (first, second) = (rib.add_source(source(1)), rib.add_source(source(2)));
+    let mut follower = rib.follow(V4);
+    rib.handle_routes(first, &announce(V4, &[p], &[65001], None, hop(1)), Time::ZERO);
+    assert_eq!(rib.changes(&mut follower, 10).len(), 1);
+    rib.handle_routes(second, &announce(V4, &[p], &[65002], None, hop(2)), Time::ZERO);
+    let changes = rib.changes(&mut follower, 10);
+    let told = changes.first().and_then(|change| change.best.as_ref()).unwrap();
+    assert_eq!((told.source, told.further_next_hops.len()), (first, 1));
+    rib.handle_routes(second, &withdraw(V4, &[p]), Time::ZERO);
+    let changes = rib.changes(&mut follower, 10);
+    assert!(changes.first().and_then(|change| change.best.as_ref()).unwrap().further_next_hops.is_empty());
+    assert!(rib.changes(&mut follower, 10).is_empty());
+    // Among routes of one neighbouring AS the paths are the same, and MED has its say first.
+    let mut rib = rib_with(multipath(8, false));
+    let twins: Vec<SourceId> =
+        (1..=3).map(|number| rib.add_source(Source { asn: Asn(65001), ..source(number) })).collect();
+    for (number, med) in [(1, None), (2, None), (3, Some(9))] {
+        let update = announce(V4, &[p], &[65001], med, hop(number));
+        rib.handle_routes(twins[usize::from(number) - 1], &update, Time::ZERO);
+    }
+    assert_eq!(rib.best(p).unwrap().further_next_hops, [hop(2).into()]);
+}
+
 #[derive(Clone, Debug)]
 enum Operation {
     Announce { peer: u8, prefixes: Vec<u8>, length: u8, med: Option<u8> },

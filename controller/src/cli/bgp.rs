@@ -397,11 +397,13 @@ fn line(route: &Value) -> String {
     let null = Value::Null;
     let attributes = route.get("attributes").unwrap_or(&null);
     let next_hop = route.get("next_hop").unwrap_or(&null);
-    let next_hop = match (next_hop.get("ipv4"), next_hop.get("ipv6")) {
+    let address = |next_hop: &Value| match (next_hop.get("ipv4"), next_hop.get("ipv6")) {
         (Some(Value::String(address)), _) => address.clone(),
         (_, Some(addresses)) => text(addresses, "address"),
         _ => "-".to_owned(),
     };
+    let further = route.get("further_next_hops").and_then(Value::as_array).into_iter().flatten();
+    let next_hop = std::iter::once(next_hop).chain(further).map(address).collect::<Vec<_>>().join(" and ");
     let segments = attributes.get("as_path").and_then(Value::as_array);
     let path: Vec<String> = segments.into_iter().flatten().map(segment).collect();
     let best = if route.get("best").and_then(Value::as_bool) == Some(true) { "*" } else { " " };

@@ -15,7 +15,7 @@ use super::policy::{Policies, policies};
 use super::schema::FAMILIES;
 use super::types::{
     AddressFamily, AggregateConfig, BgpConfig, BgpRole, ConfederationConfig, Config, DecisionConfig, LimitAction,
-    MrtConfig, NeighborConfig, NextHopRule, PrivateAsRule, RangeConfig, RestartHelp,
+    MrtConfig, MultipathConfig, NeighborConfig, NextHopRule, PrivateAsRule, RangeConfig, RestartHelp,
 };
 use super::walk::{Field, Fields, Walk, shorten};
 use crate::service::FileName;
@@ -68,6 +68,14 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
             prefer_oldest: read("prefer_oldest").unwrap_or(defaults.prefer_oldest),
         }
     });
+    let multipath = walk.read(fields, "multipath", Walk::section).map_or_else(MultipathConfig::default, |section| {
+        let defaults = MultipathConfig::default();
+        MultipathConfig {
+            ebgp: walk.read(&section, "ebgp", Walk::integer).unwrap_or(defaults.ebgp),
+            ibgp: walk.read(&section, "ibgp", Walk::integer).unwrap_or(defaults.ibgp),
+            relaxed: walk.read(&section, "relaxed", Walk::boolean).unwrap_or(defaults.relaxed),
+        }
+    });
     let mrt = walk.read(fields, "mrt", Walk::section).map_or_else(MrtConfig::default, |section| mrt(walk, &section));
     let policies = policies(walk, fields);
     let named = groups(walk, fields, &policies);
@@ -87,6 +95,7 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
         default_local_pref,
         selection_deferral: selection_deferral.unwrap_or(SELECTION_DEFERRAL_TIME),
         decision,
+        multipath,
         policies,
         neighbors,
         ranges,

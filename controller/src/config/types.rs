@@ -151,6 +151,8 @@ pub struct BgpConfig {
     pub selection_deferral: Duration,
     /// The decision's knobs.
     pub decision: DecisionConfig,
+    /// Paths that are used side by side.
+    pub multipath: MultipathConfig,
     /// Policies by name, also those that no neighbour uses.
     pub policies: BTreeMap<String, Arc<PolicyDefinition>>,
     /// The neighbours; no two with the same address.
@@ -210,6 +212,23 @@ pub struct DecisionConfig {
     pub ignore_as_path_length: bool,
     /// Prefer the oldest of external routes (RFC 5004).
     pub prefer_oldest: bool,
+}
+
+/// Section `bgp.multipath`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MultipathConfig {
+    /// Most paths of a prefix where the best one is an eBGP one.
+    pub ebgp: u8,
+    /// The same where it is an iBGP one.
+    pub ibgp: u8,
+    /// AS_PATHs need only be as long as each other.
+    pub relaxed: bool,
+}
+
+impl Default for MultipathConfig {
+    fn default() -> MultipathConfig {
+        MultipathConfig { ebgp: 1, ibgp: 1, relaxed: false }
+    }
 }
 
 /// One entry of `bgp.ranges`: whoever connects from there is a neighbour.
@@ -455,6 +474,7 @@ impl BgpConfig {
             default_local_pref: BgpConfig::LOCAL_PREF,
             selection_deferral: speaker::SELECTION_DEFERRAL_TIME,
             decision: DecisionConfig::default(),
+            multipath: MultipathConfig::default(),
             neighbors: Vec::new(),
             ranges: Vec::new(),
         }

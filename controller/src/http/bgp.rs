@@ -203,6 +203,7 @@ impl Reasoned<'_> {
     fn new(explanation: &Explanation) -> Reasoned<'_> {
         let reason = match explanation.verdict {
             Verdict::Best => "best".to_owned(),
+            Verdict::Lost(step) if explanation.multipath => format!("used beside the best, which has {step}"),
             Verdict::Lost(step) => format!("lost: {step}"),
             Verdict::Ineligible(reason) => format!("left out: {reason}"),
         };

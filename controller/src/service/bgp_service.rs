@@ -7,7 +7,7 @@ use std::time::Duration;
 use bgp::export::{NextHopRule, PrivateAsRule};
 use bgp::io::{DriverError, Handle};
 use bgp::policy::PrefixSet;
-use bgp::rib::DecisionOptions;
+use bgp::rib::{DecisionOptions, Multipath};
 use bgp::session::{ConnectMode, SessionConfig};
 use bgp::speaker::{
     Aggregate, Confederation, DynamicNeighbors, LimitAction, LocalAs, NeighborConfig, Password, PrefixLimit,
@@ -133,7 +133,9 @@ pub(crate) fn speaker_config(config: &BgpConfig, seed: u64) -> SpeakerConfig {
         ignore_as_path_length,
         prefer_oldest,
     } = config.decision;
+    let config::MultipathConfig { ebgp, ibgp, relaxed } = config.multipath;
     speaker.decision = DecisionOptions {
+        multipath: Multipath { ebgp, ibgp, relaxed },
         always_compare_med,
         missing_med_worst,
         compare_router_id,

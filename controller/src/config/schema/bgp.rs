@@ -110,6 +110,13 @@ pub(super) static BGP: Section = Section {
             about: "How long the router waits at its start for the routes of neighbours with `graceful_restart: restart` before it announces anything to anybody.",
         },
         Key {
+            name: "multipath",
+            shape: Shape::Section(&MULTIPATH),
+            need: Need::Without("the best path alone"),
+            rule: "",
+            about: "How many paths of a prefix are used side by side.",
+        },
+        Key {
             name: "decision",
             shape: Shape::Section(&DECISION),
             need: Need::Without("the defaults below"),
@@ -616,6 +623,34 @@ static CONFEDERATION: Section = Section {
             need: Need::Default("[]"),
             rule: "RFC 5065",
             about: "The other member ASes.",
+        },
+    ],
+};
+
+static MULTIPATH: Section = Section {
+    about: "Paths that are used beside the best one: those that stand level with it up to the cost to the next hop, and lead to other next hops. What \
+            neighbours are sent does not depend on it.",
+    keys: &[
+        Key {
+            name: "ebgp",
+            shape: Shape::Integer { min: 1, max: 64 },
+            need: Need::Default("1"),
+            rule: "",
+            about: "Most paths where the best one is from an eBGP neighbour.",
+        },
+        Key {
+            name: "ibgp",
+            shape: Shape::Integer { min: 1, max: 64 },
+            need: Need::Default("1"),
+            rule: "",
+            about: "Most paths where the best one is from an iBGP neighbour.",
+        },
+        Key {
+            name: "relaxed",
+            shape: Shape::Boolean,
+            need: Need::Default("false"),
+            rule: "",
+            about: "AS_PATHs need only be as long as each other, not the same.",
         },
     ],
 };

@@ -4,7 +4,7 @@ use super::decision::AttributeRank;
 use super::id_index::{IdIndex, SeededHash};
 use crate::wire::{AttributeType, Community, NextHop, PathAttributes, PathView, attributes_of};
 use bytes::{Buf, BufMut, BytesMut};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// A set of path attributes with the next hop of the routes that carry it: what interning compares.
@@ -106,6 +106,14 @@ impl AttributeTable {
         match &self.slots.get(id.index())?.stored {
             Stored::Octets(octets) => decode_next_hop(octets),
             Stored::Whole(_) | Stored::Nothing => None,
+        }
+    }
+
+    /// The next hop of routes with this set.
+    pub(crate) fn next_hop(&self, id: AttributeId) -> Option<IpAddr> {
+        match self.octets(id) {
+            Some((next_hop, _)) => Some(next_hop.address()),
+            None => self.get(id).map(|route| route.next_hop.address()),
         }
     }
 

@@ -38,6 +38,8 @@ pub enum Ineligible {
     NoPolicy,
     /// The import policy rejects it.
     RejectedByPolicy,
+    /// There is no way to the next hop (RFC 4271 §9.1.2.1).
+    NextHopUnreachable,
 }
 
 impl Ineligible {
@@ -55,13 +57,14 @@ impl Ineligible {
             Ineligible::Martian => "a prefix that nobody can announce (martian)",
             Ineligible::NoPolicy => "no import policy on an eBGP session",
             Ineligible::RejectedByPolicy => "rejected by import policy",
+            Ineligible::NextHopUnreachable => "the next hop cannot be reached",
         }
     }
 }
 
 impl Ineligible {
     /// All of them.
-    pub const ALL: [Ineligible; 11] = [
+    pub const ALL: [Ineligible; 12] = [
         Ineligible::OwnAsInPath,
         Ineligible::OwnOriginatorId,
         Ineligible::OwnClusterId,
@@ -73,6 +76,7 @@ impl Ineligible {
         Ineligible::Martian,
         Ineligible::NoPolicy,
         Ineligible::RejectedByPolicy,
+        Ineligible::NextHopUnreachable,
     ];
 }
 

@@ -11,6 +11,7 @@ mod export_log;
 mod follower;
 mod id_index;
 mod import;
+mod next_hops;
 mod paths;
 mod prefix_table;
 mod read;
@@ -25,6 +26,7 @@ pub use decision::{AttributeRank, Candidate, DecisionOptions, Multipath, SourceK
 pub use export_log::Cursor;
 pub use follower::{Change, Follower};
 pub use import::{ImportOptions, ImportRules, Ineligible, MARTIANS, Source, martians};
+pub use next_hops::Reach;
 pub use read::{Explanation, FamilyCounts, Page, Route, Verdict};
 pub use table::SourceId;
 
@@ -481,6 +483,47 @@ impl Rib {
     /// How often import policy was asked about an attribute set, those of our own routes included.
     pub const fn policy_evaluations(&self) -> u64 {
         self.policy_evaluations
+    }
+
+    /// How next hops inside `prefix` are reached, the longest prefix counting; `None` takes it back. Without a word every
+    /// next hop is reachable at no cost. Paths that come are judged by it at once, those that are there by
+    /// [`Rib::resolve_next_hops`].
+    pub fn set_next_hop(&mut self, prefix: Prefix, reach: Option<Reach>) {
+        for table in &mut self.tables {
+            table.set_reach(prefix, reach);
+        }
+    }
+
+    /// The same for all of them: what is not among these is taken back.
+    pub fn set_next_hops(&mut self, all: &BTreeMap<Prefix, Reach>) {
+        for table in &mut self.tables {
+            for prefix in table.next_hops.prefixes().into_iter().filter(|prefix| !all.contains_key(prefix)) {
+                table.set_reach(prefix, None);
+            }
+            for (prefix, reach) in all {
+                table.set_reach(*prefix, Some(*reach));
+            }
+        }
+    }
+
+    /// Brings the paths of up to `limit` prefixes of each family up to date with how their next hops are reached; those
+    /// without such a next hop are passed over. `true`: there are more to look at.
+    pub fn resolve_next_hops(&mut self, limit: usize) -> bool {
+        let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
+        let mut changed = Vec::new();
+        for table in &mut self.tables {
+            table.resolve(limit, &ranks, &mut changed);
+            let family = table.family;
+            for (source, accepted) in changed.drain(..) {
+                if let Some(Some(slot)) = self.sources.get_mut(source.index()) {
+                    apply(slot, family, Delta { received: 0, accepted });
+                    if accepted < 0 {
+                        slot.count(Err(Ineligible::NextHopUnreachable));
+                    }
+                }
+            }
+        }
+        self.tables.iter().any(|table| table.next_hops.is_behind())
     }
 
     /// Originates `prefix` here: ORIGIN IGP, empty AS_PATH, our own address as next hop wherever it goes.

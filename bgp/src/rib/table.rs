@@ -1,15 +1,18 @@
 //! One family's routes: prefixes, paths, best paths and the export log. The unit of sharding: it shares nothing with
 //! the other families.
 
+use super::Rib;
 use super::attribute_table::{AttributeId, AttributeTable, RouteAttributes};
 use super::decision::{self, Candidate, DecisionOptions, SourceKind};
 use super::export_log::{Cursor, ExportLog};
 use super::import::{Ineligible, Source};
+use super::next_hops::{NextHops, Reach};
 use super::paths::{Path, Paths};
 use super::prefix_table::{BATCH, PrefixId, PrefixTable};
 use super::several::FurtherLog;
 use crate::wire::{Community, Family, NextHop, Nlri, PathAttributes};
 use net::Prefix;
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr};
@@ -92,6 +95,7 @@ pub(crate) struct Table {
     pub(super) attributes: AttributeTable,
     pub(super) log: ExportLog,
     pub(super) further: FurtherLog,
+    pub(super) next_hops: NextHops,
     pub(super) path_count: usize,
     pub(super) best_count: usize,
     /// What is inside these goes to nobody: an aggregate stands for it.
@@ -107,6 +111,7 @@ impl Table {
             attributes,
             log: ExportLog::default(),
             further: FurtherLog::default(),
+            next_hops: NextHops::default(),
             path_count: 0,
             best_count: 0,
             suppressed: Vec::new(),
@@ -195,6 +200,8 @@ impl Table {
         if path.path_id != 0 && self.paths.has_all_of(id, path.source, path.path_id) {
             return Delta::default();
         }
+        let state = resolved(path.state, path.source, path.effective, &self.next_hops, &self.attributes);
+        let path = Path { state, ..path };
         let champion = self.paths.best(id).map(|(best, _)| *best);
         self.attributes.retain(path.received);
         self.attributes.retain(path.effective);
@@ -347,11 +354,12 @@ impl Table {
     ) -> Delta {
         let mut delta = Delta::default();
         let before = self.best(id);
-        let attributes = &mut self.attributes;
+        let (attributes, next_hops) = (&mut self.attributes, &self.next_hops);
         let mut touched: SmallVec<[AttributeId; 1]> = SmallVec::new();
         self.paths.for_each_mut(id, |path| {
             if path.source == source {
                 let (effective, state) = outcome(attributes, path.received);
+                let state = resolved(state, source, effective, next_hops, attributes);
                 delta.accepted += i64::from(state.is_ok()) - i64::from(path.state.is_ok());
                 touched.push(path.effective);
                 (path.effective, path.state) = (effective, state);
@@ -445,13 +453,47 @@ impl Table {
         Some(Candidate {
             rank: *self.attributes.rank(path.effective)?,
             kind: source.kind,
-            igp_metric: 0,
+            igp_metric: self.next_hops.cost_of(path.effective, &self.attributes).unwrap_or(u32::MAX),
             learned: path.learned.into(),
             router_id: source.router_id,
             peer_address: source.address,
             path_id: path.path_id,
             peer_index: path.source.0.into(),
         })
+    }
+
+    /// Sets or takes back how next hops are reached. [`Table::resolve`] brings the paths up to date.
+    pub(super) fn set_reach(&mut self, prefix: Prefix, reach: Option<Reach>) -> bool {
+        self.next_hops.set(prefix, reach)
+    }
+
+    /// Judges the paths of the next `limit` prefixes again by how their next hops are reached; of each that takes part
+    /// now, or does no longer, the source goes to `changed` with 1 or -1.
+    pub(super) fn resolve(&mut self, limit: usize, ranks: &Ranks<'_>, changed: &mut Vec<(SourceId, i64)>) {
+        let Some(ids) = self.next_hops.slice(limit, self.paths.len()) else { return };
+        let mut known = FxHashMap::default();
+        for id in ids.map(|index| PrefixId(index as u32)) {
+            let (attributes, next_hops) = (&self.attributes, &self.next_hops);
+            let judged = |path: &Path| matches!(path.state, Ok(()) | Err(Ineligible::NextHopUnreachable));
+            let affected = |path: &Path| judged(path) && next_hops.is_affected(path.effective, attributes, &mut known);
+            if !self.paths.iter(id).any(affected) {
+                continue;
+            }
+            let before = self.best(id);
+            let (attributes, next_hops) = (&self.attributes, &self.next_hops);
+            self.paths.for_each_mut(id, |path| {
+                if judged(path) {
+                    let state = resolved(Ok(()), path.source, path.effective, next_hops, attributes);
+                    if state != path.state {
+                        changed.push((path.source, if state.is_ok() { 1 } else { -1 }));
+                        path.state = state;
+                    }
+                }
+            });
+            self.select(id, before, ranks);
+            self.tell_further(id, before);
+        }
+        self.next_hops.settle();
     }
 
     /// Lets go of what nobody needs any more.
@@ -519,6 +561,20 @@ impl Table {
         self.paths.unpin(id);
         self.settle(id);
     }
+}
+
+/// `state`, unless there is no way to the next hop. Our own routes have none.
+fn resolved(
+    state: Result<(), Ineligible>,
+    source: SourceId,
+    route: AttributeId,
+    next_hops: &NextHops,
+    attributes: &AttributeTable,
+) -> Result<(), Ineligible> {
+    if state.is_ok() && source != Rib::LOCAL && next_hops.cost_of(route, attributes).is_none() {
+        return Err(Ineligible::NextHopUnreachable);
+    }
+    state
 }
 
 /// `path` as the one that was chosen.

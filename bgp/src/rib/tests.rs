@@ -246,6 +246,63 @@ fn paths_that_stand_level_are_used_side_by_side_and_followers_hear_of_each() {
     assert_eq!(rib.best(p).unwrap().further_next_hops, [hop(2).into()]);
 }
 
+#[test]
+fn the_way_to_the_next_hop_decides_and_a_next_hop_without_one_leaves_a_path_out() {
+    let mut rib = Rib::new(config());
+    let hop = |number: u8| IpAddr::V4(Ipv4Addr::new(10, 0, number, 1));
+    let sources: Vec<SourceId> = (1..=2)
+        .map(|number| rib.add_source(Source { kind: SourceKind::Internal, asn: Asn(65000), ..source(number) }))
+        .collect();
+    let p = prefix("198.51.100.0/24");
+    let all: Vec<Prefix> = (0..100).map(numbered).chain([p]).collect();
+    for (source, number) in sources.iter().zip(1..) {
+        rib.handle_routes(*source, &announce(V4, &all, &[7], None, hop(number)), Time::ZERO);
+    }
+    let mut follower = rib.follow(V4);
+    while !rib.changes(&mut follower, 1000).is_empty() {}
+    let settle = |rib: &mut Rib| {
+        let mut slices = 1;
+        while rib.resolve_next_hops(40) {
+            slices += 1;
+        }
+        slices
+    };
+    assert_eq!(rib.best(p).map(|route| route.source), Some(sources[0]), "the lower router id");
+    rib.set_next_hop(prefix("10.0.0.0/16"), Some(Reach::Cost(20)));
+    rib.set_next_hop(prefix("10.0.2.0/24"), Some(Reach::Cost(10)));
+    assert_eq!(settle(&mut rib), 3, "101 prefixes, 40 at a time");
+    assert_eq!(rib.best(p).map(|route| route.source), Some(sources[1]));
+    assert_eq!(rib.why(p)[1].verdict, Verdict::Lost(Step::IgpMetric));
+    assert_eq!(rib.changes(&mut follower, 1000).len(), 101);
+
+    rib.set_next_hop(prefix("10.0.2.0/24"), Some(Reach::Unreachable));
+    settle(&mut rib);
+    assert_eq!(rib.best(p).map(|route| route.source), Some(sources[0]));
+    assert_eq!(rib.why(p)[1].verdict, Verdict::Ineligible(Ineligible::NextHopUnreachable));
+    assert_eq!(rib.source_counts(sources[1], V4), SourceCounts { received: 101, accepted: 0 });
+    // One that comes is judged at once, also after a change of policy; our own routes have no next hop.
+    let late = prefix("203.0.113.0/24");
+    rib.handle_routes(sources[1], &announce(V4, &[late], &[7], None, hop(2)), Time::ZERO);
+    assert_eq!(rib.best(late), None);
+    rib.handle_import_policy(sources[1], Policy::Accept);
+    assert_eq!(rib.best(late), None);
+    rib.set_next_hop(prefix("0.0.0.0/0"), Some(Reach::Unreachable));
+    settle(&mut rib);
+    rib.originate(prefix("192.0.2.0/24"), Time::ZERO);
+    assert!(rib.best(prefix("192.0.2.0/24")).is_some());
+
+    rib.set_next_hops(&BTreeMap::new());
+    settle(&mut rib);
+    assert_eq!(rib.best(p).map(|route| route.source), Some(sources[0]));
+    assert_eq!(rib.best(late).map(|route| route.source), Some(sources[1]));
+    assert_eq!(rib.source_counts(sources[1], V4), SourceCounts { received: 102, accepted: 102 });
+    while !rib.changes(&mut follower, 1000).is_empty() {}
+    // What is about no next hop here moves nothing.
+    rib.set_next_hop(prefix("172.16.0.0/12"), Some(Reach::Cost(5)));
+    settle(&mut rib);
+    assert!(rib.changes(&mut follower, 1000).is_empty());
+}
+
 #[derive(Clone, Debug)]
 enum Operation {
     Announce { peer: u8, prefixes: Vec<u8>, length: u8, med: Option<u8> },

@@ -4,7 +4,7 @@ use super::sessions::source_kind;
 use super::{Aggregate, DynamicNeighbors, Password, PrefixLimit, RestartHelp, RestartOffer, SELECTION_DEFERRAL_TIME};
 use crate::export::{AddPathSend, ExportRules, ExportTerms, NextHopRule, PrivateAsRule};
 use crate::policy::{Policy, PolicySession, PrefixSet};
-use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportRules, Rib, martians};
+use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportRules, Reach, Rib, martians};
 use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, Negotiated, SessionConfig};
 use crate::wire::{AddPathMode, Asn, Family, Role, RouterId};
 use net::Prefix;
@@ -40,6 +40,8 @@ pub struct SpeakerConfig {
     pub confederation: Option<Confederation>,
     /// The decision's knobs.
     pub decision: DecisionOptions,
+    /// How next hops are reached ([`Rib::set_next_hop`]).
+    pub next_hops: BTreeMap<Prefix, Reach>,
     /// LOCAL_PREF of routes that come without one.
     pub default_local_pref: u32,
     /// How long it waits at the start, before it tells anybody anything, for the routes of neighbours with
@@ -219,6 +221,7 @@ impl SpeakerConfig {
             cluster_id: None,
             confederation: None,
             decision: DecisionOptions::default(),
+            next_hops: BTreeMap::new(),
             default_local_pref: DEFAULT_LOCAL_PREF,
             selection_deferral: SELECTION_DEFERRAL_TIME,
             seed: 0,

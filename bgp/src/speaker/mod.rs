@@ -35,7 +35,7 @@ pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
 use crate::peer::{self, Peer, PeerTransmit};
 use crate::policy::{Policy, PolicySession};
-use crate::rib::{ImportOptions, Page, Rib, RibConfig, SourceId, SourceKind};
+use crate::rib::{ImportOptions, Page, Reach, Rib, RibConfig, SourceId, SourceKind};
 use crate::session::Negotiated;
 use crate::wire::notification::subcode::cease;
 use crate::wire::{AttributeError, ErrorCode, Family, Notification};
@@ -305,6 +305,7 @@ impl Speaker {
         for prefix in speaker.config.originate.clone() {
             speaker.rib.originate(prefix, now);
         }
+        speaker.rib.set_next_hops(&speaker.config.next_hops);
         speaker.rib.set_martians(speaker.config.martians.clone());
         speaker.set_aggregates(&speaker.config.aggregates.clone());
         for range in &speaker.config.dynamic {
@@ -412,6 +413,16 @@ impl Speaker {
     /// Takes back an originated prefix.
     pub fn withdraw(&mut self, prefix: Prefix, now: Time) {
         self.rib.withdraw_originated(prefix);
+        self.pump(now);
+    }
+
+    /// The way to next hops inside `prefix` has changed ([`Rib::set_next_hop`]): the best paths follow, in slices.
+    pub fn set_next_hop(&mut self, prefix: Prefix, reach: Option<Reach>, now: Time) {
+        self.rib.set_next_hop(prefix, reach);
+        match reach {
+            Some(reach) => self.config.next_hops.insert(prefix, reach),
+            None => self.config.next_hops.remove(&prefix),
+        };
         self.pump(now);
     }
 

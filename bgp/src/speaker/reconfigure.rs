@@ -84,6 +84,11 @@ impl Speaker {
             self.config.aggregates = config.aggregates;
             done.push(Reconfigured::Taken("aggregates"));
         }
+        if self.config.next_hops != config.next_hops {
+            self.rib.set_next_hops(&config.next_hops);
+            self.config.next_hops = config.next_hops;
+            done.push(Reconfigured::Taken("next_hops"));
+        }
         let martians_changed = self.config.martians != config.martians;
         if martians_changed {
             self.rib.set_martians(config.martians.clone());
@@ -142,6 +147,7 @@ impl Speaker {
             cluster_id,
             confederation,
             decision,
+            next_hops: _,
             default_local_pref,
             // Its time is past.
             selection_deferral: _,

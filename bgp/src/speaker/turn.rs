@@ -23,6 +23,9 @@ const SLICES_PER_EXPORT: u32 = 8;
 /// Log records looked at in one turn, for all neighbours together; about a millisecond.
 const EXPORT_ROUTES: u64 = 4096;
 
+/// Prefixes of each family that are looked at in one turn where the way to some next hop has changed.
+const RESOLVED_PREFIXES: usize = 8192;
+
 /// Routes sent in messages that were encoded for another neighbour cost so much less.
 const SHARED_DISCOUNT: u64 = 8;
 
@@ -134,6 +137,9 @@ impl Speaker {
     pub(super) fn pump(&mut self, now: Time) {
         self.slices = 0;
         self.pending = (!self.waiting.is_empty()).then_some(now);
+        if self.rib.resolve_next_hops(RESOLVED_PREFIXES) {
+            self.pending = Some(now);
+        }
         if self.deferral.is_some() || self.stopping {
             return;
         }

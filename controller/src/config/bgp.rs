@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use ::bgp::export::AddPathSend;
 use ::bgp::policy::Policy;
-use ::bgp::rib::MARTIANS;
+use ::bgp::rib::{MARTIANS, Reach};
 use ::bgp::speaker::SELECTION_DEFERRAL_TIME;
+use net::Prefix;
 
 use super::policy::{Policies, policies};
 use super::schema::FAMILIES;
@@ -76,6 +77,7 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
             relaxed: walk.read(&section, "relaxed", Walk::boolean).unwrap_or(defaults.relaxed),
         }
     });
+    let next_hops = next_hops(walk, fields);
     let mrt = walk.read(fields, "mrt", Walk::section).map_or_else(MrtConfig::default, |section| mrt(walk, &section));
     let policies = policies(walk, fields);
     let named = groups(walk, fields, &policies);
@@ -96,10 +98,31 @@ pub(super) fn bgp(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<BgpConfig>
         selection_deferral: selection_deferral.unwrap_or(SELECTION_DEFERRAL_TIME),
         decision,
         multipath,
+        next_hops,
         policies,
         neighbors,
         ranges,
     })
+}
+
+/// How next hops are reached, each prefix once.
+fn next_hops(walk: &mut Walk<'_>, fields: &Fields<'_>) -> BTreeMap<Prefix, Reach> {
+    let mut all = BTreeMap::new();
+    for item in walk.read(fields, "next_hops", Walk::items).unwrap_or_default() {
+        let Some(section) = walk.section(&item) else { continue };
+        let prefix = walk.read(&section, "prefix", Walk::prefix);
+        let cost = walk.read(&section, "cost", Walk::integer);
+        let unreachable = walk.read(&section, "unreachable", Walk::boolean).unwrap_or(false);
+        let Some(prefix) = prefix else { continue };
+        if unreachable && cost.is_some() {
+            walk.refuse(item.node.mark, &section.path_of("cost"), "what cannot be reached has no cost");
+        }
+        let reach = if unreachable { Reach::Unreachable } else { Reach::Cost(cost.unwrap_or(0)) };
+        if all.insert(prefix, reach).is_some() {
+            walk.refuse(item.node.mark, &section.path_of("prefix"), format!("{prefix} stands here already"));
+        }
+    }
+    all
 }
 
 fn mrt(walk: &mut Walk<'_>, section: &Fields<'_>) -> MrtConfig {

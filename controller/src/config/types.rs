@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bgp::export::AddPathSend;
 use bgp::policy::{Policy, PolicyDefinition, PrefixPattern};
-use bgp::rib::MARTIANS;
+use bgp::rib::{MARTIANS, Reach};
 use bgp::{session, speaker};
 use net::{DatapathId, Ipv4Prefix, Ipv6Prefix, Prefix};
 
@@ -153,6 +153,8 @@ pub struct BgpConfig {
     pub decision: DecisionConfig,
     /// Paths that are used side by side.
     pub multipath: MultipathConfig,
+    /// How next hops are reached.
+    pub next_hops: BTreeMap<Prefix, Reach>,
     /// Policies by name, also those that no neighbour uses.
     pub policies: BTreeMap<String, Arc<PolicyDefinition>>,
     /// The neighbours; no two with the same address.
@@ -475,6 +477,7 @@ impl BgpConfig {
             selection_deferral: speaker::SELECTION_DEFERRAL_TIME,
             decision: DecisionConfig::default(),
             multipath: MultipathConfig::default(),
+            next_hops: BTreeMap::new(),
             neighbors: Vec::new(),
             ranges: Vec::new(),
         }

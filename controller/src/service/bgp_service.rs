@@ -142,6 +142,7 @@ pub(crate) fn speaker_config(config: &BgpConfig, seed: u64) -> SpeakerConfig {
         ignore_as_path_length,
         prefer_oldest,
     };
+    speaker.next_hops.clone_from(&config.next_hops);
     speaker.seed = seed;
     speaker
 }

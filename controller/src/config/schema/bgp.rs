@@ -117,6 +117,13 @@ pub(super) static BGP: Section = Section {
             about: "How many paths of a prefix are used side by side.",
         },
         Key {
+            name: "next_hops",
+            shape: Shape::List { of: &Shape::Section(&NEXT_HOP), min: 0 },
+            need: Need::Default("[]"),
+            rule: "RFC 4271 §9.1.2",
+            about: "How next hops are reached, where that makes a difference. Next hops that none of these holds are reachable at no cost.",
+        },
+        Key {
             name: "decision",
             shape: Shape::Section(&DECISION),
             need: Need::Without("the defaults below"),
@@ -623,6 +630,27 @@ static CONFEDERATION: Section = Section {
             need: Need::Default("[]"),
             rule: "RFC 5065",
             about: "The other member ASes.",
+        },
+    ],
+};
+
+static NEXT_HOP: Section = Section {
+    about: "How the next hops inside a prefix are reached. Of several that hold one the longest counts.",
+    keys: &[
+        Key { name: "prefix", shape: Shape::Prefix, need: Need::Required, rule: "", about: "The next hops." },
+        Key {
+            name: "cost",
+            shape: Shape::Integer { min: 0, max: u32::MAX as u64 },
+            need: Need::Default("0"),
+            rule: "RFC 4271 §9.1.2.2 e",
+            about: "What the way costs: of paths that are level so far the cheaper one is better.",
+        },
+        Key {
+            name: "unreachable",
+            shape: Shape::Boolean,
+            need: Need::Default("false"),
+            rule: "RFC 4271 §9.1.2.1",
+            about: "There is no way: paths with such a next hop take no part in the decision.",
         },
     ],
 };

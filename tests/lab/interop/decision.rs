@@ -176,7 +176,7 @@ pub fn page(daemons: &[(&str, &str)]) -> String {
         text += &format!("| {} | {} | {} | {} |\n", case.about, case.ours, case.theirs.join(" | "), case.why);
     }
     text += "\nGoBGP prefers the older external route and counts age in whole seconds: where two stand, both have been seen.\n";
-    text += "\nIGP cost to next hops is compared by BIRD and FRR where they know it. Here next hops are not resolved, every cost is 0, and the step\n\
-             decides nothing. FRR's weight has no counterpart: LOCAL_PREF set by import policy does the same, and every router of the AS sees it.\n";
+    text += "\nIGP cost to next hops is compared by BIRD and FRR where they know it; GoBGP and OpenBGPD do not compare it. Here the configuration says it\n\
+             (`next_hops`), and without a word every cost is 0. FRR's weight has no counterpart: LOCAL_PREF set by import policy does the same, and every router of the AS sees it.\n";
     text
 }

@@ -145,7 +145,14 @@ impl World {
         session.families = self.adapter.families_over_ipv4();
         change(&mut session);
         let routes = trips::own_routes().into_iter().filter(|route| session.has(Family::of(route.prefix))).collect();
-        Wish { asn: THEIR_AS, router_id: THEIRS, sessions: vec![session], routes, confederation: None }
+        Wish {
+            asn: THEIR_AS,
+            router_id: THEIRS,
+            sessions: vec![session],
+            routes,
+            costs: Vec::new(),
+            confederation: None,
+        }
     }
 
     pub fn start_peer(&self, wish: Wish) -> Result<Peer, Fail> {

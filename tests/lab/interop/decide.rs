@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::cell::{OURS, THEIRS, UP_LIMIT, World};
-use super::decision::{CASES, Candidate, Case, ROUTERS};
+use super::decision::{CASES, COSTS, Candidate, Case, ROUTERS};
 use crate::peer::raw::{Attributes, Identity, Listener, Router};
 use crate::peer::{Family, Peer, Session, Wish};
 use crate::report::{Fail, Outcome};
@@ -29,8 +29,20 @@ fn address(text: &str) -> Result<Ipv4Addr, Fail> {
 
 pub fn run(daemon: usize, world: &mut World) -> Result<(), Fail> {
     let mut listeners = Vec::new();
-    let mut wish = Wish { asn: ASN, router_id: THEIRS, sessions: Vec::new(), routes: Vec::new(), confederation: None };
-    let mut config = format!("bgp:\n  asn: {ASN}\n  router_id: {OURS}\n  listen: \"{OURS}:179\"\n  neighbors:\n");
+    let mut wish = Wish {
+        asn: ASN,
+        router_id: THEIRS,
+        sessions: Vec::new(),
+        routes: Vec::new(),
+        costs: Vec::new(),
+        confederation: None,
+    };
+    let mut config = format!("bgp:\n  asn: {ASN}\n  router_id: {OURS}\n  listen: \"{OURS}:179\"\n  next_hops:\n");
+    for (at, cost) in COSTS {
+        wish.costs.push((address(at)?, cost));
+        config += &format!("    - {{ prefix: {at}/32, cost: {cost} }}\n");
+    }
+    config += "  neighbors:\n";
     for router in ROUTERS {
         let (at, router_id) = (address(router.address)?, address(router.router_id)?);
         world.add_our_address(at)?;

@@ -2,14 +2,18 @@
 //! scenario `decision` runs them, `docs/interoperability.md` lists them.
 
 /// Routers that announce the candidates. The daemons and we are in AS 65000.
-pub const ROUTERS: [Router; 6] = [
+pub const ROUTERS: [Router; 7] = [
     Router { name: "e1", address: "192.0.2.11", router_id: "10.255.0.1", asn: 65101 },
     Router { name: "e2", address: "192.0.2.12", router_id: "10.255.0.2", asn: 65102 },
     Router { name: "e3", address: "192.0.2.13", router_id: "10.255.0.3", asn: 65101 },
     Router { name: "twin", address: "192.0.2.14", router_id: "10.255.0.1", asn: 65101 },
     Router { name: "i1", address: "192.0.2.15", router_id: "10.255.0.5", asn: 65000 },
     Router { name: "i2", address: "192.0.2.16", router_id: "10.255.0.6", asn: 65000 },
+    Router { name: "i3", address: "192.0.2.17", router_id: "10.255.0.7", asn: 65000 },
 ];
+
+/// What the way to a router costs, for those who can be told: us and BIRD.
+pub const COSTS: [(&str, u32); 3] = [("192.0.2.15", 20), ("192.0.2.16", 20), ("192.0.2.17", 10)];
 
 /// A router with a session to each speaker.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +68,8 @@ const E3: Candidate = Candidate { router: "e3", path: &[65101, 64999], ..ROUTE }
 const TWIN: Candidate = Candidate { router: "twin", path: &[65101, 64999], ..ROUTE };
 const I1: Candidate = Candidate { router: "i1", path: &[65101, 64999], local_pref: Some(100), ..ROUTE };
 const I2: Candidate = Candidate { router: "i2", path: &[65101, 64999], local_pref: Some(100), ..ROUTE };
+
+const I3: Candidate = Candidate { router: "i3", path: &[65101, 64999], local_pref: Some(100), ..ROUTE };
 
 /// All cases.
 pub const CASES: &[Case] = &[
@@ -158,6 +164,14 @@ pub const CASES: &[Case] = &[
         theirs: ["i2", "i2", "i2", "i1"],
         why: "A long-lived stale route is the last resort, before any other comparison (RFC 9494 §4.3).",
     },
+    Case {
+        about: "internal routes, the way to the next hop of the one with the lower router id costs more",
+        prefix: "100.65.11.0/24",
+        candidates: &[I1, I3],
+        ours: "i3",
+        theirs: ["i3", "i1", "i1", "i1"],
+        why: "The nearer way out of the AS (RFC 4271 §9.1.2.2 e) comes before router ids. FRR compares it where zebra knows the cost, which does not run here.",
+    },
 ];
 
 /// The part of the page.
@@ -165,8 +179,8 @@ pub fn page(daemons: &[(&str, &str)]) -> String {
     let mut text = String::from(
         "\n## The decision process\n\n\
          Where daemons choose differently from the same candidates. The scenario `decision` announces them to ours and to each daemon, as configured\n\
-         by default, and checks that each chooses what stands here. e1, e3 and twin are external neighbours in AS 65101, e2 in AS 65102; i1 and i2 are\n\
-         internal. The router ids rise from e1 to i2; twin has that of e1.\n\n| candidates | ours |",
+         by default, and checks that each chooses what stands here. e1, e3 and twin are external neighbours in AS 65101, e2 in AS 65102; i1 to i3 are\n\
+         internal. The router ids rise from e1 to i3; twin has that of e1. The way to i1 and i2 costs 20, that to i3 10.\n\n| candidates | ours |",
     );
     for (name, _) in daemons {
         text += &format!(" {name} |");

@@ -105,6 +105,11 @@ impl Adapter for Bird {
         for route in &wish.routes {
             own_route(&mut text, route);
         }
+        for (at, cost) in &wish.costs {
+            let name = format!("cost_{}", at.to_string().replace('.', "_"));
+            let route = format!("route {at}/32 via \"veth0\" {{ igp_metric = {cost}; }}");
+            let _ = writeln!(text, "protocol static {name} {{ ipv4; {route}; }}");
+        }
         for one in &wish.sessions {
             session(&mut text, wish, one);
         }

@@ -109,9 +109,8 @@ impl Adapter for Frr {
                     }
                 };
                 flag(session.reflector_client, "route-reflector-client");
+                // It takes several paths from anybody who sends them.
                 flag(session.add_path_send, "addpath-tx-all-paths");
-                // It takes several unless it is told not to.
-                flag(!session.add_path_receive, "disable-addpath-rx");
                 flag(session.next_hop_v6.is_some() && *family == Family::V6, "route-map HOP out");
                 flag(session.next_hop_unchanged, "attribute-unchanged next-hop");
                 if let Some(limit) = session.max_prefixes {

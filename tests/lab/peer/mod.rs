@@ -56,6 +56,8 @@ pub struct Wish {
     pub sessions: Vec<Session>,
     /// What it announces as its own.
     pub routes: Vec<Announced>,
+    /// What the way to next hops costs. Only BIRD can be told without an IGP.
+    pub costs: Vec<(Ipv4Addr, u32)>,
     /// The confederation's AS, and the other members.
     pub confederation: Option<(u32, Vec<u32>)>,
 }

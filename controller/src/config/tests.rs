@@ -1,8 +1,11 @@
 //! Tests of the configuration as its users see it: text in, `Config` or lines out.
 
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 use std::path::{Path, PathBuf};
 
+use ::bgp::export::AddPathSend;
+use ::bgp::rib::Reach;
 use proptest::prelude::*;
 
 use super::schema::{EXAMPLE, Need, ROOT, Section, Shape};
@@ -79,7 +82,7 @@ fn the_defaults_of_the_table_are_the_defaults_of_the_types() {
     let mut inner = String::new();
     for key in section.keys {
         match (&key.need, &key.shape) {
-            _ if matches!(key.name, "groups" | "ranges" | "aggregates") => {}
+            _ if matches!(key.name, "groups" | "ranges" | "aggregates" | "next_hops") => {}
             (_, Shape::List { of: Shape::Section(neighbor), .. }) => {
                 for key in neighbor.keys {
                     if let Need::Default(text) = key.need {
@@ -333,6 +336,43 @@ fn a_neighbour_has_what_its_group_has_and_groups_inherit() {
     let [known, any] = bgp.ranges.as_slice() else { panic!() };
     assert_eq!((known.limit, known.any_asn, known.neighbor.asn, known.neighbor.multihop), (7, false, 65002, Some(4)));
     assert_eq!((any.limit, any.any_asn, any.neighbor.import.clone()), (100, true, Policy::Reject));
+}
+
+#[test]
+fn how_many_paths_are_sent_is_a_number_or_all_and_a_neighbour_may_take_that_back() {
+    let text = "bgp:\n  asn: 65001\n  router_id: 10.0.0.1\n\
+        \x20 groups: [{ name: a, asn: 65002, import: accept, export: accept, add_path_send: all }]\n\
+        \x20 neighbors:\n    - { address: 192.0.2.2, group: a }\n    - { address: 192.0.2.3, group: a, add_path_send: 3 }\n\
+        \x20   - { address: 192.0.2.4, group: a, add_path_send: none, hide_paths: true }\n";
+    let neighbors = Config::parse(text).unwrap().bgp.unwrap().neighbors;
+    let sent: Vec<_> = neighbors.iter().map(|neighbor| neighbor.add_path_send).collect();
+    assert_eq!(sent, [Some(AddPathSend::All), NonZeroU8::new(3).map(AddPathSend::Best), None]);
+    for wrong in ["0", "256", "some"] {
+        let expected =
+            format!("5:88: bgp.neighbors[0].add_path_send: `{wrong}` is not none, all or a number from 1 to 255");
+        assert_problem(&neighbor(&format!("add_path_send: {wrong}")), &expected);
+    }
+}
+
+#[test]
+fn next_hops_cost_something_or_cannot_be_reached_and_each_prefix_stands_once() {
+    let bgp = |next_hops: &str| format!("bgp:\n  asn: 65001\n  router_id: 10.0.0.1\n  next_hops:\n{next_hops}");
+    let good = bgp("    - { prefix: 10.0.1.0/24, cost: 20 }\n    - { prefix: 10.0.2.0/24, unreachable: true }\n");
+    let next_hops = Config::parse(&good).unwrap().bgp.unwrap().next_hops;
+    let wanted = [("10.0.1.0/24", Reach::Cost(20)), ("10.0.2.0/24", Reach::Unreachable)];
+    assert_eq!(next_hops, wanted.map(|(prefix, reach)| (prefix.parse().unwrap(), reach)).into_iter().collect());
+    for (wrong, expected) in [
+        (
+            "    - { prefix: 10.0.1.0/24, cost: 20, unreachable: true }\n",
+            "5:7: bgp.next_hops[0].cost: what cannot be reached has no cost",
+        ),
+        (
+            "    - { prefix: 10.0.1.0/24 }\n    - { prefix: 10.0.1.0/24, cost: 1 }\n",
+            "6:7: bgp.next_hops[1].prefix: 10.0.1.0/24 stands here already",
+        ),
+    ] {
+        assert_problem(&bgp(wrong), expected);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! best path puts the prefix at the end of the family's export log, which update groups and other readers follow at
 //! their own pace.
 
+mod address_order;
 mod attribute_table;
 pub mod decision;
 mod export_log;

@@ -180,3 +180,56 @@ fn a_message_that_comes_octet_by_octet_is_one_message() {
     }
     assert_eq!(received(&speaker, LOADER), 5);
 }
+
+/// Turns until nothing is left to do, and how many best routes the longest of them took away.
+fn longest(speaker: &mut Speaker) -> (usize, usize) {
+    let best =
+        |speaker: &Speaker| speaker.status(Time::ZERO).tables.iter().map(|table| table.counts.best).sum::<usize>();
+    let (mut turns, mut most) = (0, 0);
+    while speaker.is_busy() {
+        let before = best(speaker);
+        speaker.handle_timeout(Time::ZERO);
+        most = most.max(before.abs_diff(best(speaker)));
+        sent(speaker, |_, _| ());
+        turns += 1;
+    }
+    (turns, most)
+}
+
+/// More best routes than a turn may take away or bring back.
+const TURN_VISITS: usize = 12_000;
+
+#[test]
+fn the_routes_of_a_session_that_ends_go_turn_by_turn_while_others_are_served() {
+    let (mut speaker, connections) = speaker(1, Policy::Accept);
+    let (loader, probe, receiver) = (connections[0], connections[1], connections[2]);
+    speaker.handle_octets(loader, &updates(LOADER, 0..60_000), Time::ZERO);
+    longest(&mut speaker);
+    speaker.handle_closed(loader, Time::ZERO);
+    assert_eq!(received(&speaker, LOADER), 0, "none of them is the neighbour's any more");
+    assert!(speaker.is_busy());
+    for round in 0..3 {
+        sent(&mut speaker, |_, _| ());
+        speaker.handle_octets(probe, &updates(PROBE, 200_000 + round..200_001 + round), Time::ZERO);
+        let mut arrived = false;
+        sent(&mut speaker, |connection, octets| arrived |= connection == receiver && octets.get(18) == Some(&2));
+        assert!(arrived && speaker.is_busy());
+    }
+    let (turns, most) = longest(&mut speaker);
+    assert!(turns > 3 && most < TURN_VISITS, "{turns} turns, {most} routes in one");
+    assert_eq!(speaker.status(Time::ZERO).tables[0].counts.paths, 3);
+    assert!(!speaker.is_advertised(address(RECEIVER), prefix(59_999)));
+}
+
+#[test]
+fn another_import_policy_is_asked_about_all_routes_turn_by_turn() {
+    let (mut speaker, connections) = speaker(1, Policy::Accept);
+    speaker.handle_octets(connections[0], &updates(LOADER, 0..60_000), Time::ZERO);
+    longest(&mut speaker);
+    for (policy, best) in [(Policy::Reject, 0), (Policy::Accept, 60_000)] {
+        speaker.set_import_policy(address(LOADER), policy, Time::ZERO);
+        let (turns, most) = longest(&mut speaker);
+        assert!(turns > 3 && most < TURN_VISITS, "{turns} turns, {most} routes in one");
+        assert_eq!(speaker.status(Time::ZERO).tables[0].counts.best, best);
+    }
+}

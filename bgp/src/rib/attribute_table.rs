@@ -1,6 +1,7 @@
 //! Interned attribute sets: routes with the same attributes and next hop share one copy and one small id.
 
 use super::decision::AttributeRank;
+use super::holding::FREE_OCTETS;
 use super::id_index::{IdIndex, SeededHash};
 use crate::wire::{AttributeType, Community, NextHop, PathAttributes, PathView, attributes_of};
 use bytes::{Buf, BufMut, BytesMut};
@@ -194,6 +195,16 @@ impl AttributeTable {
 
     pub(crate) fn rank(&self, id: AttributeId) -> Option<&AttributeRank> {
         self.slots.get(id.index()).map(|slot| &slot.rank)
+    }
+
+    /// How much longer than [`FREE_OCTETS`] a set is.
+    pub(super) fn octets_beyond_free(&self, id: AttributeId) -> u64 {
+        let length = match self.slots.get(id.index()).map(|slot| &slot.stored) {
+            Some(Stored::Octets(octets)) => octets.len(),
+            Some(Stored::Whole(_)) => OCTETS_LIMIT,
+            Some(Stored::Nothing) | None => 0,
+        };
+        length.saturating_sub(FREE_OCTETS) as u64
     }
 
     /// Number of different sets.

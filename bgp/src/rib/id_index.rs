@@ -137,6 +137,14 @@ impl SeededHash {
         (fold(state ^ second, 0xe703_7ed1_a0b4_28db ^ self.key) >> 16) as u32
     }
 
+    /// Each word in a step of its own: what is put into one word with another can be made to meet without the key.
+    pub(super) const fn three_words(self, words: [u64; 3]) -> u32 {
+        let [first, second, third] = words;
+        let multiplier = 0xa076_1d64_78bd_642f ^ self.key.rotate_left(32);
+        let state = fold(fold(self.key ^ first, multiplier) ^ second, multiplier);
+        (fold(state ^ third, 0xe703_7ed1_a0b4_28db ^ self.key) >> 16) as u32
+    }
+
     pub(super) fn octets(self, octets: &[u8]) -> u32 {
         let multiplier = 0xa076_1d64_78bd_642f ^ self.key.rotate_left(32);
         let (words, rest) = octets.as_chunks::<8>();

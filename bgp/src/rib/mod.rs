@@ -5,17 +5,21 @@
 //! best path puts the prefix at the end of the family's export log, which update groups and other readers follow at
 //! their own pace.
 
+mod address_order;
 mod attribute_table;
 pub mod decision;
 mod export_log;
 mod follower;
+mod holding;
 mod id_index;
+mod id_set;
 mod import;
 mod next_hops;
 mod paths;
 mod prefix_table;
 mod read;
 mod several;
+mod sweep;
 mod table;
 
 #[cfg(test)]
@@ -25,8 +29,10 @@ pub use attribute_table::RouteAttributes;
 pub use decision::{AttributeRank, Candidate, DecisionOptions, Multipath, SourceKind, Step};
 pub use export_log::Cursor;
 pub use follower::{Change, Follower};
+pub use holding::FREE_OCTETS;
 pub use import::{ImportOptions, ImportRules, Ineligible, MARTIANS, Source, martians};
 pub use next_hops::Reach;
+pub use paths::MAX_PATHS_OF_SOURCE;
 pub use read::{Explanation, FamilyCounts, Page, Route, Verdict};
 pub use table::SourceId;
 
@@ -36,16 +42,16 @@ pub(crate) use table::{Best, Ranks, SourceRank, Table};
 
 use crate::policy::{Modified, Policy};
 use crate::session::{Announcement, RouteUpdate};
-use crate::wire::{AsPath, Community, Family, NextHop, Nlri, NlriView, Origin, PathAttributes, PathView, UpdateView};
+use crate::wire::{AsPath, Family, NextHop, Nlri, NlriView, Origin, PathAttributes, PathView, UpdateView};
 use attribute_table::AttributeTable;
+use holding::Holding;
 use import::Import;
 use net::{Prefix, Time};
 use paths::Path;
 use prefix_table::PrefixTable;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use table::Delta;
 
 /// What a [`Rib`] is made with.
 #[derive(Clone, Copy, Debug)]
@@ -76,25 +82,24 @@ pub struct SourceCounts {
     pub accepted: u64,
 }
 
-impl SourceCounts {
-    fn apply(&mut self, delta: Delta) {
-        self.received = self.received.saturating_add_signed(delta.received);
-        self.accepted = self.accepted.saturating_add_signed(delta.accepted);
-    }
-}
-
 #[derive(Debug)]
 struct SourceSlot {
     source: Source,
-    counts: [SourceCounts; 2],
-    /// How often a route was left out, in the order of [`Ineligible::ALL`].
-    left_out: [u64; Ineligible::ALL.len()],
+    /// By family.
+    holdings: [Holding; 2],
+    left_out: LeftOut,
+    /// Its session is over; the slot is free once all its routes are gone.
+    leaving: bool,
 }
 
-impl SourceSlot {
+/// How often a route was left out, in the order of [`Ineligible::ALL`].
+#[derive(Default, Debug)]
+struct LeftOut([u64; Ineligible::ALL.len()]);
+
+impl LeftOut {
     fn count(&mut self, state: Result<(), Ineligible>) {
         if let Err(reason) = state
-            && let Some(count) = self.left_out.get_mut(reason as usize)
+            && let Some(count) = self.0.get_mut(reason as usize)
         {
             *count += 1;
         }
@@ -113,6 +118,10 @@ pub struct Rib {
     /// Followers are not told anything yet.
     deferred: bool,
     martians: crate::policy::PrefixSet,
+    /// Whose routes are to be looked at, and of which family, in the order of their turns.
+    sweeps: VecDeque<(SourceId, usize)>,
+    /// How much of that is done at once.
+    at_once: usize,
 }
 
 impl Rib {
@@ -130,6 +139,8 @@ impl Rib {
             policy_evaluations: 0,
             deferred: false,
             martians: martians(),
+            sweeps: VecDeque::new(),
+            at_once: sweep::AT_ONCE,
         };
         if config.decision.multipath.is_on() {
             // For followers.
@@ -164,8 +175,21 @@ impl Rib {
 
     /// A session came up. Past [`SOURCE_LIMIT`] it gets a number that is nobody's: its routes are not taken.
     pub fn add_source(&mut self, source: Source) -> SourceId {
+        // Where the former session's routes have not all gone yet, those that come again take their places.
+        let former = self.sources.iter().position(|slot| {
+            slot.as_ref().is_some_and(|slot| slot.leaving && slot.source.address.is_some() && slot.is_same(&source))
+        });
+        if let Some(index) = former {
+            let rank = SourceRank::of(&source);
+            if let (Some(Some(slot)), Some(old)) = (self.sources.get_mut(index), self.ranks.get_mut(index)) {
+                (slot.source, slot.left_out, slot.leaving) = (source, LeftOut::default(), false);
+                slot.holdings.iter_mut().for_each(|holding| holding.refused = 0);
+                *old = Some(rank);
+            }
+            return SourceId(index as u16);
+        }
         let rank = SourceRank::of(&source);
-        let slot = SourceSlot { source, counts: Default::default(), left_out: Default::default() };
+        let slot = SourceSlot { source, holdings: Default::default(), left_out: LeftOut::default(), leaving: false };
         match self.sources.iter().position(Option::is_none) {
             Some(index) => {
                 if let (Some(place), Some(old)) = (self.sources.get_mut(index), self.ranks.get_mut(index)) {
@@ -182,68 +206,32 @@ impl Rib {
         }
     }
 
-    /// A session is over: its routes go, and its id with them.
+    /// A session is over: its routes go, slice by slice where they are many, and its id with the last one.
     pub fn remove_source(&mut self, id: SourceId) {
         if id == Rib::LOCAL {
             return;
         }
+        if let Some(Some(slot)) = self.sources.get_mut(id.index()) {
+            slot.leaving = true;
+        }
         for family in Rib::FAMILIES {
             self.handle_family_down(id, family);
         }
-        if let (Some(source), Some(rank)) = (self.sources.get_mut(id.index()), self.ranks.get_mut(id.index())) {
-            (*source, *rank) = (None, None);
-        }
+        self.drop_if_empty(id);
     }
 
     /// The session of a source whose routes were kept is back (RFC 4724 §4.2). `false`: it is not the same neighbour
-    /// any more, its routes are gone.
+    /// any more, and nothing has changed.
     pub fn resume_source(&mut self, id: SourceId, source: Source) -> bool {
         let (Some(Some(slot)), Some(rank)) = (self.sources.get_mut(id.index()), self.ranks.get_mut(id.index())) else {
             return false;
         };
-        let same = slot.source.router_id == source.router_id
-            && slot.source.asn == source.asn
-            && slot.source.kind == source.kind;
-        *rank = Some(SourceRank::of(&source));
-        slot.source = source;
-        if !same {
-            for family in Rib::FAMILIES {
-                self.handle_family_down(id, family);
-            }
+        let same = slot.is_same(&source);
+        if same {
+            *rank = Some(SourceRank::of(&source));
+            slot.source = source;
         }
         same
-    }
-
-    /// The session of a source is gone and its routes of `family` are kept for it (RFC 4724 §4.2). Those that were
-    /// kept before and have not come again since go.
-    pub fn handle_stale_begin(&mut self, id: SourceId, family: Family) {
-        self.remove_paths_where(id, family, |path| path.stale);
-        self.handle_refresh_begin(id, family);
-    }
-
-    /// Stale routes are kept for longer (RFC 9494 §4.3): those with NO_LLGR go, the others get LLGR_STALE and are the
-    /// last resort from here on.
-    pub fn handle_long_lived(&mut self, id: SourceId, family: Family) {
-        let marked = |attributes: &AttributeTable, route: AttributeId, community| {
-            attributes.get(route).is_some_and(|route| route.attributes.communities.contains(&community))
-        };
-        if let Some(table) = table_of(&mut self.tables, family) {
-            let unwanted: Vec<(PrefixId, u32)> = table
-                .paths_of(id)
-                .filter(|(_, path)| path.stale && marked(&table.attributes, path.received, Community::NO_LLGR))
-                .map(|(prefix, path)| (prefix, path.path_id))
-                .collect();
-            let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
-            for (prefix, path_id) in unwanted {
-                let delta = table.remove_where(prefix, |path| path.source == id && path.path_id == path_id, &ranks);
-                if let Some(Some(slot)) = self.sources.get_mut(id.index()) {
-                    apply(slot, family, delta);
-                }
-            }
-            for index in 0..table.paths.len() {
-                table.mark_long_lived(PrefixId(index as u32), id, &ranks);
-            }
-        }
     }
 
     /// What the update groups need: a family's table, and what its paths are compared by.
@@ -264,15 +252,33 @@ impl Rib {
 
     /// How many routes of `family` a source has.
     pub fn source_counts(&self, id: SourceId, family: Family) -> SourceCounts {
-        let counts = || self.sources.get(id.index())?.as_ref()?.counts.get(family_index(family)?).copied();
-        counts().unwrap_or_default()
+        self.holding(id, family).map(Holding::counts).unwrap_or_default()
+    }
+
+    /// Of these, how many were kept from a session that is over and have not come again.
+    pub fn stale_count(&self, id: SourceId, family: Family) -> u64 {
+        self.holding(id, family).map_or(0, Holding::stale)
+    }
+
+    /// Paths of a source that were not taken, since its session came up: it had [`MAX_PATHS_OF_SOURCE`] of the prefix.
+    pub fn paths_refused(&self, id: SourceId, family: Family) -> u64 {
+        self.holding(id, family).map_or(0, |holding| holding.refused)
+    }
+
+    /// Octets of attributes that a source's routes have, as received, beyond the first [`FREE_OCTETS`] of each route.
+    pub fn attribute_octets(&self, id: SourceId) -> u64 {
+        Rib::FAMILIES.into_iter().filter_map(|family| self.holding(id, family)).map(Holding::octets).sum()
+    }
+
+    fn holding(&self, id: SourceId, family: Family) -> Option<&Holding> {
+        self.sources.get(id.index())?.as_ref()?.holdings.get(family_index(family)?)
     }
 
     /// How often a route of this source was left out, by reason, since its session came up. What a change of policy
     /// left out counts again.
     pub fn left_out(&self, id: SourceId) -> Vec<(Ineligible, u64)> {
         let Some(Some(slot)) = self.sources.get(id.index()) else { return Vec::new() };
-        Ineligible::ALL.into_iter().zip(slot.left_out).filter(|(_, count)| *count > 0).collect()
+        Ineligible::ALL.into_iter().zip(slot.left_out.0).filter(|(_, count)| *count > 0).collect()
     }
 
     /// Prefixes that no neighbour can announce; [`martians`] without this. Counts for routes that come from here on.
@@ -320,6 +326,7 @@ impl Rib {
         else {
             return;
         };
+        let Some(holding) = slot.holdings.get_mut(table.index()) else { return };
         self.policy_evaluations += 1;
         let received = table.attributes.intern_in_place(path, next_hop);
         let options = &self.config.import;
@@ -327,14 +334,14 @@ impl Rib {
             Some(state) => {
                 let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
                 let learned = now.into();
-                let path = Path { source: id, path_id: 0, received, effective: received, learned, state, stale: false };
-                let martians = &self.martians;
-                let delta = table.insert_all(nlri, &path, &ranks, |prefix| {
+                let stamp = holding.stamp();
+                let path = Path { source: id, path_id: 0, received, effective: received, learned, state, stamp };
+                let (martians, left_out) = (&self.martians, &mut slot.left_out);
+                table.insert_all(nlri, &path, holding, &ranks, |prefix| {
                     let state = terrestrial(state, prefix, martians);
-                    slot.count(state);
+                    left_out.count(state);
                     state
                 });
-                apply(slot, family, delta);
                 table.attributes.release(received);
             }
             None => {
@@ -372,6 +379,7 @@ impl Rib {
         else {
             return;
         };
+        let Some(holding) = slot.holdings.get_mut(table.index()) else { return };
         let mut effective = Effective::default();
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
         for nlri in nlri {
@@ -379,7 +387,7 @@ impl Rib {
             if slot.source.kind != SourceKind::Local {
                 state = terrestrial(state, nlri.prefix, &self.martians);
             }
-            slot.count(state);
+            slot.left_out.count(state);
             let path = Path {
                 source: id,
                 path_id: nlri.path_id,
@@ -387,97 +395,22 @@ impl Rib {
                 effective: effective.id(&mut table.attributes, received, modified, &slot.source),
                 learned: now.into(),
                 state,
-                stale: false,
+                stamp: holding.stamp(),
             };
-            let delta = table.insert(nlri.prefix, path, &ranks);
-            apply(slot, family, delta);
+            table.insert(nlri.prefix, path, holding, &ranks);
         }
         table.attributes.release(received);
         effective.release(&mut table.attributes);
     }
 
     fn remove_path(&mut self, id: SourceId, family: Family, nlri: Nlri) {
-        let Some(table) = table_of(&mut self.tables, family) else { return };
+        let (Some(table), Some(Some(slot))) = (table_of(&mut self.tables, family), self.sources.get_mut(id.index()))
+        else {
+            return;
+        };
+        let Some(holding) = slot.holdings.get_mut(table.index()) else { return };
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
-        let delta = table.remove(nlri.prefix, id, nlri.path_id, &ranks);
-        if let Some(Some(slot)) = self.sources.get_mut(id.index()) {
-            apply(slot, family, delta);
-        }
-    }
-
-    /// All routes of one family from one source are gone.
-    pub fn handle_family_down(&mut self, id: SourceId, family: Family) {
-        self.remove_paths_where(id, family, |_| true);
-    }
-
-    /// The source starts to send a family again (RFC 7313 §4).
-    pub fn handle_refresh_begin(&mut self, id: SourceId, family: Family) {
-        if let Some(table) = table_of(&mut self.tables, family) {
-            table.mark_source(id, |path| path.stale = true);
-        }
-    }
-
-    /// The source has sent a family again: what it did not send is gone (RFC 7313 §4).
-    pub fn handle_refresh_end(&mut self, id: SourceId, family: Family) {
-        self.remove_paths_where(id, family, |path| path.stale);
-    }
-
-    fn remove_paths_where(&mut self, id: SourceId, family: Family, gone: impl Fn(&Path) -> bool) {
-        let Some(table) = table_of(&mut self.tables, family) else { return };
-        let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
-        let Some(Some(slot)) = self.sources.get_mut(id.index()) else { return };
-        let mut left = self_counts(slot, family).received;
-        let mut index = 0;
-        // A source that has nothing costs nothing: a flapping neighbour must not make us walk the table.
-        while left > 0 && index < table.paths.len() {
-            let delta = table.remove_where(PrefixId(index as u32), |path| path.source == id && gone(path), &ranks);
-            left = left.saturating_add_signed(delta.received);
-            apply(slot, family, delta);
-            index += 1;
-        }
-    }
-
-    /// A source's import policy changed: its routes are judged again from the Adj-RIB-In.
-    pub fn handle_import_policy(&mut self, id: SourceId, policy: Policy) {
-        let Some(Some(slot)) = self.sources.get_mut(id.index()) else { return };
-        slot.source.import = policy;
-        let source = slot.source.clone();
-        let options = &self.config.import;
-        let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
-        for table in &mut self.tables {
-            let family = table.family;
-            // By attribute set, which no two of these routes have freed meanwhile: their paths hold them. Looked up,
-            // never iterated over but to let go.
-            let mut known: BTreeMap<AttributeId, (Import, Effective)> = BTreeMap::new();
-            for index in 0..table.paths.len() {
-                let prefix = PrefixId(index as u32);
-                let Some(network) = table.prefix(prefix) else { continue };
-                let martians = &self.martians;
-                let left_out = &mut slot.left_out;
-                let delta = table.reimport(prefix, id, &ranks, |attributes, received| {
-                    let (import, effective) = known.entry(received).or_insert_with(|| {
-                        self.policy_evaluations += 1;
-                        let import = match attributes.get(received) {
-                            Some(route) => import::import(family, &route.attributes, route.next_hop, &source, options),
-                            None => Import::Refused(Ineligible::RejectedByPolicy),
-                        };
-                        (import, Effective::default())
-                    });
-                    let (state, modified) = import.outcome(network);
-                    let state = terrestrial(state, network, martians);
-                    if let Err(reason) = state
-                        && let Some(count) = left_out.get_mut(reason as usize)
-                    {
-                        *count += 1;
-                    }
-                    let effective = effective.id(attributes, received, modified, &source);
-                    attributes.retain(effective);
-                    (effective, state)
-                });
-                apply(slot, family, delta);
-            }
-            known.into_values().for_each(|(_, effective)| effective.release(&mut table.attributes));
-        }
+        table.remove(nlri.prefix, id, nlri.path_id, holding, &ranks);
     }
 
     /// How often import policy was asked about an attribute set, those of our own routes included.
@@ -511,15 +444,15 @@ impl Rib {
     pub fn resolve_next_hops(&mut self, limit: usize) -> bool {
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
         let mut changed = Vec::new();
-        for table in &mut self.tables {
+        for (index, table) in self.tables.iter_mut().enumerate() {
             table.resolve(limit, &ranks, &mut changed);
-            let family = table.family;
-            for (source, accepted) in changed.drain(..) {
-                if let Some(Some(slot)) = self.sources.get_mut(source.index()) {
-                    apply(slot, family, Delta { received: 0, accepted });
-                    if accepted < 0 {
-                        slot.count(Err(Ineligible::NextHopUnreachable));
-                    }
+            for (before, after) in changed.drain(..) {
+                let Some(Some(slot)) = self.sources.get_mut(after.source.index()) else { continue };
+                slot.left_out.count(after.state);
+                if let Some(holding) = slot.holdings.get_mut(index) {
+                    // The attributes are the same: so are their octets.
+                    holding.take(&before, 0);
+                    holding.add(&after, 0);
                 }
             }
         }
@@ -590,6 +523,17 @@ impl Rib {
     }
 }
 
+impl SourceSlot {
+    /// Whether `source` is the same neighbour.
+    fn is_same(&self, source: &Source) -> bool {
+        let ours = &self.source;
+        ours.router_id == source.router_id
+            && ours.asn == source.asn
+            && ours.kind == source.kind
+            && ours.address == source.address
+    }
+}
+
 impl SourceId {
     pub(crate) const fn index(self) -> usize {
         self.0 as usize
@@ -606,10 +550,6 @@ pub(crate) const fn family_index(family: Family) -> Option<usize> {
 
 fn table_of(tables: &mut [Table; 2], family: Family) -> Option<&mut Table> {
     tables.get_mut(family_index(family)?)
-}
-
-fn self_counts(slot: &SourceSlot, family: Family) -> SourceCounts {
-    family_index(family).and_then(|index| slot.counts.get(index)).copied().unwrap_or_default()
 }
 
 /// The path identifier of an aggregate among our own routes.
@@ -630,12 +570,6 @@ fn terrestrial(
     martians: &crate::policy::PrefixSet,
 ) -> Result<(), Ineligible> {
     if state.is_ok() && martians.contains(prefix) { Err(Ineligible::Martian) } else { state }
-}
-
-fn apply(slot: &mut SourceSlot, family: Family, delta: Delta) {
-    if let Some(counts) = family_index(family).and_then(|index| slot.counts.get_mut(index)) {
-        counts.apply(delta);
-    }
 }
 
 /// The attribute sets after policy of routes that came with one set: one reference each, until released.

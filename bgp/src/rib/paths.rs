@@ -5,6 +5,7 @@
 
 use super::attribute_table::AttributeId;
 use super::decision::SourceKind;
+use super::holding::Stamp;
 use super::import::Ineligible;
 use super::prefix_table::{BATCH, PrefixId};
 use super::table::SourceId;
@@ -41,8 +42,8 @@ pub(super) struct Path {
     pub(super) learned: Learned,
     pub(super) source: SourceId,
     pub(super) state: Result<(), Ineligible>,
-    /// Not yet sent again in the refresh that is under way (RFC 7313 §4).
-    pub(super) stale: bool,
+    /// What else is true of it: see [`super::holding::Holding`].
+    pub(super) stamp: Stamp,
 }
 
 impl Path {
@@ -54,16 +55,17 @@ impl Path {
         learned: Learned(0),
         source: SourceId::NONE,
         state: Ok(()),
-        stale: false,
+        stamp: Stamp::FIRST,
     };
 
     const fn is_some(&self) -> bool {
         self.source.0 != SourceId::NONE.0
     }
 
-    fn replace(&mut self, path: Path) -> Path {
+    fn replace(&mut self, path: Path, is_gone: impl Fn(&Path) -> bool) -> Path {
         // The same route again is no newer than it was.
-        let learned = if self.received == path.received { self.learned } else { path.learned };
+        let same = self.received == path.received && !is_gone(self);
+        let learned = if same { self.learned } else { path.learned };
         std::mem::replace(self, Path { learned, ..path })
     }
 
@@ -77,7 +79,7 @@ const NO_CHUNK: u32 = u32::MAX;
 
 /// Paths of one prefix that one neighbour may have here (RFC 7911). Each one is compared with all others, and who sends many has more than a
 /// choice in mind; further ones are not taken.
-pub(super) const MAX_PATHS_OF_SOURCE: usize = 64;
+pub const MAX_PATHS_OF_SOURCE: usize = 64;
 
 /// Paths per chunk: with the link 64 octets.
 const CHUNK: usize = 3;
@@ -173,19 +175,20 @@ impl Paths {
         }
     }
 
-    /// Puts `path` in the place of the one with the same source and path id, which is returned, or adds it.
-    pub(super) fn put(&mut self, id: PrefixId, path: Path) -> Option<Path> {
+    /// Puts `path` in the place of the one with the same source and path id, which is returned, or adds it. It is as old as
+    /// that one if it has the same attributes, unless that one `is_gone` already.
+    pub(super) fn put(&mut self, id: PrefixId, path: Path, is_gone: impl Fn(&Path) -> bool) -> Option<Path> {
         self.make_room(id);
         let entry = self.entries.get_mut(id.index())?;
         if entry.first.is(path.source, path.path_id) {
-            return Some(entry.first.replace(path));
+            return Some(entry.first.replace(path, is_gone));
         }
         let mut room = None;
         let mut more = entry.more;
         while let Some(chunk) = self.chunks.get_mut(more as usize) {
             for (place, old) in chunk.paths.iter_mut().enumerate() {
                 if old.is(path.source, path.path_id) {
-                    return Some(old.replace(path));
+                    return Some(old.replace(path, is_gone));
                 }
                 if !old.is_some() {
                     room.get_or_insert((more, place));
@@ -358,8 +361,8 @@ mod tests {
         let mut paths = Paths::new();
         for path_id in 1..=MAX_PATHS_OF_SOURCE as u32 {
             assert!(!paths.has_all_of(prefix, source, path_id));
-            paths.put(prefix, Path { source, path_id, ..Path::NONE });
-            paths.put(prefix, Path { source: SourceId(2), path_id, ..Path::NONE });
+            paths.put(prefix, Path { source, path_id, ..Path::NONE }, |_| false);
+            paths.put(prefix, Path { source: SourceId(2), path_id, ..Path::NONE }, |_| false);
         }
         assert!(paths.has_all_of(prefix, source, 1_000), "a new one");
         assert!(!paths.has_all_of(prefix, source, 7), "one that is there");
@@ -382,7 +385,7 @@ mod tests {
                 match operation {
                     0 | 1 => {
                         let path = Path { source: SourceId(source), path_id, received: AttributeId(value), ..Path::NONE };
-                        let old = paths.put(prefix, path).map(|path| path.received.0);
+                        let old = paths.put(prefix, path, |_| false).map(|path| path.received.0);
                         prop_assert_eq!(old, plain.insert((id, source, path_id), value));
                     }
                     2 if plain.contains_key(&(id, source, path_id)) => {

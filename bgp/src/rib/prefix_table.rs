@@ -1,5 +1,6 @@
 //! Prefixes of one address family, each under a small dense id, listed in address order.
 
+use super::address_order::{AddressOrder, RANGES};
 use super::id_index::{IdIndex, SeededHash};
 use crate::wire::Nlri;
 use net::{Ipv4Prefix, Ipv6Prefix, Prefix};
@@ -17,8 +18,7 @@ impl PrefixId {
 
 /// Prefix to id and back.
 ///
-/// Found by a seeded hash, listed by the first bits of the address: a chain for each of some 65,000 ranges, sorted when
-/// it is read. A page is in order and may begin at any prefix, and nobody pays for the order who does not read.
+/// Found by a seeded hash, listed by address: a page is in order and may begin at any prefix.
 #[derive(Debug)]
 pub(crate) enum PrefixTable {
     V4(Keys<Ipv4Prefix>),
@@ -38,10 +38,16 @@ pub(crate) trait Key: Copy + Ord {
 
     /// Which of [`RANGES`] it is in; a prefix that is not less is in one that is not less.
     fn range(self) -> usize;
-}
 
-/// Ranges of addresses: all values of 16 bits, and what is below and above in IPv6.
-const RANGES: usize = (1 << 16) + 2;
+    /// The first octet of the address that can tell prefixes of this range apart.
+    fn depth(range: usize) -> usize;
+
+    /// An octet of the address; of prefixes with the same octets before it, one that is not less has one that is not less.
+    fn octet(self, depth: usize) -> usize;
+
+    /// Octets of an address.
+    const OCTETS: usize;
+}
 
 impl Key for Ipv4Prefix {
     type Packed = Ipv4Prefix;
@@ -61,6 +67,16 @@ impl Key for Ipv4Prefix {
     fn range(self) -> usize {
         (self.bits() >> 16) as usize
     }
+
+    fn depth(_: usize) -> usize {
+        2
+    }
+
+    fn octet(self, depth: usize) -> usize {
+        self.bits().to_be_bytes().get(depth).copied().unwrap_or(0).into()
+    }
+
+    const OCTETS: usize = 4;
 }
 
 impl Key for Ipv6Prefix {
@@ -82,7 +98,7 @@ impl Key for Ipv6Prefix {
 
     fn hash(self, hash: SeededHash) -> u32 {
         let bits = self.bits();
-        hash.words([(bits >> 64) as u64, bits as u64 ^ u64::from(self.len()) << 56])
+        hash.three_words([(bits >> 64) as u64, bits as u64, self.len().into()])
     }
 
     /// All that is routed is in 2000::/3 (RFC 4291 §2.4): the next 16 bits tell most.
@@ -93,13 +109,21 @@ impl Key for Ipv6Prefix {
             _ => RANGES - 1,
         }
     }
+
+    /// All within 2000::/3 say their first 19 bits.
+    fn depth(range: usize) -> usize {
+        if range == 0 || range == RANGES - 1 { 0 } else { 2 }
+    }
+
+    fn octet(self, depth: usize) -> usize {
+        self.bits().to_be_bytes().get(depth).copied().unwrap_or(0).into()
+    }
+
+    const OCTETS: usize = 16;
 }
 
 /// Prefixes that are looked up together: enough to keep memory busy, few enough to be still at hand afterwards.
 pub(super) const BATCH: usize = 16;
-
-/// No id: the end of a chain.
-const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
 pub(crate) struct Keys<K: Key> {
@@ -107,21 +131,17 @@ pub(crate) struct Keys<K: Key> {
     index: IdIndex,
     hash: SeededHash,
     free: Vec<PrefixId>,
-    /// By range its first id; empty as long as the table is.
-    first: Vec<u32>,
-    /// By id the one before and the one after in its range's chain.
-    chain: Vec<[u32; 2]>,
+    order: AddressOrder,
 }
 
 impl<K: Key> Keys<K> {
-    const fn new(seed: u64) -> Keys<K> {
+    fn new(seed: u64) -> Keys<K> {
         Keys {
             keys: Vec::new(),
             index: IdIndex::new(),
             hash: SeededHash::new(seed),
             free: Vec::new(),
-            first: Vec::new(),
-            chain: Vec::new(),
+            order: AddressOrder::default(),
         }
     }
 
@@ -159,14 +179,15 @@ impl<K: Key> Keys<K> {
                 // A table of 2^32 prefixes does not fit in memory: the number of ids cannot wrap.
                 let id = PrefixId(self.keys.len() as u32);
                 self.keys.push(key.pack());
-                self.chain.push([NONE; 2]);
+                self.order.make_room();
                 id
             }
         };
         let (keys, hash) = (&self.keys, self.hash);
         let hash_of = |id: u32| keys.get(id as usize).map_or(0, |key| K::unpack(*key).hash(hash));
         self.index.insert(key.hash(hash), id.0, hash_of);
-        self.link(key.range(), id.0);
+        let keys = &self.keys;
+        self.order.link(key, id.0, |id| keys.get(id as usize).copied().map(K::unpack));
         id
     }
 
@@ -175,79 +196,28 @@ impl<K: Key> Keys<K> {
         let (keys, hash) = (&self.keys, self.hash);
         let hash_of = |id: u32| keys.get(id as usize).map_or(0, |key| K::unpack(*key).hash(hash));
         if self.index.remove(key.hash(hash), id.0, hash_of) {
-            self.unlink(key.range(), id.0);
+            self.order.unlink(key, id.0);
             self.free.push(id);
         }
     }
 
-    fn link(&mut self, range: usize, id: u32) {
-        if self.first.is_empty() {
-            self.first = vec![NONE; RANGES];
-        }
-        let Some(first) = self.first.get_mut(range) else { return };
-        let next = std::mem::replace(first, id);
-        if let Some([before, _]) = self.chain.get_mut(next as usize) {
-            *before = id;
-        }
-        if let Some(links) = self.chain.get_mut(id as usize) {
-            *links = [NONE, next];
-        }
+    /// At most `limit` behind `after`, in order, and how many were looked at.
+    fn page(&self, after: Option<K>, limit: usize) -> (Vec<(K, PrefixId)>, usize) {
+        self.order.page(after, limit, |id| self.keys.get(id as usize).copied().map(K::unpack))
     }
 
-    fn unlink(&mut self, range: usize, id: u32) {
-        let Some([before, next]) = self.chain.get(id as usize).copied() else { return };
-        match self.chain.get_mut(before as usize) {
-            Some([_, after]) => *after = next,
-            None => {
-                if let Some(first) = self.first.get_mut(range) {
-                    *first = next;
-                }
-            }
-        }
-        if let Some([back, _]) = self.chain.get_mut(next as usize) {
-            *back = before;
-        }
-    }
-
-    /// At most `limit` behind `after`, in order.
-    fn page(&self, after: Option<K>, limit: usize) -> Vec<(K, PrefixId)> {
-        let from = after.map_or(0, Key::range);
-        let mut page: Vec<(K, PrefixId)> = Vec::new();
-        for first in self.first.get(from..).unwrap_or_default() {
-            let start = page.len();
-            let mut id = *first;
-            while let (Some(key), Some([_, next])) = (self.keys.get(id as usize), self.chain.get(id as usize)) {
-                let key = K::unpack(*key);
-                if after.is_none_or(|after| key > after) {
-                    page.push((key, PrefixId(id)));
-                }
-                id = *next;
-            }
-            // Where one range holds much more than a page, only the page is sorted.
-            let wanted = limit - start;
-            if page.len() - start > wanted
-                && let Some(range) = page.get_mut(start..)
-            {
-                range.select_nth_unstable(wanted);
-                page.truncate(limit);
-            }
-            if let Some(range) = page.get_mut(start..) {
-                range.sort_unstable();
-            }
-            if page.len() == limit {
-                break;
-            }
-        }
-        page
+    #[cfg(test)]
+    pub(super) const fn order(&self) -> &AddressOrder {
+        &self.order
     }
 }
 
 impl PrefixTable {
-    pub(crate) const fn ipv4(seed: u64) -> PrefixTable {
+    pub(crate) fn ipv4(seed: u64) -> PrefixTable {
         PrefixTable::V4(Keys::new(seed))
     }
 
-    pub(crate) const fn ipv6(seed: u64) -> PrefixTable {
+    pub(crate) fn ipv6(seed: u64) -> PrefixTable {
         PrefixTable::V6(Keys::new(seed))
     }
 
@@ -302,18 +272,23 @@ impl PrefixTable {
     /// At most `limit` prefixes that stand after `after` in address order. A prefix of the other family is before
     /// everything (IPv4 in an IPv6 table) or after everything.
     pub(crate) fn page(&self, after: Option<Prefix>, limit: usize) -> Vec<(Prefix, PrefixId)> {
-        let v4 = |(key, id)| (Prefix::V4(key), id);
-        let v6 = |(key, id)| (Prefix::V6(key), id);
+        self.page_and_cost(after, limit).0
+    }
+
+    /// The same, and how many prefixes were looked at.
+    pub(super) fn page_and_cost(&self, after: Option<Prefix>, limit: usize) -> (Vec<(Prefix, PrefixId)>, usize) {
+        fn named<K>(
+            (page, visited): (Vec<(K, PrefixId)>, usize),
+            name: fn(K) -> Prefix,
+        ) -> (Vec<(Prefix, PrefixId)>, usize) {
+            (page.into_iter().map(|(key, id)| (name(key), id)).collect(), visited)
+        }
         match (self, after) {
-            (PrefixTable::V4(keys), None) => keys.page(None, limit).into_iter().map(v4).collect(),
-            (PrefixTable::V4(keys), Some(Prefix::V4(after))) => {
-                keys.page(Some(after), limit).into_iter().map(v4).collect()
-            }
-            (PrefixTable::V4(_), Some(Prefix::V6(_))) => Vec::new(),
-            (PrefixTable::V6(keys), Some(Prefix::V6(after))) => {
-                keys.page(Some(after), limit).into_iter().map(v6).collect()
-            }
-            (PrefixTable::V6(keys), _) => keys.page(None, limit).into_iter().map(v6).collect(),
+            (PrefixTable::V4(keys), None) => named(keys.page(None, limit), Prefix::V4),
+            (PrefixTable::V4(keys), Some(Prefix::V4(after))) => named(keys.page(Some(after), limit), Prefix::V4),
+            (PrefixTable::V4(_), Some(Prefix::V6(_))) => (Vec::new(), 0),
+            (PrefixTable::V6(keys), Some(Prefix::V6(after))) => named(keys.page(Some(after), limit), Prefix::V6),
+            (PrefixTable::V6(keys), _) => named(keys.page(None, limit), Prefix::V6),
         }
     }
 
@@ -416,6 +391,22 @@ mod tests {
         let rest = table.page(Some(prefix("2001:db8::/40")), 9);
         assert_eq!(rest.len(), 2);
         assert!(table.page(Some(prefix("ffff::/16")), 9).is_empty());
+    }
+
+    #[test]
+    fn no_prefix_can_be_made_to_have_the_hash_of_another_without_the_key() {
+        // What the length does to a word must not be undone by the address.
+        let x = 0x2001_0db8_u128 << 96;
+        for seed in [1, 7, 0xdead_beef] {
+            let hash = SeededHash::new(seed);
+            let hashes: std::collections::BTreeSet<u32> = (64..=128u8)
+                .filter_map(|length| {
+                    let octet = u128::from(length ^ 64) << 56;
+                    Ipv6Prefix::new((x | octet).into(), length).map(|prefix| prefix.hash(hash))
+                })
+                .collect();
+            assert!(hashes.len() > 50, "{} different hashes", hashes.len());
+        }
     }
 
     proptest! {

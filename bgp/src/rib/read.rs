@@ -92,7 +92,7 @@ pub struct FamilyCounts {
     pub prefixes: usize,
     /// Prefixes with a best path: the Loc-RIB.
     pub best: usize,
-    /// Paths: all Adj-RIBs-In together.
+    /// Paths: all Adj-RIBs-In together, and what is still to be taken away of sessions that are over.
     pub paths: usize,
     /// Different attribute sets.
     pub attribute_sets: usize,
@@ -111,8 +111,10 @@ impl Rib {
 
     /// What `source` has sent of `family`, as received. Pages as in [`Rib::loc_rib`].
     pub fn adj_rib_in(&self, source: SourceId, family: Family, after: Option<Prefix>, limit: usize) -> Page {
+        let Some(holding) = self.holding(source, family) else { return Page { routes: Vec::new(), next: None } };
         self.page(family, after, limit, |table, id, out| {
-            let mut paths: Vec<&Path> = table.paths.iter(id).filter(|path| path.source == source).collect();
+            let of_source = |path: &&Path| path.source == source && !holding.is_gone(path);
+            let mut paths: Vec<&Path> = table.paths.iter(id).filter(of_source).collect();
             paths.sort_by_key(|path| path.path_id);
             out.extend(paths.into_iter().filter_map(|path| self.route(table, id, path, true)));
         })

@@ -5,18 +5,19 @@ use super::Rib;
 use super::attribute_table::{AttributeId, AttributeTable, RouteAttributes};
 use super::decision::{self, Candidate, DecisionOptions, SourceKind};
 use super::export_log::{Cursor, ExportLog};
+use super::family_index;
+use super::holding::{Fate, Holding};
 use super::import::{Ineligible, Source};
 use super::next_hops::{NextHops, Reach};
 use super::paths::{Path, Paths};
 use super::prefix_table::{BATCH, PrefixId, PrefixTable};
 use super::several::FurtherLog;
-use crate::wire::{Community, Family, NextHop, Nlri, PathAttributes};
+use crate::wire::{Family, NextHop, Nlri};
 use net::Prefix;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr};
-use std::ops::AddAssign;
 use std::sync::Arc;
 
 /// A session that routes come from. Numbers are used again once the session and all its routes are gone.
@@ -73,20 +74,6 @@ impl Ranks<'_> {
     }
 }
 
-/// What an insertion or removal did to the source's counts.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Delta {
-    pub(super) received: i64,
-    pub(super) accepted: i64,
-}
-
-impl AddAssign for Delta {
-    fn add_assign(&mut self, other: Delta) {
-        self.received += other.received;
-        self.accepted += other.accepted;
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(super) family: Family,
@@ -116,6 +103,11 @@ impl Table {
             best_count: 0,
             suppressed: Vec::new(),
         }
+    }
+
+    /// Its place among the families.
+    pub(super) fn index(&self) -> usize {
+        family_index(self.family).unwrap_or_default()
     }
 
     /// Readers of the log look at `prefix` from here on, whether there is a route or not.
@@ -155,9 +147,10 @@ impl Table {
 
     /// Adds `path` to `prefix`, in place of the one with the same source and path id. The caller's references to both
     /// attribute sets stay the caller's.
-    pub(super) fn insert(&mut self, prefix: Prefix, path: Path, ranks: &Ranks<'_>) -> Delta {
-        let Some(id) = self.prefixes.intern(prefix) else { return Delta::default() };
-        self.insert_at(id, path, ranks)
+    pub(super) fn insert(&mut self, prefix: Prefix, path: Path, holding: &mut Holding, ranks: &Ranks<'_>) {
+        if let Some(id) = self.prefixes.intern(prefix) {
+            self.insert_at(id, path, holding, ranks);
+        }
     }
 
     /// [`Table::insert`] of the same path, but for its id, to many prefixes; `judge` says of each whether it may take
@@ -166,24 +159,24 @@ impl Table {
         &mut self,
         mut nlri: impl Iterator<Item = Nlri>,
         path: &Path,
+        holding: &mut Holding,
         ranks: &Ranks<'_>,
         mut judge: impl FnMut(Prefix) -> Result<(), Ineligible>,
-    ) -> Delta {
-        let mut total = Delta::default();
+    ) {
         loop {
             let batch: SmallVec<[Nlri; BATCH]> = nlri.by_ref().take(BATCH).collect();
             if batch.is_empty() {
-                return total;
+                return;
             }
             let found = self.prefixes.find_first(&batch);
             self.touch(&found);
             for (Nlri { prefix, path_id }, id) in batch.into_iter().zip(found) {
                 let path = Path { path_id, state: judge(prefix), ..*path };
                 // What is in the table stays there while routes only come.
-                total += match id {
-                    Some(id) => self.insert_at(id, path, ranks),
-                    None => self.insert(prefix, path, ranks),
-                };
+                match id {
+                    Some(id) => self.insert_at(id, path, holding, ranks),
+                    None => self.insert(prefix, path, holding, ranks),
+                }
             }
         }
     }
@@ -195,24 +188,35 @@ impl Table {
         std::hint::black_box(lengths);
     }
 
-    fn insert_at(&mut self, id: PrefixId, path: Path, ranks: &Ranks<'_>) -> Delta {
+    fn insert_at(&mut self, id: PrefixId, path: Path, holding: &mut Holding, ranks: &Ranks<'_>) {
         // Without add-path a neighbour has one path of a prefix, with the id 0.
         if path.path_id != 0 && self.paths.has_all_of(id, path.source, path.path_id) {
-            return Delta::default();
+            // Those that are to go anyway are nobody's choice.
+            let (gone, before) = (holding.gone(), holding.leaving());
+            if before > 0 {
+                // The prefix has to keep its id, should they have been its only ones.
+                self.paths.pin(id);
+                self.remove_where(id, path.source, |path| gone.contains(path.stamp), holding, ranks);
+                self.paths.unpin(id);
+            }
+            if before == holding.leaving() {
+                holding.refused += 1;
+                return;
+            }
         }
         let state = resolved(path.state, path.source, path.effective, &self.next_hops, &self.attributes);
         let path = Path { state, ..path };
         let champion = self.paths.best(id).map(|(best, _)| *best);
         self.attributes.retain(path.received);
         self.attributes.retain(path.effective);
-        let mut delta = Delta { received: 1, accepted: i64::from(path.state.is_ok()) };
-        let old = self.paths.put(id, path);
+        holding.add(&path, self.attributes.octets_beyond_free(path.received));
+        let old = self.paths.put(id, path, |old| holding.is_gone(old));
         match &old {
-            Some(old) => {
-                delta.received = 0;
-                delta.accepted -= i64::from(old.state.is_ok());
+            Some(old) => holding.take(old, self.attributes.octets_beyond_free(old.received)),
+            None => {
+                self.path_count += 1;
+                holding.prefixes.insert(id);
             }
-            None => self.path_count += 1,
         }
         self.challenge(id, champion, &path, old.as_ref(), ranks);
         if self.further.is_read() {
@@ -226,7 +230,6 @@ impl Table {
             self.attributes.release(old.received);
             self.attributes.release(old.effective);
         }
-        delta
     }
 
     /// The decision after one path has come, or has changed from `old`, without looking at all others where that is not
@@ -302,17 +305,38 @@ impl Table {
     }
 
     /// Takes the path away, if it is there.
-    pub(super) fn remove(&mut self, prefix: Prefix, source: SourceId, path_id: u32, ranks: &Ranks<'_>) -> Delta {
-        let Some(id) = self.prefixes.get(prefix) else { return Delta::default() };
-        self.remove_where(id, |path| path.is(source, path_id), ranks)
+    pub(super) fn remove(
+        &mut self,
+        prefix: Prefix,
+        source: SourceId,
+        path_id: u32,
+        holding: &mut Holding,
+        ranks: &Ranks<'_>,
+    ) {
+        if let Some(id) = self.prefixes.get(prefix) {
+            self.remove_where(id, source, |path| path.path_id == path_id, holding, ranks);
+        }
     }
 
-    /// Takes the paths for which `gone` is true away from the prefix with this id.
-    pub(super) fn remove_where(&mut self, id: PrefixId, gone: impl Fn(&Path) -> bool, ranks: &Ranks<'_>) -> Delta {
-        let mut delta = Delta::default();
+    /// Takes the paths of `source` for which `gone` is true away from the prefix with this id.
+    pub(super) fn remove_where(
+        &mut self,
+        id: PrefixId,
+        source: SourceId,
+        gone: impl Fn(&Path) -> bool,
+        holding: &mut Holding,
+        ranks: &Ranks<'_>,
+    ) {
+        let gone = |path: &Path| path.source == source && gone(path);
         let champion = self.paths.best(id).map(|(best, _)| *best);
-        let mut select = false;
-        for path in self.paths.iter(id).filter(|path| gone(path)) {
+        let (mut select, mut any, mut stays, mut accepted) = (false, false, false, false);
+        for path in self.paths.iter(id) {
+            if !gone(path) {
+                stays |= path.source == source;
+                continue;
+            }
+            any = true;
+            accepted |= path.state.is_ok();
             // The best itself, or one that stood level with it until MED and may have put others out.
             select |= champion.is_some_and(|champion| {
                 champion.is(path.source, path.path_id)
@@ -321,89 +345,79 @@ impl Table {
                         && self.compare_leading(path, &champion, ranks) != Ordering::Greater
             });
         }
+        if !any {
+            return;
+        }
         for path in self.paths.iter(id).filter(|path| gone(path)) {
+            holding.take(path, self.attributes.octets_beyond_free(path.received));
             self.attributes.release(path.received);
             self.attributes.release(path.effective);
-            delta.received -= 1;
-            delta.accepted -= i64::from(path.state.is_ok());
+            self.path_count -= 1;
         }
-        if delta.received == 0 {
-            return delta;
-        }
-        self.path_count -= usize::try_from(-delta.received).unwrap_or(0);
         self.paths.retain(id, |path| !gone(path));
         let before = champion.and_then(|champion| chosen(&champion, ranks));
+        if !stays {
+            holding.prefixes.remove(id);
+        }
         if select {
             self.select(id, before, ranks);
         } else {
             self.settle(id);
         }
-        if delta.accepted != 0 {
+        if accepted {
             self.tell_further(id, before);
         }
-        delta
     }
 
-    /// Replaces the import outcome of each path of `source` at this prefix.
+    /// Replaces the import outcome of each path of `source` at this prefix; one without an outcome goes.
     pub(super) fn reimport(
         &mut self,
         id: PrefixId,
         source: SourceId,
+        holding: &mut Holding,
         ranks: &Ranks<'_>,
-        mut outcome: impl FnMut(&mut AttributeTable, AttributeId) -> (AttributeId, Result<(), Ineligible>),
-    ) -> Delta {
-        let mut delta = Delta::default();
+        mut outcome: impl FnMut(&mut AttributeTable, AttributeId, Fate) -> Option<(AttributeId, Result<(), Ineligible>)>,
+    ) {
         let before = self.best(id);
         let (attributes, next_hops) = (&mut self.attributes, &self.next_hops);
-        let mut touched: SmallVec<[AttributeId; 1]> = SmallVec::new();
-        self.paths.for_each_mut(id, |path| {
-            if path.source == source {
-                let (effective, state) = outcome(attributes, path.received);
-                let state = resolved(state, source, effective, next_hops, attributes);
-                delta.accepted += i64::from(state.is_ok()) - i64::from(path.state.is_ok());
-                touched.push(path.effective);
-                (path.effective, path.state) = (effective, state);
-            }
-        });
-        if !touched.is_empty() {
-            self.select(id, before, ranks);
-            self.tell_further(id, before);
-        }
-        touched.into_iter().for_each(|old| self.attributes.release(old));
-        delta
-    }
-
-    /// All paths of `source`.
-    pub(super) fn paths_of(&self, source: SourceId) -> impl Iterator<Item = (PrefixId, &Path)> {
-        (0..self.paths.len()).map(|index| PrefixId(index as u32)).flat_map(move |id| {
-            let paths = self.paths.iter(id).filter(move |path| path.source == source);
-            paths.map(move |path| (id, path))
-        })
-    }
-
-    /// Gives the stale paths of `source` at this prefix the community LLGR_STALE (RFC 9494 §4.3).
-    pub(super) fn mark_long_lived(&mut self, id: PrefixId, source: SourceId, ranks: &Ranks<'_>) {
-        let before = self.best(id);
-        let attributes = &mut self.attributes;
         let mut replaced: SmallVec<[AttributeId; 1]> = SmallVec::new();
+        let mut gone: SmallVec<[u32; 1]> = SmallVec::new();
         self.paths.for_each_mut(id, |path| {
-            if path.source != source || !path.stale {
+            if path.source != source {
                 return;
             }
-            let Some(route) = attributes.get(path.effective) else { return };
-            if route.attributes.communities.contains(&Community::LLGR_STALE) {
+            let Some((effective, state)) = outcome(attributes, path.received, holding.fate(path)) else {
+                gone.push(path.path_id);
                 return;
-            }
-            let mut marked = PathAttributes::clone(&route.attributes);
-            marked.communities.push(Community::LLGR_STALE);
-            let route = RouteAttributes { attributes: Arc::new(marked), next_hop: route.next_hop };
-            replaced.push(std::mem::replace(&mut path.effective, attributes.intern(route)));
+            };
+            let state = resolved(state, source, effective, next_hops, attributes);
+            holding.take(path, 0);
+            replaced.push(path.effective);
+            (path.effective, path.state) = (effective, state);
+            holding.add(path, 0);
         });
         if !replaced.is_empty() {
             self.select(id, before, ranks);
             self.tell_further(id, before);
         }
         replaced.into_iter().for_each(|old| self.attributes.release(old));
+        if !gone.is_empty() {
+            self.remove_where(id, source, |path| gone.contains(&path.path_id), holding, ranks);
+        }
+    }
+
+    /// Gives the paths of `source` at this prefix one stamp for all that mean the same.
+    pub(super) fn restamp(&mut self, id: PrefixId, source: SourceId, holding: &mut Holding) {
+        let attributes = &self.attributes;
+        self.paths.for_each_mut(id, |path| {
+            let plain = holding.plain(path.stamp);
+            if path.source == source && path.stamp != plain {
+                let octets = attributes.octets_beyond_free(path.received);
+                holding.take(path, octets);
+                path.stamp = plain;
+                holding.add(path, octets);
+            }
+        });
     }
 
     /// The decision over all paths of one prefix.
@@ -437,17 +451,6 @@ impl Table {
         self.settle(id);
     }
 
-    /// Calls `change` on each path of `source`; what it changes must not matter to the decision.
-    pub(super) fn mark_source(&mut self, source: SourceId, change: impl Fn(&mut Path)) {
-        for index in 0..self.paths.len() {
-            self.paths.for_each_mut(PrefixId(index as u32), |path| {
-                if path.source == source {
-                    change(path);
-                }
-            });
-        }
-    }
-
     pub(super) fn candidate(&self, path: &Path, ranks: &Ranks<'_>) -> Option<Candidate> {
         let source = ranks.of(path.source)?;
         Some(Candidate {
@@ -467,9 +470,9 @@ impl Table {
         self.next_hops.set(prefix, reach)
     }
 
-    /// Judges the paths of the next `limit` prefixes again by how their next hops are reached; of each that takes part
-    /// now, or does no longer, the source goes to `changed` with 1 or -1.
-    pub(super) fn resolve(&mut self, limit: usize, ranks: &Ranks<'_>, changed: &mut Vec<(SourceId, i64)>) {
+    /// Judges the paths of the next `limit` prefixes again by how their next hops are reached; each that takes part
+    /// now, or does no longer, goes to `changed` as it was and as it is.
+    pub(super) fn resolve(&mut self, limit: usize, ranks: &Ranks<'_>, changed: &mut Vec<(Path, Path)>) {
         let Some(ids) = self.next_hops.slice(limit, self.paths.len()) else { return };
         let mut known = FxHashMap::default();
         for id in ids.map(|index| PrefixId(index as u32)) {
@@ -485,8 +488,8 @@ impl Table {
                 if judged(path) {
                     let state = resolved(Ok(()), path.source, path.effective, next_hops, attributes);
                     if state != path.state {
-                        changed.push((path.source, if state.is_ok() { 1 } else { -1 }));
-                        path.state = state;
+                        let before = std::mem::replace(path, Path { state, ..*path });
+                        changed.push((before, *path));
                     }
                 }
             });

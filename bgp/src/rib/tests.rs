@@ -3,7 +3,7 @@ use crate::wire::{Asn, RouterId};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-fn config() -> RibConfig {
+pub(super) fn config() -> RibConfig {
     RibConfig {
         import: ImportOptions::new(Asn(65000), RouterId::from_u32(0x0a00_0001)),
         decision: DecisionOptions::default(),
@@ -12,7 +12,7 @@ fn config() -> RibConfig {
     }
 }
 
-fn source(number: u8) -> Source {
+pub(super) fn source(number: u8) -> Source {
     Source {
         kind: SourceKind::External,
         asn: Asn(65000 + u32::from(number)),
@@ -27,11 +27,17 @@ fn source(number: u8) -> Source {
     }
 }
 
-fn prefix(text: &str) -> Prefix {
+pub(super) fn prefix(text: &str) -> Prefix {
     text.parse().unwrap()
 }
 
-fn announce(family: Family, prefixes: &[Prefix], path: &[u32], med: Option<u32>, next_hop: IpAddr) -> RouteUpdate {
+pub(super) fn announce(
+    family: Family,
+    prefixes: &[Prefix],
+    path: &[u32],
+    med: Option<u32>,
+    next_hop: IpAddr,
+) -> RouteUpdate {
     let path: Vec<Asn> = path.iter().copied().map(Asn).collect();
     RouteUpdate {
         family,
@@ -44,12 +50,12 @@ fn announce(family: Family, prefixes: &[Prefix], path: &[u32], med: Option<u32>,
     }
 }
 
-fn withdraw(family: Family, prefixes: &[Prefix]) -> RouteUpdate {
+pub(super) fn withdraw(family: Family, prefixes: &[Prefix]) -> RouteUpdate {
     RouteUpdate { family, withdrawn: prefixes.iter().copied().map(Nlri::new).collect(), announced: None }
 }
 
-const V4: Family = Family::IPV4_UNICAST;
-const NEXT_HOP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 77));
+pub(super) const V4: Family = Family::IPV4_UNICAST;
+pub(super) const NEXT_HOP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 77));
 
 #[test]
 fn the_shorter_path_wins_and_why_says_at_which_step_the_other_lost() {

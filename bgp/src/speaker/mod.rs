@@ -555,7 +555,7 @@ impl Speaker {
 
     /// Acts on every deadline up to `now`, and does a turn of what waits.
     pub fn handle_timeout(&mut self, now: Time) {
-        let served = self.serve_next(now);
+        let served = self.serve_next(now) || self.work_on(now);
         self.end_deferral(now);
         let due: Vec<IpAddr> = self
             .neighbors

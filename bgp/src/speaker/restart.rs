@@ -133,7 +133,7 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
         let Some(retained) = &mut neighbor.retained else { return };
         if retained.families.remove(&family).is_some() {
-            self.rib.handle_refresh_end(retained.source, family);
+            self.rib.handle_stale_end(retained.source, family);
         }
         if retained.families.is_empty() {
             neighbor.retained = None;
@@ -155,7 +155,7 @@ impl Speaker {
                     *phase = Phase::LongLived { until: now + Duration::from_secs(u64::from(*seconds)) };
                     return true;
                 }
-                (Phase::Back { .. }, _) => self.rib.handle_refresh_end(source, *family),
+                (Phase::Back { .. }, _) => self.rib.handle_stale_end(source, *family),
                 (Phase::Away { .. } | Phase::LongLived { .. }, _) => self.rib.handle_family_down(source, *family),
             }
             false
@@ -171,7 +171,18 @@ impl Speaker {
     /// Forgets what is kept for a neighbour that is to stay away.
     pub(super) fn drop_retained(&mut self, address: IpAddr) {
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
-        if let Some(retained) = neighbor.retained.take().filter(|_| neighbor.session.is_none()) {
+        if neighbor.session.is_none() {
+            self.forget_retained(address);
+        } else {
+            // They are the session's.
+            neighbor.retained = None;
+        }
+    }
+
+    /// Lets go of routes that nobody will take over.
+    pub(super) fn forget_retained(&mut self, address: IpAddr) {
+        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
+        if let Some(retained) = neighbor.retained.take() {
             self.rib.remove_source(retained.source);
         }
     }

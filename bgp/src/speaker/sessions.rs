@@ -90,10 +90,14 @@ impl Speaker {
         };
         let terms = config.export_terms(&self.config, &policy_session, &negotiated, local_address);
         let source = match neighbor.retained.as_ref().map(|retained| retained.source) {
-            Some(source) => {
-                self.rib.resume_source(source, new);
+            Some(source) if self.rib.resume_source(source, new.clone()) => {
                 self.resume_routes(address, &negotiated, now);
                 source
+            }
+            // Somebody else has come in its place.
+            Some(_) => {
+                self.forget_retained(address);
+                self.rib.add_source(new)
             }
             None => self.rib.add_source(new),
         };

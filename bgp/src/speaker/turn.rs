@@ -20,6 +20,11 @@ pub(super) const SLICE_OCTETS: usize = 8 * 1024;
 /// receivers need not wait for a whole table.
 const SLICES_PER_EXPORT: u32 = 8;
 
+/// Prefixes that are visited in one turn where something has happened to all routes of a neighbour: its session is over, its
+/// import policy is another one, a refresh or a restart has ended. About a millisecond, and more than the routes that come
+/// with a slice of messages: what goes is never behind what comes.
+const WORK_PREFIXES: usize = 4096;
+
 /// Log records looked at in one turn, for all neighbours together; about a millisecond.
 const EXPORT_ROUTES: u64 = 4096;
 
@@ -79,6 +84,20 @@ impl Speaker {
         } else {
             self.pump(now);
         }
+        // Whoever sends pays for what is left to do: nobody adds to it faster than it is done.
+        if self.rib.work(WORK_PREFIXES) {
+            self.pending = Some(now);
+        }
+    }
+
+    /// A slice of what is left to do in the tables; `false`: there was nothing, or it is time to send what has changed.
+    pub(super) fn work_on(&mut self, now: Time) -> bool {
+        if !self.rib.work(WORK_PREFIXES) {
+            return false;
+        }
+        self.slices += 1;
+        self.pending = Some(now);
+        self.rib.has_work() && self.slices < SLICES_PER_EXPORT
     }
 
     /// All that waits of a connection, before it is too late: it is at an end, or a timer that its messages would have
@@ -136,7 +155,7 @@ impl Speaker {
     /// much there is to send, and to however many.
     pub(super) fn pump(&mut self, now: Time) {
         self.slices = 0;
-        self.pending = (!self.waiting.is_empty()).then_some(now);
+        self.pending = (!self.waiting.is_empty() || self.rib.has_work()).then_some(now);
         if self.rib.resolve_next_hops(RESOLVED_PREFIXES) {
             self.pending = Some(now);
         }

@@ -113,6 +113,8 @@ pub struct Rib {
     /// Followers are not told anything yet.
     deferred: bool,
     martians: crate::policy::PrefixSet,
+    /// All paths are read for followers.
+    watches_multipath: bool,
 }
 
 impl Rib {
@@ -130,11 +132,9 @@ impl Rib {
             policy_evaluations: 0,
             deferred: false,
             martians: martians(),
+            watches_multipath: false,
         };
-        if config.decision.multipath.is_on() {
-            // For followers.
-            rib.tables.iter_mut().for_each(Table::add_further_reader);
-        }
+        rib.watch_multipath();
         rib.add_source(Source {
             kind: SourceKind::Local,
             confederation: false,

@@ -369,15 +369,20 @@ fn a_group_of_best_paths_is_not_told_of_changes_that_leave_them_alone() {
         assert_eq!(exchange.rib.table(V4).unwrap().log_end(), end);
         assert!(!exchange.groups[0].is_behind(members[2], &exchange.rib));
     };
+    let further = |exchange: &Exchange| {
+        let mut records = Vec::new();
+        exchange.rib.table(V4).unwrap().read_further(Cursor::START, 10, &mut records);
+        records.len()
+    };
     changes(&mut exchange);
-    assert_eq!(exchange.rib.table(V4).unwrap().further_end(), Cursor::START, "nobody reads it, nobody writes it");
+    assert_eq!(further(&exchange), 0, "nobody reads it, nobody writes it");
     // Nor while there is somebody who is.
     let other = exchange.rib.add_source(source(9));
     exchange.groups[4].join(other, [V4], true, &mut exchange.rib);
     changes(&mut exchange);
-    assert_ne!(exchange.rib.table(V4).unwrap().further_end(), Cursor::START);
+    assert_eq!(further(&exchange), 1);
     exchange.groups[4].leave(other, &mut exchange.rib);
-    assert_eq!(exchange.rib.table(V4).unwrap().further_end(), Cursor::START);
+    assert_eq!(further(&exchange), 0);
 }
 
 #[test]

@@ -87,6 +87,13 @@ impl ExportLog {
         self.compact();
     }
 
+    /// Takes all out. Positions go on from where they are: cursors stay good.
+    pub(crate) fn clear(&mut self) {
+        self.records.clear();
+        self.positions.clear();
+        self.live = 0;
+    }
+
     /// At most `limit` prefixes after `from`, oldest change first, and the cursor behind them.
     pub(crate) fn read(&self, from: Cursor, limit: usize, out: &mut Vec<PrefixId>) -> Cursor {
         out.clear();

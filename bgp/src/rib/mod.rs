@@ -122,6 +122,8 @@ pub struct Rib {
     sweeps: VecDeque<(SourceId, usize)>,
     /// How much of that is done at once.
     at_once: usize,
+    /// All paths are read for followers.
+    watches_multipath: bool,
 }
 
 impl Rib {
@@ -141,11 +143,9 @@ impl Rib {
             martians: martians(),
             sweeps: VecDeque::new(),
             at_once: sweep::AT_ONCE,
+            watches_multipath: false,
         };
-        if config.decision.multipath.is_on() {
-            // For followers.
-            rib.tables.iter_mut().for_each(Table::add_further_reader);
-        }
+        rib.watch_multipath();
         rib.add_source(Source {
             kind: SourceKind::Local,
             confederation: false,

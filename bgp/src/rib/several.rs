@@ -1,6 +1,7 @@
 //! All paths of a prefix, for readers who look at more than the best one: in the order of the decision, each with the
 //! identifier under which it is sent on (RFC 7911), and a second log for changes that leave the best path alone.
 
+use super::Rib;
 use super::decision::{self, Candidate, Step};
 use super::export_log::{Cursor, ExportLog};
 use super::paths::Path;
@@ -130,11 +131,11 @@ impl Table {
         self.further.readers += 1;
     }
 
-    /// Somebody does no longer.
+    /// Somebody does so no longer.
     pub(crate) fn remove_further_reader(&mut self) {
         self.further.readers = self.further.readers.saturating_sub(1);
         if !self.further.is_read() {
-            self.further.log = ExportLog::default();
+            self.further.log.clear();
         }
     }
 
@@ -151,6 +152,19 @@ impl Table {
     pub(super) fn tell_further(&mut self, id: PrefixId, before: Option<Best>) {
         if self.further.is_read() && before.is_some() && self.best(id) == before {
             self.further.touch(id);
+        }
+    }
+}
+
+impl Rib {
+    /// Followers hear of all paths while several may be used side by side: to be called when that has changed.
+    pub(super) fn watch_multipath(&mut self) {
+        let wanted = self.config.decision.multipath.is_on();
+        if wanted != self.watches_multipath {
+            self.watches_multipath = wanted;
+            for table in &mut self.tables {
+                if wanted { table.add_further_reader() } else { table.remove_further_reader() }
+            }
         }
     }
 }

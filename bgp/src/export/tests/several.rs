@@ -369,15 +369,20 @@ fn a_group_of_best_paths_is_not_told_of_changes_that_leave_them_alone() {
         assert_eq!(exchange.rib.table(V4).unwrap().log_end(), end);
         assert!(!exchange.groups[0].is_behind(members[2], &exchange.rib));
     };
+    let further = |exchange: &Exchange| {
+        let mut records = Vec::new();
+        exchange.rib.table(V4).unwrap().read_further(Cursor::START, 10, &mut records);
+        records.len()
+    };
     changes(&mut exchange);
-    assert_eq!(exchange.rib.table(V4).unwrap().further_end(), Cursor::START, "nobody reads it, nobody writes it");
+    assert_eq!(further(&exchange), 0, "nobody reads it, nobody writes it");
     // Nor while there is somebody who is.
     let other = exchange.rib.add_source(source(9));
     exchange.groups[4].join(other, [V4], true, &mut exchange.rib);
     changes(&mut exchange);
-    assert_ne!(exchange.rib.table(V4).unwrap().further_end(), Cursor::START);
+    assert_eq!(further(&exchange), 1);
     exchange.groups[4].leave(other, &mut exchange.rib);
-    assert_eq!(exchange.rib.table(V4).unwrap().further_end(), Cursor::START);
+    assert_eq!(further(&exchange), 0);
 }
 
 #[test]
@@ -420,6 +425,35 @@ fn a_member_that_changes_groups_keeps_nothing_that_its_new_group_must_not_have()
     exchange.settle();
     assert_eq!(exchange.receivers[0].routes.len(), 1, "10.0.0.0/24 is rejected there");
     exchange.check();
+}
+
+#[test]
+fn the_number_of_a_prefix_that_a_kept_segment_names_is_nobody_elses() {
+    // The first and the last one never read: what was encoded is kept for them.
+    let mut exchange = Exchange::new(&[0, 0, 0, 0]);
+    let [source, _, other, _] = exchange.members[..] else { panic!() };
+    let last = SEGMENT_RECORDS as u32 / 2 + 50;
+    exchange.rib.handle_routes(source, &announce(1, 1, 0..last), Time::ZERO);
+    exchange.rib.handle_routes(other, &announce(3, 1, [2_000]), Time::ZERO);
+    let read_all = |exchange: &mut Exchange, peer: usize| while exchange.poll(peer) {};
+    read_all(&mut exchange, 1);
+    read_all(&mut exchange, 2);
+    // So many later ones that the first is not kept any more.
+    for tail in 2..3 + SEGMENTS_KEPT as u32 {
+        exchange.rib.handle_routes(source, &announce(1, tail, [0]), Time::ZERO);
+        read_all(&mut exchange, 1);
+    }
+    exchange.rib.handle_routes(other, &withdraw([2_000]), Time::ZERO);
+    exchange.groups[0].handle_refresh(exchange.members[1], V4);
+    read_all(&mut exchange, 1);
+    exchange.rib.handle_routes(source, &announce(1, 1, [3_000]), Time::ZERO);
+    read_all(&mut exchange, 2);
+    exchange.groups[0].handle_refresh(other, V4);
+    let mut withdrawn = 0;
+    while let Some(outgoing) = exchange.groups[0].poll_transmit(other, &mut exchange.rib) {
+        withdrawn += outgoing.withdrawn;
+    }
+    assert_eq!(withdrawn, 0, "nothing that it holds has gone");
 }
 
 /// A change that leaves the best path alone stands in one log, a change of the best path in the other.

@@ -255,13 +255,12 @@ impl Paths {
 
     /// Whether a source has as many paths of a prefix as it may, and this is none of them.
     pub(super) fn has_all_of(&self, id: PrefixId, source: SourceId, path_id: u32) -> bool {
-        let mut of_source = self.iter(id).filter(|path| path.source == source);
         let (mut count, mut known) = (0, false);
-        of_source.by_ref().take(MAX_PATHS_OF_SOURCE).for_each(|path| {
+        for path in self.iter(id).filter(|path| path.source == source) {
             count += 1;
             known |= path.path_id == path_id;
-        });
-        count == MAX_PATHS_OF_SOURCE && !known
+        }
+        count >= MAX_PATHS_OF_SOURCE && !known
     }
 
     /// Puts the path with this source and path id first and calls it the best; `None`: there is no best.
@@ -370,6 +369,13 @@ mod tests {
         paths.retain(prefix, |path| path.path_id != 7 || path.source != source);
         assert!(!paths.has_all_of(prefix, source, 1_000));
         assert_eq!(paths.iter(prefix).count(), 2 * MAX_PATHS_OF_SOURCE - 1);
+        // The one without an identifier is taken whatever there is: then one more is there than may come.
+        paths.put(prefix, Path { source, path_id: 1_000, ..Path::NONE }, |_| false);
+        paths.put(prefix, Path { source, ..Path::NONE }, |_| false);
+        let known: Vec<u32> =
+            paths.iter(prefix).filter(|path| path.source == source).map(|path| path.path_id).collect();
+        assert_eq!(known.len(), MAX_PATHS_OF_SOURCE + 1);
+        assert!(known.iter().all(|path_id| !paths.has_all_of(prefix, source, *path_id)), "each can be replaced");
     }
 
     proptest! {

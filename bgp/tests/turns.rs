@@ -3,9 +3,10 @@
 
 use bgp::policy::Policy;
 use bgp::session::{ConnectMode, SessionConfig};
-use bgp::speaker::{ConnectionId, NeighborConfig, Speaker, SpeakerConfig, Transmit};
+use bgp::speaker::{ConnectionId, Event, NeighborConfig, Speaker, SpeakerConfig, Transmit};
 use bgp::wire::{
-    AsPath, Asn, EncodeContext, Family, Message, NextHop, Nlri, Origin, PathAttributes, RouterId, pack_announcements,
+    AsPath, Asn, Community, EncodeContext, Family, Message, NextHop, Nlri, Origin, PathAttributes, RouterId,
+    pack_announcements,
 };
 use bytes::BytesMut;
 use net::{Prefix, Time};
@@ -31,12 +32,22 @@ fn asn(number: u8) -> Asn {
 }
 
 fn speaker(receivers: u8, import: Policy) -> (Speaker, Vec<ConnectionId>) {
+    speaker_with(receivers, |loader| loader.import = import.clone())
+}
+
+fn speaker_with(receivers: u8, loader: impl Fn(&mut NeighborConfig)) -> (Speaker, Vec<ConnectionId>) {
     let last = RECEIVER + receivers - 1;
-    let neighbors = (LOADER..=last).map(|number| NeighborConfig {
-        mode: ConnectMode::Passive,
-        import: if number == LOADER { import.clone() } else { Policy::Accept },
-        export: Policy::Accept,
-        ..NeighborConfig::new(address(number), asn(number))
+    let neighbors = (LOADER..=last).map(|number| {
+        let mut neighbor = NeighborConfig {
+            mode: ConnectMode::Passive,
+            import: Policy::Accept,
+            export: Policy::Accept,
+            ..NeighborConfig::new(address(number), asn(number))
+        };
+        if number == LOADER {
+            loader(&mut neighbor);
+        }
+        neighbor
     });
     let config =
         SpeakerConfig { neighbors: neighbors.collect(), ..SpeakerConfig::new(Asn(65_000), RouterId::from_u32(1)) };
@@ -232,4 +243,46 @@ fn another_import_policy_is_asked_about_all_routes_turn_by_turn() {
         assert!(turns > 3 && most < TURN_VISITS, "{turns} turns, {most} routes in one");
         assert_eq!(speaker.status(Time::ZERO).tables[0].counts.best, best);
     }
+}
+
+/// An UPDATE with one route and an attribute set of some 3,500 octets that no other one has.
+fn heavy(from: u8, number: u32) -> BytesMut {
+    let mut octets = BytesMut::new();
+    let next_hop = Ipv4Addr::new(192, 0, 2, from);
+    let mut attributes = PathAttributes::new(Origin::Igp, AsPath::sequence(&[asn(from)]));
+    attributes.next_hop = Some(next_hop);
+    attributes.med = Some(number);
+    attributes.communities = vec![Community::new(1, 2); 870];
+    let (nlri, context) = ([Nlri::new(prefix(number))], EncodeContext::default());
+    pack_announcements(Family::IPV4_UNICAST, &attributes, NextHop::V4(next_hop), nlri, &context, &mut octets).unwrap();
+    octets
+}
+
+#[test]
+fn a_neighbour_whose_attributes_weigh_too_much_loses_its_session_and_everybody_else_nothing() {
+    let heavies = || (0..1_000).flat_map(|number| heavy(LOADER, number)).collect::<BytesMut>();
+    let limit = 1_000_000;
+    let (mut speaker, connections) = speaker_with(1, |loader| loader.attribute_octets = limit);
+    speaker.handle_octets(connections[1], &updates(PROBE, 200_000..200_010), Time::ZERO);
+    speaker.handle_octets(connections[0], &heavies(), Time::ZERO);
+    let mut most = 0;
+    while speaker.is_busy() {
+        speaker.handle_timeout(Time::ZERO);
+        most = most.max(speaker.status(Time::ZERO).tables[0].counts.attribute_sets);
+        sent(&mut speaker, |_, _| ());
+    }
+    assert!(most < 350, "{most} sets of some 3,000 octets too many each");
+    let status = speaker.status(Time::ZERO);
+    let held = status.neighbors.iter().find(|neighbor| neighbor.address == address(LOADER)).unwrap().held.clone();
+    assert!(held.is_some_and(|held| held.contains("octets of attributes")));
+    assert_eq!((received(&speaker, LOADER), received(&speaker, PROBE)), (0, 10));
+    assert_eq!(status.tables[0].counts.paths, 10);
+    let mut events = std::iter::from_fn(|| speaker.poll_event());
+    assert!(events.any(|event| matches!(event, Event::AttributeLimit { octets, .. } if octets > limit)));
+
+    // What is usual costs nothing, however many there are.
+    let (mut speaker, connections) = speaker_with(1, |loader| loader.attribute_octets = 0);
+    speaker.handle_octets(connections[0], &updates(LOADER, 0..10_000), Time::ZERO);
+    longest(&mut speaker);
+    assert_eq!(received(&speaker, LOADER), 10_000);
 }

@@ -186,6 +186,8 @@ metrics! {
         "Prefixes of the neighbour that import accepted.";
     BgpPeerPrefixesAdvertised Kind::Gauge, WhileSampled, "trunkline_bgp_peer_prefixes_advertised", ["peer", "family"],
         "Prefixes that the neighbour was told.";
+    BgpPeerPathsRefused Kind::Counter, WhileSampled, "trunkline_bgp_peer_paths_refused_total", ["peer", "family"],
+        "Paths not taken in this session: the neighbour had as many of their prefix as it may.";
     BgpRibPrefixes Kind::Gauge, Forever, "trunkline_bgp_rib_prefixes", ["family"],
         "Prefixes in the Loc-RIB.";
     BgpRibPaths Kind::Gauge, Forever, "trunkline_bgp_rib_paths", ["family"],

@@ -385,6 +385,9 @@ impl Driver {
                 Event::PrefixLimit { neighbor, family, count, limit, sent } => {
                     warn!(peer = %neighbor, %family, count, limit, sent, "prefix limit");
                 }
+                Event::AttributeLimit { neighbor, octets, limit } => {
+                    warn!(peer = %neighbor, octets, limit, "limit of attribute octets");
+                }
                 Event::Malformed { neighbor, errors } => self.warn_malformed(neighbor, &errors),
             }
         }

@@ -135,6 +135,10 @@ pub struct NeighborConfig {
     pub receive_limits: BTreeMap<Family, PrefixLimit>,
     /// Most routes to it, by family.
     pub send_limits: BTreeMap<Family, PrefixLimit>,
+    /// Most octets of attributes from it, beyond the first [`FREE_OCTETS`](crate::rib::FREE_OCTETS) of each route;
+    /// [`ATTRIBUTE_OCTETS`](super::ATTRIBUTE_OCTETS) unless set. The action is that of `receive_limits`, and
+    /// [`LimitAction::Drop`](super::LimitAction) without one.
+    pub attribute_octets: u64,
     /// Refuse routes of an external neighbour that do not start with its AS. Off toward route servers.
     pub enforce_first_as: bool,
     /// Everything else about the session; the fields above win over what is in here.
@@ -271,6 +275,7 @@ impl NeighborConfig {
             restart: None,
             receive_limits: BTreeMap::new(),
             send_limits: BTreeMap::new(),
+            attribute_octets: super::ATTRIBUTE_OCTETS,
             enforce_first_as: true,
             session: None,
         }

@@ -31,6 +31,11 @@ pub enum LimitAction {
     Restart(Duration),
 }
 
+/// Most octets of attributes that a neighbour's routes may have, beyond the first [`FREE_OCTETS`](crate::rib::FREE_OCTETS)
+/// of each route, unless configured: a table of a million routes with 130 octets more than that on each. A whole table of
+/// the Internet has some 100 octets a route altogether. Messages of 65,000 octets reach it after two thousand routes.
+pub const ATTRIBUTE_OCTETS: u64 = 128 * 1024 * 1024;
+
 /// Why a session is kept down, and until when.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -59,8 +64,32 @@ impl Speaker {
         self.enforce(address, family, *limit, count, false, now);
     }
 
+    /// After a slice of messages: routes are counted by the prefix limits, and this is what they weigh.
+    pub(super) fn check_attribute_octets(&mut self, address: IpAddr, now: Time) {
+        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
+        let Some(session) = &mut neighbor.session else { return };
+        let (limit, octets) = (neighbor.config.attribute_octets, self.rib.attribute_octets(session.source));
+        if octets <= limit {
+            return;
+        }
+        let told = std::mem::replace(&mut session.told_octets, true);
+        let action = neighbor.config.receive_limits.values().next().map(|limit| limit.action);
+        if !told {
+            self.tell(Event::AttributeLimit { neighbor: address, octets, limit });
+        }
+        let until = match action {
+            Some(LimitAction::Warn) => return,
+            Some(LimitAction::Restart(after)) => Some(now + after),
+            Some(LimitAction::Drop) | None => None,
+        };
+        let reason = format!("more than {limit} octets of attributes received");
+        let notification = Notification::new(ErrorCode::CEASE, cease::OUT_OF_RESOURCES);
+        self.hold(address, Held { reason, until, by_operator: false }, &notification, now);
+    }
+
     /// After a limit has changed.
     pub(super) fn check_limits(&mut self, address: IpAddr, now: Time) {
+        self.check_attribute_octets(address, now);
         for family in self.session_families(address, |_| true) {
             self.check_receive_limit(address, family, now);
         }

@@ -25,7 +25,7 @@ mod turn;
 pub use aggregate::Aggregate;
 pub use config::{BGP_PORT, Confederation, LocalAs, NeighborConfig, NeighborError, SpeakerConfig};
 pub use dynamic::{DYNAMIC_LIMIT, DynamicNeighbors};
-pub use limit::{LimitAction, PrefixLimit};
+pub use limit::{ATTRIBUTE_OCTETS, LimitAction, PrefixLimit};
 pub use reconfigure::Reconfigured;
 pub use restart::RestartHelp;
 pub use restarting::{RestartOffer, SELECTION_DEFERRAL_TIME};
@@ -127,6 +127,15 @@ pub enum Event {
         /// Those that are sent to it, not those that it sent.
         sent: bool,
     },
+    /// A neighbour's routes have more octets of attributes than they may. What follows is up to the limit's action.
+    AttributeLimit {
+        /// The neighbour.
+        neighbor: IpAddr,
+        /// So many there are, beyond what is free.
+        octets: u64,
+        /// So many are fine.
+        limit: u64,
+    },
     /// A neighbour sent an UPDATE with errors that did not end the session (RFC 7606).
     Malformed {
         /// The neighbour.
@@ -211,6 +220,8 @@ struct Established {
     held_back: bool,
     /// Which limits the owner has heard of: family, sent, over.
     told: BTreeSet<(Family, bool, bool)>,
+    /// That its routes' attributes are too many octets has been said.
+    told_octets: bool,
 }
 
 #[derive(Debug)]

@@ -294,6 +294,7 @@ fn differences(old: &NeighborConfig, new: &NeighborConfig) -> (Vec<&'static str>
         restart,
         receive_limits,
         send_limits,
+        attribute_octets,
         enforce_first_as,
         session,
     } = old;
@@ -313,6 +314,7 @@ fn differences(old: &NeighborConfig, new: &NeighborConfig) -> (Vec<&'static str>
         ("graceful_shutdown", *graceful_shutdown != new.graceful_shutdown),
         ("max_prefixes", *receive_limits != new.receive_limits),
         ("max_prefixes_sent", *send_limits != new.send_limits),
+        ("attribute_octets", *attribute_octets != new.attribute_octets),
     ];
     let reset = [
         ("port", *port != new.port),

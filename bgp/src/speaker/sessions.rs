@@ -117,6 +117,7 @@ impl Speaker {
             next_advertisement: None,
             held_back: false,
             told: BTreeSet::new(),
+            told_octets: false,
         });
         self.deferral_session_up(address, negotiated.graceful_restart.as_ref());
         self.end_deferral(now);

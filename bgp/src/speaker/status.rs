@@ -130,6 +130,8 @@ pub struct NeighborFamilyStatus {
     pub accepted: u64,
     /// In its Adj-RIB-Out.
     pub advertised: u64,
+    /// Paths that were not taken since the session came up: it had as many of their prefix as a neighbour may have.
+    pub paths_refused: u64,
 }
 
 /// How often routes were left out for one reason.
@@ -209,6 +211,7 @@ impl Speaker {
                 received: counts.received,
                 accepted: counts.accepted,
                 advertised: advertised as u64,
+                paths_refused: neighbor.source().map_or(0, |source| self.rib.paths_refused(source, *family)),
             }
         });
         let connections = neighbor.connections.values().filter_map(|id| self.connections.get(id));

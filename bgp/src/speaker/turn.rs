@@ -147,6 +147,7 @@ impl Speaker {
             }
             self.collect(address, now);
         }
+        self.check_attribute_octets(address, now);
         self.neighbors.get(&address).is_some_and(|neighbor| neighbor.peer.has_message(inner))
     }
 

@@ -385,6 +385,9 @@ fn neighbor(row: &Value) -> String {
         sum("accepted"),
         sum("advertised"),
     );
+    if sum("paths_refused") > 0 {
+        let _ = write!(line, " refused {}", sum("paths_refused"));
+    }
     let reason = ["held", "last_error"].iter().map(|name| text(row, name)).find(|reason| reason != "-");
     if let (true, Some(reason)) = (text(row, "uptime_seconds") == "-", reason) {
         let _ = write!(line, " ({reason})");

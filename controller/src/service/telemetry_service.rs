@@ -161,6 +161,8 @@ fn sample_bgp(status: &SpeakerStatus, samples: &mut Vec<Sample>) {
             ] {
                 samples.push(Sample::gauge(metric, count as f64).label(peer).label(family.family));
             }
+            let refused = Sample::total(Metric::BgpPeerPathsRefused, family.paths_refused);
+            samples.push(refused.label(peer).label(family.family));
         }
     }
     for (state, count) in states {

@@ -142,7 +142,7 @@ pub struct GroupCounters {
 pub struct UpdateGroup {
     terms: ExportTerms,
     members: BTreeMap<SourceId, Member>,
-    /// The same members with their addresses.
+    /// The same members with their addresses; without one where that is ours too.
     addresses: BTreeMap<SourceId, Option<IpAddr>>,
     /// How often a member came for whom older segments are no good.
     arrivals: u64,
@@ -288,8 +288,17 @@ impl UpdateGroup {
                 coming.since = self.arrivals;
             }
         }
-        self.addresses.insert(member, rib.source(member).and_then(|source| source.address));
+        let address = rib.source(member).and_then(|source| source.address);
+        self.addresses.insert(member, address.filter(|address| !self.is_ours(*address)));
         self.members.insert(member, coming);
+    }
+
+    /// A next hop that we put in: it leads to us, also where a neighbour shares our address.
+    fn is_ours(&self, next_hop: IpAddr) -> bool {
+        match next_hop {
+            IpAddr::V4(address) => self.terms.next_hop_v4 == Some(address),
+            IpAddr::V6(address) => self.terms.next_hop_v6 == Some(address),
+        }
     }
 
     fn reads_further(&self, family: Family) -> bool {

@@ -404,6 +404,17 @@ fn nobody_gets_a_route_that_leads_to_itself() {
     }
 }
 
+#[test]
+fn two_speakers_at_one_address_exchange_routes() {
+    let mut exchange = Exchange::new(&[0]);
+    let neighbor = Source { address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))), ..source(2) };
+    let neighbor = exchange.rib.add_source(neighbor);
+    exchange.groups[0].join(neighbor, [V4], false, &mut exchange.rib);
+    exchange.rib.handle_routes(exchange.members[0], &path(1, PLAIN, &[0]), Time::ZERO);
+    while exchange.groups[0].poll_transmit(neighbor, &mut exchange.rib).is_some() {}
+    assert_eq!(exchange.groups[0].advertised(neighbor, V4), 1, "the next hop is we, at 192.0.2.1 too");
+}
+
 /// The one that comes over from another group holds a route which nobody held when the segment at the start was built.
 #[test]
 fn a_member_that_changes_groups_keeps_nothing_that_its_new_group_must_not_have() {

@@ -42,7 +42,9 @@ pub(crate) use table::{Best, Ranks, SourceRank, Table};
 
 use crate::policy::{Modified, Policy};
 use crate::session::{Announcement, RouteUpdate};
-use crate::wire::{AsPath, Family, NextHop, Nlri, NlriView, Origin, PathAttributes, PathView, UpdateView};
+use crate::wire::{
+    AsPath, DecodeContext, Family, NextHop, Nlri, NlriView, Origin, PathAttributes, PathView, UpdateView,
+};
 use attribute_table::AttributeTable;
 use holding::Holding;
 use import::Import;
@@ -294,6 +296,16 @@ impl Rib {
         if let Some(announcement) = &update.announced {
             self.announce(id, update.family, announcement, now);
         }
+    }
+
+    /// The routes of an UPDATE as it came in, header and all, if they can be read where they stand: nothing is wrong with
+    /// it. `false`, and nothing is done: see [`Message::decode`](crate::wire::Message::decode)
+    /// and [`Rib::handle_routes`], which come to the same routes.
+    pub fn handle_update(&mut self, id: SourceId, frame: &[u8], context: &DecodeContext, now: Time) -> bool {
+        let mut block = Vec::new();
+        let Some(update) = UpdateView::parse(frame, context, &mut block) else { return false };
+        self.handle_in_place(id, &update, now);
+        true
     }
 
     /// The same of an UPDATE in place.

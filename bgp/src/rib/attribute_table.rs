@@ -348,7 +348,7 @@ mod tests {
                 communities: vec![Community::new(1, 2); list],
                 cluster_list: vec![RouterId::from_u32(5); list],
                 extended_communities: vec![ExtendedCommunity([0, 2, 0, 0, 0, 0, 0, 1]); list],
-                large_communities: vec![LargeCommunity { global: 1, local1: 2, local2: 3 }; list],
+                large_communities: (0..list as u32).map(|n| LargeCommunity { global: 1, local1: 2, local2: n }).collect(),
                 ..PathAttributes::new(Origin::Egp, AsPath::sequence(&path))
             };
             if flag && list > 0 {

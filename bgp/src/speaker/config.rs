@@ -328,6 +328,7 @@ impl NeighborConfig {
             ..base
         }
     }
+            confederation: speaker.confederation.is_some(),
 
     /// Where any AS is taken, these are not: who says one of them would be inside our network, which has to be written
     /// down.

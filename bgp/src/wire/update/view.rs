@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use net::Prefix;
 
+use super::super::community::FEW;
 use super::super::header::HEADER_LENGTH;
 use super::super::nlri::padded;
 use super::super::reader::Reader;
@@ -254,6 +255,10 @@ impl<'a> PathView<'a> {
                 (origin <= 2).then_some(())?;
             }
             AttributeType::AS_PATH => {
+                // From another member AS of a confederation it has to begin with one of its segments (RFC 5065 §5).
+                if context.peer_kind == PeerKind::Confederation {
+                    return None;
+                }
                 let path = super::super::AsPathView::parse(value)?;
                 let mut count = 0;
                 for segment in path.segments() {
@@ -276,7 +281,17 @@ impl<'a> PathView<'a> {
             AttributeType::AGGREGATOR => (value.len() == 8 && value.get(..4) != Some(&[0; 4])).then_some(())?,
             AttributeType::COMMUNITIES => self.communities = list_of(4)?,
             AttributeType::EXTENDED_COMMUNITIES => drop(list_of(8)?),
-            AttributeType::LARGE_COMMUNITY => drop(list_of(12)?),
+            AttributeType::LARGE_COMMUNITY => {
+                let (communities, _) = list_of(12)?.as_chunks::<12>();
+                // RFC 8092 §3: duplicates have to be removed. Many are compared elsewhere.
+                let mut rest = communities;
+                while let [first, others @ ..] = rest {
+                    rest = others;
+                    if communities.len() > FEW || others.contains(first) {
+                        return None;
+                    }
+                }
+            }
             AttributeType::ONLY_TO_CUSTOMER => self.only_to_customer = Some(number(value)?),
             _ => return None,
         }

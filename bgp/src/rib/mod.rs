@@ -11,6 +11,7 @@ mod export_log;
 mod follower;
 mod id_index;
 mod import;
+mod options;
 mod paths;
 mod prefix_table;
 mod read;
@@ -110,6 +111,8 @@ pub struct Rib {
     /// Followers are not told anything yet.
     deferred: bool,
     martians: crate::policy::PrefixSet,
+    /// Other options are on their way through the tables.
+    review: Option<options::Review>,
 }
 
 impl Rib {
@@ -127,6 +130,7 @@ impl Rib {
             policy_evaluations: 0,
             deferred: false,
             martians: martians(),
+            review: None,
         };
         rib.add_source(Source {
             kind: SourceKind::Local,

@@ -382,6 +382,13 @@ impl Table {
         replaced.into_iter().for_each(|old| self.attributes.release(old));
     }
 
+    /// The decision over all paths of one prefix that has some, by other options than before.
+    pub(super) fn select_again(&mut self, id: PrefixId, ranks: &Ranks<'_>) {
+        if !self.paths.is_empty(id) {
+            self.select(id, self.best(id), ranks);
+        }
+    }
+
     /// The decision over all paths of one prefix.
     fn select(&mut self, id: PrefixId, before: Option<Best>, ranks: &Ranks<'_>) {
         let (mut candidates, mut owners): (SmallVec<[Candidate; 8]>, SmallVec<[Best; 8]>) = Default::default();

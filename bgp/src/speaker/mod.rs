@@ -35,7 +35,7 @@ pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
 use crate::peer::{self, Peer, PeerTransmit};
 use crate::policy::{Policy, PolicySession};
-use crate::rib::{ImportOptions, Page, Rib, RibConfig, SourceId, SourceKind};
+use crate::rib::{Page, Rib, RibConfig, SourceId, SourceKind};
 use crate::session::Negotiated;
 use crate::wire::notification::subcode::cease;
 use crate::wire::{AttributeError, ErrorCode, Family, Notification};
@@ -273,11 +273,7 @@ impl Speaker {
     /// The first neighbour that cannot be.
     pub fn new(config: SpeakerConfig, now: Time) -> Result<Speaker, NeighborError> {
         let rib = Rib::new(RibConfig {
-            import: ImportOptions {
-                cluster_id: config.cluster_id.unwrap_or(config.router_id),
-                confederation: config.confederation.as_ref().map(|confederation| confederation.identifier),
-                ..ImportOptions::new(config.asn, config.router_id)
-            },
+            import: config.import_options(),
             decision: config.decision,
             default_local_pref: config.default_local_pref,
             seed: config.seed,

@@ -132,7 +132,9 @@ impl Speaker {
     /// much there is to send, and to however many.
     pub(super) fn pump(&mut self, now: Time) {
         self.slices = 0;
-        self.pending = (!self.waiting.is_empty()).then_some(now);
+        // Other options on their way through the tables: the next slice.
+        let reviewing = self.rib.review();
+        self.pending = (reviewing || !self.waiting.is_empty()).then_some(now);
         if self.deferral.is_some() || self.stopping {
             return;
         }

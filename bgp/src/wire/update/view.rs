@@ -76,6 +76,24 @@ impl<'a> UpdateView<'a> {
         Some(UpdateView { withdrawn, nlri, unreach, reach, path: announces.then_some(path) })
     }
 
+    /// So many of its routes after the first `from`, in the order in which they are applied; and where the next part
+    /// begins, if there is one.
+    pub(crate) fn part(&self, from: usize, limit: usize) -> (UpdateView<'a>, Option<usize>) {
+        let (mut skip, mut left, mut more) = (from, limit, false);
+        let mut cut = |mut view: NlriView<'a>| {
+            skip -= view.pass(skip);
+            let start = view.octets;
+            left -= view.pass(left);
+            more |= !view.is_empty();
+            NlriView { octets: start.get(..start.len() - view.octets.len()).unwrap_or_default(), ..view }
+        };
+        let withdrawn = cut(self.withdrawn);
+        let nlri = cut(self.nlri);
+        let unreach = self.unreach.map(&mut cut);
+        let reach = self.reach.map(|(next_hop, nlri)| (next_hop, cut(nlri))).filter(|(_, nlri)| !nlri.is_empty());
+        (UpdateView { withdrawn, nlri, unreach, reach, path: self.path }, more.then_some(from + limit))
+    }
+
     /// The families that it has routes of.
     pub(crate) fn families(&self) -> impl Iterator<Item = Family> {
         let classic = !self.withdrawn.is_empty() || !self.nlri.is_empty();
@@ -111,6 +129,19 @@ impl<'a> NlriView<'a> {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.octets.is_empty()
+    }
+
+    /// Goes past so many routes, or to the end; past how many.
+    fn pass(&mut self, count: usize) -> usize {
+        let head = if self.add_path { 4 } else { 0 };
+        let mut passed = 0;
+        while passed < count
+            && let Some(length) = self.octets.get(head)
+        {
+            self.octets = self.octets.get(head + 1 + usize::from(length.div_ceil(8))..).unwrap_or_default();
+            passed += 1;
+        }
+        passed
     }
 }
 

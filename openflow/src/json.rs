@@ -9,10 +9,12 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 mod action;
 mod nicira;
 
+use crate::action::ActionType;
 use crate::configuration::ExperimenterMessage;
-use crate::error::{ErrorCode, ErrorMessage};
+use crate::error::{ErrorCode, ErrorMessage, ErrorType};
 use crate::flow_match::Match;
 use crate::hello::HelloElement;
+use crate::instruction::InstructionType;
 use crate::message::Message;
 use crate::meter::MeterBand;
 use crate::multipart::{
@@ -80,6 +82,16 @@ impl Serialize for ErrorMessage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &self.error_type)?;
+        if let (ErrorType::EXPERIMENTER, Some((experimenter, data))) = (self.error_type, self.data.split_first_chunk())
+        {
+            match self.name() {
+                Some(name) => map.serialize_entry("exp_type", name)?,
+                None => map.serialize_entry("exp_type", &self.code)?,
+            }
+            map.serialize_entry("experimenter", &u32::from_be_bytes(*experimenter))?;
+            map.serialize_entry("data", &Hex(data))?;
+            return map.end();
+        }
         match self.name() {
             Some(name) => map.serialize_entry("code", name)?,
             None => map.serialize_entry("code", &self.code)?,
@@ -162,12 +174,26 @@ impl Serialize for QueueProperty {
     }
 }
 
-impl Serialize for FeatureId {
+/// What a table can do, each with the name of its type.
+struct Features<'a, T>(&'a [FeatureId], fn(u16) -> T);
+
+impl<T: Serialize> Serialize for Features<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|feature| Feature { kind: (self.1)(feature.id), body: &feature.body }))
+    }
+}
+
+struct Feature<'a, T> {
+    kind: T,
+    body: &'a Bytes,
+}
+
+impl<T: Serialize> Serialize for Feature<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &self.id)?;
+        map.serialize_entry("type", &self.kind)?;
         if !self.body.is_empty() {
-            map.serialize_entry("body", &Hex(&self.body))?;
+            map.serialize_entry("body", &Hex(self.body))?;
         }
         map.end()
     }
@@ -185,10 +211,12 @@ impl Serialize for TableFeatureProperty {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &self.property_type())?;
         match self {
-            TableFeatureProperty::Instructions { ids, .. } => map.serialize_entry("instruction_ids", ids)?,
+            TableFeatureProperty::Instructions { ids, .. } => {
+                map.serialize_entry("instruction_ids", &Features(ids, InstructionType))?;
+            }
             TableFeatureProperty::NextTables { table_ids, .. } => map.serialize_entry("next_table_ids", table_ids)?,
             TableFeatureProperty::WriteActions { ids, .. } | TableFeatureProperty::ApplyActions { ids, .. } => {
-                map.serialize_entry("action_ids", ids)?;
+                map.serialize_entry("action_ids", &Features(ids, ActionType))?;
             }
             TableFeatureProperty::Match(ids)
             | TableFeatureProperty::Wildcards(ids)

@@ -3,6 +3,7 @@
 
 #![cfg(feature = "serde")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
@@ -48,4 +49,24 @@ fn every_vector_decodes_to_its_json_and_encodes_to_its_octets() {
         assert_eq!(out, frame, "{name}");
         assert_eq!(Message::decode(&frame), Ok((report.xid, report.message)), "{name}");
     }
+}
+
+/// The types of messages and of multiparts as OpenFlow 1.3.5 numbers them, without those of the vectors.
+#[test]
+fn every_type_of_message_and_of_multipart_has_a_vector() {
+    let mut missing: BTreeSet<String> = (0..=29).map(|number| format!("type {number}")).collect();
+    let multiparts = || (0..=13).chain([0xffff]);
+    missing.extend(multiparts().map(|number| format!("multipart request {number}")));
+    missing.extend(multiparts().map(|number| format!("multipart reply {number}")));
+    for path in vectors() {
+        let frame = octets(&std::fs::read_to_string(&path).unwrap());
+        missing.remove(&format!("type {}", frame[1]));
+        let kind = match frame[1] {
+            18 => "request",
+            19 => "reply",
+            _ => continue,
+        };
+        missing.remove(&format!("multipart {kind} {}", u16::from_be_bytes([frame[8], frame[9]])));
+    }
+    assert_eq!(missing, BTreeSet::new());
 }

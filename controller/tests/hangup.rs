@@ -56,8 +56,10 @@ impl Program {
 
     /// Another file, and the signal.
     fn hang_up(&self, bgp: &str) {
+        // Whole, as careful editors do: the program may be reading.
         let text = format!("http: {{ listen: \"{}\" }}\n{bgp}", self.http);
-        fs::write(self.folder.join("router.yaml"), text).expect("the file");
+        fs::write(self.folder.join("new.yaml"), text).expect("a file");
+        fs::rename(self.folder.join("new.yaml"), self.folder.join("router.yaml")).expect("the file");
         let sent = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().expect("kill");
         assert!(sent.success());
     }

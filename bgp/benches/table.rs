@@ -68,6 +68,9 @@ fn main() {
         ("receive and send to 1", &|| receive(&mut Bench::new(1), &first)),
         ("receive and send to 50", &|| receive(&mut Bench::new(50), &first)),
     ];
+    if wanted.is_empty() || wanted.iter().any(|part| "one message".contains(part.as_str())) {
+        longest_message();
+    }
     for (name, row) in rows {
         if wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())) {
             let mut rounds: Vec<u128> = (0..ROUNDS).map(|_| row()).collect();
@@ -75,6 +78,36 @@ fn main() {
             println!("{name:<34} {:>7.1} ns a route", rounds[ROUNDS / 2] as f64 / f64::from(ROUTES));
         }
     }
+}
+
+/// One turn of a speaker that has got a message of 65,535 octets: the time until another neighbour has its turn.
+fn longest_message() {
+    let mut octets = BytesMut::new();
+    octets.extend_from_slice(&[0xff; 16]);
+    let attributes = [0x40, 1, 1, 0, 0x40, 2, 6, 2, 1, 0, 0, 0xfc, 0, 0x40, 3, 4, 192, 0, 2, 1];
+    let routes = (65_535 - 23 - attributes.len()) / 4;
+    octets.extend_from_slice(&((23 + attributes.len() + 4 * routes) as u16).to_be_bytes());
+    octets.extend_from_slice(&[2, 0, 0, 0, attributes.len() as u8]);
+    octets.extend_from_slice(&attributes);
+    for number in 0..routes as u32 {
+        octets.extend_from_slice(&[24]);
+        octets.extend_from_slice(
+            &(0x0b00_0000_u32 + number.wrapping_mul(0x9e37_79b1) % 0x00d0_0000 * 0x100).to_be_bytes()[..3],
+        );
+    }
+    let mut rounds: Vec<(u128, u128)> = (0..ROUNDS)
+        .map(|_| {
+            let mut bench = Bench::new(0);
+            let start = Instant::now();
+            bench.speaker.handle_octets(bench.sender, &octets, Time::ZERO);
+            let first = start.elapsed().as_micros();
+            bench.settle();
+            (first, start.elapsed().as_micros())
+        })
+        .collect();
+    rounds.sort_unstable();
+    let (first, all) = rounds[ROUNDS / 2];
+    println!("one message of {routes} routes: first turn {first} us, all of it {all} us");
 }
 
 /// One sender and receivers.

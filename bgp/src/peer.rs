@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use net::Time;
 
-use crate::session::{ConnectMode, Event, Negotiated, Session, SessionConfig, SessionCounters, SessionState, Transmit};
+use crate::session::{
+    ConnectMode, Event, InPlace, Negotiated, Session, SessionConfig, SessionCounters, SessionState, Transmit,
+};
 use crate::wire::{Family, Notification, UpdateView};
 
 /// A connection's number: unique within its peer, never used again.
@@ -185,10 +187,16 @@ impl Peer {
         &mut self,
         connection: ConnectionId,
         now: Time,
+        limit: usize,
         take: impl FnOnce(&UpdateView<'_>),
-    ) -> bool {
+    ) -> InPlace {
         let alone = self.secondary.is_none() && self.primary.up && self.primary.connection == Some(connection);
-        alone && self.primary.session.step_in_place(now, take)
+        if alone { self.primary.session.step_in_place(now, limit, take) } else { InPlace::Left }
+    }
+
+    /// Whether [`Peer::poll_event`] has something to tell.
+    pub(crate) fn has_event(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// Octets that have come in and were not handled yet.

@@ -330,6 +330,31 @@ async fn a_whole_range_shares_an_md5_password() {
 }
 
 #[tokio::test]
+async fn with_ttl_security_everywhere_a_stranger_from_further_away_gets_no_connection_at_all() {
+    // 127.0.0.49, as a router that is some hops away would send.
+    let knock = |ttl: u32, to: SocketAddr| async move {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(loopback(49), 0).into()).unwrap();
+        socket.set_ttl_v4(ttl).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let socket = TcpSocket::from_std_stream(socket.into());
+        tokio::time::timeout(Duration::from_millis(500), socket.connect(to)).await.is_ok_and(|stream| stream.is_ok())
+    };
+    let secure =
+        NeighborConfig { mode: ConnectMode::Passive, ttl_security: true, multihop: Some(2), ..neighbor(49, 48, 179) };
+    let open = NeighborConfig { mode: ConnectMode::Passive, ..neighbor(50, 48, 179) };
+    let with = |neighbors: Vec<NeighborConfig>| SpeakerConfig { neighbors, ..config(48, 0) };
+    let speaker = spawn(with(vec![secure.clone()]), &any_port(48)).unwrap();
+    let to = speaker.listening()[0];
+    assert!(!knock(64, to).await && !knock(253, to).await && knock(254, to).await);
+    // A neighbour without it needs its connections, and the others' begin before they are looked at.
+    speaker.reconfigure(with(vec![secure.clone(), open])).await.unwrap().unwrap();
+    assert!(knock(64, to).await);
+    speaker.reconfigure(with(vec![secure])).await.unwrap().unwrap();
+    assert!(!knock(64, to).await && knock(255, to).await);
+}
+
+#[tokio::test]
 async fn ttl_security_takes_neighbours_that_send_with_255_and_no_others() {
     let secure = |neighbor: &mut NeighborConfig| neighbor.ttl_security = true;
     let (first, _second) = pair_with(26, secure, secure).await;

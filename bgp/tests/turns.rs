@@ -286,3 +286,74 @@ fn a_neighbour_whose_attributes_weigh_too_much_loses_its_session_and_everybody_e
     longest(&mut speaker);
     assert_eq!(received(&speaker, LOADER), 10_000);
 }
+
+/// One message as long as there can be. With its attributes in another order than the usual one it is read as a whole
+/// instead of in place.
+fn longest_message(usual_order: bool) -> (Vec<u8>, u64) {
+    let mut attributes =
+        vec![vec![0x40, 1, 1, 0], vec![0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xea], vec![0x40, 3, 4, 192, 0, 2, 2]];
+    if !usual_order {
+        attributes.reverse();
+    }
+    let attributes = attributes.concat();
+    let routes = (65_535 - 23 - attributes.len()) / 4;
+    let mut octets = vec![0xff; 16];
+    octets.extend_from_slice(&u16::try_from(23 + attributes.len() + 4 * routes).unwrap().to_be_bytes());
+    octets.extend_from_slice(&[2, 0, 0]);
+    octets.extend_from_slice(&u16::try_from(attributes.len()).unwrap().to_be_bytes());
+    octets.extend_from_slice(&attributes);
+    for number in 0..routes as u32 {
+        let [a, b, c, _] = (0x0b00_0000 + (number << 8)).to_be_bytes();
+        octets.extend_from_slice(&[24, a, b, c]);
+    }
+    (octets, routes as u64)
+}
+
+#[test]
+fn the_longest_message_takes_several_turns_and_a_route_of_another_neighbour_comes_in_between() {
+    for usual_order in [true, false] {
+        let (octets, routes) = longest_message(usual_order);
+        assert!(routes > 4 * 2048);
+        let (mut speaker, connections) = speaker(1, Policy::Accept);
+        let (loader, probe, receiver) = (connections[0], connections[1], connections[2]);
+        // Another message is behind it.
+        speaker.handle_octets(loader, &[octets, updates(LOADER, 300_000..300_005).to_vec()].concat(), Time::ZERO);
+        assert!(speaker.has_input(loader), "{usual_order}");
+        let mut turns = 0;
+        let mut before = received(&speaker, LOADER);
+        assert!(before > 0 && before < TURN_ROUTES, "{usual_order}: {before}");
+        let route = updates(PROBE, 200_000..200_001);
+        speaker.handle_octets(probe, &route, Time::ZERO);
+        let mut arrived = false;
+        sent(&mut speaker, |connection, octets| arrived |= connection == receiver && octets.get(18) == Some(&2));
+        assert!(arrived, "{usual_order}");
+        while speaker.is_busy() {
+            speaker.handle_timeout(Time::ZERO);
+            sent(&mut speaker, |_, _| ());
+            let now = received(&speaker, LOADER);
+            assert!(now - before < TURN_ROUTES, "{usual_order}: {} routes in one turn", now - before);
+            (turns, before) = (turns + 1, now);
+        }
+        assert!(turns > 3, "{turns}");
+        assert_eq!(before, routes + 5, "{usual_order}");
+        let status = speaker.status(Time::ZERO);
+        let neighbor = status.neighbors.iter().find(|neighbor| neighbor.address == address(LOADER)).unwrap();
+        assert_eq!(neighbor.messages_received.update, 2, "{usual_order}");
+    }
+}
+
+#[test]
+fn a_connection_that_ends_in_the_middle_of_the_longest_message_leaves_nothing_behind() {
+    for usual_order in [true, false] {
+        let (octets, _) = longest_message(usual_order);
+        let (mut speaker, connections) = speaker(1, Policy::Accept);
+        speaker.handle_octets(connections[0], &octets, Time::ZERO);
+        speaker.handle_closed(connections[0], Time::ZERO);
+        while speaker.is_busy() {
+            speaker.handle_timeout(Time::ZERO);
+            sent(&mut speaker, |_, _| ());
+        }
+        assert_eq!(received(&speaker, LOADER), 0);
+        assert_eq!(speaker.rib().counts(Family::IPV4_UNICAST).paths, 0, "{usual_order}");
+    }
+}

@@ -72,6 +72,13 @@ impl Controller {
         self.wait_healthy()
     }
 
+    /// Gives it another configuration while it runs (SIGHUP).
+    pub fn hang_up(&self, config: &str) -> Result<(), Fail> {
+        let file = self.config.as_ref().ok_or("it was started without a file")?;
+        std::fs::write(file, config).map_err(|error| format!("{}: {error}", file.display()))?;
+        self.daemon.signal("HUP")
+    }
+
     /// Ends it without a warning, as a crash would.
     pub fn kill(&mut self) {
         self.daemon.kill();

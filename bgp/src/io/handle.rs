@@ -1,6 +1,7 @@
 //! The caller's end of a running speaker.
 
 use super::Driver;
+use super::recorder::{Recorder, Tap};
 use crate::export::AdvertisedPage;
 use crate::rib::{Explanation, Page};
 use crate::speaker::{NeighborConfig, NeighborError, Reconfigured, SpeakerConfig, SpeakerStatus};
@@ -88,6 +89,10 @@ pub(super) enum Request {
     },
     Withdraw {
         prefix: Prefix,
+        answer: oneshot::Sender<()>,
+    },
+    Record {
+        tap: Recorder,
         answer: oneshot::Sender<()>,
     },
     Stop {
@@ -200,6 +205,11 @@ impl Handle {
         self.ask(|answer| Request::Reconfigure { config: Box::new(config), answer }).await
     }
 
+    /// Has somebody else see what comes in, or nobody. When this returns, the one before is dropped.
+    pub async fn set_tap(&self, tap: Option<Tap>) -> Result<(), Stopped> {
+        self.ask(|answer| Request::Record { tap: Recorder(tap), answer }).await
+    }
+
     /// Originates `prefix`.
     pub async fn originate(&self, prefix: Prefix) -> Result<(), Stopped> {
         self.ask(|answer| Request::Originate { prefix, answer }).await
@@ -258,6 +268,10 @@ impl Driver {
             }
             Request::Withdraw { prefix, answer } => {
                 self.speaker.withdraw(prefix, now);
+                let _ = answer.send(());
+            }
+            Request::Record { tap, answer } => {
+                self.tap = tap;
                 let _ = answer.send(());
             }
             Request::Stop { done } => self.stopping.push(done),

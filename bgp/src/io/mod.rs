@@ -30,7 +30,7 @@ use recorder::Recorder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::task::Poll;
@@ -124,12 +124,13 @@ pub fn spawn_speaker(speaker: Speaker, listen: &[SocketAddr]) -> Result<Handle, 
 /// An address that cannot be listened on. Nothing runs then.
 pub fn spawn_tapped(speaker: Speaker, listen: &[SocketAddr], tap: Option<Tap>) -> Result<Handle, DriverError> {
     let passwords = speaker.passwords();
+    let accepted_ttl = [speaker.accepted_ttl(true), speaker.accepted_ttl(false)];
     let mut unsigned = BTreeSet::new();
     let mut listeners = Vec::new();
     let mut listening = Vec::new();
     for address in listen {
         let refused = |error| DriverError::Listen { address: *address, error };
-        let listener = bind(*address, &passwords, &mut unsigned).map_err(refused)?;
+        let listener = bind(*address, &passwords, &mut unsigned, accepted_ttl).map_err(refused)?;
         listening.push(listener.local_addr().map_err(refused)?);
         listeners.push(listener);
     }
@@ -139,6 +140,7 @@ pub fn spawn_tapped(speaker: Speaker, listen: &[SocketAddr], tap: Option<Tap>) -
         speaker,
         passwords,
         unsigned,
+        accepted_ttl,
         origin: Instant::now(),
         connections: BTreeMap::new(),
         unhandled: Vec::new(),
@@ -152,12 +154,13 @@ pub fn spawn_tapped(speaker: Speaker, listen: &[SocketAddr], tap: Option<Tap>) -
     Ok(Handle::new(requests, listening.into(), Arc::new(task.abort_handle())))
 }
 
-/// A listening socket that knows all passwords before anybody can connect; of which neighbours the system took none goes
+/// A listening socket that knows all passwords, and whose packets to drop, before anybody can connect; of which neighbours the system took none goes
 /// to `unsigned`.
 fn bind(
     address: SocketAddr,
     passwords: &BTreeMap<Prefix, Password>,
     unsigned: &mut BTreeSet<Prefix>,
+    accepted_ttl: [Option<u8>; 2],
 ) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart must not wait for the old connections to time out.
@@ -166,7 +169,7 @@ fn bind(
     socket_option::set_ttl(socket.as_fd(), address.ip(), u8::MAX)?;
     if address.is_ipv6() {
         // Of IPv4 neighbours on the same socket. One that takes IPv6 only has no such option.
-        let _ = socket_option::set_ttl(socket.as_fd(), IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), u8::MAX);
+        let _ = socket_option::set_ttl(socket.as_fd(), IpAddr::V4(Ipv4Addr::UNSPECIFIED), u8::MAX);
     }
     socket.bind(address)?;
     for (peers, password) in passwords {
@@ -174,7 +177,20 @@ fn bind(
             unsigned.insert(*peers);
         }
     }
+    limit_ttl(socket.as_fd(), address.is_ipv6(), accepted_ttl);
     socket.listen(BACKLOG)
+}
+
+/// Has a listening socket drop what comes with a lower TTL than this, of IPv4 and IPv6.
+fn limit_ttl(socket: BorrowedFd<'_>, is_ipv6: bool, [ipv4, ipv6]: [Option<u8>; 2]) {
+    let mut told = socket_option::set_minimum_ttl(socket, Ipv4Addr::UNSPECIFIED.into(), ipv4);
+    if is_ipv6 {
+        // One that takes IPv6 only has no such option for IPv4.
+        told = socket_option::set_minimum_ttl(socket, Ipv6Addr::UNSPECIFIED.into(), ipv6);
+    }
+    if let Err(error) = told {
+        warn!(%error, "TTL security counts from the moment that a connection is taken, not before");
+    }
 }
 
 /// Tells a listening socket; `false` if the system does not take it.
@@ -197,6 +213,8 @@ struct Driver {
     passwords: BTreeMap<Prefix, Password>,
     /// Of these they could not be told: whoever connects from there is not signed, and refused.
     unsigned: BTreeSet<Prefix>,
+    /// The lowest TTL that listening sockets take, of IPv4 and IPv6.
+    accepted_ttl: [Option<u8>; 2],
     origin: Instant,
     connections: BTreeMap<ConnectionId, Outbox>,
     /// Whose last octets the speaker has not handled yet.
@@ -250,6 +268,7 @@ impl Driver {
                     Some(request) => {
                         self.handle_request(request);
                         self.tell_passwords(&listeners);
+                        self.tell_accepted_ttl(&listeners);
                     }
                     // Every handle is gone: nobody can stop this speaker any more.
                     None => break,
@@ -295,6 +314,20 @@ impl Driver {
             }
         }
         self.passwords = wanted;
+    }
+
+    /// Has the listening sockets drop what comes from too far away, where that holds for all neighbours (RFC 5082).
+    /// Connections that were taken have their own limit.
+    fn tell_accepted_ttl(&mut self, listeners: &[TcpListener]) {
+        let wanted = [self.speaker.accepted_ttl(true), self.speaker.accepted_ttl(false)];
+        if wanted == self.accepted_ttl {
+            return;
+        }
+        self.accepted_ttl = wanted;
+        for listener in listeners {
+            let is_ipv6 = listener.local_addr().is_ok_and(|address| address.is_ipv6());
+            limit_ttl(listener.as_fd(), is_ipv6, wanted);
+        }
     }
 
     fn now(&self) -> Time {

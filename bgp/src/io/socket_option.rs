@@ -26,17 +26,21 @@ pub(super) fn apply(socket: BorrowedFd<'_>, peer: IpAddr, options: &TransportOpt
     if let Some(ttl) = options.ttl {
         set_ttl(socket, peer, ttl)?;
     }
-    if let Some(minimum) = options.minimum_ttl {
-        let value = i32::from(minimum).to_ne_bytes();
-        match peer.to_canonical() {
-            IpAddr::V4(_) => set(socket, libc::IPPROTO_IP, IP_MINTTL, &value)?,
-            IpAddr::V6(_) => set(socket, libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT, &value)?,
-        }
-    }
+    // An accepted connection has what its listening socket had: without a limit of its own it is to have none.
+    set_minimum_ttl(socket, peer, options.minimum_ttl)?;
     if let Some(interface) = &options.interface {
         set(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, interface.as_bytes())?;
     }
     Ok(())
+}
+
+/// Packets from addresses of `peer`'s family with a lower TTL, or hop limit, are dropped (RFC 5082); `None`: none are.
+pub(super) fn set_minimum_ttl(socket: BorrowedFd<'_>, peer: IpAddr, minimum: Option<u8>) -> io::Result<()> {
+    let value = i32::from(minimum.unwrap_or(0)).to_ne_bytes();
+    match peer.to_canonical() {
+        IpAddr::V4(_) => set(socket, libc::IPPROTO_IP, IP_MINTTL, &value),
+        IpAddr::V6(_) => set(socket, libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT, &value),
+    }
 }
 
 /// TTL, or hop limit, of what is sent to `peer`.

@@ -21,7 +21,7 @@ pub use bgp4mp::{Bgp4mpMessage, Ends, SessionState, StateChange};
 pub use dump::TableDumper;
 pub use number::RecordType;
 pub use record::{Body, MrtEncodeError, RECORD_HEADER, Record, Timestamp};
-pub use recording::{RecordedEnds, Recording};
+pub use recording::{RecordedEnds, RecordedTerms, Recording};
 pub use records::{RECORD_LIMIT, RecordError, Records};
 pub use table_dump::TableDump;
 pub use table_dump_v2::{Peer, PeerIndexTable, Rib, RibEntry, RibNlri};

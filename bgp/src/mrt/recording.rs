@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Bgp4mpMessage, Body, Ends, Record, SessionState, StateChange, Timestamp};
-use crate::wire::{Asn, Capability, DecodeContext, EXTENDED_MESSAGE_LIMIT, Message, MessageType, frame_length};
+use crate::wire::{
+    Asn, Capability, DecodeContext, EXTENDED_MESSAGE_LIMIT, HEADER_LENGTH, Message, MessageType, frame_length,
+};
 
 /// The two ends of a connection, as our speaker knows them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +24,17 @@ pub struct RecordedEnds {
     pub local_asn: Asn,
     /// We have said that we take several paths of a prefix (RFC 7911).
     pub add_path_receive: bool,
+    /// What the established session has agreed on, where this is its connection.
+    pub terms: Option<RecordedTerms>,
+}
+
+/// How an established session's messages are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecordedTerms {
+    /// AS numbers have four octets.
+    pub four_octet_as: bool,
+    /// Routes have path identifiers.
+    pub add_path: bool,
 }
 
 /// Cuts what comes on many connections into messages and makes a record of each.
@@ -40,17 +53,28 @@ struct Connection {
     add_path: bool,
     /// Octets that are no BGP came: nothing more can be cut.
     lost: bool,
+    /// Its beginning was not recorded: nobody has seen yet where a message starts.
+    joined: bool,
 }
 
 impl Recording {
     /// Octets that a neighbour has sent; a record for each whole message. After octets that are no BGP nothing more
-    /// comes of this connection.
+    /// comes of this connection. One whose session is established when its first octets come is joined at the next
+    /// message that begins.
     pub fn handle_octets(&mut self, connection: u64, ends: &RecordedEnds, octets: &[u8], at: Timestamp) -> Vec<Record> {
-        let state = self.connections.entry(connection).or_default();
+        let joined = ends.terms.is_some();
+        let state =
+            self.connections.entry(connection).or_insert_with(|| Connection { joined, ..Connection::default() });
         if state.lost {
             return Vec::new();
         }
+        if let Some(terms) = ends.terms {
+            (state.four_octet_as, state.add_path) = (terms.four_octet_as, terms.add_path);
+        }
         state.pending.extend_from_slice(octets);
+        if state.joined && !state.find_message() {
+            return Vec::new();
+        }
         let mut records = Vec::new();
         loop {
             match frame_length(&state.pending, EXTENDED_MESSAGE_LIMIT) {
@@ -86,6 +110,19 @@ impl Recording {
 }
 
 impl Connection {
+    /// Lets go of what is in front of the first message; `false` if none has begun.
+    fn find_message(&mut self) -> bool {
+        let is_head = |head: &[u8]| frame_length(head, EXTENDED_MESSAGE_LIMIT).is_ok();
+        match self.pending.windows(HEADER_LENGTH).position(is_head) {
+            Some(at) => {
+                self.pending.advance(at);
+                self.joined = false;
+            }
+            None => self.pending.advance((self.pending.len() + 1).saturating_sub(HEADER_LENGTH)),
+        }
+        !self.joined
+    }
+
     /// What the neighbour's OPEN says of the messages after it.
     fn learn(&mut self, message: &Bytes, ends: &RecordedEnds) {
         if message.get(18) != Some(&MessageType::OPEN.0) {
@@ -143,6 +180,7 @@ mod tests {
             neighbor_asn: Asn(65002),
             local_asn: Asn(4_200_000_001),
             add_path_receive: true,
+            terms: None,
         }
     }
 
@@ -176,6 +214,31 @@ mod tests {
             assert_eq!(&Record::decode(&out).unwrap(), record);
             let Body::Message(message) = &record.body else { panic!("{record:?}") };
             assert!(message.ends.four_octet_as && !message.sent && !message.add_path);
+        }
+    }
+
+    #[test]
+    fn a_session_that_stands_is_joined_at_the_next_message_and_read_by_its_terms() {
+        let mut stream = BytesMut::new();
+        for _ in 0..3 {
+            stream.extend_from_slice(&octets(&Message::Update(Update::new_end_of_rib(Family::IPV6_UNICAST))));
+        }
+        let length = stream.len() / 3;
+        for start in 1..=length {
+            for four_octet_as in [false, true] {
+                let terms = Some(RecordedTerms { four_octet_as, add_path: true });
+                let mut recording = Recording::default();
+                let ends = RecordedEnds { terms, ..ends() };
+                let pieces = stream[start..].chunks(7);
+                let records: Vec<Record> =
+                    pieces.flat_map(|piece| recording.handle_octets(1, &ends, piece, AT)).collect();
+                assert_eq!(records.len(), 2, "from octet {start} on");
+                for record in records {
+                    let Body::Message(message) = record.body else { panic!("{record:?}") };
+                    assert_eq!((message.ends.four_octet_as, message.add_path), (four_octet_as, true));
+                    assert_eq!(message.octets, stream[..length]);
+                }
+            }
         }
     }
 

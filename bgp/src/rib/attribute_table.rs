@@ -6,6 +6,7 @@ use super::id_index::{IdIndex, SeededHash};
 use crate::wire::{AttributeType, Community, NextHop, PathAttributes, PathView, attributes_of};
 use bytes::{Buf, BufMut, BytesMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A set of path attributes with the next hop of the routes that carry it: what interning compares.
@@ -71,6 +72,33 @@ impl AttributeTable {
             default_local_pref,
             hash: SeededHash::new(seed),
             wanted: BytesMut::new(),
+        }
+    }
+
+    /// What a missing LOCAL_PREF counts as in sets that come from here on; [`AttributeTable::rank_again`] is for those
+    /// that are here.
+    pub(super) const fn set_default_local_pref(&mut self, default_local_pref: u32) {
+        self.default_local_pref = default_local_pref;
+    }
+
+    /// How many places for sets there are, free ones among them.
+    pub(super) const fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Brings the ranks of these sets up to date with the default for LOCAL_PREF.
+    pub(super) fn rank_again(&mut self, slots: Range<usize>) {
+        for slot in self.slots.get_mut(slots).unwrap_or_default() {
+            let has_local_pref = match &slot.stored {
+                Stored::Octets(octets) => decode_next_hop(octets).is_some_and(|(_, block)| {
+                    attributes_of(block).any(|attribute| attribute.kind == AttributeType::LOCAL_PREF)
+                }),
+                Stored::Whole(route) => route.attributes.local_pref.is_some(),
+                Stored::Nothing => continue,
+            };
+            if !has_local_pref {
+                slot.rank.local_pref = self.default_local_pref;
+            }
         }
     }
 
@@ -367,7 +395,7 @@ mod tests {
                 communities: vec![Community::new(1, 2); list],
                 cluster_list: vec![RouterId::from_u32(5); list],
                 extended_communities: vec![ExtendedCommunity([0, 2, 0, 0, 0, 0, 0, 1]); list],
-                large_communities: vec![LargeCommunity { global: 1, local1: 2, local2: 3 }; list],
+                large_communities: (0..list as u32).map(|n| LargeCommunity { global: 1, local1: 2, local2: n }).collect(),
                 ..PathAttributes::new(Origin::Egp, AsPath::sequence(&path))
             };
             if flag && list > 0 {

@@ -15,6 +15,7 @@ mod id_index;
 mod id_set;
 mod import;
 mod next_hops;
+mod options;
 mod paths;
 mod prefix_table;
 mod read;
@@ -126,6 +127,8 @@ pub struct Rib {
     at_once: usize,
     /// All paths are read for followers.
     watches_multipath: bool,
+    /// Other options are on their way through the tables.
+    review: Option<options::Review>,
 }
 
 impl Rib {
@@ -146,6 +149,7 @@ impl Rib {
             sweeps: VecDeque::new(),
             at_once: sweep::AT_ONCE,
             watches_multipath: false,
+            review: None,
         };
         rib.watch_multipath();
         rib.add_source(Source {

@@ -420,6 +420,16 @@ impl Table {
         });
     }
 
+    /// The decision over all paths of one prefix that has some, by other options than before.
+    pub(super) fn select_again(&mut self, id: PrefixId, ranks: &Ranks<'_>) {
+        if !self.paths.is_empty(id) {
+            let before = self.best(id);
+            self.select(id, before, ranks);
+            // The others may stand in another order.
+            self.tell_further(id, before);
+        }
+    }
+
     /// The decision over all paths of one prefix.
     fn select(&mut self, id: PrefixId, before: Option<Best>, ranks: &Ranks<'_>) {
         let (mut candidates, mut owners): (SmallVec<[Candidate; 8]>, SmallVec<[Best; 8]>) = Default::default();

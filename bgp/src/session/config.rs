@@ -41,6 +41,8 @@ pub struct SessionConfig {
     pub peer_asn: Option<Asn>,
     /// ASes that the peer must not have, where it may have any: those of our own network.
     pub own_asns: BTreeSet<Asn>,
+    /// Our AS is a member of a confederation (RFC 5065).
+    pub confederation: bool,
     /// Member ASes of our confederation other than ours (RFC 5065).
     pub confederation_members: BTreeSet<Asn>,
     /// Which side opens the connection.
@@ -99,6 +101,7 @@ impl SessionConfig {
             router_id,
             peer_asn: Some(peer_asn),
             own_asns: BTreeSet::new(),
+            confederation: false,
             confederation_members: BTreeSet::new(),
             mode: ConnectMode::Both,
             families: families.into_iter().map(|family| (family, FamilyConfig::default())).collect(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use net::Time;
 
-use super::routes::routes;
+use super::routes::{parts, routes};
 use super::{
     CloseReason, Event, Negotiated, OPEN_HOLD_TIME, STABLE_TIME, Session, SessionConfig, SessionState, Transmit,
     count_messages,
@@ -536,7 +536,7 @@ impl Session {
         if !errors.is_empty() {
             self.events.push_back(Event::Malformed(errors));
         }
-        self.events.extend(routes.into_iter().map(Event::Route));
+        self.events.extend(routes.into_iter().flat_map(parts).map(Event::Route));
     }
 
     /// RFC 2918 §4: a family that was not negotiated is ignored. RFC 7313 §4: so are subtypes without the capability.
@@ -616,6 +616,7 @@ impl Session {
 
     fn close_connection(&mut self) {
         self.input.clear();
+        self.done = 0;
         self.transmits.push_back(Transmit::Close);
     }
 

@@ -55,11 +55,24 @@ pub struct Session {
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     counters: SessionCounters,
+    /// So many routes of the first message that waits have been handled in place.
+    done: usize,
     /// ConnectRetryCounter: failures since the session was last stable.
     failures: u32,
     /// Families that were disabled in this session (RFC 7606 §2).
     disabled: BTreeSet<Family>,
     random: Random,
+}
+
+/// What became of a message in place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum InPlace {
+    /// Nothing: it is not one that can be.
+    Left,
+    /// Some of its routes were handled, it is still the first one.
+    Part,
+    /// All of it was handled.
+    Whole,
 }
 
 /// The six states of RFC 4271 §8.2.2.
@@ -95,6 +108,7 @@ impl Session {
             block: Vec::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
+            done: 0,
             counters: SessionCounters::default(),
             failures: 0,
             disabled: BTreeSet::new(),
@@ -260,24 +274,37 @@ impl Session {
     }
 
     /// Handles the first whole message where it stands, if that is possible: an UPDATE with nothing wrong in it and only
-    /// routes of negotiated families, which `take` gets. `false`: it is [`Session::step`]'s, which would have come to the
-    /// same routes.
-    pub(crate) fn step_in_place(&mut self, now: Time, take: impl FnOnce(&UpdateView<'_>)) -> bool {
-        let State::Established { hold, negotiated, .. } = &mut self.state else { return false };
-        let Ok(Some(length)) = frame_length(&self.input, negotiated.decode.message_limit) else { return false };
-        let Some(frame) = self.input.get(..length) else { return false };
+    /// routes of negotiated families, of which `take` gets at most `limit` at one time. Left, it is [`Session::step`]'s,
+    /// which would have come to the same routes.
+    pub(crate) fn step_in_place(&mut self, now: Time, limit: usize, take: impl FnOnce(&UpdateView<'_>)) -> InPlace {
+        let State::Established { hold, negotiated, .. } = &mut self.state else { return InPlace::Left };
+        let Ok(Some(length)) = frame_length(&self.input, negotiated.decode.message_limit) else { return InPlace::Left };
+        let Some(frame) = self.input.get(..length) else { return InPlace::Left };
         if frame.get(HEADER_LENGTH - 1) != Some(&MessageType::UPDATE.0) {
-            return false;
+            return InPlace::Left;
         }
-        let Some(view) = UpdateView::parse(frame, &negotiated.decode, &mut self.block) else { return false };
+        let Some(view) = UpdateView::parse(frame, &negotiated.decode, &mut self.block) else { return InPlace::Left };
         if !view.families().all(|family| negotiated.families.contains(&family) && !self.disabled.contains(&family)) {
-            return false;
+            return InPlace::Left;
         }
         *hold = machine::hold_deadline(negotiated, now);
+        // In a message of the usual length there are not that many.
+        let next = if length > MESSAGE_LIMIT {
+            let (part, next) = view.part(self.done, limit);
+            take(&part);
+            next
+        } else {
+            take(&view);
+            None
+        };
+        if let Some(next) = next {
+            self.done = next;
+            return InPlace::Part;
+        }
+        self.done = 0;
         self.counters.received.count(MessageType::UPDATE);
-        take(&view);
         self.input.advance(length);
-        true
+        InPlace::Whole
     }
 
     /// Handles the first whole message that has come in; `false` if there is none.
@@ -292,6 +319,8 @@ impl Session {
                 return false;
             }
         };
+        // What was handled in place comes again, and changes nothing.
+        self.done = 0;
         let frame = self.input.split_to(length);
         let kind = MessageType(frame.get(HEADER_LENGTH - 1).copied().unwrap_or_default());
         self.counters.received.count(kind);

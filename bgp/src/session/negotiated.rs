@@ -87,6 +87,7 @@ impl Negotiated {
             families.iter().filter(|family| local(family).extended_next_hop && peer.extended_next_hop.contains(family));
         let decode = DecodeContext {
             peer_kind: config.peer_kind(peer_asn),
+            confederation: config.confederation,
             four_octet_as: peer.four_octet_as,
             add_path: receive_add_path.copied().collect(),
             extended_next_hop: extended_next_hop.copied().collect(),

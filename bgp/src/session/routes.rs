@@ -44,6 +44,28 @@ pub(super) fn routes(
     (collector.routes, collector.ignored)
 }
 
+/// Routes of one event. Those of a longer message come as several, so that their owner can do something else in between.
+const EVENT_ROUTES: usize = 1024;
+
+/// The same routes in events that are not too long: first what goes, then what comes.
+pub(super) fn parts(update: RouteUpdate) -> Vec<RouteUpdate> {
+    let RouteUpdate { family, withdrawn, announced } = update;
+    let count = announced.as_ref().map_or(0, |announcement| announcement.nlri.len());
+    if withdrawn.len() + count <= EVENT_ROUTES {
+        return vec![RouteUpdate { family, withdrawn, announced }];
+    }
+    let gone = withdrawn.chunks(EVENT_ROUTES);
+    let gone = gone.map(|nlri| RouteUpdate { family, withdrawn: nlri.to_vec(), announced: None });
+    let come = announced.iter().flat_map(|Announcement { nlri, attributes, next_hop }| {
+        nlri.chunks(EVENT_ROUTES).map(move |nlri| RouteUpdate {
+            family,
+            withdrawn: Vec::new(),
+            announced: Some(Announcement { nlri: nlri.to_vec(), attributes: attributes.clone(), next_hop: *next_hop }),
+        })
+    });
+    gone.chain(come).collect()
+}
+
 /// Families that are not decoded are not negotiated either, and left out by their family.
 fn unicast(nlri: MpNlri) -> Vec<Nlri> {
     match nlri {

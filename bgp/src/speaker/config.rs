@@ -4,7 +4,7 @@ use super::sessions::source_kind;
 use super::{Aggregate, DynamicNeighbors, Password, PrefixLimit, RestartHelp, RestartOffer, SELECTION_DEFERRAL_TIME};
 use crate::export::{AddPathSend, ExportRules, ExportTerms, NextHopRule, PrivateAsRule};
 use crate::policy::{Policy, PolicySession, PrefixSet};
-use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportRules, Reach, Rib, martians};
+use crate::rib::{DEFAULT_LOCAL_PREF, DecisionOptions, ImportOptions, ImportRules, Reach, Rib, martians};
 use crate::session::{ConnectMode, FamilyConfig, HOLD_TIME, Negotiated, SessionConfig};
 use crate::wire::{AddPathMode, Asn, Family, Role, RouterId};
 use net::Prefix;
@@ -233,6 +233,17 @@ impl SpeakerConfig {
     }
 }
 
+impl SpeakerConfig {
+    /// Who we are, for the checks of what comes in.
+    pub(super) fn import_options(&self) -> ImportOptions {
+        ImportOptions {
+            cluster_id: self.cluster_id.unwrap_or(self.router_id),
+            confederation: self.confederation.as_ref().map(|confederation| confederation.identifier),
+            ..ImportOptions::new(self.asn, self.router_id)
+        }
+    }
+}
+
 impl NeighborConfig {
     /// A neighbour with both families, on the standard port and without policies.
     pub fn new(address: IpAddr, asn: Asn) -> NeighborConfig {
@@ -337,6 +348,7 @@ impl NeighborConfig {
             router_id,
             peer_asn: Some(self.asn).filter(|asn| *asn != Asn::ZERO),
             own_asns: self.own_asns(speaker),
+            confederation: speaker.confederation.is_some(),
             confederation_members: speaker.confederation.as_ref().map(|it| it.members.clone()).unwrap_or_default(),
             mode: self.mode,
             families: families.collect(),

@@ -35,7 +35,7 @@ pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
 use crate::peer::{self, Peer, PeerTransmit};
 use crate::policy::{Policy, PolicySession};
-use crate::rib::{ImportOptions, Page, Reach, Rib, RibConfig, SourceId, SourceKind};
+use crate::rib::{Page, Reach, Rib, RibConfig, SourceId, SourceKind};
 use crate::session::Negotiated;
 use crate::wire::notification::subcode::cease;
 use crate::wire::{AttributeError, ErrorCode, Family, Notification};
@@ -284,11 +284,7 @@ impl Speaker {
     /// The first neighbour that cannot be.
     pub fn new(config: SpeakerConfig, now: Time) -> Result<Speaker, NeighborError> {
         let rib = Rib::new(RibConfig {
-            import: ImportOptions {
-                cluster_id: config.cluster_id.unwrap_or(config.router_id),
-                confederation: config.confederation.as_ref().map(|confederation| confederation.identifier),
-                ..ImportOptions::new(config.asn, config.router_id)
-            },
+            import: config.import_options(),
             decision: config.decision,
             default_local_pref: config.default_local_pref,
             seed: config.seed,
@@ -555,13 +551,16 @@ impl Speaker {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.take(octets);
         let left = connection.unsent > 0;
+        let (address, inner) = (connection.neighbor, connection.inner);
         // RFC 9687: the timer measures time without progress. This was progress.
-        self.with(id, now, |peer, inner| {
+        if let Some(Neighbor { peer, .. }) = self.neighbors.get_mut(&address) {
             peer.handle_blocked(inner, false, now);
             if left {
                 peer.handle_blocked(inner, true, now);
             }
-        });
+        }
+        self.hand_out_all(address, now);
+        self.pump(now);
     }
 
     /// Acts on every deadline up to `now`, and does a turn of what waits.
@@ -686,6 +685,14 @@ impl Speaker {
     fn collect(&mut self, address: IpAddr, now: Time) {
         while let Some(event) = self.neighbors.get_mut(&address).and_then(|neighbor| neighbor.peer.poll_event()) {
             self.handle_session_event(address, event, now);
+        }
+        self.hand_out_all(address, now);
+    }
+
+    /// What the sessions of a neighbour send, if nothing that they said before is still to be heard.
+    fn hand_out_all(&mut self, address: IpAddr, now: Time) {
+        if self.neighbors.get(&address).is_some_and(|neighbor| neighbor.peer.has_event()) {
+            return;
         }
         while let Some(transmit) = self.neighbors.get_mut(&address).and_then(|neighbor| neighbor.peer.poll_transmit()) {
             self.hand_out(address, transmit, now);

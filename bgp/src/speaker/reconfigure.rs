@@ -1,12 +1,13 @@
 //! Another configuration for a running speaker. What can change while a session stands changes under it: policies are
 //! asked again from the Adj-RIB-In, and neighbours are sent what is different. What the OPENs or the socket depend on
-//! costs that neighbour its session, and no other. Invariant: a configuration that cannot be changes nothing.
+//! costs that neighbour its session, and no other. The same holds for what is ours: the decision is made again in slices,
+//! another AS or identifier of ours needs new sessions. Invariant: a configuration that cannot be changes nothing.
 
 use super::limit::Held;
-use super::{DynamicNeighbors, NeighborConfig, NeighborError, Speaker, SpeakerConfig};
+use super::{DynamicNeighbors, Neighbor, NeighborConfig, NeighborError, Speaker, SpeakerConfig};
 use crate::session::SessionConfig;
 use crate::wire::notification::subcode::cease;
-use crate::wire::{ErrorCode, Notification};
+use crate::wire::{Asn, ErrorCode, Notification, PeerKind, RouterId};
 use net::{Prefix, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -45,8 +46,6 @@ pub enum Reconfigured {
     Withdrawn(Prefix),
     /// A setting of the speaker itself that it has taken on.
     Taken(&'static str),
-    /// A setting of the speaker itself that it keeps until it is made anew.
-    NotYet(&'static str),
 }
 
 impl fmt::Display for Reconfigured {
@@ -65,7 +64,6 @@ impl fmt::Display for Reconfigured {
             Reconfigured::Originated(prefix) => write!(f, "{prefix}: originated"),
             Reconfigured::Withdrawn(prefix) => write!(f, "{prefix}: no longer originated"),
             Reconfigured::Taken(setting) => write!(f, "{setting}: changed"),
-            Reconfigured::NotYet(setting) => write!(f, "{setting}: changed, which counts after a restart only"),
         }
     }
 }
@@ -77,7 +75,9 @@ impl Speaker {
     /// The first neighbour or range that cannot be. Nothing has changed then.
     pub fn reconfigure(&mut self, config: SpeakerConfig, now: Time) -> Result<Vec<Reconfigured>, NeighborError> {
         let wanted = checked(&config)?;
-        let mut done: Vec<Reconfigured> = self.kept_settings(&config).into_iter().map(Reconfigured::NotYet).collect();
+        let sessions = self.session_terms();
+        let settings = self.take_settings(&config);
+        let mut done: Vec<Reconfigured> = settings.iter().copied().map(Reconfigured::Taken).collect();
         self.reoriginate(config.originate, now, &mut done);
         if self.config.aggregates != config.aggregates {
             self.set_aggregates(&config.aggregates);
@@ -110,17 +110,21 @@ impl Speaker {
                 Some(_) => None,
             };
             match wanted {
-                Some(wanted) => self.reconfigure_neighbor(address, wanted, now, &mut done),
+                Some(wanted) => {
+                    let agreed = sessions.get(&address).filter(|_| !settings.is_empty());
+                    let differing = agreed.map_or(Vec::new(), |agreed| agreed.differences(&wanted, &self.config));
+                    self.reconfigure_neighbor(address, wanted, differing, now, &mut done);
+                }
                 None => {
                     self.remove_neighbor(address, now);
                     done.push(Reconfigured::Removed(address));
                 }
             }
         }
-        if martians_changed {
+        // The decision alone changes neither what is taken nor what is said of it.
+        if martians_changed || settings.iter().any(|setting| *setting != "decision") {
             for address in self.neighbors.keys().copied().collect::<Vec<_>>() {
-                let import = self.neighbors.get(&address).map(|neighbor| neighbor.config.import.clone());
-                self.set_import_policy(address, import.unwrap_or_default(), now);
+                self.judge_again(address, now);
             }
         }
         for (address, config) in wanted {
@@ -133,12 +137,19 @@ impl Speaker {
         Ok(done)
     }
 
-    /// Those settings of the speaker itself that differ.
-    fn kept_settings(&self, new: &SpeakerConfig) -> Vec<&'static str> {
+    /// What the neighbours' sessions depend on besides the neighbours' own settings.
+    fn session_terms(&self) -> BTreeMap<IpAddr, SessionTerms> {
+        let terms = |neighbor: &Neighbor| SessionTerms::of(&neighbor.config, &self.config);
+        self.neighbors.iter().map(|(address, neighbor)| (*address, terms(neighbor))).collect()
+    }
+
+    /// Takes on those settings of the speaker itself that differ, and says which they are. What sessions, update groups
+    /// and routes make of them is still to be done.
+    fn take_settings(&mut self, new: &SpeakerConfig) -> Vec<&'static str> {
         let SpeakerConfig {
             asn,
             router_id,
-            // These are taken on.
+            // These are lists, and have their own places.
             originate: _,
             aggregates: _,
             martians: _,
@@ -161,7 +172,45 @@ impl Speaker {
             ("decision", *decision != new.decision),
             ("default_local_pref", *default_local_pref != new.default_local_pref),
         ];
-        rows.into_iter().filter_map(|(setting, differs)| differs.then_some(setting)).collect()
+        let differ: Vec<&'static str> =
+            rows.into_iter().filter_map(|(setting, differs)| differs.then_some(setting)).collect();
+        if differ.is_empty() {
+            return differ;
+        }
+        if *decision != new.decision {
+            self.rib.set_decision(new.decision);
+        }
+        if *default_local_pref != new.default_local_pref {
+            self.rib.set_default_local_pref(new.default_local_pref);
+        }
+        self.config = SpeakerConfig {
+            asn: new.asn,
+            router_id: new.router_id,
+            cluster_id: new.cluster_id,
+            confederation: new.confederation.clone(),
+            decision: new.decision,
+            default_local_pref: new.default_local_pref,
+            ..std::mem::replace(&mut self.config, SpeakerConfig::new(new.asn, new.router_id))
+        };
+        self.rib.set_import_options(self.config.import_options());
+        // AGGREGATOR says who we are.
+        if differ.iter().any(|setting| ["asn", "router_id", "confederation"].contains(setting)) {
+            self.set_aggregates(&self.config.aggregates.clone());
+        }
+        differ
+    }
+
+    /// Looks at a neighbour's routes, and at what it is sent, with the speaker's settings as they are now.
+    fn judge_again(&mut self, address: IpAddr, now: Time) {
+        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
+        // For the sessions after this one.
+        neighbor.peer.handle_config(Arc::new(neighbor.config.session_config(&self.config)));
+        if let Some(session) = &mut neighbor.policy_session {
+            *session = neighbor.config.policy_session(&self.config, address, session.neighbor_asn);
+        }
+        let (import, export) = (neighbor.config.import.clone(), neighbor.config.export.clone());
+        self.set_import_policy(address, import, now);
+        self.set_export_policy(address, export, now);
     }
 
     fn reoriginate(&mut self, originate: Vec<Prefix>, now: Time, done: &mut Vec<Reconfigured>) {
@@ -181,11 +230,13 @@ impl Speaker {
         &mut self,
         address: IpAddr,
         mut new: NeighborConfig,
+        differing: Vec<&'static str>,
         now: Time,
         done: &mut Vec<Reconfigured>,
     ) {
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
-        let (changed, reset) = differences(&neighbor.config, &new);
+        let (changed, mut reset) = differences(&neighbor.config, &new);
+        reset.extend(differing);
         let shutdown = std::mem::replace(&mut neighbor.config.shutdown, new.shutdown.clone());
         if !reset.is_empty() {
             let was_held = neighbor.held.take();
@@ -203,7 +254,9 @@ impl Speaker {
             done.push(Reconfigured::Reset { neighbor: address, settings: reset });
         } else if !changed.is_empty() {
             let (import, export) = (new.import.clone(), new.export.clone());
-            let judged_anew = import != neighbor.config.import || new.groups != neighbor.config.groups;
+            let (rules, first_as) = (new.import_rules(), new.enforce_first_as);
+            let rules_changed = rules != neighbor.config.import_rules() || first_as != neighbor.config.enforce_first_as;
+            let judged_anew = rules_changed || import != neighbor.config.import || new.groups != neighbor.config.groups;
             let limits_changed = changed.iter().any(|setting| setting.starts_with("max_prefixes"));
             std::mem::swap(&mut neighbor.config, &mut new);
             if let Some(policy_session) = &mut neighbor.policy_session {
@@ -211,6 +264,9 @@ impl Speaker {
             }
             if let Some(session) = neighbor.session.as_mut().filter(|_| limits_changed) {
                 session.told.clear();
+            }
+            if rules_changed && let Some(source) = neighbor.source() {
+                self.rib.set_import_rules(source, rules, first_as);
             }
             if judged_anew {
                 self.set_import_policy(address, import, now);
@@ -233,6 +289,43 @@ impl Speaker {
             }
             _ => {}
         }
+    }
+}
+
+/// What a neighbour's session depends on of the speaker's settings: what our OPEN says, and what the neighbour is to us.
+#[derive(PartialEq, Eq)]
+struct SessionTerms {
+    asn: Asn,
+    router_id: RouterId,
+    kind: PeerKind,
+    /// Only internal neighbours send its segments.
+    confederation: bool,
+    /// Whom a range does not take.
+    own_asns: BTreeSet<Asn>,
+}
+
+impl SessionTerms {
+    fn of(neighbor: &NeighborConfig, speaker: &SpeakerConfig) -> SessionTerms {
+        let session = neighbor.session_config(speaker);
+        let kind = session.peer_kind(neighbor.asn);
+        SessionTerms {
+            asn: session.local_asn,
+            router_id: session.router_id,
+            kind,
+            confederation: session.confederation && kind == PeerKind::Internal,
+            own_asns: session.own_asns,
+        }
+    }
+
+    /// In the words of the configuration file, what makes a neighbour with these settings need another session.
+    fn differences(&self, neighbor: &NeighborConfig, speaker: &SpeakerConfig) -> Vec<&'static str> {
+        let new = SessionTerms::of(neighbor, speaker);
+        if new == *self {
+            return Vec::new();
+        }
+        let others = SessionTerms { router_id: self.router_id, ..SessionTerms::of(neighbor, speaker) } != *self;
+        let rows = [("bgp.router_id", new.router_id != self.router_id), ("bgp.asn or bgp.confederation", others)];
+        rows.into_iter().filter_map(|(setting, differs)| differs.then_some(setting)).collect()
     }
 }
 
@@ -312,6 +405,10 @@ fn differences(old: &NeighborConfig, new: &NeighborConfig) -> (Vec<&'static str>
         ("hide_paths", *hide_paths != new.hide_paths),
         ("add_path_send", *add_path_send != new.add_path_send),
         ("graceful_shutdown", *graceful_shutdown != new.graceful_shutdown),
+        ("allow_own_as", *allow_own_as != new.allow_own_as),
+        ("reject_as_sets", *reject_as_sets != new.reject_as_sets),
+        ("enforce_first_as", *enforce_first_as != new.enforce_first_as),
+        ("route_server_client", *route_server_client != new.route_server_client),
         ("max_prefixes", *receive_limits != new.receive_limits),
         ("max_prefixes_sent", *send_limits != new.send_limits),
         ("attribute_octets", *attribute_octets != new.attribute_octets),
@@ -327,19 +424,15 @@ fn differences(old: &NeighborConfig, new: &NeighborConfig) -> (Vec<&'static str>
         ("password", *password != new.password),
         ("interface", *interface != new.interface),
         ("hold_time", *hold_time != new.hold_time),
-        ("allow_own_as", *allow_own_as != new.allow_own_as),
         ("local_as", *local_as != new.local_as),
         ("route_reflector_client", *reflector_client != new.reflector_client),
-        ("route_server_client", *route_server_client != new.route_server_client),
         ("role", *role != new.role),
         ("strict_role", *strict_role != new.strict_role),
-        ("reject_as_sets", *reject_as_sets != new.reject_as_sets),
         ("add_path_receive", *add_path_receive != new.add_path_receive),
         // How many is nothing that the OPENs speak of.
         ("add_path_send", add_path_send.is_some() != new.add_path_send.is_some()),
         ("extended_next_hop", *extended_next_hop != new.extended_next_hop),
         ("graceful_restart", *graceful_restart != new.graceful_restart || *restart != new.restart),
-        ("enforce_first_as", *enforce_first_as != new.enforce_first_as),
     ];
     let differing = |rows: &[(&'static str, bool)]| -> Vec<&'static str> {
         rows.iter().filter(|(_, differs)| *differs).map(|(setting, _)| *setting).collect()

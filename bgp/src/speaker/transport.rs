@@ -1,6 +1,7 @@
 //! What a connection needs of its socket. The speaker says it, the driver does it.
 
-use super::NeighborConfig;
+use super::{NeighborConfig, Speaker};
+use crate::session::ConnectMode;
 use crate::wire::Asn;
 use std::fmt;
 
@@ -59,9 +60,50 @@ impl NeighborConfig {
     }
 }
 
+impl Speaker {
+    /// The lowest TTL that a neighbour's packets may have on listening sockets, if all neighbours of the address family
+    /// that may connect have TTL security (RFC 5082): then nothing from further away reaches a connection, however new
+    /// it is.
+    pub fn accepted_ttl(&self, ipv4: bool) -> Option<u8> {
+        let named = self.neighbors.values().filter(|neighbor| neighbor.range.is_none());
+        let named = named.map(|neighbor| &neighbor.config).filter(|config| config.address.is_ipv4() == ipv4);
+        let ranges = self.config.dynamic.iter().filter(|range| range.prefix.addr().is_ipv4() == ipv4);
+        let configs = named.chain(ranges.map(|range| &range.template));
+        let accepted = configs.filter(|config| config.mode != ConnectMode::Active);
+        // One without makes all of it `None`, which is below every number.
+        accepted.map(|config| config.transport_options(self.config.asn).minimum_ttl).min().flatten()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::speaker::SpeakerConfig;
+    use crate::wire::RouterId;
+    use net::Time;
+
+    #[test]
+    fn listening_sockets_ask_for_a_ttl_where_all_who_may_connect_have_ttl_security() {
+        let neighbor = |address: &str, ttl_security, multihop| NeighborConfig {
+            ttl_security,
+            multihop,
+            ..NeighborConfig::new(address.parse().unwrap(), Asn(65002))
+        };
+        let active = |config| NeighborConfig { mode: ConnectMode::Active, ..config };
+        let (near, far) = (neighbor("192.0.2.2", true, None), neighbor("192.0.2.3", true, Some(3)));
+        let (open, sixth) = (neighbor("192.0.2.4", false, None), neighbor("2001:db8::2", true, Some(2)));
+        for (neighbors, ipv4, ipv6) in [
+            (vec![], None, None),
+            (vec![near.clone()], Some(255), None),
+            (vec![near.clone(), far.clone(), sixth.clone()], Some(253), Some(254)),
+            (vec![near.clone(), open.clone(), sixth], None, Some(254)),
+            (vec![near, active(open)], Some(255), None),
+        ] {
+            let config = SpeakerConfig { neighbors, ..SpeakerConfig::new(Asn(65001), RouterId::from_u32(1)) };
+            let speaker = Speaker::new(config, Time::ZERO).unwrap();
+            assert_eq!((speaker.accepted_ttl(true), speaker.accepted_ttl(false)), (ipv4, ipv6));
+        }
+    }
 
     #[test]
     fn ttl_follows_from_the_kind_of_neighbour_and_the_hops_up_to_it() {

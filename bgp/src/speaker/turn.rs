@@ -6,7 +6,8 @@
 
 use super::{Connection, ConnectionId, LimitAction, Speaker, address_bits};
 use crate::rib::Rib;
-use crate::wire::Family;
+use crate::session::{Event as SessionEvent, InPlace};
+use crate::wire::{Family, UpdateView};
 use net::Time;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,6 +16,10 @@ use std::time::Duration;
 /// Octets of messages that one neighbour is served before another has its turn: some 500 routes, a fraction of a
 /// millisecond. A message that was begun is finished.
 pub(super) const SLICE_OCTETS: usize = 8 * 1024;
+
+/// Routes of one message that are handled in one turn: one of 65,535 octets has thousands, and they are no more of a
+/// slice than those of many messages.
+const PART_ROUTES: usize = 2048;
 
 /// Slices in a row, while more waits, until what they have changed is sent: many routes are packed at one time, and
 /// receivers need not wait for a whole table.
@@ -116,39 +121,82 @@ impl Speaker {
         let (address, inner) = (*address, *inner);
         let Some(neighbor) = self.neighbors.get(&address) else { return false };
         let end = neighbor.peer.waiting_octets(inner).saturating_sub(octets);
+        let in_turns = octets != usize::MAX;
+        // Of a message in the turn before.
+        if neighbor.peer.has_event() && self.collect_some(address, now) && in_turns {
+            return true;
+        }
         loop {
             let Some(neighbor) = self.neighbors.get_mut(&address) else { return false };
             let limited = !neighbor.config.receive_limits.is_empty();
             let source = neighbor.session.as_ref().map(|session| session.source);
             let (peer, rib) = (&mut neighbor.peer, &mut self.rib);
-            let mut handled = false;
+            let mut handled = InPlace::Left;
             if let Some(source) = source {
-                while peer.waiting_octets(inner) > end
-                    && peer.handle_in_place(inner, now, |update| rib.handle_in_place(source, update, now))
-                {
-                    handled = true;
-                    if limited {
+                while peer.waiting_octets(inner) > end {
+                    let take = |update: &UpdateView<'_>| rib.handle_in_place(source, update, now);
+                    let became = peer.handle_in_place(inner, now, PART_ROUTES, take);
+                    if became == InPlace::Left {
+                        break;
+                    }
+                    handled = became;
+                    if limited || became == InPlace::Part {
                         break;
                     }
                 }
             }
-            if handled && limited {
+            if handled != InPlace::Left && limited {
                 // Limits are looked at after each message.
                 Rib::FAMILIES.into_iter().for_each(|family| self.check_receive_limit(address, family, now));
+            }
+            if handled == InPlace::Part && in_turns {
+                return self.connections.contains_key(&id);
+            }
+            if handled == InPlace::Part || (handled == InPlace::Whole && limited) {
                 continue;
             }
-            if peer.waiting_octets(inner) <= end {
+            let Some(neighbor) = self.neighbors.get_mut(&address) else { return false };
+            if neighbor.peer.waiting_octets(inner) <= end {
                 break;
             }
             // Message by message: hundreds of them as routes at one time would be that many allocations to come by.
-            if !peer.handle_message(inner, now) {
+            if !neighbor.peer.handle_message(inner, now) {
                 self.collect(address, now);
                 break;
             }
-            self.collect(address, now);
+            if in_turns {
+                if self.collect_some(address, now) {
+                    return true;
+                }
+            } else {
+                self.collect(address, now);
+            }
         }
         self.check_attribute_octets(address, now);
         self.neighbors.get(&address).is_some_and(|neighbor| neighbor.peer.has_message(inner))
+    }
+
+    /// What the sessions of a neighbour say, up to about so many routes as one turn has; `true`: there is more. What they
+    /// send, a last word above all, goes out when all of it has been heard.
+    fn collect_some(&mut self, address: IpAddr, now: Time) -> bool {
+        let mut left = PART_ROUTES;
+        while left > 0
+            && let Some(event) = self.neighbors.get_mut(&address).and_then(|neighbor| neighbor.peer.poll_event())
+        {
+            let routes = match &event {
+                SessionEvent::Route(update) => {
+                    update.withdrawn.len() + update.announced.as_ref().map_or(0, |announced| announced.nlri.len())
+                }
+                _ => 0,
+            };
+            self.handle_session_event(address, event, now);
+            left = left.saturating_sub(routes);
+        }
+        if self.neighbors.get(&address).is_some_and(|neighbor| neighbor.peer.has_event()) {
+            return true;
+        }
+        self.collect(address, now);
+        false
     }
 
     /// Gives neighbours with room about one segment each of what they have not been sent. If that was not all, or too
@@ -156,10 +204,11 @@ impl Speaker {
     /// much there is to send, and to however many.
     pub(super) fn pump(&mut self, now: Time) {
         self.slices = 0;
-        self.pending = (!self.waiting.is_empty() || self.rib.has_work()).then_some(now);
-        if self.rib.resolve_next_hops(RESOLVED_PREFIXES) {
-            self.pending = Some(now);
-        }
+        // Other options on their way through the tables: the next slice.
+        let reviewing = self.rib.review();
+        let resolving = self.rib.resolve_next_hops(RESOLVED_PREFIXES);
+        let busy = reviewing || resolving || !self.waiting.is_empty() || self.rib.has_work();
+        self.pending = busy.then_some(now);
         if self.deferral.is_some() || self.stopping {
             return;
         }
@@ -219,7 +268,7 @@ impl Speaker {
         for octets in outgoing.octets {
             neighbor.peer.handle_send(octets, now);
         }
-        self.collect(address, now);
+        self.hand_out_all(address, now);
         self.check_send_limits(address, outgoing.over, now);
         if behind && has_room(&self.connections, &id) {
             self.pending = Some(now);

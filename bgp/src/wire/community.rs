@@ -1,5 +1,6 @@
 //! Communities: standard (RFC 1997), extended (RFC 4360) and large (RFC 8092).
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A standard community (RFC 1997). Displays as `65001:100`.
@@ -65,6 +66,42 @@ pub struct LargeCommunity {
     pub local2: u32,
 }
 
+impl LargeCommunity {
+    /// From its twelve octets.
+    pub(super) const fn from_octets(octets: [u8; 12]) -> LargeCommunity {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = octets;
+        LargeCommunity {
+            global: u32::from_be_bytes([a, b, c, d]),
+            local1: u32::from_be_bytes([e, f, g, h]),
+            local2: u32::from_be_bytes([i, j, k, l]),
+        }
+    }
+}
+
+/// So many are compared one by one with all before them; more are sorted into a set. Routes have a handful.
+pub(super) const FEW: usize = 16;
+
+/// The large communities without those that have stood before: RFC 8092 §3 has duplicates removed by who receives them
+/// and never sent. The order stays.
+pub(super) fn without_duplicates(communities: impl Iterator<Item = LargeCommunity>) -> Vec<LargeCommunity> {
+    let mut kept: Vec<LargeCommunity> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for community in communities {
+        let fresh = if kept.len() < FEW {
+            !kept.contains(&community)
+        } else {
+            if seen.is_empty() {
+                seen.extend(kept.iter().copied());
+            }
+            seen.insert(community)
+        };
+        if fresh {
+            kept.push(community);
+        }
+    }
+    kept
+}
+
 impl fmt::Display for LargeCommunity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.global, self.local1, self.local2)
@@ -89,3 +126,18 @@ macro_rules! text {
     )*};
 }
 text!(Community ExtendedCommunity LargeCommunity);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_large_communities_the_first_stays_where_it_stood_however_many_there_are() {
+        let community = |local1| LargeCommunity { global: 65001, local1, local2: 7 };
+        for count in [0, 1, 3, 15, 16, 17, 40, 5000] {
+            let distinct: Vec<LargeCommunity> = (0..count).rev().map(community).collect();
+            let twice = distinct.iter().flat_map(|community| [*community, *community]).chain(distinct.iter().copied());
+            assert_eq!(without_duplicates(twice), distinct, "{count}");
+        }
+    }
+}

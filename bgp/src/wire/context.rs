@@ -43,6 +43,8 @@ pub enum MalformedFamily {
 pub struct DecodeContext {
     /// How the sender is related to us.
     pub peer_kind: PeerKind,
+    /// We are in a confederation: internal peers may send its segments in AS_PATH (RFC 5065 §5).
+    pub confederation: bool,
     /// AS numbers in AS_PATH and AGGREGATOR have four octets (RFC 6793).
     pub four_octet_as: bool,
     /// Families whose NLRI carries a path identifier (RFC 7911), in what we receive.
@@ -63,6 +65,7 @@ impl Default for DecodeContext {
     fn default() -> DecodeContext {
         DecodeContext {
             peer_kind: PeerKind::Unknown,
+            confederation: false,
             four_octet_as: true,
             add_path: BTreeSet::new(),
             extended_next_hop: BTreeSet::from([Family::IPV4_UNICAST]),

@@ -1,12 +1,13 @@
 //! What operators do to a running speaker: another configuration, sessions ended and started.
 
 use super::world::{World, address, config, open_neighbor};
-use super::{SOON, V4, best, v4, with_routes};
+use super::{SOON, V4, best, v4, v6, with_routes};
 use bgp::policy::rule::{Adjust, Label, Test};
 use bgp::policy::{Action, Change, Condition, Link, Note, Policy, PolicyDefinition, Statement};
+use bgp::rib::DecisionOptions;
 use bgp::session::{ConnectMode, SessionConfig};
 use bgp::speaker::{
-    DynamicNeighbors, LimitAction, NeighborConfig, NeighborError, PrefixLimit, Reconfigured, SpeakerConfig,
+    DynamicNeighbors, LimitAction, LocalAs, NeighborConfig, NeighborError, PrefixLimit, Reconfigured, SpeakerConfig,
 };
 use bgp::wire::{Asn, RouterId};
 use net::{Ipv4Prefix, Prefix};
@@ -157,15 +158,173 @@ fn a_neighbour_that_the_new_configuration_shuts_down_hears_why_and_comes_back_wh
 }
 
 #[test]
-fn own_prefixes_follow_the_configuration_and_what_cannot_change_is_said() {
+fn own_prefixes_follow_the_configuration() {
     let mut world = three();
-    let neighbors = || vec![open_neighbor(2, 65002), open_neighbor(3, 65003)];
-    let mut other = SpeakerConfig { router_id: RouterId(Ipv4Addr::new(10, 9, 9, 9)), ..middle(neighbors()) };
+    let mut other = middle(vec![open_neighbor(2, 65002), open_neighbor(3, 65003)]);
     other.originate = vec![v4(1, 7)];
     let done = reconfigure(&mut world, other);
-    assert!(done.contains(&Reconfigured::NotYet("router_id")) && done.contains(&Reconfigured::Originated(v4(1, 7))));
+    let gone = [v4(1, 0), v6(1, 0)].map(Reconfigured::Withdrawn);
+    assert_eq!(done, [gone.as_slice(), &[Reconfigured::Originated(v4(1, 7))]].concat());
     assert!(world.speaker(2).rib().best(v4(1, 0)).is_none());
     assert!(world.speaker(2).rib().best(v4(1, 7)).is_some());
+    assert_eq!(world.neighbor(2, 1).established_count, 1);
+}
+
+#[test]
+fn another_identifier_of_ours_asks_for_new_sessions_and_gets_them() {
+    let mut world = three();
+    let router_id = RouterId(Ipv4Addr::new(10, 9, 9, 9));
+    let other = SpeakerConfig { router_id, ..middle(vec![open_neighbor(2, 65002), open_neighbor(3, 65003)]) };
+    let done = reconfigure(&mut world, other);
+    let reset = |number| Reconfigured::Reset { neighbor: address(number), settings: vec!["bgp.router_id"] };
+    assert_eq!(done, [Reconfigured::Taken("router_id"), reset(2), reset(3)]);
+    world.run_until(Duration::from_secs(200), "the sessions", |world| {
+        best(world, 2, V4) == 12 && best(world, 3, V4) == 12
+    });
+    assert_eq!((world.neighbor(2, 1).router_id, world.neighbor(2, 1).established_count), (Some(router_id), 2));
+}
+
+#[test]
+fn another_as_of_ours_resets_the_sessions_that_say_it_and_no_other() {
+    let posing = LocalAs { asn: Asn(65010), prepend: false, replace: false };
+    let mut world = World::new(vec![
+        middle(vec![open_neighbor(2, 65002), NeighborConfig { local_as: Some(posing), ..open_neighbor(3, 65003) }]),
+        with_routes(2, 65002, 2, vec![open_neighbor(1, 65011)]),
+        with_routes(3, 65003, 1, vec![open_neighbor(1, 65010)]),
+    ]);
+    // 2 knows us by the AS that we are to have later.
+    world.run_until(SOON, "the session", |world| world.is_up(1, 3));
+    world.run(Duration::from_secs(1));
+    let before = world.speaker(3).rib().best(v4(1, 0)).unwrap().attributes.attributes.as_path.to_string();
+    assert_eq!(before, "65010 65001");
+    let other = SpeakerConfig {
+        asn: Asn(65011),
+        ..middle(vec![open_neighbor(2, 65002), NeighborConfig { local_as: Some(posing), ..open_neighbor(3, 65003) }])
+    };
+    let done = reconfigure(&mut world, other);
+    let settings = vec!["bgp.asn or bgp.confederation"];
+    assert_eq!(done, [Reconfigured::Taken("asn"), Reconfigured::Reset { neighbor: address(2), settings }]);
+    world.run_until(Duration::from_secs(200), "the routes", |world| best(world, 3, V4) == 4);
+    assert_eq!(world.neighbor(1, 3).established_count, 1, "it was told another AS all the time");
+    let path = |world: &mut World, prefix| {
+        world.speaker(3).rib().best(prefix).unwrap().attributes.attributes.as_path.to_string()
+    };
+    assert_eq!(path(&mut world, v4(1, 0)), "65010 65011");
+    assert_eq!(path(&mut world, v4(2, 0)), "65010 65011 65002");
+}
+
+#[test]
+fn a_route_server_and_the_check_of_the_first_as_come_and_go_without_a_reset() {
+    let server = |transparent| {
+        let client = |number, asn| NeighborConfig { route_server_client: transparent, ..open_neighbor(number, asn) };
+        with_routes(1, 65001, 0, vec![client(2, 65002), client(3, 65003)])
+    };
+    let member = |enforce_first_as| {
+        with_routes(2, 65002, 1, vec![NeighborConfig { enforce_first_as, ..open_neighbor(1, 65001) }])
+    };
+    let mut world =
+        World::new(vec![server(false), member(true), with_routes(3, 65003, 1, vec![open_neighbor(1, 65001)])]);
+    world.run_until(SOON, "convergence", |world| best(world, 2, V4) == 2 && best(world, 3, V4) == 2);
+    let path =
+        |world: &mut World| Some(world.speaker(2).rib().best(v4(3, 0))?.attributes.attributes.as_path.to_string());
+    assert_eq!(path(&mut world).as_deref(), Some("65001 65003"));
+    let changed = |number, setting| Reconfigured::Changed { neighbor: address(number), settings: vec![setting] };
+    let done = reconfigure(&mut world, server(true));
+    assert_eq!(done, [changed(2, "route_server_client"), changed(3, "route_server_client")]);
+    assert_eq!(path(&mut world), None, "it does not begin with the server's AS");
+    for (enforce_first_as, expected) in [(false, Some("65003")), (true, None), (false, Some("65003"))] {
+        let now = world.now;
+        let done = world.speaker(2).reconfigure(member(enforce_first_as), now).unwrap();
+        assert_eq!(done, [changed(1, "enforce_first_as")]);
+        world.run(Duration::from_secs(1));
+        assert_eq!(path(&mut world).as_deref(), expected);
+    }
+    for (at, of) in [(1, 2), (1, 3), (2, 1), (3, 1)] {
+        assert_eq!(world.neighbor(at, of).established_count, 1, "{at} and {of}");
+        assert_eq!(world.neighbor(at, of).messages_received.route_refresh, 0, "{at} and {of}");
+    }
+}
+
+#[test]
+fn own_as_in_a_path_is_taken_or_left_out_without_another_word_from_the_neighbour() {
+    // Two sites of AS 65001, and 2 between them. 3 takes its own AS once, and no more.
+    let site = |number: u8, allow_own_as| {
+        with_routes(number, 65001, 2, vec![NeighborConfig { allow_own_as, ..open_neighbor(2, 65002) }])
+    };
+    let between = with_routes(2, 65002, 0, vec![open_neighbor(1, 65001), open_neighbor(3, 65001)]);
+    let mut world = World::new(vec![site(1, 0), between, site(3, 0)]);
+    world.run_until(SOON, "the sessions", |world| world.is_up(1, 2) && world.is_up(3, 2));
+    world.run(Duration::from_secs(1));
+    assert_eq!((best(&world, 1, V4), world.neighbor(1, 2).families[0].received), (2, 2));
+    let asked = world.neighbor(2, 1).messages_received.route_refresh;
+    for (allow_own_as, routes) in [(1, 4), (0, 2), (2, 4)] {
+        let done = reconfigure(&mut world, site(1, allow_own_as));
+        assert_eq!(done, [Reconfigured::Changed { neighbor: address(2), settings: vec!["allow_own_as"] }]);
+        assert_eq!(best(&world, 1, V4), routes, "{allow_own_as}");
+    }
+    assert_eq!(world.neighbor(1, 2).established_count, 1);
+    assert_eq!(world.neighbor(2, 1).messages_received.route_refresh, asked);
+}
+
+#[test]
+fn the_decision_is_made_again_by_other_options_and_nobody_loses_a_session() {
+    // 4 hears of 1's routes from 5, which is next to it, and from 3 by a longer path. 3 has the lower identifier.
+    let mut world = World::new(vec![
+        with_routes(1, 65001, 3, vec![open_neighbor(2, 65002), open_neighbor(5, 65005)]),
+        with_routes(2, 65002, 0, vec![open_neighbor(1, 65001), open_neighbor(3, 65003)]),
+        with_routes(3, 65003, 0, vec![open_neighbor(2, 65002), open_neighbor(4, 65004)]),
+        with_routes(4, 65004, 0, vec![open_neighbor(3, 65003), open_neighbor(5, 65005)]),
+        with_routes(5, 65005, 0, vec![open_neighbor(1, 65001), open_neighbor(4, 65004)]),
+    ]);
+    let has = |world: &World, number| best(world, number, V4) == 3;
+    world.run_until(SOON, "convergence", |world| (1..=5).all(|number| has(world, number)));
+    world.run(Duration::from_secs(1));
+    let from = |world: &mut World| world.speaker(4).rib().best(v4(1, 2)).and_then(|route| route.peer_address);
+    assert_eq!(from(&mut world), Some(address(5)));
+    let five =
+        NeighborConfig { groups: vec![Arc::from("five")], import: prefer("five", 90), ..open_neighbor(5, 65005) };
+    let config = |five: NeighborConfig, ignore_as_path_length, default_local_pref| SpeakerConfig {
+        decision: DecisionOptions { ignore_as_path_length, ..DecisionOptions::default() },
+        default_local_pref,
+        ..with_routes(4, 65004, 0, vec![open_neighbor(3, 65003), five])
+    };
+    let plain = || open_neighbor(5, 65005);
+    for (wanted, expected, setting) in [
+        (config(plain(), true, 100), 3, "decision"),
+        (config(plain(), false, 100), 5, "decision"),
+        (config(five.clone(), false, 100), 3, ""),
+        (config(five.clone(), false, 80), 5, "default_local_pref"),
+        (config(five, false, 100), 3, "default_local_pref"),
+    ] {
+        let now = world.now;
+        let done = world.speaker(4).reconfigure(wanted, now).unwrap();
+        assert!(setting.is_empty() || done == [Reconfigured::Taken(setting)], "{done:?}");
+        world.run(Duration::from_secs(1));
+        assert_eq!(from(&mut world), Some(address(expected)), "{setting}");
+    }
+    for (at, of) in [(4, 3), (4, 5), (3, 4), (5, 4)] {
+        assert_eq!(world.neighbor(at, of).established_count, 1, "{at} and {of}");
+    }
+}
+
+#[test]
+fn another_cluster_id_is_told_to_clients_and_checked_in_what_they_sent() {
+    let client = |number| NeighborConfig { reflector_client: true, ..open_neighbor(number, 65001) };
+    let reflector = |cluster_id| SpeakerConfig {
+        cluster_id: Some(RouterId::from_u32(cluster_id)),
+        ..with_routes(1, 65001, 0, vec![client(2), client(3)])
+    };
+    let mut world = World::new(vec![
+        reflector(77),
+        with_routes(2, 65001, 1, vec![open_neighbor(1, 65001)]),
+        with_routes(3, 65001, 1, vec![open_neighbor(1, 65001)]),
+    ]);
+    world.run_until(SOON, "convergence", |world| best(world, 2, V4) == 2 && best(world, 3, V4) == 2);
+    let clusters =
+        |world: &mut World| world.speaker(2).rib().best(v4(3, 0)).unwrap().attributes.attributes.cluster_list.clone();
+    assert_eq!(clusters(&mut world), [RouterId::from_u32(77)]);
+    assert_eq!(reconfigure(&mut world, reflector(78)), [Reconfigured::Taken("cluster_id")]);
+    assert_eq!(clusters(&mut world), [RouterId::from_u32(78)]);
     assert_eq!(world.neighbor(2, 1).established_count, 1);
 }
 

@@ -29,8 +29,8 @@ pub use reference::{json_schema, markdown};
 pub use tree::MAX_FILE_OCTETS;
 pub use types::{
     AddressFamily, AggregateConfig, BgpConfig, BgpRole, CertificateName, ConfederationConfig, Config, Connect,
-    DecisionConfig, FabricConfig, HttpConfig, LimitAction, Listen, MultipathConfig, NeighborConfig, NextHopRule,
-    OpenflowConfig, PrivateAsRule, RangeConfig, RestartHelp, Role, SwitchCertificate, TlsConfig,
+    DecisionConfig, FabricConfig, HttpConfig, LimitAction, Listen, MrtConfig, MultipathConfig, NeighborConfig,
+    NextHopRule, OpenflowConfig, PrivateAsRule, RangeConfig, RestartHelp, Role, SwitchCertificate, TlsConfig,
 };
 
 pub use ::bgp::policy::Policy;

@@ -11,13 +11,13 @@ use bgp::rib::{DecisionOptions, Multipath};
 use bgp::session::{ConnectMode, SessionConfig};
 use bgp::speaker::{
     Aggregate, Confederation, DynamicNeighbors, LimitAction, LocalAs, NeighborConfig, Password, PrefixLimit,
-    Reconfigured, RestartHelp, RestartOffer, Speaker, SpeakerConfig, SpeakerStatus,
+    RestartHelp, RestartOffer, Speaker, SpeakerConfig, SpeakerStatus,
 };
 use bgp::wire::{Asn, Family, Role, RouterId};
 use tokio::sync::watch;
 
 use super::{STOP_LIMIT, mrt};
-use crate::config::{self, AddressFamily, BgpConfig};
+use crate::config::{self, AddressFamily, BgpConfig, MrtConfig};
 
 /// A line in the log at this share of a prefix limit.
 const WARN_PERCENT: u8 = 80;
@@ -28,6 +28,14 @@ pub struct BgpHandle {
     handle: Handle,
     stop: Arc<watch::Sender<bool>>,
     ended: Arc<std::sync::Mutex<mpsc::Receiver<()>>>,
+    recording: Arc<tokio::sync::Mutex<Recording>>,
+}
+
+/// What `bgp.mrt` asks for, at work.
+struct Recording {
+    config: MrtConfig,
+    updates: Option<mrt::Updates>,
+    tables: Option<mrt::Tables>,
 }
 
 impl BgpHandle {
@@ -49,11 +57,46 @@ impl BgpHandle {
         let reconfigured =
             self.handle.reconfigure(speaker_config(config, 0)).await.map_err(|error| error.to_string())?;
         for change in reconfigured.map_err(|error| format!("bgp: {error}"))? {
-            match change {
-                Reconfigured::NotYet(_) => tracing::warn!("bgp: {change}"),
-                _ => tracing::info!("bgp: {change}"),
-            }
+            tracing::info!("bgp: {change}");
         }
+        if let Err(error) = self.record(&config.mrt).await {
+            tracing::error!("{error}: recordings go on as before");
+        }
+        Ok(())
+    }
+
+    /// Records as this says from here on, where it says something else than before. What comes in while one file is closed
+    /// and the next begun is in neither: some milliseconds.
+    async fn record(&self, config: &MrtConfig) -> Result<(), String> {
+        let mut recording = self.recording.lock().await;
+        let stopped = |error: bgp::io::Stopped| error.to_string();
+        let before = &recording.config;
+        let updates_change = (&config.updates, config.rotate) != (&before.updates, before.rotate);
+        let tables_change = (&config.tables, config.interval) != (&before.tables, before.interval);
+        // Files that cannot be written show before anything has changed.
+        let files = match &config.updates {
+            Some(name) if updates_change => Some(mrt::Updates::prepare(name, config.rotate)?),
+            _ => None,
+        };
+        if tables_change {
+            let start = |name: &String| mrt::dump(self.handle.clone(), name, config.interval);
+            recording.tables = config.tables.as_ref().map(start).transpose()?;
+            tracing::info!(files = config.tables.as_deref().unwrap_or("none"), "bgp.mrt.tables: changed");
+        }
+        if updates_change {
+            self.handle.set_tap(None).await.map_err(stopped)?;
+            if let Some(updates) = recording.updates.take() {
+                // It may have much to write, and the file may be the next one's too.
+                let _ = tokio::task::spawn_blocking(move || updates.finish()).await;
+            }
+            if let Some(files) = files {
+                let (updates, tap) = mrt::Updates::start(files)?;
+                self.handle.set_tap(Some(tap)).await.map_err(stopped)?;
+                recording.updates = Some(updates);
+            }
+            tracing::info!(files = config.updates.as_deref().unwrap_or("none"), "bgp.mrt.updates: changed");
+        }
+        recording.config = config.clone();
         Ok(())
     }
 
@@ -71,7 +114,8 @@ impl BgpHandle {
 pub(super) fn start(config: &BgpConfig, seed: u64) -> Result<BgpHandle, String> {
     let speaker = speaker_config(config, seed);
     let listen = config.listen;
-    let tap = config.mrt.updates.as_deref().map(|name| mrt::record(name, config.mrt.rotate)).transpose()?;
+    let files = config.mrt.updates.as_deref().map(|name| mrt::Updates::prepare(name, config.mrt.rotate)).transpose()?;
+    let (updates, tap) = files.map(mrt::Updates::start).transpose()?.unzip();
     let (stop, mut stopped) = watch::channel(false);
     let (started, start) = mpsc::channel();
     let (ending, ended) = mpsc::channel::<()>();
@@ -103,10 +147,15 @@ pub(super) fn start(config: &BgpConfig, seed: u64) -> Result<BgpHandle, String> 
         .spawn(thread)
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     let handle = start.recv().map_err(|_| "the BGP thread ended while it started".to_owned())??;
-    if let Some(name) = &config.mrt.tables {
-        mrt::dump(handle.clone(), name, config.mrt.interval)?;
-    }
-    Ok(BgpHandle { handle, stop: Arc::new(stop), ended: Arc::new(std::sync::Mutex::new(ended)) })
+    let dump = |name: &String| mrt::dump(handle.clone(), name, config.mrt.interval);
+    let tables = config.mrt.tables.as_ref().map(dump).transpose()?;
+    let recording = Recording { config: config.mrt.clone(), updates, tables };
+    Ok(BgpHandle {
+        handle,
+        stop: Arc::new(stop),
+        ended: Arc::new(std::sync::Mutex::new(ended)),
+        recording: Arc::new(tokio::sync::Mutex::new(recording)),
+    })
 }
 
 /// What the configuration says to the speaker.

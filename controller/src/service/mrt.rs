@@ -11,12 +11,14 @@ use std::future::Future;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bgp::io::{Handle, PAGE_LIMIT, Tap, Tapped};
 use bgp::mrt::{Record, RecordedEnds, Recording, TableDumper, Timestamp};
 use bgp::rib::Rib;
 use bytes::{Bytes, BytesMut};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 pub(crate) use file_name::FileName;
@@ -46,16 +48,32 @@ fn seconds(at: Duration) -> u32 {
     u32::try_from(at.as_secs()).unwrap_or(u32::MAX)
 }
 
-/// Starts the thread that writes messages; the tap is for the speaker's driver. The first file is there when this returns.
-pub(super) fn record(name: &str, rotate: Duration) -> Result<Tap, String> {
-    let mut files = Files { name: FileName::new(name), rotate, open: None };
-    files.turn(since_1970())?;
-    let (queue, waiting) = sync_channel(QUEUED_PIECES);
-    std::thread::Builder::new()
-        .name("mrt-updates".to_owned())
-        .spawn(move || write_on(&waiting, files))
-        .map_err(|error| format!("cannot start a thread: {error}"))?;
-    Ok(tap(queue))
+/// Messages that are being written: while this is there, and the tap.
+pub(super) struct Updates(JoinHandle<()>);
+
+impl Updates {
+    /// The first file, so that what is wrong with it is known before anything else changes.
+    pub(super) fn prepare(name: &str, rotate: Duration) -> Result<Files, String> {
+        let mut files = Files { name: FileName::new(name), rotate, open: None };
+        files.turn(since_1970())?;
+        Ok(files)
+    }
+
+    /// Starts the thread that writes messages; the tap is for the speaker's driver.
+    pub(super) fn start(files: Files) -> Result<(Updates, Tap), String> {
+        let (queue, waiting) = sync_channel(QUEUED_PIECES);
+        let thread = std::thread::Builder::new()
+            .name("mrt-updates".to_owned())
+            .spawn(move || write_on(&waiting, files))
+            .map_err(|error| format!("cannot start a thread: {error}"))?;
+        Ok((Updates(thread), tap(queue)))
+    }
+
+    /// Waits until all is in the file. The tap has to be dropped before.
+    pub(super) fn finish(self) {
+        // A thread that panicked has nothing to write any more.
+        let _ = self.0.join();
+    }
 }
 
 fn tap(queue: SyncSender<Told>) -> Tap {
@@ -82,7 +100,7 @@ fn tap(queue: SyncSender<Told>) -> Tap {
 }
 
 /// The file that is written to, and when there is to be another one.
-struct Files {
+pub(super) struct Files {
     name: FileName,
     rotate: Duration,
     open: Option<(PathBuf, BufWriter<File>)>,
@@ -172,8 +190,14 @@ fn write_on(queue: &Receiver<Told>, mut files: Files) {
     }
 }
 
+/// Tables that are being written on a schedule: as long as this is there.
+pub(super) struct Tables {
+    _running: watch::Sender<()>,
+}
+
 /// Starts the thread that writes tables on a schedule.
-pub(super) fn dump(handle: Handle, name: &str, interval: Duration) -> Result<(), String> {
+pub(super) fn dump(handle: Handle, name: &str, interval: Duration) -> Result<Tables, String> {
+    let (running, mut ended) = watch::channel(());
     let name = FileName::new(name);
     make_folder(Path::new(&name.at(since_1970())))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -185,7 +209,10 @@ pub(super) fn dump(handle: Handle, name: &str, interval: Duration) -> Result<(),
                 loop {
                     let now = since_1970();
                     let next = begin_of(now, interval) + interval;
-                    tokio::time::sleep(next.saturating_sub(now)).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(next.saturating_sub(now)) => {}
+                        _ = ended.changed() => return,
+                    }
                     if !handle.is_running() {
                         return;
                     }
@@ -199,7 +226,7 @@ pub(super) fn dump(handle: Handle, name: &str, interval: Duration) -> Result<(),
             });
         })
         .map_err(|error| format!("cannot start a thread: {error}"))?;
-    Ok(())
+    Ok(Tables { _running: running })
 }
 
 /// One file, under its name only when it is whole; nothing if the speaker ends meanwhile.

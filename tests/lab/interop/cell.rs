@@ -165,6 +165,11 @@ impl World {
         Controller::start(&self.directory, &self.binary, Some(&text))
     }
 
+    /// Gives our running binary another `bgp:` section.
+    pub fn hang_up(&self, ours: &Controller, bgp: &str) -> Result<(), Fail> {
+        ours.hang_up(&format!("http: {{ listen: \"{}\" }}\n{bgp}", crate::controller::HTTP))
+    }
+
     /// Both sides say that the session is up.
     pub fn wait_up(&self, peer: &Peer) -> Result<(), Fail> {
         self.wait_session_up(peer, 0)

@@ -43,6 +43,8 @@ pub enum Trip {
     Connect,
     Hold,
     Flaps,
+    Knobs,
+    LocalAs,
 }
 
 use Cell::{Lacks, Yes};
@@ -179,6 +181,54 @@ pub const ROWS: &[Row] = &[
         "RFC 4271 §6.5",
         "they are stopped, then we are: the other side notices, and both come back",
         Trip::Hold,
+    ),
+    Row {
+        feature: "refresh of ours",
+        standard: "RFC 2918",
+        about: "we ask for all routes again, and get them; nothing changes",
+        trip: Trip::Knobs,
+        cells: [
+            Yes,
+            Yes,
+            Yes,
+            Lacks("refuses it on an IPv4 session that carries IPv4 alone: `AID IPv4 unicast not negotiated`"),
+        ],
+    },
+    row(
+        "private AS numbers removed",
+        "RFC 6996",
+        "a path through private ASes arrives without them, or with ours in their places",
+        Trip::Knobs,
+    ),
+    row("AS override", "–", "a path with their own AS is refused, and taken with ours in its place", Trip::Knobs),
+    Row {
+        feature: "own AS allowed",
+        standard: "–",
+        about: "a route of theirs that has been here before is left out, and taken when allowed",
+        trip: Trip::Knobs,
+        cells: [Yes, Yes, Lacks("sends no neighbour a path that has the neighbour's AS in it"), Yes],
+    },
+    row("next hop unchanged", "RFC 4271 §5.1.3", "they see our address, or that of the router behind us", Trip::Knobs),
+    row("default route originated", "–", "it comes to them and goes again", Trip::Knobs),
+    row("graceful shutdown", "RFC 8326", "every route comes again with the community", Trip::Knobs),
+    row(
+        "blackhole",
+        "RFC 7999",
+        "a route that came with the community stays here; one that policy marks arrives with it",
+        Trip::Knobs,
+    ),
+    row(
+        "aggregation",
+        "RFC 4271 §9.2.2.2, 9774",
+        "the aggregate arrives beside what is inside it, or alone, and goes with it",
+        Trip::Knobs,
+    ),
+    row("prefix limit on what we send", "RFC 4486", "over it we end the session, and both sides say so", Trip::Knobs),
+    row(
+        "another AS toward them",
+        "RFC 7705",
+        "our local AS stands in front of ours in their paths, or alone",
+        Trip::LocalAs,
     ),
     row("session flaps", "RFC 4271", "they reset the session again and again: the tables are whole after", Trip::Flaps),
 ];

@@ -2,6 +2,7 @@
 
 mod connect;
 mod exchange;
+mod knobs;
 mod session;
 mod topology;
 mod trouble;
@@ -40,6 +41,8 @@ pub fn run(trip: Trip, world: &mut World) -> Result<(), Fail> {
         Trip::Connect => connect::run(world),
         Trip::Hold => trouble::hold(world),
         Trip::Flaps => trouble::flaps(world),
+        Trip::Knobs => knobs::run(world),
+        Trip::LocalAs => knobs::local_as(world),
     }
 }
 

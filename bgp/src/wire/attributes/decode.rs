@@ -4,10 +4,11 @@
 use bytes::Bytes;
 use net::{DecodeError, DecodeErrorKind};
 
+use super::super::community::without_duplicates;
 use super::super::reader::Reader;
 use super::super::{
     Afi, AsPath, Asn, AttributeError, Community, DecodeContext, ExtendedCommunity, Family, Fault, LargeCommunity,
-    MalformedFamily, MpNextHop, MpNlri, MpReach, MpUnreach, Outcome, PeerKind, RouterId, Safi,
+    MalformedFamily, MpNextHop, MpNlri, MpReach, MpUnreach, Outcome, PeerKind, RouterId, Safi, SegmentKind,
 };
 use super::as_numbers::{merge_paths, parse_aggregator, parse_as_path, parse_as4_path};
 use super::structure::{check_aigp, check_prefix_sid, check_tunnel_encapsulation};
@@ -27,9 +28,16 @@ pub(in crate::wire) struct Collected {
     /// ORIGIN and AS_PATH are there and well-formed.
     has_origin: bool,
     has_as_path: bool,
-    as4_path: Option<AsPath>,
+    as4_path: Option<As4Path>,
     as4_aggregator: Option<Aggregator>,
     seen: Seen,
+}
+
+/// An AS4_PATH, and the attribute as it came.
+struct As4Path {
+    path: AsPath,
+    offset: usize,
+    octets: Bytes,
 }
 
 /// Which types have stood in the message, well-formed or not.
@@ -332,10 +340,7 @@ impl Collected {
                 let path = parse_as_path(&mut value, width, field)
                     .map_err(|at| Wrong::withdraw(at, Fault::MalformedAsPath))?;
                 let start = bad_length.offset;
-                if context.peer_kind == PeerKind::External
-                    && path.segments().any(|segment| segment.kind.is_confederation())
-                {
-                    // RFC 5065 §5.
+                if is_of_another_confederation(&path, context) {
                     let at = DecodeError::new(start, field, DecodeErrorKind::BadType { value: 3 });
                     return Err(Wrong::withdraw(at, Fault::MalformedAsPath));
                 }
@@ -399,7 +404,11 @@ impl Collected {
                 list_of(8)?;
                 attributes.extended_communities = chunks(value).map(ExtendedCommunity).collect();
             }
-            AttributeType::AS4_PATH => self.as4_path = Some(parse_as4_path(value, field)?),
+            AttributeType::AS4_PATH => {
+                let offset = value.offset();
+                let path = parse_as4_path(value, field)?;
+                self.as4_path = Some(As4Path { path, offset, octets: Bytes::copy_from_slice(attribute.octets) });
+            }
             AttributeType::AS4_AGGREGATOR => {
                 let aggregator = parse_aggregator(value, true, field)?;
                 if aggregator.asn == Asn::ZERO {
@@ -411,13 +420,8 @@ impl Collected {
             }
             AttributeType::LARGE_COMMUNITY => {
                 list_of(12)?;
-                while !value.is_empty() {
-                    attributes.large_communities.push(LargeCommunity {
-                        global: value.u32(field).map_err(withdraw)?,
-                        local1: value.u32(field).map_err(withdraw)?,
-                        local2: value.u32(field).map_err(withdraw)?,
-                    });
-                }
+                // RFC 8092 §3: duplicates are removed silently.
+                attributes.large_communities = without_duplicates(chunks(value).map(LargeCommunity::from_octets));
             }
             AttributeType::ONLY_TO_CUSTOMER => {
                 exactly(4)?;
@@ -461,8 +465,17 @@ impl Collected {
             }
             self.attributes.aggregator = self.as4_aggregator;
         }
-        if let Some(as4_path) = self.as4_path.take().filter(|_| self.has_as_path) {
-            self.attributes.as_path = merge_paths(&self.attributes.as_path, &as4_path);
+        if let Some(As4Path { path, offset, octets }) = self.as4_path.take().filter(|_| self.has_as_path) {
+            let merged = merge_paths(&self.attributes.as_path, &path);
+            let count = merged.asn_count();
+            if count > context.as_path_limit {
+                // An AS_SET of 255 numbers stands in the place of one: the merged path may be far longer than AS_PATH.
+                let kind = AttributeType::AS4_PATH;
+                let at = DecodeError::new(offset, field(kind), DecodeErrorKind::BadValue { value: count as u64 });
+                self.record(kind, &octets, Wrong::withdraw(at, Fault::AsPathTooLong));
+                return;
+            }
+            self.attributes.as_path = merged;
         }
     }
 }
@@ -478,6 +491,18 @@ fn header<'a>(reader: &mut Reader<'a>) -> Result<Attribute<'a>, (DecodeError, At
     let value = reader.cut(length, field(kind)).map_err(|at| (at, kind))?;
     let octets = start.get(..start.len() - reader.remaining()).unwrap_or(start);
     Ok(Attribute { flags, kind, octets, offset, value })
+}
+
+/// RFC 5065 §5: confederation segments come from inside of our confederation only, and what comes from another member AS
+/// begins with one that names it.
+fn is_of_another_confederation(path: &AsPath, context: &DecodeContext) -> bool {
+    let mut segments = path.segments();
+    match context.peer_kind {
+        PeerKind::Unknown => false,
+        PeerKind::Confederation => segments.next().is_none_or(|first| first.kind != SegmentKind::AsConfedSequence),
+        PeerKind::Internal if context.confederation => false,
+        PeerKind::Internal | PeerKind::External => segments.any(|segment| segment.kind.is_confederation()),
+    }
 }
 
 /// Attributes that this peer has no business to send (RFC 7606 §7.5, §7.9, §7.10; RFC 6793 §4.1), and configured ones.

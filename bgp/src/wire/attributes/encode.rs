@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::super::community::without_duplicates;
 use super::super::header::put_u16_at;
 use super::super::{AsPath, Asn, EncodeContext, RouterId};
 use super::{Aggregator, AttributeFlags, AttributeType, PathAttributes, RawAttribute};
@@ -143,7 +144,9 @@ impl Writer<'_> {
                 }
             }
             AttributeType::LARGE_COMMUNITY => {
-                self.put_list(transitive, kind, &attributes.large_communities, 12, |out, item| {
+                // RFC 8092 §3: never a duplicate.
+                let communities = without_duplicates(attributes.large_communities.iter().copied());
+                self.put_list(transitive, kind, &communities, 12, |out, item| {
                     out.put_u32(item.global);
                     out.put_u32(item.local1);
                     out.put_u32(item.local2);

@@ -295,6 +295,7 @@ impl PathAttributes {
         // From nobody in particular, so that nothing is unwanted; what was wrong with it was said when it came in.
         let context = DecodeContext {
             peer_kind: PeerKind::Unknown,
+            confederation: false,
             four_octet_as: true,
             add_path: BTreeSet::new(),
             extended_next_hop: BTreeSet::new(),

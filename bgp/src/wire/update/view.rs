@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use net::Prefix;
 
+use super::super::community::FEW;
 use super::super::header::HEADER_LENGTH;
 use super::super::nlri::padded;
 use super::super::reader::Reader;
@@ -75,6 +76,24 @@ impl<'a> UpdateView<'a> {
         Some(UpdateView { withdrawn, nlri, unreach, reach, path: announces.then_some(path) })
     }
 
+    /// So many of its routes after the first `from`, in the order in which they are applied; and where the next part
+    /// begins, if there is one.
+    pub(crate) fn part(&self, from: usize, limit: usize) -> (UpdateView<'a>, Option<usize>) {
+        let (mut skip, mut left, mut more) = (from, limit, false);
+        let mut cut = |mut view: NlriView<'a>| {
+            skip -= view.pass(skip);
+            let start = view.octets;
+            left -= view.pass(left);
+            more |= !view.is_empty();
+            NlriView { octets: start.get(..start.len() - view.octets.len()).unwrap_or_default(), ..view }
+        };
+        let withdrawn = cut(self.withdrawn);
+        let nlri = cut(self.nlri);
+        let unreach = self.unreach.map(&mut cut);
+        let reach = self.reach.map(|(next_hop, nlri)| (next_hop, cut(nlri))).filter(|(_, nlri)| !nlri.is_empty());
+        (UpdateView { withdrawn, nlri, unreach, reach, path: self.path }, more.then_some(from + limit))
+    }
+
     /// The families that it has routes of.
     pub(crate) fn families(&self) -> impl Iterator<Item = Family> {
         let classic = !self.withdrawn.is_empty() || !self.nlri.is_empty();
@@ -110,6 +129,19 @@ impl<'a> NlriView<'a> {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.octets.is_empty()
+    }
+
+    /// Goes past so many routes, or to the end; past how many.
+    fn pass(&mut self, count: usize) -> usize {
+        let head = if self.add_path { 4 } else { 0 };
+        let mut passed = 0;
+        while passed < count
+            && let Some(length) = self.octets.get(head)
+        {
+            self.octets = self.octets.get(head + 1 + usize::from(length.div_ceil(8))..).unwrap_or_default();
+            passed += 1;
+        }
+        passed
     }
 }
 
@@ -254,6 +286,10 @@ impl<'a> PathView<'a> {
                 (origin <= 2).then_some(())?;
             }
             AttributeType::AS_PATH => {
+                // From another member AS of a confederation it has to begin with one of its segments (RFC 5065 §5).
+                if context.peer_kind == PeerKind::Confederation {
+                    return None;
+                }
                 let path = super::super::AsPathView::parse(value)?;
                 let mut count = 0;
                 for segment in path.segments() {
@@ -276,7 +312,17 @@ impl<'a> PathView<'a> {
             AttributeType::AGGREGATOR => (value.len() == 8 && value.get(..4) != Some(&[0; 4])).then_some(())?,
             AttributeType::COMMUNITIES => self.communities = list_of(4)?,
             AttributeType::EXTENDED_COMMUNITIES => drop(list_of(8)?),
-            AttributeType::LARGE_COMMUNITY => drop(list_of(12)?),
+            AttributeType::LARGE_COMMUNITY => {
+                let (communities, _) = list_of(12)?.as_chunks::<12>();
+                // RFC 8092 §3: duplicates have to be removed. Many are compared elsewhere.
+                let mut rest = communities;
+                while let [first, others @ ..] = rest {
+                    rest = others;
+                    if communities.len() > FEW || others.contains(first) {
+                        return None;
+                    }
+                }
+            }
             AttributeType::ONLY_TO_CUSTOMER => self.only_to_customer = Some(number(value)?),
             _ => return None,
         }

@@ -77,13 +77,8 @@ impl Daemon {
 
     /// Why it cannot be measured here, if so.
     pub(super) fn unavailable(&self, policy: bool) -> Option<String> {
-        if policy && !matches!(self, Daemon::Floor | Daemon::Bird | Daemon::Frr) {
-            return Some(match self {
-                Daemon::Trunkline => {
-                    "the bench does not give it the twenty statements yet: nothing to measure --policy with".to_owned()
-                }
-                _ => "no configuration for --policy is known here".to_owned(),
-            });
+        if policy && !matches!(self, Daemon::Floor | Daemon::Trunkline | Daemon::Bird | Daemon::Frr) {
+            return Some("no configuration for --policy is known here".to_owned());
         }
         let (package, places) = self.program()?;
         if places.iter().any(|place| Path::new(place).exists()) {
@@ -174,11 +169,16 @@ impl Setup<'_> {
 fn trunkline(setup: &Setup<'_>, port: u16, openflow: u16) -> String {
     let mut text = format!(
         "openflow: {{ listen: [\"ptcp:{openflow}:127.0.0.1\"] }}\nhttp: {{ listen: \"127.0.0.1:0\" }}\n\
-         bgp:\n  asn: {ASN}\n  router_id: {ROUTER_ID}\n  listen: \"127.0.0.1:{port}\"\n  neighbors:\n"
+         bgp:\n  asn: {ASN}\n  router_id: {ROUTER_ID}\n  listen: \"127.0.0.1:{port}\"\n"
     );
+    if setup.policy {
+        text += &trunkline_policy();
+    }
+    text += "  neighbors:\n";
+    let accept = if setup.policy { "policy" } else { "accept" };
     let family = if setup.is_v4() { "ipv4-unicast" } else { "ipv6-unicast" };
     for Neighbor { role, asn, address } in setup.neighbors {
-        let (import, export) = if *role == Role::Sender { ("accept", "reject") } else { ("reject", "accept") };
+        let (import, export) = if *role == Role::Sender { (accept, "reject") } else { ("reject", "accept") };
         let _ = writeln!(
             text,
             "    - {{ address: {address}, asn: {asn}, passive: true, families: [{family}], import: {import}, export: {export}, \
@@ -356,6 +356,23 @@ fn bird_policy() -> String {
     text + "  accept;\n}\n"
 }
 
+/// The same statements in our own words.
+fn trunkline_policy() -> String {
+    let mut text = "  policies:\n    policy:\n".to_owned();
+    for bogon in BOGONS {
+        let _ = writeln!(text, "      - {{ match: {{ prefix: \"{bogon} le 32\" }}, action: reject }}");
+    }
+    for leak in LEAKS {
+        let _ = writeln!(text, "      - {{ match: {{ as_path: \"_{leak}_\" }}, action: reject }}");
+    }
+    text += "      - { match: { as_path_length: ge 101 }, action: reject }\n";
+    for (high, preference) in PREFERENCES {
+        let _ =
+            writeln!(text, "      - {{ match: {{ communities: \"{high}:*\" }}, set: {{ local_pref: {preference} }} }}");
+    }
+    text + "      - { action: accept }\n"
+}
+
 /// The same statements as a route-map.
 fn frr_policy() -> String {
     let mut text = String::new();
@@ -389,6 +406,11 @@ fn frr_policy() -> String {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use bgp::policy::{PolicyRoute, PolicySession, PolicyVerdict};
+    use bgp::rib::SourceKind;
+    use bgp::wire::{AsPath, Asn, Community, NextHop, Origin, PathAttributes};
 
     use super::*;
 
@@ -407,17 +429,57 @@ mod tests {
         let neighbor = |role, asn, last| Neighbor { role, asn, address: Ipv4Addr::new(127, 1, 0, last) };
         let neighbors = [neighbor(Role::Sender, 64_601, 1), neighbor(Role::Receiver, 65_101, 2)];
         for family in [Family::V4, Family::V6] {
-            let setup = Setup { folder: &folder, family, neighbors: &neighbors, policy: false };
-            let checked = crate::config::check(&trunkline(&setup, 1_179, 6_653), None).unwrap();
-            assert!(checked.warnings.0.is_empty(), "{:?}", checked.warnings);
-            assert_eq!(checked.config.bgp.unwrap().neighbors.len(), 2);
+            for policy in [false, true] {
+                let setup = Setup { folder: &folder, family, neighbors: &neighbors, policy };
+                let checked = crate::config::check(&trunkline(&setup, 1_179, 6_653), None).unwrap();
+                assert!(checked.warnings.0.is_empty(), "{:?}", checked.warnings);
+                assert_eq!(checked.config.bgp.unwrap().neighbors.len(), 2);
+            }
         }
     }
 
     #[test]
+    fn our_twenty_statements_say_what_the_others_say() {
+        let folder = Folder::create().unwrap();
+        let neighbors = [Neighbor { role: Role::Sender, asn: 64_601, address: Ipv4Addr::new(127, 1, 0, 1) }];
+        let setup = Setup { folder: &folder, family: Family::V4, neighbors: &neighbors, policy: true };
+        let checked = crate::config::check(&trunkline(&setup, 1_179, 6_653), None).unwrap();
+        let ours = checked.config.bgp.unwrap();
+        assert_eq!(ours.policies["policy"].statements.len(), 20 + 1, "and the last one that accepts");
+        let session = PolicySession::new(Asn(ASN), Asn(64_601));
+        let judge = |prefix: &str, path: &[u32], communities: &[(u16, u16)]| {
+            let path: Vec<Asn> = path.iter().copied().map(Asn).collect();
+            let attributes = PathAttributes {
+                communities: communities.iter().map(|(high, low)| Community::new(*high, *low)).collect(),
+                ..PathAttributes::new(Origin::Igp, AsPath::sequence(&path))
+            };
+            let route = PolicyRoute {
+                family: bgp::wire::Family::IPV4_UNICAST,
+                source: SourceKind::External,
+                attributes: Arc::new(attributes),
+                next_hop: NextHop::V4(Ipv4Addr::new(192, 0, 2, 1)),
+            };
+            let policy = ours.neighbors[0].import.bind(&session);
+            match policy.evaluate(SourceKind::External, route).verdict(prefix.parse().unwrap()) {
+                PolicyVerdict::Accept => Some(None),
+                PolicyVerdict::Modify(modified) => Some(modified.attributes.local_pref),
+                PolicyVerdict::Reject | PolicyVerdict::NoPolicy => None,
+            }
+        };
+        assert_eq!(judge("11.0.0.0/24", &[64_601, 1_000], &[]), Some(None));
+        assert_eq!(judge("10.1.0.0/24", &[64_601, 1_000], &[]), None);
+        assert_eq!(judge("224.0.0.0/3", &[64_601, 1_000], &[]), None);
+        assert_eq!(judge("11.0.0.0/24", &[64_601, 701_000, 9], &[]), None);
+        assert_eq!(judge("11.0.0.0/24", &[64_601; 100], &[]), Some(None));
+        assert_eq!(judge("11.0.0.0/24", &[64_601; 101], &[]), None);
+        assert_eq!(judge("11.0.0.0/24", &[64_601], &[(1_037, 7)]), Some(Some(90)));
+        assert_eq!(judge("11.0.0.0/24", &[64_601], &[(1_037, 7), (1_222, 1)]), Some(Some(130)), "the last one counts");
+    }
+
+    #[test]
     fn what_is_left_out_says_why() {
-        assert!(Daemon::Trunkline.unavailable(true).unwrap().contains("twenty statements"));
-        assert_eq!(Daemon::Trunkline.unavailable(false), None);
+        assert!(Daemon::Gobgp.unavailable(true).unwrap().contains("--policy"));
+        assert_eq!(Daemon::Trunkline.unavailable(true), None);
         assert_eq!(Daemon::Floor.unavailable(true), None);
     }
 }

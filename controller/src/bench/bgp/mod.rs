@@ -125,7 +125,7 @@ pub struct BgpArgs {
     /// Leave the floor out.
     #[arg(long)]
     no_floor: bool,
-    /// Put what senders say through a policy of twenty statements: prefixes, paths, communities. For BIRD and FRR, and not for case E.
+    /// Put what senders say through a policy of twenty statements: prefixes, paths, communities. For ours, BIRD and FRR, and not for case E.
     #[arg(long)]
     policy: bool,
     /// Rounds of each case, all daemons in turn; figures are medians over them.

@@ -4,13 +4,14 @@
 mod session;
 mod source;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bgp::session::{FamilyConfig, SessionConfig};
-use bgp::wire::{Asn, Family, RouterId};
+use bgp::wire::{AddPathMode, Asn, Family, RouterId};
 use clap::Args;
 use net::Time;
 
@@ -104,6 +105,14 @@ fn run(arguments: &ReplayArgs, out: &mut dyn Write, err: &mut dyn Write) -> Resu
         "session with {} up: AS{}, {}, {families}",
         arguments.to, negotiated.peer_asn, negotiated.peer_router_id
     ));
+    if origin.add_path && negotiated.encode.add_path.is_empty() {
+        let _ = writeln!(
+            err,
+            "trunkline: the peer in the file has several paths of a prefix and {} takes one: of each prefix of a table the first is sent, and a \
+             trace is sent as if its paths were one",
+            arguments.to
+        );
+    }
     let started = Instant::now();
     let mut sender = source::Sender::new(&negotiated, &arguments.next_hop);
     let speed = if arguments.real_time { Some(1.0) } else { arguments.speed };
@@ -132,7 +141,7 @@ fn run(arguments: &ReplayArgs, out: &mut dyn Write, err: &mut dyn Write) -> Resu
     if sender.left_out > 0 {
         let _ = writeln!(
             err,
-            "trunkline: left out: {} routes or messages that are malformed, of families that were not agreed on, or too long for the session",
+            "trunkline: left out: {} routes or messages that are malformed, of families or further paths that were not agreed on, or too long for the session",
             sender.left_out
         );
     }
@@ -203,14 +212,19 @@ fn config(arguments: &ReplayArgs, origin: &Origin) -> SessionConfig {
     let unset = |id: &RouterId| id.0.is_unspecified();
     let router_id = arguments.router_id.map(RouterId).or(origin.router_id.filter(|id| !unset(id)));
     let router_id = router_id.unwrap_or(RouterId(Ipv4Addr::new(10, 255, 255, 1)));
-    let families = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
     SessionConfig {
         peer_asn: None,
-        families: families.into_iter().map(|family| (family, FamilyConfig::default())).collect(),
+        families: families(origin.add_path),
         // What the router says is of no interest.
         send_hold_time: None,
         ..SessionConfig::new(asn, router_id, asn)
     }
+}
+
+/// What is offered; `add_path`: several paths of a prefix too (RFC 7911).
+fn families(add_path: bool) -> BTreeMap<Family, FamilyConfig> {
+    let config = FamilyConfig { add_path: add_path.then_some(AddPathMode::SEND), ..FamilyConfig::default() };
+    [Family::IPV4_UNICAST, Family::IPV6_UNICAST].into_iter().map(|family| (family, config)).collect()
 }
 
 /// Time since the start of a session, for the session.

@@ -11,8 +11,8 @@ use crate::report::{Fail, Outcome};
 use crate::wait;
 
 /// The raw router behind us and the one behind the daemon.
-const BEHIND_US: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 3);
-const BEHIND_THEM: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 4);
+pub(super) const BEHIND_US: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 3);
+pub(super) const BEHIND_THEM: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 4);
 const BESIDE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 5);
 /// Another one behind us.
 const BESIDE_US: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 6);
@@ -26,7 +26,7 @@ const FAR_AS: u32 = 4_200_000_099;
 const ODD: (u8, u8, [u8; 3]) = (0xc0, 99, [1, 2, 3]);
 
 /// A neighbour line of ours for a raw router.
-fn raw_line(identity: &Identity, more: &str) -> String {
+pub(super) fn raw_line(identity: &Identity, more: &str) -> String {
     format!(
         "    - {{ address: {}, asn: {}, import: accept, export: accept, families: [ipv4-unicast]{more} }}\n",
         identity.address, identity.asn
@@ -34,13 +34,13 @@ fn raw_line(identity: &Identity, more: &str) -> String {
 }
 
 /// The daemon's session with a raw router.
-fn raw_session(identity: &Identity) -> Session {
+pub(super) fn raw_session(identity: &Identity) -> Session {
     let mut session = Session::new(IpAddr::V4(THEIRS), IpAddr::V4(identity.address), identity.asn);
     session.families = &[Family::V4];
     session
 }
 
-fn listen(world: &World, identity: Identity) -> Result<Listener, Fail> {
+pub(super) fn listen(world: &World, identity: Identity) -> Result<Listener, Fail> {
     world.add_our_address(identity.address)?;
     Listener::new(identity)
 }

@@ -38,6 +38,8 @@ pub(super) struct Origin {
     pub(super) router_id: Option<RouterId>,
     pub(super) routes: u64,
     pub(super) messages: u64,
+    /// Its routes have path identifiers (RFC 8050).
+    pub(super) add_path: bool,
 }
 
 /// Everybody who is heard.
@@ -61,7 +63,7 @@ impl Choice {
 /// A part of the file that is to be said.
 pub(super) enum Item<'r> {
     /// A route of a table.
-    Route { prefix: Prefix, attributes: &'r Bytes, four_octet_as: bool },
+    Route { nlri: Nlri, attributes: &'r Bytes, four_octet_as: bool },
     /// A message.
     Message { message: &'r Bgp4mpMessage },
 }
@@ -100,7 +102,7 @@ pub(super) fn survey(file: &Path) -> Result<Survey, String> {
         let mut place = |address: IpAddr, asn: Asn, index: Option<u16>, router_id: Option<RouterId>| {
             let origins = &mut survey.origins;
             *places.entry((address, asn)).or_insert_with(|| {
-                origins.push(Origin { index, address, asn, router_id, routes: 0, messages: 0 });
+                origins.push(Origin { index, address, asn, router_id, routes: 0, messages: 0, add_path: false });
                 origins.len() - 1
             })
         };
@@ -118,6 +120,7 @@ pub(super) fn survey(file: &Path) -> Result<Survey, String> {
                     let at = by_index.get(usize::from(entry.peer));
                     if let Some(origin) = at.and_then(|at| survey.origins.get_mut(*at)) {
                         origin.routes += 1;
+                        origin.add_path |= rib.add_path;
                     }
                 }
             }
@@ -131,6 +134,7 @@ pub(super) fn survey(file: &Path) -> Result<Survey, String> {
                 let at = place(message.ends.peer, message.ends.peer_asn, None, None);
                 if let Some(origin) = survey.origins.get_mut(at) {
                     origin.messages += 1;
+                    origin.add_path |= message.add_path;
                 }
             }
             _ => {}
@@ -164,12 +168,14 @@ pub(super) fn read(
             Body::Rib(rib) => {
                 let RibNlri::Unicast(prefix) = rib.nlri else { return Ok(()) };
                 for entry in rib.entries.iter().filter(|entry| Some(entry.peer) == own_index) {
-                    each(at, Item::Route { prefix, attributes: &entry.attributes, four_octet_as: true })?;
+                    let nlri = Nlri { path_id: entry.path_id, prefix };
+                    each(at, Item::Route { nlri, attributes: &entry.attributes, four_octet_as: true })?;
                 }
                 Ok(())
             }
             Body::TableDump(dump) if dump.peer == choice.address => {
-                each(at, Item::Route { prefix: dump.prefix, attributes: &dump.attributes, four_octet_as: false })
+                let nlri = Nlri::new(dump.prefix);
+                each(at, Item::Route { nlri, attributes: &dump.attributes, four_octet_as: false })
             }
             Body::Message(message) if !message.sent && message.ends.peer == choice.address && is_update(message) => {
                 each(at, Item::Message { message })
@@ -189,6 +195,8 @@ pub(super) struct Sender {
     waiting: usize,
     out: BytesMut,
     table: bool,
+    /// The last prefix of a table that was said on a session without path identifiers.
+    single: Option<Prefix>,
     pub(super) announced: u64,
     pub(super) withdrawn: u64,
     pub(super) messages: u64,
@@ -213,6 +221,7 @@ impl Sender {
             waiting: 0,
             out: BytesMut::new(),
             table: false,
+            single: None,
             announced: 0,
             withdrawn: 0,
             messages: 0,
@@ -223,14 +232,24 @@ impl Sender {
     /// Takes one more; messages come out when there are enough.
     pub(super) fn take(&mut self, item: Item<'_>) -> Option<Bytes> {
         match item {
-            Item::Route { prefix, attributes, four_octet_as } => self.route(prefix, attributes, four_octet_as),
-            Item::Message { message } => self.message(message),
+            Item::Route { nlri, attributes, four_octet_as } => self.route(nlri, attributes, four_octet_as),
+            Item::Message { message } => {
+                // No message overtakes the table in front of it.
+                self.pack();
+                self.message(message);
+            }
         }
         if self.waiting >= SORTED || self.out.len() >= PIECE { Some(self.flush()) } else { None }
     }
 
     /// What is there, as messages.
     pub(super) fn flush(&mut self) -> Bytes {
+        self.pack();
+        self.out.split().freeze()
+    }
+
+    /// Routes of a table that were sorted, as messages.
+    fn pack(&mut self) {
         self.by_attributes.clear();
         self.waiting = 0;
         for group in std::mem::take(&mut self.sorted) {
@@ -244,7 +263,6 @@ impl Sender {
                 Err(_) => self.left_out += count,
             }
         }
-        self.out.split().freeze()
     }
 
     /// The rest; after a table also that it was all.
@@ -258,15 +276,24 @@ impl Sender {
         rest.freeze()
     }
 
-    fn route(&mut self, prefix: Prefix, octets: &Bytes, four_octet_as: bool) {
+    fn route(&mut self, nlri: Nlri, octets: &Bytes, four_octet_as: bool) {
         self.table = true;
+        let prefix = nlri.prefix;
         let family = if prefix.addr().is_ipv4() { Family::IPV4_UNICAST } else { Family::IPV6_UNICAST };
         if !self.negotiated.families.contains(&family) {
             self.left_out += 1;
             return;
         }
+        let mut nlri = nlri;
+        if !self.negotiated.encode.add_path.contains(&family) {
+            // Each further path would take the place of the one before: the first one stays.
+            if self.single.replace(prefix) == Some(prefix) {
+                self.left_out += 1;
+                return;
+            }
+            nlri.path_id = 0;
+        }
         self.waiting += 1;
-        let nlri = Nlri { path_id: 0, prefix };
         let key = (octets.clone(), family == Family::IPV4_UNICAST);
         if let Some(group) = self.by_attributes.get(&key).and_then(|at| self.sorted.get_mut(*at)) {
             group.nlri.push(nlri);
@@ -359,7 +386,10 @@ mod tests {
     use super::*;
     use bgp::mrt::{Ends, PeerIndexTable, Rib, RibEntry, Timestamp, encode_attributes};
     use bgp::session::SessionConfig;
-    use bgp::wire::{AsPath, DecodeContext, EncodeContext, Open, Origin as OriginCode, Update};
+    use bgp::wire::{
+        AddPathFamily, AddPathMode, AsPath, DecodeContext, EncodeContext, Open, Origin as OriginCode, Update,
+    };
+    use std::collections::BTreeSet;
 
     const AT: Timestamp = Timestamp { seconds: 1_700_000_000, microseconds: None };
 
@@ -423,24 +453,38 @@ mod tests {
     }
 
     fn negotiated(asn: u32) -> Arc<Negotiated> {
-        let config =
+        negotiated_with(asn, false)
+    }
+
+    /// `add_path`: both sides have several paths of a prefix.
+    fn negotiated_with(asn: u32, add_path: bool) -> Arc<Negotiated> {
+        let mut config =
             SessionConfig { peer_asn: None, ..SessionConfig::new(Asn(asn), RouterId(Ipv4Addr::LOCALHOST), Asn(asn)) };
-        let capabilities = vec![
+        let mut capabilities = vec![
             bgp::wire::Capability::Multiprotocol { family: Family::IPV4_UNICAST },
             bgp::wire::Capability::FourOctetAs { asn: Asn(65_000) },
         ];
+        if add_path {
+            config.families = super::super::families(true);
+            let row = AddPathFamily { family: Family::IPV4_UNICAST, send_receive: AddPathMode::RECEIVE };
+            capabilities.push(bgp::wire::Capability::AddPath { families: vec![row] });
+        }
         let open = Open::new(Asn(65_000), 90, RouterId(Ipv4Addr::new(10, 9, 9, 9)), capabilities);
         Arc::new(Negotiated::new(&config, open).unwrap())
     }
 
     /// UPDATEs: prefixes with their path's length and next hop.
     fn updates(octets: &[u8]) -> Vec<Update> {
+        updates_in(octets, &DecodeContext::default())
+    }
+
+    fn updates_in(octets: &[u8], context: &DecodeContext) -> Vec<Update> {
         let mut rest = octets;
         let mut updates = Vec::new();
         while let Ok(Some(length)) = bgp::wire::frame_length(rest, 65_535) {
             let (frame, tail) = rest.split_at(length);
             rest = tail;
-            match Message::decode(frame, &DecodeContext::default()).unwrap().message {
+            match Message::decode(frame, context).unwrap().message {
                 Message::Update(update) => updates.push(update),
                 other => panic!("{other:?}"),
             }
@@ -470,6 +514,70 @@ mod tests {
         assert_eq!(updates[1].nlri.len(), 1);
         assert_eq!(updates[2].end_of_rib(), Some(Family::IPV4_UNICAST));
         assert_eq!((sender.announced, sender.messages, sender.left_out), (3, 2, 0));
+    }
+
+    /// Two paths of one prefix, in a record with path identifiers, and a message that announces a third.
+    fn several_paths() -> Vec<Body> {
+        let mut bodies = table();
+        if let Some(Body::Rib(rib)) = bodies.get_mut(1) {
+            rib.add_path = true;
+            for (entry, path_id) in rib.entries.iter_mut().zip([11, 12]) {
+                (entry.peer, entry.path_id) = (0, path_id);
+            }
+        }
+        let update = Update {
+            attributes: Some(Arc::new(PathAttributes {
+                next_hop: Some(Ipv4Addr::new(192, 0, 2, 9)),
+                ..path(&[65_001, 7])
+            })),
+            nlri: vec![Nlri { path_id: 13, prefix: "198.51.100.0/24".parse().unwrap() }],
+            ..Update::default()
+        };
+        let mut octets = BytesMut::new();
+        let context = EncodeContext { add_path: BTreeSet::from([Family::IPV4_UNICAST]), ..EncodeContext::default() };
+        Message::Update(update).encode(&context, &mut octets).unwrap();
+        let ends = Ends {
+            peer_asn: Asn(65_001),
+            local_asn: Asn(65_000),
+            interface: 0,
+            peer: address(1),
+            local: address(100),
+            four_octet_as: true,
+        };
+        bodies.push(Body::Message(Bgp4mpMessage { ends, sent: false, add_path: true, octets: octets.freeze() }));
+        bodies
+    }
+
+    #[test]
+    fn path_identifiers_go_where_the_session_has_them_and_elsewhere_the_first_path_stands() {
+        let made = Made::new("paths", &several_paths());
+        let survey = survey(&made.0).unwrap();
+        let of = survey.origins.iter().find(|origin| origin.address == address(1)).unwrap();
+        assert_eq!((of.routes, of.messages, of.add_path), (2, 1, true));
+        assert!(!survey.origins.iter().any(|origin| origin.add_path && origin.address != address(1)));
+        for (add_path, expected, left_out) in
+            [(true, vec![(11, 1), (12, 2), (13, 2)], 0), (false, vec![(0, 1), (0, 2)], 1)]
+        {
+            let negotiated = negotiated_with(65_001, add_path);
+            assert_eq!(negotiated.encode.add_path.len(), usize::from(add_path));
+            let mut sender = Sender::new(&negotiated, &[]);
+            let mut octets = BytesMut::new();
+            read(&made.0, &Choice::of(of), |_, item| {
+                octets.extend(sender.take(item).into_iter().flatten());
+                Ok(())
+            })
+            .unwrap();
+            octets.extend_from_slice(&sender.flush());
+            let context = DecodeContext { add_path: negotiated.encode.add_path.clone(), ..DecodeContext::default() };
+            let said: Vec<(u32, usize)> = updates_in(&octets, &context)
+                .iter()
+                .flat_map(|update| {
+                    let length = update.attributes.as_ref().unwrap().as_path.length();
+                    update.nlri.iter().map(move |nlri| (nlri.path_id, length))
+                })
+                .collect();
+            assert_eq!((said, sender.left_out), (expected, left_out), "{add_path}");
+        }
     }
 
     #[test]

@@ -291,7 +291,7 @@ fn a_neighbour_whose_attributes_weigh_too_much_loses_its_session_and_everybody_e
 /// instead of in place.
 fn longest_message(usual_order: bool) -> (Vec<u8>, u64) {
     let mut attributes =
-        vec![vec![0x40, 1, 1, 0], vec![0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xea], vec![0x40, 3, 4, 192, 0, 2, 2]];
+        [vec![0x40, 1, 1, 0], vec![0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xea], vec![0x40, 3, 4, 192, 0, 2, 2]];
     if !usual_order {
         attributes.reverse();
     }

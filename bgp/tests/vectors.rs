@@ -136,6 +136,11 @@ fn canonical(octets: &[u8]) -> Vec<u8> {
             let reserved = 4 + usize::from(value[3]);
             value[reserved] = 0;
         }
+        if kind == 32 {
+            // RFC 8092 §3: each community once.
+            let mut seen = BTreeSet::new();
+            value = value.chunks(12).filter(|community| seen.insert(*community)).flatten().copied().collect();
+        }
         let extended = value.len() > 255 || !typed && flags & 0x10 != 0;
         let flags = if typed { flags & 0xe0 } else { flags & 0xef };
         out.push(flags | if extended { 0x10 } else { 0 });
@@ -290,8 +295,15 @@ mod agreement {
                         let communities = communities.map(|community| (community.0 & 0xffff).to_string()).collect();
                         let value = theirs_numbers(&[&format!("{prefix}community_value")]);
                         check("communities", communities, value);
-                        let large = path.large_communities.iter().map(|large| large.global.to_string()).collect();
-                        check("large_community", large, theirs_numbers(&["bgp.large_communities.ga"]));
+                        let large = path.large_communities.iter().map(|large| large.to_string()).collect();
+                        let [global, first, second] = ["ga", "ldp1", "ldp2"]
+                            .map(|key| theirs_numbers(&[&format!("bgp.large_communities.{key}")]));
+                        // It lists all that are there; of equal ones we keep one (RFC 8092 §3).
+                        let mut seen = BTreeSet::new();
+                        let parts = global.iter().zip(first).zip(second);
+                        let communities = parts.map(|((global, first), second)| format!("{global}:{first}:{second}"));
+                        let communities = communities.filter(|community| seen.insert(community.clone())).collect();
+                        check("large_community", large, communities);
                     }
                     let address = |nlri: &bgp::wire::Nlri| nlri.prefix.addr().to_string();
                     let nlri = update.nlri.iter().map(address).collect();

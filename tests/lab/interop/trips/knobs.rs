@@ -221,6 +221,9 @@ impl Knobs<'_> {
     }
 }
 
+/// What is turned, and how it is tried.
+type Knob = (&'static str, fn(&Knobs<'_>) -> Outcome);
+
 pub(super) fn run(world: &mut World) -> Result<(), Fail> {
     let (near, far) = (Identity::new(BEHIND_US, 65003), Identity::new(BEHIND_THEM, 65004));
     let (near_listener, far_listener) = (listen(world, near)?, listen(world, far)?);
@@ -243,7 +246,7 @@ pub(super) fn run(world: &mut World) -> Result<(), Fail> {
     })?;
     let mut outcomes: Vec<(&'static str, Outcome)> = Vec::new();
     let bench = Knobs { world, peer: &peer, ours: &ours, near };
-    let knobs: [(&'static str, fn(&Knobs<'_>) -> Outcome); 10] = [
+    let knobs: [Knob; 10] = [
         ("refresh of ours", |bench| bench.refresh()),
         // Before others have changed the path through their AS.
         ("AS override", |bench| bench.as_override()),

@@ -357,3 +357,22 @@ fn a_connection_that_ends_in_the_middle_of_the_longest_message_leaves_nothing_be
         assert_eq!(speaker.rib().counts(Family::IPV4_UNICAST).paths, 0, "{usual_order}");
     }
 }
+
+#[test]
+fn a_withdrawal_behind_the_longest_message_counts_also_when_a_timer_is_due_in_between() {
+    let (octets, routes) = longest_message(false);
+    let (mut speaker, connections) = speaker(1, Policy::Accept);
+    let last = routes as u32 - 1;
+    let [a, b, c, _] = (0x0b00_0000 + (last << 8)).to_be_bytes();
+    let withdrawal = [[0xff; 16].as_slice(), &[0, 27, 2, 0, 4, 24, a, b, c, 0, 0]].concat();
+    speaker.handle_octets(connections[0], &[octets, withdrawal].concat(), Time::ZERO);
+    assert!(speaker.has_input(connections[0]) && received(&speaker, LOADER) < routes);
+    // A KEEPALIVE of ours is due, and nobody's hold timer is at its end.
+    let later = Time::from_secs(31);
+    speaker.handle_timeout(later);
+    while speaker.is_busy() {
+        speaker.handle_timeout(later);
+        sent(&mut speaker, |_, _| ());
+    }
+    assert_eq!(received(&speaker, LOADER), routes - 1);
+}

@@ -123,8 +123,13 @@ impl Speaker {
         let end = neighbor.peer.waiting_octets(inner).saturating_sub(octets);
         let in_turns = octets != usize::MAX;
         // Of a message in the turn before.
-        if neighbor.peer.has_event() && self.collect_some(address, now) && in_turns {
-            return true;
+        if neighbor.peer.has_event() {
+            if !in_turns {
+                // All of it before the messages behind it: they may take back what it says.
+                self.collect(address, now);
+            } else if self.collect_some(address, now) {
+                return true;
+            }
         }
         loop {
             let Some(neighbor) = self.neighbors.get_mut(&address) else { return false };
@@ -237,6 +242,10 @@ impl Speaker {
     /// What it has cost, as a number of routes.
     fn pump_neighbor(&mut self, address: IpAddr, now: Time) -> u64 {
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return 0 };
+        // What it is sent goes out once the session has been heard, and only then counts toward its window.
+        if neighbor.peer.has_event() {
+            return 0;
+        }
         let interval = neighbor.config.advertisement_interval;
         let Some(session) = &mut neighbor.session else { return 0 };
         let has_room = |connections: &BTreeMap<ConnectionId, Connection>, id: &ConnectionId| {

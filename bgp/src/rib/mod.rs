@@ -540,13 +540,15 @@ impl Rib {
 }
 
 impl SourceSlot {
-    /// Whether `source` is the same neighbour.
+    /// Whether `source` is the same neighbour, and its routes go to whom they went before.
     fn is_same(&self, source: &Source) -> bool {
         let ours = &self.source;
         ours.router_id == source.router_id
             && ours.asn == source.asn
             && ours.kind == source.kind
             && ours.address == source.address
+            && ours.client == source.client
+            && ours.confederation == source.confederation
     }
 }
 

@@ -143,6 +143,16 @@ fn another_neighbour_at_the_address_is_another_source() {
 }
 
 #[test]
+fn a_neighbour_that_is_back_as_a_client_is_another_source_since_its_routes_go_to_others_too() {
+    for (client, confederation) in [(true, false), (false, true)] {
+        let (mut rib, peer) = slow(MANY);
+        rib.remove_source(peer);
+        let back = rib.add_source(Source { client, confederation, ..source(1) });
+        assert_ne!(back, peer);
+    }
+}
+
+#[test]
 fn a_source_that_flaps_faster_than_its_routes_go_leaves_nothing_behind() {
     let (mut rib, mut peer) = slow(MANY);
     // More often than there are stamps.

@@ -160,6 +160,8 @@ struct Member {
     /// Segments that were built before so many arrivals know nothing of what it holds, or that it is here.
     since: u64,
     outs: [Option<AdjRibOut>; 2],
+    /// The family that is looked at first, in the order of [`Rib::FAMILIES`]: one that never ends holds no other up.
+    first: usize,
 }
 
 #[derive(Debug)]
@@ -240,7 +242,7 @@ impl UpdateGroup {
                 });
             }
         }
-        self.add(member, Member { enhanced_refresh, since: 0, outs }, rib);
+        self.add(member, Member { enhanced_refresh, since: 0, outs, first: 0 }, rib);
     }
 
     /// A session is over.
@@ -331,7 +333,8 @@ impl UpdateGroup {
         limit: impl Fn(Family) -> Option<usize>,
         rib: &mut Rib,
     ) -> Option<Outgoing> {
-        for family in Rib::FAMILIES {
+        let first = self.members.get(&member)?.first;
+        for family in Rib::FAMILIES.into_iter().cycle().skip(first).take(Rib::FAMILIES.len()) {
             let reads_further = self.reads_further(family);
             let table = rib.table(family)?;
             let (log_end, further_end) = (table.log_end(), table.further_end());
@@ -358,6 +361,9 @@ impl UpdateGroup {
             let waits = reads_further && out.further != further_end;
             let further = waits && (out.cursor == log_end || out.in_a_row >= BEST_FIRST);
             out.in_a_row = if further { 0 } else { out.in_a_row.saturating_add(1) };
+            if let Some(member) = self.members.get_mut(&member) {
+                member.first = family_index(family).map_or(0, |index| (index + 1) % Rib::FAMILIES.len());
+            }
             let (table, ranks) = rib.table_and_ranks(family)?;
             let outgoing = self.advance(member, (family, further), limit(family), table, ranks);
             self.drop_segments(family, rib);

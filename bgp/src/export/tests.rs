@@ -92,6 +92,29 @@ fn routes_with_one_attribute_set_cost_a_group_one_evaluation_of_policy() {
     assert_eq!(group.counters().policy_evaluations, 1);
 }
 
+#[test]
+fn a_family_that_never_ends_holds_the_other_one_up_for_one_segment() {
+    let mut rib = rib();
+    let from = rib.add_source(source(1));
+    let member = rib.add_source(source(2));
+    let mut group = UpdateGroup::new(terms(SourceKind::External));
+    group.join(member, Rib::FAMILIES, false, &mut rib);
+    while group.poll_transmit(member, &mut rib).is_some() {}
+    let v6 = Prefix::new("2001:db8:1::".parse().unwrap(), 48).unwrap();
+    let announced = Announcement {
+        nlri: vec![Nlri::new(v6)],
+        attributes: Arc::new(PathAttributes::new(Origin::Igp, AsPath::sequence(&[Asn(65001)]))),
+        next_hop: IpAddr::V6("2001:db8::9".parse().unwrap()).into(),
+    };
+    let route = RouteUpdate { family: Family::IPV6_UNICAST, withdrawn: Vec::new(), announced: Some(announced) };
+    rib.handle_routes(from, &route, Time::ZERO);
+    for round in 0..3 {
+        rib.handle_routes(from, &announce(1, 9 + round, 0..5), Time::ZERO);
+        assert!(group.poll_transmit(member, &mut rib).is_some());
+    }
+    assert!(group.holds(member, v6, &rib));
+}
+
 /// A peer at the other end: what it holds after reading what it is sent. Panics where a withdrawal names what it does
 /// not hold.
 #[derive(Default)]

@@ -22,14 +22,17 @@ pub(super) struct Review {
     sets: usize,
     /// Prefixes that have been chosen for.
     prefixes: usize,
+    /// Several paths are no longer used side by side: followers hear of prefixes where they may have been.
+    alone: bool,
 }
 
 impl Rib {
     /// Other knobs of the decision. Takes effect prefix by prefix: call [`Rib::review`] until it is done.
     pub fn set_decision(&mut self, decision: DecisionOptions) {
+        let alone = self.config.decision.multipath.is_on() && !decision.multipath.is_on();
         self.config.decision = decision;
         self.watch_multipath();
-        self.begin_review();
+        self.begin_review(alone);
     }
 
     /// What a missing LOCAL_PREF counts as. Takes effect prefix by prefix: call [`Rib::review`] until it is done.
@@ -38,7 +41,7 @@ impl Rib {
         for table in &mut self.tables {
             table.attributes.set_default_local_pref(default_local_pref);
         }
-        self.begin_review();
+        self.begin_review(false);
     }
 
     /// Who we are, for the checks of routes that come from here on; [`Rib::handle_import_policy`] has those of a source
@@ -79,18 +82,19 @@ impl Rib {
         } else if review.prefixes < prefixes {
             let end = prefixes.min(review.prefixes + PREFIXES_PER_SLICE);
             for index in review.prefixes..end {
-                table.select_again(PrefixId(index as u32), &ranks);
+                table.select_again(PrefixId(index as u32), review.alone, &ranks);
             }
             review.prefixes = end;
         } else {
-            *review = Review { table: review.table + 1, sets: 0, prefixes: 0 };
+            *review = Review { table: review.table + 1, sets: 0, prefixes: 0, alone: review.alone };
         }
         true
     }
 
     /// From the start, also where one was under way.
-    fn begin_review(&mut self) {
-        self.review = Some(Review { table: 0, sets: 0, prefixes: 0 });
+    fn begin_review(&mut self, alone: bool) {
+        let alone = alone || self.review.as_ref().is_some_and(|review| review.alone);
+        self.review = Some(Review { table: 0, sets: 0, prefixes: 0, alone });
     }
 }
 
@@ -213,5 +217,42 @@ mod tests {
             let best = changed.best(prefix(number)).unwrap();
             assert_eq!(changed.source(best.source).unwrap().router_id, RouterId::from_u32(expected), "{number}");
         }
+    }
+
+    #[test]
+    fn followers_hear_that_paths_are_no_longer_used_side_by_side() {
+        let both = DecisionOptions {
+            multipath: crate::rib::Multipath { ebgp: 2, ibgp: 2, relaxed: true },
+            ..DecisionOptions::default()
+        };
+        let mut changed = rib(both, 100);
+        for number in [2, 3] {
+            let id = source(&mut changed, number, SourceKind::External);
+            let announced = Announcement {
+                nlri: vec![Nlri::new(prefix(0))],
+                attributes: Arc::new(PathAttributes::new(
+                    Origin::Igp,
+                    AsPath::sequence(&[Asn(65000 + u32::from(number))]),
+                )),
+                next_hop: NextHop::V4(Ipv4Addr::new(192, 0, 2, number)),
+            };
+            changed.handle_routes(
+                id,
+                &RouteUpdate { family: V4, withdrawn: Vec::new(), announced: Some(announced) },
+                Time::ZERO,
+            );
+        }
+        let mut follower = changed.follow(V4);
+        let next_hops = |changes: Vec<crate::rib::Change>| {
+            changes.last().and_then(|change| change.best.as_ref()).map(|route| route.further_next_hops.len())
+        };
+        assert_eq!(next_hops(changed.changes(&mut follower, 100)), Some(1));
+        while !changed.changes(&mut follower, 100).is_empty() {}
+        changed.set_decision(DecisionOptions::default());
+        // What comes in between does not make it forget.
+        changed.set_default_local_pref(100);
+        while changed.review() {}
+        assert_eq!(next_hops(changed.changes(&mut follower, 100)), Some(0));
+        changed.unfollow(follower);
     }
 }

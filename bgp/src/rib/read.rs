@@ -178,13 +178,11 @@ impl Rib {
 
     fn further_next_hops(&self, table: &Table, id: PrefixId, path: &Path) -> Vec<NextHop> {
         let ranks = self.ranks();
-        if !ranks.options.multipath.is_on() {
+        let is_best = table.paths.best(id).is_some_and(|(best, _)| best.is(path.source, path.path_id));
+        if !is_best || !ranks.options.multipath.is_on() {
             return Vec::new();
         }
         let used = table.multipath(id, &ranks);
-        if used.first().is_none_or(|best| !path.is(best.source, best.path_id)) {
-            return Vec::new();
-        }
         used.iter().skip(1).filter_map(|path| Some(table.route_attributes(path.attributes)?.next_hop)).collect()
     }
 

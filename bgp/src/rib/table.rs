@@ -421,12 +421,15 @@ impl Table {
     }
 
     /// The decision over all paths of one prefix that has some, by other options than before.
-    pub(super) fn select_again(&mut self, id: PrefixId, ranks: &Ranks<'_>) {
+    pub(super) fn select_again(&mut self, id: PrefixId, alone: bool, ranks: &Ranks<'_>) {
         if !self.paths.is_empty(id) {
             let before = self.best(id);
             self.select(id, before, ranks);
             // The others may stand in another order.
             self.tell_further(id, before);
+            if alone && before.is_some() && !self.paths.is_single(id) {
+                self.log.touch(id);
+            }
         }
     }
 

@@ -124,7 +124,7 @@ impl Speaker {
         // The decision alone changes neither what is taken nor what is said of it.
         if martians_changed || settings.iter().any(|setting| *setting != "decision") {
             for address in self.neighbors.keys().copied().collect::<Vec<_>>() {
-                self.judge_again(address, now);
+                self.judge_again(address);
             }
         }
         for (address, config) in wanted {
@@ -201,16 +201,18 @@ impl Speaker {
     }
 
     /// Looks at a neighbour's routes, and at what it is sent, with the speaker's settings as they are now.
-    fn judge_again(&mut self, address: IpAddr, now: Time) {
+    fn judge_again(&mut self, address: IpAddr) {
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
         // For the sessions after this one.
         neighbor.peer.handle_config(Arc::new(neighbor.config.session_config(&self.config)));
         if let Some(session) = &mut neighbor.policy_session {
             *session = neighbor.config.policy_session(&self.config, address, session.neighbor_asn);
         }
-        let (import, export) = (neighbor.config.import.clone(), neighbor.config.export.clone());
-        self.set_import_policy(address, import, now);
-        self.set_export_policy(address, export, now);
+        if let Some((source, session)) = neighbor.source().zip(neighbor.policy_session.as_ref()) {
+            let bound = neighbor.config.import.bind(session);
+            self.rib.handle_import_policy(source, bound);
+        }
+        self.refresh_terms(address);
     }
 
     fn reoriginate(&mut self, originate: Vec<Prefix>, now: Time, done: &mut Vec<Reconfigured>) {

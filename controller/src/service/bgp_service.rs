@@ -60,7 +60,7 @@ impl BgpHandle {
             tracing::info!("bgp: {change}");
         }
         if let Err(error) = self.record(&config.mrt).await {
-            tracing::error!("{error}: recordings go on as before");
+            tracing::error!("{error}: not all is recorded as the file says");
         }
         Ok(())
     }
@@ -85,6 +85,8 @@ impl BgpHandle {
         }
         if updates_change {
             self.handle.set_tap(None).await.map_err(stopped)?;
+            // What is recorded if the rest fails.
+            recording.config.updates = None;
             if let Some(updates) = recording.updates.take() {
                 // It may have much to write, and the file may be the next one's too.
                 let _ = tokio::task::spawn_blocking(move || updates.finish()).await;

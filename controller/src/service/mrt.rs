@@ -158,6 +158,7 @@ fn make_folder(path: &Path) -> Result<(), String> {
 /// Writes until the speaker is gone.
 fn write_on(queue: &Receiver<Told>, mut files: Files) {
     let mut recording = Recording::default();
+    let mut flushed = since_1970();
     // A full disk is told once, and again when it was well in between.
     let mut well = true;
     loop {
@@ -173,7 +174,18 @@ fn write_on(queue: &Receiver<Told>, mut files: Files) {
                     }
                     Told::Session { ends, up, at } => vec![Recording::state_change(&ends, up, timestamp(at))],
                 };
-                if records.is_empty() { continue } else { files.write(&records, since_1970()) }
+                if records.is_empty() {
+                    continue;
+                }
+                let now = since_1970();
+                let written = files.write(&records, now);
+                // Also where it never falls silent for that long; a clock that goes back must not stop it.
+                if now.abs_diff(flushed) >= FLUSH_INTERVAL {
+                    flushed = now;
+                    written.and_then(|()| files.flush())
+                } else {
+                    written
+                }
             }
             Err(RecvTimeoutError::Timeout) => files.turn(since_1970()).and_then(|()| files.flush()),
             Err(RecvTimeoutError::Disconnected) => {

@@ -52,11 +52,12 @@ pub(super) struct Survey {
 pub(super) struct Choice {
     index: Option<u16>,
     address: IpAddr,
+    asn: Asn,
 }
 
 impl Choice {
     pub(super) fn of(origin: &Origin) -> Choice {
-        Choice { index: origin.index, address: origin.address }
+        Choice { index: origin.index, address: origin.address, asn: origin.asn }
     }
 }
 
@@ -154,6 +155,7 @@ pub(super) fn read(
     choice: &Choice,
     mut each: impl FnMut(Duration, Item<'_>) -> Result<(), String>,
 ) -> Result<(), String> {
+    // As long as the file has had no table of peers.
     let mut own_index = choice.index;
     records(file, |record| {
         let microseconds = record.time.microseconds.unwrap_or(0);
@@ -161,8 +163,10 @@ pub(super) fn read(
         match &record.body {
             // A file may have several tables.
             Body::PeerIndexTable(table) => {
-                let index = table.peers.iter().zip(0u16..).find(|(peer, _)| peer.address == choice.address);
-                own_index = own_index.or(index.map(|(_, index)| index));
+                let is_chosen = |peer: &Peer| (peer.address, peer.asn) == (choice.address, choice.asn);
+                let index = table.peers.iter().zip(0u16..).find(|(peer, _)| is_chosen(peer));
+                // Of the tables behind this one: each may have its peers in another order.
+                own_index = index.map(|(_, index)| index);
                 Ok(())
             }
             Body::Rib(rib) => {

@@ -3,7 +3,9 @@
 
 use bgp::policy::Policy;
 use bgp::session::{ConnectMode, SessionConfig};
-use bgp::speaker::{ConnectionId, Event, NeighborConfig, Speaker, SpeakerConfig, Transmit};
+use bgp::speaker::{
+    ConnectionId, Event, LimitAction, NeighborConfig, PrefixLimit, Reconfigured, Speaker, SpeakerConfig, Transmit,
+};
 use bgp::wire::{
     AsPath, Asn, Community, EncodeContext, Family, Message, NextHop, Nlri, Origin, PathAttributes, RouterId,
     pack_announcements,
@@ -35,7 +37,7 @@ fn speaker(receivers: u8, import: Policy) -> (Speaker, Vec<ConnectionId>) {
     speaker_with(receivers, |loader| loader.import = import.clone())
 }
 
-fn speaker_with(receivers: u8, loader: impl Fn(&mut NeighborConfig)) -> (Speaker, Vec<ConnectionId>) {
+fn config(receivers: u8, loader: impl Fn(&mut NeighborConfig)) -> SpeakerConfig {
     let last = RECEIVER + receivers - 1;
     let neighbors = (LOADER..=last).map(|number| {
         let mut neighbor = NeighborConfig {
@@ -49,9 +51,12 @@ fn speaker_with(receivers: u8, loader: impl Fn(&mut NeighborConfig)) -> (Speaker
         }
         neighbor
     });
-    let config =
-        SpeakerConfig { neighbors: neighbors.collect(), ..SpeakerConfig::new(Asn(65_000), RouterId::from_u32(1)) };
-    let mut speaker = Speaker::new(config, Time::ZERO).unwrap();
+    SpeakerConfig { neighbors: neighbors.collect(), ..SpeakerConfig::new(Asn(65_000), RouterId::from_u32(1)) }
+}
+
+fn speaker_with(receivers: u8, loader: impl Fn(&mut NeighborConfig)) -> (Speaker, Vec<ConnectionId>) {
+    let last = RECEIVER + receivers - 1;
+    let mut speaker = Speaker::new(config(receivers, loader), Time::ZERO).unwrap();
     let connections = (LOADER..=last).map(|number| {
         let local = SocketAddr::from(([192, 0, 2, 1], 179));
         let id = speaker.handle_accepted(SocketAddr::new(address(number), 40_000), local, Time::ZERO).unwrap();
@@ -287,11 +292,55 @@ fn a_neighbour_whose_attributes_weigh_too_much_loses_its_session_and_everybody_e
     assert_eq!(received(&speaker, LOADER), 10_000);
 }
 
+#[test]
+fn another_limit_on_what_attributes_weigh_counts_at_once_and_is_spoken_of_again() {
+    let warned = |octets| {
+        config(1, |loader| {
+            let limit = PrefixLimit { count: 1_000_000, warn_percent: 80, action: LimitAction::Warn };
+            (loader.attribute_octets, loader.receive_limits) = (octets, [(Family::IPV4_UNICAST, limit)].into());
+        })
+    };
+    let loader = warned(100_000).neighbors.remove(0);
+    let (mut speaker, connections) = speaker_with(1, |neighbor| *neighbor = loader.clone());
+    let heavies = (0..400).flat_map(|number| heavy(LOADER, number)).collect::<BytesMut>();
+    speaker.handle_octets(connections[0], &heavies, Time::ZERO);
+    longest(&mut speaker);
+    let told = |speaker: &mut Speaker| -> Vec<u64> {
+        let events = std::iter::from_fn(|| speaker.poll_event());
+        events
+            .filter_map(|event| if let Event::AttributeLimit { limit, .. } = event { Some(limit) } else { None })
+            .collect()
+    };
+    assert_eq!(told(&mut speaker), [100_000], "once a session");
+    for (octets, expected) in
+        [(200_000, vec![200_000]), (200_000, vec![]), (9_000_000, vec![]), (300_000, vec![300_000])]
+    {
+        let done = speaker.reconfigure(warned(octets), Time::ZERO).unwrap();
+        assert!(
+            done.iter().all(
+                |done| matches!(done, Reconfigured::Changed { settings, .. } if *settings == ["attribute_octets"])
+            )
+        );
+        assert_eq!(told(&mut speaker), expected);
+    }
+    assert_eq!(received(&speaker, LOADER), 400, "the session stands");
+    // Without a limit of prefixes it ends.
+    let dropping = config(1, |loader| loader.attribute_octets = 1_000);
+    speaker.reconfigure(dropping, Time::ZERO).unwrap();
+    longest(&mut speaker);
+    assert_eq!((told(&mut speaker), received(&speaker, LOADER)), (vec![1_000], 0));
+}
+
 /// One message as long as there can be. With its attributes in another order than the usual one it is read as a whole
 /// instead of in place.
 fn longest_message(usual_order: bool) -> (Vec<u8>, u64) {
+    longest_with(usual_order, &[])
+}
+
+/// The same with another attribute.
+fn longest_with(usual_order: bool, last: &[u8]) -> (Vec<u8>, u64) {
     let mut attributes =
-        [vec![0x40, 1, 1, 0], vec![0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xea], vec![0x40, 3, 4, 192, 0, 2, 2]];
+        [vec![0x40, 1, 1, 0], vec![0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xea], vec![0x40, 3, 4, 192, 0, 2, 2], last.to_vec()];
     if !usual_order {
         attributes.reverse();
     }
@@ -356,6 +405,36 @@ fn a_connection_that_ends_in_the_middle_of_the_longest_message_leaves_nothing_be
         assert_eq!(received(&speaker, LOADER), 0);
         assert_eq!(speaker.rib().counts(Family::IPV4_UNICAST).paths, 0, "{usual_order}");
     }
+}
+
+fn is_held(speaker: &Speaker) -> bool {
+    let status = speaker.status(Time::ZERO);
+    status.neighbors.iter().any(|neighbor| neighbor.address == address(LOADER) && neighbor.held.is_some())
+}
+
+#[test]
+fn a_part_of_a_message_is_weighed_before_the_next_one() {
+    for usual_order in [true, false] {
+        // COMMUNITIES, 3,480 octets.
+        let heavy = [&[0xd0, 8, 0x0d, 0x98][..], &[0, 1, 0, 2].repeat(870)].concat();
+        let (octets, routes) = longest_with(usual_order, &heavy);
+        assert!(routes > 4 * 2048);
+        let (mut speaker, connections) = speaker_with(1, |loader| loader.attribute_octets = 1_000_000);
+        speaker.handle_octets(connections[0], &octets, Time::ZERO);
+        assert!(is_held(&speaker), "{usual_order}");
+    }
+}
+
+#[test]
+fn what_a_neighbour_over_its_limit_has_said_besides_is_not_looked_at() {
+    let (octets, _) = longest_message(false);
+    let limit = PrefixLimit { count: 10, warn_percent: 80, action: LimitAction::Drop };
+    let (mut speaker, connections) =
+        speaker_with(1, |loader| loader.receive_limits = [(Family::IPV4_UNICAST, limit)].into());
+    let before = speaker.rib().policy_evaluations();
+    speaker.handle_octets(connections[0], &octets, Time::ZERO);
+    assert!(is_held(&speaker));
+    assert_eq!(speaker.rib().policy_evaluations() - before, 1, "the first part of the message");
 }
 
 #[test]

@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use controller::core::{ConnectionId, Core, CoreConfig};
+use controller::flow::pipeline::{CLASSIFY, FORWARD};
 use net::packet::build;
 use net::{DatapathId, MacAddr, PortNo, Time};
 use openflow::{
     Action, AggregateStats, BufferId, Capabilities, Channel, ChannelConfig, FeaturesReply, FlowMod, FlowModFlags,
     Hello, Instruction, Match, Message, MultipartReply, MultipartReplyBody, MultipartRequestBody, PacketIn,
-    PacketInReason, PacketOut, Port, TableId, frame_length,
+    PacketInReason, PacketOut, Port, frame_length,
 };
 
 /// Counts what is on the heap. One thread allocates: plain loads and stores are enough.
@@ -343,7 +344,7 @@ fn packet_in(port: u32, frame: &Bytes) -> Bytes {
         buffer_id: BufferId::NO_BUFFER,
         total_len: frame.len() as u16,
         reason: PacketInReason::ACTION,
-        table_id: TableId(0),
+        table_id: CLASSIFY,
         cookie: 0x5401_0000_0000_0001,
         match_: Match::new().with_in_port(PortNo(port)),
         data: frame.clone(),
@@ -380,12 +381,12 @@ fn floor(new_sources: bool, batch: usize) -> f64 {
         data: reply,
     });
     let rule = |match_, does| {
-        let flow_mod = FlowMod::add(TableId(0), 100, match_);
+        let flow_mod = FlowMod::add(CLASSIFY, 100, match_);
         Message::FlowMod(FlowMod { instructions: vec![does], flags: FlowModFlags::SEND_FLOW_REM, ..flow_mod })
     };
     let mac = unknown(1, 0).0;
     let rules = [
-        rule(Match::new().with_in_port(PortNo(1)).with_eth_src(mac), Instruction::GotoTable(TableId(1))),
+        rule(Match::new().with_in_port(PortNo(1)).with_eth_src(mac), Instruction::GotoTable(FORWARD)),
         rule(Match::new().with_eth_dst(mac), Instruction::ApplyActions(vec![Action::output(PortNo(1))])),
     ];
     let mut turns = Vec::with_capacity(ANSWERS / batch);

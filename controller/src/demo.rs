@@ -17,7 +17,7 @@ use net::Prefix;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
-use crate::config::{AddressFamily, BgpConfig, Config, Listen, NeighborConfig, Policy};
+use crate::config::{AddressFamily, BgpConfig, Config, ControlSocketPath, Listen, NeighborConfig, Policy};
 use crate::service::Controller;
 
 use drive::Drive;
@@ -48,11 +48,13 @@ const DRAW_INTERVAL: Duration = Duration::from_millis(500);
 /// What kept it from starting, or, with `once`, what did not go as it should.
 pub fn demo(options: DemoOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut config = config();
-    let controller = Controller::start(&config).or_else(|_| {
+    let mut controller = Controller::start(&config).or_else(|_| {
         // Somebody has the usual port for metrics; whatever else is wrong is wrong again.
         config.http.listen.set_port(0);
         Controller::start(&config)
     })?;
+    // It has no file: who wants another configuration is told so at once.
+    drop(controller.take_reloads());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     let result = local.block_on(&runtime, show(&controller, options));
@@ -65,6 +67,8 @@ fn config() -> Config {
     let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut config = Config::default();
     config.openflow.listen = vec![Listen::Tcp(loopback(0))];
+    // The usual place is for the controller of a real network.
+    config.http.socket = ControlSocketPath::Off;
     let originate = ["203.0.113.0/24", "2001:db8::/32"].iter().filter_map(|text| text.parse::<Prefix>().ok()).collect();
     let neighbor = |router: &routers::RouterPlace| {
         let mut neighbor = NeighborConfig::new(router.address.into(), router.asn, routers::OUR_ASN);

@@ -1,10 +1,14 @@
-//! The HTTP server: `/metrics`, `/healthz`, `/bgp/…` and an index. It asks snapshots and never the core. What changes something is a POST and
-//! taken from programs of this machine only.
+//! The HTTP server: `/metrics`, `/healthz`, `/api/…`, `/bgp/…`, `/audit`, `/reload` and an index. It asks snapshots and never waits for the core. What changes
+//! something is a POST and taken from programs of this machine only.
 //!
 //! Served by hyper itself rather than by `axum::serve`, which offers no limits of time: a client that never finishes its header, or never reads
 //! its answer, must not hold a connection for ever.
 
+mod api;
+mod audit;
 mod bgp;
+mod query;
+mod reload;
 
 use std::fmt;
 use std::io;
@@ -20,10 +24,14 @@ use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use telemetry::Exporter;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+
+use crate::api::Api;
+use crate::reload::ReloadSender;
 
 /// Most connections at once. Further ones wait in the system's backlog; a monitoring system needs one or two.
 const MAX_CONNECTIONS: usize = 64;
@@ -49,6 +57,10 @@ pub struct Sources {
     pub health: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// The BGP speaker, if there is one: `/bgp/…` asks it.
     pub bgp: Option<::bgp::io::Handle>,
+    /// Who takes another configuration, if anybody does: `/reload` asks.
+    pub reload: Option<ReloadSender>,
+    /// What `/api/…` asks, if it is served.
+    pub api: Option<Api>,
     /// Connected switches: datapath id and the address that the connection comes from.
     pub switches: Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>,
 }
@@ -115,8 +127,17 @@ pub fn bind_blocking(address: SocketAddr) -> Result<std::net::TcpListener, BindE
     bound.map_err(|error| BindError { address, error })
 }
 
+/// Where clients come in. Each has connections of its own number.
+#[derive(Debug)]
+pub enum Door {
+    /// Over TCP.
+    Tcp(TcpListener),
+    /// Over a Unix socket: whoever may open it may do what programs of this machine may.
+    Unix(UnixListener),
+}
+
 /// Serves until `shutdown` is done; then takes no more connections, and returns when the open ones have ended or their time is up.
-pub async fn serve(listener: TcpListener, sources: Sources, shutdown: impl Future<Output = ()>) {
+pub async fn serve(door: Door, sources: Sources, shutdown: impl Future<Output = ()>) {
     let router = router(sources);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stop, stopped) = watch::channel(false);
@@ -126,7 +147,13 @@ pub async fn serve(listener: TcpListener, sources: Sources, shutdown: impl Futur
         let accept = async {
             // The semaphore is never closed, so this only waits.
             let slot = Arc::clone(&slots).acquire_owned().await.ok();
-            (listener.accept().await, slot)
+            let accepted = match &door {
+                Door::Tcp(listener) => {
+                    listener.accept().await.map(|(stream, peer)| (Stream::Tcp(stream), Peer::At(peer.ip())))
+                }
+                Door::Unix(listener) => listener.accept().await.map(|(stream, _)| (Stream::Unix(stream), Peer::Socket)),
+            };
+            (accepted, slot)
         };
         let (accepted, slot) = tokio::select! {
             () = &mut shutdown => break,
@@ -135,11 +162,15 @@ pub async fn serve(listener: TcpListener, sources: Sources, shutdown: impl Futur
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
-                tracing::trace!(%peer, "http connection");
+                tracing::trace!(?peer, "http connection");
                 let (router, stopped) = (router.clone(), stopped.clone());
                 connections.spawn(async move {
                     // Whoever changes something is asked for it.
-                    connection(stream, router.layer(Extension(Peer(peer.ip()))), stopped).await;
+                    let router = router.layer(Extension(peer));
+                    match stream {
+                        Stream::Tcp(stream) => connection(stream, router, stopped).await,
+                        Stream::Unix(stream) => connection(stream, router, stopped).await,
+                    }
                     drop(slot);
                 });
             }
@@ -149,7 +180,7 @@ pub async fn serve(listener: TcpListener, sources: Sources, shutdown: impl Futur
             }
         }
     }
-    drop(listener);
+    drop(door);
     let _ = stop.send(true);
     let all = async { while connections.join_next().await.is_some() {} };
     if timeout(CLOSE_TIMEOUT, all).await.is_err() {
@@ -157,7 +188,12 @@ pub async fn serve(listener: TcpListener, sources: Sources, shutdown: impl Futur
     }
 }
 
-async fn connection(stream: tokio::net::TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
+enum Stream {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+}
+
+async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, router: Router, mut stopped: watch::Receiver<bool>) {
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -182,8 +218,23 @@ async fn connection(stream: tokio::net::TcpStream, router: Router, mut stopped: 
 }
 
 /// Where a request comes from.
-#[derive(Clone, Copy)]
-struct Peer(IpAddr);
+#[derive(Clone, Copy, Debug)]
+enum Peer {
+    /// An address.
+    At(IpAddr),
+    /// The Unix socket, which the system opens for its owner and group only.
+    Socket,
+}
+
+impl Peer {
+    /// It is a program of this machine.
+    fn is_this_machine(self) -> bool {
+        match self {
+            Peer::At(address) => address.to_canonical().is_loopback(),
+            Peer::Socket => true,
+        }
+    }
+}
 
 #[derive(Clone)]
 struct Served {
@@ -192,7 +243,9 @@ struct Served {
 }
 
 fn router(sources: Sources) -> Router {
-    let speaker = sources.bgp.clone();
+    let (speaker, reload) = (sources.bgp.clone(), sources.reload.clone());
+    let audit = sources.api.clone().map(self::audit::router).unwrap_or_default();
+    let api = sources.api.clone().map(self::api::router).unwrap_or_default();
     let served = Served { sources, renders: Arc::new(Semaphore::new(MAX_RENDERS)) };
     Router::new()
         .route("/", get(index))
@@ -200,12 +253,16 @@ fn router(sources: Sources) -> Router {
         .route("/healthz", get(health))
         .with_state(served)
         .merge(self::bgp::router(speaker))
+        .merge(api)
+        .merge(audit)
+        .merge(self::reload::router(reload))
 }
 
 async fn index(State(served): State<Served>) -> Response {
     let mut page = String::from(
         "<!doctype html>\n<title>Trunkline</title>\n<h1>Trunkline</h1>\n<ul>\n\
         <li><a href=\"/metrics\">/metrics</a>: everything that is measured, for Prometheus</li>\n\
+        <li><a href=\"/api/v1/status\">/api/v1/…</a>: switches, links, hosts, rules and more, as JSON: <a href=\"/openapi.json\">OpenAPI</a></li>\n\
         <li><a href=\"/bgp/neighbors\">/bgp/neighbors</a>, /bgp/routes, /bgp/why: the BGP speaker, as JSON</li>\n\
         <li><a href=\"/healthz\">/healthz</a>: 200 if all is well, else 503</li>\n</ul>\n",
     );

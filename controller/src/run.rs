@@ -2,20 +2,54 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use net::Prefix;
+use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::apply::{Changes, started_with};
 use crate::config::{Config, Connect};
+use crate::history::How;
+use crate::io::fabric::{About, HappeningKind};
+use crate::reload::{Outcome, Refusal, ReloadRequest, Reloader, Wish, verified};
 use crate::service::Controller;
+
+/// How often a watched file is looked at.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a reload has come to is told by so many lines in an event: three thousand VLANs that are new make as many.
+const LINES_TOLD: usize = 8;
 
 /// What to run with.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// The configuration, with what the command line adds to it.
+    /// The configuration as the file has it.
     pub config: Config,
+    /// Its text; empty without a file.
+    pub text: String,
     /// The file that it was read from, if any.
     pub config_file: Option<PathBuf>,
+    /// Sources without TLS that the command line adds.
+    pub plain_from: Vec<Prefix>,
+    /// The folder to record in, if the command line names one.
+    pub record: Option<PathBuf>,
+    /// The file is taken on whenever it changes.
+    pub watch: bool,
+}
+
+impl RunOptions {
+    /// What the command line says besides the file.
+    fn add_to(&self, config: &mut Config) {
+        for prefix in &self.plain_from {
+            if !config.openflow.plain_from.contains(prefix) {
+                config.openflow.plain_from.push(*prefix);
+            }
+        }
+        if self.record.is_some() {
+            config.openflow.record.clone_from(&self.record);
+        }
+    }
 }
 
 /// Runs the controller until SIGTERM or SIGINT.
@@ -23,21 +57,72 @@ pub struct RunOptions {
 /// # Errors
 /// Whatever keeps the controller from starting, as a sentence for the operator.
 pub fn run(options: RunOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let RunOptions { config, config_file } = options;
+    let mut config = options.config.clone();
+    options.add_to(&mut config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         // Before anything starts: a signal in between must not end the process half-way.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
-        let controller = Controller::start(&config)?;
-        announce(&controller, &config, config_file.as_deref());
+        let watched = options.config_file.clone().filter(|_| options.watch);
+        let mut watch = watched.map(Watch::new);
+        let mut looks = tokio::time::interval(WATCH_INTERVAL);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut controller = Controller::start(&config)?;
+        // It only warns: nobody waits for it.
+        let named = config.clone();
+        std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
+            verified::before_the_start(&named).iter().for_each(|line| tracing::warn!("{line}"));
+        })?;
+        announce(&controller, &config, options.config_file.as_deref());
+        let mut asked = controller.take_reloads().ok_or("somebody else takes the requests for a reload")?;
+        let reloader = Reloader::new(config, options.config_file.clone());
+        tokio::spawn(verified::watch(reloader.verified(), controller.snapshots(), controller.happenings()));
+        let started = started_with(options.config_file.as_deref(), &options.text);
+        let mut changes = Changes::new(reloader, started, controller.configurations());
+        let add = |config: &mut Config| options.add_to(config);
         loop {
+            let deadline = changes.deadline();
             let name = tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
                 _ = hangup.recv() => {
-                    reload(&controller, &config, config_file.as_deref()).await;
+                    let done = changes.take_on(None, How::Hangup, &controller, add).await;
+                    tell("SIGHUP", changes.file(), &done, &controller);
+                    continue;
+                }
+                Some(request) = asked.recv() => {
+                    match request {
+                        ReloadRequest::Plan { source, answer } => changes.plan(&source, answer, &controller, add),
+                        ReloadRequest::Change { wish, answer } => {
+                            let (own, why) = (matches!(wish, Wish::Reload(None)), why(&wish));
+                            let is_confirmation = matches!(wish, Wish::Confirm(_));
+                            let done = changes.grant(wish, &controller, add).await;
+                            if is_confirmation {
+                                if let Ok(outcome) = &done {
+                                    tracing::info!(number = outcome.number, "a configuration is confirmed and stays");
+                                }
+                            } else {
+                                tell(why, changes.file().filter(|_| own), &done, &controller);
+                            }
+                            // Who has asked may have gone.
+                            let _ = answer.send(done);
+                        }
+                    }
+                    continue;
+                }
+                () = tokio::time::sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)), if deadline.is_some() => {
+                    if let Some(done) = changes.go_back(&controller, add).await {
+                        tell("it was not confirmed in time", None, &done, &controller);
+                    }
+                    continue;
+                }
+                _ = looks.tick(), if watch.is_some() => {
+                    if watch.as_mut().is_some_and(Watch::has_changed) {
+                        let done = changes.take_on(None, How::Watch, &controller, add).await;
+                        tell("the file has changed", changes.file(), &done, &controller);
+                    }
                     continue;
                 }
             };
@@ -53,34 +138,102 @@ pub fn run(options: RunOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
         }
         tracing::info!("stopped");
         Ok(())
-    })
+    });
+    // A look at the rules that is still going on in a thread of its own holds nobody up.
+    runtime.shutdown_background();
+    ended
 }
 
-/// Reads the file again. Of it, what `bgp` says counts at once; the rest needs a restart.
-async fn reload(controller: &Controller, started: &Config, config_file: Option<&Path>) {
-    let Some(file) = config_file else {
-        tracing::warn!("SIGHUP: there is no configuration file to read again");
-        return;
-    };
-    let config = match Config::load(file) {
-        Ok(checked) => checked.config,
-        Err(error) => {
-            tracing::error!("SIGHUP: the configuration is refused, everything stays as it is:\n{error}");
-            return;
-        }
-    };
-    match (controller.bgp(), &config.bgp) {
-        (Some(speaker), Some(bgp)) => match speaker.reload(bgp).await {
-            Ok(()) => tracing::info!(file = %file.display(), "SIGHUP: bgp is as the file says"),
-            Err(error) => tracing::error!("SIGHUP: {error}: everything stays as it is"),
-        },
-        (None, None) => {}
-        _ => tracing::warn!("SIGHUP: bgp starts and ends with the process: restart it"),
+/// Why a configuration is taken on, as the log says it.
+fn why(wish: &Wish) -> &'static str {
+    match wish {
+        Wish::Reload(_) => "an operator asks for it",
+        Wish::Apply(..) => "an operator applies it",
+        Wish::Confirm(_) => "an operator confirms it",
+        Wish::Rollback(_) => "an operator rolls back to it",
     }
-    let listen = |config: &Config| config.bgp.as_ref().map(|bgp| bgp.listen);
-    let apart = config.fabric != started.fabric || config.http != started.http || listen(&config) != listen(started);
-    if apart || config.openflow.listen != started.openflow.listen || config.openflow.tls != started.openflow.tls {
-        tracing::warn!("SIGHUP: openflow, fabric, http and bgp.listen count from the next start on");
+}
+
+/// Says in the log and among the events what a reload has come to.
+fn tell(why: &str, file: Option<&Path>, done: &Result<Outcome, Refusal>, controller: &Controller) {
+    let file = file.map_or_else(|| "from elsewhere".to_owned(), |file| file.display().to_string());
+    controller.happenings().push(About::new(HappeningKind::Reload), || in_short(why, &file, done));
+    match done {
+        Ok(outcome) => {
+            for warning in &outcome.warnings {
+                tracing::warn!(file, "{warning}");
+            }
+            let at_once = Outcome { restart: Vec::new(), ..outcome.clone() };
+            for line in at_once.lines() {
+                tracing::info!(why, file, "reload: {line}");
+            }
+            if !outcome.restart.is_empty() {
+                tracing::warn!(keys = outcome.restart.join(", "), "reload: these count from the next start on");
+            }
+        }
+        Err(Refusal::File(lines)) => {
+            tracing::error!(why, "reload: the configuration is refused, everything stays as it is:\n{lines}");
+        }
+        Err(Refusal::Process(reason)) => {
+            tracing::warn!(why, "reload: {reason}: everything stays as it is");
+        }
+    }
+}
+
+/// What a reload has come to, as an event says it. The log has all of it.
+fn in_short(why: &str, file: &str, done: &Result<Outcome, Refusal>) -> String {
+    let (came_to, lines) = match done {
+        Ok(outcome) => ("taken on", outcome.lines()),
+        Err(Refusal::File(lines)) => ("refused, everything stays as it is", lines.lines().map(str::to_owned).collect()),
+        Err(Refusal::Process(reason)) => ("not taken on, everything stays as it is", vec![reason.clone()]),
+    };
+    let first = lines.iter().take(LINES_TOLD).map(String::as_str).collect::<Vec<_>>().join("; ");
+    let more = match lines.len().saturating_sub(LINES_TOLD) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    format!("configuration {file} ({why}) {came_to}: {first}{more}")
+}
+
+/// A file that is looked at from time to time. By its content in the end: editors touch files that they leave as they were.
+struct Watch {
+    file: PathBuf,
+    /// When it was written, and how long it is: at the last look, and of the content that was taken.
+    seen: Option<(SystemTime, u64)>,
+    taken: Option<(SystemTime, u64)>,
+    content: Option<[u8; 32]>,
+}
+
+impl Watch {
+    /// A file as it is now.
+    fn new(file: PathBuf) -> Watch {
+        let mut watch = Watch { file, seen: None, taken: None, content: None };
+        watch.seen = watch.stamp();
+        (watch.taken, watch.content) = (watch.seen, watch.hash());
+        watch
+    }
+
+    fn stamp(&self) -> Option<(SystemTime, u64)> {
+        let metadata = std::fs::metadata(&self.file).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    }
+
+    fn hash(&self) -> Option<[u8; 32]> {
+        let text = std::fs::File::open(&self.file).and_then(crate::config::read_text).ok()?;
+        Some(Sha256::digest(text).into())
+    }
+
+    /// Whether there is another content than at the last time that this was so. A file that is being written is left alone until it is the same
+    /// at two looks; one that is not there is no content.
+    fn has_changed(&mut self) -> bool {
+        let now = self.stamp();
+        let rests = std::mem::replace(&mut self.seen, now) == now;
+        if !rests || now.is_none() || now == self.taken {
+            return false;
+        }
+        let content = self.hash();
+        self.taken = now;
+        content.is_some() && std::mem::replace(&mut self.content, content) != content
     }
 }
 
@@ -103,6 +256,9 @@ fn announce(controller: &Controller, config: &Config, config_file: Option<&Path>
         tracing::info!(folder = %directory.display(), "recording every OpenFlow message");
     }
     tracing::info!(metrics = %format_args!("http://{}/metrics", controller.http_address()), "serving metrics");
+    if let Some(path) = controller.socket() {
+        tracing::info!(socket = %path.display(), "commands may ask here");
+    }
 }
 
 /// What is said at the start about switches without TLS that are not on this machine.
@@ -126,6 +282,37 @@ fn plain_warnings(config: &Config) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_watched_file_has_changed_when_another_content_has_come_to_rest() {
+        let file = std::env::temp_dir().join(format!("trunkline-watch-{}.yaml", std::process::id()));
+        std::fs::write(&file, "a").unwrap();
+        let mut watch = Watch::new(file.clone());
+        assert!(!watch.has_changed() && !watch.has_changed());
+        std::fs::write(&file, "other").unwrap();
+        assert!(!watch.has_changed(), "it may be half written");
+        assert!(watch.has_changed());
+        assert!(!watch.has_changed());
+        std::fs::remove_file(&file).unwrap();
+        assert!(!watch.has_changed() && !watch.has_changed(), "no file is no configuration");
+        std::fs::write(&file, "other").unwrap();
+        assert!(!watch.has_changed() && !watch.has_changed(), "the same again");
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn an_event_says_the_first_lines_of_a_reload_and_counts_the_others() {
+        let restart = vec!["openflow.listen"; LINES_TOLD];
+        let outcome = Outcome { restart: restart.clone(), ..Outcome::default() };
+        let told = in_short("SIGHUP", "a.yaml", &Ok(outcome));
+        assert!(told.starts_with("configuration a.yaml (SIGHUP) taken on: counts from"), "{told}");
+        assert!(!told.contains("more"), "{told}");
+        let outcome = Outcome { restart: [restart, vec!["http.listen"; 3]].concat(), ..Outcome::default() };
+        let told = in_short("SIGHUP", "a.yaml", &Ok(outcome));
+        assert!(told.ends_with("openflow.listen; and 3 more"), "{told}");
+        let told = in_short("SIGHUP", "a.yaml", &Err(Refusal::File("a.yaml:1:1: one\na.yaml:2:1: two".to_owned())));
+        assert!(told.ends_with("refused, everything stays as it is: a.yaml:1:1: one; a.yaml:2:1: two"), "{told}");
+    }
 
     #[test]
     fn switches_without_tls_are_warned_of_unless_they_are_on_this_machine() {

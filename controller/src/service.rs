@@ -5,19 +5,23 @@ mod mrt;
 mod telemetry_service;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openflow::ControllerRole;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
+use crate::apply::Remembered;
 use crate::config::{Config, Role};
-use crate::core::CoreConfig;
+use crate::core::{CoreConfig, FabricSettings};
 use crate::http;
-use crate::io::fabric::{self, AcceptLimits, FabricHandle, FabricOptions, Snapshot};
+use crate::io::control::ControlSocket;
+use crate::io::fabric::{self, AcceptLimits, FabricHandle, FabricOptions, Happenings, Snapshot};
 use crate::io::listen::Listener;
 use crate::io::record::Recorder;
 use crate::io::tls::Tls;
+use crate::reload::{REQUESTS_WAITING, ReloadRequest};
 
 pub use bgp_service::BgpHandle;
 pub(crate) use bgp_service::{neighbor_config, speaker_config};
@@ -29,6 +33,9 @@ pub struct Controller {
     bgp: Option<BgpHandle>,
     telemetry: telemetry_service::TelemetryHandle,
     openflow: Vec<SocketAddr>,
+    socket: Option<PathBuf>,
+    reloads: Option<mpsc::Receiver<ReloadRequest>>,
+    configurations: watch::Sender<Arc<Remembered>>,
 }
 
 impl Controller {
@@ -48,6 +55,7 @@ impl Controller {
         core.generation_id = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         core.seed = u64::from_be_bytes(first_eight(&random_octets()?));
         let http = http::bind_blocking(config.http.listen).map_err(|error| error.to_string())?;
+        let socket = ControlSocket::bind(&config.http.socket)?;
         let bgp = config.bgp.as_ref().map(|bgp| bgp_service::start(bgp, core.seed)).transpose()?;
 
         let (samples, taken) = std::sync::mpsc::channel();
@@ -66,8 +74,21 @@ impl Controller {
             recorder,
         };
         let fabric = fabric::spawn(options, samples).map_err(|error| format!("cannot start a thread: {error}"))?;
-        let telemetry = telemetry_service::start(http, taken, fabric.snapshots(), fabric.directory(), bgp.clone())?;
-        Ok(Controller { fabric, bgp, telemetry, openflow })
+        let (reload, reloads) = mpsc::channel(REQUESTS_WAITING);
+        let (configurations, remembered) = watch::channel(Arc::default());
+        let socket_path = socket.as_ref().map(|socket| socket.path().to_owned());
+        let parts = telemetry_service::Parts {
+            listener: http,
+            socket,
+            ticks: taken,
+            fabric: fabric.reader(),
+            bgp: bgp.clone(),
+            reload,
+            remembered,
+        };
+        let telemetry = telemetry_service::start(parts)?;
+        let (socket, reloads) = (socket_path, Some(reloads));
+        Ok(Controller { fabric, bgp, telemetry, openflow, socket, reloads, configurations })
     }
 
     /// Where switches connect over TCP.
@@ -87,12 +108,40 @@ impl Controller {
 
     /// Pictures of the network as they come.
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
-        self.fabric.snapshots()
+        self.fabric.reader().snapshots
+    }
+
+    /// What happened, for who has something to add.
+    pub fn happenings(&self) -> Arc<Happenings> {
+        self.fabric.reader().happenings
+    }
+
+    /// The Unix socket where commands ask, if there is one.
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
     }
 
     /// The BGP speaker, if there is one.
     pub fn bgp(&self) -> Option<&BgpHandle> {
         self.bgp.as_ref()
+    }
+
+    /// Requests for another configuration, as they come over HTTP. Who drops this refuses them.
+    pub fn take_reloads(&mut self) -> Option<mpsc::Receiver<ReloadRequest>> {
+        self.reloads.take()
+    }
+
+    /// Where those who ask look for the configurations that were taken on.
+    pub fn configurations(&self) -> watch::Sender<Arc<Remembered>> {
+        self.configurations.clone()
+    }
+
+    /// Have the fabric take on another configuration; what was different, as keys of the file.
+    ///
+    /// # Errors
+    /// The fabric thread has ended.
+    pub async fn configure(&self, settings: FabricSettings) -> Result<Vec<&'static str>, String> {
+        self.fabric.configure(settings).await.ok_or_else(|| "the fabric thread has ended".to_owned())
     }
 
     /// Stop gracefully: BGP neighbours are told, the switches keep their rules. Returns when everything has ended.
@@ -115,6 +164,9 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
     let mut core = CoreConfig { role, ..CoreConfig::default() };
     core.discovery.probe_interval = config.fabric.probe_interval;
     core.discovery.host_timeout = config.fabric.host_timeout;
+    core.rules = config.flows.clone();
+    core.flows = config.flow_settings();
+    core.isolation = config.isolate.clone();
     core
 }
 

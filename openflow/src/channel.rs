@@ -103,6 +103,8 @@ struct Up {
     last_echo: Time,
     echo: Option<Echo>,
     probe: Option<Probe>,
+    /// The last echo of [`Channel::inquire`], until it is answered.
+    inquiry: Option<u32>,
     barriers: VecDeque<Barrier>,
     requests: Requests,
     /// The last barrier before a graceful end; nothing is said after it.
@@ -364,6 +366,17 @@ impl Channel {
         self.put(xid, &Message::EchoRequest(Bytes::new()));
     }
 
+    /// Asks for an answer, told as [`ChannelEvent::InquiryAnswered`]: all that was said before has been dealt with by then, and all that the other
+    /// side has said before has come in. Of several that are open only the last one is told.
+    pub fn inquire(&mut self, now: Time) {
+        self.now = now;
+        let xid = self.take_xid();
+        if let State::Up(up) = &mut self.state {
+            up.inquiry = Some(xid);
+            self.put(xid, &Message::EchoRequest(Bytes::new()));
+        }
+    }
+
     /// Ends it when the other side has done all that was said: by a last barrier, whose answer (or `within` without one) closes the
     /// channel with [`CloseReason::Shutdown`]. What is said meanwhile is not sent. A switch, or a channel that is not up, closes at once.
     pub fn finish(&mut self, now: Time, within: Duration) {
@@ -528,6 +541,7 @@ impl Channel {
             last_echo: self.now,
             echo: None,
             probe: None,
+            inquiry: None,
             barriers: VecDeque::new(),
             requests: Requests::default(),
             farewell: None,
@@ -544,6 +558,8 @@ impl Channel {
         } else if let Some(probe) = up.probe.take_if(|probe| probe.xid == xid) {
             self.round_trip = Some(self.now.since(probe.sent));
             self.events.push_back(ChannelEvent::ProbeAnswered);
+        } else if up.inquiry.take_if(|inquiry| *inquiry == xid).is_some() {
+            self.events.push_back(ChannelEvent::InquiryAnswered);
         } else {
             self.counters.unexpected += 1;
         }

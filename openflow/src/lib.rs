@@ -99,4 +99,6 @@ pub use report::{DecodeReport, decode_for_display};
 pub use role::{AsyncConfig, ControllerRole, GenerationId, RoleMessage};
 pub use text::FixedText;
 pub use tlv_table::{TLV_FIELDS, TLV_OPTION_LEN_MAX, TlvMap, TlvTableMod, TlvTableModCommand, TlvTableReply};
-pub use written::{FlowModHead, read_flow_body, write_flow_body, write_packet_out};
+pub use written::{
+    BUNDLE_ADD_HEAD, FlowModHead, read_flow_body, write_bundle_add_head, write_flow_body, write_packet_out,
+};

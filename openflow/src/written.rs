@@ -4,12 +4,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 use net::{DecodeError, PortNo};
 
 use crate::action::Action;
+use crate::bundle::{BundleFlags, EXP_TYPE_BUNDLE_ADD_MESSAGE};
 use crate::flow::{FlowModCommand, FlowModFlags};
 use crate::flow_match::Match;
 use crate::framing::{MAX_FRAME_LEN, VERSION};
 use crate::identifier::{BufferId, GroupId, TableId};
 use crate::instruction::Instruction;
 use crate::message::{MessageType, TooLong};
+use crate::oxm::EXPERIMENTER_ONF;
 use crate::wire::Reader;
 
 /// `ofp_flow_mod` up to its match, header included (OpenFlow 1.3.5 §7.3.4.1).
@@ -80,6 +82,25 @@ impl FlowModHead {
         out.put_slice(body);
         Ok(())
     }
+}
+
+/// Octets that a message in a bundle has in front of it: header, experimenter and its type, bundle, padding and flags (ONF extension 230,
+/// `onf_bundle_add_msg`).
+pub const BUNDLE_ADD_HEAD: usize = 24;
+
+/// Puts a whole message into a bundle: `message` is [`BUNDLE_ADD_HEAD`] octets for what is written here, and the message, which has the same
+/// number. One that is too long for the header around it leaves these octets as they are.
+pub fn write_bundle_add_head(xid: u32, bundle_id: u32, flags: BundleFlags, message: &mut [u8]) -> Result<(), TooLong> {
+    let length = message.len();
+    let head = header(MessageType::EXPERIMENTER, length, xid)?;
+    let Some((fixed, _)) = message.split_first_chunk_mut::<BUNDLE_ADD_HEAD>() else { return Err(TooLong { length }) };
+    fixed[..8].copy_from_slice(&head);
+    fixed[8..12].copy_from_slice(&EXPERIMENTER_ONF.to_be_bytes());
+    fixed[12..16].copy_from_slice(&EXP_TYPE_BUNDLE_ADD_MESSAGE.to_be_bytes());
+    fixed[16..20].copy_from_slice(&bundle_id.to_be_bytes());
+    fixed[20..22].copy_from_slice(&[0; 2]);
+    fixed[22..24].copy_from_slice(&flags.0.to_be_bytes());
+    Ok(())
 }
 
 /// Appends a PACKET_OUT that carries its whole frame (OpenFlow 1.3.5 §7.3.7). One that is too long for its header leaves `out` as it was.
@@ -246,6 +267,22 @@ mod tests {
         let canonical = match_.canonical();
         assert!(canonical.as_tlvs().len() > 65_535, "{}", canonical.as_tlvs().len());
         assert!(write_flow_body(&canonical, &[], &mut BytesMut::new()).is_err());
+    }
+
+    #[test]
+    fn a_message_is_put_into_a_bundle_as_the_whole_is_encoded() {
+        let flow_mod = Message::FlowMod(FlowMod::add(TableId(1), 7, Match::new()));
+        let flags = BundleFlags::ATOMIC | BundleFlags::ORDERED;
+        let mut expected = BytesMut::new();
+        let add = crate::bundle::BundleAdd::new(5, flags, flow_mod.clone());
+        Message::BundleAdd(add).encode(9, &mut expected).unwrap();
+        let mut out = BytesMut::zeroed(BUNDLE_ADD_HEAD);
+        flow_mod.encode(9, &mut out).unwrap();
+        assert_eq!(write_bundle_add_head(9, 5, flags, &mut out), Ok(()));
+        assert_eq!(out, expected);
+        let mut long = vec![1; 65_536];
+        assert_eq!(write_bundle_add_head(9, 5, flags, &mut long), Err(TooLong { length: 65_536 }));
+        assert_eq!(long, vec![1; 65_536]);
     }
 
     #[test]

@@ -5,12 +5,15 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use crate::http;
-use crate::process::{Daemon, STOP_LIMIT};
+use crate::process::{Daemon, STOP_LIMIT, run_any};
 use crate::report::Fail;
 use crate::wait;
 
 /// Where `/metrics` is, by default and in the lab.
 pub const HTTP: &str = "127.0.0.1:9653";
+
+/// A reload that takes longer is a failure.
+const RELOAD_LIMIT_S: u32 = 30;
 
 /// The metrics that the lab reads.
 pub mod metric {
@@ -18,6 +21,10 @@ pub mod metric {
     pub const SWITCHES: &str = "trunkline_openflow_switches_connected";
     /// Connections of switches, with the label `result`.
     pub const CONNECTIONS: &str = "trunkline_openflow_connections_total";
+    /// Flow-mods sent, with the label `command`.
+    pub const FLOW_MODS: &str = "trunkline_reconciler_flow_mods_sent_total";
+    /// Switches that are being read back, and where nothing is deleted yet.
+    pub const SETTLING: &str = "trunkline_reconciler_switches_settling";
     /// Links that are up in both directions, each counted once.
     pub const LINKS: &str = "trunkline_topology_links";
     /// Hosts learned.
@@ -32,6 +39,8 @@ pub struct Controller {
     binary: PathBuf,
     config: Option<PathBuf>,
     daemon: Daemon,
+    /// Octets of the log that are of earlier runs.
+    log_before: usize,
 }
 
 impl Controller {
@@ -46,8 +55,13 @@ impl Controller {
             None => None,
         };
         let daemon = Controller::spawn(directory, binary, file.as_deref())?;
-        let mut controller =
-            Controller { directory: directory.to_owned(), binary: binary.to_owned(), config: file, daemon };
+        let mut controller = Controller {
+            directory: directory.to_owned(),
+            binary: binary.to_owned(),
+            config: file,
+            daemon,
+            log_before: 0,
+        };
         controller.wait_healthy()?;
         Ok(controller)
     }
@@ -68,15 +82,33 @@ impl Controller {
 
     /// Starts it again after it has ended.
     pub fn start_again(&mut self) -> Result<(), Fail> {
+        self.log_before = self.daemon.output().len();
         self.daemon = Controller::spawn(&self.directory, &self.binary, self.config.as_deref())?;
         self.wait_healthy()
     }
 
     /// Gives it another configuration while it runs (SIGHUP).
     pub fn hang_up(&self, config: &str) -> Result<(), Fail> {
-        let file = self.config.as_ref().ok_or("it was started without a file")?;
-        std::fs::write(file, config).map_err(|error| format!("{}: {error}", file.display()))?;
+        self.write_config(config)?;
         self.daemon.signal("HUP")
+    }
+
+    /// Writes another text into its configuration file, and tells it nothing.
+    pub fn write_config(&self, config: &str) -> Result<(), Fail> {
+        let file = self.config.as_ref().ok_or("it was started without a file")?;
+        std::fs::write(file, config).map_err(|error| format!("{}: {error}", file.display()))
+    }
+
+    /// `trunkline reload`: its exit status, what it prints, what it says is wrong, and how long it takes.
+    pub fn reload(&self) -> Result<(Option<i32>, String, String, Duration), Fail> {
+        let start = Instant::now();
+        let (status, out, err) = run_any(RELOAD_LIMIT_S, &self.binary.display().to_string(), &["reload"])?;
+        Ok((status.code(), out, err, start.elapsed()))
+    }
+
+    /// The program.
+    pub fn binary(&self) -> &Path {
+        &self.binary
     }
 
     /// Ends it without a warning, as a crash would.
@@ -96,10 +128,12 @@ impl Controller {
         self.daemon.output()
     }
 
-    /// Waits until a line of its log has all of these words; the line.
+    /// Waits until a line of its log since the last start has all of these words; the line.
     pub fn wait_log(&mut self, limit: Duration, words: &[&str]) -> Result<String, Fail> {
+        let before = self.log_before;
         self.daemon.until(limit, |daemon| {
             let log = daemon.output();
+            let log = log.get(before..).unwrap_or(&log);
             let found = log.lines().find(|line| words.iter().all(|word| line.contains(word)));
             found.map(str::to_owned).ok_or_else(|| format!("no line of the log has {words:?}"))
         })

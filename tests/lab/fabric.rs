@@ -34,7 +34,8 @@ const FIRST_HOST_PORT: u32 = 10;
 pub struct Fabric {
     /// The hosts, `h1` first.
     pub hosts: Vec<Host>,
-    _ovs: Ovs,
+    /// The switches' process.
+    pub ovs: Ovs,
 }
 
 /// The name of the device at `near` of the cable to `far`.
@@ -71,7 +72,7 @@ impl Fabric {
             ovs::add_port(bridge, &host.port(), FIRST_HOST_PORT + u32::from(number))?;
             hosts.push(host);
         }
-        Ok(Fabric { hosts, _ovs: ovs })
+        Ok(Fabric { hosts, ovs })
     }
 
     /// Every ordered pair of two different hosts.

@@ -9,6 +9,7 @@
 mod controller;
 mod exchange;
 mod fabric;
+mod gate;
 mod hosts;
 mod http;
 mod interop;

@@ -103,6 +103,11 @@ impl Report {
         if self.check(what, outcome) { Ok(()) } else { Err(format!("nothing after “{what}” can be checked")) }
     }
 
+    /// Prints a figure that nothing is demanded of.
+    pub fn figure(&self, text: impl fmt::Display) {
+        println!("figure  [{:5.1} s] {}: {text}", self.started.elapsed().as_secs_f64(), self.scenario);
+    }
+
     /// Tells the reader of a showing lab what happens next, or what there is to see.
     pub fn show(&self, text: impl fmt::Display) {
         if self.mode == Mode::Show {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use controller::core::{ConnectionId, Core, CoreConfig, CoreEvent};
+use controller::core::{ConnectionId, Core, CoreConfig, CoreEvent, FabricSettings};
 use emulator::{Fabric, FabricEvent, FabricSpec, HostIndex, ProbeId};
 use net::{DatapathId, Time};
 use openflow::FrameCodec;
@@ -54,6 +54,8 @@ pub struct Simulator {
     pub fabric_events: Vec<(Time, FabricEvent)>,
     /// What the controller has sent on connections that are no switch's: the test plays those itself.
     pub to_strangers: BTreeMap<ConnectionId, BytesMut>,
+    /// What has come to which switch from the controller and when, from the moment on when this is some.
+    pub delivered: Option<Vec<(Time, DatapathId, Bytes)>>,
     options: SimulatorOptions,
     now: Time,
     runs: u64,
@@ -73,6 +75,7 @@ impl Simulator {
             core_events: Vec::new(),
             fabric_events: Vec::new(),
             to_strangers: BTreeMap::new(),
+            delivered: None,
             options,
             now: Time::ZERO,
             runs: 0,
@@ -110,6 +113,17 @@ impl Simulator {
         for (n, id) in ids.into_iter().enumerate() {
             self.reconnects.entry(self.now + spread * n as u32).or_default().push(id);
         }
+    }
+
+    /// The controller takes on another configuration, if it lives; the next one starts with it. What was different, as keys of the file.
+    pub fn configure(&mut self, settings: FabricSettings) -> Vec<&'static str> {
+        let config = &mut self.options.core;
+        config.discovery.probe_interval = settings.probe_interval;
+        config.discovery.host_timeout = settings.host_timeout;
+        config.rules = settings.rules.clone();
+        config.isolation = settings.isolation.clone();
+        let now = self.now;
+        self.core.as_mut().map(|core| core.handle_config(settings, now)).unwrap_or_default()
     }
 
     /// The controller dies without a word: its connections break, its rules stay.
@@ -232,6 +246,9 @@ impl Simulator {
             }
             Parcel::ToSwitch(datapath_id, id, octets) => {
                 if self.by_switch.get(&datapath_id) == Some(&id) {
+                    if let Some(delivered) = &mut self.delivered {
+                        delivered.push((now, datapath_id, octets.clone()));
+                    }
                     self.fabric.handle_bytes(datapath_id, &octets, now);
                 }
             }
@@ -354,6 +371,19 @@ impl Simulator {
             "seed {}: looped frames, overflowed frames, doubled probes",
             self.options.seed
         );
+    }
+
+    /// What is stated is what a recompute from the network says, whatever the switches hold.
+    ///
+    /// # Panics
+    /// If it is not, unless something is still to be stated.
+    pub fn assert_desired_is_recomputed(&mut self) {
+        self.run_while(Duration::from_secs(5), |simulator| simulator.core().is_stating());
+        for (id, expected) in &self.core().recompute() {
+            let want = controller::flow::normalized_desired(expected, *id);
+            let stated = controller::flow::normalized_desired(self.core().reconciler(), *id);
+            assert_eq!(stated, want, "seed {}: what is stated for {id} is not the recompute", self.options.seed);
+        }
     }
 
     /// What each switch holds is what a recompute from the network says, group numbers aside.

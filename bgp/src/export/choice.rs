@@ -90,10 +90,11 @@ impl<'a> Choices<'a> {
     pub(super) fn put(&mut self, builder: &mut Builder<'_>, known: &mut Known, id: PrefixId, prefix: Prefix) -> bool {
         let (table, ranks) = (builder.table, builder.ranks);
         let several = matches!(self.choice, Choice::Several(_));
+        let mut path_ids = table.sent_path_ids(id);
         let mut allow = |builder: &mut Builder<'_>, path: Best| {
             let place = builder.place_of(known, &path, prefix);
             let next_hop = builder.bundles.get(place as usize).filter(|_| place != NOWHERE)?.next_hop.address();
-            let path_id = if several { table.sent_path_id(id, path.source, path.path_id) } else { 0 };
+            let path_id = if several { path_ids.of(path.source, path.path_id) } else { 0 };
             Some(Allowed { place, nlri: Nlri { path_id, prefix }, source: path.source, next_hop })
         };
         let limit = self.choice.limit();

@@ -87,7 +87,8 @@ pub struct Outgoing {
     pub announced: u64,
     /// Routes withdrawn in them.
     pub withdrawn: u64,
-    /// How many log records were looked at for it, where nobody had done that before.
+    /// How many log records were looked at for it, where nobody had done that before: more where all of many paths
+    /// were.
     pub looked_at: u64,
     /// The next message would have passed the limit of this family: nothing more is handed out.
     pub over: Option<Family>,
@@ -428,8 +429,9 @@ impl UpdateGroup {
     ) {
         let ranks = rib.ranks();
         let choice = self.terms.choice(family);
-        let path_id = |source, path_id| match choice {
-            Choice::Several(_) => table.sent_path_id(id, source, path_id),
+        let mut sent = table.sent_path_ids(id);
+        let mut path_id = |source, path_id| match choice {
+            Choice::Several(_) => sent.of(source, path_id),
             Choice::Best | Choice::BestAllowed => 0,
         };
         if let Some(policy) = self.terms.default_originate.as_ref().filter(|_| prefix.len() == 0) {
@@ -448,7 +450,7 @@ impl UpdateGroup {
             return;
         }
         let address = self.addresses.get(&member).copied().flatten();
-        let goes = |path: Best| {
+        let mut goes = |path: Best| {
             let from = rules::From::of(path.source, ranks.by_source)?;
             let route = table.route_attributes(path.attributes)?;
             let (attributes, next_hop) = rules::export(&self.terms, family, from, &route, prefix)?;
@@ -457,7 +459,7 @@ impl UpdateGroup {
             (!kept).then_some(Advertised { prefix, path_id, attributes, next_hop })
         };
         let count = if choice == Choice::Best { 1 } else { usize::MAX };
-        routes.extend(table.ranking(id, &ranks).take(count).filter_map(goes).take(choice.limit()));
+        routes.extend(table.ranking(id, &ranks).take(count).filter_map(&mut goes).take(choice.limit()));
     }
 
     fn out(&self, member: SourceId, family: Family) -> Option<&AdjRibOut> {
@@ -488,6 +490,7 @@ impl UpdateGroup {
         // A short one that others have been given meanwhile is old news: read anew, what changed since stands once.
         let fresh = |segment: &Segment| {
             segment.to == end
+                || segment.cost >= SEGMENT_RECORDS as u64 / 2
                 || segment.ids.len() + segment.withdrawn.len() >= SEGMENT_RECORDS / 2
                 || segment.octets.len() >= SEGMENT_OCTETS / 2
         };
@@ -513,7 +516,7 @@ impl UpdateGroup {
         }
         let out = self.members.get_mut(&member)?.outs.get_mut(index)?.as_mut()?;
         let mut outgoing = take::take(&mut segment, taker, out, table, &self.terms.encode, family);
-        outgoing.looked_at = segment.records;
+        outgoing.looked_at = segment.cost;
         if wanted {
             let kept = self.kept.get_mut(index)?;
             kept.push_back(segment);

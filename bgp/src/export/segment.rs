@@ -33,8 +33,8 @@ pub(super) struct Segment {
     pub(super) other_end: Cursor,
     /// How many members had come to the group when it was built: it knows nothing of what later ones hold.
     pub(super) arrivals: u64,
-    /// How many log records were looked at.
-    pub(super) records: u64,
+    /// What it has cost to look at it, in log records of prefixes with few paths.
+    pub(super) cost: u64,
     pub(super) octets: Bytes,
     pub(super) messages: Vec<Message>,
     /// Announced prefixes, in the order of the messages.
@@ -246,19 +246,21 @@ pub(super) fn build(
     // Neighbouring records are often alike.
     let mut last = None;
     let mut withdrawn = Vec::new();
-    let mut looked_at = 0;
+    let (mut looked_at, mut cost) = (0, 0);
     for id in &records {
         let id = *id;
         // One record at least: a message may be as long as the budget.
-        if builder.weight >= SEGMENT_OCTETS {
+        if builder.weight >= SEGMENT_OCTETS || cost >= SEGMENT_RECORDS {
             break;
         }
         looked_at += 1;
+        // Where only the best path is looked at, it is no matter how many there are.
+        cost += if choices.is_some() { table.cost(id) } else { 1 };
         let prefix = table.prefix(id);
         let default = prefix.filter(|prefix| prefix.len() == 0);
         let announced = match default.and_then(|prefix| Some((builder.default_route(prefix)?, prefix))) {
             Some((place, prefix)) => {
-                let path_id = if several { table.sent_path_id(id, Rib::LOCAL, 0) } else { 0 };
+                let path_id = if several { table.sent_path_ids(id).of(Rib::LOCAL, 0) } else { 0 };
                 builder.put(place, id, Nlri { path_id, prefix })
             }
             None => match (prefix.filter(|prefix| !table.is_suppressed(*prefix)), &mut choices) {
@@ -311,6 +313,12 @@ pub(super) fn build(
                     path_ids.extend(nlri.iter().map(|nlri| nlri.path_id));
                 }
             }
+            // Nobody else misses what makes up for a path that this member must not have, and it is told so where that
+            // path is left out.
+            Err(_) if only != SourceId::NONE => {
+                messages.retain(|message| message.ids.start < first);
+                counters.routes_too_long += of_bundle.len() as u64;
+            }
             // A peer that cannot be told of the route must not keep the one before it.
             Err(_) => {
                 messages.retain(|message| message.ids.start < first);
@@ -321,14 +329,14 @@ pub(super) fn build(
             }
         }
     }
-    let (records, octets) = (looked_at as u64, octets.freeze());
+    let (cost, octets) = (cost as u64, octets.freeze());
     Segment {
         further,
         from,
         to,
         other_end,
         arrivals,
-        records,
+        cost,
         octets,
         messages,
         ids,

@@ -1,17 +1,19 @@
 //! The tokio driver: sockets and the clock around a [`Speaker`].
 //!
 //! ```text
-//!  connection task ×N ──inputs (bounded)──► speaker task ──octets (bounded by the speaker's window)──► connection task ×N
-//!  [`Handle`] ──────────requests (bounded)─────►
+//!  sockets ×N ──octets──► speaker task ──octets──► sockets ×N
+//!                            ▲  │ what a socket does not take at once (bounded by the speaker's window)
+//!  [`Handle`] ──requests─────┘  └──────► connection task ×N ──octets──► its socket
 //! ```
 //!
-//! The tasks are dumb: a connection task carries octets, the speaker task calls the five verbs. One speaker is one task
-//! on the caller's runtime; a process may hold many. A neighbour that doesn't read fills its window and then costs
-//! nothing until it reads on.
+//! The speaker task reads and writes all sockets and calls the five verbs: a route passes no other task on its way. A
+//! connection's own task opens it, writes what has to wait, and ends it. One speaker is one task on the caller's runtime;
+//! a process may hold many. A neighbour that doesn't read fills its window and then costs nothing until it reads on.
 
 // Sockets and the clock live here and nowhere else in the crate.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod arrivals;
 mod connection;
 mod handle;
 mod recorder;
@@ -22,19 +24,21 @@ pub use recorder::{Tap, Tapped};
 
 use crate::speaker::{ConnectionId, Event, Password, Speaker, SpeakerConfig, Transmit};
 use crate::wire::AttributeError;
-use bytes::Bytes;
-use connection::Outbox;
+use arrivals::Arrivals;
+use connection::{Link, Open};
 use handle::Request;
 use net::{Prefix, Time};
 use recorder::Recorder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -44,23 +48,36 @@ use tracing::{debug, error, info, warn};
 /// What connection tasks tell the speaker task.
 #[derive(Debug)]
 enum Input {
-    Connected { id: ConnectionId, local: SocketAddr },
+    Connected { id: ConnectionId, local: SocketAddr, open: Open },
     ConnectFailed { id: ConnectionId, error: io::Error },
-    Octets { id: ConnectionId, octets: Bytes },
     Sent { id: ConnectionId, octets: usize },
     Closed { id: ConnectionId, error: Option<io::Error> },
 }
 
-/// Inputs that may wait for the speaker. Each connection has at most one read and one report of octets written among
-/// them, so none can crowd the others out.
+/// Inputs that may wait for the speaker. Each connection has at most one report of octets written among them, so none can
+/// crowd the others out.
 const INPUT_LIMIT: usize = 64;
 
 /// Requests that may wait for the speaker; who asks more waits.
 const REQUEST_LIMIT: usize = 16;
 
-/// Inputs handled before what they cause is sent, as long as none of them is more than the speaker does at one time:
+/// Octets per read: many messages at once. One read at a time in the speaker's hands: TCP holds a neighbour back that
+/// sends more, and its input is in nobody else's way.
+const READ_SIZE: usize = 64 * 1024;
+
+/// Connections that are read, and inputs handled, before what they cause is sent, as long as none of them is more than the speaker does at one time:
 /// bounds how long a neighbour that sends much delays what the others get.
 const INPUTS_PER_TURN: usize = 16;
+
+/// Turns of reading in a row after which everything else is asked first, once.
+const ARRIVALS_FIRST: usize = 8;
+
+/// Turns of anything else in a row after which what waits in the speaker has a turn.
+const TURNS_WITHOUT_WORK: usize = 2;
+
+/// Octets written in one turn up to which their being written counts at once, and not in the next turn: some single
+/// routes, not a table on its way.
+const WRITTEN_AT_ONCE: usize = 16 * 1024;
 
 /// How long [`Handle::stop`] waits for the last octets to go out.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
@@ -143,7 +160,14 @@ pub fn spawn_tapped(speaker: Speaker, listen: &[SocketAddr], tap: Option<Tap>) -
         accepted_ttl,
         origin: Instant::now(),
         connections: BTreeMap::new(),
+        arrivals: Arc::default(),
+        buffer: vec![0; READ_SIZE].into(),
+        arrivals_in_a_row: 0,
+        turns_without_work: 0,
+        has_news: false,
         unhandled: Vec::new(),
+        unwritten: Vec::new(),
+        written: Vec::new(),
         tasks: JoinSet::new(),
         inputs,
         stopping: Vec::new(),
@@ -216,9 +240,21 @@ struct Driver {
     /// The lowest TTL that listening sockets take, of IPv4 and IPv6.
     accepted_ttl: [Option<u8>; 2],
     origin: Instant,
-    connections: BTreeMap<ConnectionId, Outbox>,
+    connections: BTreeMap<ConnectionId, Link>,
+    arrivals: Arc<Arrivals>,
+    buffer: Box<[u8]>,
+    /// Turns since anything else was asked first.
+    arrivals_in_a_row: usize,
+    /// Turns since what waits in the speaker had one.
+    turns_without_work: usize,
+    /// Something has come in, or an end, since the last time that what it causes was carried out.
+    has_news: bool,
     /// Whose last octets the speaker has not handled yet.
     unhandled: Vec<ConnectionId>,
+    /// Who has been given something to write since the last time that it was written.
+    unwritten: Vec<ConnectionId>,
+    /// What has been written that the speaker has not been told of.
+    written: Vec<(ConnectionId, usize)>,
     tasks: JoinSet<()>,
     inputs: mpsc::Sender<Input>,
     stopping: Vec<tokio::sync::oneshot::Sender<()>>,
@@ -243,14 +279,32 @@ impl Driver {
         let sleep = tokio::time::sleep_until(self.deadline());
         tokio::pin!(sleep);
         loop {
-            let (busy, deadline) = (self.speaker.is_busy(), self.deadline());
+            let busy = self.speaker.is_busy() || self.has_news || !self.written.is_empty();
+            let (deadline, arrivals) = (self.deadline(), Arc::clone(&self.arrivals));
             // Deadlines move away with every message. A sleep that ends too early once in a while costs less than
             // setting it anew each time.
             if !busy && deadline < sleep.deadline() {
                 sleep.as_mut().reset(deadline);
             }
+            let any = || poll_fn(|context| arrivals.poll_any(context));
+            let in_a_row = std::mem::take(&mut self.arrivals_in_a_row);
+            // What has been begun goes on, however much comes in.
+            let goes_on = busy && self.turns_without_work >= TURNS_WITHOUT_WORK;
+            self.turns_without_work = if busy { self.turns_without_work + 1 } else { 0 };
             tokio::select! {
-                Some(input) = inputs.recv() => {
+                biased;
+                // What neighbours say comes first: nobody waits for the rest within microseconds.
+                () = any(), if !goes_on && in_a_row < ARRIVALS_FIRST => {
+                    self.arrivals_in_a_row = in_a_row + 1;
+                    self.read_arrivals();
+                }
+                () = &mut sleep, if !busy => {
+                    if deadline <= Instant::now() {
+                        self.speaker.handle_timeout(self.now());
+                    }
+                    sleep.as_mut().reset(self.deadline());
+                }
+                Some(input) = inputs.recv(), if !goes_on => {
                     self.handle_input(input);
                     for _ in 1..INPUTS_PER_TURN {
                         if self.speaker.is_busy() {
@@ -260,7 +314,7 @@ impl Driver {
                         self.handle_input(input);
                     }
                 }
-                request = requests.recv() => match request {
+                request = requests.recv(), if !goes_on => match request {
                     Some(Request::Stop { done }) => {
                         self.stopping.push(done);
                         break;
@@ -273,17 +327,18 @@ impl Driver {
                     // Every handle is gone: nobody can stop this speaker any more.
                     None => break,
                 },
-                (stream, remote) = accept(&listeners) => self.handle_accepted(stream, remote),
+                (stream, remote) = accept(&listeners), if !goes_on => self.handle_accepted(stream, remote),
                 // Between two turns the runtime looks at the sockets: somebody's one route may have come.
-                () = tokio::task::yield_now(), if busy => self.speaker.handle_timeout(self.now()),
-                () = &mut sleep, if !busy => {
-                    if deadline <= Instant::now() {
+                () = tokio::task::yield_now(), if busy => {
+                    self.turns_without_work = 0;
+                    if self.speaker.is_busy() || deadline <= Instant::now() {
                         self.speaker.handle_timeout(self.now());
                     }
-                    sleep.as_mut().reset(self.deadline());
                 }
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
+                () = any(), if !goes_on && in_a_row >= ARRIVALS_FIRST => self.read_arrivals(),
             }
+            self.tell_written();
             self.flush();
             self.read_on();
         }
@@ -344,37 +399,90 @@ impl Driver {
     fn handle_input(&mut self, input: Input) {
         let now = self.now();
         match input {
-            Input::Octets { id, octets } => {
-                self.tap.octets(&self.speaker, id, &octets);
-                self.speaker.handle_octets(id, &octets, now);
+            Input::Sent { id, octets } => {
+                if let Some(link) = self.connections.get_mut(&id) {
+                    link.written(octets);
+                }
+                self.speaker.handle_sent(id, octets, now);
+            }
+            Input::Connected { id, local, open } => {
+                if let Some(link) = self.connections.get_mut(&id) {
+                    link.open(open);
+                }
+                self.speaker.handle_connected(id, local, now);
                 self.unhandled.push(id);
             }
-            Input::Sent { id, octets } => self.speaker.handle_sent(id, octets, now),
-            Input::Connected { id, local } => self.speaker.handle_connected(id, local, now),
             Input::ConnectFailed { id, error } => {
                 debug!(%id, %error, "connection failed");
                 self.connections.remove(&id);
                 self.speaker.handle_connect_failed(id, now);
             }
-            Input::Closed { id, error } => {
-                debug!(%id, error = error.map(tracing::field::display), "connection closed");
-                self.connections.remove(&id);
-                self.tap.closed(id);
-                self.speaker.handle_closed(id, now);
+            Input::Closed { id, error } => self.handle_closed(id, error),
+        }
+    }
+
+    fn handle_closed(&mut self, id: ConnectionId, error: Option<io::Error>) {
+        if let Some(link) = self.remove(id) {
+            let error = error.or_else(|| link.into_error());
+            debug!(%id, error = error.map(tracing::field::display), "connection closed");
+            self.speaker.handle_closed(id, self.now());
+            self.has_news = true;
+        }
+    }
+
+    fn remove(&mut self, id: ConnectionId) -> Option<Link> {
+        let link = self.connections.remove(&id)?;
+        self.tap.closed(id);
+        Some(link)
+    }
+
+    /// What has come in, of several connections as long as none of it is more than the speaker does at one time.
+    fn read_arrivals(&mut self) {
+        for _ in 0..INPUTS_PER_TURN {
+            let Some(id) = self.arrivals.take() else { break };
+            self.read(id);
+            if self.speaker.is_busy() {
+                break;
             }
         }
     }
 
-    /// Connections whose octets have been handled may read on.
-    fn read_on(&mut self) {
-        let Driver { speaker, connections, unhandled, .. } = self;
-        unhandled.retain(|id| {
-            let waits = speaker.has_input(*id);
-            if let Some(outbox) = connections.get(id).filter(|_| !waits) {
-                outbox.read_on();
+    /// What has come in on a connection, at most a buffer of it. If there is nothing, its coming is heard of.
+    fn read(&mut self, id: ConnectionId) {
+        let Some(link) = self.connections.get_mut(&id) else { return };
+        let mut buffer = ReadBuf::new(&mut self.buffer);
+        match link.poll_read(&mut buffer) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                // It may read on: what is to be said to it goes first.
+                self.carry_out_and_write();
+                self.handle_closed(id, None);
             }
-            waits
-        });
+            Poll::Ready(Ok(())) => {
+                let octets = buffer.filled();
+                self.tap.octets(&self.speaker, id, octets);
+                self.speaker.handle_octets(id, octets, Time::ZERO + self.origin.elapsed());
+                self.unhandled.push(id);
+                self.has_news = true;
+            }
+            Poll::Ready(Err(error)) => self.handle_closed(id, Some(error)),
+        }
+    }
+
+    /// Connections whose octets have been handled are read on, as many as in [`Driver::read_arrivals`].
+    fn read_on(&mut self) {
+        let mut left = INPUTS_PER_TURN;
+        for id in std::mem::take(&mut self.unhandled) {
+            if self.speaker.has_input(id) {
+                self.unhandled.push(id);
+            } else if left == 0 || (self.has_news && self.speaker.is_busy()) {
+                self.unhandled.push(id);
+                self.has_news = true;
+            } else {
+                left -= 1;
+                self.read(id);
+            }
+        }
     }
 
     fn handle_accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
@@ -393,16 +501,68 @@ impl Driver {
                     self.speaker.handle_closed(id, self.now());
                     return;
                 }
-                let (outbox, inside) = connection::channel();
-                self.connections.insert(id, outbox);
-                self.tasks.spawn(connection::run(id, stream, inside, self.inputs.clone()));
+                let (link, task) = connection::accept(id, stream, self.arrivals.waker(id), self.inputs.clone());
+                self.connections.insert(id, link);
+                self.tasks.spawn(task);
+                self.unhandled.push(id);
             }
             None => debug!(%remote, "connection refused: no such neighbour"),
         }
     }
 
-    /// Carries out what the speaker wants, and logs what it tells.
+    /// Carries out what the speaker wants.
     fn flush(&mut self) {
+        self.has_news = false;
+        self.carry_out_and_write();
+        // Room that a route has left needs no turn of its own.
+        if self.written.iter().map(|(_, octets)| octets).sum::<usize>() <= WRITTEN_AT_ONCE {
+            self.tell_written();
+            self.carry_out_and_write();
+        }
+    }
+
+    /// All connections' new pieces are written, several of them in one system call.
+    fn carry_out_and_write(&mut self) {
+        self.carry_out();
+        while !self.unwritten.is_empty() {
+            for id in std::mem::take(&mut self.unwritten) {
+                self.write_to(id);
+            }
+            // One that takes nothing has been closed.
+            self.carry_out();
+        }
+    }
+
+    fn write_to(&mut self, id: ConnectionId) {
+        let Some(link) = self.connections.get_mut(&id) else { return };
+        match link.write() {
+            Ok(0) => {}
+            Ok(octets) => self.written.push((id, octets)),
+            Err(connection::QueueFull) => {
+                warn!(%id, "the neighbour takes nothing: connection dropped");
+                self.close(id);
+                self.speaker.handle_closed(id, self.now());
+            }
+        }
+    }
+
+    /// Ends a connection after what is queued is written.
+    fn close(&mut self, id: ConnectionId) {
+        if let Some(link) = self.remove(id) {
+            link.close();
+        }
+    }
+
+    /// What has been written leaves room for more.
+    fn tell_written(&mut self) {
+        let now = self.now();
+        for (id, octets) in std::mem::take(&mut self.written) {
+            self.speaker.handle_sent(id, octets, now);
+        }
+    }
+
+    /// Does what the speaker wants up to the writing, and logs what it tells.
+    fn carry_out(&mut self) {
         loop {
             while let Some(transmit) = self.speaker.poll_transmit() {
                 self.transmit(transmit);
@@ -440,21 +600,19 @@ impl Driver {
     fn transmit(&mut self, transmit: Transmit) {
         match transmit {
             Transmit::Connect { connection: id, local, remote, options } => {
-                let (outbox, inside) = connection::channel();
-                self.connections.insert(id, outbox);
+                let (link, inside) = connection::channel(self.arrivals.waker(id));
+                self.connections.insert(id, link);
                 self.tasks.spawn(connection::connect(id, local, remote, options, inside, self.inputs.clone()));
             }
             Transmit::Send { connection: id, octets } => {
-                let taken = self.connections.get(&id).is_none_or(|outbox| outbox.send(octets));
-                if !taken {
-                    warn!(%id, "the neighbour takes nothing: connection dropped");
-                    self.connections.remove(&id);
-                    self.speaker.handle_closed(id, self.now());
+                if self.connections.get_mut(&id).is_some_and(|link| link.push(octets)) {
+                    self.unwritten.push(id);
                 }
             }
             Transmit::Close { connection: id } => {
-                self.connections.remove(&id);
-                self.tap.closed(id);
+                // Its last word first.
+                self.write_to(id);
+                self.close(id);
             }
         }
     }
@@ -463,7 +621,9 @@ impl Driver {
     async fn stop(mut self, mut inputs: mpsc::Receiver<Input>) {
         self.speaker.stop(self.now());
         self.flush();
-        self.connections.clear();
+        while let Some(id) = self.connections.keys().next().copied() {
+            self.close(id);
+        }
         // Whatever still comes in is of no interest, but nobody must hang on handing it over.
         inputs.close();
         let tasks = &mut self.tasks;

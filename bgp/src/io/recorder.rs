@@ -44,11 +44,11 @@ impl fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    pub(super) fn octets(&mut self, speaker: &Speaker, id: ConnectionId, octets: &Bytes) {
+    pub(super) fn octets(&mut self, speaker: &Speaker, id: ConnectionId, octets: &[u8]) {
         if let Some(tap) = &mut self.0
             && let Some(ends) = speaker.connection_ends(id)
         {
-            tap(Tapped::Octets { connection: id.number(), ends, octets });
+            tap(Tapped::Octets { connection: id.number(), ends, octets: &Bytes::copy_from_slice(octets) });
         }
     }
 

@@ -55,16 +55,21 @@ struct Connection {
     lost: bool,
     /// Its beginning was not recorded: nobody has seen yet where a message starts.
     joined: bool,
+    /// So it was once: where messages start may have been taken wrongly.
+    began_within: bool,
 }
 
 impl Recording {
     /// Octets that a neighbour has sent; a record for each whole message. After octets that are no BGP nothing more
     /// comes of this connection. One whose session is established when its first octets come is joined at the next
-    /// message that begins.
+    /// message that begins, once the one behind that has begun too.
     pub fn handle_octets(&mut self, connection: u64, ends: &RecordedEnds, octets: &[u8], at: Timestamp) -> Vec<Record> {
         let joined = ends.terms.is_some();
-        let state =
-            self.connections.entry(connection).or_insert_with(|| Connection { joined, ..Connection::default() });
+        let state = self.connections.entry(connection).or_insert_with(|| Connection {
+            joined,
+            began_within: joined,
+            ..Connection::default()
+        });
         if state.lost {
             return Vec::new();
         }
@@ -84,6 +89,14 @@ impl Recording {
                     records.push(state.record(message, ends, at));
                 }
                 Ok(None) => break,
+                // What two heads in a row promised was an attribute's after all.
+                Err(_) if state.began_within => {
+                    state.pending.advance(1);
+                    state.joined = true;
+                    if !state.find_message() {
+                        break;
+                    }
+                }
                 Err(_) => {
                     (state.lost, state.pending) = (true, BytesMut::new());
                     break;
@@ -110,17 +123,30 @@ impl Recording {
 }
 
 impl Connection {
-    /// Lets go of what is in front of the first message; `false` if none has begun.
+    /// Lets go of what is in front of the first message; `false` if none has begun for certain. One that another one
+    /// follows: what looks like the head of a message may stand inside an attribute.
     fn find_message(&mut self) -> bool {
-        let is_head = |head: &[u8]| frame_length(head, EXTENDED_MESSAGE_LIMIT).is_ok();
-        match self.pending.windows(HEADER_LENGTH).position(is_head) {
-            Some(at) => {
-                self.pending.advance(at);
-                self.joined = false;
+        let mut at = 0;
+        loop {
+            let Some(head) = self.pending.get(at..at + HEADER_LENGTH) else {
+                self.pending.advance(at.min(self.pending.len()));
+                return false;
+            };
+            if let Some(length) = length_in(head) {
+                let next = at + usize::from(length);
+                let Some(follower) = self.pending.get(next..next + HEADER_LENGTH) else {
+                    // It has still to come.
+                    self.pending.advance(at);
+                    return false;
+                };
+                if length_in(follower).is_some() {
+                    self.pending.advance(at);
+                    self.joined = false;
+                    return true;
+                }
             }
-            None => self.pending.advance((self.pending.len() + 1).saturating_sub(HEADER_LENGTH)),
+            at += 1;
         }
-        !self.joined
     }
 
     /// What the neighbour's OPEN says of the messages after it.
@@ -146,6 +172,12 @@ impl Connection {
         let ends = ends.written(self.four_octet_as);
         Record { time: at, body: Body::Message(Bgp4mpMessage { ends, sent: false, add_path, octets }) }
     }
+}
+
+/// The length of the message that begins with these octets, if one can.
+fn length_in(head: &[u8]) -> Option<u16> {
+    frame_length(head, EXTENDED_MESSAGE_LIMIT).ok()?;
+    head.get(16..18).and_then(|length| length.try_into().ok()).map(u16::from_be_bytes)
 }
 
 impl RecordedEnds {
@@ -239,6 +271,31 @@ mod tests {
                     assert_eq!(message.octets, stream[..length]);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_message_inside_an_attribute_is_none() {
+        let keepalive = octets(&Message::Keepalive);
+        // The rest of a message that holds the head of another one, and then messages.
+        let mut stream = BytesMut::from([7; 30].as_slice());
+        stream.extend_from_slice(&keepalive);
+        stream.extend_from_slice(&[7; 30]);
+        let start = stream.len();
+        for _ in 0..3 {
+            stream.extend_from_slice(&octets(&Message::Update(Update::new_end_of_rib(Family::IPV6_UNICAST))));
+        }
+        let ends = RecordedEnds { terms: Some(RecordedTerms { four_octet_as: true, add_path: false }), ..ends() };
+        for size in [1, 7, stream.len()] {
+            let mut recording = Recording::default();
+            let pieces = stream.chunks(size);
+            let records: Vec<Record> = pieces.flat_map(|piece| recording.handle_octets(1, &ends, piece, AT)).collect();
+            let said = records.into_iter().map(|record| match record.body {
+                Body::Message(message) => message.octets,
+                other => panic!("{other:?}"),
+            });
+            let said: Vec<u8> = said.flatten().collect();
+            assert_eq!(said, stream[start..], "in pieces of {size}");
         }
     }
 

@@ -1,14 +1,17 @@
 //! The order of prefixes by address: chains of ids, one for each range of addresses, sorted when they are read.
 //!
-//! There are some 65,000 ranges, and nobody pays for the order who does not read. A chain that has become long is split
-//! by the next octet of the address, and again, as far as it takes: a page costs about its own size wherever the
-//! prefixes lie.
+//! There are some 65,000 ranges, in rows that exist where there are prefixes, and nobody pays for the order who does not
+//! read. A chain that has become long is split by the next octet of the address, and again, as far as it takes: a page
+//! costs about its own size wherever the prefixes lie.
 
 use super::prefix_table::{Key, PrefixId};
 use smallvec::SmallVec;
 
 /// Ranges of addresses: all values of 16 bits, and what is below and above in IPv6.
 pub(super) const RANGES: usize = (1 << 16) + 2;
+
+/// Ranges of a row: a table with few prefixes has few rows, and whoever reads passes over those that it does not have.
+const ROW: usize = 256;
 
 /// A chain that would become longer is split; a page sorts at most two that it takes only parts of. No range of 16 bits of
 /// IPv4 as it is routed has so many.
@@ -45,7 +48,7 @@ struct Split {
 #[derive(Default, Debug)]
 pub(super) struct AddressOrder {
     /// By range; empty as long as the table is.
-    ranges: Vec<Bucket>,
+    rows: Vec<Option<Box<[Bucket; ROW]>>>,
     splits: Vec<Split>,
     free: Vec<u32>,
     /// By id the one before and the one after in its chain.
@@ -68,16 +71,20 @@ impl AddressOrder {
 
     fn bucket_mut(&mut self, place: Place) -> Option<&mut Bucket> {
         match place {
-            Place::Range(range) => self.ranges.get_mut(range),
+            Place::Range(range) => self.rows.get_mut(range / ROW)?.as_mut()?.get_mut(range % ROW),
             Place::Octet(split, octet) => self.splits.get_mut(split as usize)?.buckets.get_mut(octet),
         }
     }
 
     pub(super) fn link<K: Key>(&mut self, key: K, id: u32, key_of: impl Fn(u32) -> Option<K>) {
-        if self.ranges.is_empty() {
-            self.ranges = vec![Bucket::EMPTY; RANGES];
+        let range = key.range();
+        if self.rows.is_empty() {
+            self.rows = vec![None; RANGES.div_ceil(ROW)];
         }
-        let (mut place, mut depth) = (Place::Range(key.range()), K::depth(key.range()));
+        if let Some(row @ None) = self.rows.get_mut(range / ROW) {
+            *row = Some(Box::new([Bucket::EMPTY; ROW]));
+        }
+        let (mut place, mut depth) = (Place::Range(range), K::depth(range));
         loop {
             let Some(bucket) = self.bucket_mut(place).copied() else { return };
             if bucket.len == SPLIT {
@@ -195,7 +202,10 @@ impl AddressOrder {
     ) -> (Vec<(K, PrefixId)>, usize) {
         let from = after.map_or(0, Key::range);
         let mut reader = Reader { order: self, limit, key_of, page: Vec::new(), visited: 0 };
-        for (range, bucket) in self.ranges.iter().enumerate().skip(from) {
+        let rows =
+            self.rows.iter().enumerate().skip(from / ROW).filter_map(|(row, buckets)| Some((row, buckets.as_ref()?)));
+        let ranges = rows.flat_map(|(row, buckets)| (row * ROW..).zip(&**buckets));
+        for (range, bucket) in ranges.skip_while(|(range, _)| *range < from) {
             if bucket.len > 0 && !reader.read(*bucket, K::depth(range), after.filter(|_| range == from)) {
                 break;
             }

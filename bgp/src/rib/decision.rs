@@ -7,6 +7,8 @@
 
 use net::Time;
 use smallvec::SmallVec;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -210,6 +212,80 @@ pub(super) fn leading(rank: &AttributeRank, kind: SourceKind, options: &Decision
     (rank.long_lived_stale, !rank.local_pref, kind != SourceKind::Local, length, rank.origin)
 }
 
+/// All of them, the best first, each the best of what is left after those before it.
+///
+/// Where no MED counts between the candidates that is simply their order. Where it does, those of one neighbour AS that
+/// stand level before it come in the order of their MED, and the next one of all is the best of the ASes' next ones.
+pub(super) fn order(candidates: &[Candidate], options: &DecisionOptions) -> Vec<usize> {
+    let missing = if options.missing_med_worst { u32::MAX } else { 0 };
+    let mut sorted: Vec<Ordered> = candidates
+        .iter()
+        .enumerate()
+        .map(|(index, candidate)| Ordered {
+            leading: leading(&candidate.rank, candidate.kind, options),
+            comparable: candidate.rank.neighbor_as.filter(|_| !options.always_compare_med),
+            med: candidate.rank.med.unwrap_or(missing),
+            trailing: trailing(candidate, options),
+            index,
+        })
+        .collect();
+    sorted.sort_unstable();
+    let mut order = Vec::with_capacity(sorted.len());
+    for level in sorted.chunk_by(|one, other| one.leading == other.leading) {
+        let mut next: Vec<&[Ordered]> = level.chunk_by(|one, other| one.comparable == other.comparable).collect();
+        if let [alone] = next.as_slice() {
+            order.extend(alone.iter().map(|candidate| candidate.index));
+            continue;
+        }
+        // The next ones of the ASes, the best on top.
+        let mut heads: BinaryHeap<_> = next
+            .iter()
+            .enumerate()
+            .filter_map(|(at, rest)| rest.first().map(|head| Reverse((head.trailing, at))))
+            .collect();
+        while let Some(Reverse((_, at))) = heads.pop() {
+            let Some((head, rest)) = next.get(at).and_then(|rest| rest.split_first()) else { continue };
+            order.push(head.index);
+            heads.extend(rest.first().map(|head| Reverse((head.trailing, at))));
+            if let Some(place) = next.get_mut(at) {
+                *place = rest;
+            }
+        }
+    }
+    order
+}
+
+/// What is compared of a candidate, in the order in which [`order`] sorts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Ordered {
+    leading: (bool, u32, bool, u32, u8),
+    /// Of candidates that have the same here MED says which is better.
+    comparable: Option<u32>,
+    med: u32,
+    trailing: Trailing,
+    index: usize,
+}
+
+/// Kind, IGP metric, age, router identifier, length of CLUSTER_LIST, address, path identifier, number.
+type Trailing = (SourceKind, u32, Time, Ipv4Addr, u32, Option<IpAddr>, u32, u32);
+
+/// What the steps behind MED compare, the least first.
+fn trailing(c: &Candidate, options: &DecisionOptions) -> Trailing {
+    let router_id = if options.compare_router_id { router_id(c) } else { Ipv4Addr::UNSPECIFIED };
+    let age = if options.prefer_oldest { age(c) } else { Time::ZERO };
+    let last = (c.rank.cluster_list_length, c.peer_address, c.path_id, c.peer_index);
+    (c.kind, c.igp_metric, age, router_id, last.0, last.1, last.2, last.3)
+}
+
+/// RFC 5004 is about external paths: age says nothing about a path that an iBGP neighbour re-advertised.
+fn age(c: &Candidate) -> Time {
+    if c.kind == SourceKind::External { c.learned } else { Time::ZERO }
+}
+
+fn router_id(c: &Candidate) -> Ipv4Addr {
+    c.rank.originator_id.unwrap_or(c.router_id)
+}
+
 /// For each candidate the step at which it lost; `None` for the best one.
 pub fn explain(candidates: &[Candidate], options: &DecisionOptions) -> Vec<Option<Step>> {
     let mut steps = vec![None; candidates.len()];
@@ -235,11 +311,10 @@ fn eliminate(candidates: &[Candidate], options: &DecisionOptions, mut lost: impl
     race.keep_least(Step::PeerType, |c| c.kind);
     race.keep_least(Step::IgpMetric, |c| c.igp_metric);
     if options.prefer_oldest {
-        // RFC 5004 is about external paths: age says nothing about a path that an iBGP neighbour re-advertised.
-        race.keep_least(Step::Age, |c| if c.kind == SourceKind::External { c.learned } else { Time::ZERO });
+        race.keep_least(Step::Age, age);
     }
     if options.compare_router_id {
-        race.keep_least(Step::RouterId, |c| c.rank.originator_id.unwrap_or(c.router_id));
+        race.keep_least(Step::RouterId, router_id);
     }
     race.keep_least(Step::ClusterListLength, |c| c.rank.cluster_list_length);
     race.keep_least(Step::PeerAddress, |c| c.peer_address);
@@ -471,6 +546,24 @@ mod tests {
                 let before = candidates.iter().position(|c| c == candidate).map(|index| verdicts[index]);
                 prop_assert_eq!(Some(step), before);
             }
+        }
+
+        #[test]
+        fn the_order_is_each_time_the_best_of_what_is_left(
+            mut candidates in prop::collection::vec(any_candidate(), 0..12),
+            options in any_options(),
+        ) {
+            for (index, candidate) in (0..).zip(&mut candidates) {
+                candidate.peer_index = index;
+            }
+            let ordered: Vec<Candidate> =
+                order(&candidates, &options).into_iter().map(|index| candidates[index]).collect();
+            let mut left = candidates;
+            let mut chosen = Vec::new();
+            while let Some(best) = choose(&left, &options) {
+                chosen.push(left.swap_remove(best));
+            }
+            prop_assert_eq!(ordered, chosen);
         }
 
         #[test]

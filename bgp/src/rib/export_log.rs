@@ -97,7 +97,16 @@ impl ExportLog {
     /// At most `limit` prefixes after `from`, oldest change first, and the cursor behind them.
     pub(crate) fn read(&self, from: Cursor, limit: usize, out: &mut Vec<PrefixId>) -> Cursor {
         out.clear();
-        let start = self.records.partition_point(|record| self.position(record) <= from.0);
+        // There is at most one record for each position behind `from`: who is near the end searches there alone.
+        let behind = usize::try_from(self.last - from.0.min(self.last)).unwrap_or(usize::MAX);
+        let (mut start, mut end) = (self.records.len().saturating_sub(behind), self.records.len());
+        while start < end {
+            let middle = start.midpoint(end);
+            match self.records.get(middle) {
+                Some(record) if self.position(record) <= from.0 => start = middle + 1,
+                _ => end = middle,
+            }
+        }
         let mut cursor = from;
         for record in self.records.range(start..) {
             if self.is_live(record) {

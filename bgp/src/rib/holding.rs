@@ -102,6 +102,9 @@ pub(super) struct Holding {
     pub(super) sweep: Option<Sweep>,
     /// Paths that were not taken because there were too many of their prefix.
     pub(super) refused: u64,
+    /// Some path has come with an identifier: there may be several of a prefix (RFC 7911), and one without an identifier
+    /// is one of them.
+    pub(super) has_path_ids: bool,
 }
 
 impl Default for Holding {
@@ -113,6 +116,7 @@ impl Default for Holding {
             refreshing: false,
             sweep: None,
             refused: 0,
+            has_path_ids: false,
         }
     }
 }

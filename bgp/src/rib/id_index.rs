@@ -1,7 +1,7 @@
 //! From a hash to a dense id in four octets: for what there are millions of and what has its key elsewhere, by its id.
 //!
-//! A place holds an id and nothing else. Whoever asks compares keys, which it has to do anyway; where places are at most
-//! three quarters full that is hardly more often than once.
+//! A place holds an id and, in the bits that ids do not need, those of the hash: keys are compared where they are most likely
+//! the same, and who asks for what is not there asks memory for one place and for no key.
 
 /// Places of the smallest index.
 const FIRST: usize = 16;
@@ -10,14 +10,16 @@ const FIRST: usize = 16;
 /// place in between.
 #[derive(Debug)]
 pub(super) struct IdIndex {
-    /// A power of two of places, or none; id plus one, 0 for a free place.
+    /// A power of two of places, or none; id plus one with the upper bits of the hash before it, 0 for a free place.
     places: Vec<u32>,
+    /// What of a place is id plus one.
+    ids: u32,
     len: usize,
 }
 
 impl IdIndex {
     pub(super) const fn new() -> IdIndex {
-        IdIndex { places: Vec::new(), len: 0 }
+        IdIndex { places: Vec::new(), ids: 0, len: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -35,7 +37,10 @@ impl IdIndex {
     #[inline]
     pub(super) fn first(&self, hash: u32) -> Option<u32> {
         let mask = self.places.len().wrapping_sub(1);
-        self.places.get(hash as usize & mask).and_then(|taken| taken.checked_sub(1))
+        self.places
+            .get(hash as usize & mask)
+            .filter(|place| self.may_be(**place, hash))
+            .and_then(|place| self.id(*place))
     }
 
     /// One more, which the caller knows not to be there. `hash_of` is asked about ids that are.
@@ -44,8 +49,23 @@ impl IdIndex {
         if (self.len + 1) * 4 > self.places.len() * 3 {
             self.resize((self.places.len() * 2).max(FIRST), &hash_of);
         }
+        let wide = u32::MAX >> (id + 1).leading_zeros();
+        if wide > self.ids {
+            // Ids that have grown leave less room for the hash.
+            let ids = std::mem::replace(&mut self.ids, wide);
+            self.places.iter_mut().for_each(|place| *place &= ids | !wide);
+        }
         self.put(hash, id);
         self.len += 1;
+    }
+
+    /// Whether what is at a place may have this hash.
+    const fn may_be(&self, place: u32, hash: u32) -> bool {
+        (place ^ hash) & !self.ids == 0
+    }
+
+    const fn id(&self, place: u32) -> Option<u32> {
+        (place & self.ids).checked_sub(1)
     }
 
     /// Takes `id` out, if it is there.
@@ -60,7 +80,7 @@ impl IdIndex {
             if taken == 0 {
                 break;
             }
-            let home = hash_of(taken - 1) as usize & mask;
+            let home = self.id(taken).map_or(0, &hash_of) as usize & mask;
             if (next.wrapping_sub(home) & mask) >= (next.wrapping_sub(free) & mask) {
                 self.set(free, taken);
                 free = next;
@@ -81,8 +101,10 @@ impl IdIndex {
         let mut at = hash as usize & mask;
         // Ends at a free place; without any places at once.
         while let Some(&taken) = self.places.get(at).filter(|&&taken| taken != 0) {
-            if is_it(taken - 1) {
-                return Some((at, taken - 1));
+            if self.may_be(taken, hash)
+                && let Some(id) = self.id(taken).filter(|id| is_it(*id))
+            {
+                return Some((at, id));
             }
             at = (at + 1) & mask;
         }
@@ -95,7 +117,7 @@ impl IdIndex {
         while self.places.get(at).is_some_and(|&taken| taken != 0) {
             at = (at + 1) & mask;
         }
-        self.set(at, id + 1);
+        self.set(at, (hash & !self.ids) | (id + 1));
     }
 
     fn set(&mut self, at: usize, taken: u32) {
@@ -105,9 +127,13 @@ impl IdIndex {
     }
 
     fn resize(&mut self, places: usize, hash_of: impl Fn(u32) -> u32) {
-        let old = std::mem::replace(&mut self.places, vec![0; places]);
-        for taken in old.into_iter().filter(|taken| *taken != 0) {
-            self.put(hash_of(taken - 1), taken - 1);
+        let (old, ids) = (std::mem::replace(&mut self.places, vec![0; places]), self.ids);
+        let old_ids = || old.iter().filter_map(|place| (place & ids).checked_sub(1));
+        // As narrow as ids are now, and as they become while these places fill: three quarters of them have one.
+        let last = old_ids().max().map_or(0, |id| id + 1);
+        self.ids = u32::MAX >> last.max(places as u32 - 1).leading_zeros();
+        for id in old_ids() {
+            self.put(hash_of(id), id);
         }
     }
 }
@@ -169,8 +195,8 @@ mod tests {
         fn an_index_finds_what_was_put_in_and_not_taken_out(
             steps in prop::collection::vec((any::<bool>(), 0u32..3000), 0..5000),
         ) {
-            // Few hashes: many ids share one.
-            let hash = |id: u32| id % 400 * 0x0101;
+            // Few hashes: many ids share one, or its lower or upper bits.
+            let hash = |id: u32| id % 400 * 0x0001_0101 + ((id % 3) << 30);
             let (mut index, mut plain) = (IdIndex::new(), BTreeSet::new());
             for (put, id) in steps {
                 if put && plain.insert(id) {
@@ -182,7 +208,27 @@ mod tests {
             prop_assert_eq!(index.len(), plain.len());
             for id in 0..3000 {
                 prop_assert_eq!(index.find(hash(id), |other| other == id), plain.contains(&id).then_some(id));
+                let first = index.first(hash(id));
+                prop_assert!(first.is_none() || first == index.find(hash(id), |_| true));
             }
+        }
+    }
+
+    #[test]
+    fn an_index_that_was_large_finds_the_few_that_stay_whatever_their_ids() {
+        let seeded = SeededHash::new(7);
+        let hash = |id: u32| seeded.words([id.into(), 0]);
+        let mut index = IdIndex::new();
+        (0..100_000).for_each(|id| index.insert(hash(id), id, hash));
+        // The last ids stay, then the first ones do.
+        for stay in [99_990..100_000, 0..10] {
+            (0..100_000).filter(|id| !stay.contains(id)).for_each(|id| {
+                index.remove(hash(id), id, hash);
+            });
+            assert_eq!(index.len(), stay.len());
+            stay.clone().for_each(|id| assert_eq!(index.find(hash(id), |other| other == id), Some(id)));
+            (0..100_000).filter(|id| !stay.contains(id)).for_each(|id| index.insert(hash(id), id, hash));
+            (0..100_000).for_each(|id| assert_eq!(index.find(hash(id), |other| other == id), Some(id)));
         }
     }
 

@@ -235,7 +235,8 @@ impl Rib {
         let same = slot.is_same(&source);
         if same {
             *rank = Some(SourceRank::of(&source));
-            slot.source = source;
+            (slot.source, slot.left_out) = (source, LeftOut::default());
+            slot.holdings.iter_mut().for_each(|holding| holding.refused = 0);
         }
         same
     }
@@ -455,8 +456,8 @@ impl Rib {
         }
     }
 
-    /// Brings the paths of up to `limit` prefixes of each family up to date with how their next hops are reached; those
-    /// without such a next hop are passed over. `true`: there are more to look at.
+    /// Brings the paths of up to `limit` prefixes of each family, fewer where there are many paths, up to date with how
+    /// their next hops are reached; those without such a next hop are passed over. `true`: there are more to look at.
     pub fn resolve_next_hops(&mut self, limit: usize) -> bool {
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
         let mut changed = Vec::new();

@@ -22,6 +22,9 @@ pub(super) struct NextHops {
     routes: PrefixMap<Reach>,
     /// What is known of these has changed, and some paths may not have been judged again.
     changed: PrefixMap<()>,
+    /// The same since the pass that is under way began: for the next one. Never back to the start before the end was
+    /// reached, or who changes something often keeps the last prefixes from being judged at all.
+    changed_since: PrefixMap<()>,
     /// The next prefix id to look at.
     next: Option<usize>,
 }
@@ -58,8 +61,12 @@ impl NextHops {
         if before == reach {
             return false;
         }
-        self.changed.insert(prefix, ());
-        self.next = Some(0);
+        if self.next.is_some_and(|next| next > 0) {
+            self.changed_since.insert(prefix, ());
+        } else {
+            self.changed.insert(prefix, ());
+            self.next = Some(0);
+        }
         true
     }
 
@@ -68,24 +75,24 @@ impl NextHops {
         self.routes.iter().map(|(prefix, _)| prefix).collect()
     }
 
-    /// The next prefix ids to look at, of so many that there are.
-    pub(super) fn slice(&mut self, limit: usize, count: usize) -> Option<std::ops::Range<usize>> {
-        let from = self.next?;
-        let to = from.saturating_add(limit).min(count);
-        self.next = Some(to).filter(|to| *to < count);
-        Some(from..to)
+    /// The next prefix id to look at; `None`: all paths have been judged.
+    pub(super) const fn position(&self) -> Option<usize> {
+        self.next
+    }
+
+    /// The prefix ids before `next` have been looked at, of so many that there are.
+    pub(super) fn advance(&mut self, next: usize, count: usize) {
+        if next < count {
+            self.next = Some(next);
+            return;
+        }
+        self.changed = std::mem::take(&mut self.changed_since);
+        self.next = (!self.changed.is_empty()).then_some(0);
     }
 
     /// Whether some paths may not have been judged again.
     pub(super) fn is_behind(&self) -> bool {
         self.next.is_some()
-    }
-
-    /// All of them have.
-    pub(super) fn settle(&mut self) {
-        if self.next.is_none() && !self.changed.is_empty() {
-            self.changed.clear();
-        }
     }
 
     /// Whether what has changed is about the next hop of routes with these attributes. `known`: answers to keep.
@@ -97,7 +104,8 @@ impl NextHops {
     ) -> bool {
         *known.entry(route).or_insert_with(|| {
             let next_hop = attributes.next_hop(route).map(|next_hop| next_hop.to_canonical());
-            next_hop.is_some_and(|next_hop| self.changed.lookup(next_hop).is_some())
+            let among = |changed: &PrefixMap<()>, next_hop| changed.lookup(next_hop).is_some();
+            next_hop.is_some_and(|next_hop| among(&self.changed, next_hop) || among(&self.changed_since, next_hop))
         })
     }
 }

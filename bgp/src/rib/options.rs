@@ -11,7 +11,7 @@ use super::{DecisionOptions, ImportOptions, PrefixId, Rib, SourceId};
 /// Attribute sets that one slice looks at: each is looked through for LOCAL_PREF.
 const SETS_PER_SLICE: usize = 4096;
 
-/// Prefixes that one slice chooses for.
+/// Prefixes that one slice chooses for, if they have few paths.
 const PREFIXES_PER_SLICE: usize = 2048;
 
 /// How far the tables have been gone through, the first one first.
@@ -24,6 +24,15 @@ pub(super) struct Review {
     prefixes: usize,
     /// Several paths are no longer used side by side: followers hear of prefixes where they may have been.
     alone: bool,
+    /// There are other options since it began: all over again afterwards, with this as `alone`. Never back to the start
+    /// before the end was reached, or who changes something often keeps the last prefixes from ever having their turn.
+    again: Option<bool>,
+}
+
+impl Review {
+    const fn new(alone: bool) -> Review {
+        Review { table: 0, sets: 0, prefixes: 0, alone, again: None }
+    }
 }
 
 impl Rib {
@@ -70,8 +79,8 @@ impl Rib {
     pub fn review(&mut self) -> bool {
         let Some(review) = &mut self.review else { return false };
         let Some(table) = self.tables.get_mut(review.table) else {
-            self.review = None;
-            return false;
+            self.review = review.again.map(Review::new);
+            return self.review.is_some();
         };
         let ranks = Ranks { by_source: &self.ranks, options: &self.config.decision };
         let (sets, prefixes) = (table.attributes.slots(), table.paths.len());
@@ -80,21 +89,30 @@ impl Rib {
             table.attributes.rank_again(review.sets..end);
             review.sets = end;
         } else if review.prefixes < prefixes {
-            let end = prefixes.min(review.prefixes + PREFIXES_PER_SLICE);
-            for index in review.prefixes..end {
-                table.select_again(PrefixId(index as u32), review.alone, &ranks);
+            let mut cost = 0;
+            while cost < PREFIXES_PER_SLICE && review.prefixes < prefixes {
+                let id = PrefixId(review.prefixes as u32);
+                cost += table.paths.cost(id);
+                table.select_again(id, review.alone, &ranks);
+                review.prefixes += 1;
             }
-            review.prefixes = end;
         } else {
-            *review = Review { table: review.table + 1, sets: 0, prefixes: 0, alone: review.alone };
+            (review.table, review.sets, review.prefixes) = (review.table + 1, 0, 0);
         }
         true
     }
 
-    /// From the start, also where one was under way.
+    /// All of it from here on: where one is under way, that one first.
     fn begin_review(&mut self, alone: bool) {
-        let alone = alone || self.review.as_ref().is_some_and(|review| review.alone);
-        self.review = Some(Review { table: 0, sets: 0, prefixes: 0, alone });
+        match &mut self.review {
+            Some(review) => {
+                review.alone |= alone;
+                if (review.table, review.sets, review.prefixes) != (0, 0, 0) {
+                    review.again = Some(review.again.unwrap_or(false) | alone);
+                }
+            }
+            None => self.review = Some(Review::new(alone)),
+        }
     }
 }
 
@@ -217,6 +235,24 @@ mod tests {
             let best = changed.best(prefix(number)).unwrap();
             assert_eq!(changed.source(best.source).unwrap().router_id, RouterId::from_u32(expected), "{number}");
         }
+    }
+
+    #[test]
+    fn options_that_change_all_the_time_keep_no_prefix_from_its_turn() {
+        let mut changed = rib(DecisionOptions::default(), 100);
+        let [_, external] = load(&mut changed);
+        changed.set_default_local_pref(300);
+        for turn in 0..20 {
+            changed.review();
+            // Of no matter to these routes.
+            let decision = DecisionOptions { missing_med_worst: turn % 2 == 0, ..DecisionOptions::default() };
+            changed.set_decision(decision);
+        }
+        assert!(bests(&changed).iter().all(|best| *best == Some(external)));
+        // A change in the middle of a pass counts for those before it too.
+        changed.set_default_local_pref(100);
+        while changed.review() {}
+        assert!(bests(&changed).iter().all(|best| best.is_some_and(|best| best != external)));
     }
 
     #[test]

@@ -62,10 +62,13 @@ impl Path {
         self.source.0 != SourceId::NONE.0
     }
 
+    /// Of a path that comes in the place of `old`, when it was learned: the same route again is no newer than it was.
+    pub(super) fn learned_after(&self, old: &Path, is_gone: bool) -> Learned {
+        if self.received == old.received && !is_gone { old.learned } else { self.learned }
+    }
+
     fn replace(&mut self, path: Path, is_gone: impl Fn(&Path) -> bool) -> Path {
-        // The same route again is no newer than it was.
-        let same = self.received == path.received && !is_gone(self);
-        let learned = if same { self.learned } else { path.learned };
+        let learned = path.learned_after(self, is_gone(self));
         std::mem::replace(self, Path { learned, ..path })
     }
 
@@ -80,6 +83,10 @@ const NO_CHUNK: u32 = u32::MAX;
 /// Paths of one prefix that one neighbour may have here (RFC 7911). Each one is compared with all others, and who sends many has more than a
 /// choice in mind; further ones are not taken.
 pub const MAX_PATHS_OF_SOURCE: usize = 64;
+
+/// Paths of one prefix that cost about as much to look at as the way to the prefix: work that is counted in prefixes, so
+/// that a turn stays short, counts a prefix once more for each of so many.
+const PATHS_PER_VISIT: usize = 4;
 
 /// Paths per chunk: with the link 64 octets.
 const CHUNK: usize = 3;
@@ -254,10 +261,16 @@ impl Paths {
     }
 
     /// Whether a source has as many paths of a prefix as it may, and this is none of them.
-    pub(super) fn has_all_of(&self, id: PrefixId, source: SourceId, path_id: u32) -> bool {
+    pub(super) fn has_all_of(
+        &self,
+        id: PrefixId,
+        source: SourceId,
+        path_id: u32,
+        counts: impl Fn(&Path) -> bool,
+    ) -> bool {
         let (mut count, mut known) = (0, false);
         for path in self.iter(id).filter(|path| path.source == source) {
-            count += 1;
+            count += usize::from(counts(path));
             known |= path.path_id == path_id;
         }
         count >= MAX_PATHS_OF_SOURCE && !known
@@ -294,6 +307,11 @@ impl Paths {
             _ => SourceKind::Internal,
         };
         Some((&entry.first, kind))
+    }
+
+    /// What it costs to look at all paths of a prefix, in prefixes that have few.
+    pub(super) fn cost(&self, id: PrefixId) -> usize {
+        1 + self.iter(id).count() / PATHS_PER_VISIT
     }
 
     /// No path at all.
@@ -359,23 +377,26 @@ mod tests {
         let (prefix, source) = (PrefixId(0), SourceId(1));
         let mut paths = Paths::new();
         for path_id in 1..=MAX_PATHS_OF_SOURCE as u32 {
-            assert!(!paths.has_all_of(prefix, source, path_id));
+            assert!(!paths.has_all_of(prefix, source, path_id, |_| true));
             paths.put(prefix, Path { source, path_id, ..Path::NONE }, |_| false);
             paths.put(prefix, Path { source: SourceId(2), path_id, ..Path::NONE }, |_| false);
         }
-        assert!(paths.has_all_of(prefix, source, 1_000), "a new one");
-        assert!(!paths.has_all_of(prefix, source, 7), "one that is there");
-        assert!(!paths.has_all_of(prefix, SourceId(3), 1), "another source");
+        assert!(paths.has_all_of(prefix, source, 1_000, |_| true), "a new one");
+        assert!(!paths.has_all_of(prefix, source, 7, |_| true), "one that is there");
+        assert!(!paths.has_all_of(prefix, SourceId(3), 1, |_| true), "another source");
         paths.retain(prefix, |path| path.path_id != 7 || path.source != source);
-        assert!(!paths.has_all_of(prefix, source, 1_000));
+        assert!(!paths.has_all_of(prefix, source, 1_000, |_| true));
         assert_eq!(paths.iter(prefix).count(), 2 * MAX_PATHS_OF_SOURCE - 1);
-        // The one without an identifier is taken whatever there is: then one more is there than may come.
+        // More than there may be, however they have come.
         paths.put(prefix, Path { source, path_id: 1_000, ..Path::NONE }, |_| false);
         paths.put(prefix, Path { source, ..Path::NONE }, |_| false);
         let known: Vec<u32> =
             paths.iter(prefix).filter(|path| path.source == source).map(|path| path.path_id).collect();
         assert_eq!(known.len(), MAX_PATHS_OF_SOURCE + 1);
-        assert!(known.iter().all(|path_id| !paths.has_all_of(prefix, source, *path_id)), "each can be replaced");
+        assert!(
+            known.iter().all(|path_id| !paths.has_all_of(prefix, source, *path_id, |_| true)),
+            "each can be replaced"
+        );
     }
 
     proptest! {

@@ -130,11 +130,13 @@ impl Rib {
         })
     }
 
-    /// All paths of `family` as they were received, our own among them. Pages as in [`Rib::loc_rib`].
+    /// All paths of `family` as they were received, our own among them, without those that are still to be taken away.
+    /// Pages as in [`Rib::loc_rib`].
     pub fn received_paths(&self, family: Family, after: Option<Prefix>, limit: usize) -> Page {
+        let is_there = |path: &&Path| !self.holding(path.source, family).is_some_and(|holding| holding.is_gone(path));
         self.page(family, after, limit, |table, id, out| {
             let mut routes: Vec<Route> =
-                table.paths.iter(id).filter_map(|path| self.route(table, id, path, true)).collect();
+                table.paths.iter(id).filter(is_there).filter_map(|path| self.route(table, id, path, true)).collect();
             routes.sort_by_key(|route| (route.source, route.path_id));
             out.extend(routes);
         })

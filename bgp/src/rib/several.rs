@@ -8,6 +8,7 @@ use super::paths::Path;
 use super::prefix_table::PrefixId;
 use super::table::{Best, Ranks, SourceId, Table, chosen};
 use crate::wire::NextHop;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 /// Prefixes of which a path has changed although the best is the same. Nobody writes here while nobody reads: a table
@@ -51,40 +52,62 @@ fn long_id(source: SourceId, path_id: u32) -> u32 {
     LONG | (mixed >> 33) as u32
 }
 
-impl Table {
-    /// The identifier under which the path of this source and received identifier is sent on. It is the same to
-    /// everybody and as long as the path is there, and no other path of the prefix has it: of those that do not fit
-    /// into 32 bits and meet, the later one in order of source and identifier takes the next free one.
-    pub(crate) fn sent_path_id(&self, id: PrefixId, source: SourceId, path_id: u32) -> u32 {
+/// The identifiers under which the paths of one prefix are sent on. They are the same to everybody, and no two paths
+/// have the same. One that says source and received identifier stays as long as the path is there. Those that do not
+/// fit into 32 bits have others; where two of these meet, which is rare, the later one in order of source and identifier
+/// takes the next free one, and its own again should the earlier one go.
+pub(crate) struct SentPathIds<'a> {
+    table: &'a Table,
+    id: PrefixId,
+    /// Of the paths whose identifiers do not fit, all at one time when the first one is asked for. Looked up, never
+    /// iterated over.
+    long: Option<FxHashMap<(SourceId, u32), u32>>,
+}
+
+impl SentPathIds<'_> {
+    pub(crate) fn of(&mut self, source: SourceId, path_id: u32) -> u32 {
         if let Some(short) = short_id(source, path_id) {
             return short;
         }
-        let mut before: SmallVec<[(SourceId, u32); 8]> = self
-            .paths
-            .iter(id)
-            .map(|path| (path.source, path.path_id))
-            .filter(|path| *path < (source, path_id) && short_id(path.0, path.1).is_none())
-            .collect();
-        before.sort_unstable();
-        let mut taken: SmallVec<[u32; 8]> = SmallVec::new();
-        let free = |taken: &[u32], first: u32| {
-            let mut wanted = first;
-            while taken.contains(&wanted) {
-                wanted = LONG | wanted.wrapping_add(1);
-            }
-            wanted
-        };
-        for (source, path_id) in before {
-            let given = free(&taken, long_id(source, path_id));
-            taken.push(given);
+        let SentPathIds { table, id, long } = self;
+        let long = long.get_or_insert_with(|| table.long_path_ids(*id));
+        long.get(&(source, path_id)).copied().unwrap_or_else(|| long_id(source, path_id))
+    }
+}
+
+/// Gives each path an identifier of its own, the first one in order first.
+fn give_long_ids(mut paths: Vec<(SourceId, u32)>) -> FxHashMap<(SourceId, u32), u32> {
+    paths.sort_unstable();
+    let mut taken: FxHashSet<u32> = FxHashSet::default();
+    let given = paths.into_iter().map(|(source, path_id)| {
+        let mut wanted = long_id(source, path_id);
+        while !taken.insert(wanted) {
+            wanted = LONG | wanted.wrapping_add(1);
         }
-        free(&taken, long_id(source, path_id))
+        ((source, path_id), wanted)
+    });
+    given.collect()
+}
+
+impl Table {
+    pub(crate) const fn sent_path_ids(&self, id: PrefixId) -> SentPathIds<'_> {
+        SentPathIds { table: self, id, long: None }
+    }
+
+    fn long_path_ids(&self, id: PrefixId) -> FxHashMap<(SourceId, u32), u32> {
+        let paths = self.paths.iter(id).map(|path| (path.source, path.path_id));
+        give_long_ids(paths.filter(|path| short_id(path.0, path.1).is_none()).collect())
+    }
+
+    /// What it costs to look at all paths of a prefix, in prefixes that have few.
+    pub(crate) fn cost(&self, id: PrefixId) -> usize {
+        self.paths.cost(id)
     }
 
     /// The paths of a prefix that take part in the decision, the best first, each the best of what is left after those
     /// before it.
     pub(crate) fn ranking<'a>(&'a self, id: PrefixId, ranks: &'a Ranks<'a>) -> Ranking<'a> {
-        Ranking { table: self, id, ranks, best: self.best(id), candidates: None }
+        Ranking { table: self, id, ranks, best: self.best(id), begun: false, others: None }
     }
 
     /// The same in any order but the best first: it costs no comparison.
@@ -107,15 +130,15 @@ impl Table {
         let steps = decision::explain(&candidates, ranks.options);
         let level = candidates.into_iter().zip(owners).zip(steps);
         let level = level.filter(|((_, owner), step)| *owner != best && step.is_some_and(Step::breaks_a_tie));
-        let (mut candidates, mut owners): Candidates = level.map(|(path, _)| path).unzip();
+        let (candidates, owners): Candidates = level.map(|(path, _)| path).unzip();
         let attributes = |path: &Best| self.route_attributes(path.attributes);
         let Some(first) = attributes(&best) else { return used };
         let mut next_hops: SmallVec<[NextHop; 4]> = SmallVec::from_iter([first.next_hop]);
-        while used.len() < limit
-            && let Some(next) = decision::choose(&candidates, ranks.options)
-        {
-            candidates.swap_remove(next);
-            let path = owners.swap_remove(next);
+        for next in decision::order(&candidates, ranks.options) {
+            if used.len() == limit {
+                break;
+            }
+            let Some(path) = owners.get(next).copied() else { continue };
             let Some(route) = attributes(&path) else { continue };
             let alike = multipath.relaxed || route.attributes.as_path == first.attributes.as_path;
             if alike && !next_hops.contains(&route.next_hop) {
@@ -178,26 +201,29 @@ pub(crate) struct Ranking<'a> {
     id: PrefixId,
     ranks: &'a Ranks<'a>,
     best: Option<Best>,
-    candidates: Option<Candidates>,
+    /// The best one has been told.
+    begun: bool,
+    others: Option<std::vec::IntoIter<Best>>,
 }
 
 impl Iterator for Ranking<'_> {
     type Item = Best;
 
     fn next(&mut self) -> Option<Best> {
-        let Ranking { table, id, ranks, best, candidates } = self;
-        if candidates.is_none() {
-            // Without a best path there is none at all.
-            let first = (*best)?;
-            let others = table.paths.iter(*id).filter(|path| path.state.is_ok() && !is(path, &first));
-            let others = others.filter_map(|path| Some((table.candidate(path, ranks)?, chosen(path, ranks)?)));
-            *candidates = Some(others.unzip());
+        // Without a best path there is none at all.
+        let first = self.best?;
+        if !std::mem::replace(&mut self.begun, true) {
             return Some(first);
         }
-        let (candidates, owners) = candidates.as_mut()?;
-        let next = decision::choose(candidates, ranks.options)?;
-        candidates.swap_remove(next);
-        (next < owners.len()).then(|| owners.swap_remove(next))
+        let Ranking { table, id, ranks, .. } = *self;
+        let others = self.others.get_or_insert_with(|| {
+            let paths = table.paths.iter(id).filter(|path| path.state.is_ok() && !is(path, &first));
+            let paths = paths.filter_map(|path| Some((table.candidate(path, ranks)?, chosen(path, ranks)?)));
+            let (candidates, owners): Candidates = paths.unzip();
+            let order = decision::order(&candidates, ranks.options).into_iter();
+            order.filter_map(|index| owners.get(index).copied()).collect::<Vec<Best>>().into_iter()
+        });
+        others.next()
     }
 }
 
@@ -221,5 +247,16 @@ mod tests {
         assert_eq!(short_id(SourceId(1), 0x1_0000), None);
         assert_eq!(short_id(SourceId(0x7fff), 0), None);
         assert!(long_id(SourceId(1), u32::MAX) >= LONG);
+    }
+
+    #[test]
+    fn identifiers_that_meet_are_told_apart_and_the_first_one_in_order_keeps_its_own() {
+        // As far apart as a multiplication by the golden ratio brings together again.
+        let [first, second] = [0x1_0000, 0x1_0000 + 2_971_215_073].map(|path_id| (SourceId(1), path_id));
+        assert_eq!(long_id(first.0, first.1), long_id(second.0, second.1));
+        let given = give_long_ids(vec![second, first]);
+        assert_eq!(given[&first], long_id(first.0, first.1));
+        assert_eq!(given[&second], LONG | long_id(first.0, first.1).wrapping_add(1));
+        assert_eq!(give_long_ids(vec![second])[&second], long_id(second.0, second.1));
     }
 }

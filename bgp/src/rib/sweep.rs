@@ -132,7 +132,8 @@ impl Rib {
         }
     }
 
-    /// Visits prefixes until that has cost `limit`, and says what it has cost. What is left then waits for its turn.
+    /// Visits prefixes until that has cost `limit`, and says what it has cost: one for each, and more where there are many
+    /// paths. What is left then waits for its turn.
     fn sweep(&mut self, id: SourceId, family: usize, limit: usize) -> usize {
         let (Some(table), Some(Some(slot))) = (self.tables.get_mut(family), self.sources.get_mut(id.index())) else {
             return 0;
@@ -150,7 +151,7 @@ impl Rib {
         while cost < limit
             && let Some((prefix, rework)) = holding.next()
         {
-            cost += if rework { REWORK_COST } else { 1 };
+            cost += table.paths.cost(prefix) * if rework { REWORK_COST } else { 1 };
             let gone = holding.gone();
             if !gone.is_empty() {
                 table.remove_where(prefix, id, |path| gone.contains(path.stamp), holding, &ranks);

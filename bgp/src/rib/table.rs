@@ -190,7 +190,10 @@ impl Table {
 
     fn insert_at(&mut self, id: PrefixId, path: Path, holding: &mut Holding, ranks: &Ranks<'_>) {
         // Without add-path a neighbour has one path of a prefix, with the id 0.
-        if path.path_id != 0 && self.paths.has_all_of(id, path.source, path.path_id) {
+        holding.has_path_ids |= path.path_id != 0;
+        // Those of a session that is over are as many again: what comes in their place must not be refused for them.
+        let counts = |path: &Path| !matches!(holding.fate(path), Fate::Stale | Fate::LongLived);
+        if holding.has_path_ids && self.paths.has_all_of(id, path.source, path.path_id, counts) {
             // Those that are to go anyway are nobody's choice.
             let (gone, before) = (holding.gone(), holding.leaving());
             if before > 0 {
@@ -211,16 +214,22 @@ impl Table {
         self.attributes.retain(path.effective);
         holding.add(&path, self.attributes.octets_beyond_free(path.received));
         let old = self.paths.put(id, path, |old| holding.is_gone(old));
-        match &old {
-            Some(old) => holding.take(old, self.attributes.octets_beyond_free(old.received)),
+        // As it is in its place now.
+        let path = match &old {
+            Some(old) => {
+                holding.take(old, self.attributes.octets_beyond_free(old.received));
+                Path { learned: path.learned_after(old, holding.is_gone(old)), ..path }
+            }
             None => {
                 self.path_count += 1;
                 holding.prefixes.insert(id);
+                path
             }
-        }
+        };
         self.challenge(id, champion, &path, old.as_ref(), ranks);
         if self.further.is_read() {
-            let as_seen = |path: &Path| path.state.is_ok().then_some(path.effective);
+            let learned = |path: &Path| ranks.options.prefer_oldest.then_some(path.learned);
+            let as_seen = |path: &Path| path.state.is_ok().then_some((path.effective, learned(path)));
             if old.as_ref().and_then(as_seen) != as_seen(&path) {
                 self.tell_further(id, champion.and_then(|champion| chosen(&champion, ranks)));
             }
@@ -410,8 +419,12 @@ impl Table {
     pub(super) fn restamp(&mut self, id: PrefixId, source: SourceId, holding: &mut Holding) {
         let attributes = &self.attributes;
         self.paths.for_each_mut(id, |path| {
+            // Stamps of another source mean nothing here.
+            if path.source != source {
+                return;
+            }
             let plain = holding.plain(path.stamp);
-            if path.source == source && path.stamp != plain {
+            if path.stamp != plain {
                 let octets = attributes.octets_beyond_free(path.received);
                 holding.take(path, octets);
                 path.stamp = plain;
@@ -483,12 +496,16 @@ impl Table {
         self.next_hops.set(prefix, reach)
     }
 
-    /// Judges the paths of the next `limit` prefixes again by how their next hops are reached; each that takes part
-    /// now, or does no longer, goes to `changed` as it was and as it is.
+    /// Judges the paths of the next prefixes again, about as many as `limit` if they have few paths, by how their next
+    /// hops are reached; each that takes part now, or does no longer, goes to `changed` as it was and as it is.
     pub(super) fn resolve(&mut self, limit: usize, ranks: &Ranks<'_>, changed: &mut Vec<(Path, Path)>) {
-        let Some(ids) = self.next_hops.slice(limit, self.paths.len()) else { return };
+        let Some(from) = self.next_hops.position() else { return };
         let mut known = FxHashMap::default();
-        for id in ids.map(|index| PrefixId(index as u32)) {
+        let (mut at, mut cost) = (from, 0);
+        while cost < limit && at < self.paths.len() {
+            let id = PrefixId(at as u32);
+            at += 1;
+            cost += self.paths.cost(id);
             let (attributes, next_hops) = (&self.attributes, &self.next_hops);
             let judged = |path: &Path| matches!(path.state, Ok(()) | Err(Ineligible::NextHopUnreachable));
             let affected = |path: &Path| judged(path) && next_hops.is_affected(path.effective, attributes, &mut known);
@@ -509,7 +526,7 @@ impl Table {
             self.select(id, before, ranks);
             self.tell_further(id, before);
         }
-        self.next_hops.settle();
+        self.next_hops.advance(at, self.paths.len());
     }
 
     /// Lets go of what nobody needs any more.

@@ -1,3 +1,5 @@
+mod paths;
+
 use super::*;
 use crate::wire::{Asn, RouterId};
 use proptest::prelude::*;

@@ -15,7 +15,7 @@ use super::{
 use crate::wire::notification::subcode;
 use crate::wire::{
     AttributeError, DecodeContext, Decoded, EncodeContext, ErrorCode, Fault, HEADER_LENGTH, MESSAGE_LIMIT, Message,
-    MessageError, MessageType, Notification, Open, Outcome, RefreshSubtype, RouteRefresh, Update,
+    MessageError, MessageType, MpNlri, Nlri, Notification, Open, Outcome, RefreshSubtype, RouteRefresh, Update,
 };
 
 #[derive(Debug)]
@@ -143,6 +143,26 @@ impl Input {
                 (MessageType::ROUTE_REFRESH, Fault::RefreshLength) => Input::RefreshError(error),
                 _ => Input::HeaderError(error),
             },
+        }
+    }
+
+    /// Leaves out the first so many routes of an UPDATE, in the order in which
+    /// [`UpdateView::part`](crate::wire::UpdateView) hands them out.
+    pub(super) fn leave_out(&mut self, mut routes: usize) {
+        let Input::Update(update, _) = self else { return };
+        let mut cut = |nlri: &mut Vec<Nlri>| {
+            let count = routes.min(nlri.len());
+            nlri.drain(..count);
+            routes -= count;
+        };
+        cut(&mut update.withdrawn);
+        cut(&mut update.nlri);
+        let unreach = update.mp_unreach.as_mut().map(|unreach| &mut unreach.nlri);
+        let reach = update.mp_reach.as_mut().map(|reach| &mut reach.nlri);
+        for field in unreach.into_iter().chain(reach) {
+            if let MpNlri::Unicast(nlri) = field {
+                cut(nlri);
+            }
         }
     }
 }

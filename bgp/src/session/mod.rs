@@ -319,15 +319,17 @@ impl Session {
                 return false;
             }
         };
-        // What was handled in place comes again, and changes nothing.
-        self.done = 0;
+        // What was handled in place does not come again: it would be counted twice, and what is both withdrawn and
+        // announced would go and come again.
+        let done = std::mem::take(&mut self.done);
         let frame = self.input.split_to(length);
         let kind = MessageType(frame.get(HEADER_LENGTH - 1).copied().unwrap_or_default());
         self.counters.received.count(kind);
-        let input = match &negotiated {
+        let mut input = match &negotiated {
             Some(negotiated) => Input::from_wire(kind, &frame, &negotiated.decode),
             None => Input::from_wire(kind, &frame, &DecodeContext::default()),
         };
+        input.leave_out(done);
         self.handle(input, now);
         true
     }

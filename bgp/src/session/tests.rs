@@ -7,6 +7,7 @@ use crate::wire::{
     AsPath, Asn, Capability, EncodeContext, ErrorCode, Message, NextHop, Nlri, Open, Origin, PathAttributes, Role,
     RouterId, Update, pack_announcements, pack_end_of_rib,
 };
+use std::net::Ipv4Addr;
 
 const LOCAL: Asn = Asn(65001);
 const PEER: Asn = Asn(65002);
@@ -142,6 +143,45 @@ fn a_session_comes_up_in_the_order_of_the_rfc() {
     assert_eq!(negotiated.families.len(), 2);
     assert_eq!(negotiated.encode.message_limit, 65535);
     assert!(negotiated.encode.four_octet_as && negotiated.route_refresh);
+}
+
+/// IPv4 prefixes of 24 bits, and before them as many withdrawals as there are announcements.
+fn long_update(count: u32) -> Update {
+    let nlri = |first: u32| {
+        let prefixes = (first..first + count).map(|number| Ipv4Addr::from_bits(0x0b00_0000 + (number << 8)));
+        prefixes.map(|address| Nlri::new(net::Prefix::new(address.into(), 24).unwrap())).collect::<Vec<Nlri>>()
+    };
+    let attributes = PathAttributes {
+        next_hop: Some(Ipv4Addr::new(192, 0, 2, 9)),
+        ..PathAttributes::new(Origin::Igp, AsPath::sequence(&[PEER]))
+    };
+    Update { withdrawn: nlri(0), nlri: nlri(count), attributes: Some(Arc::new(attributes)), ..Update::default() }
+}
+
+#[test]
+fn what_was_handled_of_a_message_in_place_does_not_come_again() {
+    let update = long_update(2_000);
+    let mut out = BytesMut::new();
+    let context = EncodeContext { message_limit: 65_535, ..EncodeContext::default() };
+    Message::Update(update.clone()).encode(&context, &mut out).unwrap();
+    for parts in 0..3 {
+        let mut rig = Rig::at(config(), SessionState::Established);
+        rig.session.receive(&out);
+        let (mut withdrawn, mut announced) = (Vec::new(), Vec::new());
+        for _ in 0..parts {
+            rig.session.step_in_place(secs(1), 1_500, |view| {
+                withdrawn.extend(view.withdrawn);
+                announced.extend(view.nlri);
+            });
+        }
+        rig.session.step(secs(1));
+        for event in rig.drain().events.drain(..) {
+            let Event::Route(update) = event else { panic!("{event:?}") };
+            withdrawn.extend(update.withdrawn);
+            announced.extend(update.announced.into_iter().flat_map(|announced| announced.nlri));
+        }
+        assert_eq!((withdrawn, announced), (update.withdrawn.clone(), update.nlri.clone()), "{parts}");
+    }
 }
 
 #[test]

@@ -35,25 +35,21 @@ struct Active {
 /// All aggregates of a speaker.
 #[derive(Debug, Default)]
 pub(super) struct Aggregates {
-    active: Vec<Active>,
-    followers: Vec<Follower>,
+    /// Few: those that came with one configuration, until they have read as far as the others.
+    readers: Vec<Reader>,
 }
 
-impl Aggregates {
-    pub(super) fn new(aggregates: &[Aggregate], rib: &Rib) -> Aggregates {
-        let active: Vec<Active> = aggregates
-            .iter()
-            .map(|aggregate| Active { aggregate: *aggregate, contributing: BTreeMap::new(), told: None })
-            .collect();
-        let wanted = |family: &Family| {
-            aggregates.iter().any(|aggregate| aggregate.prefix.addr().is_ipv4() == (*family == Family::IPV4_UNICAST))
-        };
-        let followers = Rib::FAMILIES.iter().filter(|family| wanted(family)).map(|family| rib.follow(*family));
-        Aggregates { followers: followers.collect(), active }
-    }
+/// Aggregates of one family that have read the change log up to the same place.
+#[derive(Debug)]
+struct Reader {
+    family: Family,
+    follower: Follower,
+    active: Vec<Active>,
+}
 
-    fn take(active: &mut [Active], change: &Change) {
-        for active in active {
+impl Reader {
+    fn take(&mut self, change: &Change) {
+        for active in &mut self.active {
             let aggregate = active.aggregate.prefix;
             if aggregate.len() >= change.prefix.len() || !aggregate.covers(change.prefix) {
                 continue;
@@ -69,6 +65,13 @@ impl Aggregates {
                 }
             }
         }
+    }
+}
+
+const fn family_of(prefix: Prefix) -> Family {
+    match prefix {
+        Prefix::V4(_) => Family::IPV4_UNICAST,
+        Prefix::V6(_) => Family::IPV6_UNICAST,
     }
 }
 
@@ -88,56 +91,123 @@ impl Active {
 }
 
 impl Speaker {
-    /// Takes on another list of aggregates.
+    /// Takes on another list of aggregates. Those that stay go on as they are: nobody is told that they go and come again,
+    /// nor, meanwhile, what they stand for.
     pub(super) fn set_aggregates(&mut self, aggregates: &[Aggregate]) {
-        let old = std::mem::replace(&mut self.aggregates, Aggregates::new(aggregates, &self.rib));
-        old.followers.into_iter().for_each(|follower| self.rib.unfollow(follower));
-        for active in old.active.iter().filter(|active| active.told.is_some()) {
-            self.rib.withdraw_aggregate(active.aggregate.prefix);
+        let mut new: BTreeMap<Prefix, Aggregate> =
+            aggregates.iter().map(|aggregate| (aggregate.prefix, *aggregate)).collect();
+        let mut readers = std::mem::take(&mut self.aggregates.readers);
+        for reader in &mut readers {
+            reader.active.retain_mut(|active| match new.remove(&active.aggregate.prefix) {
+                Some(aggregate) => {
+                    active.aggregate = aggregate;
+                    true
+                }
+                None => {
+                    if active.told.is_some() {
+                        self.rib.withdraw_aggregate(active.aggregate.prefix);
+                    }
+                    false
+                }
+            });
         }
-        self.rib.set_suppressed(&[]);
+        for family in Rib::FAMILIES {
+            let active = new.values().filter(|aggregate| family_of(aggregate.prefix) == family);
+            let active =
+                active.map(|aggregate| Active { aggregate: *aggregate, contributing: BTreeMap::new(), told: None });
+            let active: Vec<Active> = active.collect();
+            if !active.is_empty() {
+                readers.push(Reader { family, follower: self.rib.follow(family), active });
+            }
+        }
+        for reader in readers {
+            if reader.active.is_empty() {
+                self.rib.unfollow(reader.follower);
+            } else {
+                self.aggregates.readers.push(reader);
+            }
+        }
+        self.suppress();
+    }
+
+    /// AGGREGATOR says who we are: aggregates that are originated are so again, in place.
+    pub(super) fn originate_aggregates_again(&mut self, now: Time) {
+        let active = self.aggregates.readers.iter().flat_map(|reader| &reader.active);
+        let told: Vec<_> = active.filter_map(|active| Some((active.aggregate.prefix, active.told?))).collect();
+        for (prefix, with) in told {
+            self.originate_aggregate(prefix, with, now);
+        }
+    }
+
+    fn originate_aggregate(&mut self, prefix: Prefix, (origin, passed): (Origin, bool), now: Time) {
+        let identifier = self.config.confederation.as_ref().map(|confederation| confederation.identifier);
+        let asn = identifier.unwrap_or(self.config.asn);
+        let attributes = PathAttributes {
+            atomic_aggregate: passed,
+            aggregator: Some(Aggregator { asn, router_id: self.config.router_id }),
+            ..PathAttributes::new(origin, AsPath::empty())
+        };
+        self.rib.originate_aggregate(prefix, attributes, now);
+    }
+
+    /// What is inside the aggregates that stand for it is told to nobody.
+    fn suppress(&mut self) {
+        let active = self.aggregates.readers.iter().flat_map(|reader| &reader.active);
+        let suppressed = active.filter(|active| active.told.is_some() && active.aggregate.suppress);
+        let suppressed: Vec<Prefix> = suppressed.map(|active| active.aggregate.prefix).collect();
+        self.rib.set_suppressed(&suppressed);
     }
 
     /// Looks at what has changed in the tables. `true`: there is more to look at.
     pub(super) fn aggregate(&mut self, now: Time) -> bool {
-        let mut looked_at = 0;
-        for follower in &mut self.aggregates.followers {
-            let changes = self.rib.changes(follower, CHANGES_PER_TURN);
-            looked_at = looked_at.max(changes.len());
-            changes.iter().for_each(|change| Aggregates::take(&mut self.aggregates.active, change));
+        let mut up_to_date: Vec<bool> = Vec::new();
+        for reader in &mut self.aggregates.readers {
+            let changes = self.rib.changes(&mut reader.follower, CHANGES_PER_TURN);
+            up_to_date.push(changes.is_empty());
+            changes.iter().for_each(|change| reader.take(change));
         }
-        if looked_at == 0 {
+        if up_to_date.iter().all(|up_to_date| *up_to_date) {
+            self.join_readers();
             return false;
         }
         let mut turned = false;
-        for active in &mut self.aggregates.active {
+        let mut changed: Vec<(Prefix, Option<(Origin, bool)>)> = Vec::new();
+        for active in self.aggregates.readers.iter_mut().flat_map(|reader| &mut reader.active) {
             let wanted = active.wanted();
             if wanted == active.told {
                 continue;
             }
             turned |= wanted.is_some() != active.told.is_some();
             active.told = wanted;
-            let prefix = active.aggregate.prefix;
+            changed.push((active.aggregate.prefix, wanted));
+        }
+        for (prefix, wanted) in changed {
             match wanted {
-                Some((origin, passed)) => {
-                    let identifier = self.config.confederation.as_ref().map(|confederation| confederation.identifier);
-                    let asn = identifier.unwrap_or(self.config.asn);
-                    let attributes = PathAttributes {
-                        atomic_aggregate: passed,
-                        aggregator: Some(Aggregator { asn, router_id: self.config.router_id }),
-                        ..PathAttributes::new(origin, AsPath::empty())
-                    };
-                    self.rib.originate_aggregate(prefix, attributes, now);
-                }
+                Some(with) => self.originate_aggregate(prefix, with, now),
                 None => self.rib.withdraw_aggregate(prefix),
             }
         }
         if turned {
-            let active = self.aggregates.active.iter();
-            let suppressed = active.filter(|active| active.told.is_some() && active.aggregate.suppress);
-            let suppressed: Vec<Prefix> = suppressed.map(|active| active.aggregate.prefix).collect();
-            self.rib.set_suppressed(&suppressed);
+            self.suppress();
         }
         true
+    }
+
+    /// All have read everything: one reader of each family is enough.
+    fn join_readers(&mut self) {
+        if self.aggregates.readers.len() < 2 {
+            return;
+        }
+        let mut joined: Vec<Reader> = Vec::new();
+        for reader in std::mem::take(&mut self.aggregates.readers) {
+            match joined.iter_mut().find(|other| other.family == reader.family) {
+                Some(other) => {
+                    other.active.extend(reader.active);
+                    self.rib.unfollow(reader.follower);
+                }
+                None => joined.push(reader),
+            }
+        }
+        self.aggregates.readers = joined;
     }
 }

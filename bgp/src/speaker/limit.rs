@@ -103,7 +103,7 @@ impl Speaker {
             return;
         };
         let Some(session) = &neighbor.session else { return };
-        let Some(group) = self.groups.get(&session.terms) else { return };
+        let Some(group) = self.groups.get(session.group) else { return };
         let counts: Vec<_> = neighbor
             .config
             .send_limits
@@ -147,6 +147,10 @@ impl Speaker {
         self.hold(address, Held { reason, until, by_operator: false }, &notification, now);
     }
 
+    pub(super) fn is_held(&self, address: IpAddr) -> bool {
+        self.neighbors.get(&address).is_some_and(|neighbor| neighbor.held.is_some())
+    }
+
     /// Ends a session and keeps it down.
     pub(super) fn hold(&mut self, address: IpAddr, held: Held, notification: &Notification, now: Time) {
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
@@ -154,6 +158,8 @@ impl Speaker {
         neighbor.peer.handle_stop_with(notification, now);
         self.collect(address, now);
         self.drop_retained(address);
+        // The others hear of it, whose turn it ever was.
+        self.pending = Some(now);
     }
 
     /// Starts a session again whose time down is over.
@@ -202,7 +208,7 @@ impl Speaker {
     pub fn resend(&mut self, address: IpAddr, family: Family, now: Time) {
         let session = self.neighbors.get(&address.to_canonical()).and_then(|neighbor| neighbor.session.as_ref());
         if let Some(session) = session
-            && let Some(group) = self.groups.get_mut(&session.terms)
+            && let Some(group) = self.groups.get_mut(session.group)
         {
             group.handle_refresh(session.source, family);
         }

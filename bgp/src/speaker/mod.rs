@@ -13,6 +13,7 @@ mod aggregate;
 mod config;
 mod dynamic;
 mod ends;
+mod groups;
 mod limit;
 mod reconfigure;
 mod restart;
@@ -32,7 +33,7 @@ pub use restarting::{RestartOffer, SELECTION_DEFERRAL_TIME};
 pub use status::{AttributeErrorCount, LeftOutCount, NeighborFamilyStatus, NeighborStatus, SpeakerStatus, TableStatus};
 pub use transport::{PASSWORD_LIMIT, Password, TransportOptions};
 
-use crate::export::{AdvertisedPage, ExportTerms, UpdateGroup};
+use crate::export::AdvertisedPage;
 use crate::peer::{self, Peer, PeerTransmit};
 use crate::policy::{Policy, PolicySession};
 use crate::rib::{Page, Reach, Rib, RibConfig, SourceId, SourceKind};
@@ -41,6 +42,7 @@ use crate::wire::notification::subcode::cease;
 use crate::wire::{AttributeError, ErrorCode, Family, Notification};
 use aggregate::Aggregates;
 use bytes::Bytes;
+use groups::{GroupId, Groups};
 use limit::Held;
 use net::{Ipv4Prefix, Ipv6Prefix, Prefix, Time};
 use restart::Retained;
@@ -52,7 +54,7 @@ use std::sync::Arc;
 
 /// A connection's number: unique within the speaker, never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ConnectionId(u64);
+pub struct ConnectionId(pub(crate) u64);
 
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -161,7 +163,7 @@ pub struct Speaker {
     config: SpeakerConfig,
     rib: Rib,
     neighbors: BTreeMap<IpAddr, Neighbor>,
-    groups: BTreeMap<ExportTerms, UpdateGroup>,
+    groups: Groups,
     connections: BTreeMap<ConnectionId, Connection>,
     next_connection: u64,
     transmits: VecDeque<Transmit>,
@@ -179,6 +181,8 @@ pub struct Speaker {
     waiting: VecDeque<ConnectionId>,
     /// Slices since the last export.
     slices: u32,
+    /// What those who have taken what they were sent have cost since then, as a number of routes.
+    sent_cost: u64,
     /// Where the export goes on.
     export_next: Option<IpAddr>,
     /// Totals of groups that are no more.
@@ -212,7 +216,7 @@ struct Established {
     connection: ConnectionId,
     negotiated: Arc<Negotiated>,
     local_address: Option<IpAddr>,
-    terms: ExportTerms,
+    group: GroupId,
     ends_of_rib: BTreeSet<Family>,
     /// Changes have gone out, and the next ones wait until then.
     next_advertisement: Option<Time>,
@@ -292,7 +296,7 @@ impl Speaker {
         let mut speaker = Speaker {
             rib,
             neighbors: BTreeMap::new(),
-            groups: BTreeMap::new(),
+            groups: Groups::default(),
             connections: BTreeMap::new(),
             next_connection: 0,
             transmits: VecDeque::new(),
@@ -305,6 +309,7 @@ impl Speaker {
             stopping: false,
             waiting: VecDeque::new(),
             slices: 0,
+            sent_cost: 0,
             export_next: None,
             segments: (0, 0),
             config,
@@ -435,22 +440,31 @@ impl Speaker {
 
     /// A neighbour's import policy changed: its routes are judged again, no session is reset.
     pub fn set_import_policy(&mut self, address: IpAddr, policy: Policy, now: Time) {
-        let Some(neighbor) = self.neighbors.get_mut(&address.to_canonical()) else { return };
+        self.take_import_policy(address.to_canonical(), policy);
+        self.pump(now);
+    }
+
+    fn take_import_policy(&mut self, address: IpAddr, policy: Policy) {
+        let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
         neighbor.config.import = policy;
         let session = neighbor.policy_session.as_ref();
         if let Some((source, session)) = neighbor.source().zip(session) {
             let bound = neighbor.config.import.bind(session);
             self.rib.handle_import_policy(source, bound);
         }
-        self.pump(now);
     }
 
     /// A neighbour's export policy changed: it is sent what is different, no session is reset.
     pub fn set_export_policy(&mut self, address: IpAddr, policy: Policy, now: Time) {
-        let Some(neighbor) = self.neighbors.get_mut(&address.to_canonical()) else { return };
-        neighbor.config.export = policy;
-        self.refresh_terms(address.to_canonical());
+        self.take_export_policy(address.to_canonical(), policy);
         self.pump(now);
+    }
+
+    fn take_export_policy(&mut self, address: IpAddr, policy: Policy) {
+        if let Some(neighbor) = self.neighbors.get_mut(&address) {
+            neighbor.config.export = policy;
+            self.refresh_terms(address);
+        }
     }
 
     /// Puts a neighbour into the update group that its configuration asks for now. It is sent what is different.
@@ -459,23 +473,22 @@ impl Speaker {
         let (Some(session), Some(policy_session)) = (&mut neighbor.session, &neighbor.policy_session) else { return };
         let negotiated = &session.negotiated;
         let terms = neighbor.config.export_terms(&self.config, policy_session, negotiated, session.local_address);
-        let before = std::mem::replace(&mut session.terms, terms);
-        let (source, terms) = (session.source, session.terms.clone());
-        if before != terms
-            && let Some(moving) = self.groups.get_mut(&before).and_then(|group| group.hand_over(source, &mut self.rib))
+        let (source, before) = (session.source, session.group);
+        if let Some(group) = self.groups.get_mut(before).filter(|group| *group.terms() != terms)
+            && let Some(moving) = group.hand_over(source, &mut self.rib)
         {
-            let group = self.groups.entry(terms).or_insert_with_key(|terms| UpdateGroup::new(terms.clone()));
+            let (id, group) = self.groups.with_terms(&terms);
             group.take_over(source, moving, &mut self.rib);
-            self.drop_group_if_empty(&before);
+            session.group = id;
+            self.drop_group_if_empty(before);
         }
     }
 
-    fn drop_group_if_empty(&mut self, terms: &ExportTerms) {
-        if let Some(group) = self.groups.get(terms).filter(|group| group.is_empty()) {
+    fn drop_group_if_empty(&mut self, id: GroupId) {
+        if let Some(group) = self.groups.take_if_empty(id) {
             let counters = group.counters();
             self.segments.0 += counters.segments_encoded;
             self.segments.1 += counters.segments_shared;
-            self.groups.remove(terms);
         }
     }
 
@@ -560,7 +573,12 @@ impl Speaker {
             }
         }
         self.hand_out_all(address, now);
-        self.pump(now);
+        // Its room is nobody else's. Many that have some at one time wait for the next turn.
+        if self.sent_cost >= turn::EXPORT_ROUTES {
+            self.pending = Some(now);
+        } else if self.deferral.is_none() && !self.stopping {
+            self.sent_cost += self.pump_neighbor(address, now);
+        }
     }
 
     /// Acts on every deadline up to `now`, and does a turn of what waits.
@@ -630,10 +648,10 @@ impl Speaker {
         }
     }
 
-    /// A page of what a neighbour has been sent; see [`UpdateGroup::adj_rib_out`]. Empty while its session is down.
+    /// A page of what a neighbour has been sent; see [`UpdateGroup::adj_rib_out`](crate::export::UpdateGroup::adj_rib_out). Empty while its session is down.
     pub fn adj_rib_out(&self, address: IpAddr, family: Family, after: Option<Prefix>, limit: usize) -> AdvertisedPage {
         let session = self.neighbors.get(&address.to_canonical()).and_then(|neighbor| neighbor.session.as_ref());
-        let group = session.and_then(|session| Some((session.source, self.groups.get(&session.terms)?)));
+        let group = session.and_then(|session| Some((session.source, self.groups.get(session.group)?)));
         match group {
             Some((source, group)) => group.adj_rib_out(source, family, after, limit, &self.rib),
             None => AdvertisedPage { routes: Vec::new(), next: None },
@@ -644,7 +662,7 @@ impl Speaker {
     pub fn is_advertised(&self, address: IpAddr, prefix: Prefix) -> bool {
         let session = self.neighbors.get(&address.to_canonical()).and_then(|neighbor| neighbor.session.as_ref());
         session.is_some_and(|session| {
-            self.groups.get(&session.terms).is_some_and(|group| group.holds(session.source, prefix, &self.rib))
+            self.groups.get(session.group).is_some_and(|group| group.holds(session.source, prefix, &self.rib))
         })
     }
 

@@ -76,7 +76,7 @@ impl Speaker {
     pub fn reconfigure(&mut self, config: SpeakerConfig, now: Time) -> Result<Vec<Reconfigured>, NeighborError> {
         let wanted = checked(&config)?;
         let sessions = self.session_terms();
-        let settings = self.take_settings(&config);
+        let settings = self.take_settings(&config, now);
         let mut done: Vec<Reconfigured> = settings.iter().copied().map(Reconfigured::Taken).collect();
         self.reoriginate(config.originate, now, &mut done);
         if self.config.aggregates != config.aggregates {
@@ -145,7 +145,7 @@ impl Speaker {
 
     /// Takes on those settings of the speaker itself that differ, and says which they are. What sessions, update groups
     /// and routes make of them is still to be done.
-    fn take_settings(&mut self, new: &SpeakerConfig) -> Vec<&'static str> {
+    fn take_settings(&mut self, new: &SpeakerConfig, now: Time) -> Vec<&'static str> {
         let SpeakerConfig {
             asn,
             router_id,
@@ -195,7 +195,7 @@ impl Speaker {
         self.rib.set_import_options(self.config.import_options());
         // AGGREGATOR says who we are.
         if differ.iter().any(|setting| ["asn", "router_id", "confederation"].contains(setting)) {
-            self.set_aggregates(&self.config.aggregates.clone());
+            self.originate_aggregates_again(now);
         }
         differ
     }
@@ -260,21 +260,26 @@ impl Speaker {
             let rules_changed = rules != neighbor.config.import_rules() || first_as != neighbor.config.enforce_first_as;
             let judged_anew = rules_changed || import != neighbor.config.import || new.groups != neighbor.config.groups;
             let limits_changed = changed.iter().any(|setting| setting.starts_with("max_prefixes"));
+            let octets_changed = new.attribute_octets != neighbor.config.attribute_octets;
             std::mem::swap(&mut neighbor.config, &mut new);
             if let Some(policy_session) = &mut neighbor.policy_session {
                 policy_session.groups.clone_from(&neighbor.config.groups);
             }
-            if let Some(session) = neighbor.session.as_mut().filter(|_| limits_changed) {
-                session.told.clear();
+            if let Some(session) = &mut neighbor.session {
+                // What is over another limit is news.
+                if limits_changed {
+                    session.told.clear();
+                }
+                session.told_octets &= !octets_changed;
             }
             if rules_changed && let Some(source) = neighbor.source() {
                 self.rib.set_import_rules(source, rules, first_as);
             }
             if judged_anew {
-                self.set_import_policy(address, import, now);
+                self.take_import_policy(address, import);
             }
-            self.set_export_policy(address, export, now);
-            if limits_changed {
+            self.take_export_policy(address, export);
+            if limits_changed || octets_changed {
                 self.check_limits(address, now);
             }
             done.push(Reconfigured::Changed { neighbor: address, settings: changed });

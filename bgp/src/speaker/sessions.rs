@@ -2,7 +2,6 @@
 
 use super::status::Reason;
 use super::{Established, Event, Speaker};
-use crate::export::UpdateGroup;
 use crate::rib::{Source, SourceKind};
 use crate::session::{CloseReason, Event as SessionEvent, Negotiated};
 use crate::wire::PeerKind;
@@ -26,6 +25,8 @@ impl Speaker {
         match (event, source) {
             (SessionEvent::Established(negotiated), _) => self.session_up(address, negotiated, now),
             (SessionEvent::Closed(reason), _) => self.session_down(address, reason, now),
+            // A limit has ended the session: the rest of what it said is no more of use, and would be over the limit too.
+            (SessionEvent::Route(_), Some(_)) if self.is_held(address) => {}
             (SessionEvent::Route(update), Some(source)) => {
                 self.rib.handle_routes(source, &update, now);
                 self.check_receive_limit(address, update.family, now);
@@ -41,7 +42,7 @@ impl Speaker {
             }
             (SessionEvent::RefreshRequested(family), Some(source)) => {
                 let session = self.neighbors.get(&address).and_then(|neighbor| neighbor.session.as_ref());
-                if let Some(group) = session.and_then(|session| self.groups.get_mut(&session.terms)) {
+                if let Some(group) = session.and_then(|session| self.groups.get_mut(session.group)) {
                     group.handle_refresh(source, family);
                 }
             }
@@ -102,17 +103,15 @@ impl Speaker {
             None => self.rib.add_source(new),
         };
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return };
-        let group = self.groups.entry(terms.clone()).or_insert_with(|| UpdateGroup::new(terms.clone()));
+        let (group_id, group) = self.groups.with_terms(&terms);
         group.join(source, negotiated.families.iter().copied(), negotiated.enhanced_route_refresh, &mut self.rib);
-        // The group's own: terms that are the same ones are found equal without a look into the policy.
-        let terms = group.terms().clone();
         neighbor.policy_session = Some(policy_session);
         neighbor.session = Some(Established {
             source,
             connection: id,
             negotiated: Arc::clone(&negotiated),
             local_address,
-            terms,
+            group: group_id,
             ends_of_rib: BTreeSet::new(),
             next_advertisement: None,
             held_back: false,
@@ -136,11 +135,11 @@ impl Speaker {
             neighbor.last_reset = Some(text.clone());
         }
         neighbor.last_error = Some(text.clone());
-        if let Some(Established { source, terms, negotiated, .. }) = session {
-            if let Some(group) = self.groups.get_mut(&terms) {
+        if let Some(Established { source, group: group_id, negotiated, .. }) = session {
+            if let Some(group) = self.groups.get_mut(group_id) {
                 group.leave(source, &mut self.rib);
             }
-            self.drop_group_if_empty(&terms);
+            self.drop_group_if_empty(group_id);
             self.release_routes(address, source, &reason, &negotiated, now);
         }
         self.tell(Event::Down { neighbor: address, reason: text, was_up });

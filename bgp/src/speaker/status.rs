@@ -200,7 +200,7 @@ impl Speaker {
             counters.attribute_errors.iter().filter(|((_, outcome), _)| *outcome == kind).map(|(_, count)| count).sum()
         };
         let up = session.as_ref();
-        let group = up.and_then(|session| self.groups.get(&session.terms));
+        let group = up.and_then(|session| self.groups.get(session.group));
         let families = config.families.iter().map(|family| {
             let counts = neighbor.source().map(|source| self.rib.source_counts(source, *family)).unwrap_or_default();
             let advertised = up.zip(group).map_or(0, |(session, group)| group.advertised(session.source, *family));
@@ -219,9 +219,9 @@ impl Speaker {
             address,
             port: config.port,
             asn: self.neighbor_asn(address),
-            kind: up.map_or_else(
+            kind: group.map_or_else(
                 || source_kind(peer.config().peer_kind(self.neighbor_asn(address))),
-                |session| session.terms.kind,
+                |group| group.terms().kind,
             ),
             mode: config.mode,
             dynamic: neighbor.range.is_some(),

@@ -5,6 +5,7 @@
 //! nothing waiting is served when its octets come, so that its one route is not behind another's million.
 
 use super::{Connection, ConnectionId, LimitAction, Speaker, address_bits};
+use crate::peer;
 use crate::rib::Rib;
 use crate::session::{Event as SessionEvent, InPlace};
 use crate::wire::{Family, UpdateView};
@@ -25,15 +26,17 @@ const PART_ROUTES: usize = 2048;
 /// receivers need not wait for a whole table.
 const SLICES_PER_EXPORT: u32 = 8;
 
-/// Prefixes that are visited in one turn where something has happened to all routes of a neighbour: its session is over, its
+/// Prefixes that are visited in one turn, fewer where there are many paths, where something has happened to all routes of a neighbour: its session is over, its
 /// import policy is another one, a refresh or a restart has ended. About a millisecond, and more than the routes that come
 /// with a slice of messages: what goes is never behind what comes.
 const WORK_PREFIXES: usize = 4096;
 
-/// Log records looked at in one turn, for all neighbours together; about a millisecond.
-const EXPORT_ROUTES: u64 = 4096;
+/// Log records looked at in one turn, for all neighbours together; about a millisecond. And as many again for those who have
+/// taken what they were sent.
+pub(super) const EXPORT_ROUTES: u64 = 4096;
 
-/// Prefixes of each family that are looked at in one turn where the way to some next hop has changed.
+/// Prefixes of each family that are looked at in one turn, fewer where there are many paths, where the way to some next
+/// hop has changed.
 const RESOLVED_PREFIXES: usize = 8192;
 
 /// Routes sent in messages that were encoded for another neighbour cost so much less.
@@ -119,6 +122,18 @@ impl Speaker {
     fn handle_messages(&mut self, id: ConnectionId, octets: usize, now: Time) -> bool {
         let Some(Connection { neighbor: address, inner, .. }) = self.connections.get(&id) else { return false };
         let (address, inner) = (*address, *inner);
+        let more = self.handle_some(id, (address, inner), octets, now);
+        self.check_attribute_octets(address, now);
+        more
+    }
+
+    fn handle_some(
+        &mut self,
+        id: ConnectionId,
+        (address, inner): (IpAddr, peer::ConnectionId),
+        octets: usize,
+        now: Time,
+    ) -> bool {
         let Some(neighbor) = self.neighbors.get(&address) else { return false };
         let end = neighbor.peer.waiting_octets(inner).saturating_sub(octets);
         let in_turns = octets != usize::MAX;
@@ -177,7 +192,6 @@ impl Speaker {
                 self.collect(address, now);
             }
         }
-        self.check_attribute_octets(address, now);
         self.neighbors.get(&address).is_some_and(|neighbor| neighbor.peer.has_message(inner))
     }
 
@@ -208,7 +222,7 @@ impl Speaker {
     /// much for one turn, the next turn is due at once and goes on where this one stopped: a turn stays short however
     /// much there is to send, and to however many.
     pub(super) fn pump(&mut self, now: Time) {
-        self.slices = 0;
+        (self.slices, self.sent_cost) = (0, 0);
         // Other options on their way through the tables: the next slice.
         let reviewing = self.rib.review();
         let resolving = self.rib.resolve_next_hops(RESOLVED_PREFIXES);
@@ -240,7 +254,7 @@ impl Speaker {
     }
 
     /// What it has cost, as a number of routes.
-    fn pump_neighbor(&mut self, address: IpAddr, now: Time) -> u64 {
+    pub(super) fn pump_neighbor(&mut self, address: IpAddr, now: Time) -> u64 {
         let Some(neighbor) = self.neighbors.get_mut(&address) else { return 0 };
         // What it is sent goes out once the session has been heard, and only then counts toward its window.
         if neighbor.peer.has_event() {
@@ -258,7 +272,7 @@ impl Speaker {
             let limit = limits.get(&family).filter(|limit| limit.action != LimitAction::Warn)?;
             Some(usize::try_from(limit.count).unwrap_or(usize::MAX))
         };
-        let Some(group) = self.groups.get_mut(&session.terms) else { return 0 };
+        let Some(group) = self.groups.get_mut(session.group) else { return 0 };
         if !group.is_behind(source, &self.rib) || !has_room(&self.connections, &id) {
             return 0;
         }

@@ -3,7 +3,7 @@
 //! [`run`] reads octets as operations. One Rib gets routes as decoded messages, a second one the messages as they come in;
 //! both, the model and a follower of the changes have to say the same. Property tests and the fuzzer call it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -381,9 +381,12 @@ impl Model {
         }
         let id = state.id;
         for Nlri { prefix, path_id } in &nlri {
-            let of_prefix = || self.held.range((peer, *prefix, 0)..=(peer, *prefix, u32::MAX));
+            let of_prefix = || {
+                let held = self.held.range((peer, *prefix, 0)..=(peer, *prefix, u32::MAX));
+                held.filter(|(_, held)| held.kept == Kept::No)
+            };
             let known = self.held.get(&(peer, *prefix, *path_id));
-            if known.is_none() && *path_id != 0 && of_prefix().count() >= MAX_PATHS_OF_SOURCE {
+            if known.is_none() && of_prefix().count() >= MAX_PATHS_OF_SOURCE {
                 self.peers[usize::from(peer)].refused[place(family)] += 1;
                 continue;
             }
@@ -463,7 +466,8 @@ impl Model {
             assert_eq!(self.twin.resume_source(id, source.clone()), same);
             assert_eq!(same, !other);
             if same {
-                (self.peer(peer).up, self.peer(peer).retained) = (true, false);
+                let state = self.peer(peer);
+                (state.up, state.retained, state.refused) = (true, false, [0; 2]);
                 return;
             }
             self.change_held(peer, None, |_| false);
@@ -553,34 +557,35 @@ impl Model {
     }
 
     /// After import; `None`: it takes no part.
-    fn effective(&self, peer: u8, prefix: Prefix, held: &Held) -> Option<PathAttributes> {
-        let mut attributes = PathAttributes::clone(&held.route.attributes);
+    fn effective(&self, peer: u8, prefix: Prefix, held: &Held) -> Option<Arc<PathAttributes>> {
+        let received = &held.route.attributes;
         let (opinion, external) = (self.peers[usize::from(peer)].opinion, is_external(peer));
-        let has = |attributes: &PathAttributes, community| attributes.communities.contains(&community);
-        if external && has(&attributes, Community::GRACEFUL_SHUTDOWN) {
-            attributes.local_pref = Some(0);
-        }
         let passes = match opinion {
             Opinion::Unset => !external,
             Opinion::Accept => true,
             Opinion::Reject => false,
             Opinion::Prefer => FAMILIES.iter().all(|family| self::prefix(*family, REFUSED) != prefix),
         };
-        let loops = attributes.as_path.contains(Asn(OURS));
-        if loops || !passes {
+        if !passes || received.as_path.contains(Asn(OURS)) {
             return None;
         }
-        if opinion == Opinion::Prefer {
-            attributes.local_pref = Some(PREFERRED);
+        let has = |community| received.communities.contains(&community);
+        let leaves = external && has(Community::GRACEFUL_SHUTDOWN);
+        let marked = held.kept == Kept::LongLived && !has(Community::LLGR_STALE);
+        let prefers = opinion == Opinion::Prefer;
+        // Most are as they came, and share what they have.
+        let mut attributes = Arc::clone(received);
+        if leaves || prefers {
+            Arc::make_mut(&mut attributes).local_pref = Some(if prefers { PREFERRED } else { 0 });
         }
-        if held.kept == Kept::LongLived && !has(&attributes, Community::LLGR_STALE) {
-            attributes.communities.push(Community::LLGR_STALE);
+        if marked {
+            Arc::make_mut(&mut attributes).communities.push(Community::LLGR_STALE);
         }
         Some(attributes)
     }
 
     /// The best of all routes to a prefix: whose, which, and with which attributes.
-    fn best(&self, prefix: Prefix) -> Option<(Option<u8>, u32, Option<PathAttributes>)> {
+    fn best(&self, prefix: Prefix) -> Option<(Option<u8>, u32, Option<Arc<PathAttributes>>)> {
         let (mut candidates, mut owners) = (Vec::new(), Vec::new());
         if self.originated.contains(&prefix) {
             candidates.push(Candidate {
@@ -688,14 +693,20 @@ impl Model {
     }
 
     fn check_table(&self, family: Family) {
-        let mut sets: HashSet<RouteAttributes> = HashSet::new();
+        // Few, and most of them the same one again: looked through, not hashed.
+        let mut sets: Vec<RouteAttributes> = Vec::new();
+        let mut add = |set: RouteAttributes| {
+            if !sets.contains(&set) {
+                sets.push(set);
+            }
+        };
         let mut best_count = 0;
         for prefix in prefixes(family) {
             let best = self.best(prefix);
             best_count += usize::from(best.is_some());
             let got = self.rib.best(prefix).map(|route| {
                 let peer = route.peer_address.map(|got| (0..PEERS).find(|peer| address(*peer) == got).unwrap());
-                let attributes = peer.map(|_| PathAttributes::clone(&route.attributes.attributes));
+                let attributes = peer.map(|_| Arc::clone(&route.attributes.attributes));
                 (peer, route.path_id, attributes)
             });
             assert_eq!(got, best, "{prefix}");
@@ -703,16 +714,16 @@ impl Model {
         for (number, peer) in (0u8..).zip(&self.peers) {
             let mut accepted = 0;
             for ((_, prefix, _), held) in self.held_by(number, family) {
-                sets.insert(held.route.clone());
+                add(held.route.clone());
                 if let Some(attributes) = self.effective(number, *prefix, held) {
                     accepted += 1;
-                    sets.insert(RouteAttributes { attributes: Arc::new(attributes), ..held.route.clone() });
+                    add(RouteAttributes { attributes, ..held.route.clone() });
                 } else if held.kept == Kept::LongLived {
                     let mut marked = PathAttributes::clone(&held.route.attributes);
                     if !marked.communities.contains(&Community::LLGR_STALE) {
                         marked.communities.push(Community::LLGR_STALE);
                     }
-                    sets.insert(RouteAttributes { attributes: Arc::new(marked), ..held.route.clone() });
+                    add(RouteAttributes { attributes: Arc::new(marked), ..held.route.clone() });
                 }
             }
             if peer.up || peer.retained {

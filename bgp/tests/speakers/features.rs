@@ -182,6 +182,25 @@ fn a_limit_on_what_is_sent_ends_the_session_too() {
 }
 
 #[test]
+fn who_goes_over_the_limit_of_what_it_is_sent_takes_its_routes_along_at_once() {
+    let limit = PrefixLimit { count: 5, warn_percent: 100, action: LimitAction::Drop };
+    let limited = NeighborConfig { send_limits: BTreeMap::from([(V4, limit)]), ..open_neighbor(3, 65003) };
+    let mut world = World::new(vec![
+        with_routes(1, 65001, 5, vec![open_neighbor(2, 65002), limited]),
+        with_routes(2, 65002, 0, vec![open_neighbor(1, 65001)]),
+        with_routes(3, 65003, 3, vec![open_neighbor(1, 65001)]),
+    ]);
+    world.run(SOON);
+    assert_eq!((best(&world, 2, V4), best(&world, 3, V4)), (8, 8));
+    let now = world.now;
+    world.speaker(1).originate("203.0.113.0/24".parse().unwrap(), now);
+    // Far less than to anybody's next timer.
+    world.run(Duration::from_millis(100));
+    assert!(world.neighbor(1, 3).held.is_some_and(|reason| reason.contains("sent")));
+    assert_eq!(best(&world, 2, V4), 6, "our own six, none of those of the one that is gone");
+}
+
+#[test]
 fn the_operators_words_reach_the_other_operator_and_the_session_stays_down_until_it_is_started() {
     let mut world = World::new(vec![
         with_routes(1, 65001, 1, vec![open_neighbor(2, 65002)]),

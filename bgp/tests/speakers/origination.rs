@@ -145,6 +145,63 @@ fn an_aggregate_may_stand_beside_what_is_inside_it_and_comes_and_goes_with_the_c
 }
 
 #[test]
+fn an_aggregate_that_stays_is_not_taken_back_while_another_comes_or_goes() {
+    const MANY: u16 = 3_000;
+    let aggregate = |text, suppress| Aggregate { prefix: prefix(text), suppress };
+    let (stays, other) = (aggregate("12.0.0.0/8", true), aggregate("99.0.0.0/8", true));
+    let config = |aggregates| SpeakerConfig {
+        aggregates,
+        ..with_routes(1, 65001, 1, vec![open_neighbor(2, 65002), open_neighbor(3, 65003)])
+    };
+    let mut world = World::new(vec![
+        config(vec![stays]),
+        with_routes(2, 65002, MANY, vec![open_neighbor(1, 65001)]),
+        with_routes(3, 65003, 0, vec![open_neighbor(1, 65001)]),
+    ]);
+    world.run_until(SOON, "the table", |world| best(world, 1, V4) == usize::from(MANY) + 2);
+    world.run(Duration::from_secs(1));
+    assert_eq!(best(&world, 3, V4), 2);
+    let before = world.neighbor(3, 1).messages_received.update;
+    let change = |world: &mut World, aggregates| {
+        let now = world.now;
+        let done = world.speaker(1).reconfigure(config(aggregates), now).unwrap();
+        assert_eq!(done, [Reconfigured::Taken("aggregates")]);
+        world.run(Duration::from_secs(1));
+        (best(world, 3, V4), world.neighbor(3, 1).messages_received.update - before)
+    };
+    assert_eq!(change(&mut world, vec![stays, other]), (2, 0));
+    assert_eq!(change(&mut world, vec![other, stays]), (2, 0));
+    // A new one inside it counts what was there before, and one that goes takes nothing else with it.
+    let inner = aggregate("12.1.0.0/16", false);
+    assert_eq!(change(&mut world, vec![stays, inner]), (2, 0), "suppressed itself");
+    assert!(world.speaker(1).rib().best(inner.prefix).is_some());
+    assert_eq!(change(&mut world, vec![stays]), (2, 0));
+    assert!(world.speaker(1).rib().best(inner.prefix).is_none());
+    let now = world.now;
+    for number in 0..MANY {
+        world.speaker(2).withdraw(v4(2, number), now);
+    }
+    world.run(Duration::from_secs(1));
+    assert_eq!((best(&world, 1, V4), best(&world, 3, V4)), (1, 1), "it hears of the last one that goes");
+}
+
+#[test]
+fn aggregates_say_who_we_are_also_after_that_has_changed() {
+    let mut world = aggregating(true);
+    let router_id = RouterId(Ipv4Addr::new(10, 9, 9, 9));
+    let aggregates = vec![Aggregate { prefix: prefix("12.0.0.0/8"), suppress: true }];
+    let neighbors = vec![open_neighbor(2, 65002), open_neighbor(3, 65003)];
+    let config = SpeakerConfig { router_id, aggregates, ..with_routes(1, 65001, 1, neighbors) };
+    let now = world.now;
+    world.speaker(1).reconfigure(config, now).unwrap();
+    world.run_until(Duration::from_secs(200), "the sessions", |world| {
+        best(world, 1, V4) == 5 && best(world, 3, V4) == 2
+    });
+    let route = world.speaker(3).rib().best(prefix("12.0.0.0/8")).unwrap();
+    assert_eq!(route.attributes.attributes.aggregator, Some(Aggregator { asn: Asn(65001), router_id }));
+}
+
+#[test]
 fn between_advertisements_there_is_a_pause_and_what_changed_meanwhile_goes_at_once() {
     let slow = NeighborConfig { advertisement_interval: Duration::from_secs(30), ..open_neighbor(2, 65002) };
     let mut world = World::new(vec![

@@ -8,11 +8,13 @@
 mod answer;
 mod build;
 
+use std::collections::BTreeSet;
+
 use net::{DatapathId, MacAddr, PortId};
 use topology::{Change, Host, SeededMap};
 
-use super::{App, Effects, Event, Recovered, RuleSet, View};
-use crate::flow::pipeline::{CLASSIFY, classify};
+use super::{App, Effects, Event, Recovered, RuleSet, SLICE_CHANGES, View};
+use crate::flow::pipeline::{CLASSIFY, STATIC, classify};
 use crate::flow::{Owner, RuleId};
 use crate::path::PathChanges;
 
@@ -22,12 +24,15 @@ use crate::path::PathChanges;
 pub struct Forwarding {
     /// Switches with hosts: each of the others that reaches one has the group that leads there.
     destinations: SeededMap<DatapathId, ()>,
+    /// Switches whose hosts' rules have to be stated again, and the hosts of the one before them: for the next slices.
+    restating: BTreeSet<DatapathId>,
+    hosts: Vec<MacAddr>,
 }
 
 impl Forwarding {
     /// Knows no host yet. `seed` keys the hash maps.
     pub fn new(seed: u64) -> Forwarding {
-        Forwarding { destinations: SeededMap::with_seed(seed) }
+        Forwarding { destinations: SeededMap::with_seed(seed), ..Forwarding::default() }
     }
 
     fn switch_up(&mut self, at: DatapathId, view: &View<'_>, effects: &mut Effects<'_>) {
@@ -191,7 +196,15 @@ impl App for Forwarding {
                 _ => {}
             },
             Event::Paths(changes) => self.paths_changed(changes, view, effects),
-            Event::PacketIn { port, frame, packet } => answer::packet_in(port, frame, packet, view, effects),
+            // The rules of hosts that come have the new timeout; those of the hosts that there are get it in slices.
+            Event::Configured(configured) if configured.host_timeout_changed => {
+                self.restating = view.network.switches.keys().copied().collect();
+                self.hosts.clear();
+            }
+            Event::Configured(_) => {}
+            Event::PacketIn { port, table, frame, packet } => {
+                answer::packet_in(port, table, frame, packet, view, effects)
+            }
         }
     }
 
@@ -202,15 +215,32 @@ impl App for Forwarding {
         }
     }
 
-    fn recover(&self, at: DatapathId, rule: &RuleId, recovered: &mut Recovered) {
-        if rule.table != CLASSIFY {
-            return;
+    fn has_more(&self) -> bool {
+        !self.restating.is_empty() || !self.hosts.is_empty()
+    }
+
+    fn advance(&mut self, view: &View<'_>, effects: &mut Effects<'_>) {
+        for _ in 0..SLICE_CHANGES {
+            while self.hosts.is_empty() {
+                let Some(at) = self.restating.pop_first() else { return };
+                self.hosts = view.network.hosts.on_switch(at).map(|host| host.mac).collect();
+            }
+            if let Some(host) = self.hosts.pop().and_then(|mac| view.network.hosts.get(&mac)) {
+                let rule = build::host_in_rule(host.mac, host.port, view);
+                effects.set_rule(host.port.datapath_id, rule.key, Some(&rule));
+            }
         }
-        let Some(port_no) = rule.match_.in_port() else { return };
-        match (rule.priority, rule.match_.eth_src()) {
-            (classify::LINK, None) => recovered.links.push(PortId::new(at, port_no)),
-            (classify::HOST, Some(mac)) => recovered.hosts.push((mac, PortId::new(at, port_no))),
-            _ => {}
+    }
+
+    fn recover(&self, at: DatapathId, installed: &mut dyn Iterator<Item = RuleId>, recovered: &mut Recovered) {
+        // CLASSIFY was the first table before there was STATIC: a controller that was upgraded finds its rules there.
+        for rule in installed.filter(|rule| [CLASSIFY, STATIC].contains(&rule.table)) {
+            let Some(port_no) = rule.match_.in_port() else { continue };
+            match (rule.priority, rule.match_.eth_src()) {
+                (classify::LINK, None) => recovered.links.push(PortId::new(at, port_no)),
+                (classify::HOST, Some(mac)) => recovered.hosts.push((mac, PortId::new(at, port_no))),
+                _ => {}
+            }
         }
     }
 }

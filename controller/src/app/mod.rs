@@ -4,23 +4,36 @@
 //! reading that list is reading the product.
 
 pub mod forwarding;
+pub mod isolation;
+pub mod static_rules;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use net::packet::Packet;
 use net::{DatapathId, PortId, PortNo};
-use openflow::{Action, GroupId, write_packet_out};
+use openflow::{Action, GroupId, TableId, write_packet_out};
 use topology::{Change, Network};
 
-use crate::flow::{Group, Key, Owner, Reconciler, Rule};
+use self::isolation::Isolation;
+use self::static_rules::OperatorRules;
+use crate::flow::{Group, Key, Owner, Reconciler, Rule, RuleId};
 use crate::path::{PathChanges, Paths};
 
 /// All applications, in pipeline order. `seed` keys their hash maps.
-pub fn apps(seed: u64) -> Vec<Box<dyn App>> {
-    vec![Box::new(forwarding::Forwarding::new(seed))]
+pub fn apps(seed: u64, rules: &Arc<OperatorRules>, isolation: &Arc<Isolation>) -> Vec<Box<dyn App>> {
+    vec![
+        Box::new(static_rules::StaticRules::new(rules.clone())),
+        // What keeps hosts apart is stated before what leads to them.
+        Box::new(isolation::KeepApart::new(isolation.clone())),
+        Box::new(forwarding::Forwarding::new(seed)),
+    ]
 }
+
+/// Rules that an application states in one slice: with what the reconciler does for them, a part of the millisecond that a turn may take.
+pub const SLICE_CHANGES: usize = 256;
 
 /// The facts, as they stand when an event is handled.
 #[derive(Clone, Copy)]
@@ -31,6 +44,8 @@ pub struct View<'a> {
     pub paths: &'a Paths,
     /// How long a silent host is remembered.
     pub host_timeout: Duration,
+    /// Who must not reach whom.
+    pub isolation: &'a Isolation,
 }
 
 impl<'a> View<'a> {
@@ -39,6 +54,11 @@ impl<'a> View<'a> {
         let tree = self.paths.tree(to);
         std::iter::once(to).chain(tree.into_iter().flat_map(|tree| tree.hops().map(|(at, _)| at)))
     }
+}
+
+/// The action that brings a frame here, whole: Open vSwitch buffers nothing.
+fn to_controller() -> Action {
+    Action::Output { port: PortNo::CONTROLLER, max_len: openflow::CONTROLLER_NO_BUFFER }
 }
 
 /// Something that an application may want to answer.
@@ -52,11 +72,26 @@ pub enum Event<'a> {
     PacketIn {
         /// Where it entered the fabric.
         port: PortId,
+        /// The table whose rule sent it.
+        table: TableId,
         /// The whole frame.
         frame: &'a [u8],
         /// The frame as read.
         packet: &'a Packet<'a>,
     },
+    /// The configuration has changed; the view already shows it.
+    Configured(&'a Configured),
+}
+
+/// What applications take from another configuration.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    /// The operator's rules.
+    pub rules: Arc<OperatorRules>,
+    /// Who must not reach whom. The same in memory is taken for unchanged.
+    pub isolation: Arc<Isolation>,
+    /// [`View::host_timeout`] is not what it was.
+    pub host_timeout_changed: bool,
 }
 
 /// A consumer of events that states rules.
@@ -70,8 +105,21 @@ pub trait App {
     /// The full recompute for one switch: pure, reads no cache. Equals what [`App::handle`] has stated so far.
     fn rules(&self, datapath_id: DatapathId, view: &View<'_>, rules: &mut RuleSet<'_>);
 
-    /// What an installed rule of ours tells about the network, when a switch is read back after a restart.
-    fn recover(&self, datapath_id: DatapathId, rule: &crate::flow::RuleId, recovered: &mut Recovered);
+    /// What this application's rules on a switch tell about the network, when the switch is read back after a restart.
+    fn recover(&self, datapath_id: DatapathId, installed: &mut dyn Iterator<Item = RuleId>, recovered: &mut Recovered);
+
+    /// Whether [`App::handle`] has left something to [`App::advance`], for it was too much for one turn.
+    fn has_more(&self) -> bool {
+        false
+    }
+
+    /// Whether some of that is about rules of this switch that are on it already, perhaps: none of ours there is deleted until it is stated.
+    fn is_stating(&self, _: DatapathId) -> bool {
+        false
+    }
+
+    /// State a part of it, at most about [`SLICE_CHANGES`] rules.
+    fn advance(&mut self, _: &View<'_>, _: &mut Effects<'_>) {}
 }
 
 /// What read-back rules tell of the network that the last run knew.

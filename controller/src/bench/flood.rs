@@ -12,7 +12,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use clap::{Args, ValueEnum};
 use net::{DatapathId, Time};
-use openflow::{MessageType, MultipartType, frame_length};
+use openflow::oxm::EXPERIMENTER_ONF;
+use openflow::{BUNDLE_ADD_HEAD, EXP_TYPE_BUNDLE_ADD_MESSAGE, MessageType, MultipartType, frame_length};
 
 use super::switch::{Heard, Switch};
 use crate::io::clock::Clock;
@@ -304,10 +305,20 @@ fn answer(
     while let Some(frame) = whole_frame(&input[at..])? {
         if frame[1] == MessageType::FLOW_MOD.0 {
             hear(frame, out);
+        } else if let Some(flow_mod) = bundled_flow_mod(frame) {
+            hear(flow_mod, out);
         }
         at += switch.scan(frame, out, &mut heard, |_| ())?;
     }
     Ok((at, heard))
+}
+
+/// The FLOW_MOD that a message puts into a bundle.
+fn bundled_flow_mod(frame: &[u8]) -> Option<&[u8]> {
+    let is_add = frame[1] == MessageType::EXPERIMENTER.0
+        && frame.get(8..12)? == EXPERIMENTER_ONF.to_be_bytes()
+        && frame.get(12..16)? == EXP_TYPE_BUNDLE_ADD_MESSAGE.to_be_bytes();
+    frame.get(BUNDLE_ADD_HEAD..).filter(|inner| is_add && inner.get(1) == Some(&MessageType::FLOW_MOD.0))
 }
 
 fn whole_frame(input: &[u8]) -> Result<Option<&[u8]>, String> {

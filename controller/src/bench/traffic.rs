@@ -6,8 +6,10 @@ use bytes::{Bytes, BytesMut};
 use clap::ValueEnum;
 use net::packet::{Endpoints, build};
 use net::{MacAddr, PortNo};
-use openflow::{BufferId, Match, Message, PacketIn, PacketInReason, TableId};
+use openflow::{BufferId, Match, Message, PacketIn, PacketInReason};
 use serde::Serialize;
+
+use crate::flow::pipeline::CLASSIFY;
 
 /// What the packet-ins are about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize)]
@@ -139,7 +141,7 @@ impl Traffic {
             buffer_id: BufferId::NO_BUFFER,
             total_len: FRAME_LEN as u16,
             reason: PacketInReason::NO_MATCH,
-            table_id: TableId(0),
+            table_id: CLASSIFY,
             cookie: 0,
             match_: Match::new().with_in_port(PortNo(port)),
             data: Bytes::from(frame),

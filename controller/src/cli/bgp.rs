@@ -347,7 +347,7 @@ fn operate(ask: &Ask, path: &str, said: &str, out: &mut dyn Write) -> Result<(),
 }
 
 /// Percent-encoded as a value of a query (RFC 3986 §2.1).
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for octet in text.bytes() {
         if octet.is_ascii_alphanumeric() || b"-._~".contains(&octet) {

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use super::BAD_USAGE;
 use crate::config::{self, Checked, Config, LoadError};
 use crate::io::tls::Tls;
+use crate::reload::verified::before_the_start;
 
 /// Checks a configuration file, or standard input if it is `-`; returns the exit status.
 pub(super) fn check(file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
@@ -20,6 +21,9 @@ pub(super) fn check(file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> u8
             if let Some(reason) = unusable_tls(&config) {
                 let _ = writeln!(err, "{name}: openflow.tls: {reason}");
                 return BAD_USAGE;
+            }
+            for line in before_the_start(&config) {
+                let _ = writeln!(err, "{name}: {line}");
             }
             let tls = config.openflow.tls.as_ref().and_then(|tls| Tls::load(tls).ok());
             for warning in tls.iter().flat_map(|tls| tls.expiring(SystemTime::now())) {

@@ -1,15 +1,23 @@
-//! The command line: `run`, `demo`, `check`, `bgp`, `decode`, `flow`, `replay`, `bench`, `pki` and `version`.
+//! The command line: `run`, `demo`, `check`, `plan`, `apply`, `confirm`, `rollback`, `history`, `reload`, `audit`, `status`, `show`, `path`, `trace`,
+//! `watch`, `bgp`, `decode`, `flow`, `replay`, `bench`, `pki` and `version`.
 //!
 //! Exit status: 0 all went well; 1 it failed (what was asked for could not be done, or a message is malformed); 2 the command line or the
 //! configuration is wrong, and nothing was started.
 
+mod ask;
+mod audit;
 mod bgp;
 mod check;
 mod decode;
 mod flow;
+mod form;
 mod log;
 mod pki;
+mod plan;
+mod reload;
 mod replay;
+mod show;
+mod trace;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -40,6 +48,8 @@ Exit status:
     ("trunkline run network.yaml", "the same as configured"),
     ("trunkline demo", "see it work on an emulated network"),
     ("trunkline check network.yaml", "see what is wrong with a configuration"),
+    ("trunkline status", "how is the running controller?"),
+    ("trunkline show switches", "what does it know?"),
 ]))]
 struct CommandLine {
     #[command(subcommand)]
@@ -58,6 +68,7 @@ enum Command {
         ("trunkline run", "built-in defaults: every switch of this machine, one flat network"),
         ("trunkline run /etc/trunkline/network.yaml", "as configured"),
         ("trunkline run --plain-from 192.0.2.0/24", "take switches from there too, without TLS"),
+        ("trunkline run --watch network.yaml", "and as configured from then on, whenever the file changes"),
         ("trunkline run --record /tmp/openflow", "keep every OpenFlow message, for trunkline decode and replay"),
         ("trunkline --log debug run", "say more"),
     ]))]
@@ -81,6 +92,102 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Say what another configuration would do to a running process, and touch nothing.
+    ///
+    /// For each switch the rules and groups that would be new (+), go (-) or do something else (~), each with the line of the configuration that causes
+    /// it: of FILE, or of the one that counts for what goes. Then what it means: how full tables would be, and which known hosts would gain or lose
+    /// each other, by following packets between them.
+    #[command(after_help = examples(&[
+        ("trunkline plan new.yaml", "what would it do?"),
+        ("trunkline plan new.yaml -o json", "for programs"),
+    ]))]
+    Plan(plan::PlanArgs),
+    /// Have a running process take on a configuration, and go back to the one before unless that is confirmed in time.
+    ///
+    /// It counts until the process's own file is read again. With --confirm the process goes back by itself, whether anybody is there or not: for
+    /// changes that may cut the way to it. Another configuration that is taken on meanwhile ends the wait.
+    #[command(after_help = examples(&[
+        ("trunkline apply new.yaml --confirm 5m", "for five minutes"),
+        ("trunkline confirm", "it is good: it stays"),
+        ("trunkline rollback", "it is not: back at once"),
+        ("trunkline apply new.yaml", "without a way back by itself"),
+    ]))]
+    Apply(reload::ApplyArgs),
+    /// Confirm the configuration that waits for it: it stays.
+    #[command(after_help = examples(&[("trunkline confirm", "after trunkline apply --confirm")]))]
+    Confirm(reload::ConfirmArgs),
+    /// Have a running process go back to the configuration before, or to another one that it remembers.
+    #[command(after_help = examples(&[
+        ("trunkline rollback", "the one before"),
+        ("trunkline rollback 3", "number 3 of trunkline history"),
+    ]))]
+    Rollback(reload::RollbackArgs),
+    /// Show which configurations a running process has taken on: when, how, and whether one waits to be confirmed.
+    #[command(after_help = examples(&[
+        ("trunkline history", "the last twenty, the newest first"),
+        ("trunkline history -o json", "for programs"),
+    ]))]
+    History(reload::HistoryArgs),
+    /// Have a running process take on another configuration: only what is different is done.
+    ///
+    /// Without FILE the process reads its own file again, as on SIGHUP. The whole file is checked first; one with an error changes nothing, and
+    /// each problem is a line `FILE:LINE:COLUMN: key path: what is wrong`. The answer says what has changed, for what a session was reset, and
+    /// which keys count from the next start on.
+    #[command(after_help = examples(&[
+        ("trunkline reload", "the process's own file, read again; exit status 2 if it is refused"),
+        ("trunkline reload new.yaml", "this file instead, until its own is read again"),
+        ("trunkline reload --json", "the answer for programs"),
+    ]))]
+    Reload(reload::ReloadArgs),
+    /// Hold the switches against what the controller has put there, and have them put right.
+    ///
+    /// Flows and groups that somebody has added, changed or removed by hand are printed with the application that wants them and the line of the
+    /// configuration that states them. It is what the controller does by itself every audit.interval. Exit status 1 if a switch could not be
+    /// read to its end.
+    #[command(after_help = examples(&[
+        ("trunkline audit", "all connected switches"),
+        ("trunkline audit s1", "one, by its name or its datapath id"),
+        ("trunkline audit -o json", "for programs"),
+    ]))]
+    Audit(audit::AuditArgs),
+    /// Say in numbers how a running controller is.
+    #[command(after_help = examples(&[
+        ("trunkline status", "the controller of this machine"),
+        ("trunkline status --at 192.0.2.1:9653", "another one"),
+        ("trunkline status -o json", "for programs"),
+    ]))]
+    Status(show::StatusArgs),
+    /// Show what a running controller knows: switches, ports, links, hosts, paths, flows, groups, meters, events.
+    #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
+        ("trunkline show switches", "a table"),
+        ("trunkline show flows --switch s1 -o json", "an object per line"),
+        ("trunkline show hosts -o csv", "for a spreadsheet; yaml is there too"),
+        ("trunkline show flows --help", "what can be chosen"),
+    ]))]
+    Show(show::ShowCommand),
+    /// Say the way from one host or switch to another, hop by hop, or why there is none.
+    #[command(after_help = examples(&[
+        ("trunkline path 10.0.0.1 10.0.0.2", "between hosts, by IP address"),
+        ("trunkline path 02:00:00:00:00:01 s4", "from a host to a switch"),
+    ]))]
+    Path(show::PathArgs),
+    /// Follow a packet through the tables of every switch that it comes to: which rules it meets, where it leaves, or why it is dropped.
+    ///
+    /// It goes through the rules that should be there and those that are, and says where the two differ. Each rule is shown with its application
+    /// and, if it is the operator's, the line of the configuration. Nothing is sent anywhere.
+    #[command(after_help = examples(&[
+        ("trunkline trace icmp,nw_src=10.0.0.1,nw_dst=10.0.0.2", "from a known host to another one"),
+        ("trunkline trace in_port=3,tcp,tp_dst=80 --switch s1", "any packet that comes in there"),
+        ("trunkline trace in_port=3,arp --switch s1 -o json", "for programs"),
+    ]))]
+    Trace(trace::TraceArgs),
+    /// Print events of a running controller as they come: switches, links, hosts that move, refused rules.
+    #[command(after_help = examples(&[
+        ("trunkline watch", "until Ctrl-C; it survives a restart of the controller"),
+        ("trunkline watch --last 10 --kind link_down", "the newest ten first, links only"),
+        ("trunkline watch --after 120 -o json", "go on after a gap, an object per line"),
+    ]))]
+    Watch(show::WatchArgs),
     /// Ask the BGP speaker of a running process: neighbours, routes, and why a route is the best. Or try a policy.
     #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
         ("trunkline bgp show neighbors", "sessions and their counters"),
@@ -158,6 +265,9 @@ struct RunArgs {
     /// Record every OpenFlow message in files of this folder, as openflow.record does.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// Take on the configuration file whenever it changes, as on SIGHUP.
+    #[arg(long, requires = "config")]
+    watch: bool,
 }
 
 #[derive(Debug, Args)]
@@ -199,6 +309,18 @@ fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Writ
             Err(status) => status,
         },
         Command::Check { file } => check::check(&file, out, err),
+        Command::Plan(arguments) => plan::plan(&arguments, out, err),
+        Command::Apply(arguments) => reload::apply(&arguments, out, err),
+        Command::Confirm(arguments) => reload::confirm(&arguments, out, err),
+        Command::Rollback(arguments) => reload::rollback(&arguments, out, err),
+        Command::History(arguments) => reload::history(&arguments, out, err),
+        Command::Reload(arguments) => reload::reload(&arguments, out, err),
+        Command::Audit(arguments) => audit::audit(&arguments, out, err),
+        Command::Status(arguments) => show::status(&arguments, out, err),
+        Command::Show(command) => show::show(command, out, err),
+        Command::Path(arguments) => show::path(&arguments, out, err),
+        Command::Trace(arguments) => trace::trace(&arguments, out, err),
+        Command::Watch(arguments) => show::watch(&arguments, out, err),
         Command::Bgp(command) => bgp::run(command, out, err),
         Command::Decode { command } => decode::run(command, out, err),
         Command::Flow(arguments) => flow::run(arguments, out, err),
@@ -223,14 +345,14 @@ fn start_logging(options: &log::LogOptions, default: &str, err: &mut dyn Write) 
 }
 
 fn start(arguments: RunArgs, err: &mut dyn Write) -> u8 {
-    let mut config = match &arguments.config {
-        None => Config::default(),
-        Some(file) => match Config::load(file) {
-            Ok(checked) => {
+    let (config, text) = match &arguments.config {
+        None => (Config::default(), String::new()),
+        Some(file) => match Config::load_with_text(file) {
+            Ok((checked, text)) => {
                 for warning in &checked.warnings.0 {
                     tracing::warn!(file = %file.display(), line = warning.line, path = warning.path, "{}", warning.message);
                 }
-                checked.config
+                (checked.config, text)
             }
             Err(error) => {
                 let _ = writeln!(err, "{error}");
@@ -243,15 +365,8 @@ fn start(arguments: RunArgs, err: &mut dyn Write) -> u8 {
         let _ = writeln!(err, "{}: openflow.tls: {reason}", file.display());
         return BAD_USAGE;
     }
-    for prefix in arguments.plain_from {
-        if !config.openflow.plain_from.contains(&prefix) {
-            config.openflow.plain_from.push(prefix);
-        }
-    }
-    if arguments.record.is_some() {
-        config.openflow.record = arguments.record;
-    }
-    report(run(RunOptions { config, config_file: arguments.config }), err)
+    let RunArgs { config: config_file, plain_from, record, watch } = arguments;
+    report(run(RunOptions { config, text, config_file, plain_from, record, watch }), err)
 }
 
 fn report(result: Result<(), Box<dyn std::error::Error + Send + Sync>>, err: &mut dyn Write) -> u8 {

@@ -40,6 +40,7 @@ fn every_help_has_examples_and_the_exit_status() {
         "run",
         "demo",
         "check",
+        "reload",
         "decode",
         "decode openflow",
         "decode bgp",

@@ -365,6 +365,7 @@ fn settings(walk: &mut Walk<'_>, fields: &Fields<'_>, named: &Named<'_>, address
     config.local_as = walk.read(fields, "local_as", asn).or(config.local_as);
     config.max_prefixes = walk.read(fields, "max_prefixes", Walk::integer).or(config.max_prefixes);
     config.max_prefixes_sent = walk.read(fields, "max_prefixes_sent", Walk::integer).or(config.max_prefixes_sent);
+    config.attribute_octets = walk.read(fields, "attribute_octets", Walk::integer).unwrap_or(config.attribute_octets);
     for (name, value) in [
         ("max_prefixes_restart", &mut config.max_prefixes_restart),
         ("connect_retry_time", &mut config.connect_retry_time),

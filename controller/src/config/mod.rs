@@ -4,12 +4,15 @@
 //! look shows everything there is to mend. Keys, shapes, ranges and defaults stand in one table (`schema.rs`); the configuration
 //! reference and the JSON Schema in `docs/` are generated from it.
 
+mod audit;
 mod bgp;
+mod isolate;
 mod policy;
 mod problem;
 mod read;
 mod reference;
 mod schema;
+mod switches;
 mod tree;
 mod types;
 mod walk;
@@ -21,16 +24,18 @@ mod tests;
 use std::io::Read as _;
 use std::path::Path;
 
-pub(crate) use words::nearest;
+pub(crate) use words::{duration, nearest};
 
+pub use audit::AuditConfig;
 pub use policy::TWENTY_STATEMENTS;
 pub use problem::{LoadError, Problem, Problems, Severity};
 pub use reference::{json_schema, markdown};
 pub use tree::MAX_FILE_OCTETS;
 pub use types::{
     AddressFamily, AggregateConfig, BgpConfig, BgpRole, CertificateName, ConfederationConfig, Config, Connect,
-    DecisionConfig, FabricConfig, HttpConfig, LimitAction, Listen, MrtConfig, MultipathConfig, NeighborConfig,
-    NextHopRule, OpenflowConfig, PrivateAsRule, RangeConfig, RestartHelp, Role, SwitchCertificate, TlsConfig,
+    ControlSocketPath, DecisionConfig, Descriptions, FabricConfig, HttpConfig, LimitAction, Listen, MrtConfig,
+    MultipathConfig, NeighborConfig, NextHopRule, OpenflowConfig, PortConfig, PrivateAsRule, RangeConfig, RestartHelp,
+    Role, SwitchCertificate, SwitchConfig, TlsConfig, VerifyMode, VlanConfig,
 };
 
 pub use ::bgp::policy::Policy;
@@ -58,6 +63,14 @@ impl Config {
     /// # Errors
     /// The file cannot be read, or every problem of it.
     pub fn load(file: &Path) -> Result<Checked, LoadError> {
+        Config::load_with_text(file).map(|(checked, _)| checked)
+    }
+
+    /// The same, and the text that it is.
+    ///
+    /// # Errors
+    /// The file cannot be read, or every problem of it.
+    pub fn load_with_text(file: &Path) -> Result<(Checked, String), LoadError> {
         let read = |error| LoadError::Read { file: file.to_owned(), error };
         let source = std::fs::File::open(file).map_err(read)?;
         let text = read_text(source).map_err(read)?;
@@ -65,7 +78,10 @@ impl Config {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        check(&text, Some(base)).map_err(|problems| LoadError::Refused { file: file.to_owned(), problems })
+        match check(&text, Some(base)) {
+            Ok(checked) => Ok((checked, text)),
+            Err(problems) => Err(LoadError::Refused { file: file.to_owned(), problems }),
+        }
     }
 }
 

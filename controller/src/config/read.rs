@@ -2,11 +2,14 @@
 
 use std::net::IpAddr;
 
+use super::audit;
 use super::bgp::bgp;
-use super::schema::ROLES;
+use super::isolate;
+use super::schema::{ROLES, VERIFY};
+use super::switches;
 use super::tree::Mark;
 use super::types::{
-    Config, Connect, FabricConfig, HttpConfig, Listen, OpenflowConfig, Role, SwitchCertificate, TlsConfig,
+    Config, Connect, FabricConfig, HttpConfig, Listen, OpenflowConfig, Role, SwitchCertificate, TlsConfig, VerifyMode,
 };
 use super::walk::{Field, Fields, Walk};
 
@@ -23,11 +26,23 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
     if let Some(section) = walk.read(&fields, "fabric", Walk::section) {
         config.fabric = fabric(walk, &section);
     }
+    if let Some(section) = walk.read(&fields, "audit", Walk::section) {
+        config.audit = audit::audit(walk, &section);
+    }
     if let Some(section) = walk.read(&fields, "bgp", Walk::section) {
         config.bgp = bgp(walk, &section);
     }
+    config.vlans = walk.read(&fields, "vlans", switches::vlans).unwrap_or_default();
+    config.switches = walk.read(&fields, "switches", switches::switches).unwrap_or_default();
+    let flows =
+        walk.read(&fields, "flows", |walk, field| switches::flows(walk, field, &config.switches, &config.vlans));
+    config.flows = flows.unwrap_or_default();
+    let isolate = walk.read(&fields, "isolate", |walk, field| isolate::isolate(walk, field, &config.switches));
+    (config.isolate, config.isolations) = isolate.unwrap_or_default();
+    config.verify = walk.read(&fields, "verify", verify).unwrap_or_default();
     // A router on its own: no switch is waited for unless something in the file is about switches.
-    if config.bgp.is_some() && fields.get("openflow").is_none() && fields.get("fabric").is_none() {
+    let of_switches = ["openflow", "fabric", "audit", "switches", "flows", "isolate"];
+    if config.bgp.is_some() && of_switches.iter().all(|name| fields.get(name).is_none()) {
         config.openflow.listen.clear();
     }
     config
@@ -80,6 +95,7 @@ fn openflow(walk: &mut Walk<'_>, fields: &Fields<'_>) -> OpenflowConfig {
     }
     config.role = walk.read(fields, "role", role).unwrap_or(config.role);
     config.record = walk.read(fields, "record", Walk::folder);
+    config.bundles = walk.read(fields, "bundles", audit::bundles).unwrap_or(config.bundles);
     config
 }
 
@@ -104,6 +120,15 @@ fn tls_section(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<TlsConfig> {
     Some(TlsConfig { certificate: certificate?, key: key?, client_ca: client_ca?, switches })
 }
 
+fn verify(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<VerifyMode> {
+    match VERIFY.get(walk.word(field)?) {
+        Some(&"refuse") => Some(VerifyMode::Refuse),
+        Some(&"warn") => Some(VerifyMode::Warn),
+        Some(&"off") => Some(VerifyMode::Off),
+        _ => None,
+    }
+}
+
 fn role(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<Role> {
     match ROLES.get(walk.word(field)?) {
         Some(&"equal") => Some(Role::Equal),
@@ -123,7 +148,10 @@ fn overlap(a: &Listen, b: &Listen) -> bool {
 
 fn http(walk: &mut Walk<'_>, fields: &Fields<'_>) -> HttpConfig {
     let defaults = HttpConfig::default();
-    HttpConfig { listen: walk.read(fields, "listen", Walk::socket_address).unwrap_or(defaults.listen) }
+    HttpConfig {
+        listen: walk.read(fields, "listen", Walk::socket_address).unwrap_or(defaults.listen),
+        socket: walk.read(fields, "socket", Walk::control_socket).unwrap_or(defaults.socket),
+    }
 }
 
 fn fabric(walk: &mut Walk<'_>, fields: &Fields<'_>) -> FabricConfig {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::schema::{EXAMPLE, Key, Need, ROOT, Section, Shape};
+use super::schema::{EXAMPLE, Key, Need, ROOT, Reload, Section, Shape};
 use super::words::show_duration;
 
 /// `docs/configuration.md`.
@@ -26,6 +26,10 @@ every key in it is optional unless the table says *required*.
 `trunkline check FILE` reads a file and says everything that is wrong with it, one problem per line with line, column, key path and reason; it exits with
 0 if the file is good and with 2 if not. `trunkline run` checks in the same way before it starts anything. Unknown keys are refused, and so is a key that
 stands twice.
+
+A running process takes on another file by `trunkline reload`, on SIGHUP, or by itself (`trunkline run --watch FILE`). The column *reload* says
+what another value of a key does then: *hot* counts at once and interrupts nothing, *session* resets the BGP sessions of the neighbours that it is about and
+no others, *restart* counts from the next start on, and the reload names the key. A file with an error changes nothing.
 
 Editors that know JSON Schema complete and check the file with `docs/trunkline.schema.json`, for example with this first line:
 `# yaml-language-server: $schema=trunkline.schema.json`.
@@ -54,14 +58,17 @@ The small languages of policies:
   name of a set.
 - **number range**: `100`, `ge 100`, `le 200`, `ge 100 le 200`.
 
-Anchors, aliases and tags of YAML are refused, and so are files over 8 MiB.
+Rules in `flows` are written as for `ovs-ofctl add-flow`: `priority=200,dl_vlan=office,tcp,tp_dst=23,actions=drop`. `trunkline flow RULE` reads one. Names of `vlans`
+and of the switch's `ports` may stand for numbers. `cookie`, timeouts and flags are refused: a rule that stands here is there, and one that does not is not.
+
+Anchors, aliases and tags of YAML are refused, and so are files over 64 MiB.
 ";
 
 fn section(out: &mut String, section: &Section, path: &str) {
     if !path.is_empty() {
         let _ = write!(out, "\n## `{path}`\n\n{}\n", section.about);
     }
-    out.push_str("\n| key | value | default | what it does |\n|---|---|---|---|\n");
+    out.push_str("\n| key | value | default | reload | what it does |\n|---|---|---|---|---|\n");
     for key in section.keys {
         let default = match key.need {
             Need::Required => "*required*".to_owned(),
@@ -69,13 +76,23 @@ fn section(out: &mut String, section: &Section, path: &str) {
             Need::Without(text) => format!("without it: {text}"),
         };
         let rule = if key.rule.is_empty() { String::new() } else { format!(" ({})", key.rule) };
-        let _ = writeln!(out, "| `{}` | {} | {default} | {}{rule} |", key.name, shape_text(&key.shape), key.about);
+        let (value, reload) = (shape_text(&key.shape), reload_text(key.reload));
+        let _ = writeln!(out, "| `{}` | {value} | {default} | {reload} | {}{rule} |", key.name, key.about);
     }
     for key in section.keys {
         let path = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
         if let Some((inner, more)) = key.shape.inner() {
             self::section(out, inner, &format!("{path}{more}"));
         }
+    }
+}
+
+fn reload_text(reload: Reload) -> &'static str {
+    match reload {
+        Reload::Hot => "hot",
+        Reload::Session => "session",
+        Reload::Restart => "restart",
+        Reload::Inside => "",
     }
 }
 
@@ -96,6 +113,9 @@ fn shape_text(shape: &Shape) -> String {
         Shape::Text { max } => format!("text, at most {max} characters"),
         Shape::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
         Shape::Map { of } => format!("mapping of names to {}", plural(of)),
+        Shape::Ports { of } => format!("mapping of port numbers to {}", plural(of)),
+        Shape::Either { plain, .. } => format!("{}, or section", shape_text(plain)),
+        Shape::Name => "name".to_owned(),
         Shape::Term(term) => term.what.to_owned(),
         Shape::OneOrMore { of } => format!("{}, or list of {}", of.what, of.plural),
         Shape::Prefix => "prefix".to_owned(),
@@ -117,6 +137,8 @@ fn plural(shape: &Shape) -> String {
         Shape::Section(_) => "sections".to_owned(),
         Shape::Prefix => "prefixes".to_owned(),
         Shape::List { of, .. } => format!("lists of {}", plural(of)),
+        Shape::Term(term) => term.plural.to_owned(),
+        Shape::Either { plain, .. } => format!("numbers ({}) or sections", shape_text(plain)),
         Shape::OneOrMore { of } => format!("lists of {}", of.plural),
         Shape::DatapathId => "datapath ids".to_owned(),
         other => shape_text(other),
@@ -187,6 +209,13 @@ fn shape_schema(shape: &Shape) -> Value {
             "propertyNames": { "pattern": NAME_PATTERN },
             "additionalProperties": shape_schema(of),
         }),
+        Shape::Ports { of } => json!({
+            "type": "object",
+            "propertyNames": { "pattern": "^[0-9]{1,10}$" },
+            "additionalProperties": shape_schema(of),
+        }),
+        Shape::Either { plain, section } => json!({ "anyOf": [shape_schema(plain), shape_schema(section)] }),
+        Shape::Name => json!({ "type": "string", "pattern": NAME_PATTERN }),
         Shape::Term(_) => term_schema(),
         Shape::OneOrMore { .. } => {
             json!({ "anyOf": [term_schema(), { "type": "array", "minItems": 1, "items": term_schema() }] })

@@ -1,5 +1,8 @@
 //! Tests of the configuration as its users see it: text in, `Config` or lines out.
 
+mod flows;
+mod reload;
+
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::path::{Path, PathBuf};
@@ -134,7 +137,7 @@ bgp:
 2:24: openflow.listen[1]: pssl needs openflow.tls with certificate, key and client_ca
 3:16: openflow.plain_from[0]: `10.0.0.1/8`: bits are set beyond the prefix length: did you mean 10.0.0.0/8?
 3:28: openflow.plain_from[1]: `nonsense`: not a prefix: expected address/length, such as 192.0.2.0/24
-4:3: openflow.colour: unknown key: known here: listen, connect, plain_from, tls, role, record
+4:3: openflow.colour: unknown key: known here: listen, connect, plain_from, tls, role, record, bundles
 5:27: fabric.probe_interval: `300` has no unit: did you mean 300s or 300ms?
 5:46: fabric.host_timeout: 2s is below 10s (OpenFlow 1.3.5 §7.3.4.1)
 7:8: bgp.asn: 23456 is AS_TRANS, which no router has as its own (RFC 6793 §9)
@@ -440,9 +443,9 @@ fn deep_nesting_is_refused_before_anything_recurses() {
 }
 
 #[test]
-fn a_file_may_be_eight_mebibytes_and_not_more() {
-    assert!(read_text(&vec![b'#'; 8 << 20][..]).is_ok());
-    let error = read_text(&vec![b'#'; (8 << 20) + 1][..]).unwrap_err();
+fn a_file_may_be_as_long_as_the_limit_and_not_more() {
+    assert!(read_text(&vec![b'#'; MAX_FILE_OCTETS as usize][..]).is_ok());
+    let error = read_text(&vec![b'#'; MAX_FILE_OCTETS as usize + 1][..]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
     assert!(read_text(&b"\xff"[..]).is_err());
 }

@@ -8,9 +8,9 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
 use super::problem::{Problem, Severity};
 
-/// Longest file that is read. The largest sensible configuration (a route server's prefix sets) is below; a mistaken path to something huge
-/// is refused at once instead of filling memory.
-pub const MAX_FILE_OCTETS: u64 = 8 << 20;
+/// Longest file that is read. 100,000 rules of 600 octets each are below, and so are a route server's prefix sets; a mistaken path to something
+/// huge is refused at once instead of filling memory.
+pub const MAX_FILE_OCTETS: u64 = 64 << 20;
 /// Deepest nesting. The schema needs 8; more is a mistake, and the parser should not be led into the depths.
 const MAX_DEPTH: usize = 32;
 
@@ -35,6 +35,8 @@ impl Mark {
 pub(super) struct Node {
     pub(super) mark: Mark,
     pub(super) content: Content,
+    /// A block of text whose lines are kept (`|`). Its mark is its first line that is not empty.
+    pub(super) block: bool,
 }
 
 /// What a node is.
@@ -102,11 +104,12 @@ pub(super) fn parse(text: &str, problems: &mut Vec<Problem>) -> Result<Option<No
             Event::DocumentStart(_) => continue,
             Event::Alias(_) => {
                 refuse("aliases");
-                Node { mark, content: Content::Refused }
+                Node { mark, content: Content::Refused, block: false }
             }
             Event::Scalar(text, style, ..) => {
                 let plain = style == ScalarStyle::Plain;
-                Node { mark, content: Content::Scalar { text: text.into_owned(), plain } }
+                let block = style == ScalarStyle::Literal;
+                Node { mark, content: Content::Scalar { text: text.into_owned(), plain }, block }
             }
             Event::SequenceStart(..) | Event::MappingStart(..) if stack.len() >= MAX_DEPTH => {
                 return Err(problem(mark, format!("nested deeper than {MAX_DEPTH} levels")));
@@ -151,7 +154,7 @@ impl Open {
         } else {
             Content::Sequence(self.children)
         };
-        Node { mark: self.mark, content }
+        Node { mark: self.mark, content, block: false }
     }
 }
 

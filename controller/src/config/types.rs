@@ -11,7 +11,12 @@ use bgp::export::AddPathSend;
 use bgp::policy::{Policy, PolicyDefinition, PrefixPattern};
 use bgp::rib::{MARTIANS, Reach};
 use bgp::{session, speaker};
-use net::{DatapathId, Ipv4Prefix, Ipv6Prefix, Prefix};
+use net::{DatapathId, Ipv4Prefix, Ipv6Prefix, PortNo, Prefix, VlanId};
+
+use super::audit::AuditConfig;
+use crate::app::isolation::Isolation;
+use crate::app::static_rules::OperatorRules;
+use crate::flow::BundleUse;
 
 /// The whole configuration. The default is what `trunkline run` does without a file.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -22,8 +27,66 @@ pub struct Config {
     pub http: HttpConfig,
     /// Discovery and hosts.
     pub fabric: FabricConfig,
+    /// Audits of the switches.
+    pub audit: AuditConfig,
+    /// Switches by name.
+    pub switches: BTreeMap<String, SwitchConfig>,
+    /// VLANs by name.
+    pub vlans: BTreeMap<String, VlanConfig>,
+    /// The operator's rules.
+    pub flows: Arc<OperatorRules>,
+    /// Who must not reach whom.
+    pub isolate: Arc<Isolation>,
+    /// The descriptions of its sets, by name.
+    pub isolations: Descriptions,
+    /// What is done about a configuration whose rules go wrong.
+    pub verify: VerifyMode,
     /// The BGP speaker; off without the section.
     pub bgp: Option<BgpConfig>,
+}
+
+/// What people should know of something, by its name.
+pub type Descriptions = BTreeMap<String, Option<String>>;
+
+/// What is done about a configuration by whose rules packets loop, are lost, or reach whom they must not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum VerifyMode {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is taken on, with a warning.
+    Warn,
+    /// Nobody looks.
+    Off,
+}
+
+/// One entry of `switches`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SwitchConfig {
+    /// Which switch; no two are equal.
+    pub datapath_id: DatapathId,
+    /// For people.
+    pub description: Option<String>,
+    /// Ports of which there is something to say.
+    pub ports: BTreeMap<PortNo, PortConfig>,
+}
+
+/// One entry of `switches.NAME.ports`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PortConfig {
+    /// What it is called; no two ports of a switch are called the same.
+    pub name: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+}
+
+/// One entry of `vlans`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VlanConfig {
+    /// Its number.
+    pub id: VlanId,
+    /// For people.
+    pub description: Option<String>,
 }
 
 /// Section `openflow`: where and from whom switch connections are taken.
@@ -41,6 +104,8 @@ pub struct OpenflowConfig {
     pub role: Role,
     /// The folder that messages are recorded in.
     pub record: Option<PathBuf>,
+    /// What bundles are used for.
+    pub bundles: BundleUse,
 }
 
 /// A switch that listens, which the controller connects to.
@@ -113,6 +178,20 @@ pub enum CertificateName {
 pub struct HttpConfig {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// The Unix socket where the same is served.
+    pub socket: ControlSocketPath,
+}
+
+/// Where the commands of this machine find a running process.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum ControlSocketPath {
+    /// At the usual place, if that can be had: nothing depends on it.
+    #[default]
+    Usual,
+    /// Nowhere.
+    Off,
+    /// Here and nowhere else.
+    At(PathBuf),
 }
 
 /// Section `fabric`: the switches, links and hosts.
@@ -348,6 +427,8 @@ pub struct NeighborConfig {
     pub max_prefixes: Option<u32>,
     /// Most routes of a family to the neighbour.
     pub max_prefixes_sent: Option<u32>,
+    /// Most octets of attributes of all its routes together, beyond what is free.
+    pub attribute_octets: u64,
     /// What happens when there are more.
     pub max_prefixes_action: LimitAction,
     /// Pause of [`LimitAction::Restart`].
@@ -516,13 +597,14 @@ impl Default for OpenflowConfig {
             connect: Vec::new(),
             role: Role::Equal,
             record: None,
+            bundles: BundleUse::Auto,
         }
     }
 }
 
 impl Default for HttpConfig {
     fn default() -> HttpConfig {
-        HttpConfig { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9653)) }
+        HttpConfig { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9653)), socket: ControlSocketPath::Usual }
     }
 }
 
@@ -586,6 +668,7 @@ impl NeighborConfig {
             long_lived_time: Duration::from_secs(86400),
             max_prefixes: None,
             max_prefixes_sent: None,
+            attribute_octets: bgp::speaker::ATTRIBUTE_OCTETS,
             max_prefixes_action: LimitAction::Restart,
             max_prefixes_restart: Duration::from_secs(300),
         }

@@ -8,12 +8,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use net::{DatapathId, Prefix};
+use net::{DatapathId, PortNo, Prefix};
 
 use super::problem::{Problem, Severity};
-use super::schema::{Key, Need, ROOT, Section, Shape};
+use super::schema::{Key, MAX_SOCKET_PATH, Need, ROOT, Section, Shape};
 use super::tree::{Content, Mark, Node};
-use super::types::{CertificateName, Connect, Listen};
+use super::types::{CertificateName, Connect, ControlSocketPath, Listen};
 use super::words;
 
 /// The state of a walk.
@@ -44,6 +44,18 @@ impl<'n> Field<'n> {
     pub(super) fn root(node: &'n Node) -> Field<'n> {
         static SHAPE: Shape = Shape::Section(&ROOT);
         Field { node, path: String::new(), shape: &SHAPE, rule: "" }
+    }
+
+    /// The same as what it is: a plain value or a section, where either may stand.
+    pub(super) fn either(self) -> Field<'n> {
+        let Shape::Either { plain, section } = *self.shape else { return self };
+        let shape = if matches!(self.node.content, Content::Mapping(_)) { section } else { plain };
+        Field { shape, ..self }
+    }
+
+    /// Whether a section has to stand here.
+    pub(super) fn is_section(&self) -> bool {
+        matches!(self.shape, Shape::Section(_))
     }
 }
 
@@ -343,6 +355,29 @@ impl Walk<'_> {
         self.parsed(field, "sha256:FINGERPRINT or a name", words::certificate)
     }
 
+    /// The path of a Unix socket, or `off`. Its folder has to exist.
+    pub(super) fn control_socket(&mut self, field: &Field<'_>) -> Option<ControlSocketPath> {
+        let (text, _) = self.scalar(field, "a socket's path, or off")?;
+        let wrong = match text {
+            "off" => return Some(ControlSocketPath::Off),
+            "" => "the socket's path is empty: write off for none".to_owned(),
+            text if text.len() > MAX_SOCKET_PATH => {
+                format!("a socket's path has at most {MAX_SOCKET_PATH} octets")
+            }
+            text => {
+                let Some(base) = self.base else { return Some(ControlSocketPath::At(PathBuf::from(text))) };
+                let path = base.join(text);
+                let folder = path.parent().unwrap_or(Path::new("/"));
+                if folder.is_dir() {
+                    return Some(ControlSocketPath::At(path));
+                }
+                format!("the socket's folder `{}` does not exist", folder.display())
+            }
+        };
+        self.refuse(field.node.mark, &field.path, wrong);
+        None
+    }
+
     /// A folder that is there or can be made.
     pub(super) fn folder(&mut self, field: &Field<'_>) -> Option<PathBuf> {
         let (text, _) = self.scalar(field, "a folder's path")?;
@@ -408,6 +443,46 @@ impl Walk<'_> {
         Some(entries)
     }
 
+    /// A mapping from port numbers, in the order of the file.
+    pub(super) fn ports<'n>(&mut self, field: &Field<'n>) -> Option<Vec<(PortNo, Field<'n>)>> {
+        let Shape::Ports { of } = field.shape else { return None };
+        let Content::Mapping(pairs) = &field.node.content else {
+            self.wrong_type(field, "a mapping (port number: value)");
+            return None;
+        };
+        let mut lines: HashMap<PortNo, usize> = HashMap::new();
+        let mut entries = Vec::with_capacity(pairs.len());
+        for (key, node) in pairs {
+            let Content::Scalar { text, .. } = &key.content else {
+                if !matches!(key.content, Content::Refused) {
+                    self.refuse(key.mark, &field.path, format!("a port's number cannot be {}", key.noun()));
+                }
+                continue;
+            };
+            let path = join(&field.path, &shorten(text));
+            let number = words::number::<u32>(text).map(PortNo).filter(|port| port.is_physical());
+            let Some(port_no) = number else {
+                let message = format!("not a port's number, 1 to {} (OpenFlow 1.3.5 §7.2.1)", PortNo::MAX.0);
+                self.refuse(key.mark, &path, message);
+                continue;
+            };
+            if let Some(first) = lines.insert(port_no, key.mark.line) {
+                self.refuse(key.mark, &path, format!("the port stands twice, first in line {first}"));
+                continue;
+            }
+            entries.push((port_no, Field { node, path, shape: of, rule: field.rule }));
+        }
+        Some(entries)
+    }
+
+    /// A name of one's own.
+    pub(super) fn name(&mut self, field: &Field<'_>) -> Option<String> {
+        self.parsed(field, "a name", |text| match words::is_name(text) {
+            true => Ok(text.to_owned()),
+            false => Err("not a name: 1 to 64 small letters, digits, - and _, the first a letter".to_owned()),
+        })
+    }
+
     /// One value or a list of them; an empty list is refused.
     pub(super) fn one_or_more<'n>(&mut self, field: &Field<'n>) -> Option<Vec<Field<'n>>> {
         let Shape::OneOrMore { of } = field.shape else { return None };
@@ -447,7 +522,7 @@ impl Walk<'_> {
     }
 
     /// The scalar's text, and whether it stands without quotes.
-    fn scalar<'n>(&mut self, field: &Field<'n>, what: &str) -> Option<(&'n str, bool)> {
+    pub(super) fn scalar<'n>(&mut self, field: &Field<'n>, what: &str) -> Option<(&'n str, bool)> {
         match &field.node.content {
             Content::Scalar { text, plain } if !field.node.is_null() => Some((text, *plain)),
             _ => {

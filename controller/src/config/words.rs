@@ -10,7 +10,7 @@ use super::types::{CertificateName, Config, Connect, Listen};
 const MAX_SOCKET_PATH: usize = 107;
 
 /// Reads `300ms`, `90s`, `5m`, `1h`. Without a unit only zero is a duration.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     if number.is_empty() {

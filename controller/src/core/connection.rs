@@ -152,6 +152,8 @@ pub(super) struct Connection {
     pub(super) stage: Stage,
     /// Its place in the core's order of deadlines.
     pub(super) deadline: Option<Time>,
+    /// When it was taken.
+    pub(super) opened: Time,
     /// Whom the peer may say it is.
     datapath_ids: AllowedDatapathIds,
     /// Questions that are open, with their numbers: at most one of a kind.
@@ -198,6 +200,7 @@ impl Connection {
             channel: Channel::controller(config, now),
             stage: Stage::Handshake,
             deadline: None,
+            opened: now,
             datapath_ids,
             questions: Vec::new(),
             role: ControllerRole::EQUAL,
@@ -249,6 +252,12 @@ impl Core {
                 *self.counters.malformed.entry(error.kind.name()).or_default() += 1;
                 let what = Malformed { xid, message_type, error };
                 self.events.push_back(CoreEvent::Malformed { connection: id, what });
+            }
+            ChannelEvent::InquiryAnswered => {
+                if let Some(Stage::Live { datapath_id }) = self.connections.get(&id).map(|connection| &connection.stage)
+                {
+                    self.discovery.handle_answered(*datapath_id, now);
+                }
             }
             ChannelEvent::ProbeAnswered => self.incumbent_answered(id, now),
             ChannelEvent::ProbeTimedOut => self.incumbent_silent(id, now),
@@ -385,7 +394,7 @@ impl Core {
                     }
                     *all_ports |= last;
                 }
-                self.read_back_when_ready(id);
+                self.read_back_when_ready(id, now);
             }
             (
                 Question::Description,
@@ -433,12 +442,12 @@ impl Core {
     }
 
     /// Once ports and role are known, the rules are read back.
-    pub(super) fn read_back_when_ready(&mut self, id: ConnectionId) {
+    pub(super) fn read_back_when_ready(&mut self, id: ConnectionId, now: Time) {
         let Some(connection) = self.connections.get(&id) else { return };
         if let Stage::Describing { datapath_id, all_ports: true, .. } = connection.stage
             && !connection.asks(Question::Role)
         {
-            self.reconciler.handle_connected(datapath_id);
+            self.reconciler.handle_connected(datapath_id, now);
         }
     }
 
@@ -561,7 +570,7 @@ impl Core {
                 self.reconciler.handle_barrier_reply(datapath_id, xid, now);
             }
             Message::MultipartReply(reply) => {
-                self.reconciler.handle_multipart(datapath_id, xid, &reply);
+                self.reconciler.handle_multipart(datapath_id, xid, &reply, now);
             }
             Message::Error(error) => {
                 self.counters.add_error(error.error_type);
@@ -569,6 +578,9 @@ impl Core {
                     return self.stand_by(id, CloseCause::Demoted, now);
                 }
                 self.reconciler.handle_error(datapath_id, xid, &error, now);
+            }
+            Message::BundleControl(control) => {
+                self.reconciler.handle_bundle_reply(datapath_id, xid, &control);
             }
             Message::Experimenter(message) => self.role_status(id, &message, now),
             // Replies to nothing we asked, and requests that only a controller makes.

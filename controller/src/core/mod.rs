@@ -6,6 +6,7 @@
 
 mod admission;
 mod auxiliary;
+mod configure;
 mod connection;
 mod counters;
 mod malformed;
@@ -17,18 +18,22 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use net::{DatapathId, PortNo, Time};
-use openflow::{Action, ChannelConfig, ControllerRole, FrameError, Message, frame_length};
+use openflow::{Action, ChannelConfig, ControllerRole, FrameError, Message, TableId, frame_length};
 use topology::{Change, Discovery, DiscoveryConfig, Network};
 
+use crate::app::isolation::Isolation;
+use crate::app::static_rules::OperatorRules;
 use crate::app::{App, Effects, Event, PacketOuts, View, apps};
-use crate::flow::{FlowEvent, Reconciler};
+use crate::flow::{Again, AuditReport, Drift, FlowEvent, FlowSettings, Key, Owner, Reconciler, RefusedStep};
 use crate::path::Paths;
 
 pub use admission::{Admission, AllowedDatapathIds};
+pub use configure::FabricSettings;
 use connection::{Claim, Connection, Stage};
 pub use connection::{CloseCause, ConnectionId, FINISH_LIMIT, SwitchDescription};
 pub use counters::CoreCounters;
@@ -47,6 +52,12 @@ pub struct CoreConfig {
     pub channel: ChannelConfig,
     /// How often port statistics are asked for.
     pub port_stats_interval: Duration,
+    /// The operator's rules.
+    pub rules: Arc<OperatorRules>,
+    /// Audits, bundles, and what becomes of rules of others.
+    pub flows: FlowSettings,
+    /// Who must not reach whom.
+    pub isolation: Arc<Isolation>,
     /// What this controller wants to be to its switches. EQUAL is what every controller is to begin with: nothing is asked for.
     pub role: ControllerRole,
     /// The number of the election that gave the role; switches refuse an older one than they have seen (OpenFlow 1.3.5 §6.3.6).
@@ -63,6 +74,9 @@ impl Default for CoreConfig {
             discovery: DiscoveryConfig::default(),
             channel: ChannelConfig::default(),
             port_stats_interval: Duration::from_secs(5),
+            rules: Arc::default(),
+            flows: FlowSettings::default(),
+            isolation: Arc::default(),
             role: ControllerRole::EQUAL,
             generation_id: 0,
             probe_key: [0; 32],
@@ -115,6 +129,8 @@ pub enum CoreEvent {
         connection: ConnectionId,
         /// Rules of ours that were found on it.
         rules: usize,
+        /// Since its connection was taken: handshake, questions and reading back.
+        took: Duration,
     },
     /// A switch has lost its connection.
     SwitchDisconnected {
@@ -172,6 +188,19 @@ pub enum CoreEvent {
         what: String,
         /// The switch's error, in words.
         error: String,
+        /// The application that wants it, if one still does.
+        owner: Option<Owner>,
+        /// The line of the configuration that states it, if one does.
+        line: Option<u32>,
+        /// When it is sent again.
+        again: Again,
+    },
+    /// A switch has been audited; what was found is put right from here on.
+    Audited {
+        /// What was found.
+        report: Box<AuditReport>,
+        /// Of each difference, the line of the configuration that states the rule, if one does.
+        lines: Vec<Option<u32>>,
     },
     /// A message that cannot be decoded; the channel has answered it.
     Malformed {
@@ -206,6 +235,10 @@ pub struct Core {
     settling: Settling,
     reroute_since: Option<Time>,
     next_port_stats: Time,
+    /// No slice of long work before.
+    next_slice: Time,
+    /// [`Reconciler::plans`] when the last one was stated.
+    slice_plans: u64,
     packet_outs: PacketOuts,
     /// Changes that are being dealt with: empty between turns, kept for its place.
     changes: VecDeque<Change>,
@@ -221,6 +254,8 @@ pub struct Core {
 impl Core {
     /// A core that knows nothing of the network yet.
     pub fn new(config: CoreConfig, now: Time) -> Core {
+        let mut reconciler = Reconciler::with_seed(config.seed);
+        reconciler.handle_settings(config.flows.clone(), now);
         Core {
             discovery: Discovery::new(config.discovery.clone(), config.probe_key, config.seed, now),
             connections: BTreeMap::new(),
@@ -228,11 +263,13 @@ impl Core {
             by_datapath: BTreeMap::new(),
             waiting: BTreeSet::new(),
             paths: Paths::new(),
-            reconciler: Reconciler::with_seed(config.seed),
-            apps: apps(config.seed),
+            reconciler,
+            apps: apps(config.seed, &config.rules, &config.isolation),
             settling: Settling::new(),
             reroute_since: None,
             next_port_stats: now + config.port_stats_interval,
+            next_slice: now,
+            slice_plans: 0,
             packet_outs: PacketOuts::default(),
             changes: VecDeque::new(),
             deadlines: BTreeSet::new(),
@@ -332,10 +369,9 @@ impl Core {
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
         let channels = self.deadlines.first().map(|&(at, _)| (at, "connection"));
         let own = (!self.by_datapath.is_empty()).then_some((self.next_port_stats, "port statistics"));
-        [channels, own, self.discovery.poll_timeout(), self.reconciler.poll_timeout(), self.settling.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let (discovery, reconciler) = (self.discovery.poll_timeout(), self.reconciler.poll_timeout());
+        let all = [channels, own, discovery, reconciler, self.settling.poll_timeout(), self.slice_timeout()];
+        all.into_iter().flatten().min()
     }
 
     /// A connection that has output since it was last named here; get it with [`Core::take_output`].
@@ -411,10 +447,27 @@ impl Core {
             .filter_map(|(&id, connection)| self.connections.get(connection)?.channel.rtt().map(|rtt| (id, rtt)))
     }
 
+    /// Audit these switches, or all, as soon as there is room for it: each is followed by [`CoreEvent::Audited`]. Those that are connected.
+    pub fn handle_audit(&mut self, of: Option<DatapathId>, now: Time) -> BTreeSet<DatapathId> {
+        let asked: Vec<DatapathId> = match of {
+            Some(id) => vec![id],
+            None => self.by_datapath.keys().copied().collect(),
+        };
+        let begun = asked.into_iter().filter(|id| self.reconciler.request_audit(*id, now)).collect();
+        self.reconciler.handle_timeout(now);
+        self.turn(now);
+        begun
+    }
+
     /// What every switch should hold, recomputed from nothing: the measure for the incremental path.
     pub fn recompute(&self) -> BTreeMap<DatapathId, Reconciler> {
         let paths = Paths::compute(self.network());
-        let view = View { network: self.network(), paths: &paths, host_timeout: self.config.discovery.host_timeout };
+        let view = View {
+            network: self.network(),
+            paths: &paths,
+            host_timeout: self.config.discovery.host_timeout,
+            isolation: &self.config.isolation,
+        };
         let mut result = BTreeMap::new();
         for &datapath_id in self.network().switches.keys() {
             let mut reconciler = Reconciler::new();
@@ -437,14 +490,16 @@ impl Core {
     fn turn(&mut self, now: Time) {
         loop {
             self.absorb(now);
+            self.state_slice(now);
             self.settle(now);
             self.reconciler.advance(now);
             self.absorb(now);
-            self.transmit();
+            self.transmit(now);
             // Nothing more would come of a channel that has ended by what was sent: no frame, no deadline.
             let Some(id) = self.overflowed.pop_first() else { break };
             self.drain_channel(id, now);
         }
+        self.put_off_slice(now);
         // What was sent may have a deadline of its own.
         let mut last = None;
         while let Some(id) = self.next_ready(last) {
@@ -532,6 +587,7 @@ impl Core {
             network: self.discovery.network(),
             paths: &self.paths,
             host_timeout: self.config.discovery.host_timeout,
+            isolation: &self.config.isolation,
         };
         let mut effects = Effects::new(&mut self.reconciler, &mut self.packet_outs);
         for app in &mut self.apps {
@@ -548,15 +604,26 @@ impl Core {
                     self.events.push_back(CoreEvent::Rerouted { took: now.since(since) });
                 }
             }
-            FlowEvent::Refused { datapath_id, error, what } => {
-                let error = error.code().to_string();
-                self.events.push_back(CoreEvent::Refused { datapath_id, what, error });
+            FlowEvent::Refused { datapath_id, error, step: RefusedStep { what, key, table }, again } => {
+                let (error, owner) = (error.code().to_string(), key.map(|key| key.owner));
+                let line = self.line_of(datapath_id, table, key);
+                self.events.push_back(CoreEvent::Refused { datapath_id, what, error, owner, line, again });
+            }
+            FlowEvent::Audited { report } => {
+                let line = |drift: &Drift| self.line_of(report.datapath_id, drift.table(), drift.key);
+                let lines = report.drift.iter().map(line).collect();
+                self.events.push_back(CoreEvent::Audited { report, lines });
             }
         }
     }
 
+    /// The line of the configuration that states a rule of the operator.
+    fn line_of(&self, datapath_id: DatapathId, table: Option<TableId>, key: Option<Key>) -> Option<u32> {
+        self.config.rules.origin_of_key(datapath_id, table?, &key?)
+    }
+
     /// Put everything that the turn has decided into the channels.
-    fn transmit(&mut self) {
+    fn transmit(&mut self, now: Time) {
         while let Some(probe) = self.discovery.poll_transmit() {
             // A probe leaves by its port, whatever the tables say.
             let action = [Action::output(probe.port.port_no)];
@@ -577,6 +644,15 @@ impl Core {
                 }
             });
             self.packet_outs = packet_outs;
+        }
+        // Behind the probes: who answers has sent them on.
+        while let Some(datapath_id) = self.discovery.poll_inquiry() {
+            if let Some(&id) = self.by_datapath.get(&datapath_id)
+                && let Some(connection) = self.connections.get_mut(&id)
+            {
+                connection.channel.inquire(now);
+                self.ready.insert(id);
+            }
         }
         while let Some(transmit) = self.reconciler.poll_transmit() {
             if let Some(&id) = self.by_datapath.get(&transmit.datapath_id) {

@@ -30,7 +30,7 @@ impl Core {
         let address = sender_address(&packet);
         self.discovery.handle_host(HostSighting { port, mac: packet.ethernet.source, address }, now);
         self.absorb(now);
-        self.tell_apps(Event::PacketIn { port, frame, packet: &packet });
+        self.tell_apps(Event::PacketIn { port, table: packet_in.table_id, frame, packet: &packet });
     }
 }
 

@@ -87,7 +87,7 @@ impl Core {
         } else if standing_by {
             self.describe(id, datapath_id, now);
         } else {
-            self.read_back_when_ready(id);
+            self.read_back_when_ready(id, now);
         }
     }
 

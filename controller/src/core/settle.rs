@@ -59,6 +59,11 @@ impl Settling {
         self.held.len()
     }
 
+    /// Something that a release hangs on may be different.
+    pub(super) fn look_again(&mut self) {
+        self.changed |= !self.held.is_empty();
+    }
+
     pub(super) fn forget(&mut self, datapath_id: DatapathId) {
         if let Some(until) = self.held.remove(&datapath_id) {
             self.deadlines.remove(&(until, datapath_id));
@@ -94,11 +99,8 @@ impl Core {
         let Some(&id) = self.by_datapath.get(&datapath_id) else { return };
         let Some(ports) = self.go_live(id) else { return };
         let mut recovered = Recovered::default();
-        for (rule, installed) in self.reconciler.installed(datapath_id) {
-            let owner = crate::flow::owner_of_cookie(installed.cookie);
-            if let Some(app) = self.apps.iter().find(|app| Some(app.owner()) == owner) {
-                app.recover(datapath_id, &rule, &mut recovered);
-            }
+        for app in &self.apps {
+            app.recover(datapath_id, &mut self.reconciler.installed_of(datapath_id, app.owner()), &mut recovered);
         }
         self.discovery.handle_switch_up(datapath_id, ports, now);
         for port in recovered.links {
@@ -115,7 +117,8 @@ impl Core {
             self.settling.start_deadline = Some(now + START_LIMIT);
             self.settling.changed = true;
         }
-        self.events.push_back(super::CoreEvent::SwitchConnected { datapath_id, connection: id, rules });
+        let took = self.connections.get(&id).map_or(Duration::ZERO, |connection| now.since(connection.opened));
+        self.events.push_back(super::CoreEvent::SwitchConnected { datapath_id, connection: id, rules, took });
     }
 
     /// Release the switches that may be changed.
@@ -136,8 +139,10 @@ impl Core {
             }
             self.settling.started = true;
         }
-        let released: Vec<DatapathId> =
-            self.settling.held.keys().copied().filter(|id| !self.settling.unsettled.contains(id)).collect();
+        // What is not stated yet would be deleted.
+        let is_stated = |id: &DatapathId| !self.apps.iter().any(|app| app.is_stating(*id));
+        let settled = self.settling.held.keys().copied().filter(|id| !self.settling.unsettled.contains(id));
+        let released: Vec<DatapathId> = settled.filter(is_stated).collect();
         for datapath_id in released {
             self.settling.forget(datapath_id);
             self.reconciler.release(datapath_id);

@@ -14,6 +14,9 @@ use openflow::{
 
 use super::*;
 
+mod refused;
+mod slices;
+
 const T0: Time = Time::from_secs(100);
 const MAIN: ConnectionId = ConnectionId(1);
 const AUXILIARY: ConnectionId = ConnectionId(2);

@@ -1,10 +1,13 @@
 //! The funnel: desired state, one reconciler, ordered differences.
 
+mod audit;
 mod body;
 mod ids;
 mod installed_group;
+mod picture;
 pub mod pipeline;
 mod reconciler;
+mod refusal;
 mod rollout;
 mod rule;
 mod slots;
@@ -12,9 +15,13 @@ mod switch;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{AUDIT_INTERVAL, AuditReport, DRIFT_KEPT, Drift, DriftKind, DriftedEntry, FlowException, FlowSettings};
 pub use body::{BodyOctets, FlowBody, FlowKey};
 pub use installed_group::InstalledGroup;
-pub use reconciler::{FlowCounters, FlowEvent, Reconciler, Transmit};
+pub use picture::{Copying, EntryState, Picture, PicturedGroup, PicturedRule};
+pub use reconciler::{BundleUse, FlowCounters, FlowEvent, Reconciler, RefusedStep, Transmit};
+pub(crate) use reconciler::{KEPT_BESIDES, STATED_OCTETS_MAX};
+pub use refusal::{Again, Refusal, RefusalReason};
 pub use rule::{Group, Key, Owner, Rule, RuleId, is_our_cookie, owner_of_cookie};
 pub use switch::InstalledRule;
 

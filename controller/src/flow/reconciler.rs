@@ -4,38 +4,43 @@
 //! reconnect, drift) is the difference between the two. A difference leaves in *rollouts*: phases across all switches with a
 //! barrier from each switch between them (OpenFlow 1.3.5 §7.3.8). The two lanes of `pipeline` have one rollout each.
 
+mod audits;
+mod bundles;
+mod read_back;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use net::{DatapathId, PortNo, Time};
+use net::{DatapathId, Time};
 use openflow::{
-    ErrorCode, ErrorMessage, FlowRemoved, FlowStatsRequest, GroupId, Match, Message, MultipartReply,
-    MultipartReplyBody, MultipartRequest, MultipartRequestBody, TableId,
+    ErrorCode, ErrorMessage, FlowRemoved, GroupId, Message, MultipartRequest, MultipartRequestBody, TableId,
 };
 use topology::{SeededMap, SeededState};
 
+use super::audit::{AuditReport, DriftKind, FlowSettings};
+use super::picture::{Copying, Place};
 use super::pipeline::Lane;
+use super::refusal::{Again, RefusalReason};
 use super::rollout::Rollout;
-use super::rule::{Group, Key, Rule, RuleId};
-use super::switch::{InstalledRule, Permit, Planned, Sent, SwitchFlows};
+use super::rule::{Group, Key, Owner, Rule, RuleId};
+use super::switch::{InstalledRule, Op, Permit, Planned, Sent, Step, SwitchFlows};
 
-/// Flows per slice of a read-back: one dump of 100,000 stalls Open vSwitch's userspace forwarding for 0.1 s, slices of this size lose nothing.
-const SLICE_FLOWS: u64 = 2_000;
-/// Most slices of a read-back: the low bits of the cookie hash select them.
-const SLICES_MAX: u64 = 4_096;
-/// Rules and groups, ours or not, that one switch may report; ten times what Open vSwitch is run with here. A switch that reports more is dropped.
-const READ_BACK_MAX: usize = 1_000_000;
-/// Octets of matches, instructions and buckets of ours that one switch may report, and [`KEPT_BESIDES`] for each rule and group: three times the
-/// rules of all hosts that may be known, and one rule may have 64 KiB. A switch that reports more is dropped.
-pub(super) const READ_BACK_OCTETS: usize = 64 << 20;
-/// What is kept of a rule or a group besides its octets: its slot, its place in the index, and what the switch has in it.
-pub(super) const KEPT_BESIDES: usize = 128;
+use audits::Audit;
+pub use bundles::BundleUse;
+use bundles::Bundles;
+#[cfg(test)]
+pub(super) use read_back::READ_BACK_OCTETS;
+use read_back::Reading;
+pub(crate) use read_back::{KEPT_BESIDES, STATED_OCTETS_MAX};
+
 /// Messages to one switch without a barrier: more would queue where nobody can reorder or take them back.
 const WINDOW: usize = 512;
 /// A unicast phase waits this long for a slow switch, then goes on without it: one sick switch must not hold up the others' paths. The
 /// channel ends the connection if the barrier stays out.
 const PHASE_LIMIT: Duration = Duration::from_secs(1);
+/// The one phase of a switch whose whole difference goes into one bundle.
+const WHOLE: Step = (1, 0);
 /// Our own transaction ids; the channel's own stay below.
 const XID_FIRST: u32 = 0x8000_0000;
 
@@ -70,15 +75,33 @@ pub enum FlowEvent {
         /// When the first of the changes was stated.
         since: Time,
     },
-    /// A switch refused a rule or group; it is tried again later.
+    /// A switch refused a rule or group.
     Refused {
         /// The switch.
         datapath_id: DatapathId,
         /// Its error.
         error: ErrorMessage,
-        /// What was refused, in words.
-        what: String,
+        /// What was refused.
+        step: RefusedStep,
+        /// When it is sent again.
+        again: Again,
     },
+    /// A switch has been audited. What was found is put right from here on.
+    Audited {
+        /// What was found.
+        report: Box<AuditReport>,
+    },
+}
+
+/// What a switch has refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefusedStep {
+    /// In words.
+    pub what: String,
+    /// What the rule or group stands for, if it is still wanted.
+    pub key: Option<Key>,
+    /// The rule's table.
+    pub table: Option<TableId>,
 }
 
 /// Plain counters, for telemetry.
@@ -90,12 +113,20 @@ pub struct FlowCounters {
     pub group_mods: [u64; 3],
     /// Barriers sent.
     pub barriers: u64,
+    /// Bundles that were committed, and that came to nothing.
+    pub bundles: [u64; 2],
     /// Rollouts finished.
     pub rollouts: u64,
-    /// Steps that a switch refused.
-    pub refused: u64,
-    /// Rules of ours that somebody else removed.
+    /// Steps that a switch refused, by [`RefusalReason`].
+    pub refused: [u64; RefusalReason::NAMES.len()],
+    /// Rules of ours that somebody else removed, as the switch told at once.
     pub drifted: u64,
+    /// Differences that audits have found, by [`DriftKind`].
+    pub drift: [u64; DriftKind::NAMES.len()],
+    /// Audits of switches, those that were cut short among them.
+    pub audits: u64,
+    /// Statements of applications about rules, whether something followed from them or not.
+    pub stated: u64,
 }
 
 impl FlowCounters {
@@ -113,25 +144,6 @@ enum Session {
 }
 
 #[derive(Debug)]
-struct Reading {
-    xid: u32,
-    step: ReadStep,
-    groups: usize,
-    rules: usize,
-    /// Rules and groups that were told, whoever's they are.
-    told: usize,
-    /// Octets that are kept of those that are ours.
-    octets: usize,
-}
-
-#[derive(Debug)]
-enum ReadStep {
-    Count,
-    Groups { slices: u64 },
-    Flows { slice: u64, slices: u64 },
-}
-
-#[derive(Debug)]
 struct SwitchEntry {
     flows: SwitchFlows,
     session: Session,
@@ -140,18 +152,31 @@ struct SwitchEntry {
     next_xid: u32,
     /// Steps that no barrier has confirmed yet, in the order in which they were sent.
     sent: VecDeque<Sent>,
+    bundles: Bundles,
+    audit: Option<Box<Audit>>,
+    /// Its place in the order of the audits.
+    audit_at: Option<Time>,
+    /// It is to be audited whatever the interval is: somebody asks for it, or something is odd.
+    audit_asked: bool,
+    /// Its turn has come, and there is no room.
+    audit_waits: bool,
     /// By lane: in the list of those with something to compare.
     listed: [bool; 2],
 }
 
 impl SwitchEntry {
-    fn new(state: SeededState) -> SwitchEntry {
+    fn new(state: SeededState, bundle_use: BundleUse) -> SwitchEntry {
         SwitchEntry {
             flows: SwitchFlows::new(state),
             session: Session::Down,
             held: false,
             next_xid: XID_FIRST,
             sent: VecDeque::new(),
+            bundles: Bundles::new(bundle_use),
+            audit: None,
+            audit_at: None,
+            audit_asked: false,
+            audit_waits: false,
             listed: [false; 2],
         }
     }
@@ -160,14 +185,29 @@ impl SwitchEntry {
         take_xid(&mut self.next_xid)
     }
 
-    /// Everything sent before the barrier has been done or refused.
-    fn confirm(&mut self, barrier: u32) {
-        while self.sent.front().is_some_and(|sent| is_before(sent.xid, barrier)) {
-            self.sent.pop_front();
+    /// Everything sent before the barrier has been done or refused. Whether something that had been refused is right now.
+    fn confirm(&mut self, barrier: u32, now: Time) -> bool {
+        let mut righted = false;
+        let open = self.bundles.is_open();
+        let is_done = |sent: &Sent| is_before(sent.xid, barrier) && !(open && sent.bundled);
+        while self.sent.front().is_some_and(is_done)
+            && let Some(sent) = self.sent.pop_front()
+        {
+            righted |= self.flows.confirmed(&sent, now);
         }
         if self.sent.is_empty() && self.sent.capacity() > SENT_KEPT {
             self.sent.shrink_to(SENT_KEPT);
         }
+        righted
+    }
+
+    /// Takes the step with this number out of those that no barrier has confirmed.
+    fn take_sent(&mut self, xid: u32) -> Option<Sent> {
+        let at = self.sent.partition_point(|sent| is_before(sent.xid, xid));
+        if self.sent.get(at)?.xid != xid {
+            return None;
+        }
+        self.sent.remove(at)
     }
 }
 
@@ -203,7 +243,19 @@ pub struct Reconciler {
     unicast: Rollout,
     flood: Rollout,
     flood_held: bool,
+    settings: FlowSettings,
+    /// Switches to be audited, and those that are, by the time of the next step.
+    audits: BTreeSet<(Time, DatapathId)>,
+    /// Audits that have begun.
+    auditing: usize,
+    /// Those that wait for one of these to end.
+    waiting_audits: VecDeque<DatapathId>,
+    bundle_use: BundleUse,
+    /// Bundles of all switches whose last barrier is out.
+    open_bundles: usize,
     changed_since: Option<Time>,
+    /// How often what was stated has been taken into a unicast rollout.
+    plans: u64,
     /// Messages of all switches; `runs` says whose they are.
     outbox: BytesMut,
     /// Octets that were taken out of it since it was empty.
@@ -226,8 +278,8 @@ impl Reconciler {
     }
 
     fn entry(&mut self, datapath_id: DatapathId) -> &mut SwitchEntry {
-        let state = self.state;
-        self.switches.or_insert_with(datapath_id, || SwitchEntry::new(state))
+        let (state, bundle_use) = (self.state, self.bundle_use);
+        self.switches.or_insert_with(datapath_id, || SwitchEntry::new(state, bundle_use))
     }
 
     /// There may be something to send to this switch.
@@ -244,6 +296,7 @@ impl Reconciler {
 
     /// State that `key`'s rule on a switch is `rule`, which says the same key, or that there is none.
     pub fn set_rule(&mut self, datapath_id: DatapathId, key: Key, rule: Option<&Rule>) {
+        self.counters.stated += 1;
         let changed = match (rule, self.switches.get_mut(&datapath_id)) {
             (Some(rule), Some(entry)) => entry.flows.set_rule(rule),
             (Some(rule), None) => self.entry(datapath_id).flows.set_rule(rule),
@@ -256,6 +309,7 @@ impl Reconciler {
     /// State that the rule of `rule`'s key on a switch is none, for a key that says the identity ([`Key::IDENTITY_KINDS`]). What the rule
     /// does is not looked at.
     pub fn remove_rule(&mut self, datapath_id: DatapathId, rule: &Rule) {
+        self.counters.stated += 1;
         let Some(entry) = self.switches.get_mut(&datapath_id) else { return };
         let changed = entry.flows.remove_rule(rule);
         self.list_changed(datapath_id, changed);
@@ -307,25 +361,11 @@ impl Reconciler {
 
     // ---- the five verbs -----------------------------------------------------------------------------------------
 
-    /// A switch is connected: read back what it holds. Groups first, so that no rule is known before the group it points to.
-    pub fn handle_connected(&mut self, datapath_id: DatapathId) {
-        let entry = self.entry(datapath_id);
-        if !matches!(entry.session, Session::Down) {
-            self.drop_from_rollouts(datapath_id);
-        }
-        let entry = self.entry(datapath_id);
-        entry.flows.clear_installed();
-        entry.sent.clear();
-        entry.held = true;
-        let xid = entry.xid();
-        entry.session =
-            Session::Reading(Reading { xid, step: ReadStep::Count, groups: 0, rules: 0, told: 0, octets: 0 });
-        self.request(datapath_id, xid, MultipartRequestBody::Aggregate(flows_with(0, 0)));
-    }
-
     /// A switch's connection has ended. What it should hold stays desired.
     pub fn handle_disconnected(&mut self, datapath_id: DatapathId, now: Time) {
         self.drop_from_rollouts(datapath_id);
+        self.forget_bundles(datapath_id);
+        self.forget_audit(datapath_id, now);
         if let Some(entry) = self.switches.get_mut(&datapath_id) {
             entry.session = Session::Down;
             entry.flows.clear_installed();
@@ -334,90 +374,22 @@ impl Reconciler {
         self.advance(now);
     }
 
-    /// A part of a multipart reply. True if it was an answer to the reconciler.
-    pub fn handle_multipart(&mut self, datapath_id: DatapathId, xid: u32, reply: &MultipartReply) -> bool {
-        let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
-        let Session::Reading(reading) = &mut entry.session else { return false };
-        if reading.xid != xid {
-            return false;
-        }
-        // A part without anything in it counts too.
-        reading.told += 1;
-        let mut is_asked = true;
-        // The step is what comes after the answer: groups are what is waited for before the first slice of flows.
-        match (&reading.step, &reply.body) {
-            (ReadStep::Count, MultipartReplyBody::Aggregate(aggregate)) => {
-                let slices = u64::from(aggregate.flow_count).div_ceil(SLICE_FLOWS).max(1);
-                reading.step = ReadStep::Groups { slices: slices.next_power_of_two().min(SLICES_MAX) };
-            }
-            (ReadStep::Flows { slice: 0, .. }, MultipartReplyBody::GroupDesc(groups)) => {
-                reading.told += groups.len();
-                for kept in groups.iter().filter_map(|group| entry.flows.read_group(group)) {
-                    reading.groups += 1;
-                    reading.octets += kept + KEPT_BESIDES;
-                }
-            }
-            (ReadStep::Flows { slice: 1.., .. }, MultipartReplyBody::Flow(flows)) => {
-                reading.told += flows.len();
-                for kept in flows.iter().filter_map(|flow| entry.flows.read_rule(flow)) {
-                    reading.rules += 1;
-                    reading.octets += kept + KEPT_BESIDES;
-                }
-            }
-            // Not what was asked for. Who answers nothing else is put out when the time for the description is over.
-            _ => is_asked = false,
-        }
-        if reading.told > READ_BACK_MAX || reading.octets > READ_BACK_OCTETS {
-            entry.session = Session::Down;
-            entry.flows.clear_installed();
-            self.events.push_back(FlowEvent::TooMuch { datapath_id });
-            return true;
-        }
-        if reply.more || !is_asked {
-            return true;
-        }
-        self.read_on(datapath_id);
-        true
-    }
-
-    /// Ask for the next part of the read-back, or finish it.
-    fn read_on(&mut self, datapath_id: DatapathId) {
-        let Some(entry) = self.switches.get_mut(&datapath_id) else { return };
-        let next_xid = entry.xid();
-        let Session::Reading(reading) = &mut entry.session else { return };
-        let body = match reading.step {
-            ReadStep::Count => MultipartRequestBody::Aggregate(flows_with(0, 0)),
-            ReadStep::Groups { slices } => {
-                reading.step = ReadStep::Flows { slice: 0, slices };
-                MultipartRequestBody::GroupDesc
-            }
-            ReadStep::Flows { slice, slices } if slice < slices => {
-                reading.step = ReadStep::Flows { slice: slice + 1, slices };
-                MultipartRequestBody::Flow(flows_with(slice, slices - 1))
-            }
-            ReadStep::Flows { .. } => {
-                let (rules, groups) = (reading.rules, reading.groups);
-                entry.session = Session::Live;
-                // Nothing of ours is there: nothing can be harmed.
-                entry.held = rules + groups > 0;
-                entry.flows.mark_all();
-                self.list(datapath_id, [true; 2]);
-                self.events.push_back(FlowEvent::ReadBack { datapath_id, rules, groups });
-                return;
-            }
-        };
-        reading.xid = next_xid;
-        self.request(datapath_id, next_xid, body);
-    }
-
     /// A barrier reply. True if the barrier was the reconciler's.
     pub fn handle_barrier_reply(&mut self, datapath_id: DatapathId, xid: u32, now: Time) -> bool {
         if xid < XID_FIRST {
             return false;
         }
+        let progress = self.go_on_with_bundle(datapath_id, xid);
         if let Some(entry) = self.switches.get_mut(&datapath_id) {
-            entry.confirm(xid);
+            let unanswered = entry.bundles.is_unanswered(xid);
+            if entry.confirm(xid, now) {
+                self.list(datapath_id, [true; 2]);
+                self.remember_retry(datapath_id);
+            } else if unanswered {
+                self.list(datapath_id, [true; 2]);
+            }
         }
+        self.after_bundle(datapath_id, xid, &progress);
         for lane in [Lane::Unicast, Lane::Flood] {
             if let Some(queue) = self.rollout(lane).confirmed(datapath_id, xid) {
                 self.send_window(lane, queue);
@@ -433,31 +405,44 @@ impl Reconciler {
             return false;
         }
         let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
-        if let Session::Reading(reading) = &mut entry.session
-            && reading.xid == xid
-        {
-            // A switch without groups or aggregates refuses the question: it holds none.
-            if matches!(reading.step, ReadStep::Count) {
-                reading.step = ReadStep::Groups { slices: 1 };
-            }
-            self.read_on(datapath_id);
+        if entry.is_reading(xid) {
+            self.reading_refused(datapath_id, now);
             return true;
         }
-        let Some(at) = entry.sent.iter().position(|sent| sent.xid == xid) else { return false };
-        let Some(sent) = entry.sent.remove(at) else { return false };
+        if entry.bundle_error(xid, error.code()) {
+            return true;
+        }
+        if self.audit_refused(datapath_id, xid, now) {
+            return true;
+        }
+        let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
+        let Some(sent) = entry.take_sent(xid) else { return false };
         let there = match error.code() {
             ErrorCode::GROUP_MOD_GROUP_EXISTS => Some(true),
             ErrorCode::GROUP_MOD_UNKNOWN_GROUP => Some(false),
             _ => None,
         };
-        let what = entry.flows.describe(&sent);
-        if let Some(retry) = entry.flows.refused(&sent, there, now) {
+        let step = entry.flows.describe(&sent);
+        let again = entry.flows.refused(&sent, error.code(), there, now).unwrap_or(Again::Now);
+        if let Again::At(at) = again {
+            self.refusing.insert(datapath_id);
+            self.next_retry = Some(self.next_retry.map_or(at, |next| next.min(at)));
+        }
+        if error.code() == ErrorCode::ACTION_BAD_OUT_GROUP {
+            self.suspect(datapath_id, now);
+        }
+        self.counters.refused[RefusalReason::of(error.code()) as usize] += 1;
+        self.events.push_back(FlowEvent::Refused { datapath_id, error: error.clone(), step, again });
+        true
+    }
+
+    /// Something that was refused may have a time at which it is due.
+    fn remember_retry(&mut self, datapath_id: DatapathId) {
+        let next = self.switches.get(&datapath_id).and_then(|entry| entry.flows.next_retry());
+        if let Some(retry) = next {
             self.refusing.insert(datapath_id);
             self.next_retry = Some(self.next_retry.map_or(retry, |next| next.min(retry)));
         }
-        self.counters.refused += 1;
-        self.events.push_back(FlowEvent::Refused { datapath_id, error: error.clone(), what });
-        true
     }
 
     /// A switch removed a flow entry. True if it was a rule of ours that we believed to be there. Whether it is put back is decided by the
@@ -511,7 +496,8 @@ impl Reconciler {
         self.advance_lane(Lane::Flood, now);
         if let Some(since) = self.changed_since {
             // A lane is idle only when nothing that may be sent is left to be planned.
-            if self.unicast.is_idle() && self.flood.is_idle() {
+            let waits = self.open_bundles > 0 || self.has_unplanned();
+            if self.unicast.is_idle() && self.flood.is_idle() && !waits {
                 self.changed_since = None;
                 self.counters.rollouts += 1;
                 self.events.push_back(FlowEvent::Quiescent { since });
@@ -523,7 +509,9 @@ impl Reconciler {
     pub fn handle_timeout(&mut self, now: Time) {
         if self.unicast.deadline.is_some_and(|deadline| deadline <= now) {
             for (id, unsent) in self.unicast.give_up() {
-                if unsent && let Some(entry) = self.switches.get_mut(&id) {
+                if let Some(entry) = self.switches.get_mut(&id)
+                    && (unsent || entry.bundles.is_open())
+                {
                     // Its later phases must not overtake them (a group would be deleted under a rule): all of it is compared again.
                     entry.flows.mark_all();
                     self.list(id, [true; 2]);
@@ -535,14 +523,12 @@ impl Reconciler {
             self.next_retry = None;
             for id in std::mem::take(&mut self.refusing) {
                 let Some(entry) = self.switches.get_mut(&id) else { continue };
-                entry.flows.wake_retries(now);
-                if let Some(retry) = entry.flows.next_retry() {
-                    self.refusing.insert(id);
-                    self.next_retry = Some(self.next_retry.map_or(retry, |next| next.min(retry)));
-                }
+                entry.flows.wake_refused(now);
+                self.remember_retry(id);
                 self.list(id, [true; 2]);
             }
         }
+        self.advance_audits(now);
         self.advance(now);
     }
 
@@ -581,7 +567,7 @@ impl Reconciler {
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
         let phase = self.unicast.deadline.map(|at| (at, "rollout phase"));
         let retry = self.next_retry.map(|at| (at, "refused rule"));
-        [phase, retry].into_iter().flatten().min()
+        [phase, retry, self.audit_timeout()].into_iter().flatten().min()
     }
 
     // ---- reading ------------------------------------------------------------------------------------------------
@@ -589,6 +575,11 @@ impl Reconciler {
     /// Rules of ours on a switch, as read back and as changed since.
     pub fn installed(&self, datapath_id: DatapathId) -> impl Iterator<Item = (RuleId, InstalledRule)> {
         self.switches.get(&datapath_id).into_iter().flat_map(|entry| entry.flows.installed())
+    }
+
+    /// Which rules of one owner are on a switch, in no order that means anything.
+    pub fn installed_of(&self, datapath_id: DatapathId, owner: Owner) -> impl Iterator<Item = RuleId> {
+        self.switches.get(&datapath_id).into_iter().flat_map(move |entry| entry.flows.installed_of(owner))
     }
 
     /// Rules that should be on a switch.
@@ -615,6 +606,16 @@ impl Reconciler {
         })
     }
 
+    /// How often what was stated has been taken into a unicast rollout.
+    pub fn plans(&self) -> u64 {
+        self.plans
+    }
+
+    /// Whether rules that were stated wait for the rollout that goes on: who has many more to state waits too.
+    pub fn has_unplanned(&self) -> bool {
+        !self.dirty[Lane::Unicast as usize].is_empty()
+    }
+
     /// Whether everything that may go out has gone out and has been confirmed.
     pub fn is_idle(&self) -> bool {
         self.changed_since.is_none()
@@ -623,6 +624,36 @@ impl Reconciler {
     /// Whether a rule of ours is on the switch.
     pub fn is_installed(&self, datapath_id: DatapathId, id: &RuleId) -> bool {
         self.switches.get(&datapath_id).is_some_and(|entry| entry.flows.is_installed(id))
+    }
+
+    /// Copy the next piece of what a switch should have and has. True when nothing is left.
+    pub fn copy_picture(&self, copying: &mut Copying) -> bool {
+        let picture = &mut copying.picture;
+        let Some(entry) = self.switches.get(&picture.datapath_id) else { return true };
+        picture.live = matches!(entry.session, Session::Live);
+        picture.held = entry.held;
+        match copying.at {
+            Place::Groups(after) => {
+                let sent = entry.sent.iter().filter_map(|sent| match sent.op {
+                    Op::PutGroup(id) | Op::ShrinkGroup(id) => Some(id),
+                    _ => None,
+                });
+                let unconfirmed = sent.collect();
+                let next = entry.flows.picture_groups(after, &unconfirmed, &mut picture.groups);
+                copying.at = next.map_or(Place::Rules(0), |id| Place::Groups(Some(id)));
+                false
+            }
+            Place::Rules(from) => {
+                let sent = entry.sent.iter().filter_map(|sent| match sent.op {
+                    Op::PutRule(at) => Some(at),
+                    _ => None,
+                });
+                let unconfirmed = sent.collect();
+                let next = entry.flows.picture_rules(from, &unconfirmed, &mut picture.rules);
+                copying.at = Place::Rules(next.unwrap_or(from));
+                next.is_none()
+            }
+        }
     }
 
     /// Counters since the start.
@@ -667,14 +698,25 @@ impl Reconciler {
         if self.dirty[lane as usize].is_empty() {
             return false;
         }
+        self.plans += u64::from(lane == Lane::Unicast);
         let mut listed = std::mem::take(&mut self.dirty[lane as usize]);
         let mut steps: Vec<Planned> = self.rollout(lane).take_steps();
+        let mut waiting = Vec::new();
         for &id in &listed {
             let Some(entry) = self.switches.get_mut(&id) else { continue };
             entry.listed[lane as usize] = false;
             if !matches!(entry.session, Session::Live) {
                 continue;
             }
+            if lane == Lane::Unicast {
+                self.try_bundle(id, 0);
+            }
+            let Some(entry) = self.switches.get_mut(&id) else { continue };
+            if lane == Lane::Unicast && entry.bundles.waits() {
+                waiting.push(id);
+                continue;
+            }
+            let before = steps.len();
             let permit = match (lane, entry.held, self.flood_held) {
                 (Lane::Flood, true, true) => continue,
                 (Lane::Flood, false, true) => Permit::Removals,
@@ -682,9 +724,19 @@ impl Reconciler {
                 (_, false, _) => Permit::All,
             };
             entry.flows.take_steps(lane, permit, id, &mut steps);
+            if lane == Lane::Unicast && entry.bundles.takes_all() {
+                // One phase, in the order of them all.
+                let own = steps.get_mut(before..).unwrap_or_default();
+                own.sort_by_key(|planned| planned.step);
+                own.iter_mut().for_each(|planned| planned.step = WHOLE);
+            }
         }
         listed.clear();
         self.dirty[lane as usize] = listed;
+        for id in waiting {
+            self.changed_since.get_or_insert(now);
+            self.list(id, [true, false]);
+        }
         let planned = !steps.is_empty();
         if planned {
             self.changed_since.get_or_insert(now);
@@ -695,6 +747,14 @@ impl Reconciler {
 
     /// Send up to a window of the current phase to one switch, and a barrier behind it.
     fn send_window(&mut self, lane: Lane, queue: usize) {
+        if lane == Lane::Unicast
+            && let Some(id) = self.unicast.switch_of(queue)
+        {
+            self.try_bundle(id, self.unicast.remaining(queue));
+            if let Some(barrier) = self.begin_bundle(queue) {
+                return self.unicast.wait(queue, barrier);
+            }
+        }
         let rollout = match lane {
             Lane::Unicast => &mut self.unicast,
             Lane::Flood => &mut self.flood,
@@ -714,6 +774,7 @@ impl Reconciler {
         if sent == 0 {
             return;
         }
+        entry.bundles.went_plain(sent);
         let barrier = entry.xid();
         self.counters.barriers += 1;
         // An empty message is never too long.
@@ -733,16 +794,5 @@ impl Reconciler {
         // A question of a few octets is never too long.
         let _ = message.encode(xid, &mut self.outbox);
         self.wrote(datapath_id, start);
-    }
-}
-
-fn flows_with(cookie: u64, cookie_mask: u64) -> FlowStatsRequest {
-    FlowStatsRequest {
-        table_id: TableId::ALL,
-        out_port: PortNo::ANY,
-        out_group: GroupId::ANY,
-        cookie,
-        cookie_mask,
-        match_: Match::new(),
     }
 }

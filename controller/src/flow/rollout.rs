@@ -82,6 +82,11 @@ impl Rollout {
         self.queues.get(queue).map(|queue| queue.datapath_id)
     }
 
+    /// How many steps of the queue are left.
+    pub(super) fn remaining(&self, queue: usize) -> usize {
+        self.queues.get(queue).map_or(0, |queue| queue.end - queue.next)
+    }
+
     /// The queue's next step.
     pub(super) fn next_op(&mut self, queue: usize) -> Option<Op> {
         let queue = self.queues.get_mut(queue).filter(|queue| queue.next < queue.end)?;

@@ -10,19 +10,30 @@ use super::body::FlowBody;
 pub enum Owner {
     /// `app::forwarding`.
     Forwarding = 1,
+    /// `app::static_rules`.
+    StaticRules = 2,
+    /// `app::isolation`.
+    Isolation = 3,
 }
 
 impl Owner {
+    /// All of them.
+    pub const ALL: &'static [Owner] = &[Owner::Forwarding, Owner::StaticRules, Owner::Isolation];
+
     /// The owner's name, as commands print it.
     pub const fn name(self) -> &'static str {
         match self {
             Owner::Forwarding => "forwarding",
+            Owner::StaticRules => "static",
+            Owner::Isolation => "isolation",
         }
     }
 
     const fn from_number(number: u8) -> Option<Owner> {
         match number {
             1 => Some(Owner::Forwarding),
+            2 => Some(Owner::StaticRules),
+            3 => Some(Owner::Isolation),
             _ => None,
         }
     }

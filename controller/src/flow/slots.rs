@@ -55,6 +55,8 @@ pub(super) struct Slot {
     pub(super) dirty: bool,
     /// The switch has exactly what is desired.
     as_desired: bool,
+    /// The audit that has seen it, or in which it was changed.
+    seen: u8,
 }
 
 impl Slot {
@@ -82,6 +84,24 @@ impl Slot {
             None if self.as_desired => Held::AsDesired,
             None => Held::Nothing,
             Some(other) => Held::Other(other),
+        }
+    }
+
+    /// The cookie of what the switch has.
+    pub(super) fn held_cookie(&self) -> u64 {
+        self.other.as_ref().map_or(self.cookie(), |other| other.cookie)
+    }
+
+    /// There is something, and what it is nobody knows: a refused step has left it.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.other.as_ref().is_some_and(|other| other.cookie == !self.cookie())
+    }
+
+    /// The match, and what the switch does with it.
+    pub(super) fn held_body(&self) -> FlowBody {
+        match &self.other {
+            Some(other) => self.body.with_instruction_octets(&other.instructions),
+            None => self.body.clone(),
         }
     }
 
@@ -138,6 +158,8 @@ pub(super) struct Slots {
     state: SeededState,
     desired: usize,
     held: usize,
+    /// The number of the last audit; never 0 while there is one.
+    epoch: u8,
 }
 
 impl Slots {
@@ -166,6 +188,13 @@ impl Slots {
     /// All slots in use, in the order of their places: the same in every run.
     pub(super) fn all(&self) -> impl Iterator<Item = (SlotRef, &Slot)> {
         let slots = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_used());
+        slots.map(|(at, slot)| (SlotRef { slot: at as u32, generation: slot.generation }, slot))
+    }
+
+    /// The slots in use at these places.
+    pub(super) fn between(&self, from: usize, to: usize) -> impl Iterator<Item = (SlotRef, &Slot)> {
+        let places = from..to.min(self.slots.len());
+        let slots = places.filter_map(|at| Some((at, self.slots.get(at).filter(|slot| slot.is_used())?)));
         slots.map(|(at, slot)| (SlotRef { slot: at as u32, generation: slot.generation }, slot))
     }
 
@@ -207,6 +236,7 @@ impl Slots {
             desired: false,
             dirty: false,
             as_desired: false,
+            seen: 0,
         };
         let at = match self.free.pop() {
             Some(at) => {
@@ -259,7 +289,7 @@ impl Slots {
             return;
         };
         self.held += usize::from(!slot.is_held());
-        (slot.other, slot.as_desired) = (None, true);
+        (slot.other, slot.as_desired, slot.seen) = (None, true, self.epoch);
     }
 
     /// The switch has this in the slot, which may be what is desired.
@@ -268,8 +298,24 @@ impl Slots {
             return;
         };
         self.held += usize::from(!slot.is_held());
-        (slot.other, slot.as_desired) = (Some(Box::new(other)), false);
+        (slot.other, slot.as_desired, slot.seen) = (Some(Box::new(other)), false, self.epoch);
         slot.join();
+    }
+
+    /// An audit begins: nothing has been seen.
+    pub(super) fn next_epoch(&mut self) {
+        self.epoch = self.epoch.checked_add(1).unwrap_or(1);
+    }
+
+    /// Seen, or changed, by or since the last audit. False if it was before.
+    pub(super) fn see(&mut self, at: SlotRef) -> bool {
+        let epoch = self.epoch;
+        self.get_mut(at).is_some_and(|slot| std::mem::replace(&mut slot.seen, epoch) != epoch)
+    }
+
+    /// Whether [`Slots::see`] has seen it in the last audit.
+    pub(super) fn is_seen(&self, slot: &Slot) -> bool {
+        slot.seen == self.epoch
     }
 
     /// The switch has nothing in this slot. Free if nothing is desired either.
@@ -278,7 +324,7 @@ impl Slots {
             return;
         };
         self.held -= usize::from(slot.is_held());
-        (slot.other, slot.as_desired) = (None, false);
+        (slot.other, slot.as_desired, slot.seen) = (None, false, self.epoch);
         self.tidy(at);
     }
 
@@ -296,7 +342,6 @@ impl Slots {
     }
 
     /// Slots, free ones too.
-    #[cfg(test)]
     pub(super) fn places(&self) -> usize {
         self.slots.len()
     }
@@ -308,7 +353,7 @@ impl Slots {
             return;
         }
         let rules: Vec<Rule> = self.all().map(|(_, slot)| slot.rule()).collect();
-        *self = Slots::new(self.state);
+        *self = Slots { epoch: self.epoch, ..Slots::new(self.state) };
         for rule in rules {
             let at = self.place(rule.table, rule.priority, &rule.body);
             self.desire(at, &rule);

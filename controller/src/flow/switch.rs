@@ -1,22 +1,27 @@
 //! Desired against installed, for one switch: what the difference is, and nothing about when to send it.
 
+mod audited;
+mod pictured;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::BytesMut;
 use net::{DatapathId, Time};
 use openflow::{
-    Bucket, FlowModCommand, FlowModFlags, FlowModHead, FlowRemoved, FlowStats, GroupDesc, GroupId, GroupMod,
-    GroupModCommand, GroupType, Instruction, Message,
+    Bucket, ErrorCode, FlowModCommand, FlowModFlags, FlowModHead, FlowRemoved, FlowStats, GroupDesc, GroupId, GroupMod,
+    GroupModCommand, GroupType, Instruction, Match, Message, TableId,
 };
 use topology::SeededState;
 
+use super::audit::{FlowSettings, is_excepted};
 use super::body::FlowBody;
 use super::ids::GroupIds;
 use super::installed_group::InstalledGroup;
 use super::pipeline::{self, Lane};
-use super::reconciler::FlowCounters;
-use super::rule::{self, Group, Key, RULE_FLAGS, Rule, RuleId};
-use super::slots::{Held, Other, SlotRef, Slots};
+use super::reconciler::{FlowCounters, RefusedStep};
+use super::refusal::{Again, Item, Refusals};
+use super::rule::{self, Group, Key, Owner, RULE_FLAGS, Rule, RuleId};
+use super::slots::{Held, Other, Slot, SlotRef, Slots};
 
 /// A flow entry of ours as the switch has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,22 +85,30 @@ pub(super) struct Planned {
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) xid: u32,
-    op: Op,
+    pub(super) op: Op,
     /// What it puts was there before.
     existed: bool,
     /// What it deletes: its slot is used again.
-    deleted: Option<Box<RuleId>>,
+    deleted: Option<Box<Deleted>>,
+    /// It is in a bundle, and done when that is committed.
+    pub(super) bundled: bool,
 }
 
-/// First wait before a refused rule is sent again; it doubles each time.
-const RETRY_FIRST_MS: u64 = 1_000;
-/// Longest wait before a refused rule is sent again: a full table may have room by then, and a broken rule costs one message a minute.
-const RETRY_LAST_MS: u64 = 60_000;
+impl Sent {
+    /// Whether it deletes this rule.
+    pub(super) fn deletes(&self, table: TableId, priority: u16, match_: &Match) -> bool {
+        let is_it = |deleted: &Deleted| {
+            deleted.id.table == table && deleted.id.priority == priority && deleted.id.match_ == *match_
+        };
+        self.deleted.as_deref().is_some_and(is_it)
+    }
+}
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Item {
-    Rule(SlotRef),
-    Group(GroupId),
+/// A rule that a step deletes.
+#[derive(Debug)]
+struct Deleted {
+    id: RuleId,
+    cookie: u64,
 }
 
 /// Rules and groups of one switch.
@@ -108,10 +121,9 @@ pub(super) struct SwitchFlows {
     /// Rules to compare, by lane, in the order in which they came up. A slot that does not say so itself has been dealt with.
     dirty: [Vec<SlotRef>; 2],
     dirty_groups: BTreeSet<GroupId>,
-    /// Refused, and asleep until then.
-    retries: BTreeMap<Item, Time>,
-    /// How often it was refused since it was last right.
-    attempts: BTreeMap<Item, u32>,
+    refusals: Refusals,
+    /// While an audit looks at groups: those that it has seen, and those that were sent meanwhile.
+    seen_groups: Option<audited::SeenGroups>,
 }
 
 impl SwitchFlows {
@@ -132,7 +144,7 @@ impl SwitchFlows {
             other => {
                 if let Some((old, _)) = other {
                     self.slots.undesire(old);
-                    self.mark(old, &mut changed);
+                    self.mark_other(old, &mut changed);
                 }
                 // Another key may have this identity: it is this one's from now on.
                 self.slots.place(rule.table, rule.priority, &rule.body)
@@ -148,7 +160,7 @@ impl SwitchFlows {
             return changed;
         }
         self.slots.desire(at, rule);
-        self.mark(at, &mut changed);
+        self.mark_other(at, &mut changed);
         changed
     }
 
@@ -157,7 +169,7 @@ impl SwitchFlows {
         let mut changed = [false; 2];
         if let Some(at) = self.slots.find_key(key) {
             self.slots.undesire(at);
-            self.mark(at, &mut changed);
+            self.mark_other(at, &mut changed);
         }
         changed
     }
@@ -168,9 +180,15 @@ impl SwitchFlows {
         let found = self.slots.find(rule.table, rule.priority, rule.body.key());
         if let Some(at) = found.filter(|&at| self.slots.get(at).is_some_and(|slot| slot.key == rule.key)) {
             self.slots.undesire(at);
-            self.mark(at, &mut changed);
+            self.mark_other(at, &mut changed);
         }
         changed
+    }
+
+    /// What is desired there is something else now: whatever was refused was another rule.
+    fn mark_other(&mut self, at: SlotRef, changed: &mut [bool; 2]) {
+        self.refusals.forget(&Item::Rule(at));
+        self.mark(at, changed);
     }
 
     fn mark(&mut self, at: SlotRef, changed: &mut [bool; 2]) {
@@ -201,6 +219,7 @@ impl SwitchFlows {
                 }
             }
         }
+        self.refusals.forget(&Item::Group(id));
         self.dirty_groups.insert(id);
         true
     }
@@ -212,6 +231,7 @@ impl SwitchFlows {
             self.slots.undesire(at);
         }
         self.desired_groups.clear();
+        self.refusals.clear();
         self.mark_all();
     }
 
@@ -228,21 +248,25 @@ impl SwitchFlows {
         self.installed_groups.clear();
         self.dirty = Default::default();
         self.dirty_groups.clear();
-        self.retries.clear();
-        self.attempts.clear();
+        self.refusals.clear();
+        self.seen_groups = None;
     }
 
-    /// A flow entry found on the switch: how many octets are kept of it. Foreign ones are not ours to know.
-    pub(super) fn read_rule(&mut self, stats: &FlowStats) -> Option<usize> {
-        if !rule::is_our_cookie(stats.cookie) {
-            return None;
+    /// A flow entry found on the switch: how many octets are kept of it. Foreign ones are not ours to know, unless they are to be removed.
+    pub(super) fn read_rule(&mut self, stats: &FlowStats, settings: &FlowSettings) -> Option<usize> {
+        let (table, priority, cookie) = (stats.table_id, stats.priority, stats.cookie);
+        if !rule::is_our_cookie(cookie) {
+            let excepted = || is_excepted(&settings.exceptions, table, priority, cookie, || stats.match_.canonical());
+            if !settings.remove_foreign || excepted() {
+                return None;
+            }
         }
         // A match that is too long in its canonical form is none of ours: no FLOW_MOD has brought it there.
         let body = FlowBody::new(&stats.match_.canonical(), &stats.instructions).ok()?;
         let octets = body.octets();
         let (kept, instructions) = (octets.all().len(), octets.of_instructions().to_vec());
-        let at = self.slots.place(stats.table_id, stats.priority, &body.into_match());
-        let other = Other { cookie: stats.cookie, idle_timeout: stats.idle_timeout, flags: stats.flags, instructions };
+        let at = self.slots.place(table, priority, &body.into_match());
+        let other = Other { cookie, idle_timeout: stats.idle_timeout, flags: stats.flags, instructions };
         self.slots.hold(at, other);
         Some(kept)
     }
@@ -274,19 +298,47 @@ impl SwitchFlows {
         if self.slots.get(at).is_none_or(|slot| slot.held() == Held::Nothing) {
             return false;
         }
+        if !self.slots.get(at).is_some_and(|slot| slot.desired) {
+            self.refusals.forget(&Item::Rule(at));
+        }
         self.slots.hold_nothing(at);
         // Only what is desired is still there.
         self.mark(at, &mut [false; 2]);
         true
     }
 
-    /// The switch refused a step: what it holds there is not what we believed. Tried again later, each time after a longer wait.
-    /// `there`: the object exists on the switch, with whatever contents; `None`: as before the step. When it is tried again.
-    pub(super) fn refused(&mut self, sent: &Sent, there: Option<bool>, now: Time) -> Option<Time> {
+    /// The switch refused a step: what it holds there is not what we believed. `there`: the object exists on the switch, with whatever contents;
+    /// `None`: as before the step. When it is sent again; `None` if there is nothing to send again.
+    pub(super) fn refused(&mut self, sent: &Sent, error: ErrorCode, there: Option<bool>, now: Time) -> Option<Again> {
+        // What it does not delete is still there.
         let item = match sent.op {
-            Op::PutRule(at) => {
+            Op::DeleteRule(_) => self.undone(sent).map(Item::Rule),
+            Op::DeleteGroup(id) if error != ErrorCode::GROUP_MOD_UNKNOWN_GROUP => {
+                self.undone(sent);
+                Some(Item::Group(id))
+            }
+            Op::DeleteGroup(_) => None,
+            _ => self.not_done(sent, there),
+        }?;
+        let place = match item {
+            Item::Rule(at) => {
                 let slot = self.slots.get_mut(at)?;
                 slot.dirty = false;
+                Some(slot.table)
+            }
+            Item::Group(id) => {
+                self.dirty_groups.remove(&id);
+                None
+            }
+        };
+        Some(self.refusals.add(item, place, error, now))
+    }
+
+    /// A step was not done: what the switch holds there is what it held before.
+    fn not_done(&mut self, sent: &Sent, there: Option<bool>) -> Option<Item> {
+        match sent.op {
+            Op::PutRule(at) => {
+                let slot = self.slots.get(at)?;
                 if sent.existed {
                     // An error leaves standing what was to be overwritten: it is there, and equals nothing that is desired.
                     let unknown = Other { cookie: !slot.cookie(), ..slot.as_other() };
@@ -294,58 +346,98 @@ impl SwitchFlows {
                 } else {
                     self.slots.hold_nothing(at);
                 }
-                self.slots.get(at)?;
-                Item::Rule(at)
+                self.slots.get(at).map(|_| Item::Rule(at))
             }
             Op::PutGroup(id) | Op::ShrinkGroup(id) => {
-                if there.unwrap_or(sent.existed)
-                    && let Some(desired) = self.desired_groups.get(&id)
-                {
-                    self.installed_groups.insert(id, InstalledGroup::unknown(desired.group_type));
+                if there.unwrap_or(sent.existed) {
+                    let group_type = self.desired_groups.get(&id).map_or(GroupType::SELECT, |group| group.group_type);
+                    self.installed_groups.insert(id, InstalledGroup::unknown(group_type));
                 } else {
                     self.installed_groups.remove(&id);
                 }
-                Item::Group(id)
+                Some(Item::Group(id))
             }
-            Op::DeleteGroup(id) => Item::Group(id),
+            Op::DeleteGroup(id) => Some(Item::Group(id)),
             // What could not be deleted was not there, as far as anybody can tell.
-            Op::DeleteRule(_) | Op::Nothing => return None,
-        };
-        if let Item::Group(id) = item {
-            self.dirty_groups.remove(&id);
+            Op::DeleteRule(_) | Op::Nothing => None,
         }
-        let attempts = self.attempts.entry(item).or_insert(0);
-        let wait = (RETRY_FIRST_MS << (*attempts).min(10)).min(RETRY_LAST_MS);
-        *attempts += 1;
-        let at = now + std::time::Duration::from_millis(wait);
-        self.retries.insert(item, at);
-        Some(at)
     }
 
-    /// Put what is due for another try back to the dirty ones.
-    pub(super) fn wake_retries(&mut self, now: Time) {
-        let due: Vec<Item> = self.retries.iter().filter(|(_, at)| **at <= now).map(|(item, _)| *item).collect();
-        for item in due {
-            self.retries.remove(&item);
-            match item {
-                Item::Rule(at) => {
-                    if self.slots.get(at).is_none() {
-                        self.attempts.remove(&item);
-                    }
-                    self.mark(at, &mut [false; 2]);
-                }
+    /// A step in a bundle was not done, because of another one in it.
+    pub(super) fn undone(&mut self, sent: &Sent) -> Option<SlotRef> {
+        match (sent.op, &sent.deleted) {
+            (Op::DeleteRule(_), Some(deleted)) => {
+                let RuleId { table, priority, match_ } = &deleted.id;
+                let body = FlowBody::of_match(match_).ok()?;
+                let at = self.slots.place(*table, *priority, &body);
+                // What it does is not known any more: unlike anything that is desired.
+                let cookie = self.slots.get(at).map_or(deleted.cookie, |slot| !slot.cookie());
+                let (idle_timeout, flags, instructions) = (0, RULE_FLAGS, Vec::new());
+                self.slots.hold(at, Other { cookie, idle_timeout, flags, instructions });
+                return Some(at);
+            }
+            (Op::DeleteGroup(id), _) => {
+                self.installed_groups.entry(id).or_insert_with(|| InstalledGroup::unknown(GroupType::SELECT));
+            }
+            _ => drop(self.not_done(sent, None)),
+        }
+        None
+    }
+
+    /// A barrier has confirmed a step. Whether it is one that had been refused, or makes room for such: others may be worth a try for that.
+    pub(super) fn confirmed(&mut self, sent: &Sent, now: Time) -> bool {
+        if self.refusals.is_empty() {
+            return false;
+        }
+        let item = match sent.op {
+            Op::PutRule(at) => Item::Rule(at),
+            Op::PutGroup(id) => Item::Group(id),
+            Op::DeleteRule(at) => {
+                self.refusals.forget(&Item::Rule(at));
+                let place = sent.deleted.as_deref().map(|deleted| deleted.id.table);
+                let woken = self.refusals.freed(place);
+                return self.wake(woken.as_slice());
+            }
+            Op::DeleteGroup(id) => {
+                self.refusals.forget(&Item::Group(id));
+                let woken = self.refusals.freed(None);
+                return self.wake(woken.as_slice());
+            }
+            Op::ShrinkGroup(_) | Op::Nothing => return false,
+        };
+        let place = match item {
+            Item::Rule(at) => self.slots.get(at).map(|slot| slot.table),
+            Item::Group(_) => None,
+        };
+        let Some(woken) = self.refusals.taken(&item, place, now) else { return false };
+        self.wake(&woken);
+        true
+    }
+
+    fn wake(&mut self, items: &[Item]) -> bool {
+        for item in items {
+            match *item {
+                Item::Rule(at) => self.mark(at, &mut [false; 2]),
                 Item::Group(id) => drop(self.dirty_groups.insert(id)),
             }
         }
+        !items.is_empty()
     }
 
+    /// Put what is due for another try back to the dirty ones.
+    pub(super) fn wake_refused(&mut self, now: Time) {
+        let due = self.refusals.due(now);
+        self.wake(&due);
+    }
+
+    /// The next time that something refused is due.
     pub(super) fn next_retry(&self) -> Option<Time> {
-        self.retries.values().min().copied()
+        self.refusals.next_due()
     }
 
-    /// Refused rules and groups that wait for another try.
+    /// Refused rules and groups that are not right yet.
     pub(super) fn refused_count(&self) -> usize {
-        self.retries.len()
+        self.refusals.len()
     }
 
     /// Take the difference of one lane out of the dirty lists, as steps: groups before the rules that point to them. What the permit does
@@ -353,10 +445,13 @@ impl SwitchFlows {
     pub(super) fn take_steps(&mut self, lane: Lane, permit: Permit, id: DatapathId, steps: &mut Vec<Planned>) {
         if !self.dirty_groups.is_empty() {
             for group in std::mem::take(&mut self.dirty_groups) {
+                if self.refusals.sleeps(&Item::Group(group)) {
+                    continue;
+                }
                 let keep = self.lane_of_group(group) != lane || {
                     let before = steps.len();
                     let changes = self.group_steps(group, lane, id, steps);
-                    self.permitted(permit, changes, before, Item::Group(group), steps)
+                    permitted(permit, changes, before, steps)
                 };
                 if keep {
                     self.dirty_groups.insert(group);
@@ -367,9 +462,12 @@ impl SwitchFlows {
         list.retain(|&at| {
             let Some(slot) = self.slots.get_mut(at).filter(|slot| slot.dirty) else { return false };
             slot.dirty = false;
+            if self.refusals.sleeps(&Item::Rule(at)) {
+                return false;
+            }
             let before = steps.len();
             let changes = self.rule_steps(at, lane, id, steps);
-            let keep = self.permitted(permit, changes, before, Item::Rule(at), steps);
+            let keep = permitted(permit, changes, before, steps);
             if keep && let Some(slot) = self.slots.get_mut(at) {
                 slot.dirty = true;
             }
@@ -380,40 +478,6 @@ impl SwitchFlows {
             list.shrink_to(DIRTY_KEPT.max(list.len()));
         }
         self.dirty[lane as usize] = list;
-    }
-
-    /// Leaves of the steps since `before` what the permit covers; true if the item stays dirty.
-    fn permitted(
-        &mut self,
-        permit: Permit,
-        changes: bool,
-        before: usize,
-        item: Item,
-        steps: &mut Vec<Planned>,
-    ) -> bool {
-        match permit {
-            Permit::Additions if changes => {
-                steps.truncate(before);
-                return true;
-            }
-            Permit::All | Permit::Additions => {}
-            Permit::Removals => {
-                let all = steps.len();
-                let mut kept = before;
-                for at in before..all {
-                    if steps[at].op.takes_away() {
-                        steps.swap(kept, at);
-                        kept += 1;
-                    }
-                }
-                steps.truncate(kept);
-                return kept < all;
-            }
-        }
-        if steps.len() == before && !self.attempts.is_empty() {
-            self.attempts.remove(&item);
-        }
-        false
     }
 
     /// Whether there is something to compare.
@@ -430,11 +494,13 @@ impl SwitchFlows {
     /// Push the steps for one rule; true if they change or delete something that is installed.
     fn rule_steps(&self, at: SlotRef, lane: Lane, datapath_id: DatapathId, steps: &mut Vec<Planned>) -> bool {
         let Some(slot) = self.slots.get(at) else { return false };
+        // What keeps hosts apart comes before what leads to them, and goes after it.
         let put = match lane {
+            Lane::Unicast if pipeline::is_guard(slot.table) => (0, 0),
             Lane::Unicast => (1, slot.stage),
             Lane::Flood => (2, 0),
         };
-        let delete = if lane == Lane::Unicast { (2, 0) } else { (0, 0) };
+        let delete = if lane == Lane::Unicast { (2, u16::from(pipeline::is_guard(slot.table))) } else { (0, 0) };
         let (step, op, changes) = match (slot.desired, slot.held()) {
             (true, Held::Nothing) => (put, Op::PutRule(at), false),
             (true, Held::Other(_)) => (put, Op::PutRule(at), true),
@@ -503,7 +569,7 @@ impl SwitchFlows {
                 let existed = slot.held() != Held::Nothing;
                 self.slots.hold_desired(at);
                 counters.flow_mods[0] += 1;
-                Some(Sent { xid, op, existed, deleted: None })
+                Some(Sent { xid, op, existed, deleted: None, bundled: false })
             }
             Op::DeleteRule(at) => {
                 let slot = self.slots.get(at).filter(|slot| !slot.desired && slot.held() != Held::Nothing)?;
@@ -516,10 +582,14 @@ impl SwitchFlows {
                     flags: FlowModFlags::NONE,
                 };
                 head.write(xid, slot.body.octets().of_match(), out).ok()?;
-                let deleted = Some(Box::new(slot.id()));
+                let cookie = match slot.held() {
+                    Held::Other(other) => other.cookie,
+                    Held::AsDesired | Held::Nothing => slot.cookie(),
+                };
+                let deleted = Some(Box::new(Deleted { id: slot.id(), cookie }));
                 self.slots.hold_nothing(at);
                 counters.flow_mods[1] += 1;
-                Some(Sent { xid, op, existed: true, deleted })
+                Some(Sent { xid, op, existed: true, deleted, bundled: false })
             }
             Op::PutGroup(id) | Op::ShrinkGroup(id) => {
                 let desired = self.desired_groups.get(&id)?;
@@ -535,14 +605,16 @@ impl SwitchFlows {
                 Message::GroupMod(GroupMod { command, group_type, group_id: id, buckets }).encode(xid, out).ok()?;
                 let installed = InstalledGroup::of_message(group_type, out.get(start..).unwrap_or_default());
                 self.installed_groups.insert(id, installed);
+                self.group_sent(id);
                 counters.group_mods[usize::from(existed)] += 1;
-                Some(Sent { xid, op, existed, deleted: None })
+                Some(Sent { xid, op, existed, deleted: None, bundled: false })
             }
             Op::DeleteGroup(id) => {
                 if self.desired_groups.contains_key(&id) {
                     return None;
                 }
                 let group = self.installed_groups.remove(&id)?;
+                self.group_sent(id);
                 if let Some(key) = self.ids.key(id) {
                     self.ids.release(key);
                 }
@@ -554,26 +626,41 @@ impl SwitchFlows {
                 };
                 Message::GroupMod(group_mod).encode(xid, out).ok()?;
                 counters.group_mods[2] += 1;
-                Some(Sent { xid, op, existed: true, deleted: None })
+                Some(Sent { xid, op, existed: true, deleted: None, bundled: false })
             }
             Op::Nothing => None,
         }
     }
 
-    /// A step in words.
-    pub(super) fn describe(&self, sent: &Sent) -> String {
-        let flow = |verb: &str, id: &RuleId| {
-            format!("{verb} flow table={} priority={} {:?}", id.table, id.priority, id.match_)
-        };
+    /// An audit that is under way does not judge it.
+    fn group_sent(&mut self, id: GroupId) {
+        if let Some(seen) = &mut self.seen_groups {
+            seen.insert(id);
+        }
+    }
+
+    /// A step that was refused, in words, and whose rule it was about.
+    pub(super) fn describe(&self, sent: &Sent) -> RefusedStep {
+        let nothing = |what: &str| RefusedStep { what: what.to_owned(), key: None, table: None };
         match (sent.op, &sent.deleted) {
-            (_, Some(id)) => flow("delete", id),
+            (_, Some(deleted)) => {
+                let RuleId { table, priority, match_ } = &deleted.id;
+                let what = format!("delete flow table={table}, priority={priority},{match_}");
+                RefusedStep { what, key: None, table: Some(*table) }
+            }
             (Op::PutRule(at), None) => match self.slots.get(at) {
-                Some(slot) => flow("add", &slot.id()),
-                None => "add a flow that nobody wants any more".to_owned(),
+                Some(slot) => {
+                    let what = format!("flow {}", flow_words(slot.table, slot.priority, &slot.body));
+                    RefusedStep { what, key: slot.desired.then_some(slot.key), table: Some(slot.table) }
+                }
+                None => nothing("a flow that nobody wants any more"),
             },
-            (Op::PutGroup(id) | Op::ShrinkGroup(id), None) => format!("set group {:#x}", id.0),
-            (Op::DeleteGroup(id), None) => format!("delete group {:#x}", id.0),
-            (Op::DeleteRule(_) | Op::Nothing, None) => "nothing".to_owned(),
+            (Op::PutGroup(id) | Op::ShrinkGroup(id), None) => {
+                let key = self.desired_groups.get(&id).map(|group| group.key);
+                RefusedStep { what: format!("group {}", id.0), key, table: None }
+            }
+            (Op::DeleteGroup(id), None) => nothing(&format!("delete group {}", id.0)),
+            (Op::DeleteRule(_) | Op::Nothing, None) => nothing("nothing"),
         }
     }
 
@@ -591,6 +678,19 @@ impl SwitchFlows {
         }
         installed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         installed.into_iter()
+    }
+
+    /// Which rules of one owner are on the switch.
+    pub(super) fn installed_of(&self, owner: Owner) -> impl Iterator<Item = RuleId> {
+        let of_owner = move |slot: &&Slot| {
+            let cookie = match slot.held() {
+                Held::Nothing => return false,
+                Held::AsDesired => slot.cookie(),
+                Held::Other(other) => other.cookie,
+            };
+            rule::owner_of_cookie(cookie) == Some(owner)
+        };
+        self.slots.all().map(|(_, slot)| slot).filter(of_owner).map(Slot::id)
     }
 
     /// Octets of matches and instructions of all rules, wanted or installed.
@@ -636,8 +736,62 @@ impl SwitchFlows {
     }
 }
 
+/// Leaves of the steps since `before` what the permit covers; true if something stays dirty.
+fn permitted(permit: Permit, changes: bool, before: usize, steps: &mut Vec<Planned>) -> bool {
+    match permit {
+        Permit::Additions if changes => {
+            steps.truncate(before);
+            true
+        }
+        Permit::All | Permit::Additions => false,
+        Permit::Removals => {
+            let all = steps.len();
+            let mut kept = before;
+            for at in before..all {
+                if steps[at].op.takes_away() {
+                    steps.swap(kept, at);
+                    kept += 1;
+                }
+            }
+            steps.truncate(kept);
+            kept < all
+        }
+    }
+}
+
 /// Places that a list of dirty rules keeps for the next ones.
 const DIRTY_KEPT: usize = 64;
+
+/// Longest text of a flow in an event: a log line carries it.
+const FLOW_WORDS: usize = 512;
+
+/// A flow as `ovs-ofctl` prints it, cut if it is very long.
+pub(super) fn flow_words(table_id: TableId, priority: u16, body: &FlowBody) -> String {
+    let stats = FlowStats {
+        table_id,
+        duration_sec: 0,
+        duration_nsec: 0,
+        priority,
+        idle_timeout: 0,
+        hard_timeout: 0,
+        flags: FlowModFlags::NONE,
+        cookie: 0,
+        packet_count: 0,
+        byte_count: 0,
+        match_: body.match_(),
+        instructions: body.instructions(),
+    };
+    let mut text = stats.entry().to_string();
+    if let Some(rest) = text.strip_prefix("cookie=0x0, ") {
+        text = rest.to_owned();
+    }
+    if text.len() > FLOW_WORDS {
+        let end = (0..=FLOW_WORDS).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
 
 /// In a fast-failover group the order of the buckets is their ranking (OpenFlow 1.3.5 §5.6.1); elsewhere it means nothing.
 fn same_buckets(group_type: GroupType, a: &[Bucket], b: &[Bucket]) -> bool {

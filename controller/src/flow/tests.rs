@@ -1,13 +1,19 @@
 //! The funnel against model switches that hold exactly what their messages say.
 
+mod audited;
+mod bundled;
+mod failing;
+mod picture;
 mod read_back;
+mod refused;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use net::{DatapathId, PortNo, Time};
 use openflow::{
-    Action, AggregateStats, Bucket, ErrorCode, ErrorMessage, FlowModCommand, FlowStats, GroupDesc, GroupId, GroupMod,
-    GroupModCommand, GroupType, Instruction, Match, Message, MultipartReply, MultipartReplyBody, MultipartRequestBody,
+    Action, AggregateStats, Bucket, BundleControl, BundleControlType, BundleFlags, ErrorCode, ErrorMessage,
+    FlowModCommand, FlowStats, GroupDesc, GroupId, GroupMod, GroupModCommand, GroupType, Instruction, Match, Message,
+    MultipartReply, MultipartReplyBody, MultipartRequestBody,
 };
 use proptest::prelude::*;
 
@@ -21,44 +27,69 @@ struct Model {
     groups: BTreeMap<GroupId, GroupMod>,
     inbox: VecDeque<(u32, Message)>,
     log: Vec<String>,
+    takes_bundles: bool,
+    /// Open ones, with what is in them.
+    bundles: BTreeMap<u32, Vec<(u32, Message)>>,
+    /// What it refuses, and what it does wrong: each message that changes something is shown to it. Then nothing is asserted.
+    faults: Option<Faults>,
 }
+
+/// What a switch does with a message that changes something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fault {
+    Refuse(ErrorCode),
+    /// It says nothing and does nothing.
+    Lose,
+}
+
+type Faults = Box<dyn FnMut(&Message) -> Option<Fault>>;
 
 impl Model {
     /// Handle one message; the replies.
     fn step(&mut self) -> Vec<(u32, Message)> {
         let Some((xid, message)) = self.inbox.pop_front() else { return Vec::new() };
+        let error = |xid, code| (xid, Message::Error(ErrorMessage::new(code, bytes::Bytes::new())));
         match message {
-            Message::FlowMod(flow_mod) => {
-                let id = RuleId { table: flow_mod.table_id, priority: flow_mod.priority, match_: flow_mod.match_ };
-                if flow_mod.command == FlowModCommand::ADD {
-                    for group in pointed_to(&flow_mod.instructions) {
-                        assert!(self.groups.contains_key(&group), "a rule points to a group that is not there");
-                    }
-                    self.log.push(format!("add {} {:?}", id.priority, id.match_));
-                    self.rules.insert(id, (flow_mod.cookie, flow_mod.instructions));
-                } else {
-                    self.log.push(format!("delete {} {:?}", id.priority, id.match_));
-                    self.rules.remove(&id);
-                }
-                Vec::new()
-            }
-            Message::GroupMod(group_mod) => {
-                let there = self.groups.contains_key(&group_mod.group_id);
-                self.log.push(format!("group {:?} {} buckets", group_mod.command, group_mod.buckets.len()));
-                match group_mod.command {
-                    GroupModCommand::ADD => assert!(!there, "a group is added twice"),
-                    _ => assert!(there, "a group is changed that is not there"),
-                }
-                if group_mod.command == GroupModCommand::DELETE {
-                    let used = self.rules.values().any(|(_, does)| pointed_to(does).contains(&group_mod.group_id));
-                    assert!(!used, "a group is deleted under a rule");
-                    self.groups.remove(&group_mod.group_id);
-                } else {
-                    self.groups.insert(group_mod.group_id, group_mod);
-                }
-                Vec::new()
-            }
+            Message::FlowMod(_) | Message::GroupMod(_) => match self.change(&message) {
+                Ok(()) => Vec::new(),
+                Err(code) => vec![error(xid, code)],
+            },
             Message::BarrierRequest => vec![(xid, Message::BarrierReply)],
+            Message::BundleControl(_) | Message::BundleAdd(_) if !self.takes_bundles => {
+                vec![error(xid, ErrorCode::REQUEST_BAD_EXPERIMENTER)]
+            }
+            Message::BundleAdd(add) => {
+                // What makes no sense is found when it is added, what there is no room for when it is done.
+                if let Some(Some(Fault::Refuse(code))) = self.faults.as_mut().map(|faults| faults(&add.message)) {
+                    return vec![error(xid, code)];
+                }
+                self.bundles.get_mut(&add.bundle_id).expect("an open bundle").push((xid, *add.message));
+                Vec::new()
+            }
+            Message::BundleControl(control) => {
+                let id = control.bundle_id;
+                let reply = match control.control_type {
+                    BundleControlType::OPEN_REQUEST => {
+                        assert!(self.bundles.insert(id, Vec::new()).is_none(), "opened twice");
+                        BundleControlType::OPEN_REPLY
+                    }
+                    BundleControlType::DISCARD_REQUEST => {
+                        self.bundles.remove(&id).expect("an open bundle");
+                        BundleControlType::DISCARD_REPLY
+                    }
+                    _ => {
+                        let before = (self.rules.clone(), self.groups.clone());
+                        for (inner, message) in self.bundles.remove(&id).expect("an open bundle") {
+                            if let Err(code) = self.change(&message) {
+                                (self.rules, self.groups) = before;
+                                return vec![error(inner, code), error(xid, ErrorCode::BUNDLE_MSG_FAILED)];
+                            }
+                        }
+                        BundleControlType::COMMIT_REPLY
+                    }
+                };
+                vec![(xid, Message::BundleControl(BundleControl::new(id, reply, BundleFlags::NONE)))]
+            }
             Message::MultipartRequest(request) => {
                 let body = match request.body {
                     MultipartRequestBody::Aggregate(_) => MultipartReplyBody::Aggregate(AggregateStats {
@@ -82,6 +113,60 @@ impl Model {
             }
             other => panic!("not a message of the funnel: {other:?}"),
         }
+    }
+
+    /// Do what a message says.
+    fn change(&mut self, message: &Message) -> Result<(), ErrorCode> {
+        match self.faults.as_mut().and_then(|faults| faults(message)) {
+            Some(Fault::Refuse(code)) => return Err(code),
+            Some(Fault::Lose) => return Ok(()),
+            None => {}
+        }
+        let is_right = self.faults.is_none();
+        match message.clone() {
+            Message::FlowMod(flow_mod) => {
+                let id = RuleId { table: flow_mod.table_id, priority: flow_mod.priority, match_: flow_mod.match_ };
+                if flow_mod.command == FlowModCommand::ADD {
+                    for group in pointed_to(&flow_mod.instructions) {
+                        if !self.groups.contains_key(&group) {
+                            assert!(!is_right, "a rule points to a group that is not there");
+                            return Err(ErrorCode::ACTION_BAD_OUT_GROUP);
+                        }
+                    }
+                    self.log.push(format!("add {} {:?}", id.priority, id.match_));
+                    self.rules.insert(id, (flow_mod.cookie, flow_mod.instructions));
+                } else {
+                    self.log.push(format!("delete {} {:?}", id.priority, id.match_));
+                    self.rules.remove(&id);
+                }
+            }
+            Message::GroupMod(group_mod) => {
+                let there = self.groups.contains_key(&group_mod.group_id);
+                self.log.push(format!("group {:?} {} buckets", group_mod.command, group_mod.buckets.len()));
+                match group_mod.command {
+                    GroupModCommand::ADD if there => {
+                        assert!(!is_right, "a group is added twice");
+                        return Err(ErrorCode::GROUP_MOD_GROUP_EXISTS);
+                    }
+                    GroupModCommand::MODIFY if !there => {
+                        assert!(!is_right, "a group is changed that is not there");
+                        return Err(ErrorCode::GROUP_MOD_UNKNOWN_GROUP);
+                    }
+                    GroupModCommand::DELETE => {
+                        assert!(there || !is_right, "a group is deleted that is not there");
+                        let points = |does: &[Instruction]| pointed_to(does).contains(&group_mod.group_id);
+                        let used = self.rules.values().any(|(_, does)| points(does));
+                        assert!(!used || !is_right, "a group is deleted under a rule");
+                        // OpenFlow 1.3.5 §6.5: the rules go with it.
+                        self.rules.retain(|_, (_, does)| !points(does));
+                        self.groups.remove(&group_mod.group_id);
+                    }
+                    _ => drop(self.groups.insert(group_mod.group_id, group_mod)),
+                }
+            }
+            other => panic!("no change: {other:?}"),
+        }
+        Ok(())
     }
 }
 
@@ -141,8 +226,11 @@ struct Lab {
 
 impl Lab {
     fn connect(&mut self, id: DatapathId) {
-        self.switches.entry(id).or_default().inbox.clear();
-        self.reconciler.handle_connected(id);
+        let model = self.switches.entry(id).or_default();
+        model.inbox.clear();
+        model.bundles.clear();
+        let now = self.now();
+        self.reconciler.handle_connected(id, now);
         self.collect();
     }
 
@@ -160,11 +248,17 @@ impl Lab {
 
     fn step(&mut self, id: DatapathId) {
         let Some(model) = self.switches.get_mut(&id) else { return };
+        // An audit of a switch that fails may be over before it answers.
+        let is_right = model.faults.is_none();
         for (xid, reply) in model.step() {
             let now = Time::from_millis(self.now);
             match reply {
                 Message::BarrierReply => assert!(self.reconciler.handle_barrier_reply(id, xid, now)),
-                Message::MultipartReply(reply) => assert!(self.reconciler.handle_multipart(id, xid, &reply)),
+                Message::MultipartReply(reply) => {
+                    assert!(self.reconciler.handle_multipart(id, xid, &reply, now) || !is_right);
+                }
+                Message::BundleControl(control) => drop(self.reconciler.handle_bundle_reply(id, xid, &control)),
+                Message::Error(error) => drop(self.reconciler.handle_error(id, xid, &error, now)),
                 _ => unreachable!("the model answers nothing else"),
             }
         }
@@ -417,30 +511,30 @@ fn a_switch_that_is_given_up_while_it_connects_again_is_still_read_back() {
 #[test]
 fn an_answer_of_another_kind_is_none() {
     let mut reconciler = Reconciler::default();
-    reconciler.handle_connected(S1);
+    reconciler.handle_connected(S1, Time::ZERO);
     let [(S1, xid, _)] = sent(&mut reconciler)[..] else { panic!("one question") };
     let reply = |body| MultipartReply { more: false, body };
     for body in [MultipartReplyBody::Flow(Vec::new()), MultipartReplyBody::GroupDesc(Vec::new())] {
-        assert!(reconciler.handle_multipart(S1, xid, &reply(body)));
+        assert!(reconciler.handle_multipart(S1, xid, &reply(body), Time::ZERO));
         assert!(sent(&mut reconciler).is_empty() && reconciler.poll_event().is_none());
     }
     let count = AggregateStats { packet_count: 0, byte_count: 0, flow_count: 0 };
-    assert!(reconciler.handle_multipart(S1, xid, &reply(MultipartReplyBody::Aggregate(count))));
+    assert!(reconciler.handle_multipart(S1, xid, &reply(MultipartReplyBody::Aggregate(count)), Time::ZERO));
     let [(S1, xid, Message::MultipartRequest(_))] = sent(&mut reconciler)[..] else { panic!("the next question") };
     // The count again does not begin it all again.
     let count = AggregateStats { packet_count: 0, byte_count: 0, flow_count: 0 };
-    assert!(reconciler.handle_multipart(S1, xid, &reply(MultipartReplyBody::Aggregate(count))));
+    assert!(reconciler.handle_multipart(S1, xid, &reply(MultipartReplyBody::Aggregate(count)), Time::ZERO));
     assert!(sent(&mut reconciler).is_empty());
 }
 
 #[test]
 fn a_switch_that_reports_without_an_end_is_not_believed_even_if_nothing_is_in_it() {
     let mut reconciler = Reconciler::default();
-    reconciler.handle_connected(S1);
+    reconciler.handle_connected(S1, Time::ZERO);
     let [(S1, xid, _)] = sent(&mut reconciler)[..] else { panic!("one question") };
     let count = AggregateStats { packet_count: 0, byte_count: 0, flow_count: 0 };
     let part = MultipartReply { more: true, body: MultipartReplyBody::Aggregate(count) };
-    assert!((0..=1_000_000).all(|_| reconciler.handle_multipart(S1, xid, &part)));
+    assert!((0..=1_000_000).all(|_| reconciler.handle_multipart(S1, xid, &part, Time::ZERO)));
     assert!(matches!(reconciler.poll_event(), Some(FlowEvent::TooMuch { datapath_id: S1 })));
 }
 

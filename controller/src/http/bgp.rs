@@ -27,7 +27,7 @@ use hyper::body::Frame;
 use net::Prefix;
 use serde::Serialize;
 
-use super::Peer;
+use super::{Peer, query};
 use crate::service::table_octets;
 
 /// Pages of a table that wait for a slow reader.
@@ -164,13 +164,13 @@ async fn reset(
 }
 
 /// The query of a request that may change something.
-fn allowed(
-    Peer(peer): Peer,
+pub(super) fn allowed(
+    peer: Peer,
     headers: &HeaderMap,
     query: Option<&str>,
     known: &[&str],
 ) -> Result<Query, (StatusCode, String)> {
-    if !peer.to_canonical().is_loopback() || headers.contains_key(header::ORIGIN) {
+    if !peer.is_this_machine() || headers.contains_key(header::ORIGIN) {
         let reason = "changes are taken from programs of this machine only\n";
         return Err((StatusCode::FORBIDDEN, reason.to_owned()));
     }
@@ -212,22 +212,18 @@ impl Reasoned<'_> {
 }
 
 /// The part of an address behind the question mark.
-struct Query(Vec<(String, String)>);
+pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
     fn parse(text: &str, known: &[&str]) -> Result<Query, (StatusCode, String)> {
-        let mut pairs = Vec::new();
-        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if !known.contains(&name) {
-                return Err((StatusCode::BAD_REQUEST, format!("unknown: known are {}\n", known.join(", "))));
-            }
-            pairs.push((name.to_owned(), decoded(value)));
+        let pairs = query::pairs(text);
+        if pairs.iter().any(|(name, _)| !known.contains(&name.as_str())) {
+            return Err((StatusCode::BAD_REQUEST, format!("unknown: known are {}\n", known.join(", "))));
         }
         Ok(Query(pairs))
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
@@ -241,23 +237,10 @@ impl Query {
         Ok(text.to_owned())
     }
 
-    fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, (StatusCode, String)> {
+    pub(super) fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, (StatusCode, String)> {
         let bad = |_| (StatusCode::BAD_REQUEST, format!("{name}: not a value that it can have\n"));
         self.text(name).map(|text| text.parse().map_err(bad)).transpose()
     }
-}
-
-/// Percent-encoding taken back (RFC 3986 §2.1); what is not one stays.
-fn decoded(text: &str) -> String {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let digits = tail.first_chunk::<2>().filter(|_| *first == b'%');
-        let value = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        octets.push(value.unwrap_or(*first));
-        rest = if value.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
-    }
-    String::from_utf8_lossy(&octets).into_owned()
 }
 
 #[cfg(test)]
@@ -270,6 +253,5 @@ mod tests {
         assert_eq!(query.get::<Prefix>("prefix").unwrap().unwrap().to_string(), "2001:db8::/32");
         assert_eq!(Query::parse("prefx=1", &["prefix"]).err().unwrap().0, StatusCode::BAD_REQUEST);
         assert!(Query::parse("prefix=x", &["prefix"]).unwrap().get::<Prefix>("prefix").is_err());
-        assert_eq!(decoded("100%"), "100%");
     }
 }

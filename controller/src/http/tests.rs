@@ -23,12 +23,14 @@ async fn server() -> Server {
     let told = Arc::clone(&health);
     let sources = Sources {
         bgp: None,
+        reload: None,
+        api: None,
         metrics: Arc::new(|| "trunkline_openflow_switches_connected 4\n".to_owned()),
         health: Arc::new(move || told.lock().unwrap().clone()),
         switches: Arc::new(|| vec![("0000000000000007".to_owned(), "192.0.2.7:40000".to_owned())]),
     };
     let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(serve(listener, sources, async {
+    let task = tokio::spawn(serve(Door::Tcp(listener), sources, async {
         let _ = stopped.await;
     }));
     Server { address, stop, task, health }

@@ -1,6 +1,6 @@
 //! The one place where the controller reads a clock.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use net::Time;
 use tokio::time::Instant;
@@ -28,4 +28,9 @@ impl Clock {
         let far = Duration::from_secs(30 * 365 * 86_400);
         self.origin + time.since(Time::ZERO).min(far)
     }
+}
+
+/// The time of day, since 1970: for people to read, never to wait for.
+pub fn wall() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -6,9 +6,12 @@
 //! ```
 
 mod accept;
+mod asked;
+mod audits;
 mod connection;
 mod dial;
 mod frames;
+mod happened;
 mod report;
 mod told;
 
@@ -23,7 +26,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use dashmap::DashMap;
 use net::{DatapathId, Prefix, Time};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
 use super::clock::Clock;
@@ -31,10 +34,13 @@ use super::listen::Listener;
 use super::record::Recorder;
 use super::tls::Tls;
 use crate::config::Connect;
-use crate::core::{ConnectionId, Core, CoreConfig, FINISH_LIMIT};
+use crate::core::{ConnectionId, Core, CoreConfig, FINISH_LIMIT, FabricSettings};
 
 pub use accept::AcceptLimits;
-pub use report::{Snapshot, Tick};
+pub use asked::{NoPicture, Ordered, Pictures, RuleOrder};
+pub use audits::{Audited, Auditor, NoAudit};
+pub use happened::{About, HAPPENINGS_MAX, Happening, HappeningKind, HappeningPage, Happenings};
+pub use report::{PORT_COUNTERS, PortCounts, Snapshot, SwitchFacts, Tick};
 
 /// How often telemetry gets its delta and the snapshot is renewed.
 const TICK: Duration = Duration::from_millis(500);
@@ -65,10 +71,31 @@ pub struct FabricOptions {
     pub recorder: Option<Recorder>,
 }
 
+/// Configurations that wait for the fabric thread: it takes one in a turn.
+const SETTINGS_WAITING: usize = 1;
+
+/// Another configuration, and who waits to hear what was different.
+type Settings = (FabricSettings, oneshot::Sender<Vec<&'static str>>);
+
+/// What those who only look are given.
+#[derive(Clone)]
+pub struct FabricReader {
+    /// Pictures of the network, as they come.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// What the switches should have and have.
+    pub pictures: Pictures,
+    /// Audits the switches.
+    pub auditor: Auditor,
+    /// What happened.
+    pub happenings: Arc<Happenings>,
+    /// Who is connected at this moment.
+    pub directory: Directory,
+}
+
 /// A running fabric thread.
 pub struct FabricHandle {
-    directory: Directory,
-    snapshots: watch::Receiver<Arc<Snapshot>>,
+    reader: FabricReader,
+    settings: mpsc::Sender<Settings>,
     stop: watch::Sender<bool>,
     thread: std::thread::JoinHandle<()>,
 }
@@ -76,17 +103,19 @@ pub struct FabricHandle {
 impl FabricHandle {
     /// The newest picture of the network; at most one tick old. Never waits for the core.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshots.borrow().clone()
+        self.reader.snapshots.borrow().clone()
     }
 
-    /// Who is connected at this moment.
-    pub fn directory(&self) -> Directory {
-        self.directory.clone()
+    /// For those who only look.
+    pub fn reader(&self) -> FabricReader {
+        self.reader.clone()
     }
 
-    /// A receiver of snapshots.
-    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
-        self.snapshots.clone()
+    /// Take on another configuration; what was different, as keys of the file. `None` if the thread has ended.
+    pub async fn configure(&self, settings: FabricSettings) -> Option<Vec<&'static str>> {
+        let (answer, answered) = oneshot::channel();
+        self.settings.send((settings, answer)).await.ok()?;
+        answered.await.ok()
     }
 
     /// Stop: no new connections, the last octets flushed, rules left on the switches. Waits for the thread.
@@ -100,8 +129,12 @@ impl FabricHandle {
 pub fn spawn(options: FabricOptions, ticks: Sender<Tick>) -> std::io::Result<FabricHandle> {
     let (snapshot_sender, snapshots) = watch::channel(Arc::new(Snapshot::default()));
     let (stop, stopped) = watch::channel(false);
+    let (settings, taken) = mpsc::channel(SETTINGS_WAITING);
     let directory = Directory::default();
-    let for_thread = directory.clone();
+    let (pictures, questions) = Pictures::new();
+    let (auditor, audits) = Auditor::new();
+    let happenings = Arc::new(Happenings::default());
+    let (for_thread, told) = (directory.clone(), happenings.clone());
     let thread = std::thread::Builder::new().name("fabric".to_owned()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
@@ -111,9 +144,11 @@ pub fn spawn(options: FabricOptions, ticks: Sender<Tick>) -> std::io::Result<Fab
             }
         };
         let local = LocalSet::new();
-        local.block_on(&runtime, run(options, for_thread, ticks, snapshot_sender, stopped));
+        let shown = Shown { directory: for_thread, happenings: told, ticks, snapshots: snapshot_sender };
+        local.block_on(&runtime, run(options, shown, (questions, audits), taken, stopped));
     })?;
-    Ok(FabricHandle { directory, snapshots, stop, thread })
+    let reader = FabricReader { snapshots, pictures, auditor, happenings, directory };
+    Ok(FabricHandle { reader, settings, stop, thread })
 }
 
 /// One connection, as the core's turn sees it.
@@ -168,13 +203,15 @@ struct Fabric {
     tls: Option<Tls>,
     report: RefCell<report::Collector>,
     recorder: Option<Recorder>,
+    /// Who waits for audits.
+    audits: audits::Waiting,
     /// No connection is made any more.
     ends: Cell<bool>,
 }
 
 impl Fabric {
     /// One that is reached by nobody yet.
-    fn new(core: CoreConfig, limits: AcceptLimits, directory: Directory) -> Fabric {
+    fn new(core: CoreConfig, limits: AcceptLimits, directory: Directory, happenings: Arc<Happenings>) -> Fabric {
         Fabric {
             core: RefCell::new(Core::new(core, Time::ZERO)),
             clock: Clock::start(),
@@ -186,8 +223,9 @@ impl Fabric {
             places: accept::Places::new(limits),
             plain_from: Vec::new(),
             tls: None,
-            report: RefCell::new(report::Collector::new(directory)),
+            report: RefCell::new(report::Collector::new(directory, happenings)),
             recorder: None,
+            audits: audits::Waiting::default(),
             ends: Cell::new(false),
         }
     }
@@ -224,6 +262,7 @@ impl Fabric {
                         outlet.place.take();
                     }
                 }
+                crate::core::CoreEvent::Audited { report, lines } => self.audits.audited(report, lines),
                 _ => {}
             }
             self.report.borrow_mut().event(event, now);
@@ -236,16 +275,25 @@ impl Fabric {
     }
 }
 
-async fn run(
-    options: FabricOptions,
+/// Where the thread shows what it knows.
+struct Shown {
     directory: Directory,
+    happenings: Arc<Happenings>,
     ticks: Sender<Tick>,
     snapshots: watch::Sender<Arc<Snapshot>>,
+}
+
+async fn run(
+    options: FabricOptions,
+    shown: Shown,
+    (questions, audits): (mpsc::Receiver<asked::Question>, mpsc::Receiver<audits::Request>),
+    mut settings: mpsc::Receiver<Settings>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let FabricOptions { listeners, plain_from, tls, connect, limits, core, recorder } = options;
+    let Shown { directory, happenings, ticks, snapshots } = shown;
     let seed = core.seed;
-    let fabric = Rc::new(Fabric { plain_from, tls, recorder, ..Fabric::new(core, limits, directory) });
+    let fabric = Rc::new(Fabric { plain_from, tls, recorder, ..Fabric::new(core, limits, directory, happenings) });
     let mut doors = Vec::new();
     for listener in listeners {
         doors.push(tokio::task::spawn_local(accept::accept(fabric.clone(), listener)));
@@ -254,6 +302,8 @@ async fn run(
         tokio::task::spawn_local(dial::dial(fabric.clone(), to, seed.wrapping_add(number)));
     }
     let timer = tokio::task::spawn_local(timer(fabric.clone()));
+    let answers = tokio::task::spawn_local(asked::answer(fabric.clone(), questions));
+    let auditing = tokio::task::spawn_local(audits::answer(fabric.clone(), audits));
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -265,6 +315,12 @@ async fn run(
                 // Nobody listens any more only while the process ends.
                 let _ = ticks.send(report.take(&snapshot));
                 snapshots.send_replace(snapshot);
+            }
+            Some((settings, answer)) = settings.recv() => {
+                let mut taken = Vec::new();
+                fabric.turn(|core, now| taken = core.handle_config(settings, now));
+                // Who has asked may have gone.
+                let _ = answer.send(taken);
             }
             _ = stopped.changed() => break,
         }
@@ -287,6 +343,8 @@ async fn run(
         tracing::debug!("some switches did not take their last octets in time");
     }
     timer.abort();
+    answers.abort();
+    auditing.abort();
 }
 
 /// Sleep until the core's next deadline, or until an earlier one comes up.

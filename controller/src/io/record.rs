@@ -156,6 +156,8 @@ impl Recorder {
                 began,
                 probe_interval: core.discovery.probe_interval,
                 host_timeout: core.discovery.host_timeout,
+                audit_interval: core.flows.audit_interval,
+                bundles: core.flows.bundles,
                 role: core.role.0,
                 generation_id: core.generation_id,
             }

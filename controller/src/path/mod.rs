@@ -166,6 +166,21 @@ impl Paths {
     }
 }
 
+/// Shortest paths of a network, one destination at a time: for who asks about a few.
+pub struct Ways(Graph);
+
+impl Ways {
+    /// Of this network.
+    pub fn new(network: &Network) -> Ways {
+        Ways(Graph::new(network))
+    }
+
+    /// All shortest paths to a switch: what [`Paths`] has for it.
+    pub fn tree(&self, to: DatapathId) -> Tree {
+        self.0.tree(to)
+    }
+}
+
 fn touches(tree: &Tree, destination: DatapathId, edge: &graph::Edge) -> bool {
     let distance = |at| if at == destination { Some(0) } else { tree.hop(at).map(|hop| hop.distance) };
     distance(edge.low.datapath_id) != distance(edge.high.datapath_id)

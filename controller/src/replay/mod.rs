@@ -69,6 +69,8 @@ fn parameters(capture: &Capture, mut config: CoreConfig) -> CoreConfig {
         config.probe_key = facts.probe_key;
         config.discovery.probe_interval = facts.probe_interval;
         config.discovery.host_timeout = facts.host_timeout;
+        config.flows.audit_interval = facts.audit_interval;
+        config.flows.bundles = facts.bundles;
         config.role = ControllerRole(facts.role);
         config.generation_id = facts.generation_id;
     }
@@ -189,7 +191,7 @@ impl Replay {
         }
         while let Some(event) = self.core.poll_event() {
             let text = match event {
-                CoreEvent::SwitchConnected { datapath_id, connection, rules } => {
+                CoreEvent::SwitchConnected { datapath_id, connection, rules, .. } => {
                     format!("connection {}: switch {datapath_id} connected with {rules} rules", connection.0 + 1)
                 }
                 CoreEvent::SwitchDisconnected { datapath_id, cause } => {
@@ -197,7 +199,7 @@ impl Replay {
                 }
                 CoreEvent::Close { connection, cause } => format!("connection {}: closed, {cause}", connection.0 + 1),
                 CoreEvent::Malformed { connection, what } => format!("connection {}: {what}", connection.0 + 1),
-                CoreEvent::Refused { datapath_id, what, error } => {
+                CoreEvent::Refused { datapath_id, what, error, .. } => {
                     format!("switch {datapath_id} refused {what}: {error}")
                 }
                 _ => continue,

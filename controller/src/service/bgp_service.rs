@@ -11,7 +11,7 @@ use bgp::rib::{DecisionOptions, Multipath};
 use bgp::session::{ConnectMode, SessionConfig};
 use bgp::speaker::{
     Aggregate, Confederation, DynamicNeighbors, LimitAction, LocalAs, NeighborConfig, Password, PrefixLimit,
-    RestartHelp, RestartOffer, Speaker, SpeakerConfig, SpeakerStatus,
+    Reconfigured, RestartHelp, RestartOffer, Speaker, SpeakerConfig, SpeakerStatus,
 };
 use bgp::wire::{Asn, Family, Role, RouterId};
 use tokio::sync::watch;
@@ -49,20 +49,18 @@ impl BgpHandle {
         &self.handle
     }
 
-    /// Take on another configuration, and say in the log what that has changed. Sessions stand wherever they can.
+    /// Take on another configuration, and say what that has changed. Sessions stand wherever they can.
     ///
     /// # Errors
     /// A neighbour that cannot be, or the speaker has ended; nothing has changed then.
-    pub async fn reload(&self, config: &BgpConfig) -> Result<(), String> {
+    pub async fn reload(&self, config: &BgpConfig) -> Result<Vec<Reconfigured>, String> {
         let reconfigured =
             self.handle.reconfigure(speaker_config(config, 0)).await.map_err(|error| error.to_string())?;
-        for change in reconfigured.map_err(|error| format!("bgp: {error}"))? {
-            tracing::info!("bgp: {change}");
-        }
+        let changes = reconfigured.map_err(|error| format!("bgp: {error}"))?;
         if let Err(error) = self.record(&config.mrt).await {
             tracing::error!("{error}: not all is recorded as the file says");
         }
-        Ok(())
+        Ok(changes)
     }
 
     /// Records as this says from here on, where it says something else than before. What comes in while one file is closed
@@ -289,6 +287,7 @@ pub(crate) fn neighbor_config(config: &config::NeighborConfig, speaker: &BgpConf
     };
     neighbor.receive_limits = limits(config.max_prefixes);
     neighbor.send_limits = limits(config.max_prefixes_sent);
+    neighbor.attribute_octets = config.attribute_octets;
     let session = SessionConfig::new(Asn(speaker.asn), RouterId(speaker.router_id), Asn(config.asn));
     neighbor.session = Some(SessionConfig {
         as_path_limit: config.as_path_limit as usize,
@@ -308,4 +307,27 @@ pub(crate) fn neighbor_config(config: &config::NeighborConfig, speaker: &BgpConf
     neighbor.export.clone_from(&config.export);
     neighbor.next_hop_v6 = config.next_hop_v6;
     neighbor
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn neighbor(keys: &str) -> NeighborConfig {
+        let text = format!(
+            "bgp:\n  asn: 65001\n  router_id: 10.0.0.1\n  groups: [{{ name: heavy, attribute_octets: 5 }}]\n  neighbors:\n    \
+             - {{ address: 192.0.2.2, asn: 65002, import: accept, export: accept{keys} }}\n"
+        );
+        let bgp = Config::parse(&text).unwrap().bgp.unwrap();
+        neighbor_config(bgp.neighbors.first().unwrap(), &bgp)
+    }
+
+    #[test]
+    fn the_limit_on_attribute_octets_is_the_neighbours_its_groups_or_the_usual_one() {
+        assert_eq!(neighbor("").attribute_octets, bgp::speaker::ATTRIBUTE_OCTETS);
+        assert_eq!(neighbor(", group: heavy").attribute_octets, 5);
+        assert_eq!(neighbor(", group: heavy, attribute_octets: 1000000").attribute_octets, 1_000_000);
+        assert!(neighbor(", attribute_octets: 7").receive_limits.is_empty(), "it stands for itself");
+    }
 }

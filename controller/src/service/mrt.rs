@@ -1,11 +1,12 @@
 //! MRT files (RFC 6396) of a running speaker: messages as they come, tables on a schedule and on demand.
 //!
 //! What comes in goes over a bounded queue to a thread that writes it. When the disk is too slow for the queue, octets of a connection are
-//! missing: the rest of that connection is left out, since nobody can say where its next message starts, and a line of the log says so.
+//! missing: the rest of that connection is left out, since nobody can say where its next message starts, and a line of the log says so. That a
+//! connection has ended, or a session come up or gone down, is said later instead.
 
 mod file_name;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::future::Future;
 use std::io::{BufWriter, Write};
@@ -25,6 +26,8 @@ pub(crate) use file_name::FileName;
 
 /// Pieces of what came in that wait for the disk; a piece is one read of at most 64 KiB.
 const QUEUED_PIECES: usize = 1024;
+/// Ups and downs of sessions that wait for room in that queue; further ones are left out, and the log says so.
+const LATE_LIMIT: usize = 4096;
 /// What was written is in the file after this long, also when little comes.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -79,7 +82,17 @@ impl Updates {
 fn tap(queue: SyncSender<Told>) -> Tap {
     // Connections of which something was left out, until they are closed.
     let mut gaps: BTreeSet<u64> = BTreeSet::new();
+    // Few words that there was no room for: they go first as soon as there is.
+    let mut late: VecDeque<Told> = VecDeque::new();
+    let mut is_told = false;
     Box::new(move |tapped| {
+        while let Some(told) = late.pop_front() {
+            if let Err(TrySendError::Full(told)) = queue.try_send(told) {
+                late.push_front(told);
+                break;
+            }
+        }
+        is_told &= !late.is_empty();
         let told = match tapped {
             Tapped::Octets { connection, .. } if gaps.contains(&connection) => return,
             Tapped::Octets { connection, ends, octets } => {
@@ -91,10 +104,23 @@ fn tap(queue: SyncSender<Told>) -> Tap {
             }
             Tapped::Session { ends, up } => Told::Session { ends, up, at: since_1970() },
         };
-        if let Err(TrySendError::Full(Told::Octets { connection, ends, .. })) = queue.try_send(told)
-            && gaps.insert(connection)
-        {
-            warn!(peer = %ends.neighbor, "MRT: the disk is too slow: the rest of this connection is not recorded");
+        // Nothing overtakes those that wait.
+        let unsent = if late.is_empty() { queue.try_send(told) } else { Err(TrySendError::Full(told)) };
+        match unsent {
+            Err(TrySendError::Full(Told::Octets { connection, ends, .. })) => {
+                if gaps.insert(connection) {
+                    warn!(peer = %ends.neighbor, "MRT: the disk is too slow: the rest of this connection is not recorded");
+                }
+            }
+            // An end is a number, and without it what is known of the connection would stay for ever.
+            Err(TrySendError::Full(told @ Told::Closed { .. })) => late.push_back(told),
+            Err(TrySendError::Full(told @ Told::Session { .. })) if late.len() < LATE_LIMIT => late.push_back(told),
+            Err(TrySendError::Full(Told::Session { ends, .. })) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    warn!(peer = %ends.neighbor, "MRT: the disk is too slow: sessions' ups and downs are not recorded");
+                }
+            }
+            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
         }
     })
 }
@@ -301,6 +327,39 @@ pub(crate) async fn table_octets<F: Future<Output = bool>>(handle: Handle, mut g
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ends() -> RecordedEnds {
+        RecordedEnds {
+            neighbor: "192.0.2.2".parse().unwrap(),
+            local: None,
+            neighbor_asn: bgp::wire::Asn(65002),
+            local_asn: bgp::wire::Asn(65001),
+            add_path_receive: false,
+            terms: None,
+        }
+    }
+
+    #[test]
+    fn when_the_queue_is_full_octets_are_left_out_and_ends_and_sessions_come_later_in_order() {
+        let (queue, waiting) = sync_channel(1);
+        let mut tap = tap(queue);
+        let (ends, octets) = (ends(), Bytes::from_static(&[1]));
+        tap(Tapped::Octets { connection: 1, ends, octets: &octets });
+        // There is no more room.
+        tap(Tapped::Octets { connection: 2, ends, octets: &octets });
+        tap(Tapped::Session { ends, up: false });
+        tap(Tapped::Closed { connection: 1 });
+        assert!(matches!(waiting.try_recv(), Ok(Told::Octets { connection: 1, .. })));
+        // What comes next makes them go, one for each place that has become free; nothing overtakes them.
+        tap(Tapped::Octets { connection: 3, ends, octets: &octets });
+        assert!(matches!(waiting.try_recv(), Ok(Told::Session { up: false, .. })));
+        tap(Tapped::Octets { connection: 2, ends, octets: &octets });
+        assert!(matches!(waiting.try_recv(), Ok(Told::Closed { connection: 1 })));
+        tap(Tapped::Octets { connection: 2, ends, octets: &octets });
+        assert!(waiting.try_recv().is_err(), "octets of it are missing, and so is the rest");
+        tap(Tapped::Octets { connection: 4, ends, octets: &octets });
+        assert!(matches!(waiting.try_recv(), Ok(Told::Octets { connection: 4, .. })));
+    }
 
     #[test]
     fn intervals_count_from_midnight() {

@@ -12,9 +12,13 @@ use telemetry::{Metric, Options, Pipeline, Sample};
 use tokio::sync::watch;
 
 use super::BgpHandle;
-use crate::http::{self, Sources};
-use crate::io::clock::Clock;
-use crate::io::fabric::{Directory, Snapshot, Tick};
+use crate::api::Api;
+use crate::apply::Remembered;
+use crate::http::{self, Door, Sources};
+use crate::io::clock::{self, Clock};
+use crate::io::control::ControlSocket;
+use crate::io::fabric::{FabricReader, Tick};
+use crate::reload::ReloadSender;
 
 /// How often samples are taken over.
 const TICK: Duration = Duration::from_millis(500);
@@ -41,14 +45,19 @@ impl TelemetryHandle {
     }
 }
 
-pub(super) fn start(
-    listener: std::net::TcpListener,
-    ticks: Receiver<Tick>,
-    snapshots: watch::Receiver<Arc<Snapshot>>,
-    directory: Directory,
-    bgp: Option<BgpHandle>,
-) -> Result<TelemetryHandle, String> {
-    let address = listener.local_addr().map_err(|error| format!("http: {error}"))?;
+/// What the thread works with.
+pub(super) struct Parts {
+    pub(super) listener: std::net::TcpListener,
+    pub(super) socket: Option<ControlSocket>,
+    pub(super) ticks: Receiver<Tick>,
+    pub(super) fabric: FabricReader,
+    pub(super) bgp: Option<BgpHandle>,
+    pub(super) reload: ReloadSender,
+    pub(super) remembered: watch::Receiver<Arc<Remembered>>,
+}
+
+pub(super) fn start(parts: Parts) -> Result<TelemetryHandle, String> {
+    let address = parts.listener.local_addr().map_err(|error| format!("http: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -56,25 +65,31 @@ pub(super) fn start(
     let (stop, stopped) = watch::channel(false);
     let thread = std::thread::Builder::new()
         .name("telemetry".to_owned())
-        .spawn(move || runtime.block_on(run(listener, ticks, snapshots, directory, bgp, stopped)))
+        .spawn(move || runtime.block_on(run(parts, stopped)))
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     Ok(TelemetryHandle { address, stop, thread })
 }
 
-async fn run(
-    listener: std::net::TcpListener,
-    ticks: Receiver<Tick>,
-    snapshots: watch::Receiver<Arc<Snapshot>>,
-    directory: Directory,
-    bgp: Option<BgpHandle>,
-    stopped: watch::Receiver<bool>,
-) {
+async fn run(parts: Parts, stopped: watch::Receiver<bool>) {
+    let Parts { listener, socket, ticks, fabric, bgp, reload, remembered } = parts;
+    let FabricReader { snapshots, pictures, auditor, happenings, directory } = fabric;
     let (mut pipeline, exporter) = Pipeline::new(Options::default());
     let clock = Clock::start();
     let build = Sample::gauge(Metric::BuildInfo, 1.0).label(env!("CARGO_PKG_VERSION"));
     pipeline.record([build.clone()], clock.now());
-    let sources = Sources {
+    let api = Api {
+        snapshots: snapshots.clone(),
+        pictures: pictures.clone(),
+        auditor,
+        happenings,
         bgp: bgp.as_ref().map(|bgp| bgp.speaker().clone()),
+        started: clock::wall(),
+        remembered,
+    };
+    let sources = Sources {
+        api: Some(api),
+        bgp: bgp.as_ref().map(|bgp| bgp.speaker().clone()),
+        reload: Some(reload),
         metrics: Arc::new(move || exporter.render()),
         switches: Arc::new(move || {
             directory.iter().map(|entry| (entry.key().to_string(), entry.value().clone())).collect()
@@ -91,10 +106,20 @@ async fn run(
             return;
         }
     };
-    let mut http_stopped = stopped.clone();
-    let server = http::serve(listener, sources, async move {
-        let _ = http_stopped.changed().await;
-    });
+    let stop = |mut stopped: watch::Receiver<bool>| async move {
+        let _ = stopped.changed().await;
+    };
+    let local = {
+        let (sources, stop) = (sources.clone(), stop(stopped.clone()));
+        async move {
+            let Some(socket) = socket else { return };
+            match socket.listener() {
+                Ok(listener) => http::serve(Door::Unix(listener), sources, stop).await,
+                Err(error) => tracing::error!(%error, "cannot use the Unix socket"),
+            }
+        }
+    };
+    let server = http::serve(Door::Tcp(listener), sources, stop(stopped.clone()));
     let record = async move {
         let mut stopped = stopped;
         let mut tick = tokio::time::interval(TICK);
@@ -104,6 +129,7 @@ async fn run(
                 _ = tick.tick() => {}
                 _ = stopped.changed() => return,
             }
+            pictures.tidy();
             // Before the wait for BGP: its time is that of the ticks.
             while let Ok(tick) = ticks.try_recv() {
                 pipeline.record(tick.samples(), clock.now());
@@ -117,7 +143,7 @@ async fn run(
             pipeline.record(batch, clock.now());
         }
     };
-    tokio::join!(server, record);
+    tokio::join!(server, local, record);
 }
 
 fn sample_bgp(status: &SpeakerStatus, samples: &mut Vec<Sample>) {

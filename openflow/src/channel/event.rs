@@ -58,6 +58,8 @@ pub enum ChannelEvent {
         /// What is wrong with it.
         error: DecodeError,
     },
+    /// The other side answered the last echo of [`super::Channel::inquire`].
+    InquiryAnswered,
     /// The other side answered the echo of [`super::Channel::probe`].
     ProbeAnswered,
     /// It did not, within the time given.

@@ -292,6 +292,22 @@ fn a_probe_is_answered_or_times_out_by_itself() {
 }
 
 #[test]
+fn the_last_inquiry_is_told_when_it_is_answered_and_no_earlier_one() {
+    let mut channel = up_controller();
+    let mut ask = |second| {
+        channel.inquire(after(second));
+        messages(&mut channel).pop().unwrap().0
+    };
+    let (first, last) = (ask(1), ask(2));
+    say(&mut channel, first, &Message::EchoReply(Bytes::new()), after(3));
+    assert_eq!(events(&mut channel), []);
+    say(&mut channel, last, &Message::EchoReply(Bytes::new()), after(3));
+    assert_eq!(events(&mut channel), [ChannelEvent::InquiryAnswered]);
+    say(&mut channel, last, &Message::EchoReply(Bytes::new()), after(3));
+    assert_eq!(events(&mut channel), []);
+}
+
+#[test]
 fn an_undecodable_message_is_answered_and_the_connection_stays() {
     let mut channel = up_switch();
     // A flow-mod that ends in its cookie.

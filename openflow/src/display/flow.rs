@@ -112,6 +112,39 @@ impl Display for FlowStats {
     }
 }
 
+/// A flow entry without its counters and its age.
+struct Entry<'a>(&'a FlowStats);
+
+impl Display for Entry<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Entry(entry) = self;
+        if entry.cookie != 0 {
+            write!(f, "cookie={:#x}, ", entry.cookie)?;
+        }
+        if entry.table_id != TableId(0) {
+            write!(f, "table={}, ", entry.table_id.0)?;
+        }
+        if entry.idle_timeout != 0 {
+            write!(f, "idle_timeout={}, ", entry.idle_timeout)?;
+        }
+        if entry.hard_timeout != 0 {
+            write!(f, "hard_timeout={}, ", entry.hard_timeout)?;
+        }
+        let mut words = Parts::new(f, " ");
+        put_flags(entry.flags, &mut words)?;
+        let rule = Rule(entry.priority, &entry.match_).to_string();
+        words.put_if(!rule.is_empty(), format_args!("{rule}"))?;
+        words.put(format_args!("actions={}", Instructions(&entry.instructions)))
+    }
+}
+
+impl FlowStats {
+    /// As `ovs-ofctl --no-stats dump-flows` prints it: without counters and age.
+    pub fn entry(&self) -> impl Display + '_ {
+        Entry(self)
+    }
+}
+
 impl Display for FlowStatsRequest {
     /// As `ovs-ofctl snoop` prints it, but with the group and cookie that it leaves out.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -180,7 +180,10 @@ fn flat_action(pair: Pair<'_>, context: &mut Context, out: &mut Vec<Action>) -> 
         "set_field" => return set_field(pair.some_value()?, out),
         "load" => return load(pair.some_value()?, out),
         "mod_vlan_vid" | "set_vlan_vid" => {
-            let vid = pair.some_value()?.number(0xfff)?;
+            let vid = match value.vlan_named() {
+                Some(vid) => u64::from(vid),
+                None => pair.some_value()?.number(0xfff)?,
+            };
             push_vlan_if_needed(name == "mod_vlan_vid", context, out);
             set(OxmKind::VLAN_VID, vid | u64::from(VID_PRESENT))?
         }
@@ -317,7 +320,10 @@ fn set_field(text: Piece<'_>, out: &mut Vec<Action>) -> Result<(), SyntaxError> 
     if kind.writable() == Some(false) {
         return Err(name.error("a field that can be set"));
     }
-    let field = field_value(kind, value)?;
+    let field = match value.vlan_named().filter(|_| kind == OxmKind::VLAN_VID) {
+        Some(vid) => FieldValue::number(kind, u64::from(vid | VID_PRESENT)),
+        None => field_value(kind, value)?,
+    };
     let whole = |mask: &Vec<u8>| {
         let bits = usize::from(kind.bits().unwrap_or(u16::MAX));
         mask.iter().enumerate().all(|(index, octet)| {

@@ -140,7 +140,7 @@ fn ipv6(text: Piece<'_>) -> Result<Octets, SyntaxError> {
 fn packet_type(text: Piece<'_>) -> Result<Octets, SyntaxError> {
     let wrong = || text.error("a packet type such as (1,0x894f)");
     let inner = text.text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).ok_or_else(wrong)?;
-    let (space, number) = Piece { text: inner, offset: text.offset + 1 }.split_once(",").ok_or_else(wrong)?;
+    let (space, number) = Piece { text: inner, offset: text.offset + 1, ..text }.split_once(",").ok_or_else(wrong)?;
     Ok([space.trim().u16()?.to_be_bytes(), number.trim().u16()?.to_be_bytes()].concat())
 }
 
@@ -219,6 +219,9 @@ pub(super) fn port(text: Piece<'_>) -> Result<PortNo, SyntaxError> {
     if let Some(port) = reserved_port(text.text) {
         return Ok(port);
     }
+    if let Some(port) = text.names.and_then(|names| names.ports.get(text.text)) {
+        return Ok(*port);
+    }
     match text.u32() {
         Ok(number) => Ok(port_of_number(number)),
         Err(_) => Err(text.error("a port's number or name").suggest(PORTS.iter().map(|(name, _)| *name))),
@@ -256,7 +259,7 @@ pub(super) fn subfield(text: Piece<'_>) -> Result<Subfield, SyntaxError> {
     }
     let wrong = || range.error("[], [BIT] or [FIRST..LAST]");
     let inner = range.text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).ok_or_else(wrong)?;
-    let inner = Piece { text: inner, offset: range.offset + 1 };
+    let inner = Piece { text: inner, offset: range.offset + 1, ..range };
     let (first, last) = inner.split_once("..").unwrap_or((inner, inner));
     let (first_bit, last_bit) = (first.u16()?, last.u16()?);
     if first_bit > last_bit || last_bit >= bits {

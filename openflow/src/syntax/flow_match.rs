@@ -92,6 +92,7 @@ impl<'a> MatchBuilder<'a> {
                 let pcp = pair.some_value()?.number(7)? as u16;
                 self.set_vlan(pair.key, pcp << 13 | VID_PRESENT, 0xe000 | VID_PRESENT);
             }
+            "vlan_vid" if pair.value.vlan_named().is_some() => self.dl_vlan(pair)?,
             "vlan_vid" => {
                 let (value, mask) = masked_u16(pair.some_value()?, 0x1fff)?;
                 self.set_vlan(pair.key, value, mask);
@@ -166,6 +167,10 @@ impl<'a> MatchBuilder<'a> {
     /// `dl_vlan=0xffff` is a packet without a tag.
     fn dl_vlan(&mut self, pair: Pair<'a>) -> Result<(), SyntaxError> {
         let text = pair.some_value()?;
+        if let Some(vid) = text.vlan_named() {
+            self.set_vlan(pair.key, vid | VID_PRESENT, 0x1fff);
+            return Ok(());
+        }
         match text.u16()? {
             0xffff => self.vlan = Some((pair.key, 0, 0xffff)),
             vid @ 0..=0xfff => self.set_vlan(pair.key, vid | VID_PRESENT, 0x1fff),

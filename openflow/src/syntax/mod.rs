@@ -6,7 +6,7 @@
 //!
 //! Stricter than ovs-ofctl, which leaves out what can't be: a field without the protocol that gives it a meaning, a value with bits
 //! that its field hasn't, and an argument that an action doesn't have are errors. Ports have numbers or reserved names, not the names
-//! of one switch. `cookie` without a mask is kept in a modification, though OpenFlow 1.3 has no way to change a cookie.
+//! of one switch, unless [`Names`] are given. `cookie` without a mask is kept in a modification, though OpenFlow 1.3 has no way to change a cookie.
 //!
 //! Reading takes time linear in the text and in how deep actions stand inside of each other, and never fails otherwise than by an
 //! error.
@@ -18,10 +18,12 @@ mod flow;
 mod flow_match;
 mod group;
 mod learn;
+mod names;
 mod nicira;
 mod text;
 
 pub use error::SyntaxError;
+pub use names::Names;
 
 use crate::action::Action;
 use crate::flow::{FlowMod, FlowModCommand};
@@ -63,6 +65,19 @@ pub fn parse_flow(text: &str) -> Result<FlowMod, SyntaxError> {
 /// [`FlowModCommand::DELETE`]. A deletion needs no actions, and is one from all tables unless it names one.
 pub fn parse_flow_as(command: FlowModCommand, text: &str) -> Result<FlowMod, SyntaxError> {
     flow::flow(piece(text)?, Some(command))
+}
+
+/// The same as [`parse_flow`], where names of ports and VLANs may stand for their numbers.
+///
+/// ```
+/// let mut names = openflow::syntax::Names::default();
+/// names.ports.insert("uplink".to_owned(), net::PortNo(3));
+/// let flow = openflow::syntax::parse_flow_with(&names, "in_port=uplink,actions=drop")?;
+/// assert_eq!(flow, openflow::syntax::parse_flow("in_port=3,actions=drop")?);
+/// # Ok::<(), openflow::syntax::SyntaxError>(())
+/// ```
+pub fn parse_flow_with(names: &Names, text: &str) -> Result<FlowMod, SyntaxError> {
+    flow::flow(Piece { names: Some(names), ..piece(text)? }, None)
 }
 
 /// A match alone: `tcp,in_port=1,tp_dst=80`. An empty text is a match that every packet fits.

@@ -1,6 +1,6 @@
 //! Pieces of a text that know where they stand, names with values, and numbers.
 
-use super::SyntaxError;
+use super::{Names, SyntaxError};
 
 /// A part of the text that is read.
 #[derive(Clone, Copy, Debug)]
@@ -8,22 +8,24 @@ pub(super) struct Piece<'a> {
     pub text: &'a str,
     /// Octets of the whole text before it.
     pub offset: usize,
+    /// What may stand for a number.
+    pub names: Option<&'a Names>,
 }
 
 const BLANKS: &[char] = &[' ', '\t', '\r', '\n'];
 
 impl<'a> Piece<'a> {
     pub fn new(text: &'a str) -> Piece<'a> {
-        Piece { text, offset: 0 }
+        Piece { text, offset: 0, names: None }
     }
 
     /// From octet `start` on, which is one of its own.
     pub fn from(self, start: usize) -> Piece<'a> {
-        Piece { text: self.text.get(start..).unwrap_or_default(), offset: self.offset + start }
+        Piece { text: self.text.get(start..).unwrap_or_default(), offset: self.offset + start, ..self }
     }
 
     pub fn until(self, end: usize) -> Piece<'a> {
-        Piece { text: self.text.get(..end).unwrap_or(self.text), offset: self.offset }
+        Piece { text: self.text.get(..end).unwrap_or(self.text), ..self }
     }
 
     pub fn is_empty(self) -> bool {
@@ -85,6 +87,11 @@ impl<'a> Piece<'a> {
     /// A number of 64 bits; `-1` is the largest one.
     pub fn u64(self) -> Result<u64, SyntaxError> {
         if self.text == "-1" { Ok(u64::MAX) } else { self.number(u64::MAX) }
+    }
+
+    /// The VLAN that this is the name of.
+    pub fn vlan_named(self) -> Option<u16> {
+        self.names?.vlans.get(self.text).map(|vlan| vlan.get())
     }
 
     /// A number of any length as `length` octets in network order.

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::process::{self, Daemon};
 use crate::report::Fail;
+use crate::wait;
 pub use route::Route;
 
 /// The network namespace of the daemon.
@@ -255,6 +256,24 @@ impl Peer {
         arguments.extend(pids.split_whitespace().map(str::to_owned));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         process::run("kill", &arguments).map(drop)
+    }
+
+    /// Ends it without a chance to say goodbye, and waits until the last of its processes is gone: one that is left would keep
+    /// the port that the next daemon wants.
+    pub fn kill(&mut self) -> Result<(), Fail> {
+        self.daemon.kill();
+        wait::until(START_LIMIT, || {
+            let left = process::run("ip", &["netns", "pids", NAMESPACE])?;
+            let left: Vec<&str> = left.split_whitespace().collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            // Who ended between the two commands makes the second one fail: the next look tells.
+            let mut arguments = vec!["-KILL"];
+            arguments.extend(&left);
+            let _ = process::run("kill", &arguments);
+            Err(format!("{} has processes left: {}", self.adapter.name(), left.join(" ")))
+        })
     }
 
     pub fn session(&self, number: usize) -> &Session {

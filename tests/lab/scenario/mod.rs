@@ -3,10 +3,13 @@
 mod attack;
 mod bgp;
 mod bundle;
+mod compare;
 mod cut;
 mod dial;
 mod dissect;
+mod explain;
 mod fabric;
+mod hitless;
 mod hostile;
 mod interop;
 mod mininet;
@@ -14,8 +17,10 @@ mod mrt;
 mod neighbour;
 mod readback;
 mod record;
+mod reload;
 mod restart;
 mod role;
+mod show;
 mod tls;
 mod trace;
 mod traffic;
@@ -76,11 +81,46 @@ pub const ALL: &[Scenario] = &[
         limit_s: (150, 900),
     },
     Scenario {
+        name: "show",
+        about: "what the commands show of rules, groups, ports, links and hosts, beside what Open vSwitch says",
+        full_only: false,
+        run: show::run,
+        limit_s: (180, 180),
+    },
+    Scenario {
+        name: "explain",
+        about: "what trace says of thousands of random packets, beside Open vSwitch's ofproto/trace",
+        full_only: false,
+        run: explain::run,
+        limit_s: (240, 900),
+    },
+    Scenario {
         name: "restart",
         about: "the controller is killed and started again; established flows lose nothing",
         full_only: false,
         run: restart::run,
         limit_s: (150, 1200),
+    },
+    Scenario {
+        name: "hitless",
+        about: "100,000 rules, and the controller dies, is cut off, comes back with other rules; the switch loses its own: pings and UDP go on",
+        full_only: false,
+        run: hitless::run,
+        limit_s: (420, 1500),
+    },
+    Scenario {
+        name: "reload",
+        about: "3,000 VLANs with 3 rules each, a file changed while pings run: only what is different is sent",
+        full_only: false,
+        run: reload::run,
+        limit_s: (180, 300),
+    },
+    Scenario {
+        name: "compare",
+        about: "restart and reload, with 3 and with 3,000 VLANs, beside Faucet and an os-ken learning switch",
+        full_only: true,
+        run: compare::run,
+        limit_s: (2700, 2700),
     },
     Scenario {
         name: "hostile",
@@ -231,8 +271,13 @@ pub fn wait_discovered(controller: &mut Controller, report: &mut Report) -> Resu
 
 /// Builds the fabric, starts the controller on it, and waits until every host can reach every other.
 pub fn working_fabric(lab: &Lab, report: &mut Report) -> Result<(Fabric, Controller), Fail> {
-    let mut controller = Controller::start(&lab.directory, &lab.binary, Some(PLAIN_CONFIG))?;
-    let fabric = Fabric::build(&lab.directory, OPENFLOW)?;
+    fabric_with(lab, report, PLAIN_CONFIG, OPENFLOW)
+}
+
+/// The same with another configuration, and bridges that connect to somewhere else.
+pub fn fabric_with(lab: &Lab, report: &mut Report, config: &str, to: &str) -> Result<(Fabric, Controller), Fail> {
+    let mut controller = Controller::start(&lab.directory, &lab.binary, Some(config))?;
+    let fabric = Fabric::build(&lab.directory, to)?;
     wait_discovered(&mut controller, report)?;
     report.require("hosts reach each other", traffic::wait_reachable(&fabric))?;
     Ok((fabric, controller))

@@ -48,6 +48,9 @@ pub struct Transfer {
 pub struct Throughput {
     pub megabits: f64,
     pub retransmits: u64,
+    /// Datagrams sent, and those of them that did not arrive; 0 with TCP.
+    pub packets: u64,
+    pub lost: u64,
     /// The worst interval of a tenth of a second.
     pub worst_megabits: f64,
 }
@@ -57,6 +60,15 @@ impl Transfer {
     ///
     /// At full speed the userspace datapath is the bottleneck and drops packets of everybody: where losses are counted, give a rate.
     pub fn start(directory: &Path, from: &Host, to: &Host, seconds: u32, rate: Option<&str>) -> Result<Transfer, Fail> {
+        Transfer::start_with(directory, from, to, seconds, &["-b", rate.unwrap_or("0")])
+    }
+
+    /// Starts to send UDP datagrams of 1,000 octets at a rate: what is lost is counted, not sent again.
+    pub fn start_udp(directory: &Path, from: &Host, to: &Host, seconds: u32, rate: &str) -> Result<Transfer, Fail> {
+        Transfer::start_with(directory, from, to, seconds, &["-u", "-l", "1000", "-b", rate])
+    }
+
+    fn start_with(directory: &Path, from: &Host, to: &Host, seconds: u32, options: &[&str]) -> Result<Transfer, Fail> {
         let arguments = to.command(&["iperf3", "-s", "-1", "--forceflush"]);
         let name = format!("iperf3-server-{}", to.name);
         let _ = std::fs::remove_file(directory.join(format!("{name}.log")));
@@ -65,8 +77,8 @@ impl Transfer {
             wait::ensure(server.output().contains("Server listening"), || "iperf3 does not listen".into())
         })?;
         let (target, time) = (to.ipv4().to_string(), seconds.to_string());
-        let client =
-            from.command(&["iperf3", "-c", &target, "-t", &time, "-i", "0.1", "-J", "-b", rate.unwrap_or("0")]);
+        let mut client = from.command(&["iperf3", "-c", &target, "-t", &time, "-i", "0.1", "-J"]);
+        client.extend(options);
         let name = format!("iperf3-client-{}", from.name);
         let _ = std::fs::remove_file(directory.join(format!("{name}.log")));
         Ok(Transfer { client: Daemon::start(directory, &name, &client)?, _server: server, seconds })
@@ -87,6 +99,8 @@ impl Transfer {
         Ok(Throughput {
             megabits: number("/end/sum_received/bits_per_second") / 1e6,
             retransmits: number("/end/sum_sent/retransmits") as u64,
+            packets: number("/end/sum/packets") as u64,
+            lost: number("/end/sum/lost_packets") as u64,
             worst_megabits: intervals.iter().map(rate).fold(f64::INFINITY, f64::min) / 1e6,
         })
     }

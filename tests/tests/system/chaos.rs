@@ -6,10 +6,10 @@ use emulator::{CutKind, FabricSpec, HostIndex, LinkIndex};
 use tests::{Simulator, SimulatorOptions};
 
 /// A small generator of our own, so that a seed means the same run for ever (SplitMix64).
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -78,16 +78,35 @@ fn random_event(simulator: &mut Simulator, random: &mut Random) -> String {
 }
 
 fn chaos(spec: &FabricSpec, seed: u64) {
+    chaos_with(spec, seed, |_, _| None);
+}
+
+/// The same with something else that may happen before each event, and says what it was.
+pub fn chaos_with(spec: &FabricSpec, seed: u64, besides: impl FnMut(&mut Simulator, &mut Random) -> Option<String>) {
+    chaos_between(spec, seed, besides, |_| {});
+}
+
+/// The same with something that happens when the events are over.
+pub fn chaos_between(
+    spec: &FabricSpec,
+    seed: u64,
+    mut besides: impl FnMut(&mut Simulator, &mut Random) -> Option<String>,
+    mut after: impl FnMut(&mut Simulator),
+) {
     let mut random = Random(seed);
     let mut simulator = Simulator::new(spec, SimulatorOptions { seed, ..SimulatorOptions::default() });
     let mut events = Vec::new();
     for _ in 0..60 {
+        if let Some(what) = besides(&mut simulator, &mut random) {
+            events.push(format!("{} {what}", simulator.now()));
+        }
         let what = random_event(&mut simulator, &mut random);
         events.push(format!("{} {what}", simulator.now()));
         simulator.run_for(Duration::from_micros(random.below(700_000) as u64));
         let looped = simulator.fabric.stats().looped_frames;
         assert_eq!(looped, 0, "seed {seed}: loop at {} after\n{}", simulator.now(), events.join("\n"));
     }
+    after(&mut simulator);
     // Quiescence: everything is mended, everybody speaks.
     for link in 0..spec.links.len() {
         let now = simulator.now();

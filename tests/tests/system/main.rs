@@ -1,7 +1,11 @@
 //! The whole system under virtual time: real core, channels and software switches; one `mod` per trip.
 
 mod chaos;
+mod configuration;
+mod explain;
 mod forwarding;
 mod healing;
 mod hostile;
+mod interleavings;
+mod isolation;
 mod restart;

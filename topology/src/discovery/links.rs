@@ -1,6 +1,8 @@
 //! LLDP frames in, links up and down.
 
-use net::{PortId, Time};
+use std::collections::BTreeSet;
+
+use net::{DatapathId, PortId, Time};
 
 use super::Discovery;
 use super::port::NonceFate;
@@ -41,6 +43,7 @@ impl Discovery {
 
     /// A good probe went from `source` to `target`, both of which are up.
     fn link_seen(&mut self, source: PortId, target: PortId, now: Time) {
+        self.end_doubt(source);
         if let Some(control) = self.controls.get_mut(&source) {
             control.unanswered = 0;
             control.confirm_until = Time::ZERO;
@@ -65,8 +68,8 @@ impl Discovery {
         self.emit(Change::LinkUp(link));
     }
 
-    /// Called when a probe is about to leave: the link out of the port is down if the last ones all went unanswered. Counting probes and
-    /// not time keeps a controller that was busy, and so sent none, from taking links down.
+    /// Called when a probe is about to leave: the link out of the port is down if the last ones all went unanswered, though both its ends
+    /// have answered since. Counting probes and not time keeps a controller that was busy, and so sent none, from taking links down.
     pub(super) fn count_miss(&mut self, source: PortId, now: Time) {
         let Some(link) = self.network.links.get(&source).copied() else { return };
         let far_end_listens = self.is_connected(link.target.datapath_id);
@@ -75,8 +78,58 @@ impl Discovery {
         if !far_end_listens {
             // Nobody could have told us that they arrived.
             control.unanswered = 0;
-        } else if control.unanswered >= misses && control.confirm_until <= now {
-            self.remove_link(source, LinkDownReason::ProbesMissed, now);
+            return self.end_doubt(source);
+        }
+        if control.unanswered == 0 || control.unanswered + 1 < misses || control.confirm_until > now {
+            return;
+        }
+        match control.doubt {
+            None => self.doubt(link),
+            Some(0) if control.unanswered >= misses => self.remove_link(source, LinkDownReason::ProbesMissed, now),
+            Some(_) => {}
+        }
+    }
+
+    /// One miss more and the link is down: time to ask its ends.
+    fn doubt(&mut self, link: Link) {
+        let ends = BTreeSet::from([link.source.datapath_id, link.target.datapath_id]);
+        if let Some(control) = self.controls.get_mut(&link.source) {
+            control.doubt = Some(ends.len());
+        }
+        for datapath_id in ends {
+            self.silent.entry(datapath_id).or_default().insert(link.source);
+            self.inquiries.insert(datapath_id);
+        }
+    }
+
+    /// What misses said of the link out of this port counts no more.
+    pub(super) fn end_doubt(&mut self, source: PortId) {
+        if let Some(control) = self.controls.get_mut(&source) {
+            control.doubt = None;
+        }
+        if let Some(link) = self.network.links.get(&source).copied() {
+            self.unlist_doubt(&link);
+        }
+    }
+
+    fn unlist_doubt(&mut self, link: &Link) {
+        for end in [link.source, link.target] {
+            if let Some(links) = self.silent.get_mut(&end.datapath_id) {
+                links.remove(&link.source);
+                if links.is_empty() {
+                    self.silent.remove(&end.datapath_id);
+                }
+            }
+        }
+    }
+
+    /// A switch has answered. What it has sent before has come in, but what it has just sent to another switch may still be on its way: the next
+    /// probe that is due decides.
+    pub(super) fn settle_doubts(&mut self, datapath_id: DatapathId) {
+        for source in self.silent.remove(&datapath_id).into_iter().flatten() {
+            if let Some(silent) = self.controls.get_mut(&source).and_then(|control| control.doubt.as_mut()) {
+                *silent = silent.saturating_sub(1);
+            }
         }
     }
 
@@ -98,6 +151,10 @@ impl Discovery {
     /// Takes the link out of the network and tells it; the states of its ends are the caller's business.
     fn take_link(&mut self, source: PortId, reason: LinkDownReason) -> Option<Link> {
         let link = self.network.links.remove(&source)?;
+        self.unlist_doubt(&link);
+        if let Some(control) = self.controls.get_mut(&source) {
+            control.doubt = None;
+        }
         if let Some(sources) = self.links_into.get_mut(&link.target) {
             sources.remove(&source);
             if sources.is_empty() {

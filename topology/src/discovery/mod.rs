@@ -104,6 +104,10 @@ pub struct Discovery {
     controls: BTreeMap<PortId, PortControl>,
     /// Sources of the links into a port.
     links_into: BTreeMap<PortId, BTreeSet<PortId>>,
+    /// Switches that have not answered since links at them began to miss probes, with the sources of those links.
+    silent: BTreeMap<DatapathId, BTreeSet<PortId>>,
+    /// Those of them that nobody has asked yet.
+    inquiries: BTreeSet<DatapathId>,
     timers: Timers,
     /// Ports in the order in which their probes are due.
     probe_queue: BTreeSet<(Time, PortId)>,
@@ -113,6 +117,12 @@ pub struct Discovery {
 }
 
 impl Discovery {
+    /// Other settings from here on: each port's next probe is still due when it was, and what follows has the new times.
+    pub fn handle_config(&mut self, config: DiscoveryConfig) {
+        self.schedule.set(&config);
+        self.config = config;
+    }
+
     /// A machine that knows nothing yet. `key` authenticates probes: it has to be secret and new in each run. `seed` decides everything
     /// random, so that a run can be repeated.
     pub fn new(config: DiscoveryConfig, key: [u8; 32], seed: u64, _now: Time) -> Discovery {
@@ -124,6 +134,8 @@ impl Discovery {
             counters: DiscoveryCounters::default(),
             controls: BTreeMap::new(),
             links_into: BTreeMap::new(),
+            silent: BTreeMap::new(),
+            inquiries: BTreeSet::new(),
             timers: Timers::default(),
             probe_queue: BTreeSet::new(),
             schedule,
@@ -164,9 +176,12 @@ impl Discovery {
             return;
         };
         switch.connected = false;
+        self.inquiries.remove(&datapath_id);
         let ports: Vec<PortNo> = switch.ports.keys().copied().collect();
         for port_no in ports {
             let port = PortId::new(datapath_id, port_no);
+            let into: Vec<PortId> = self.links_into.get(&port).into_iter().flatten().copied().collect();
+            into.into_iter().chain([port]).for_each(|source| self.end_doubt(source));
             self.timers.clear(Timer::Dwell(port));
             self.refresh_probing(port, None);
         }
@@ -226,6 +241,18 @@ impl Discovery {
         if self.network.hosts.get(&mac).is_some_and(|host| host.port == port) {
             self.forget(mac, HostForgottenReason::Idle);
         }
+    }
+
+    /// A switch that has to be asked for an answer, such as to an echo request, behind all probes that [`Discovery::poll_transmit`] has given. The answer goes
+    /// to [`Discovery::handle_answered`].
+    pub fn poll_inquiry(&mut self) -> Option<DatapathId> {
+        self.inquiries.pop_first()
+    }
+
+    /// A switch has answered the last inquiry. A link whose probes are missing is down once both of its ends have: a control connection that is
+    /// dead without a word is no reason.
+    pub fn handle_answered(&mut self, datapath_id: DatapathId, _now: Time) {
+        self.settle_doubts(datapath_id);
     }
 
     /// Does what is due.
@@ -378,8 +405,9 @@ impl Discovery {
             return;
         }
         self.refresh_probing(port, Some(now));
-        let into = self.links_into.get(&port).into_iter().flatten().copied();
-        for source in into.chain([port]) {
+        let into: Vec<PortId> = self.links_into.get(&port).into_iter().flatten().copied().collect();
+        for source in into.into_iter().chain([port]) {
+            self.end_doubt(source);
             if let Some(control) = self.controls.get_mut(&source) {
                 control.unanswered = 0;
                 control.confirm_until = now + RECONNECTED_LINK_LIMIT;

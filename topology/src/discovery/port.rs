@@ -40,6 +40,9 @@ pub(super) struct PortControl {
     outstanding: VecDeque<Outstanding>,
     /// Probes sent since the last one that came in.
     pub(super) unanswered: u32,
+    /// The link out of this port misses probes, which is its fault only if nothing else keeps them: so many of the switches at its ends have not answered
+    /// since.
+    pub(super) doubt: Option<usize>,
     /// Until when the link out of this port is not held against its misses.
     pub(super) confirm_until: Time,
     /// Until when the port stays Unknown at least.
@@ -62,6 +65,7 @@ impl PortControl {
             next_probe: None,
             outstanding: VecDeque::new(),
             unanswered: 0,
+            doubt: None,
             confirm_until: Time::ZERO,
             unknown_until: Time::ZERO,
             probes_since_unknown: 0,

@@ -49,20 +49,22 @@ pub(super) struct Schedule {
 
 impl Schedule {
     pub(super) fn new(config: &DiscoveryConfig, seed: u64) -> Schedule {
+        let mut schedule =
+            Schedule { intervals: [0; 3], ports: [0; 3], budget: 1, gap: 0, next: Time::ZERO, random: seed };
+        schedule.set(config);
+        schedule
+    }
+
+    /// Other intervals and another budget; which ports there are stays.
+    pub(super) fn set(&mut self, config: &DiscoveryConfig) {
         let nanos = |interval: Duration| u64::try_from(interval.max(MIN_INTERVAL).as_nanos()).unwrap_or(u64::MAX);
-        let budget = u64::from(config.probe_budget_per_second).max(1);
-        Schedule {
-            intervals: [
-                nanos((config.dwell / PROBES_PER_DWELL).min(config.probe_interval)),
-                nanos(config.edge_probe_interval),
-                nanos(config.probe_interval),
-            ],
-            ports: [0; 3],
-            budget,
-            gap: 1_000_000_000 / budget,
-            next: Time::ZERO,
-            random: seed,
-        }
+        self.intervals = [
+            nanos((config.dwell / PROBES_PER_DWELL).min(config.probe_interval)),
+            nanos(config.edge_probe_interval),
+            nanos(config.probe_interval),
+        ];
+        self.budget = u64::from(config.probe_budget_per_second).max(1);
+        self.gap = 1_000_000_000 / self.budget;
     }
 
     /// A port is probed from now on as `new` and no more as `old`.

@@ -16,6 +16,10 @@ struct Lab {
     /// Where frames out of a port arrive; a hub has several far ends.
     wires: BTreeMap<PortId, Vec<PortId>>,
     in_flight: VecDeque<(Time, PortId, Bytes)>,
+    /// What is sent arrives later.
+    is_stalled: bool,
+    /// Switches that do not answer.
+    mute: BTreeSet<DatapathId>,
     changes: Vec<Change>,
 }
 
@@ -48,6 +52,8 @@ impl Lab {
             now,
             wires: BTreeMap::new(),
             in_flight: VecDeque::new(),
+            is_stalled: false,
+            mute: BTreeSet::new(),
             changes: Vec::new(),
         }
     }
@@ -97,7 +103,7 @@ impl Lab {
         let end = self.now + duration;
         loop {
             self.drain();
-            let arrival = self.in_flight.front().map(|(at, ..)| *at);
+            let arrival = self.in_flight.front().filter(|_| !self.is_stalled).map(|(at, ..)| *at);
             let timeout = self.discovery.poll_timeout().map(|(at, _)| at);
             let next = match (arrival, timeout) {
                 (Some(arrival), Some(timeout)) => arrival.min(timeout),
@@ -122,6 +128,11 @@ impl Lab {
     }
 
     fn drain(&mut self) {
+        while let Some(datapath_id) = self.discovery.poll_inquiry() {
+            if !self.mute.contains(&datapath_id) {
+                self.discovery.handle_answered(datapath_id, self.now);
+            }
+        }
         while let Some(transmit) = self.discovery.poll_transmit() {
             for far_end in self.wires.get(&transmit.port).into_iter().flatten() {
                 self.in_flight.push_back((self.now + WIRE_LATENCY, *far_end, transmit.frame.clone()));
@@ -268,6 +279,69 @@ fn links_and_hosts_of_a_lost_switch_are_frozen_until_the_grace_is_over() {
     assert_eq!(lab.state(id(1, 1)), PortState::Unknown);
     lab.run(EXPECTED_LINK_LIMIT + ms(500));
     assert_eq!(lab.state(id(1, 1)), PortState::Edge);
+}
+
+#[test]
+fn a_control_connection_that_is_dead_without_a_word_takes_no_link_down() {
+    for (mute, probe_misses) in [(1, 3), (2, 3), (1, 1)] {
+        let mut lab = Lab::settled_pair();
+        lab.discovery.handle_config(DiscoveryConfig { probe_misses, ..DiscoveryConfig::default() });
+        lab.mute.insert(DatapathId(mute));
+        // What leaves a port arrives, but nobody is told.
+        lab.wires.clear();
+        lab.run(Duration::from_secs(15));
+        assert_eq!(lab.changes, []);
+        lab.discovery.handle_switch_down(DatapathId(mute), lab.now);
+        lab.wire(id(1, 1), id(2, 1));
+        lab.run(Duration::from_secs(30));
+        lab.mute.clear();
+        lab.discovery.handle_switch_up(DatapathId(mute), ports(3), lab.now);
+        lab.run(Duration::from_secs(30));
+        assert_eq!(lab.links_down(), []);
+        assert!(lab.network().is_bidirectional(id(1, 1)) && lab.discovery.silent.is_empty());
+    }
+}
+
+#[test]
+fn a_link_whose_probes_are_missing_is_down_when_both_ends_have_answered() {
+    let mut lab = Lab::settled_pair();
+    lab.mute.insert(DatapathId(2));
+    lab.wires.clear();
+    lab.run(Duration::from_secs(5));
+    assert!(lab.changes.is_empty() && !lab.discovery.silent.is_empty());
+    lab.discovery.handle_answered(DatapathId(2), lab.now);
+    lab.drain();
+    assert!(lab.changes.is_empty(), "a probe may be on its way between the two");
+    lab.run(ms(400));
+    assert_eq!(lab.links_down().len(), 2, "{:?}", lab.changes);
+    assert!(lab.discovery.silent.is_empty());
+}
+
+#[test]
+fn a_control_connection_that_stalls_and_comes_back_takes_no_link_down() {
+    let mut lab = Lab::settled_pair();
+    lab.mute.insert(DatapathId(2));
+    // What the second switch gets and tells waits, and comes all at once.
+    lab.is_stalled = true;
+    lab.run(ms(1_500));
+    lab.is_stalled = false;
+    lab.mute.clear();
+    lab.discovery.handle_answered(DatapathId(2), lab.now);
+    lab.run(Duration::from_secs(5));
+    assert_eq!(lab.changes, []);
+}
+
+#[test]
+fn a_switch_that_goes_takes_the_doubts_about_its_links_along() {
+    let mut lab = Lab::settled_pair();
+    lab.mute.insert(DatapathId(1));
+    lab.wires.clear();
+    lab.run(Duration::from_secs(3));
+    lab.discovery.handle_switch_down(DatapathId(2), lab.now);
+    lab.mute.clear();
+    lab.discovery.handle_answered(DatapathId(1), lab.now);
+    lab.run(Duration::from_secs(30));
+    assert_eq!(lab.links_down(), []);
 }
 
 #[test]

@@ -13,6 +13,7 @@ struct Several {
     stale: Option<std::collections::BTreeSet<(Prefix, u32)>>,
     refreshes: usize,
     announcements: usize,
+    withdrawals: usize,
 }
 
 impl Several {
@@ -53,6 +54,7 @@ impl Several {
             if let Some(stale) = &mut self.stale {
                 stale.remove(&(prefix, path_id));
             }
+            self.withdrawals += 1;
             let held = self.routes.remove(&(prefix, path_id));
             assert!(held.is_some(), "{prefix} path {path_id} is withdrawn but not held");
         }
@@ -536,6 +538,56 @@ fn who_has_nothing_to_send_looks_at_one_stretch_of_the_log_at_a_time() {
     let outgoing = group.poll_transmit(to, &mut rib).unwrap();
     assert_eq!((outgoing.messages, outgoing.looked_at), (0, u64::from(records)));
     assert!(group.is_behind(to, &rib));
+}
+
+#[test]
+fn what_is_too_long_for_one_client_is_withdrawn_from_no_other() {
+    let mut exchange = Exchange::new(&[2, 2, 2]);
+    let (one, two) = (exchange.members[0], exchange.members[1]);
+    exchange.rib.handle_routes(one, &path(1, PLAIN, &[0]), Time::ZERO);
+    // For the first one, whose own route is the best, there is this one only.
+    for tail in [2, 3] {
+        let mut update = path(2, Kind { tail, ..PLAIN }, &[0]);
+        if let Some(announced) = &mut update.announced {
+            Arc::make_mut(&mut announced.attributes).communities = vec![Community::new(1, 1); 1_020];
+        }
+        exchange.rib.handle_routes(two, &update, Time::ZERO);
+        exchange.settle();
+        let held: Vec<usize> = exchange.receivers.iter().map(|receiver| receiver.routes.len()).collect();
+        assert_eq!(held, [0, 1, 1]);
+        assert!(exchange.receivers.iter().all(|receiver| receiver.withdrawals == 0), "with {tail}");
+    }
+    assert!(exchange.groups[2].counters().routes_too_long >= 2);
+    // One that held something is told that it is gone.
+    exchange.rib.handle_routes(two, &path(2, PLAIN, &[0]), Time::ZERO);
+    exchange.settle();
+    assert_eq!(exchange.receivers[0].routes.len(), 1);
+    let mut update = path(2, PLAIN, &[0]);
+    if let Some(announced) = &mut update.announced {
+        Arc::make_mut(&mut announced.attributes).communities = vec![Community::new(1, 1); 1_020];
+    }
+    exchange.rib.handle_routes(two, &update, Time::ZERO);
+    exchange.settle();
+    let withdrawals: Vec<usize> = exchange.receivers.iter().map(|receiver| receiver.withdrawals).collect();
+    assert_eq!(withdrawals, [1, 0, 0]);
+}
+
+#[test]
+fn a_stretch_of_prefixes_with_many_paths_is_shorter() {
+    let mut exchange = Exchange::new(&[0, 4]);
+    let (from, to) = (exchange.members[0], exchange.members[1]);
+    exchange.settle();
+    let prefixes: Vec<u32> = (0..300).collect();
+    for path_id in 1..=40 {
+        exchange.rib.handle_routes(from, &path(1, Kind { path_id, ..PLAIN }, &prefixes), Time::ZERO);
+    }
+    let outgoing = exchange.groups[4].poll_transmit(to, &mut exchange.rib).unwrap();
+    exchange.receivers[1].read(&outgoing, true);
+    let (cost, each) = (SEGMENT_RECORDS as u64, 1 + 40 / 4);
+    assert!((cost..cost + each).contains(&outgoing.looked_at), "{}", outgoing.looked_at);
+    assert_eq!(outgoing.announced, outgoing.looked_at / each * 40);
+    exchange.settle();
+    assert_eq!(exchange.receivers[1].routes.len(), 300 * 40);
 }
 
 #[test]

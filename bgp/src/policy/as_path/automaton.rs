@@ -218,59 +218,117 @@ impl Builder {
         found
     }
 
-    fn has_match(&self, steps: &[usize]) -> bool {
-        steps.iter().any(|index| matches!(self.steps.get(*index), Some(Step::Matched)))
+    /// A bit for each step.
+    fn bits(&self, steps: &[usize]) -> Bits {
+        let mut bits = vec![0; self.steps.len().div_ceil(64)].into_boxed_slice();
+        for &index in steps {
+            if let Some(word) = bits.get_mut(index / 64) {
+                *word |= 1 << (index % 64);
+            }
+        }
+        bits
+    }
+
+    /// The steps that `is` says yes to.
+    fn steps_that(&self, mut is: impl FnMut(usize, Step) -> bool) -> Bits {
+        let found = self.steps.iter().enumerate().filter(|(index, step)| is(*index, **step));
+        self.bits(&found.map(|(index, _)| index).collect::<Vec<_>>())
+    }
+
+    /// Whether the expression has matched when the path ends where these steps wait.
+    fn matches_at_end(&self, from: impl IntoIterator<Item = usize>, at_start: bool) -> bool {
+        self.closure(from, at_start, true).contains(&MATCHED)
     }
 
     fn table(&self, start: usize, stretches: Stretches, kinds: Vec<Vec<bool>>) -> Result<Automaton, ParseError> {
         // A search may begin at any place.
-        let anywhere = self.closure([start], false, false);
-        let first = self.closure([start], true, false);
+        let anywhere = self.bits(&self.closure([start], false, false));
+        let first = self.bits(&self.closure([start], true, false));
+        let matched = self.bits(&[MATCHED]);
+        // Worked out once for each step: a table has many times more entries than there are steps.
+        let after: Vec<Option<Bits>> = self
+            .steps
+            .iter()
+            .map(|step| match step {
+                Step::Class { next, .. } => Some(self.bits(&self.closure([*next], false, false))),
+                Step::Split { .. } | Step::Start { .. } | Step::End { .. } | Step::Matched => None,
+            })
+            .collect();
+        let takers: Vec<Bits> = kinds
+            .iter()
+            .map(|kind| {
+                let takes = |class: usize| kind.get(class).copied().unwrap_or(false);
+                self.steps_that(|_, step| matches!(step, Step::Class { class, .. } if takes(class)))
+            })
+            .collect();
+        let last = self.steps_that(|index, _| self.matches_at_end([index], false));
         // Looked up, never iterated over. The first state stands apart: `^` holds there only.
-        let mut numbers: HashMap<Vec<usize>, u16> = HashMap::new();
+        let mut numbers: HashMap<Bits, u16> = HashMap::new();
         let mut states = vec![first];
         let (mut next, mut ends) = (Vec::new(), Vec::new());
-        let mut index = 0;
+        let (mut index, mut target) = (0, anywhere.clone());
         while let Some(state) = states.get(index).cloned() {
             if (index + 1) * kinds.len() > TABLE_LIMIT || index >= usize::from(u16::MAX) {
                 return Err(too_complex());
             }
-            let matched = self.has_match(&state);
-            ends.push(if matched {
+            let has_matched = meet(&state, &matched);
+            ends.push(if has_matched {
                 Ending::Matched
-            } else if state.is_empty() {
+            } else if state.iter().all(|word| *word == 0) {
                 Ending::Failed
-            } else if self.has_match(&self.closure(state.iter().copied(), index == 0, true)) {
+            } else if meet(&state, &last) || (index == 0 && self.matches_at_end(members(&state), true)) {
                 Ending::MatchesHere
             } else {
                 Ending::Open
             });
-            for kind in &kinds {
-                let target = if matched {
-                    state.clone()
+            for takers in &takers {
+                if has_matched {
+                    target.copy_from_slice(&state);
                 } else {
-                    let takes = |class: &usize| kind.get(*class).copied().unwrap_or(false);
-                    let stepped = state.iter().filter_map(|index| match self.steps.get(*index) {
-                        Some(Step::Class { class, next }) if takes(class) => Some(*next),
-                        _ => None,
-                    });
-                    let mut target = self.closure(stepped, false, false);
-                    target.extend(&anywhere);
-                    target.sort_unstable();
-                    target.dedup();
+                    target.copy_from_slice(&anywhere);
+                    let stepped = state.iter().zip(takers).map(|(state, takers)| state & takers);
+                    for after in members_of(stepped).filter_map(|index| after.get(index)?.as_ref()) {
+                        target.iter_mut().zip(after).for_each(|(target, after)| *target |= after);
+                    }
                     // Whatever else might come of it: it has matched.
-                    if self.has_match(&target) { vec![MATCHED] } else { target }
+                    if meet(&target, &matched) {
+                        target.copy_from_slice(&matched);
+                    }
+                }
+                let number = match numbers.get(&target) {
+                    Some(number) => *number,
+                    None => {
+                        states.push(target.clone());
+                        let number = u16::try_from(states.len() - 1).unwrap_or(u16::MAX);
+                        numbers.insert(target.clone(), number);
+                        number
+                    }
                 };
-                let number = *numbers.entry(target).or_insert_with_key(|target| {
-                    states.push(target.clone());
-                    u16::try_from(states.len() - 1).unwrap_or(u16::MAX)
-                });
                 next.push(number);
             }
             index += 1;
         }
         Ok(Automaton { stretches, kinds: kinds.len(), next, ends })
     }
+}
+
+/// Steps, a bit for each.
+type Bits = Box<[u64]>;
+
+fn meet(one: &[u64], other: &[u64]) -> bool {
+    one.iter().zip(other).any(|(one, other)| one & other != 0)
+}
+
+fn members(bits: &[u64]) -> impl Iterator<Item = usize> + '_ {
+    members_of(bits.iter().copied())
+}
+
+/// The numbers of the bits that are set, ascending.
+fn members_of(words: impl Iterator<Item = u64>) -> impl Iterator<Item = usize> {
+    words.enumerate().flat_map(|(index, word)| {
+        let rests = std::iter::successors(Some(word), |rest| Some(rest & rest.wrapping_sub(1)));
+        rests.take_while(|rest| *rest != 0).map(move |rest| index * 64 + rest.trailing_zeros() as usize)
+    })
 }
 
 type Stretches = Vec<(u32, u16)>;

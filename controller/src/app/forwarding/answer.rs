@@ -6,14 +6,23 @@ use bytes::Bytes;
 use net::packet::build::{self, ARP_FRAME_LEN};
 use net::packet::{Arp, ArpOperation, Endpoints, NeighborDiscovery, NetworkLayer, Packet};
 use net::{MacAddr, PortId, PortNo};
-use openflow::Action;
-use topology::Host;
+use openflow::{Action, TableId};
+use topology::{Host, PortState};
 
 use super::build::{flood_ports, floods};
 use crate::app::{Effects, View};
+use crate::flow::pipeline::ISOLATE_TO;
 
 /// Frames that the tables have sent on by themselves need nothing here; questions to all were given to the controller alone.
-pub(super) fn packet_in(port: PortId, frame: &[u8], packet: &Packet<'_>, view: &View<'_>, effects: &mut Effects<'_>) {
+/// What a member of a group sends to all was given to the controller too: it leaves by the ports where it may.
+pub(super) fn packet_in(
+    port: PortId,
+    table: TableId,
+    frame: &[u8],
+    packet: &Packet<'_>,
+    view: &View<'_>,
+    effects: &mut Effects<'_>,
+) {
     if !packet.ethernet.destination.is_multicast() {
         return;
     }
@@ -22,6 +31,7 @@ pub(super) fn packet_in(port: PortId, frame: &[u8], packet: &Packet<'_>, view: &
         return;
     }
     let asker = packet.ethernet.source;
+    let never = view.isolation.never_of(port, packet);
     // A tagged question is another network's: whoever has the address there is not known here.
     let tagged = !packet.ethernet.tags.as_slice().is_empty();
     let answer = match (&packet.network, &packet.neighbor_discovery) {
@@ -30,14 +40,18 @@ pub(super) fn packet_in(port: PortId, frame: &[u8], packet: &Packet<'_>, view: &
         {
             None
         }
-        (NetworkLayer::Arp(arp), _) => answer_arp(arp, asker, view).map(Answer::Arp),
+        (NetworkLayer::Arp(arp), _) => answer_arp(arp, asker, view),
         (NetworkLayer::Ipv6(ipv6), Some(NeighborDiscovery::NeighborSolicitation(solicitation))) => {
-            answer_solicitation(ipv6.source, solicitation.target, asker, view).map(Answer::Advertisement)
+            answer_solicitation(ipv6.source, solicitation.target, asker, view)
         }
+        _ if table == ISOLATE_TO => return flood_apart(port, never, frame, view, effects),
         _ => return,
     };
     match answer {
-        Some(answer) => {
+        // Who must not reach it need not know where it is.
+        Some((host, _)) if view.isolation.of_host(host).of & never != 0 => {}
+        None if never != 0 => flood_apart(port, never, frame, view, effects),
+        Some((_, answer)) => {
             let action = [Action::output(port.port_no)];
             effects.packet_out(port.datapath_id, PortNo::CONTROLLER, &action, answer.as_octets());
         }
@@ -49,6 +63,23 @@ pub(super) fn packet_in(port: PortId, frame: &[u8], packet: &Packet<'_>, view: &
             }
         }
         None => {}
+    }
+}
+
+/// Once out of every edge port, of whatever switch, where nobody hears it who is in one of these groups.
+fn flood_apart(from: PortId, never: u64, frame: &[u8], view: &View<'_>, effects: &mut Effects<'_>) {
+    if !floods(from, view) {
+        return;
+    }
+    for (&at, switch) in &view.network.switches {
+        let ports = switch.ports.iter().filter(|(_, port)| port.state == PortState::Edge);
+        let ports = ports.map(|(&port_no, _)| PortId::new(at, port_no)).filter(|&port| {
+            port != from && floods(port, view) && view.isolation.behind(port, view.network) & never == 0
+        });
+        let actions: Vec<Action> = ports.map(|port| Action::output(port.port_no)).collect();
+        if !actions.is_empty() {
+            effects.packet_out(at, PortNo::CONTROLLER, &actions, frame);
+        }
     }
 }
 
@@ -67,16 +98,22 @@ impl Answer {
     }
 }
 
-fn answer_arp(arp: &Arp, asker: MacAddr, view: &View<'_>) -> Option<[u8; ARP_FRAME_LEN]> {
+fn answer_arp<'a>(arp: &Arp, asker: MacAddr, view: &View<'a>) -> Option<(&'a Host, Answer)> {
     if arp.operation != ArpOperation::REQUEST {
         return None;
     }
     // A gratuitous request asks for its own address: only another owner is an answer.
     let host = owner_of(IpAddr::V4(arp.target_ip), asker, view)?;
-    Some(build::arp_reply_octets(host.mac, arp.target_ip, arp.sender_mac, arp.sender_ip))
+    let answer = build::arp_reply_octets(host.mac, arp.target_ip, arp.sender_mac, arp.sender_ip);
+    Some((host, Answer::Arp(answer)))
 }
 
-fn answer_solicitation(source: Ipv6Addr, target: Ipv6Addr, asker: MacAddr, view: &View<'_>) -> Option<Bytes> {
+fn answer_solicitation<'a>(
+    source: Ipv6Addr,
+    target: Ipv6Addr,
+    asker: MacAddr,
+    view: &View<'a>,
+) -> Option<(&'a Host, Answer)> {
     let host = owner_of(IpAddr::V6(target), asker, view)?;
     let solicited = !source.is_unspecified();
     // RFC 4861 §7.2.4: who asks without an address (duplicate address detection) is answered at all nodes.
@@ -84,7 +121,7 @@ fn answer_solicitation(source: Ipv6Addr, target: Ipv6Addr, asker: MacAddr, view:
     let (destination_mac, destination) =
         if solicited { (asker, source) } else { (MacAddr([0x33, 0x33, 0, 0, 0, 1]), all_nodes) };
     let ends = Endpoints { source_mac: host.mac, destination_mac, source: target, destination };
-    Some(build::neighbor_advertisement(&ends, target, solicited))
+    Some((host, Answer::Advertisement(build::neighbor_advertisement(&ends, target, solicited))))
 }
 
 /// The host that has an address, unless it is the asker itself.

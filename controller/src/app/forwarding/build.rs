@@ -4,8 +4,8 @@ use net::{DatapathId, MacAddr, PortId, PortNo};
 use openflow::{Action, Bucket, GroupId, GroupType, Instruction, Match};
 use topology::PortState;
 
-use crate::app::View;
-use crate::flow::pipeline::{CLASSIFY, FORWARD, classify, forward};
+use crate::app::{View, to_controller};
+use crate::flow::pipeline::{CLASSIFY, FORWARD, ISOLATE_PORT, classify, forward};
 use crate::flow::{FlowBody, Group, Key, Owner, Rule};
 
 const KIND_FIXED: u8 = 1;
@@ -18,7 +18,6 @@ const KIND_HOST_OUT: u8 = Key::IDENTITY_KINDS + 1;
 
 const ETH_TYPE_ARP: u16 = 0x0806;
 const ETH_TYPE_IPV6: u16 = 0x86dd;
-const ETH_TYPE_LLDP: u16 = 0x88cc;
 const IP_PROTO_ICMPV6: u8 = 58;
 const NEIGHBOR_SOLICITATION: u8 = 135;
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
@@ -43,11 +42,6 @@ pub(super) fn flood_in_key(port: PortId) -> Key {
     key(KIND_FLOOD_IN, port.port_no.0 as u64)
 }
 
-fn to_controller() -> Action {
-    // Open vSwitch buffers nothing: the whole frame has to come.
-    Action::Output { port: PortNo::CONTROLLER, max_len: openflow::CONTROLLER_NO_BUFFER }
-}
-
 fn output(port: PortNo) -> Action {
     Action::Output { port, max_len: 0 }
 }
@@ -55,7 +49,7 @@ fn output(port: PortNo) -> Action {
 /// Rules that every switch has, whatever the network looks like.
 pub(super) fn fixed_rules() -> Vec<Rule> {
     let punt = || vec![Instruction::ApplyActions(vec![to_controller()])];
-    let copy = || vec![Instruction::ApplyActions(vec![to_controller()]), Instruction::GotoTable(FORWARD)];
+    let copy = || vec![Instruction::ApplyActions(vec![to_controller()]), Instruction::GotoTable(ISOLATE_PORT)];
     let icmpv6 = |icmp_type| {
         Match::new().with_eth_type(ETH_TYPE_IPV6).with_ip_proto(IP_PROTO_ICMPV6).with_icmpv6_type(icmp_type)
     };
@@ -64,7 +58,6 @@ pub(super) fn fixed_rules() -> Vec<Rule> {
     let link_local = MacAddr([0x01, 0x80, 0xc2, 0, 0, 0]);
     let link_local_mask = MacAddr([0xff, 0xff, 0xff, 0xff, 0xff, 0xf0]);
     let rows = [
-        (classify::LLDP, Match::new().with_eth_type(ETH_TYPE_LLDP), punt()),
         (classify::LINK_LOCAL, Match::new().with_eth_dst_masked(link_local, link_local_mask), Vec::new()),
         (classify::ASK, arp.clone().with_eth_dst(MacAddr::BROADCAST), punt()),
         (classify::ASK, icmpv6(NEIGHBOR_SOLICITATION).with_eth_dst_masked(group_bit, group_bit), punt()),
@@ -88,7 +81,7 @@ pub(super) fn link_rule(port: PortId, view: &View<'_>) -> Option<Rule> {
     if state != PortState::Link {
         return None;
     }
-    let body = FlowBody::goto(&Match::new().with_in_port(port.port_no), FORWARD).ok()?;
+    let body = FlowBody::goto(&Match::new().with_in_port(port.port_no), ISOLATE_PORT).ok()?;
     Some(Rule::with_body(link_key(port), CLASSIFY, classify::LINK, body))
 }
 
@@ -101,7 +94,7 @@ pub(super) fn host_in_rule(mac: MacAddr, port: PortId, view: &View<'_>) -> Rule 
 /// The same as far as it says which rule it is.
 pub(super) fn no_host_in_rule(mac: MacAddr, port: PortId) -> Rule {
     let key = Key { b: u64::from(port.port_no.0), ..key(KIND_HOST_IN, mac.to_u64()) };
-    Rule::with_body(key, CLASSIFY, classify::HOST, FlowBody::source_goto(port.port_no, mac, FORWARD))
+    Rule::with_body(key, CLASSIFY, classify::HOST, FlowBody::source_goto(port.port_no, mac, ISOLATE_PORT))
 }
 
 /// The way to a host: out of its port on its own switch, else through the group that leads to its switch.
@@ -171,6 +164,8 @@ pub(super) fn flood_in_rule(port: PortId, group_id: GroupId, view: &View<'_>) ->
     if !floods(port, view) {
         return None;
     }
-    let body = FlowBody::apply(&Match::new().with_in_port(port.port_no), &Action::Group(group_id)).ok()?;
+    // Frames of somebody who must not reach everybody are not flooded.
+    let match_ = Match::new().with_in_port(port.port_no).with_metadata(0);
+    let body = FlowBody::apply(&match_, &Action::Group(group_id)).ok()?;
     Some(Rule::with_body(flood_in_key(port), FORWARD, forward::FLOOD, body))
 }

@@ -7,9 +7,7 @@ use std::net::Ipv4Addr;
 use bytes::{Bytes, BytesMut};
 use net::packet::build;
 use net::{MacAddr, PortNo};
-use openflow::{
-    BufferId, FlowModCommand, FlowRemoved, FlowRemovedReason, Match, Message, PacketIn, PacketInReason, TableId,
-};
+use openflow::{BufferId, FlowModCommand, FlowRemoved, FlowRemovedReason, Match, Message, PacketIn, PacketInReason};
 
 use super::super::traffic::{DATA, FRAME_LEN, IN_PORT};
 use crate::flow::FlowKey;
@@ -43,7 +41,7 @@ impl Comers {
             buffer_id: BufferId::NO_BUFFER,
             total_len: FRAME_LEN as u16,
             reason: PacketInReason::NO_MATCH,
-            table_id: TableId(0),
+            table_id: CLASSIFY,
             cookie: 0,
             match_: Match::new().with_in_port(PortNo(1)),
             data: Bytes::from(frame),

@@ -1,6 +1,6 @@
 //! The policy part of the table: `bgp.sets` and `bgp.policies`.
 
-use super::{FAMILIES, Key, MAX_DESCRIPTION, Need, Section, Shape, Term};
+use super::{FAMILIES, Key, MAX_DESCRIPTION, Need, Reload, Section, Shape, Term};
 
 pub(in crate::config) static PREFIX_PATTERN: Term =
     Term { what: "prefix with lengths", plural: "prefixes with lengths" };
@@ -31,7 +31,8 @@ const NO_CONDITION: Need = Need::Without("not asked");
 const NO_CHANGE: Need = Need::Without("left as it is");
 
 const fn row(name: &'static str, shape: Shape, need: Need, rule: &'static str, about: &'static str) -> Key {
-    Key { name, shape, need, rule, about }
+    let reload = if shape.inner().is_some() { Reload::Inside } else { Reload::Hot };
+    Key { name, shape, need, rule, reload, about }
 }
 
 const fn some(of: &'static Term) -> Shape {

@@ -9,7 +9,7 @@ const MANY: usize = 8_170;
 /// A reconciler that has asked a switch for its groups, and the number of the question.
 fn asked_for_groups() -> (Reconciler, u32) {
     let mut reconciler = Reconciler::default();
-    reconciler.handle_connected(S1);
+    reconciler.handle_connected(S1, Time::ZERO);
     let count = MultipartReplyBody::Aggregate(AggregateStats { packet_count: 0, byte_count: 0, flow_count: 1 });
     let xid = answer(&mut reconciler, None, count);
     (reconciler, xid)
@@ -25,7 +25,7 @@ fn asked_for_flows() -> (Reconciler, u32) {
 /// A whole answer to the question of this number, or of the one that is out; the number of the next question.
 fn answer(reconciler: &mut Reconciler, xid: Option<u32>, body: MultipartReplyBody) -> u32 {
     let xid = xid.unwrap_or_else(|| only_question(reconciler));
-    assert!(reconciler.handle_multipart(S1, xid, &MultipartReply { more: false, body }));
+    assert!(reconciler.handle_multipart(S1, xid, &MultipartReply { more: false, body }, Time::ZERO));
     only_question(reconciler)
 }
 
@@ -55,7 +55,7 @@ fn tell_without_end(
     let limit = 2 * READ_BACK_OCTETS as u32 / (8 * MANY as u32);
     for number in 1..limit {
         let more = MultipartReply { more: true, body: part(number) };
-        assert!(reconciler.handle_multipart(S1, xid, &more));
+        assert!(reconciler.handle_multipart(S1, xid, &more, Time::ZERO));
         if let Some(event) = reconciler.poll_event() {
             assert_eq!(event, FlowEvent::TooMuch { datapath_id: S1 });
             return (reconciler, number);
@@ -91,7 +91,7 @@ fn one_big_flow_in_each_part_is_believed_up_to_a_limit_in_octets() {
 fn the_instructions_of_a_flow_that_nobody_wants_are_kept_once() {
     let mut flows = super::super::switch::SwitchFlows::new(topology::SeededState::new(1));
     let MultipartReplyBody::Flow(big) = big_flow(1) else { unreachable!() };
-    let kept = flows.read_rule(&big[0]);
+    let kept = flows.read_rule(&big[0], &FlowSettings::default());
     assert_eq!(kept, Some(24 + 8 * MANY));
     assert_eq!(flows.octets_kept(), 24 + 8 * MANY);
     let (id, rule) = flows.installed().next().unwrap();
@@ -113,7 +113,7 @@ fn a_flow_whose_match_is_too_long_in_its_canonical_form_is_passed_over() {
     let MultipartReplyBody::Flow(mut flows) = big_flow(1) else { unreachable!() };
     (flows[0].match_, flows[0].instructions) = (match_that_grows(), Vec::new());
     let part = MultipartReply { more: false, body: MultipartReplyBody::Flow(flows) };
-    assert!(reconciler.handle_multipart(S1, xid, &part));
+    assert!(reconciler.handle_multipart(S1, xid, &part, Time::ZERO));
     assert_eq!(reconciler.poll_event(), Some(FlowEvent::ReadBack { datapath_id: S1, rules: 0, groups: 0 }));
     let removed = openflow::FlowRemoved {
         cookie: key(1).cookie(),
@@ -141,7 +141,7 @@ fn what_is_not_ours_is_not_kept_however_large_it_is() {
     flows[0].cookie = 1;
     let part = MultipartReply { more: true, body: MultipartReplyBody::Flow(flows) };
     for _ in 0..2 * READ_BACK_OCTETS / (8 * MANY) {
-        assert!(reconciler.handle_multipart(S1, xid, &part));
+        assert!(reconciler.handle_multipart(S1, xid, &part, Time::ZERO));
     }
     assert_eq!(reconciler.poll_event(), None);
 }

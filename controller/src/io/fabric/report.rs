@@ -5,16 +5,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::{DatapathId, PortId, Time};
+use net::{DatapathId, PortId, PortNo, Time};
 use openflow::{CloseReason, MessageType, PortStats};
 use telemetry::{Histogram, Metric, Sample};
 use topology::{Change, DiscoveryCounters, Network, PortState};
 
 use super::Directory;
+use super::happened::{About, HappeningKind, Happenings};
 use super::told::{self, Told, Topic};
-use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent};
-use crate::flow::FlowCounters;
-use crate::io::clock::Clock;
+use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent, SwitchDescription};
+use crate::flow::{Again, Drift, DriftKind, FlowCounters, Owner, RefusalReason};
+use crate::io::clock::{self, Clock};
 
 /// Copying the network takes at most one part in so many of the thread's time: some milliseconds for 65,536 hosts, so every second or two.
 const COPY_SHARE: u32 = 200;
@@ -49,7 +50,31 @@ pub struct Snapshot {
     pub reroutes: u64,
     /// How long the last reroute took.
     pub last_reroute: Option<Duration>,
+    /// The time of day when it was taken, since 1970.
+    pub wall: Duration,
+    /// What is known of connected switches beside their ports.
+    pub switches: Arc<BTreeMap<DatapathId, SwitchFacts>>,
+    /// The newest counters of the switches' ports.
+    pub port_counts: Arc<BTreeMap<DatapathId, PortCounts>>,
 }
+
+/// What is known of a connected switch beside its ports.
+#[derive(Clone, Debug)]
+pub struct SwitchFacts {
+    /// Where its connection comes from.
+    pub peer: String,
+    /// Since when it is connected and read back.
+    pub since: Time,
+    /// What it says about itself, once it has.
+    pub description: Option<Arc<SwitchDescription>>,
+}
+
+/// Counters of one switch's ports, in the order of [`PORT_COUNTERS`].
+pub type PortCounts = Arc<BTreeMap<PortNo, [u64; PORT_COUNTERS.len()]>>;
+
+/// What is counted of a port.
+pub const PORT_COUNTERS: [&str; 8] =
+    ["rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_dropped", "tx_dropped", "rx_errors", "tx_errors"];
 
 /// What leaves the fabric thread at a tick. Making samples of it is left to who gets it.
 #[derive(Debug)]
@@ -113,10 +138,13 @@ pub(super) struct Collector {
     refused: u64,
     failed: u64,
     directory: Directory,
+    happenings: Arc<Happenings>,
+    switches: Arc<BTreeMap<DatapathId, SwitchFacts>>,
+    port_counts: Arc<BTreeMap<DatapathId, PortCounts>>,
 }
 
 impl Collector {
-    pub(super) fn new(directory: Directory) -> Collector {
+    pub(super) fn new(directory: Directory, happenings: Arc<Happenings>) -> Collector {
         Collector {
             packet_in: Histogram::new(Metric::PacketInDuration),
             turn: Histogram::new(Metric::CoreTurnDuration),
@@ -136,6 +164,9 @@ impl Collector {
             refused: 0,
             failed: 0,
             directory,
+            happenings,
+            switches: Arc::default(),
+            port_counts: Arc::default(),
         }
     }
 
@@ -191,6 +222,9 @@ impl Collector {
             round_trip_times: core.round_trip_times().collect(),
             reroutes: self.reroutes,
             last_reroute: self.last_reroute,
+            wall: clock::wall(),
+            switches: self.switches.clone(),
+            port_counts: self.port_counts.clone(),
         }
     }
 
@@ -232,14 +266,106 @@ impl Collector {
         }
     }
 
+    /// What those who ask later are told of it.
+    fn remember(&mut self, event: &CoreEvent, now: Time) {
+        let push = |told, what: &dyn Fn() -> String| self.happenings.push(told, what);
+        match event {
+            CoreEvent::SwitchConnected { datapath_id, connection, rules, took: _ } => {
+                let peer = self.peers.get(connection).cloned().unwrap_or_default();
+                push(About::new(HappeningKind::SwitchUp).at(*datapath_id), &|| {
+                    format!("connected from {peer}; {rules} rules of ours were found on it")
+                });
+                let description = self.switches.get(datapath_id).and_then(|facts| facts.description.clone());
+                let facts = SwitchFacts { peer, since: now, description };
+                Arc::make_mut(&mut self.switches).insert(*datapath_id, facts);
+            }
+            CoreEvent::SwitchDisconnected { datapath_id, cause } => {
+                push(About::new(HappeningKind::SwitchDown).at(*datapath_id), &|| cause.to_string());
+                Arc::make_mut(&mut self.switches).remove(datapath_id);
+                Arc::make_mut(&mut self.port_counts).remove(datapath_id);
+            }
+            CoreEvent::SwitchDescribed { datapath_id, description } => {
+                let description = Some(Arc::new((**description).clone()));
+                match Arc::make_mut(&mut self.switches).get_mut(datapath_id) {
+                    Some(facts) => facts.description = description,
+                    None => {
+                        let facts = SwitchFacts { peer: String::new(), since: now, description };
+                        Arc::make_mut(&mut self.switches).insert(*datapath_id, facts);
+                    }
+                }
+            }
+            CoreEvent::RoleGiven { datapath_id, role, why, .. } => {
+                push(About::new(HappeningKind::Role).at(*datapath_id), &|| match why {
+                    Some(why) => format!("{role}: {why}"),
+                    None => role.to_string(),
+                });
+            }
+            CoreEvent::Rerouted { took } => {
+                push(About::new(HappeningKind::Rerouted), &|| {
+                    format!("paths around a lost link stand after {} us", took.as_micros())
+                });
+            }
+            CoreEvent::Refused { datapath_id, what, error, owner, line, again } => {
+                push(About::new(HappeningKind::Refused).at(*datapath_id), &|| {
+                    format!("{what}: {error}{}; {}", of_whom(*owner, *line), again_words(*again, now))
+                });
+            }
+            CoreEvent::Audited { report, lines } => {
+                for (drift, line) in report.drift.iter().zip(lines) {
+                    push(About::new(HappeningKind::Drift).at(report.datapath_id), &|| drift_words(drift, *line));
+                }
+            }
+            CoreEvent::PortStats { datapath_id, stats } => {
+                let counts = Arc::make_mut(&mut self.port_counts).entry(*datapath_id).or_default();
+                let counts = Arc::make_mut(counts);
+                for stats in stats {
+                    if let Some(counted) = port_counters(*datapath_id, stats) {
+                        counts.insert(stats.port_no, counted.counts);
+                    }
+                }
+            }
+            CoreEvent::Change(change) => match change {
+                Change::LinkUp(link) => {
+                    push(About::new(HappeningKind::LinkUp).at_port(link.source), &|| format!("to {}", link.target));
+                }
+                Change::LinkDown { link, reason } => {
+                    let reason = words(&format!("{reason:?}"));
+                    push(About::new(HappeningKind::LinkDown).at_port(link.source), &|| {
+                        format!("to {}: {reason}", link.target)
+                    });
+                }
+                Change::HostMoved { mac, from } => {
+                    push(About::new(HappeningKind::HostMoved).of(*mac).at(from.datapath_id), &|| {
+                        format!("away from {from}")
+                    });
+                }
+                Change::SwitchGone(datapath_id) => {
+                    push(About::new(HappeningKind::SwitchGone).at(*datapath_id), &|| {
+                        "away for too long: paths go around it".to_owned()
+                    });
+                    Arc::make_mut(&mut self.switches).remove(datapath_id);
+                }
+                Change::SwitchUp(_)
+                | Change::SwitchDown(_)
+                | Change::PortChanged(_)
+                | Change::HostLearned(_)
+                | Change::HostAddressed(_)
+                | Change::HostForgotten { .. } => {}
+            },
+            CoreEvent::AuxiliaryConnected { .. } | CoreEvent::Close { .. } | CoreEvent::Malformed { .. } => {}
+        }
+    }
+
     /// Log it and keep what telemetry wants.
     pub(super) fn event(&mut self, event: CoreEvent, now: Time) {
+        self.remember(&event, now);
         let peer = |id: ConnectionId| self.peers.get(&id).map_or("?", String::as_str);
         match event {
-            CoreEvent::SwitchConnected { datapath_id, connection, rules } => {
+            CoreEvent::SwitchConnected { datapath_id, connection, rules, took } => {
                 self.live.insert(connection);
                 self.directory.insert(datapath_id, peer(connection).to_owned());
-                tracing::info!(dpid = %datapath_id, peer = peer(connection), rules_found = rules, "switch connected");
+                let took_ms = took.as_millis() as u64;
+                tracing::info!(dpid = %datapath_id, peer = peer(connection), rules_found = rules, took_ms, "switch connected");
                 self.samples.push(Sample::add(Metric::Connections, 1).label("connected"));
             }
             CoreEvent::SwitchDisconnected { datapath_id, cause } => {
@@ -297,8 +423,29 @@ impl Collector {
                 self.reroutes += 1;
                 self.last_reroute = Some(took);
             }
-            CoreEvent::Refused { datapath_id, what, error } => {
-                tracing::warn!(dpid = %datapath_id, what, error, "the switch refused; it is tried again later");
+            CoreEvent::Refused { datapath_id, what, error, owner, line, again } => {
+                let owner = owner.map(|owner| owner.name());
+                let again = again_words(again, now);
+                // A full table refuses a hundred thousand rules: all are in the events' count, in the metrics and in `show flows`.
+                match self.told.tell(datapath_id.to_string(), Topic::Refused, now) {
+                    Some(others) => tracing::warn!(
+                        dpid = %datapath_id, what, error, owner, line, again, others_before = others, "the switch refused"
+                    ),
+                    None => tracing::debug!(dpid = %datapath_id, what, error, owner, line, again, "the switch refused"),
+                }
+            }
+            CoreEvent::Audited { report, lines } => {
+                let dpid = report.datapath_id;
+                let [added, changed, removed] = report.counts;
+                if added + changed + removed > 0 {
+                    let first = report.drift.first().zip(lines.first()).map(|(drift, line)| drift_words(drift, *line));
+                    tracing::warn!(%dpid, added, changed, removed, first, "an audit has found what was changed by hand; it is put right");
+                } else {
+                    tracing::debug!(%dpid, rules = report.rules, groups = report.groups, foreign = report.foreign, "audited");
+                }
+                if let Some(why) = report.cut_short {
+                    tracing::info!(%dpid, why, "an audit was not done to its end");
+                }
             }
             CoreEvent::Malformed { connection, what } => {
                 let told = self.malformed.entry(connection).or_default();
@@ -315,6 +462,43 @@ impl Collector {
             CoreEvent::Change(change) => log_change(&change),
         }
     }
+}
+
+/// Whose rule it is, after what it is.
+fn of_whom(owner: Option<Owner>, line: Option<u32>) -> String {
+    match (owner, line) {
+        (Some(owner), Some(line)) => format!(" ({}, line {line} of the configuration)", owner.name()),
+        (Some(owner), None) => format!(" ({})", owner.name()),
+        (None, _) => String::new(),
+    }
+}
+
+/// What an audit has found, in words.
+fn drift_words(drift: &Drift, line: Option<u32>) -> String {
+    let owner = drift.key.map(|key| key.owner);
+    let done = if drift.repaired { "put right" } else { "let be" };
+    format!("{} by hand: {}{}; {done}", drift.kind.name(), drift.words(), of_whom(owner, line))
+}
+
+/// When something refused is sent again.
+fn again_words(again: Again, now: Time) -> String {
+    match again {
+        Again::Now => "sent again".to_owned(),
+        Again::At(at) => format!("sent again in {} s", at.since(now).as_millis().div_ceil(1_000)),
+        Again::WhenDifferent => "not sent again until the rule changes or the switch reconnects".to_owned(),
+    }
+}
+
+/// `ProbesMissed` is `probes missed`.
+fn words(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 4);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
 }
 
 fn topic(cause: &CloseCause) -> Topic {
@@ -362,11 +546,12 @@ fn switch_samples(snapshot: &Snapshot) -> impl Iterator<Item = Sample> {
         .round_trip_times
         .iter()
         .map(move |(id, time)| of_switch(Metric::SwitchRoundTrip, id, time.as_secs_f64()));
-    let flows = snapshot.flows.iter().flat_map(move |(id, [installed, desired, groups, _])| {
+    let flows = snapshot.flows.iter().flat_map(move |(id, [installed, desired, groups, refused])| {
         let rows = [
             (Metric::RulesInstalled, *installed),
             (Metric::RulesDesired, *desired),
             (Metric::GroupsInstalled, *groups),
+            (Metric::Refused, *refused),
         ];
         rows.map(|(metric, count)| of_switch(metric, id, count as f64))
     });
@@ -421,8 +606,17 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
     for (command, count) in ["add", "modify", "delete"].iter().zip(flows.group_mods) {
         samples.push(Sample::total(Metric::GroupModsSent, count).label(command));
     }
-    samples.push(Sample::total(Metric::ModsRefused, flows.refused));
+    for ((_, reason), count) in RefusalReason::NAMES.iter().zip(flows.refused) {
+        samples.push(Sample::total(Metric::ModsRefused, count).label(reason));
+    }
     samples.push(Sample::total(Metric::Repairs, flows.drifted));
+    for ((_, kind), count) in DriftKind::NAMES.iter().zip(flows.drift) {
+        samples.push(Sample::total(Metric::Drift, count).label(kind));
+    }
+    samples.push(Sample::total(Metric::Audits, flows.audits));
+    for (result, count) in ["committed", "failed"].iter().zip(flows.bundles) {
+        samples.push(Sample::total(Metric::Bundles, count).label(result));
+    }
 
     let counters = &snapshot.counters;
     samples.push(Sample::total(Metric::Connections, counters.duplicates_refused).label("duplicate"));
@@ -503,7 +697,7 @@ pub(super) mod tests {
 
     /// One connection a second, from so many addresses in turn, each refused for its version.
     fn refused_versions(connections: u64, addresses: u64) -> Collector {
-        let mut collector = Collector::new(Directory::default());
+        let mut collector = Collector::new(Directory::default(), Arc::default());
         for second in 0..connections {
             let id = ConnectionId(second);
             collector.opened(id, format!("192.0.2.{}:{}", second % addresses, 40_000 + second));
@@ -567,7 +761,7 @@ pub(super) mod tests {
     #[test]
     fn a_network_that_has_not_changed_is_not_copied_again() {
         let mut core = Core::new(CoreConfig::default(), Time::ZERO);
-        let mut collector = Collector::new(Directory::default());
+        let mut collector = Collector::new(Directory::default(), Arc::default());
         let clock = Clock::start();
         let first = collector.snapshot(&core, &clock);
         let second = collector.snapshot(&core, &clock);

@@ -161,7 +161,7 @@ fn run_with_fabric<F: Future<Output = ()>>(paused: bool, test: impl FnOnce(Rc<Fa
     core.channel.handshake_timeout = Duration::from_secs(3_600);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let fabric = Rc::new(Fabric::new(core, AcceptLimits::default(), Directory::default()));
+        let fabric = Rc::new(Fabric::new(core, AcceptLimits::default(), Directory::default(), Default::default()));
         test(fabric).await;
     });
 }

@@ -35,6 +35,8 @@ pub(super) enum Topic {
     Silent,
     /// OpenFlow, and otherwise not a switch that is taken.
     Handshake,
+    /// A rule or a group that a switch does not take.
+    Refused,
 }
 
 #[derive(Debug)]

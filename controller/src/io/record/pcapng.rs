@@ -7,6 +7,8 @@ use bytes::BytesMut;
 use net::packet::{IpProtocol, Ipv4Header, Ipv6Header, TcpFlags, TcpHeader};
 use serde_json::json;
 
+use crate::flow::BundleUse;
+
 /// `LINKTYPE_RAW`: the packet begins with its IPv4 or IPv6 header.
 const LINK_RAW: u16 = 101;
 /// Payload of one packet at most: an IPv4 packet's length has 16 bits.
@@ -18,6 +20,9 @@ pub(crate) const FINISH_BLOCK: u32 = 0x8054_4c02;
 /// What our comment in the section header begins with.
 const COMMENT: &str = "trunkline ";
 
+/// By the numbers that stand in a recording; one without was made without bundles.
+const BUNDLES: [BundleUse; 3] = [BundleUse::Never, BundleUse::Auto, BundleUse::Atomic];
+
 /// What a replay has to know of the run that was recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RunFacts {
@@ -27,6 +32,9 @@ pub(crate) struct RunFacts {
     pub(crate) began: Duration,
     pub(crate) probe_interval: Duration,
     pub(crate) host_timeout: Duration,
+    /// None in recordings of programs that had no audits.
+    pub(crate) audit_interval: Duration,
+    pub(crate) bundles: BundleUse,
     pub(crate) role: u32,
     pub(crate) generation_id: u64,
 }
@@ -41,6 +49,8 @@ impl RunFacts {
             "began_ns": nanos(self.began),
             "probe_interval_ns": nanos(self.probe_interval),
             "host_timeout_ns": nanos(self.host_timeout),
+            "audit_interval_ns": nanos(self.audit_interval),
+            "bundles": BUNDLES.iter().position(|bundles| *bundles == self.bundles),
             "role": self.role,
             "generation_id": self.generation_id,
         });
@@ -58,6 +68,8 @@ impl RunFacts {
         for (octet, at) in probe_key.iter_mut().zip((0..).step_by(2)) {
             *octet = u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()?;
         }
+        let bundles = value.get("bundles").and_then(serde_json::Value::as_u64);
+        let bundles = bundles.and_then(|at| BUNDLES.get(usize::try_from(at).ok()?)).copied();
         let duration = |name: &str| value.get(name)?.as_u64().map(Duration::from_nanos);
         Some(RunFacts {
             seed: value.get("seed")?.as_u64()?,
@@ -65,6 +77,8 @@ impl RunFacts {
             began: duration("began_ns")?,
             probe_interval: duration("probe_interval_ns")?,
             host_timeout: duration("host_timeout_ns")?,
+            audit_interval: duration("audit_interval_ns").unwrap_or_default(),
+            bundles: bundles.unwrap_or(BundleUse::Never),
             role: u32::try_from(value.get("role")?.as_u64()?).ok()?,
             generation_id: value.get("generation_id")?.as_u64()?,
         })
@@ -239,6 +253,8 @@ mod tests {
             began: Duration::from_nanos(1_700_000_000_123_456_789),
             probe_interval: Duration::from_millis(300),
             host_timeout: Duration::from_secs(300),
+            audit_interval: Duration::from_secs(60),
+            bundles: BundleUse::Atomic,
             role: 2,
             generation_id: u64::MAX,
         };

@@ -27,7 +27,7 @@ pub(super) fn restart(world: &mut World) -> Result<(), Fail> {
     exchanged(world, &peer)?;
     let address = THEIRS.to_string();
     let outcome = (|| {
-        peer.daemon.kill();
+        peer.kill()?;
         wait::until(ROUTES_LIMIT, || {
             theirs_best(world)?;
             let neighbor = world.ours.neighbor(&address)?;
@@ -118,7 +118,7 @@ pub(super) fn limits(world: &mut World) -> Result<(), Fail> {
     });
     world.check("prefix limit of ours", outcome);
     ours.kill();
-    peer.daemon.kill();
+    peer.kill()?;
     peer = world.start_peer(world.wish(|session| session.max_prefixes = Some(1)))?;
     // FRR looks at the count when the next UPDATE comes: more than two of them.
     let many = config("").replace("originate: [", "originate: [\"203.0.115.0/24\", \"203.0.116.0/24\", ");
@@ -188,7 +188,8 @@ fn hold_checks(world: &World, peer: &Peer, ours: &Daemon) -> Outcome {
 pub(super) fn flaps(world: &mut World) -> Result<(), Fail> {
     let count = world.mode.pick(3, 30);
     let peer = world.start_peer(world.wish(|_| {}))?;
-    let _ours = world.start_ours(&config(""))?;
+    // Many in a row would have us wait for minutes, as it should be.
+    let _ours = world.start_ours(&config(world.mode.pick("", ", damp_oscillations: false")))?;
     let address = THEIRS.to_string();
     let outcome = (|| {
         world.wait_up(&peer)?;

@@ -25,6 +25,8 @@ enum Event {
     Replay(usize, PortId),
     Forge(PortId, PortId),
     Garbage(PortId, Vec<u8>),
+    /// The switch answers nothing from now on, or does again.
+    Mute(u64, bool),
     /// Time passes; probes arrive, except every nth.
     Run(u64, usize),
     /// Time passes and nobody calls.
@@ -51,6 +53,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => (0..20usize, any_port()).prop_map(|(probe, port)| Event::Replay(probe, port)),
         1 => (any_port(), any_port()).prop_map(|(a, b)| Event::Forge(a, b)),
         1 => (any_port(), prop::collection::vec(any::<u8>(), 0..80)).prop_map(|(port, octets)| Event::Garbage(port, octets)),
+        2 => (0..SWITCHES, any::<bool>()).prop_map(|(switch, mute)| Event::Mute(switch, mute)),
         6 => (1..3_000u64, 2..10usize).prop_map(|(millis, lose)| Event::Run(millis, lose)),
         1 => (1..200_000u64).prop_map(Event::Sleep),
     ]
@@ -105,6 +108,11 @@ impl Chaos {
                 discovery.handle_frame(port, &probe.encode(mac(9), &ProbeKey::new([0; 32], 0)), now);
             }
             Event::Garbage(port, octets) => discovery.handle_frame(port, &octets, now),
+            Event::Mute(switch, true) => drop(self.lab.mute.insert(DatapathId(switch))),
+            Event::Mute(switch, false) => {
+                self.lab.mute.remove(&DatapathId(switch));
+                discovery.handle_answered(DatapathId(switch), now);
+            }
             Event::Run(millis, lose) => self.run(ms(millis), lose),
             Event::Sleep(millis) => self.lab.now = now + ms(millis),
         }
@@ -216,6 +224,20 @@ fn assert_invariants(discovery: &Discovery) {
         let probed = port.info.up && network.switches[&id.datapath_id].connected;
         assert_eq!((control.class.is_some(), control.next_probe.is_some()), (probed, probed), "{id}");
     }
+    let mut silent: BTreeMap<PortId, usize> = BTreeMap::new();
+    for (datapath_id, links) in &discovery.silent {
+        assert!(!links.is_empty());
+        for source in links {
+            let link = network.links[source];
+            assert!([link.source, link.target].iter().any(|end| end.datapath_id == *datapath_id));
+            *silent.entry(*source).or_default() += 1;
+        }
+    }
+    for (id, control) in &discovery.controls {
+        let waits_for = control.doubt.unwrap_or(0);
+        assert_eq!(waits_for, silent.remove(id).unwrap_or(0), "{id}");
+    }
+    assert!(silent.is_empty());
     assert!(ends.is_empty(), "links end at ports that are not there: {ends:?}");
     assert_eq!(discovery.controls.len(), network.ports().count());
     assert_eq!(network.edges.len(), network.ports().filter(|(id, _)| network.takes_hosts(*id)).count());
@@ -235,6 +257,7 @@ proptest! {
         }
         // Afterwards a quiet network says what the wires say. First every grace is over: a switch that went only at the end of the quiet
         // time would leave ports behind that are rightly held Unknown.
+        (0..SWITCHES).for_each(|switch| chaos.apply(Event::Mute(switch, false)));
         chaos.apply(Event::Sleep(SWITCH_GRACE.as_millis() as u64));
         chaos.run(Duration::from_secs(30), usize::MAX);
         let network = chaos.lab.discovery.network();

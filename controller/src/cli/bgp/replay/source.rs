@@ -11,8 +11,8 @@ use std::time::Duration;
 use bgp::mrt::{Bgp4mpMessage, Body, Peer, Record, Records, RibNlri, attributes};
 use bgp::session::Negotiated;
 use bgp::wire::{
-    Asn, Family, Message, MessageType, MpNextHop, NextHop, Nlri, PathAttributes, PeerKind, RouterId, Update,
-    pack_announcements, pack_end_of_rib,
+    Asn, Family, Message, MessageType, MpNextHop, MpNlri, NextHop, Nlri, PathAttributes, PeerKind, RouterId, Update,
+    pack_announcements, pack_end_of_rib, pack_withdrawals,
 };
 use bytes::{Bytes, BytesMut};
 use net::Prefix;
@@ -321,21 +321,60 @@ impl Sender {
         let Message::Update(mut update) = decoded.message else { return };
         let (announced, withdrawn) = (update.nlri.len(), update.withdrawn.len());
         self.adapt(&mut update);
-        let mp = |nlri: Option<&bgp::wire::MpNlri>| match nlri {
-            Some(bgp::wire::MpNlri::Unicast(nlri)) => nlri.len(),
+        let mp = |nlri: Option<&MpNlri>| match nlri {
+            Some(MpNlri::Unicast(nlri)) => nlri.len(),
             _ => 0,
         };
         let announced = announced + mp(update.mp_reach.as_ref().map(|reach| &reach.nlri));
         let withdrawn = withdrawn + mp(update.mp_unreach.as_ref().map(|unreach| &unreach.nlri));
         let families = [update.mp_reach.as_ref().map(|it| it.family), update.mp_unreach.as_ref().map(|it| it.family)];
-        let agreed = families.into_iter().flatten().all(|family| self.negotiated.families.contains(&family));
-        if agreed && Message::Update(update).encode(&self.negotiated.encode, &mut self.out).is_ok() {
-            self.messages += 1;
-            self.announced += announced as u64;
-            self.withdrawn += withdrawn as u64;
-        } else {
+        let classic = !update.nlri.is_empty() || !update.withdrawn.is_empty();
+        let families = families.into_iter().flatten().chain(classic.then_some(Family::IPV4_UNICAST));
+        if families.into_iter().any(|family| !self.negotiated.families.contains(&family)) {
             self.left_out += 1;
+            return;
         }
+        let message = Message::Update(update);
+        let messages = match message.encode(&self.negotiated.encode, &mut self.out) {
+            Ok(()) => Some(1),
+            // Longer than the router takes: its routes in several.
+            Err(_) => self.in_several(message),
+        };
+        match messages {
+            Some(messages) => {
+                self.messages += messages as u64;
+                self.announced += announced as u64;
+                self.withdrawn += withdrawn as u64;
+            }
+            None => self.left_out += 1,
+        }
+    }
+
+    /// How many messages it takes; `None`: the attributes alone are too long, and nothing of it is said.
+    fn in_several(&mut self, message: Message) -> Option<usize> {
+        let Message::Update(update) = message else { return None };
+        let routes = |nlri: MpNlri| match nlri {
+            MpNlri::Unicast(nlri) => nlri,
+            MpNlri::Raw(_) => Vec::new(),
+        };
+        let mut gone = vec![(Family::IPV4_UNICAST, update.withdrawn)];
+        gone.extend(update.mp_unreach.map(|unreach| (unreach.family, routes(unreach.nlri))));
+        let classic = update.attributes.as_ref().and_then(|path| path.next_hop).map(NextHop::V4);
+        let mut come = vec![(Family::IPV4_UNICAST, classic, update.nlri)];
+        come.extend(update.mp_reach.map(|reach| match reach.next_hop {
+            MpNextHop::Address(next_hop) => (reach.family, Some(next_hop), routes(reach.nlri)),
+            MpNextHop::Raw(_) => (reach.family, None, routes(reach.nlri)),
+        }));
+        let (encode, mut out, mut messages) = (&self.negotiated.encode, BytesMut::new(), 0);
+        for (family, nlri) in gone.into_iter().filter(|(_, nlri)| !nlri.is_empty()) {
+            messages += pack_withdrawals(family, nlri, encode, &mut out);
+        }
+        for (family, next_hop, nlri) in come.into_iter().filter(|(_, _, nlri)| !nlri.is_empty()) {
+            messages +=
+                pack_announcements(family, update.attributes.as_ref()?, next_hop?, nlri, encode, &mut out).ok()?;
+        }
+        self.out.extend_from_slice(&out);
+        Some(messages)
     }
 
     /// Next hops as asked for, and LOCAL_PREF where it has to be.
@@ -634,6 +673,54 @@ mod tests {
         .unwrap();
         assert_eq!(updates(&sender.finish()).len(), 2);
         assert_eq!((sender.announced, sender.messages), (2, 2));
+    }
+
+    #[test]
+    fn a_long_message_is_said_in_several_that_the_router_takes_and_only_where_it_takes_the_family() {
+        let nlri = |first: u8| -> Vec<Nlri> {
+            let prefixes = (0..3_000u16).map(|number| {
+                let [high, low] = number.to_be_bytes();
+                Prefix::new(IpAddr::from([first, high, low, 0]), 24).unwrap()
+            });
+            prefixes.map(Nlri::new).collect()
+        };
+        let attributes = PathAttributes { next_hop: Some(Ipv4Addr::new(192, 0, 2, 9)), ..path(&[65_001]) };
+        let update =
+            Update { withdrawn: nlri(11), nlri: nlri(12), attributes: Some(Arc::new(attributes)), ..Update::default() };
+        let mut octets = BytesMut::new();
+        let context = EncodeContext { message_limit: 65_535, ..EncodeContext::default() };
+        Message::Update(update).encode(&context, &mut octets).unwrap();
+        let ends = Ends {
+            peer_asn: Asn(65_001),
+            local_asn: Asn(65_000),
+            interface: 0,
+            peer: address(1),
+            local: address(100),
+            four_octet_as: true,
+        };
+        let message = Bgp4mpMessage { ends, sent: false, add_path: false, octets: octets.freeze() };
+        let said = |negotiated: &Arc<Negotiated>| {
+            let mut sender = Sender::new(negotiated, &[]);
+            let mut octets = BytesMut::new();
+            octets.extend(sender.take(Item::Message { message: &message }).into_iter().flatten());
+            octets.extend_from_slice(&sender.flush());
+            let updates = updates(&octets);
+            assert_eq!(sender.messages, updates.len() as u64);
+            let routes = |of: fn(&Update) -> &Vec<Nlri>| updates.iter().flat_map(of).copied().collect::<Vec<Nlri>>();
+            (routes(|update| &update.withdrawn), routes(|update| &update.nlri), sender.left_out)
+        };
+        assert_eq!(said(&negotiated(65_001)), (nlri(11), nlri(12), 0));
+        let config = SessionConfig {
+            peer_asn: None,
+            ..SessionConfig::new(Asn(65_001), RouterId(Ipv4Addr::LOCALHOST), Asn(65_001))
+        };
+        let capabilities = vec![
+            bgp::wire::Capability::Multiprotocol { family: Family::IPV6_UNICAST },
+            bgp::wire::Capability::FourOctetAs { asn: Asn(65_000) },
+        ];
+        let open = Open::new(Asn(65_000), 90, RouterId(Ipv4Addr::new(10, 9, 9, 9)), capabilities);
+        let other_family = Arc::new(Negotiated::new(&config, open).unwrap());
+        assert_eq!(said(&other_family), (Vec::new(), Vec::new(), 1));
     }
 
     #[test]

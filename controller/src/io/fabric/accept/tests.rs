@@ -216,7 +216,8 @@ fn the_task_of_a_plain_connection_is_small() {
         let stream = TcpStream::connect(peer).unwrap();
         stream.set_nonblocking(true).unwrap();
         let stream = tokio::net::TcpStream::from_std(stream).unwrap();
-        let fabric = Rc::new(Fabric::new(Default::default(), AcceptLimits::default(), Default::default()));
+        let fabric =
+            Rc::new(Fabric::new(Default::default(), AcceptLimits::default(), Default::default(), Default::default()));
         let task = identify(fabric, Newcomer { stream, peer, plain: true, tls_only: false }, Place::none());
         let octets = std::mem::size_of_val(&task);
         assert!(octets <= 2_048, "{octets} octets for each of thousands of switches");

@@ -1,0 +1,280 @@
+//! What the verifier takes for a change of one rule: two shapes of a fabric, and about as many rules as asked for.
+//!
+//! Every switch has a rule for each host, the pipeline's own rules, and the operator's: drops by address and port, and a few that name an output. One
+//! change after the other is made and taken back: a host's rule on a switch, a drop, a rule that
+//! names a port, a rule that sends a host's frames to a port where nothing is. The floor
+//! beside it makes the same changes and looks at nothing.
+#![allow(clippy::disallowed_methods)]
+
+use std::time::Instant;
+
+use controller::verify::{Effect, Field, Members, Membership, RuleChange, RuleNumber, Ternary, VerifiedRule, Verifier};
+use net::{DatapathId, PortId, PortNo};
+
+const LEAVES: u64 = 28;
+const SPINES: u64 = 4;
+const EDGES: u32 = 48;
+const CHANGES: u64 = 10_000;
+const IPV4: u64 = 0x0800;
+const TCP: u64 = 6;
+
+fn main() {
+    println!(
+        "{:<46} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9}",
+        "µs per rule change", "rules", "changes", "median", "p99", "longest", "floor"
+    );
+    for (rules, isolated) in [(1_000, false), (10_000, false), (100_000, false), (100_000, true)] {
+        let mut fabric = Fabric::new(rules, isolated);
+        let problems = fabric.verifier.all();
+        assert!(problems.is_empty(), "{problems:?}");
+        for (name, of) in KINDS {
+            fabric.measure(&format!("{name}{}", if isolated { ", with groups," } else { "" }), of);
+        }
+        let start = Instant::now();
+        let problems = fabric.verifier.all();
+        println!(
+            "{:<46} {:>8} {:>8} {:>9.0} ms, {} problems",
+            "all packets",
+            fabric.verifier.len(),
+            "",
+            start.elapsed().as_secs_f64() * 1e3,
+            problems.len()
+        );
+    }
+}
+
+/// A kind of change: the rule that is added or made another one, and whether it goes wrong.
+type Kind = fn(&Fabric, u64) -> VerifiedRule;
+
+const KINDS: [(&str, Kind); 4] = [
+    ("host's rule", Fabric::host_added),
+    ("drop", Fabric::drop_added),
+    ("output to an edge", Fabric::output_added),
+    ("rule that loses packets", Fabric::loss_added),
+];
+
+struct Fabric {
+    verifier: Verifier,
+    hosts: u64,
+    next: u32,
+}
+
+fn leaf(n: u64) -> DatapathId {
+    DatapathId(1 + n % LEAVES)
+}
+
+fn spine(n: u64) -> DatapathId {
+    DatapathId(100 + n % SPINES)
+}
+
+/// Ports of a leaf: hosts from 1 on, then one for each spine. Ports of a spine: one for each leaf.
+fn uplink(spine: u64) -> PortNo {
+    PortNo(EDGES + 1 + (spine % SPINES) as u32)
+}
+
+fn mac(host: u64) -> u64 {
+    0x0200_0000_0000 + host
+}
+
+fn host_port(host: u64) -> PortId {
+    PortId::new(leaf(host), PortNo(1 + (host / LEAVES) as u32 % EDGES))
+}
+
+impl Fabric {
+    fn new(rules: u64, isolated: bool) -> Fabric {
+        let mut links = Vec::new();
+        for leaf_no in 0..LEAVES {
+            for spine_no in 0..SPINES {
+                let (low, high) = (
+                    PortId::new(leaf(leaf_no), uplink(spine_no)),
+                    PortId::new(spine(spine_no), PortNo(1 + leaf_no as u32)),
+                );
+                links.extend([(low, high), (high, low)]);
+            }
+        }
+        let edges = (0..LEAVES).flat_map(|n| (1..=EDGES).map(move |port| PortId::new(leaf(n), PortNo(port))));
+        let mut members = Members::default();
+        if isolated {
+            // Two ports of each leaf against two others.
+            for n in 0..LEAVES {
+                for (port, of) in [(1, 1), (2, 1), (3, 2), (4, 2)] {
+                    members.add_port(PortId::new(leaf(n), PortNo(port)), Membership { of, never: 3 - of });
+                }
+            }
+        }
+        let switches = LEAVES + SPINES;
+        let drops = rules / switches / 20;
+        let hosts = (rules / switches).saturating_sub(drops + 12);
+        let mut fabric = Fabric { verifier: Verifier::new(links, edges, members), hosts, next: 0 };
+        let ids: Vec<DatapathId> = (0..LEAVES).map(leaf).chain((0..SPINES).map(spine)).collect();
+        for &at in &ids {
+            let everything = Ternary::default();
+            let next = |table| Effect { goto: Some(table), ..Effect::default() };
+            fabric.put(at, 0, 0, None, everything, (0, 0), next(1));
+            fabric.put(at, 0, 65_535, None, everything.with_exact(Field::EthType, 0x88cc), (0, 0), Effect::default());
+            let groups = everything.with(Field::EthDst, 0x0180_c200_0000, 0xffff_ffff_fff0);
+            fabric.put(at, 1, 59_000, None, groups, (0, 0), Effect::default());
+            fabric.put(at, 1, 40_000, None, everything.with_exact(Field::EthType, 0x0806), (0, 0), next(2));
+            fabric.put(at, 1, 0, None, everything, (0, 0), next(2));
+            for n in 0..drops {
+                fabric.put(at, 0, 100, None, by_address(n), (0, 0), Effect::default());
+            }
+            for host in 0..hosts {
+                let rule = fabric.host_rule(at, host);
+                fabric.verifier.apply(RuleChange::Put(Box::new(rule)));
+                fabric.next += 1;
+            }
+            if !isolated {
+                continue;
+            }
+            for port in 1..=4 {
+                let written = if port < 3 { 2 } else { 1 };
+                let effect = Effect { metadata: (written, u64::MAX), ..next(2) };
+                fabric.put(at, 1, 45_000, Some(PortNo(port)), everything, (0, 0), effect);
+            }
+            for host in (0..hosts).filter(|host| host_port(*host).port_no.0 <= 4) {
+                let of = if host_port(host).port_no.0 < 3 { 1 } else { 2 };
+                fabric.put(
+                    at,
+                    2,
+                    2_000,
+                    None,
+                    everything.with_exact(Field::EthDst, mac(host)),
+                    (of, of),
+                    Effect::default(),
+                );
+            }
+        }
+        fabric
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn put(
+        &mut self,
+        at: DatapathId,
+        table: u8,
+        priority: u16,
+        in_port: Option<PortNo>,
+        header: Ternary,
+        metadata: (u64, u64),
+        effect: Effect,
+    ) {
+        let number = RuleNumber(self.next);
+        self.next += 1;
+        let rule = VerifiedRule {
+            number,
+            datapath_id: at,
+            table,
+            priority,
+            in_port,
+            header,
+            metadata,
+            partial: false,
+            effect,
+        };
+        self.verifier.apply(RuleChange::Put(Box::new(rule)));
+    }
+
+    /// The way to a host: its port, up to all spines, or down to its leaf.
+    fn host_rule(&self, at: DatapathId, host: u64) -> VerifiedRule {
+        let home = host_port(host);
+        let outputs = if at == home.datapath_id {
+            [home.port_no].into()
+        } else if at.0 >= 100 {
+            [PortNo(home.datapath_id.0 as u32)].into()
+        } else {
+            (0..SPINES).map(uplink).collect()
+        };
+        VerifiedRule {
+            number: RuleNumber(self.next),
+            datapath_id: at,
+            table: 2,
+            priority: 1_000,
+            in_port: None,
+            header: Ternary::default().with_exact(Field::EthDst, mac(host)),
+            metadata: (0, 0),
+            partial: false,
+            effect: Effect { outputs, ..Effect::default() },
+        }
+    }
+
+    fn host_added(&self, n: u64) -> VerifiedRule {
+        // A new host, on the leaf where it is: nothing leads to it from elsewhere yet.
+        let host = self.hosts + n;
+        self.host_rule(host_port(host).datapath_id, host)
+    }
+
+    fn drop_added(&self, n: u64) -> VerifiedRule {
+        VerifiedRule {
+            table: 0,
+            priority: 100,
+            header: by_address(1_000_000 + n),
+            effect: Effect::default(),
+            ..self.host_rule(leaf(n), n)
+        }
+    }
+
+    fn output_added(&self, n: u64) -> VerifiedRule {
+        let effect = Effect { outputs: [PortNo(5 + (n % 40) as u32)].into(), ..Effect::default() };
+        VerifiedRule {
+            table: 0,
+            priority: 200,
+            header: by_address(2_000_000 + n),
+            effect,
+            ..self.host_rule(leaf(n), n)
+        }
+    }
+
+    fn loss_added(&self, n: u64) -> VerifiedRule {
+        let host = n % self.hosts.max(1);
+        let home = host_port(host).datapath_id;
+        // Nothing is at that port.
+        let effect = Effect { outputs: [PortNo(200)].into(), ..Effect::default() };
+        VerifiedRule { priority: 1_001, effect, ..self.host_rule(home, host) }
+    }
+
+    fn measure(&mut self, name: &str, kind: Kind) {
+        let goes_wrong = name.contains("loses");
+        let (mut added, mut removed, mut floor) = (Vec::new(), Vec::new(), 0.0);
+        // What may take longer than a thousandth of a second is asked for less often.
+        let changes = if name.contains("host's") { CHANGES } else { CHANGES / 100 };
+        for n in 0..changes {
+            let rule = kind(self, n.wrapping_mul(7_919));
+            let number = rule.number;
+            let copy = RuleChange::Put(Box::new(rule.clone()));
+            let start = Instant::now();
+            self.verifier.apply(copy);
+            floor += start.elapsed().as_secs_f64();
+            self.verifier.apply(RuleChange::Remove(number));
+            let change = RuleChange::Put(Box::new(rule));
+            let start = Instant::now();
+            let problems = self.verifier.change(change);
+            added.push(start.elapsed().as_secs_f64());
+            assert_eq!(problems.is_empty(), !goes_wrong, "{problems:?}");
+            let start = Instant::now();
+            let problems = self.verifier.change(RuleChange::Remove(number));
+            removed.push(start.elapsed().as_secs_f64());
+            assert!(problems.is_empty(), "{problems:?}");
+        }
+        for (what, mut times) in [("added", added), ("removed", removed)] {
+            times.sort_by(f64::total_cmp);
+            let at = |part: f64| times.get(((times.len() - 1) as f64 * part) as usize).copied().unwrap_or(0.0) * 1e6;
+            println!(
+                "{:<46} {:>8} {:>8} {:>9.2} {:>9.2} {:>9.2} {:>9.2}",
+                format!("{name} {what}"),
+                self.verifier.len(),
+                times.len(),
+                at(0.5),
+                at(0.99),
+                at(1.0),
+                floor / changes as f64 * 1e6
+            );
+        }
+    }
+}
+
+/// TCP to one address and port: what access lists ask for.
+fn by_address(n: u64) -> Ternary {
+    let header = Ternary::default().with_exact(Field::EthType, IPV4).with_exact(Field::IpProto, TCP);
+    header.with_exact(Field::Ipv4Dst, 0x0a00_0000 + n / 8).with_exact(Field::L4Dst, 1_000 + n % 8)
+}

@@ -1,0 +1,202 @@
+//! Switches, ports, links, hosts, paths and meters, out of a snapshot.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use net::{DatapathId, MacAddr, PortId, PortNo};
+use serde_json::{Value, json};
+use topology::{Host, Link, Network, Port, PortState, Switch};
+
+use super::find::Look;
+use super::table::What;
+use super::{Failure, Page, Question, beside, way};
+use crate::io::fabric::{PORT_COUNTERS, Snapshot};
+
+pub(super) fn answer(snapshot: &Snapshot, question: &Question) -> Result<Value, Failure> {
+    let look = Look { snapshot };
+    let page = match question.route.what {
+        What::Switches => switches(look, question)?,
+        What::Ports => ports(look, question)?,
+        What::Links => links(look, question)?,
+        What::Hosts => hosts(look, question)?,
+        What::Paths => way::paths(look, question)?,
+        What::Path => return way::path(look, question),
+        What::Meters => {
+            question.switch("switch", look)?;
+            Page::default()
+        }
+        What::Status | What::Flows | What::Groups | What::Events | What::Trace | What::History => {
+            return Err(Failure::bad("not of the network"));
+        }
+    };
+    Ok(page.answer(beside([("at", json!(look.now()))])))
+}
+
+/// A switch as a page's cursor has it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct ById(DatapathId);
+
+impl fmt::Display for ById {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for ById {
+    type Err = net::ParseAddrError;
+
+    fn from_str(text: &str) -> Result<ById, net::ParseAddrError> {
+        text.parse().map(ById)
+    }
+}
+
+/// A port as a page's cursor has it: its number is told as a number, whatever it is called.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct ByPort(PortId);
+
+impl fmt::Display for ByPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.0.datapath_id, self.0.port_no.0)
+    }
+}
+
+impl FromStr for ByPort {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<ByPort, ()> {
+        let (switch, port) = text.split_once('-').ok_or(())?;
+        let port = PortNo(port.parse().map_err(|_| ())?);
+        Ok(ByPort(PortId::new(switch.parse().map_err(|_| ())?, port)))
+    }
+}
+
+fn switches(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
+    let wanted = question.switch("switch", look)?;
+    let rows = look.snapshot.network.switches.iter().filter(|(id, _)| wanted.is_none_or(|wanted| wanted == **id));
+    let rows = rows.map(|(id, switch)| (ById(*id), switch));
+    Ok(Page::of(rows, question.after()?, question.limit(), |id, switch| switch_row(look, id.0, switch)))
+}
+
+fn switch_row(look: Look<'_>, id: DatapathId, switch: &Switch) -> Value {
+    let Look { snapshot } = look;
+    let facts = snapshot.switches.get(&id);
+    let description = facts.and_then(|facts| facts.description.as_deref());
+    let [installed, desired, groups, refused] = snapshot.flows.get(&id).copied().unwrap_or_default();
+    let said = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
+    json!({
+        "switch": look.switch(id),
+        "datapath_id": id,
+        "state": if switch.connected { "connected" } else { "lost" },
+        "address": said(facts.map(|facts| &facts.peer)),
+        "since": facts.map(|facts| look.time(facts.since)),
+        "ports": switch.ports.len(),
+        "ports_up": switch.ports.values().filter(|port| port.info.up).count(),
+        "hosts": snapshot.network.hosts.on_switch(id).count(),
+        "rules_installed": installed,
+        "rules_desired": desired,
+        "groups_installed": groups,
+        "refused": refused,
+        "round_trip_us": snapshot.round_trip_times.get(&id).map(|time| time.as_micros() as u64),
+        "manufacturer": said(description.map(|said| &said.manufacturer)),
+        "hardware": said(description.map(|said| &said.hardware)),
+        "software": said(description.map(|said| &said.software)),
+        "serial_number": said(description.map(|said| &said.serial_number)),
+    })
+}
+
+fn ports(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
+    let wanted = question.switch("switch", look)?;
+    let rows = look.snapshot.network.ports().filter(|(id, _)| wanted.is_none_or(|wanted| wanted == id.datapath_id));
+    let rows = rows.map(|(id, port)| (ByPort(id), port));
+    Ok(Page::of(rows, question.after()?, question.limit(), |id, port| port_row(look, id.0, port)))
+}
+
+fn port_row(look: Look<'_>, id: PortId, port: &Port) -> Value {
+    let Look { snapshot } = look;
+    let state = match port.state {
+        PortState::Unknown => "unknown",
+        PortState::Edge => "edge",
+        PortState::Link => "link",
+    };
+    let link = snapshot.network.links.get(&id).map(|link| look.port(link.target));
+    let foreign = || {
+        let neighbor = port.lldp_neighbor.as_deref()?;
+        let name = neighbor.system_name.as_deref().unwrap_or(&neighbor.chassis_id);
+        Some(format!("{name} {} (LLDP)", neighbor.port_id))
+    };
+    let mut row = json!({
+        "switch": look.switch(id.datapath_id),
+        "datapath_id": id.datapath_id,
+        "port": id.port_no.to_string(),
+        "name": port.info.name,
+        "up": port.info.up,
+        "state": state,
+        "speed_mbps": port.info.curr_speed_kbps / 1_000,
+        "mac": port.info.hw_addr.to_string(),
+        "peer": link.or_else(foreign),
+        "hosts": snapshot.network.hosts.count_on_port(id),
+    });
+    let counts = snapshot.port_counts.get(&id.datapath_id).and_then(|counts| counts.get(&id.port_no));
+    if let Value::Object(row) = &mut row {
+        for (at, name) in PORT_COUNTERS.iter().enumerate() {
+            row.insert((*name).to_owned(), json!(counts.and_then(|counts| counts.get(at))));
+        }
+    }
+    row
+}
+
+/// Each link once, and directions without their other one.
+pub(super) fn shown_links(network: &Network) -> impl Iterator<Item = &Link> {
+    network.links.values().filter(|link| link.source < link.target || !network.is_bidirectional(link.source))
+}
+
+fn links(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
+    let wanted = question.switch("switch", look)?;
+    let network = &look.snapshot.network;
+    let of = |link: &&Link| {
+        wanted.is_none_or(|wanted| wanted == link.source.datapath_id || wanted == link.target.datapath_id)
+    };
+    let rows = shown_links(network).filter(of).map(|link| (ByPort(link.source), link));
+    Ok(Page::of(rows, question.after()?, question.limit(), |_, link| {
+        json!({
+            "switch": look.switch(link.source.datapath_id),
+            "datapath_id": link.source.datapath_id,
+            "port": link.source.port_no.to_string(),
+            "to_switch": look.switch(link.target.datapath_id),
+            "to_datapath_id": link.target.datapath_id,
+            "to_port": link.target.port_no.to_string(),
+            "state": if network.is_bidirectional(link.source) { "both" } else { "one-way" },
+            "since": look.time(link.since),
+        })
+    }))
+}
+
+fn hosts(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
+    let switch = question.switch("switch", look)?;
+    let wanted = match question.text("host") {
+        None => None,
+        Some(text) => match look.find_host(text) {
+            Some(host) => Some(host?.mac),
+            None => return Err(Failure::bad(format!("host: `{text}` is neither a MAC nor an IP address"))),
+        },
+    };
+    let of = |host: &&Host| {
+        switch.is_none_or(|switch| switch == host.port.datapath_id) && wanted.is_none_or(|wanted| wanted == host.mac)
+    };
+    let after = question.after::<MacAddr>()?;
+    let rows = look.snapshot.network.hosts.values().filter(of).map(|host| (host.mac, host));
+    Ok(Page::of(rows, after, question.limit(), |_, host| {
+        let addresses: BTreeSet<IpAddr> = host.addresses.iter().collect();
+        json!({
+            "mac": host.mac.to_string(),
+            "addresses": addresses,
+            "switch": look.switch(host.port.datapath_id),
+            "datapath_id": host.port.datapath_id,
+            "port": host.port.port_no.to_string(),
+            "since": look.time(host.since),
+            "last_seen": look.time(host.last_seen),
+        })
+    }))
+}

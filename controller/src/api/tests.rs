@@ -1,0 +1,180 @@
+//! Answers out of networks made by hand.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use net::{DatapathId, MacAddr, PortId, PortNo, Time};
+use serde_json::{Value, json};
+use topology::{Link, Network, Port, PortInfo, PortState, Switch};
+
+use super::find::Look;
+use super::*;
+
+/// One direction of a link: switch and port, twice.
+type Wire = ((u64, u32), (u64, u32));
+
+/// Switches `s1` to `sN` with a LOCAL port, and links from port to port, in one direction each.
+fn snapshot(switches: u64, links: &[Wire]) -> Snapshot {
+    let mut network = Network::new(1);
+    for number in 1..=switches {
+        let info = PortInfo {
+            port_no: PortNo::LOCAL,
+            hw_addr: MacAddr([2, 0, 0, 0, 0, number as u8]),
+            name: format!("s{number}"),
+            up: true,
+            curr_speed_kbps: 0,
+        };
+        let ports = (1..=4).map(|port| {
+            let info = PortInfo { port_no: PortNo(port), name: format!("s{number}-{port}"), ..info.clone() };
+            (PortNo(port), Port { info, state: PortState::Edge, lldp_neighbor: None })
+        });
+        let mut ports: BTreeMap<PortNo, Port> = ports.collect();
+        ports.insert(PortNo::LOCAL, Port { info, state: PortState::Edge, lldp_neighbor: None });
+        network.switches.insert(DatapathId(number), Switch { connected: true, ports });
+    }
+    for ((a, from), (b, to)) in links {
+        let source = PortId::new(DatapathId(*a), PortNo(*from));
+        let target = PortId::new(DatapathId(*b), PortNo(*to));
+        network.links.insert(source, Link { source, target, since: Time::ZERO });
+    }
+    Snapshot { network: Arc::new(network), ..Snapshot::default() }
+}
+
+/// Both directions.
+fn both(links: &[Wire]) -> Vec<Wire> {
+    links.iter().flat_map(|(a, b)| [(*a, *b), (*b, *a)]).collect()
+}
+
+fn asked(snapshot: &Snapshot, what: What, parameters: &[(&str, &str)]) -> Result<Value, Failure> {
+    let pairs = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    network::answer(snapshot, &Question::new(Route::of(what), pairs)?)
+}
+
+#[test]
+fn an_unknown_switch_is_answered_with_those_that_there_are_and_a_near_name() {
+    let mut snapshot = snapshot(2, &[]);
+    let network = Arc::make_mut(&mut snapshot.network);
+    for (id, name) in [(1, "edge-north"), (2, "edge-south")] {
+        let port = network.switches.get_mut(&DatapathId(id)).unwrap().ports.get_mut(&PortNo::LOCAL).unwrap();
+        port.info.name = name.to_owned();
+    }
+    let look = Look { snapshot: &snapshot };
+    for text in ["edge-north", "0x1", "1", "0000000000000001", "00:00:00:00:00:00:00:01"] {
+        assert_eq!(look.find_switch(text), Ok(DatapathId(1)), "{text}");
+    }
+    let failure = look.find_switch("edge-nroth").unwrap_err();
+    let message = "there is no switch `edge-nroth`: did you mean `edge-north`? (there are edge-north, edge-south)";
+    assert_eq!((failure.status, failure.message.as_str()), (404, message));
+    let failure = asked(&snapshot, What::Ports, &[("switch", "7")]).unwrap_err();
+    assert_eq!(failure.message, "there is no switch `7` (there are edge-north, edge-south)");
+    let port = Arc::make_mut(&mut snapshot.network).switches.get_mut(&DatapathId(2)).unwrap();
+    port.ports.get_mut(&PortNo::LOCAL).unwrap().info.name = "edge-north".to_owned();
+    let failure = Look { snapshot: &snapshot }.find_switch("edge-north").unwrap_err();
+    assert!(failure.status == 400 && failure.message.contains("0000000000000002"), "{failure:?}");
+}
+
+#[test]
+fn a_bad_question_says_what_is_wrong() {
+    let network = snapshot(1, &[]);
+    for (parameters, message) in [
+        (
+            &[("swich", "s1")][..],
+            "`swich` is not a parameter here: did you mean `switch`? (known: switch, after, limit)",
+        ),
+        (&[("limit", "0")], "limit: `0` is not a number from 1 to 1000"),
+        (&[("limit", "1"), ("limit", "2")], "`limit` stands twice"),
+        (&[("after", "nonsense")], "after: not the `next` of another page"),
+    ] {
+        let failure = asked(&network, What::Ports, parameters).unwrap_err();
+        assert_eq!((failure.status, failure.message.as_str()), (400, message));
+    }
+    let failure = asked(&network, What::Path, &[("from", "s1")]).unwrap_err();
+    assert_eq!(failure.message, "`to` is missing");
+    let failure = asked(&network, What::Path, &[("from", "s1"), ("to", "10.0.0.9")]).unwrap_err();
+    assert!(failure.message.starts_with("no host `10.0.0.9` is known (of 0)"), "{failure:?}");
+    let failure = asked(&network, What::Path, &[("from", "s1"), ("to", "s2")]).unwrap_err();
+    assert!(
+        failure.message.contains("is no host's address") && failure.message.contains("no switch `s2`"),
+        "{failure:?}"
+    );
+}
+
+#[test]
+fn a_list_in_pages_is_the_whole_list() {
+    let network = snapshot(3, &[]);
+    let whole = asked(&network, What::Ports, &[]).unwrap();
+    assert_eq!((whole["rows"].as_array().unwrap().len(), whole.get("next")), (15, None));
+    for limit in ["1", "4", "5", "15", "16"] {
+        let mut rows = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let mut parameters = vec![("limit", limit)];
+            parameters.extend(after.as_deref().map(|after| ("after", after)));
+            let page = asked(&network, What::Ports, &parameters).unwrap();
+            rows.extend(page["rows"].as_array().unwrap().iter().cloned());
+            let Some(next) = page.get("next").and_then(Value::as_str) else { break };
+            after = Some(next.to_owned());
+        }
+        assert_eq!(json!(rows), whole["rows"], "pages of {limit}");
+    }
+}
+
+#[test]
+fn a_path_tells_each_hop_and_what_else_is_as_short() {
+    // Two ways from s1 to s4, one of them twice in its second half.
+    let network =
+        snapshot(5, &both(&[((1, 1), (2, 1)), ((1, 2), (3, 1)), ((2, 2), (4, 1)), ((2, 3), (4, 2)), ((3, 2), (4, 3))]));
+    let path = asked(&network, What::Path, &[("from", "s1"), ("to", "s4")]).unwrap();
+    assert_eq!((&path["reachable"], &path["equal_cost_paths"]), (&json!(true), &json!(3)));
+    let hops: Vec<Value> = path["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hop| json!([hop["hop"], hop["switch"], hop["in_port"], hop["out_port"], hop["to"], hop["alternatives"]]))
+        .collect();
+    let expected = json!([
+        [1, "s1", null, "1", "s2:1", ["2 to s3:1"]],
+        [2, "s2", "1", "2", "s4:1", ["3 to s4:2"]],
+        [3, "s4", "1", null, null, []],
+    ]);
+    assert_eq!(json!(hops), expected);
+    let paths = asked(&network, What::Paths, &[("from", "s1")]).unwrap();
+    let hops: Vec<Value> =
+        paths["rows"].as_array().unwrap().iter().map(|row| json!([row["to"], row["hops"], row["ports"]])).collect();
+    assert_eq!(json!(hops), json!([["s2", 1, ["1"]], ["s3", 1, ["2"]], ["s4", 2, ["1", "2"]], ["s5", null, []]]));
+    let all = asked(&network, What::Paths, &[]).unwrap();
+    assert_eq!(all["rows"].as_array().unwrap().len(), 20);
+    let half = asked(&network, What::Paths, &[("limit", "7")]).unwrap();
+    let rest = asked(&network, What::Paths, &[("after", half["next"].as_str().unwrap())]).unwrap();
+    assert_eq!(
+        json!([&half["rows"].as_array().unwrap()[..], &rest["rows"].as_array().unwrap()[..]].concat()),
+        all["rows"]
+    );
+    let here = asked(&network, What::Path, &[("from", "s1"), ("to", "s1")]).unwrap();
+    assert_eq!((here["rows"].as_array().unwrap().len(), &here["equal_cost_paths"]), (1, &json!(1)));
+}
+
+#[test]
+fn where_there_is_no_path_the_reason_names_the_half_link() {
+    let network = snapshot(4, &[&both(&[((1, 1), (2, 1)), ((3, 1), (4, 1))])[..], &[((2, 2), (3, 2))]].concat());
+    let path = asked(&network, What::Path, &[("from", "s1"), ("to", "s4")]).unwrap();
+    assert_eq!((&path["reachable"], &path["rows"], &path["equal_cost_paths"]), (&json!(false), &json!([]), &json!(0)));
+    let reason = "no links lead from s1 (linked with 1 other switch) to s4 (linked with 1 other switch); \
+                  s2:2 to s3:2 would join them, but probes come through in that direction only";
+    assert_eq!(path["reason"], json!(reason));
+    let links = asked(&network, What::Links, &[]).unwrap();
+    let states: Vec<&Value> = links["rows"].as_array().unwrap().iter().map(|link| &link["state"]).collect();
+    assert_eq!(json!(states), json!(["both", "one-way", "both"]));
+    let of_one = asked(&network, What::Links, &[("switch", "s4")]).unwrap();
+    assert_eq!(of_one["rows"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn times_are_those_of_the_day() {
+    let mut network = snapshot(0, &[]);
+    (network.at, network.wall) = (Time::from_secs(100), Duration::from_secs(1_000_000));
+    let look = Look { snapshot: &network };
+    assert_eq!(look.now(), "1970-01-12T13:46:40.000Z");
+    assert_eq!(look.time(Time::from_secs(99)), "1970-01-12T13:46:39.000Z");
+    assert_eq!(look.time(Time::from_millis(101_500)), "1970-01-12T13:46:41.500Z", "a time to come");
+}

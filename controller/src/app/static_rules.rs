@@ -1,0 +1,94 @@
+//! The first table: LLDP to the controller, the operator's rules, everything else to the next table. Also the tables that are the operator's own.
+//!
+//! There may be a hundred thousand rules, so that they are stated in slices (`stating`).
+
+mod rules;
+mod stating;
+
+use std::sync::Arc;
+
+use net::DatapathId;
+use openflow::{Instruction, Match};
+use topology::Change;
+
+use super::{App, Effects, Event, Recovered, RuleSet, View, to_controller};
+use crate::flow::pipeline::{CLASSIFY, STATIC, operator};
+use crate::flow::{Key, Owner, Rule, RuleId};
+
+pub use rules::{OperatorRules, RuleDifference, RuleList, StaticRule};
+pub(in crate::app) use stating::Stating;
+
+const KIND_FIXED: u8 = 1;
+
+const ETH_TYPE_LLDP: u16 = 0x88cc;
+
+/// The application.
+#[derive(Debug, Default)]
+pub struct StaticRules {
+    rules: Arc<OperatorRules>,
+    stating: Stating,
+}
+
+impl StaticRules {
+    /// The operator's rules, for no switch yet.
+    pub fn new(rules: Arc<OperatorRules>) -> StaticRules {
+        StaticRules { stating: Stating::new(&rules), rules }
+    }
+}
+
+/// Rules that every switch has.
+fn fixed_rules() -> impl Iterator<Item = Rule> {
+    let to_controller = Instruction::ApplyActions(vec![to_controller()]);
+    let rows = [
+        (operator::LLDP, Match::new().with_eth_type(ETH_TYPE_LLDP), to_controller),
+        (operator::MISS, Match::new(), Instruction::GotoTable(CLASSIFY)),
+    ];
+    rows.into_iter().enumerate().filter_map(|(n, (priority, match_, does))| {
+        let key = Key { owner: Owner::StaticRules, kind: KIND_FIXED, a: n as u64, b: 0 };
+        // None of them is too long.
+        Rule::new(key, STATIC, priority, match_, vec![does]).ok()
+    })
+}
+
+impl App for StaticRules {
+    fn owner(&self) -> Owner {
+        Owner::StaticRules
+    }
+
+    fn handle(&mut self, event: Event<'_>, view: &View<'_>, effects: &mut Effects<'_>) {
+        match event {
+            Event::Change(Change::SwitchUp(at)) if view.network.switches.contains_key(at) => {
+                fixed_rules().for_each(|rule| effects.set_rule(*at, rule.key, Some(&rule)));
+                self.stating.switch_up(*at);
+            }
+            Event::Change(Change::SwitchGone(at)) => self.stating.switch_gone(*at),
+            Event::Configured(configured) => {
+                self.rules = configured.rules.clone();
+                self.stating.configured(&self.rules);
+            }
+            _ => {}
+        }
+    }
+
+    fn has_more(&self) -> bool {
+        self.stating.has_more()
+    }
+
+    fn is_stating(&self, at: DatapathId) -> bool {
+        self.stating.is_stating(at)
+    }
+
+    fn advance(&mut self, _: &View<'_>, effects: &mut Effects<'_>) {
+        self.stating.advance(effects);
+    }
+
+    fn rules(&self, at: DatapathId, view: &View<'_>, rules: &mut RuleSet<'_>) {
+        if view.network.switches.contains_key(&at) {
+            fixed_rules().for_each(|rule| rules.rule(rule));
+            self.rules.of(at).rules().iter().for_each(|rule| rules.rule(rule.rule.clone()));
+        }
+    }
+
+    /// What the operator says is in the configuration, not on the switch.
+    fn recover(&self, _: DatapathId, _: &mut dyn Iterator<Item = RuleId>, _: &mut Recovered) {}
+}

@@ -1,0 +1,134 @@
+//! `isolate`: groups of hosts and ports that never reach each other.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use net::{MacAddr, PortId, PortNo, Prefix};
+
+use super::types::{Descriptions, SwitchConfig};
+use super::walk::{Field, Walk};
+use super::words;
+use crate::app::isolation::{GROUPS_MAX, IsolatedGroup, Isolation};
+
+/// A member of a group.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum Host {
+    Mac(MacAddr),
+    Address(Prefix),
+}
+
+/// `isolate`, and what people should know of its sets.
+pub(super) fn isolate(
+    walk: &mut Walk<'_>,
+    field: &Field<'_>,
+    switches: &BTreeMap<String, SwitchConfig>,
+) -> Option<(Arc<Isolation>, Descriptions)> {
+    let mut groups: Vec<IsolatedGroup> = Vec::new();
+    let mut sets = BTreeMap::new();
+    for (set, field) in walk.named(field)? {
+        let Some(section) = walk.section(&field) else { continue };
+        sets.insert(set.to_owned(), walk.read(&section, "description", Walk::text));
+        let Some(named) = walk.read(&section, "groups", |walk, field| walk.named(field)) else { continue };
+        if named.len() < 2 {
+            let path = section.path_of("groups");
+            walk.warn(section.mark, &path, "there is no second group: nobody is kept apart");
+        }
+        let first = groups.len();
+        for (name, field) in named {
+            let Some(section) = walk.section(&field) else { continue };
+            let hosts = walk.read(&section, "hosts", |walk, field| walk.list(field, host)).unwrap_or_default();
+            let ports =
+                walk.read(&section, "ports", |walk, field| walk.list(field, |walk, field| port(walk, field, switches)));
+            let line = u32::try_from(field.node.mark.line).unwrap_or(u32::MAX);
+            let mut group = IsolatedGroup {
+                set: set.to_owned(),
+                name: name.to_owned(),
+                line,
+                ports: ports.unwrap_or_default().into_iter().collect(),
+                macs: BTreeSet::new(),
+                addresses: BTreeSet::new(),
+            };
+            for host in hosts {
+                match host {
+                    Host::Mac(mac) => drop(group.macs.insert(mac)),
+                    Host::Address(prefix) => drop(group.addresses.insert(prefix)),
+                }
+            }
+            if group.ports.is_empty() && group.macs.is_empty() && group.addresses.is_empty() {
+                walk.refuse(field.node.mark, &field.path, "nobody is in the group: name `hosts` or `ports`");
+            }
+            for other in groups.iter().skip(first) {
+                if let Some(both) = in_both(&group, other) {
+                    let message =
+                        format!("{both} is in the group {} too, and would have to be kept from itself", other.name);
+                    walk.refuse(field.node.mark, &field.path, message);
+                }
+            }
+            groups.push(group);
+        }
+    }
+    if groups.len() > GROUPS_MAX {
+        let message = format!("{} groups: {GROUPS_MAX} at most have a bit in a packet's metadata", groups.len());
+        walk.refuse(field.node.mark, &field.path, message);
+    }
+    Some((Arc::new(Isolation::new(groups)), sets))
+}
+
+/// Somebody who is in two groups that must not reach each other.
+fn in_both(group: &IsolatedGroup, other: &IsolatedGroup) -> Option<String> {
+    let port = group.ports.intersection(&other.ports).next().map(|port| format!("port {port}"));
+    let mac = || group.macs.intersection(&other.macs).next().map(ToString::to_string);
+    let address = || {
+        let pairs = group.addresses.iter().flat_map(|one| other.addresses.iter().map(move |two| (one, two)));
+        let mut both = pairs.filter(|(one, two)| one.covers(**two) || two.covers(**one));
+        both.next().map(|(one, two)| if one.covers(*two) { two.to_string() } else { one.to_string() })
+    };
+    port.or_else(mac).or_else(address)
+}
+
+fn host(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<Host> {
+    walk.parsed(field, "a MAC address, an IP address or a prefix", |text| {
+        if let Ok(mac) = text.parse::<MacAddr>() {
+            return match mac.is_multicast() {
+                true => Err(format!("`{text}` is the address of no host")),
+                false => Ok(Host::Mac(mac)),
+            };
+        }
+        if let Ok(address) = text.parse::<IpAddr>() {
+            let length = if address.is_ipv4() { 32 } else { 128 };
+            return Prefix::new(address, length).map(Host::Address).ok_or_else(|| format!("`{text}`"));
+        }
+        let what = "not a MAC address, an IP address or a prefix";
+        text.parse::<Prefix>().map(Host::Address).map_err(|error| match text.contains('/') {
+            true => format!("`{text}`: {error}"),
+            false => format!("`{text}`: {what}"),
+        })
+    })
+}
+
+/// `SWITCH/PORT`: a switch of `switches`, and the number or the name of a port.
+fn port(walk: &mut Walk<'_>, field: &Field<'_>, switches: &BTreeMap<String, SwitchConfig>) -> Option<PortId> {
+    walk.parsed(field, "a switch and a port such as s1/3", |text| {
+        let Some((switch, port)) = text.split_once('/') else {
+            return Err(format!("`{text}`: not SWITCH/PORT, as in s1/3"));
+        };
+        let Some(of) = switches.get(switch) else {
+            let near = words::nearest(switch, switches.keys().map(String::as_str));
+            let hint =
+                near.map_or_else(|| "known are those of switches".to_owned(), |near| format!("did you mean `{near}`?"));
+            return Err(format!("`{switch}`: there is no switch of this name: {hint}"));
+        };
+        let names: HashMap<&str, PortNo> =
+            of.ports.iter().filter_map(|(number, port)| Some((port.name.as_deref()?, *number))).collect();
+        let number = words::number::<u32>(port).map(PortNo).filter(|port| port.is_physical());
+        match number.or_else(|| names.get(port).copied()) {
+            Some(port_no) => Ok(PortId::new(of.datapath_id, port_no)),
+            None => {
+                let near = words::nearest(port, names.keys().copied());
+                let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+                Err(format!("`{port}`: neither a port's number nor the name of one of {switch}{hint}"))
+            }
+        }
+    })
+}

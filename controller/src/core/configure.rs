@@ -1,0 +1,129 @@
+//! Another configuration while the core runs, and work that is too long for one turn.
+//!
+//! A configuration is a difference like any other: applications state what is other than before, the reconciler sends that. What takes long is
+//! stated in slices; between two of them everybody else has a turn, and the next one waits until the reconciler has taken the one before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use net::Time;
+
+use super::Core;
+use crate::app::isolation::Isolation;
+use crate::app::static_rules::OperatorRules;
+use crate::app::{Configured, Effects, Event, View};
+use crate::flow::FlowSettings;
+
+/// At least so long between two slices: frames that have come in meanwhile are read before the next one.
+const SLICE_PAUSE: Duration = Duration::from_millis(1);
+
+/// What can change while the core runs.
+#[derive(Clone, Debug)]
+pub struct FabricSettings {
+    /// Time between two probes of one link.
+    pub probe_interval: Duration,
+    /// A host that is silent for this long is forgotten.
+    pub host_timeout: Duration,
+    /// The operator's rules. The same ones in memory are taken for unchanged.
+    pub rules: Arc<OperatorRules>,
+    /// Audits, bundles, and what becomes of rules of others.
+    pub flows: FlowSettings,
+    /// Who must not reach whom. The same in memory is taken for unchanged.
+    pub isolation: Arc<Isolation>,
+}
+
+impl Core {
+    /// Take on another configuration; what was different, as keys of the file. Nothing is sent for what is the same. Rules go out in slices from
+    /// here on: [`Core::is_stating`] says whether some are left.
+    pub fn handle_config(&mut self, settings: FabricSettings, now: Time) -> Vec<&'static str> {
+        let FabricSettings { probe_interval, host_timeout, rules, flows, isolation } = settings;
+        let before = &self.config.flows;
+        let own = [
+            ("openflow.bundles", before.bundles != flows.bundles),
+            ("audit.interval", before.audit_interval != flows.audit_interval),
+            ("audit.foreign_flows", before.remove_foreign != flows.remove_foreign),
+            ("audit.exceptions", before.exceptions != flows.exceptions),
+        ];
+        let discovery = &mut self.config.discovery;
+        let host_timeout_changed = discovery.host_timeout != host_timeout;
+        let none = self.config.rules.is_empty() && rules.is_empty();
+        let same_rules = none || Arc::ptr_eq(&self.config.rules, &rules);
+        let nobody = self.config.isolation.is_empty() && isolation.is_empty();
+        let same_isolation = nobody || Arc::ptr_eq(&self.config.isolation, &isolation);
+        let rows = [
+            ("fabric.probe_interval", discovery.probe_interval != probe_interval),
+            ("fabric.host_timeout", host_timeout_changed),
+            ("flows", !same_rules),
+            ("isolate", !same_isolation),
+        ];
+        let rows = rows.into_iter().chain(own);
+        let taken: Vec<&'static str> = rows.filter_map(|(key, differs)| differs.then_some(key)).collect();
+        if taken.is_empty() {
+            return taken;
+        }
+        (discovery.probe_interval, discovery.host_timeout) = (probe_interval, host_timeout);
+        self.discovery.handle_config(self.config.discovery.clone());
+        self.config.flows = flows.clone();
+        self.reconciler.handle_settings(flows, now);
+        if !same_isolation {
+            self.config.isolation = isolation;
+        }
+        self.config.rules = rules.clone();
+        let isolation = self.config.isolation.clone();
+        self.tell_apps(Event::Configured(&Configured { rules, isolation, host_timeout_changed }));
+        self.turn(now);
+        taken
+    }
+
+    /// Whether an application has more to state than it has stated so far.
+    pub fn is_stating(&self) -> bool {
+        self.apps.iter().any(|app| app.has_more())
+    }
+
+    /// The operator's rules, and so the line of the file that each comes from.
+    pub fn operator_rules(&self) -> &Arc<OperatorRules> {
+        &self.config.rules
+    }
+
+    /// Who must not reach whom.
+    pub fn isolation(&self) -> &Arc<Isolation> {
+        &self.config.isolation
+    }
+
+    /// State the next slice, if there is one and its time has come.
+    pub(super) fn state_slice(&mut self, now: Time) {
+        if !self.is_stating() || self.next_slice > now || !self.may_state() {
+            return;
+        }
+        let view = View {
+            network: self.discovery.network(),
+            paths: &self.paths,
+            host_timeout: self.config.discovery.host_timeout,
+            isolation: &self.config.isolation,
+        };
+        let mut effects = Effects::new(&mut self.reconciler, &mut self.packet_outs);
+        for app in &mut self.apps {
+            app.advance(&view, &mut effects);
+        }
+        self.slice_plans = self.reconciler.plans();
+        // Switches are released when everything is stated.
+        self.settling.look_again();
+    }
+
+    /// Whether the slice before has been taken into a rollout. Rules that others state meanwhile hold nobody up.
+    fn may_state(&self) -> bool {
+        self.reconciler.plans() != self.slice_plans || !self.reconciler.has_unplanned()
+    }
+
+    /// The turn ends: what is left to state, and what has only come up in it, is due after a pause.
+    pub(super) fn put_off_slice(&mut self, now: Time) {
+        if self.next_slice <= now && self.is_stating() {
+            self.next_slice = now + SLICE_PAUSE;
+        }
+    }
+
+    /// When the next slice is due. While the reconciler is busy, the answer that it waits for comes first.
+    pub(super) fn slice_timeout(&self) -> Option<(Time, &'static str)> {
+        (self.is_stating() && self.may_state()).then_some((self.next_slice, "rules to state"))
+    }
+}

@@ -1,0 +1,209 @@
+//! A configuration is looked at before it is taken on, and again whenever the network has another shape.
+//!
+//! What it takes is done in a thread of its own, with the newest picture of the network. A change of the network is not for us to refuse: what goes wrong
+//! by it is told in the log and among the events, once, and once more when it is over.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use topology::Network;
+
+use super::Refusal;
+use crate::app::isolation::Isolation;
+use crate::app::static_rules::OperatorRules;
+use crate::config::{Config, VerifyMode};
+use crate::io::fabric::{About, HappeningKind, Happenings, Snapshot};
+use crate::verdict::{Finding, Question, Verdict, check_while, made_worse};
+
+/// A network that changes is looked at when it has rested for so long: a start brings one link after the other.
+const REST: Duration = Duration::from_secs(2);
+/// A look that somebody waits for takes so long at most: a reload is to be done within a second. What was not looked at then is told as not proven, and
+/// is looked at behind it ([`watch`]).
+const WAITED_FOR: Duration = Duration::from_millis(500);
+/// A look that nobody waits for.
+const BEHIND: Duration = Duration::from_secs(10);
+/// Lines of one answer that are told; the first finding is what to look at first.
+const LINES_TOLD: usize = 60;
+
+/// Whether there is time left of a look that begins now.
+fn within(limit: Duration) -> impl Fn() -> bool {
+    let start = Instant::now();
+    move || start.elapsed() < limit
+}
+
+/// What of the configuration the answer hangs on.
+#[derive(Clone, Debug)]
+pub(crate) struct LookedAt {
+    mode: VerifyMode,
+    rules: Arc<OperatorRules>,
+    isolation: Arc<Isolation>,
+}
+
+impl From<&Config> for LookedAt {
+    fn from(config: &Config) -> LookedAt {
+        LookedAt { mode: config.verify, rules: config.flows.clone(), isolation: config.isolate.clone() }
+    }
+}
+
+/// Before anything is known of the network: lines to warn of. No configuration that a reload has taken may keep a controller from starting.
+pub(crate) fn before_the_start(config: &Config) -> Vec<String> {
+    let nothing = config.flows.is_empty() && config.isolate.is_empty();
+    if config.verify == VerifyMode::Off || nothing {
+        return Vec::new();
+    }
+    let verdict = check_while(&Question::at_start(config), &within(BEHIND));
+    decided(VerifyMode::Warn, &verdict, "in any network").unwrap_or_default()
+}
+
+/// Another configuration in the network as it is: lines to warn of, or why it is refused.
+pub(super) async fn reload(
+    old: &Config,
+    new: &Config,
+    is_way_back: bool,
+    network: Arc<Network>,
+) -> Result<Vec<String>, Refusal> {
+    let same = Arc::ptr_eq(&old.flows, &new.flows) && Arc::ptr_eq(&old.isolate, &new.isolate);
+    let nothing = new.flows.is_empty() && new.isolate.is_empty();
+    if new.verify == VerifyMode::Off || same || nothing {
+        return Ok(Vec::new());
+    }
+    let known = !network.switches.is_empty();
+    let (before, after) = match known {
+        true => (Question::new(old, network.clone()), Question::new(new, network)),
+        false => (Question::at_start(old), Question::at_start(new)),
+    };
+    let verdict = tokio::task::spawn_blocking(move || made_worse(&before, &after, &within(WAITED_FOR))).await;
+    let verdict = verdict.map_err(|error| Refusal::Process(format!("the rules could not be looked at: {error}")))?;
+    let place = match known {
+        true => format!("in the network of {} switches as it is now", verdict.switches),
+        false => "in any network".to_owned(),
+    };
+    let mode = if is_way_back { VerifyMode::Warn } else { new.verify };
+    decided(mode, &verdict, &place).map_err(|lines| Refusal::File(lines.join("\n")))
+}
+
+/// What [`reload`] would say, worked out here and now: warnings, or why it would be refused.
+pub(super) fn would(old: &Config, new: &Config, network: Arc<Network>) -> Vec<String> {
+    let same = old.flows == new.flows && old.isolate == new.isolate;
+    let nothing = new.flows.is_empty() && new.isolate.is_empty();
+    if new.verify == VerifyMode::Off || same || nothing {
+        return Vec::new();
+    }
+    let known = !network.switches.is_empty();
+    let (before, after) = match known {
+        true => (Question::new(old, network.clone()), Question::new(new, network)),
+        false => (Question::at_start(old), Question::at_start(new)),
+    };
+    let verdict = made_worse(&before, &after, &within(WAITED_FOR));
+    decided(new.verify, &verdict, "in the network as it is now").unwrap_or_else(|mut lines| {
+        lines.insert(0, "verify: this configuration would be refused".to_owned());
+        lines
+    })
+}
+
+/// What is said of an answer, as warnings or as the reason of a refusal.
+fn decided(mode: VerifyMode, verdict: &Verdict, place: &str) -> Result<Vec<String>, Vec<String>> {
+    let mut lines = Vec::new();
+    if !verdict.wrong.is_empty() {
+        let count = verdict.wrong.len();
+        let things = if count == 1 { "1 thing goes".to_owned() } else { format!("{count} things go") };
+        lines.push(format!("verify: by these rules {things} wrong {place}"));
+        lines.extend(verdict.lines());
+        cut(&mut lines);
+        if mode == VerifyMode::Refuse {
+            lines.push("nothing has changed; `verify: warn` would take it on".to_owned());
+            return Err(lines);
+        }
+    }
+    if !verdict.not_proven.is_empty() {
+        let mut more = vec!["verify: not proven, for headers change or a match is not followed".to_owned()];
+        more.extend(verdict.not_proven.iter().flat_map(Finding::lines));
+        cut(&mut more);
+        lines.extend(more);
+    }
+    Ok(lines)
+}
+
+fn cut(lines: &mut Vec<String>) {
+    if lines.len() > LINES_TOLD {
+        let more = lines.len() - LINES_TOLD;
+        lines.truncate(LINES_TOLD);
+        lines.push(format!("and {more} lines more"));
+    }
+}
+
+/// Looks at the configuration in every shape of the network that has come to rest.
+pub(crate) async fn watch(
+    mut looked_at: watch::Receiver<LookedAt>,
+    mut snapshots: watch::Receiver<Arc<Snapshot>>,
+    happenings: Arc<Happenings>,
+) {
+    let mut told: Vec<Finding> = Vec::new();
+    let mut seen: Option<(u64, LookedAt)> = None;
+    loop {
+        let changed = tokio::select! {
+            changed = snapshots.changed() => changed.is_ok(),
+            changed = looked_at.changed() => changed.is_ok(),
+        };
+        if !changed {
+            return;
+        }
+        let (network, now) = (snapshots.borrow_and_update().network.clone(), looked_at.borrow_and_update().clone());
+        let shape = shape(&network);
+        let is_same = |(before, of): &(u64, LookedAt)| {
+            *before == shape
+                && of.mode == now.mode
+                && Arc::ptr_eq(&of.rules, &now.rules)
+                && Arc::ptr_eq(&of.isolation, &now.isolation)
+        };
+        if now.mode == VerifyMode::Off {
+            told.clear();
+        }
+        if now.mode == VerifyMode::Off || network.switches.is_empty() || seen.as_ref().is_some_and(is_same) {
+            continue;
+        }
+        tokio::time::sleep(REST).await;
+        if self::shape(&snapshots.borrow().network) != shape {
+            continue;
+        }
+        let question = Question { network, rules: now.rules.clone(), isolation: now.isolation.clone() };
+        seen = Some((shape, now));
+        let Ok(verdict) = tokio::task::spawn_blocking(move || check_while(&question, &within(BEHIND))).await else {
+            continue;
+        };
+        tracing::debug!(
+            generation = verdict.generation,
+            rules = verdict.rules,
+            wrong = verdict.wrong.len(),
+            "verified"
+        );
+        let is_told = |finding: &Finding, among: &[Finding]| among.iter().any(|other| other.is_like(finding));
+        for finding in verdict.wrong.iter().filter(|finding| !is_told(finding, &told)) {
+            let lines = finding.lines().join("\n");
+            tracing::warn!("verify: in the network as it is now: {lines}");
+            happenings.push(About::new(HappeningKind::Verify), || lines);
+        }
+        for finding in told.iter().filter(|finding| !is_told(finding, &verdict.wrong)) {
+            let what = format!("no more: {}", finding.lines().join("\n"));
+            tracing::info!("verify: {what}");
+            happenings.push(About::new(HappeningKind::Verify), || what);
+        }
+        told = verdict.wrong;
+    }
+}
+
+/// Which switches, ports and links there are, and what the ports lead to. Hosts are not of the shape: what leads to one is an instance of the tree
+/// that leads to its switch.
+fn shape(network: &Network) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for (id, port) in network.ports() {
+        (id, port.state as u8, port.info.up).hash(&mut hasher);
+    }
+    for link in network.bidirectional_links() {
+        (link.source, link.target).hash(&mut hasher);
+    }
+    hasher.finish()
+}

@@ -1,0 +1,374 @@
+//! What the applications would state, in the verifier's terms.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use net::{DatapathId, MacAddr, PortId, PortNo, Prefix};
+use openflow::nicira::NiciraAction;
+use openflow::{Action, FlowModFlags, FlowStats, GroupId, Instruction, Match, OxmKind};
+use topology::{Link, Network, Port, PortState};
+
+use super::{FaultyRule, Question};
+use crate::app::{Effects, PacketOuts, View, apps};
+use crate::flow::pipeline::{CLASSIFY, FORWARD, ISOLATE_SOURCE, ISOLATE_TO, classify, forward, isolate};
+use crate::flow::{Group, Owner, Reconciler, Rule};
+use crate::path::Paths;
+use crate::verify::{
+    Effect, Field, Header, Members, Membership, RuleChange, RuleNumber, Ternary, VerifiedRule, Verifier,
+};
+
+/// All rules of a network.
+pub(super) struct Translated {
+    pub(super) verifier: Verifier,
+    /// By number.
+    stated: Vec<(DatapathId, Rule, Option<u32>)>,
+    members: Vec<(Who, Membership)>,
+}
+
+/// Somebody in a group, as a packet shows it.
+enum Who {
+    Port(PortId),
+    Header(Box<Ends>),
+}
+
+/// Packets that it sends, and those that are sent to it.
+struct Ends {
+    source: Ternary,
+    destination: Ternary,
+}
+
+impl Translated {
+    pub(super) fn new(question: &Question) -> Translated {
+        let network = &*question.network;
+        let paths = Paths::compute(network);
+        // How long a host is remembered says nothing about where packets go.
+        let host_timeout = Duration::from_secs(1);
+        let view = View { network, paths: &paths, host_timeout, isolation: &question.isolation };
+        let both = |link: &Link| [(link.source, link.target), (link.target, link.source)];
+        let links = network.bidirectional_links().flat_map(both);
+        let is_edge = |port: &PortId| !network.is_bidirectional(*port);
+        let local = network.switches.keys().map(|&at| PortId::new(at, PortNo::LOCAL));
+        let edges = network.ports().map(|(port, _)| port).filter(is_edge).chain(local);
+        let members = members(question);
+        let mut of_verifier = Members::default();
+        for (who, membership) in &members {
+            match who {
+                Who::Port(port) => of_verifier.add_port(*port, *membership),
+                Who::Header(ends) => of_verifier.add_header(ends.source, ends.destination, *membership),
+            }
+        }
+        // Behind a port of which nothing is known there may be a switch that stops a packet.
+        let is_sure = |port: &Port| port.state == PortState::Edge;
+        network.ports().filter(|(_, port)| !is_sure(port)).for_each(|(port, _)| of_verifier.add_unsure(port));
+        let mut translated = Translated {
+            verifier: Verifier::new(links.collect::<Vec<_>>(), edges.collect::<Vec<_>>(), of_verifier),
+            stated: Vec::new(),
+            members,
+        };
+        let kept = kept_hosts(question);
+        let apps = apps(0, &question.rules, &question.isolation);
+        let mut reconciler = Reconciler::new();
+        let mut packet_outs = PacketOuts::default();
+        for &at in network.switches.keys() {
+            reconciler.add_switch(at);
+            let mut effects = Effects::new(&mut reconciler, &mut packet_outs);
+            for app in &apps {
+                let mut rules = effects.rule_set(at);
+                app.rules(at, &view, &mut rules);
+                let (rules, groups) = rules.into_parts();
+                let numbers: HashMap<GroupId, &Group> =
+                    groups.values().map(|group| (effects.group_id(at, group.key), group)).collect();
+                for rule in rules.into_values() {
+                    if is_of_other_host(&rule, &kept) {
+                        continue;
+                    }
+                    let line = match app.owner() {
+                        Owner::StaticRules => question.rules.origin_of_key(at, rule.table, &rule.key),
+                        Owner::Isolation => {
+                            question.isolation.rules().origin_of_key(at, rule.table, &rule.key).filter(|line| *line > 0)
+                        }
+                        Owner::Forwarding => None,
+                    };
+                    translated.add(at, rule, line, &numbers, network);
+                }
+            }
+        }
+        translated
+    }
+
+    fn add(
+        &mut self,
+        at: DatapathId,
+        rule: Rule,
+        line: Option<u32>,
+        groups: &HashMap<GroupId, &Group>,
+        network: &Network,
+    ) {
+        let number = RuleNumber(u32::try_from(self.stated.len()).unwrap_or(u32::MAX));
+        let asked = asked(&rule.body.match_());
+        let effect = effect(at, &rule.body.instructions(), groups, network);
+        let verified = VerifiedRule {
+            number,
+            datapath_id: at,
+            table: rule.table.0,
+            priority: rule.priority,
+            in_port: asked.in_port,
+            header: asked.header,
+            metadata: asked.metadata,
+            partial: asked.partial,
+            effect,
+        };
+        self.verifier.apply(RuleChange::Put(Box::new(verified)));
+        self.stated.push((at, rule, line));
+    }
+
+    /// A rule in words.
+    pub(super) fn rule(&self, number: RuleNumber) -> Option<FaultyRule> {
+        let (datapath_id, rule, line) = self.stated.get(number.0 as usize)?;
+        let shown = FlowStats {
+            table_id: rule.table,
+            duration_sec: 0,
+            duration_nsec: 0,
+            priority: rule.priority,
+            idle_timeout: rule.idle_timeout,
+            hard_timeout: 0,
+            flags: FlowModFlags::NONE,
+            cookie: 0,
+            packet_count: 0,
+            byte_count: 0,
+            match_: rule.body.match_(),
+            instructions: rule.body.instructions(),
+        };
+        let words = shown.entry().to_string();
+        Some(FaultyRule { datapath_id: *datapath_id, owner: rule.key.owner.name(), line: *line, rule: words })
+    }
+
+    /// Who is at one end of a packet's way.
+    pub(super) fn membership(&self, port: PortId, header: &Header, is_source: bool) -> Membership {
+        let is = |who: &Who| match who {
+            Who::Port(of) => *of == port,
+            Who::Header(ends) => if is_source { &ends.source } else { &ends.destination }.matches(header),
+        };
+        let all = self.members.iter().filter(|(who, _)| is(who));
+        all.fold(Membership::default(), |so_far, (_, membership)| so_far.and(*membership))
+    }
+}
+
+/// Everybody who is in a group.
+fn members(question: &Question) -> Vec<(Who, Membership)> {
+    let isolation = &question.isolation;
+    let mut members: Vec<(Who, Membership)> =
+        isolation.ports().map(|(port, membership)| (Who::Port(port), membership)).collect();
+    let any = Ternary::default();
+    for (mac, membership) in isolation.macs() {
+        let header = |field| any.with_exact(field, mac.to_u64());
+        let ends = Ends { source: header(Field::EthSrc), destination: header(Field::EthDst) };
+        members.push((Who::Header(Box::new(ends)), membership));
+    }
+    // Whatever leaves where a member by MAC address is, it hears. By IP address a host is a member with the packets that carry it, and no others.
+    if !isolation.is_empty() {
+        for host in question.network.hosts.values() {
+            let of = isolation.of_mac(host.mac).of;
+            if of != 0 {
+                members.push((Who::Port(host.port), Membership { of, never: 0 }));
+            }
+        }
+    }
+    for (prefix, membership) in isolation.addresses() {
+        let pairs: Vec<(Ternary, Ternary)> = match prefix {
+            Prefix::V4(prefix) => {
+                let (bits, mask) = (u64::from(prefix.bits()), ones(32) & !ones(32 - u32::from(prefix.len())));
+                let of = |kind: u16, field| any.with_exact(Field::EthType, u64::from(kind)).with(field, bits, mask);
+                vec![
+                    (of(0x0800, Field::Ipv4Src), of(0x0800, Field::Ipv4Dst)),
+                    (of(0x0806, Field::ArpSpa), of(0x0806, Field::ArpTpa)),
+                ]
+            }
+            Prefix::V6(prefix) => {
+                let address = prefix.addr().to_bits();
+                let (high, low) = ((address >> 64) as u64, address as u64);
+                let length = u32::from(prefix.len());
+                let mask_high = !ones(64 - length.min(64));
+                let mask_low = !ones(128 - length.max(64));
+                let of = |first, second| {
+                    any.with_exact(Field::EthType, 0x86dd).with(first, high, mask_high).with(second, low, mask_low)
+                };
+                vec![(of(Field::Ipv6SrcHigh, Field::Ipv6SrcLow), of(Field::Ipv6DstHigh, Field::Ipv6DstLow))]
+            }
+        };
+        let ends = pairs.into_iter().map(|(source, destination)| Ends { source, destination });
+        members.extend(ends.map(|ends| (Who::Header(Box::new(ends)), membership)));
+    }
+    members
+}
+
+fn ones(bits: u32) -> u64 {
+    if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
+}
+
+/// Hosts that stand for themselves: those that rules name, and of the others one of each switch, of each port that is a group's, and of each set
+/// of masks that they match.
+fn kept_hosts(question: &Question) -> BTreeSet<MacAddr> {
+    let (mut named, mut masks) = (BTreeSet::new(), BTreeSet::new());
+    for rule in question.network.switches.keys().flat_map(|at| question.rules.of(*at).rules()) {
+        let header = asked(&rule.rule.body.match_()).header;
+        for field in [Field::EthSrc, Field::EthDst] {
+            match (header.exact(field), header.field(field)) {
+                (Some(mac), _) => drop(named.insert(mac)),
+                (None, (_, 0)) => {}
+                (None, masked) => drop(masks.insert(masked)),
+            }
+        }
+    }
+    let isolation = &question.isolation;
+    named.extend(isolation.macs().map(|(mac, _)| mac.to_u64()));
+    let mut kept = BTreeMap::new();
+    let mut hosts: Vec<_> = question.network.hosts.values().collect();
+    hosts.sort_unstable_by_key(|host| host.mac);
+    for host in hosts {
+        let mac = host.mac.to_u64();
+        let itself = named.contains(&mac).then_some(mac);
+        let matched: Vec<bool> = masks.iter().map(|(value, mask)| mac & mask == *value).collect();
+        let port = Some(host.port).filter(|port| isolation.of_port(*port) != Membership::default());
+        kept.entry((host.port.datapath_id, port, itself, matched)).or_insert(host.mac);
+    }
+    kept.into_values().collect()
+}
+
+/// Whether a rule is there because of a host that another one stands for, or says of a host what the last rule of its table says of everybody.
+fn is_of_other_host(rule: &Rule, kept: &BTreeSet<MacAddr>) -> bool {
+    let is_other = |mac: Option<MacAddr>| mac.is_some_and(|mac| !kept.contains(&mac));
+    match (rule.table, rule.priority) {
+        (CLASSIFY, classify::HOST) => true,
+        (FORWARD, forward::HOST) | (ISOLATE_TO, isolate::HERE) => is_other(rule.body.match_().eth_dst()),
+        (ISOLATE_SOURCE, isolate::HERE) => is_other(rule.body.match_().eth_src()),
+        _ => false,
+    }
+}
+
+/// What a match asks for.
+#[derive(Default)]
+struct Asked {
+    in_port: Option<PortNo>,
+    header: Ternary,
+    metadata: (u64, u64),
+    partial: bool,
+}
+
+fn asked(match_: &Match) -> Asked {
+    let mut asked = Asked::default();
+    for field in match_.fields() {
+        let number = |octets: &[u8]| octets.iter().fold(0_u64, |number, octet| number << 8 | u64::from(*octet));
+        let value = number(field.value);
+        let kind = match field.kind {
+            OxmKind::IN_PORT => {
+                asked.in_port = u32::try_from(value).ok().map(PortNo);
+                continue;
+            }
+            OxmKind::METADATA => {
+                let mask = field.mask.map_or(u64::MAX, number);
+                asked.metadata = (value & mask, mask);
+                continue;
+            }
+            OxmKind::IPV6_SRC | OxmKind::IPV6_DST => {
+                let (high, low) = match field.kind {
+                    OxmKind::IPV6_SRC => (Field::Ipv6SrcHigh, Field::Ipv6SrcLow),
+                    _ => (Field::Ipv6DstHigh, Field::Ipv6DstLow),
+                };
+                let halves = |octets: &[u8]| {
+                    let (high, low) = octets.split_at(octets.len().min(8));
+                    (number(high), number(low))
+                };
+                let (of_high, of_low) = halves(field.value);
+                let (mask_high, mask_low) = field.mask.map_or((u64::MAX, u64::MAX), halves);
+                asked.header = asked.header.with(high, of_high, mask_high).with(low, of_low, mask_low);
+                continue;
+            }
+            OxmKind::ETH_DST => Field::EthDst,
+            OxmKind::ETH_SRC => Field::EthSrc,
+            OxmKind::ETH_TYPE => Field::EthType,
+            OxmKind::VLAN_VID => Field::VlanVid,
+            OxmKind::IP_PROTO => Field::IpProto,
+            OxmKind::IPV4_SRC => Field::Ipv4Src,
+            OxmKind::IPV4_DST => Field::Ipv4Dst,
+            OxmKind::TCP_SRC | OxmKind::UDP_SRC | OxmKind::SCTP_SRC => Field::L4Src,
+            OxmKind::TCP_DST | OxmKind::UDP_DST | OxmKind::SCTP_DST => Field::L4Dst,
+            OxmKind::ICMPV6_TYPE => Field::Icmpv6Type,
+            OxmKind::ARP_SPA => Field::ArpSpa,
+            OxmKind::ARP_TPA => Field::ArpTpa,
+            _ => {
+                asked.partial = true;
+                continue;
+            }
+        };
+        let mask = field.mask.map_or(kind.full(), number);
+        asked.header = asked.header.with(kind, value, mask);
+    }
+    asked
+}
+
+fn effect(at: DatapathId, does: &[Instruction], groups: &HashMap<GroupId, &Group>, network: &Network) -> Effect {
+    let mut effect = Effect::default();
+    let goes_on = does.iter().any(|does| matches!(does, Instruction::GotoTable(_)));
+    for does in does {
+        match does {
+            Instruction::GotoTable(table) => effect.goto = Some(table.0),
+            Instruction::WriteMetadata { metadata, mask } => effect.metadata = (*metadata & mask, *mask),
+            Instruction::ApplyActions(actions) => apply(at, actions, groups, network, goes_on, &mut effect),
+            // What a set of actions comes to is known at the last table only.
+            Instruction::WriteActions(actions) => {
+                effect.unknown |= goes_on;
+                apply(at, actions, groups, network, goes_on, &mut effect);
+            }
+            Instruction::ClearActions => effect.unknown |= goes_on,
+            // A meter may drop, which is what it is for.
+            Instruction::Meter(_) => {}
+            Instruction::Experimenter { .. } | Instruction::Unknown { .. } => effect.unknown = true,
+        }
+    }
+    effect
+}
+
+fn apply(
+    at: DatapathId,
+    actions: &[Action],
+    groups: &HashMap<GroupId, &Group>,
+    network: &Network,
+    goes_on: bool,
+    effect: &mut Effect,
+) {
+    for (n, action) in actions.iter().enumerate() {
+        match action {
+            Action::Output { port, .. } => output(at, *port, network, effect),
+            Action::Group(id) => match groups.get(id) {
+                Some(group) => {
+                    group.buckets.iter().for_each(|bucket| apply(at, &bucket.actions, groups, network, false, effect));
+                }
+                None => effect.unknown = true,
+            },
+            Action::SetQueue(_)
+            | Action::SetNwTtl(_)
+            | Action::DecNwTtl
+            | Action::SetMplsTtl(_)
+            | Action::DecMplsTtl
+            | Action::CopyTtlIn
+            | Action::CopyTtlOut
+            | Action::Nicira(NiciraAction::Note(_)) => {}
+            // A changed packet matters where it goes on.
+            _ => effect.unknown |= goes_on || n + 1 < actions.len() || matches!(action, Action::Nicira(_)),
+        }
+    }
+}
+
+fn output(at: DatapathId, port: PortNo, network: &Network, effect: &mut Effect) {
+    match port {
+        PortNo::CONTROLLER => {}
+        PortNo::ALL | PortNo::FLOOD => {
+            let ports = network.switches.get(&at).into_iter().flat_map(|switch| &switch.ports);
+            let up = ports.filter(|(_, port)| port.info.up || port.state == PortState::Link);
+            effect.outputs.extend(up.map(|(&port_no, _)| port_no));
+        }
+        PortNo::NORMAL | PortNo::TABLE => effect.unknown = true,
+        port => drop(effect.outputs.insert(port)),
+    }
+}

@@ -79,27 +79,34 @@ struct Flood {
     message: Vec<u8>,
     /// Where in `message` the next read begins.
     at: usize,
-    reads: Rc<Cell<u64>>,
+    said: Rc<Said>,
+}
+
+/// What was read of a [`Flood`].
+#[derive(Default)]
+struct Said {
+    reads: Cell<u64>,
+    octets: Cell<usize>,
 }
 
 impl Flood {
-    fn new(message: Vec<u8>) -> (Flood, Rc<Cell<u64>>) {
-        let reads = Rc::new(Cell::new(0));
+    fn new(message: Vec<u8>) -> (Flood, Rc<Said>) {
+        let said = Rc::<Said>::default();
         let beginning = VecDeque::from([HELLO.to_vec()]);
-        (Flood { beginning, message, at: 0, reads: reads.clone() }, reads)
+        (Flood { beginning, message, at: 0, said: said.clone() }, said)
     }
 
     /// The same from a switch that has said which one it is.
-    fn of_a_switch(message: Vec<u8>) -> (Flood, Rc<Cell<u64>>) {
-        let (mut flood, reads) = Flood::new(message);
+    fn of_a_switch(message: Vec<u8>) -> (Flood, Rc<Said>) {
+        let (mut flood, said) = Flood::new(message);
         let features = FeaturesReply { datapath_id: net::DatapathId(7), ..Default::default() };
         flood.beginning.push_back(octets(2, &Message::FeaturesReply(features)));
-        (flood, reads)
+        (flood, said)
     }
 
     /// The same from a switch that is in the network.
-    fn of_a_live_switch(message: Vec<u8>) -> (Flood, Rc<Cell<u64>>) {
-        let (mut flood, reads) = Flood::of_a_switch(message);
+    fn of_a_live_switch(message: Vec<u8>) -> (Flood, Rc<Said>) {
+        let (mut flood, said) = Flood::of_a_switch(message);
         let reply = |xid, body| octets(xid, &Message::MultipartReply(MultipartReply { more: false, body }));
         // The question for the ports has one of the first numbers; what has another is not an answer.
         flood
@@ -110,14 +117,14 @@ impl Flood {
         flood.beginning.push_back(reply(0x8000_0000, MultipartReplyBody::Aggregate(count)));
         flood.beginning.push_back(reply(0x8000_0001, MultipartReplyBody::GroupDesc(Vec::new())));
         flood.beginning.push_back(reply(0x8000_0002, MultipartReplyBody::Flow(Vec::new())));
-        (flood, reads)
+        (flood, said)
     }
 }
 
 impl AsyncRead for Flood {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         let flood = self.get_mut();
-        flood.reads.set(flood.reads.get() + 1);
+        flood.said.reads.set(flood.said.reads.get() + 1);
         if let Some(beginning) = flood.beginning.pop_front() {
             buffer.put_slice(&beginning);
             return Poll::Ready(Ok(()));
@@ -126,6 +133,7 @@ impl AsyncRead for Flood {
             let rest = &flood.message[flood.at..];
             let count = rest.len().min(buffer.remaining());
             buffer.put_slice(&rest[..count]);
+            flood.said.octets.set(flood.said.octets.get() + count);
             flood.at = (flood.at + count) % flood.message.len();
         }
         Poll::Ready(Ok(()))
@@ -201,19 +209,21 @@ async fn polite_peer(fabric: &Rc<Fabric>) -> DuplexStream {
 fn whoever_floods_gets_one_read_while_another_gets_its_answer() {
     for size in [8, 102, 16 * 1024, 65_535] {
         with_fabric(|fabric| async move {
-            let (flood, reads) = Flood::new(echo_request(size));
+            let (flood, said) = Flood::new(echo_request(size));
             let mut peer = polite_peer(&fabric).await;
             serve(&fabric, flood);
             let (mut worst, mut answer) = (0, [0; 8]);
             for _ in 0..100 {
-                let before = reads.get();
+                let before = said.octets.get();
                 AsyncWriteExt::write_all(&mut peer, &echo_request(8)).await.unwrap();
                 AsyncReadExt::read_exact(&mut peer, &mut answer).await.unwrap();
                 assert_eq!(answer[1], 3);
-                worst = worst.max(reads.get() - before);
+                worst = worst.max(said.octets.get() - before);
             }
-            assert!(reads.get() > 50, "the flood was held back: {} reads", reads.get());
-            assert!(worst <= 3, "{worst} reads of the flood for one answer, messages of {size}");
+            assert!(said.reads.get() > 50, "the flood was held back: {} reads", said.reads.get());
+            // Where the machine is slow these are more reads, and smaller ones.
+            let limit = 3 * connection::READ_SIZE;
+            assert!(worst <= limit, "{worst} octets of the flood for one answer, messages of {size}");
         });
     }
 }
@@ -232,15 +242,15 @@ fn a_flood_of_packet_ins_is_read_into_the_same_memory_again_and_again() {
         };
         let message = octets(2, &Message::PacketIn(packet_in));
         let start = fabric.input.borrow().as_ptr();
-        let (flood, reads) = Flood::of_a_live_switch(message);
+        let (flood, said) = Flood::of_a_live_switch(message);
         serve(&fabric, flood);
-        while reads.get() < 200 {
+        while fabric.core.borrow().counters().packet_ins <= 10_000 {
+            assert!(said.reads.get() < 10_000, "it is not a switch in the network");
             tokio::task::yield_now().await;
         }
         let input = fabric.input.borrow();
         assert_eq!((input.as_ptr(), input.capacity()), (start, connection::READ_SIZE), "another buffer");
         let core = fabric.core.borrow();
-        assert!(core.counters().packet_ins > 10_000, "{} of a switch in the network", core.counters().packet_ins);
         assert!(core.dropped(ConnectionId(1)).0 < 16);
     });
 }
@@ -252,17 +262,18 @@ fn a_hundred_peers_that_say_nothing_are_served_beside_a_flood() {
         for _ in 0..100 {
             peers.push(polite_peer(&fabric).await);
         }
-        let (flood, reads) = Flood::new(echo_request(8));
+        let (flood, said) = Flood::new(echo_request(8));
         serve(&fabric, flood);
         for peer in &mut peers {
             AsyncWriteExt::write_all(peer, &echo_request(8)).await.unwrap();
         }
-        let before = reads.get();
+        let before = said.octets.get();
         for peer in &mut peers {
             AsyncReadExt::read_exact(peer, &mut [0; 8]).await.unwrap();
         }
         // All are ready at once: they are served in two rounds of the runtime.
-        assert!(reads.get() - before <= 6, "{} reads of the flood", reads.get() - before);
+        let read = said.octets.get() - before;
+        assert!(read <= 6 * connection::READ_SIZE, "{read} octets of the flood");
     });
 }
 
@@ -275,10 +286,10 @@ fn unasked_answer(octets: u16) -> Vec<u8> {
 }
 
 /// Nothing is read any more, unless time goes on.
-async fn until_it_rests(reads: &Cell<u64>) {
+async fn until_it_rests(said: &Said) {
     let mut before = u64::MAX;
-    while reads.get() == 0 || reads.get() != before {
-        before = reads.get();
+    while said.reads.get() == 0 || said.reads.get() != before {
+        before = said.reads.get();
         assert!(before < 10_000, "it is read without a pause");
         for _ in 0..100 {
             tokio::task::yield_now().await;
@@ -303,11 +314,11 @@ fn who_brings_much_that_nobody_wants_is_read_after_a_burst_at_a_fixed_rate() {
         let counted = message.len() as u64 + 512;
         let log = report::tests::warnings(|| {
             with_fabric_out_of_time(|fabric| async move {
-                let (flood, reads) = Flood::of_a_switch(message);
+                let (flood, said) = Flood::of_a_switch(message);
                 serve(&fabric, flood);
                 let begin = tokio::time::Instant::now();
                 let dropped = || fabric.core.borrow().dropped(ConnectionId(1)).0 * counted;
-                until_it_rests(&reads).await;
+                until_it_rests(&said).await;
                 assert_eq!(begin.elapsed(), Duration::ZERO);
                 // One read may be 2,000 messages.
                 let burst = 1 << 20;

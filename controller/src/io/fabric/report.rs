@@ -352,7 +352,10 @@ impl Collector {
                 | Change::HostAddressed(_)
                 | Change::HostForgotten { .. } => {}
             },
-            CoreEvent::AuxiliaryConnected { .. } | CoreEvent::Close { .. } | CoreEvent::Malformed { .. } => {}
+            CoreEvent::AuxiliaryConnected { .. }
+            | CoreEvent::Close { .. }
+            | CoreEvent::Malformed { .. }
+            | CoreEvent::Counted { .. } => {}
         }
     }
 
@@ -460,6 +463,8 @@ impl Collector {
                 self.ports.extend(stats.iter().filter_map(|stats| port_counters(datapath_id, stats)));
             }
             CoreEvent::Change(change) => log_change(&change),
+            // Only who has asked wants to know.
+            CoreEvent::Counted { .. } => {}
         }
     }
 }

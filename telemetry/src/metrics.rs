@@ -92,6 +92,8 @@ metrics! {
         "OpenFlow messages that could not be decoded, by what was wrong with them.";
     PacketOutsDropped Kind::Counter, Forever, "trunkline_openflow_packet_outs_dropped_total", [],
         "Packet-outs that were not sent because a switch did not read.";
+    FloodsDropped Kind::Counter, Forever, "trunkline_isolation_floods_dropped_total", [],
+        "Frames to all from members of isolated groups that were not sent on, for their sender or all of them together sent too many.";
     PacketInDuration Kind::Histogram(MICROSECONDS), Forever, "trunkline_openflow_packet_in_duration_seconds", [],
         "Time from a packet-in's last octet read to its answer queued.";
     CoreTurnDuration Kind::Histogram(MICROSECONDS), Forever, "trunkline_core_turn_duration_seconds", [],

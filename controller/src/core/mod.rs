@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use net::{DatapathId, PortNo, Time};
+use net::{DatapathId, PortId, PortNo, Time};
 use openflow::{Action, ChannelConfig, ControllerRole, FrameError, Message, TableId, frame_length};
 use topology::{Change, Discovery, DiscoveryConfig, Network};
 
@@ -217,6 +217,13 @@ pub enum CoreEvent {
         datapath_id: DatapathId,
         /// Some of its ports.
         stats: Vec<openflow::PortStats>,
+    },
+    /// A member of an isolated group sends so much to all that it is not sent on; told once a minute of a port.
+    FloodDropped {
+        /// Where it enters.
+        from: PortId,
+        /// Frames that were dropped since this was last told.
+        before: u64,
     },
     /// A part of what a switch counts ([`Core::handle_counting`]).
     Counted {

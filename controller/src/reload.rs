@@ -437,6 +437,7 @@ pub(crate) fn of_fabric(taken: &[&'static str], flows: RuleDifference, isolation
 pub(crate) fn restart_keys(started: &Config, new: &Config) -> Vec<&'static str> {
     let Config {
         openflow,
+        history,
         http: HttpConfig { listen: http_listen, socket },
         fabric: _,
         audit: _,
@@ -461,6 +462,8 @@ pub(crate) fn restart_keys(started: &Config, new: &Config) -> Vec<&'static str> 
         ("openflow.listen", *listen != new.openflow.listen),
         ("openflow.connect", *connect != new.openflow.connect),
         ("openflow.plain_from", *plain_from != new.openflow.plain_from),
+        ("history.directory", history.directory != new.history.directory),
+        ("history.keep", history.keep != new.history.keep),
         ("openflow.tls", tls.is_some() != new.openflow.tls.is_some()),
         ("openflow.tls.certificate", tls_differs(|old, new| old.certificate != new.certificate)),
         ("openflow.tls.key", tls_differs(|old, new| old.key != new.key)),

@@ -593,7 +593,8 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/api/v1/history",
         what: What::History,
-        about: "Configurations that were taken on in this run, the newest first; the first one counts. The last twenty are remembered.",
+        about: "Configurations that were taken on, the newest first; the first one counts. The last ones are remembered (`history.keep`), those of earlier \
+                runs too where `history.directory` names a folder.",
         parameters: &[AFTER, LIMIT],
         form: Form::Pages,
         beside: &[
@@ -605,9 +606,16 @@ pub static ROUTES: &[Route] = &[
                 "Until when the newest one waits to be confirmed; null if it does not.",
             ),
             maybe("back_to", Kind::Number, "", "What counts again if it is not."),
+            maybe("directory", Kind::Text, "", "Where they are kept over restarts; null if they go with the process."),
+            maybe("note", Kind::Text, "", "What is wrong with what is kept: files that were passed over, and why."),
         ],
         row: &[
-            field("number", Kind::Number, "NUMBER", "Its number, from 1 on in each run."),
+            field(
+                "number",
+                Kind::Number,
+                "NUMBER",
+                "Its number, from 1 on: in each run, or over all of them if they are kept.",
+            ),
             field("time", Kind::Time, "TIME", "When it was taken on."),
             field(
                 "how",
@@ -674,6 +682,9 @@ pub static ROUTES: &[Route] = &[
     },
 ];
 
+/// The owner of what nobody here has put on a switch.
+pub(super) const FOREIGN: &str = "foreign";
+
 /// The states that a rule or a group may be in.
 pub(super) fn states() -> impl Iterator<Item = &'static str> {
     EntryState::NAMES.iter().map(|(_, name)| *name)
@@ -682,9 +693,6 @@ pub(super) fn states() -> impl Iterator<Item = &'static str> {
 /// The applications that may own something.
 pub(super) fn owners() -> impl Iterator<Item = &'static str> {
     Owner::ALL.iter().map(|owner| owner.name()).chain([FOREIGN])
-/// The owner of what nobody here has put on a switch.
-pub(super) const FOREIGN: &str = "foreign";
-
 }
 
 #[cfg(test)]

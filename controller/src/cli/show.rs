@@ -317,11 +317,26 @@ fn list(
     loop {
         let page = at.get(&question(route.path, &parameters))?;
         tell_missed(&page, err);
+        if what == What::History && page.get("directory").is_some_and(Value::is_null) {
+            let _ = writeln!(
+                err,
+                "trunkline: these are forgotten when the process ends: `history: {{ directory: … }}` in its configuration keeps them"
+            );
+        }
+        if let Some(note) = page.get("note").and_then(Value::as_str) {
+            let _ = writeln!(err, "trunkline: {}", for_people(note));
+        }
         printer.rows(rows(&page))?;
         let Some(next) = page.get("next").and_then(Value::as_str) else { return Ok(()) };
         parameters.retain(|(name, _)| *name != "after");
         parameters.push(("after", Some(next.to_owned())));
     }
+}
+
+/// What is given of each that is said.
+fn pairs(parameters: &[(&str, Option<String>)]) -> Vec<(String, String)> {
+    let given = |(name, value): &(&str, Option<String>)| Some(((*name).to_owned(), value.clone()?));
+    parameters.iter().filter_map(given).collect()
 }
 
 pub(super) fn rows(page: &Value) -> &[Value] {
@@ -333,12 +348,6 @@ fn tell_missed(page: &Value, err: &mut dyn Write) {
     let missed = page.get("missed").and_then(Value::as_u64).unwrap_or(0);
     if missed > 0 {
         let _ = writeln!(err, "trunkline: {missed} older events are no longer kept");
-/// What is given of each that is said.
-fn pairs(parameters: &[(&str, Option<String>)]) -> Vec<(String, String)> {
-    let given = |(name, value): &(&str, Option<String>)| Some(((*name).to_owned(), value.clone()?));
-    parameters.iter().filter_map(given).collect()
-}
-
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! [`History`] decides, [`Reloader`] does. A configuration that is refused is not remembered, and ends nobody's wait.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::config::HistoryConfig;
+use crate::history::store::{Found, Store};
 use crate::history::{History, How, Source, TakenOn, Waiting};
 use crate::io::clock::{self, Clock};
 use crate::reload::{Outcome, Plan, Refusal, Reloader, Wish};
@@ -21,6 +24,10 @@ pub struct Remembered {
     pub taken: Vec<TakenOn>,
     /// The one that waits to be confirmed.
     pub waiting: Option<Waiting>,
+    /// Where they are kept over restarts; `None` if they are not.
+    pub folder: Option<PathBuf>,
+    /// What is wrong with what is there.
+    pub problems: Vec<String>,
 }
 
 /// The configuration that counts, those before it, and who is told of them.
@@ -32,16 +39,53 @@ pub struct Changes {
     /// One plan is worked out at a time: it may take as much memory as the switches have rules.
     plans: Arc<Semaphore>,
     told: watch::Sender<Arc<Remembered>>,
+    store: Option<Store>,
+    /// What was wrong with what it had.
+    problems: Vec<String>,
 }
 
 impl Changes {
-    /// For a process that has just been started with this configuration.
-    pub fn new(reloader: Reloader, started: Source, told: watch::Sender<Arc<Remembered>>) -> Changes {
+    /// For a process that has just been started with this configuration. A folder that cannot be used keeps nobody from starting: it is warned of,
+    /// and nothing outlives the process.
+    pub fn new(
+        reloader: Reloader,
+        started: Source,
+        kept: &HistoryConfig,
+        told: watch::Sender<Arc<Remembered>>,
+    ) -> Changes {
         let plans = Arc::new(Semaphore::new(1));
-        let mut changes = Changes { reloader, history: History::new(), clock: Clock::start(), plans, told };
-        changes.history.taken_on(started, How::Start, 0, clock::wall());
+        let (mut store, mut problems) = (None, Vec::new());
+        let mut history = History::new(kept.keep);
+        if let Some(folder) = &kept.directory {
+            match Store::open(folder, kept.keep) {
+                Ok((opened, Found { taken, last, skipped })) => {
+                    for file in &skipped {
+                        tracing::warn!("a configuration of the history is passed over: {file}");
+                    }
+                    history = History::restored(taken, last, kept.keep);
+                    (store, problems) = (Some(opened), skipped);
+                }
+                Err(why) => {
+                    tracing::warn!("the history is kept in memory alone: history.directory: {why}");
+                    problems.push(why);
+                }
+            }
+        }
+        let mut changes = Changes { reloader, history, clock: Clock::start(), plans, told, store, problems };
+        changes.remember(started, How::Start, 0);
         changes.tell();
         changes
+    }
+
+    /// A configuration counts; its number, and what is to be said if it is not on the disk.
+    fn remember(&mut self, source: Source, how: How, changed: usize) -> (u64, Option<String>) {
+        let number = self.history.taken_on(source, how, changed, clock::wall());
+        let why = self.store.as_ref().and_then(|store| store.keep(&self.history).err());
+        let said = why.map(|why| {
+            tracing::warn!(number, "a configuration counts and is not kept: history.directory: {why}");
+            format!("configuration {number} counts, and is forgotten when the process ends: history.directory: {why}")
+        });
+        (number, said)
     }
 
     /// The file that is read again.
@@ -64,7 +108,9 @@ impl Changes {
         // The way back is not to be barred by what is odd about the network just now.
         let is_way_back = matches!(how, How::Rollback | How::NotConfirmed);
         let mut outcome = self.reloader.take_on(&source, is_way_back, controller, add).await?;
-        outcome.number = self.history.taken_on(source, how, outcome.changed.len(), clock::wall());
+        let (number, unkept) = self.remember(source, how, outcome.changed.len());
+        outcome.number = number;
+        outcome.warnings.extend(unkept);
         self.tell();
         Ok(outcome)
     }
@@ -165,7 +211,12 @@ impl Changes {
     }
 
     fn tell(&self) {
-        let remembered = Remembered { taken: self.history.iter().cloned().collect(), waiting: self.history.waiting() };
+        let remembered = Remembered {
+            taken: self.history.iter().cloned().collect(),
+            waiting: self.history.waiting(),
+            folder: self.store.as_ref().map(|store| store.folder().to_owned()),
+            problems: self.problems.clone(),
+        };
         self.told.send_replace(Arc::new(remembered));
     }
 }

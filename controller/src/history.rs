@@ -7,7 +7,9 @@
 //!                                    └─ time is up ────────┴─► the one before is to be taken on again
 //! ```
 //! Nobody has to be there when the time is up: the deadline is the process's own. What is remembered is the text, so that any of the last ones can
-//! come back; nothing here outlives the process, which starts with its own file.
+//! come back. The process starts with its own file; those of earlier runs are remembered if the configuration names a folder for them ([`store`]).
+
+pub mod store;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use net::Time;
 use sha2::{Digest, Sha256};
 
-/// Configurations that are remembered; the oldest goes.
+/// Configurations that are remembered, unless `history.keep` says something else; the oldest goes.
 pub const REMEMBERED: usize = 20;
 /// Octets of their texts in all; the oldest go, but never the one that counts nor the one before it.
 pub const OCTETS_MAX: usize = 64 << 20;
@@ -46,6 +48,15 @@ pub enum How {
 }
 
 impl How {
+    /// All of them.
+    const ALL: [How; 7] =
+        [How::Start, How::Hangup, How::Reload, How::Watch, How::Apply, How::Rollback, How::NotConfirmed];
+
+    /// By its name.
+    pub fn of_name(name: &str) -> Option<How> {
+        How::ALL.into_iter().find(|how| how.name() == name)
+    }
+
     /// As commands print it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -72,7 +83,7 @@ pub struct Source {
 /// A configuration that was taken on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TakenOn {
-    /// From 1 on, in each run of the process.
+    /// From 1 on: in each run of the process, or over all of them if they are kept.
     pub number: u64,
     /// When, since 1970.
     pub at: Duration,
@@ -104,18 +115,30 @@ pub struct Waiting {
 /// Why something can't be done, as a sentence.
 pub type Refused = String;
 
-/// All configurations of a run, the newest last, and what waits.
-#[derive(Debug, Default)]
+/// All configurations that are remembered, the newest last, and what waits.
+#[derive(Debug)]
 pub struct History {
     taken: VecDeque<TakenOn>,
     last: u64,
+    keep: usize,
     waiting: Option<Waiting>,
 }
 
+/// The first digits of a text's SHA-256.
+fn digest_of(text: &str) -> String {
+    let octets = Sha256::digest(text.as_bytes());
+    octets.iter().take(DIGEST_DIGITS / 2).map(|octet| format!("{octet:02x}")).collect()
+}
+
 impl History {
-    /// None yet.
-    pub fn new() -> History {
-        History::default()
+    /// None yet; this many are remembered, the one that counts and the one before it at least.
+    pub fn new(keep: usize) -> History {
+        History::restored(Vec::new(), 0, keep)
+    }
+
+    /// Those of earlier runs, the oldest first, and the highest number that was given.
+    pub fn restored(taken: Vec<TakenOn>, last: u64, keep: usize) -> History {
+        History { taken: taken.into(), last, keep: keep.max(2), waiting: None }
     }
 
     /// A configuration counts from now on; its number. Whatever waited waits no more. The text that counts already is no other configuration, and
@@ -126,12 +149,10 @@ impl History {
             return current.number;
         }
         self.last += 1;
-        let digest: String =
-            Sha256::digest(source.text.as_bytes()).iter().map(|octet| format!("{octet:02x}")).collect();
-        let digest = digest.get(..DIGEST_DIGITS).unwrap_or_default().to_owned();
+        let digest = digest_of(&source.text);
         self.taken.push_back(TakenOn { number: self.last, at: wall, how, source, digest, changes });
         let octets = |taken: &VecDeque<TakenOn>| taken.iter().map(|one| one.source.text.len()).sum::<usize>();
-        while self.taken.len() > REMEMBERED || (self.taken.len() > 2 && octets(&self.taken) > OCTETS_MAX) {
+        while self.taken.len() > self.keep || (self.taken.len() > 2 && octets(&self.taken) > OCTETS_MAX) {
             self.taken.pop_front();
         }
         self.last
@@ -237,7 +258,7 @@ mod tests {
 
     /// A process that was started with `a` and has `b` applied, to be confirmed within five minutes of `now`.
     fn waiting(now: Time) -> History {
-        let mut history = History::new();
+        let mut history = History::new(REMEMBERED);
         history.taken_on(source("a"), How::Start, 0, WALL);
         history.taken_on(source("b"), How::Apply, 1, WALL);
         history.wait(FIVE_MINUTES, now, WALL).unwrap();
@@ -286,12 +307,12 @@ mod tests {
         history.taken_on(source("a"), How::Rollback, 1, WALL);
         assert!(history.target(None).unwrap_err().contains("gone back to already"));
         assert_eq!(history.target(Some(2)), Ok(source("b")));
-        assert!(History::new().target(None).unwrap_err().contains("no configuration to go back to"));
+        assert!(History::new(REMEMBERED).target(None).unwrap_err().contains("no configuration to go back to"));
     }
 
     #[test]
     fn the_first_configuration_has_none_to_go_back_to() {
-        let mut history = History::new();
+        let mut history = History::new(REMEMBERED);
         history.taken_on(source("a"), How::Start, 0, WALL);
         assert!(history.wait(FIVE_MINUTES, Time::ZERO, WALL).is_err());
         assert_eq!(history.poll_timeout(), None);
@@ -299,7 +320,7 @@ mod tests {
 
     #[test]
     fn no_more_than_a_number_and_a_size_is_remembered() {
-        let mut history = History::new();
+        let mut history = History::new(REMEMBERED);
         for number in 0..3 * REMEMBERED {
             history.taken_on(source(&number.to_string()), How::Reload, 0, WALL);
         }
@@ -334,7 +355,7 @@ mod tests {
 
     #[test]
     fn the_same_text_has_the_same_digest() {
-        let mut history = History::new();
+        let mut history = History::new(REMEMBERED);
         for text in ["a", "b", "a"] {
             history.taken_on(source(text), How::Reload, 0, WALL);
         }

@@ -4,6 +4,7 @@
 //! on. The whole file is checked first; one with an error changes nothing, and neither does one whose rules would go wrong in the network as it is
 //! (`verified`). BGP comes next, for it may still refuse; the fabric takes what it is given.
 
+mod counted;
 pub(crate) mod verified;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,9 @@ use crate::core::FabricSettings;
 use crate::history::Source;
 use crate::plan::FabricPlan;
 use crate::service::{Controller, speaker_config};
+
+pub use counted::Counted;
+pub(crate) use counted::Refused;
 
 /// Requests that wait for the main thread: one is answered before the next is looked at.
 pub const REQUESTS_WAITING: usize = 4;
@@ -110,13 +114,14 @@ pub struct Reloader {
     file: Option<PathBuf>,
     /// What of the current one is looked at whenever the network changes.
     looked_at: watch::Sender<verified::LookedAt>,
+    counted: Arc<Counted>,
 }
 
 impl Reloader {
-    /// For a process that was started with this configuration, read from this file.
-    pub fn new(started: Config, file: Option<PathBuf>) -> Reloader {
+    /// For a process that was started with this configuration, read from this file. What is refused is counted.
+    pub fn new(started: Config, file: Option<PathBuf>, counted: Arc<Counted>) -> Reloader {
         let looked_at = watch::Sender::new(verified::LookedAt::from(&started));
-        Reloader { current: started.clone(), started, file, looked_at }
+        Reloader { current: started.clone(), started, file, looked_at, counted }
     }
 
     /// What of the configuration is to be looked at whenever the network changes.
@@ -134,6 +139,14 @@ impl Reloader {
     /// # Errors
     /// There is no file, or it cannot be read.
     pub fn source(&self, given: Option<Source>) -> Result<Source, Refusal> {
+        let source = self.read(given);
+        source.inspect_err(|refusal| match refusal {
+            Refusal::File(_) => self.counted.refused(Refused::File),
+            Refusal::Process(_) => self.counted.refused(Refused::Process),
+        })
+    }
+
+    fn read(&self, given: Option<Source>) -> Result<Source, Refusal> {
         match (given, &self.file) {
             (Some(source), _) => Ok(source),
             (None, None) => Err(Refusal::Process("the process was started without a file".to_owned())),
@@ -166,7 +179,12 @@ impl Reloader {
         controller: &Controller,
         add: impl FnOnce(&mut Config),
     ) -> Result<Outcome, Refusal> {
-        let Checked { config: mut new, warnings } = self.checked(source, add)?;
+        let counted = self.counted.clone();
+        let count = |why: Refused| {
+            let counted = &counted;
+            move |_: &Refusal| counted.refused(why)
+        };
+        let Checked { config: mut new, warnings } = self.checked(source, add).inspect_err(count(Refused::File))?;
         // The same rules in memory are no other ones.
         let difference = self.current.flows.difference(&new.flows);
         if self.current.flows == new.flows {
@@ -176,18 +194,20 @@ impl Reloader {
         if self.current.isolate == new.isolate {
             new.isolate = self.current.isolate.clone();
         }
-        let not_well =
-            verified::reload(&self.current, &new, is_way_back, controller.snapshot().network.clone()).await?;
+        let not_well = verified::reload(&self.current, &new, is_way_back, controller.snapshot().network.clone()).await;
+        let not_well = not_well.inspect_err(count(Refused::Verify))?;
         let mut changed = match (controller.bgp(), &new.bgp, &self.current.bgp) {
             (Some(speaker), Some(bgp), Some(before)) => {
-                let mut changed = of_bgp(&speaker.reload(bgp).await.map_err(Refusal::File)?);
+                let done = speaker.reload(bgp).await.map_err(Refusal::File).inspect_err(count(Refused::File))?;
+                let mut changed = of_bgp(&done);
                 changed.extend(besides_the_speaker(before, bgp));
                 changed
             }
             _ => Vec::new(),
         };
         changed.extend(of_names(&self.current, &new));
-        let taken = controller.configure(FabricSettings::from(&new)).await.map_err(Refusal::Process)?;
+        let taken = controller.configure(FabricSettings::from(&new)).await.map_err(Refusal::Process);
+        let taken = taken.inspect_err(count(Refused::Process))?;
         changed.extend(of_fabric(&taken, difference, isolation));
         let restart = restart_keys(&self.started, &new);
         self.looked_at.send_replace(verified::LookedAt::from(&new));
@@ -417,6 +437,7 @@ pub(crate) fn of_fabric(taken: &[&'static str], flows: RuleDifference, isolation
 pub(crate) fn restart_keys(started: &Config, new: &Config) -> Vec<&'static str> {
     let Config {
         openflow,
+        history,
         http: HttpConfig { listen: http_listen, socket },
         fabric: _,
         audit: _,
@@ -441,6 +462,8 @@ pub(crate) fn restart_keys(started: &Config, new: &Config) -> Vec<&'static str> 
         ("openflow.listen", *listen != new.openflow.listen),
         ("openflow.connect", *connect != new.openflow.connect),
         ("openflow.plain_from", *plain_from != new.openflow.plain_from),
+        ("history.directory", history.directory != new.history.directory),
+        ("history.keep", history.keep != new.history.keep),
         ("openflow.tls", tls.is_some() != new.openflow.tls.is_some()),
         ("openflow.tls.certificate", tls_differs(|old, new| old.certificate != new.certificate)),
         ("openflow.tls.key", tls_differs(|old, new| old.key != new.key)),

@@ -77,10 +77,12 @@ pub fn run(options: RunOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
         })?;
         announce(&controller, &config, options.config_file.as_deref());
         let mut asked = controller.take_reloads().ok_or("somebody else takes the requests for a reload")?;
-        let reloader = Reloader::new(config, options.config_file.clone());
-        tokio::spawn(verified::watch(reloader.verified(), controller.snapshots(), controller.happenings()));
+        let history = config.history.clone();
+        let reloader = Reloader::new(config, options.config_file.clone(), controller.counted());
+        let (snapshots, happenings) = (controller.snapshots(), controller.happenings());
+        tokio::spawn(verified::watch(reloader.verified(), snapshots, happenings, controller.counted()));
         let started = started_with(options.config_file.as_deref(), &options.text);
-        let mut changes = Changes::new(reloader, started, controller.configurations());
+        let mut changes = Changes::new(reloader, started, &history, controller.configurations());
         let add = |config: &mut Config| options.add_to(config);
         loop {
             let deadline = changes.deadline();

@@ -21,7 +21,7 @@ use crate::io::fabric::{self, AcceptLimits, FabricHandle, FabricOptions, Happeni
 use crate::io::listen::Listener;
 use crate::io::record::Recorder;
 use crate::io::tls::Tls;
-use crate::reload::{REQUESTS_WAITING, ReloadRequest};
+use crate::reload::{Counted, REQUESTS_WAITING, ReloadRequest};
 
 pub use bgp_service::BgpHandle;
 pub(crate) use bgp_service::{neighbor_config, speaker_config};
@@ -36,6 +36,7 @@ pub struct Controller {
     socket: Option<PathBuf>,
     reloads: Option<mpsc::Receiver<ReloadRequest>>,
     configurations: watch::Sender<Arc<Remembered>>,
+    counted: Arc<Counted>,
 }
 
 impl Controller {
@@ -76,6 +77,7 @@ impl Controller {
         let fabric = fabric::spawn(options, samples).map_err(|error| format!("cannot start a thread: {error}"))?;
         let (reload, reloads) = mpsc::channel(REQUESTS_WAITING);
         let (configurations, remembered) = watch::channel(Arc::default());
+        let counted = Arc::<Counted>::default();
         let socket_path = socket.as_ref().map(|socket| socket.path().to_owned());
         let parts = telemetry_service::Parts {
             listener: http,
@@ -85,10 +87,11 @@ impl Controller {
             bgp: bgp.clone(),
             reload,
             remembered,
+            counted: counted.clone(),
         };
         let telemetry = telemetry_service::start(parts)?;
         let (socket, reloads) = (socket_path, Some(reloads));
-        Ok(Controller { fabric, bgp, telemetry, openflow, socket, reloads, configurations })
+        Ok(Controller { fabric, bgp, telemetry, openflow, socket, reloads, configurations, counted })
     }
 
     /// Where switches connect over TCP.
@@ -134,6 +137,11 @@ impl Controller {
     /// Where those who ask look for the configurations that were taken on.
     pub fn configurations(&self) -> watch::Sender<Arc<Remembered>> {
         self.configurations.clone()
+    }
+
+    /// What is counted of configurations.
+    pub fn counted(&self) -> Arc<Counted> {
+        self.counted.clone()
     }
 
     /// Have the fabric take on another configuration; what was different, as keys of the file.

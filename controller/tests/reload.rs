@@ -25,6 +25,25 @@ impl Drop for Program {
     }
 }
 
+/// The binary with its own file, until it serves.
+fn spawn(folder: &Path, http: SocketAddr, arguments: &[&str]) -> Child {
+    let child = Command::new(env!("CARGO_BIN_EXE_trunkline"))
+        .args(["--log", "warn", "run"])
+        .args(arguments)
+        .arg(folder.join("own.yaml"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let start = Instant::now();
+    while std::net::TcpStream::connect(http).is_err() {
+        assert!(start.elapsed() < LIMIT, "nobody serves");
+        std::thread::sleep(PAUSE);
+    }
+    child
+}
+
 /// What a command has come to: exit status, standard output, standard error.
 type Said = (Option<i32>, String, String);
 
@@ -33,22 +52,38 @@ impl Program {
         let folder = std::env::temp_dir().join(format!("trunkline-reload-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         let http = std::net::TcpListener::bind("127.0.0.1:0").and_then(|any| any.local_addr()).expect("a port");
-        let child = Command::new(env!("CARGO_BIN_EXE_trunkline"))
-            .args(["--log", "warn", "run"])
-            .args(arguments)
-            .arg(write(&folder.join("own.yaml"), http, flows))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
+        write(&folder.join("own.yaml"), http, flows);
+        let child = spawn(&folder, http, arguments);
+        Program { child, folder, http }
+    }
+
+    /// It ends without a warning, and another one starts with the same file.
+    fn restart(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ran");
+        self.child = spawn(&self.folder, self.http, &[]);
+    }
+
+    /// Any command with its answer.
+    fn ask(&self, words: &[&str]) -> Said {
+        let output = Command::new(env!("CARGO_BIN_EXE_trunkline"))
+            .args(words)
+            .args(["--at", &self.http.to_string()])
+            .output()
             .expect("the binary runs");
-        let program = Program { child, folder, http };
-        let start = Instant::now();
-        while std::net::TcpStream::connect(http).is_err() {
-            assert!(start.elapsed() < LIMIT, "nobody serves");
-            std::thread::sleep(PAUSE);
-        }
-        program
+        let text = |octets: Vec<u8>| String::from_utf8(octets).expect("text");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Number, how and state of each configuration of the history, the newest first.
+    fn history(&self) -> Vec<(u64, String, String)> {
+        let (_, out, _) = self.ask(&["history", "-o", "json"]);
+        let row = |line: &str| {
+            let row: serde_json::Value = serde_json::from_str(line).expect("an object");
+            let text = |name: &str| row[name].as_str().expect("text").to_owned();
+            (row["number"].as_u64().expect("a number"), text("how"), text("state"))
+        };
+        out.lines().map(row).collect()
     }
 
     fn own(&self) -> PathBuf {
@@ -102,7 +137,7 @@ fn a_reload_says_what_is_different_and_a_refused_file_what_is_wrong() {
     let said = |out: &str| (Some(0), format!("{out}\n"), String::new());
     assert_eq!(program.reload(None), said("nothing is different"));
     program.write("own.yaml", "\"actions=drop\", \"in_port=1,actions=output:2\"");
-    assert_eq!(program.reload(None), said("changed: flows: 1 rules added, 0 changed, 0 removed"));
+    assert_eq!(program.reload(None), said("changed: flows: 1 rule added, 0 changed, 0 removed"));
     assert_eq!(program.reload(None), said("nothing is different"));
     // A file that is wrong changes nothing.
     program.write("own.yaml", "\"actoins=drop\"");
@@ -126,7 +161,7 @@ fn a_reload_says_what_is_different_and_a_refused_file_what_is_wrong() {
     let elsewhere = "configuration from elsewhere (an operator asks for it)";
     let expected = [
         format!("{own} taken on: nothing is different"),
-        format!("{own} taken on: changed: flows: 1 rules added, 0 changed, 0 removed"),
+        format!("{own} taken on: changed: flows: 1 rule added, 0 changed, 0 removed"),
         format!("{own} taken on: nothing is different"),
         format!("{own} refused, everything stays as it is: {}:3:", program.own().display()),
         format!("{elsewhere} refused, everything stays as it is: "),
@@ -136,6 +171,38 @@ fn a_reload_says_what_is_different_and_a_refused_file_what_is_wrong() {
     for (event, expected) in events.iter().zip(&expected) {
         assert!(event.starts_with(expected), "{event}: not {expected}");
     }
+}
+
+#[test]
+fn the_history_outlives_the_process_where_a_folder_is_named() {
+    let mut program = Program::start("history", &[], "\"actions=drop\"");
+    let (_, _, err) = program.ask(&["history"]);
+    assert!(err.contains("forgotten when the process ends"), "{err}");
+    let folder = program.folder.join("history");
+    let named = |program: &Program, flows: &str| {
+        let file = program.write("next.yaml", flows);
+        let text = fs::read_to_string(&file).expect("a file");
+        fs::write(&file, format!("{text}history: {{ directory: {}, keep: 5 }}\n", folder.display())).expect("a file");
+        file
+    };
+    fs::rename(named(&program, "\"actions=drop\""), program.own()).expect("a file");
+    program.restart();
+    let before = named(&program, "\"priority=7,actions=drop\"").display().to_string();
+    assert_eq!(program.ask(&["apply", &before]).0, Some(0));
+    let after = named(&program, "\"priority=9,actions=drop\"").display().to_string();
+    assert_eq!(program.ask(&["apply", &after]).0, Some(0));
+    let row = |number: u64, how: &str, state: &str| (number, how.to_owned(), state.to_owned());
+    let first = [row(3, "apply", "counts"), row(2, "apply", "past"), row(1, "start", "past")];
+    assert_eq!(program.history(), first);
+    // Somebody has been at one of the files.
+    fs::write(folder.join("000003.configuration"), "torn").expect("a file");
+    program.restart();
+    assert_eq!(program.history(), [row(4, "start", "counts"), row(2, "apply", "past"), row(1, "start", "past")]);
+    let (_, _, err) = program.ask(&["history"]);
+    assert!(err.contains("000003.configuration: its first line has no end") && !err.contains("forgotten"), "{err}");
+    let (status, out, err) = program.ask(&["rollback", "2"]);
+    assert_eq!((status, out.as_str()), (Some(0), "changed: flows: 1 rule added, 0 changed, 1 removed\n"), "{err}");
+    assert_eq!(program.history()[0], row(5, "rollback", "counts"));
 }
 
 #[test]

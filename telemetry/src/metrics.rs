@@ -92,6 +92,8 @@ metrics! {
         "OpenFlow messages that could not be decoded, by what was wrong with them.";
     PacketOutsDropped Kind::Counter, Forever, "trunkline_openflow_packet_outs_dropped_total", [],
         "Packet-outs that were not sent because a switch did not read.";
+    FloodsDropped Kind::Counter, Forever, "trunkline_isolation_floods_dropped_total", [],
+        "Frames to all from members of isolated groups that were not sent on, for their sender or all of them together sent too many.";
     PacketInDuration Kind::Histogram(MICROSECONDS), Forever, "trunkline_openflow_packet_in_duration_seconds", [],
         "Time from a packet-in's last octet read to its answer queued.";
     CoreTurnDuration Kind::Histogram(MICROSECONDS), Forever, "trunkline_core_turn_duration_seconds", [],
@@ -142,6 +144,12 @@ metrics! {
         "Audits of switches, those that were cut short among them.";
     Bundles Kind::Counter, Forever, "trunkline_reconciler_bundles_total", ["result"],
         "Bundles of rules, by what became of them: committed, failed (all of it is sent again without them).";
+    VerifierFindings Kind::Gauge, Forever, "trunkline_verifier_findings", ["kind"],
+        "What goes wrong by the rules in the network as it is now, and could not be proven, by kind: loop, black_hole, isolation, not_proven.";
+    VerifierLooks Kind::Counter, Forever, "trunkline_verifier_looks_total", [],
+        "Looks at all rules in the network as it was then.";
+    ReloadsRefused Kind::Counter, Forever, "trunkline_configuration_refused_total", ["reason"],
+        "Configurations that were not taken on, by reason: file (it is wrong), verify (by its rules packets would go wrong), process (it cannot be done now).";
 
     // Topology.
     Links Kind::Gauge, Forever, "trunkline_topology_links", [],

@@ -8,7 +8,7 @@ use crate::apply::Remembered;
 use crate::io::fabric::Snapshot;
 
 pub(super) fn history(remembered: &Remembered, snapshot: &Snapshot, question: &Question) -> Result<Value, Failure> {
-    let Remembered { taken, waiting } = remembered;
+    let Remembered { taken, waiting, folder, problems } = remembered;
     let newest = taken.last().map(|one| one.number);
     // The newest first: a page's cursor counts from there.
     let rows = taken.iter().rev().map(|one| (u64::MAX - one.number, one));
@@ -31,6 +31,8 @@ pub(super) fn history(remembered: &Remembered, snapshot: &Snapshot, question: &Q
     Ok(page.answer(beside([
         ("at", json!(Look { snapshot }.now())),
         ("confirm_until", json!(waiting.map(|waiting| time_text(waiting.until)))),
+        ("directory", json!(folder)),
+        ("note", json!((!problems.is_empty()).then(|| problems.join("; ")))),
         ("back_to", json!(waiting.map(|waiting| waiting.back_to))),
     ])))
 }

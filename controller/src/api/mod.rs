@@ -26,6 +26,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use crate::apply::Remembered;
+use crate::flow::EntryState;
 use crate::io::clock;
 use crate::io::fabric::{Auditor, Happenings, NoPicture, Pictures, Snapshot};
 use find::{Look, time_text};
@@ -140,6 +141,12 @@ impl Question {
 
     fn limit(&self) -> usize {
         self.number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(PAGE_ROWS)
+    }
+
+    /// Whether switches are asked for it: then it may take seconds.
+    pub fn asks_switches(&self) -> bool {
+        let found = self.text("owner") == Some(table::FOREIGN) || self.text("state") == Some(EntryState::Found.name());
+        self.route.what == What::Trace || self.number("counters") == Some(1) || found
     }
 
     /// The switch that a parameter names, if it is there.

@@ -1,24 +1,28 @@
 //! Rules and groups, out of the pictures of the switches' tables.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use net::DatapathId;
-use openflow::{FlowModFlags, FlowStats, GroupDesc};
+use openflow::{FlowModFlags, FlowStats, GroupDesc, TableId};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::find::Look;
-use super::table::{owners, states};
+use super::table::{FOREIGN, owners, states};
 use super::{Failure, Page, Question, beside};
-use crate::flow::{Again, FlowBody, PicturedGroup, PicturedRule, Refusal, owner_of_cookie};
-use crate::io::fabric::{Ordered, Pictures, RuleOrder, Snapshot};
+use crate::flow::{Again, EntryState, FlowBody, PicturedGroup, PicturedRule, Refusal, owner_of_cookie};
+use crate::io::fabric::{EntryCounts, NoCounters, Ordered, Pictures, RuleOrder, Snapshot};
 
 /// Switches whose tables are looked at for one page. A page of a filter that nothing passes may be empty and have a next one.
 const SWITCHES_PER_PAGE: usize = 16;
+/// A page whose switches have taken so long to tell what they count has no further ones: who asks wants to see something.
+const COUNTING_LIMIT: Duration = Duration::from_secs(4);
 
 /// Where a list of rules goes on: behind a rule, or at a switch.
 #[derive(Clone, Debug)]
@@ -87,7 +91,29 @@ impl Wanted {
 
 fn owner(rule: &PicturedRule) -> Option<&'static str> {
     let owner = rule.key.map(|key| key.owner).or_else(|| owner_of_cookie(rule.cookie));
-    owner.map(|owner| owner.name())
+    owner.map(|owner| owner.name()).or((rule.state == EntryState::Found).then_some(FOREIGN))
+}
+
+/// What is odd about what the switches have said, a sentence for each of them that something is odd about.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Notes {
+    fn add(&mut self, look: Look<'_>, id: DatapathId, note: Option<&str>) {
+        self.0.extend(note.map(|note| format!("{}: {note}", look.switch(id))));
+    }
+
+    fn json(&self) -> Value {
+        if self.0.is_empty() { Value::Null } else { Value::String(self.0.join("; ")) }
+    }
+}
+
+/// Packets, octets and age.
+fn counts(row: &mut Value, counts: Option<&EntryCounts>) {
+    let Value::Object(row) = row else { return };
+    row.insert("packets".to_owned(), json!(counts.and_then(|counts| counts.packets)));
+    row.insert("octets".to_owned(), json!(counts.and_then(|counts| counts.octets)));
+    row.insert("age_seconds".to_owned(), json!(counts.map(|counts| counts.age.as_secs())));
 }
 
 pub(super) async fn flows(pictures: &Pictures, snapshot: Arc<Snapshot>, question: Question) -> Result<Value, Failure> {
@@ -98,17 +124,26 @@ pub(super) async fn flows(pictures: &Pictures, snapshot: Arc<Snapshot>, question
         owner: question.word("owner", owners())?.map(str::to_owned),
         state: question.word("state", states())?.map(str::to_owned),
     };
+    let asked = question.asks_switches();
+    let (begun, mut notes) = (Instant::now(), Notes::default());
     let cursor = question.after::<RuleCursor>()?;
     let limit = question.limit();
     let mut page = Page::default();
     let mut left = switches(&snapshot, switch, cursor.as_ref().map(|cursor| cursor.switch)).into_iter();
     let mut after = cursor.as_ref().and_then(|cursor| cursor.after.clone());
     for id in left.by_ref().take(SWITCHES_PER_PAGE) {
-        if page.rows.len() >= limit {
+        if page.rows.len() >= limit || begun.elapsed() > COUNTING_LIMIT {
             page.next = Some(RuleCursor { switch: id, after: None }.to_string());
             break;
         }
-        let ordered = pictures.picture(id, cursor.is_some()).await?;
+        let ordered = match asked {
+            true => pictures.counted(id, after.is_some(), wanted.table.map(TableId)).await?,
+            false => pictures.picture(id, cursor.is_some()).await?,
+        };
+        if after.is_none() {
+            // Said with the first page of a switch.
+            notes.add(look, id, ordered.counted.as_ref().and_then(|counted| counted.note.as_deref()));
+        }
         let (wanted, snapshot) = (wanted.clone(), snapshot.clone());
         let (room, begin) = (limit - page.rows.len(), after.take());
         let made = tokio::task::spawn_blocking(move || rule_rows(&ordered, &snapshot, &wanted, begin, room));
@@ -122,7 +157,7 @@ pub(super) async fn flows(pictures: &Pictures, snapshot: Arc<Snapshot>, question
     if page.next.is_none() {
         page.next = left.next().map(|switch| RuleCursor { switch, after: None }.to_string());
     }
-    Ok(page.answer(beside([("at", json!(look.now()))])))
+    Ok(page.answer(beside([("at", json!(look.now())), ("note", notes.json())])))
 }
 
 /// At most `room` rows; and where the last one is, if there are more.
@@ -136,22 +171,25 @@ fn rule_rows(
     let look = Look { snapshot };
     let rules = &ordered.picture.rules;
     let from = after.map_or(0, |after| rules.partition_point(|rule| RuleOrder::of(rule) <= after));
-    let mut some = rules.get(from..).unwrap_or_default().iter().filter(|rule| wanted.rule(rule));
-    let shown: Vec<&PicturedRule> = some.by_ref().take(room).collect();
+    let mut some = rules.iter().enumerate().skip(from).filter(|(_, rule)| wanted.rule(rule));
+    let shown: Vec<(usize, &PicturedRule)> = some.by_ref().take(room).collect();
     let more = some.next().is_some();
-    let last = shown.last().filter(|_| more).map(|rule| RuleOrder::of(rule));
-    (shown.into_iter().map(|rule| rule_row(look, ordered, rule)).collect(), last)
+    let last = shown.last().filter(|_| more).map(|(_, rule)| RuleOrder::of(rule));
+    let seen = |at: usize| ordered.counted.as_ref().and_then(|counted| counted.rules.get(at)?.as_ref());
+    (shown.into_iter().map(|(at, rule)| rule_row(look, ordered, rule, seen(at))).collect(), last)
 }
 
-fn rule_row(look: Look<'_>, ordered: &Ordered, rule: &PicturedRule) -> Value {
+fn rule_row(look: Look<'_>, ordered: &Ordered, rule: &PicturedRule, seen: Option<&EntryCounts>) -> Value {
+    // What others have put there may have what our rules never have.
+    let found = seen.filter(|_| rule.state == EntryState::Found);
     let entry = |body: &FlowBody| FlowStats {
         table_id: rule.table,
         duration_sec: 0,
         duration_nsec: 0,
         priority: rule.priority,
         idle_timeout: rule.idle_timeout,
-        hard_timeout: 0,
-        flags: FlowModFlags::SEND_FLOW_REM,
+        hard_timeout: found.map_or(0, |found| found.hard_timeout),
+        flags: found.map_or(FlowModFlags::SEND_FLOW_REM, |found| found.flags),
         cookie: rule.cookie,
         packet_count: 0,
         byte_count: 0,
@@ -174,6 +212,7 @@ fn rule_row(look: Look<'_>, ordered: &Ordered, rule: &PicturedRule) -> Value {
         "line": rule.key.and_then(|key| ordered.line_of(rule.table, &key)),
         "state": rule.state.name(),
     });
+    counts(&mut row, seen);
     refused(look, &mut row, rule.refusal);
     if let Value::Object(row) = &mut row {
         let other = rule.other.as_deref().map(|body| actions(&entry(body).entry().to_string()).to_owned());
@@ -236,17 +275,27 @@ pub(super) async fn groups(pictures: &Pictures, snapshot: Arc<Snapshot>, questio
     let look = Look { snapshot: &snapshot };
     let switch = question.switch("switch", look)?;
     let state = question.word("state", states())?;
+    let asked = question.asks_switches();
+    let (begun, mut notes) = (Instant::now(), Notes::default());
     let cursor = question.after::<GroupCursor>()?;
     let limit = question.limit();
     let mut page = Page::default();
     let mut left = switches(&snapshot, switch, cursor.map(|cursor| cursor.switch)).into_iter();
     let mut after = cursor.and_then(|cursor| cursor.after);
     for id in left.by_ref().take(SWITCHES_PER_PAGE) {
-        if page.rows.len() >= limit {
+        if page.rows.len() >= limit || begun.elapsed() > COUNTING_LIMIT {
             page.next = Some(GroupCursor { switch: id, after: None }.to_string());
             break;
         }
         let ordered = pictures.picture(id, cursor.is_some()).await?;
+        let counted = match asked && ordered.picture.live {
+            true => pictures.counters().groups(id).await,
+            false => Ok(BTreeMap::new()),
+        };
+        let counted = counted.unwrap_or_else(|NoCounters(why)| {
+            notes.add(look, id, Some(&format!("{why}: counters are missing")));
+            BTreeMap::new()
+        });
         let after: RangeInclusive<u32> = after.take().map_or(0, |after| after.saturating_add(1))..=u32::MAX;
         let is_wanted = |group: &&PicturedGroup| {
             after.contains(&group.id.0) && state.is_none_or(|state| state == group.state.name())
@@ -256,7 +305,7 @@ pub(super) async fn groups(pictures: &Pictures, snapshot: Arc<Snapshot>, questio
         while page.rows.len() < limit
             && let Some(group) = some.next()
         {
-            page.rows.push(group_row(look, id, group));
+            page.rows.push(group_row(look, id, group, counted.get(&group.id)));
             last = Some(group.id.0);
         }
         if some.peek().is_some() {
@@ -267,10 +316,10 @@ pub(super) async fn groups(pictures: &Pictures, snapshot: Arc<Snapshot>, questio
     if page.next.is_none() {
         page.next = left.next().map(|switch| GroupCursor { switch, after: None }.to_string());
     }
-    Ok(page.answer(beside([("at", json!(look.now()))])))
+    Ok(page.answer(beside([("at", json!(look.now())), ("note", notes.json())])))
 }
 
-fn group_row(look: Look<'_>, id: DatapathId, group: &PicturedGroup) -> Value {
+fn group_row(look: Look<'_>, id: DatapathId, group: &PicturedGroup, seen: Option<&EntryCounts>) -> Value {
     let desc = GroupDesc { group_type: group.group_type, group_id: group.id, buckets: group.buckets.clone() };
     let text = desc.to_string();
     let mut parts = text.split(",bucket=");
@@ -285,6 +334,7 @@ fn group_row(look: Look<'_>, id: DatapathId, group: &PicturedGroup) -> Value {
         "owner": group.key.map(|key| key.owner.name()),
         "state": group.state.name(),
     });
+    counts(&mut row, seen);
     refused(look, &mut row, group.refusal);
     if let Value::Object(row) = &mut row {
         row.insert("text".to_owned(), Value::String(text));

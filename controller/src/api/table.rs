@@ -133,11 +133,16 @@ pub const PAGE_ROWS: usize = 1_000;
 /// Longest time that a question for events waits for one, in seconds: shorter than a connection may live.
 pub const WAIT_MAX: u64 = 30;
 
+const COUNTERS: Parameter = parameter(
+    "counters",
+    Takes::Number(0, 1),
+    "1: the switches are asked for their counters. Without it nothing is asked of them.",
+);
 const SWITCH: Parameter = parameter("switch", Takes::Switch, "Only of this switch: its name or its datapath id.");
 const AFTER: Parameter = parameter("after", Takes::Text, "Go on behind this: `next` of the page before.");
 const LIMIT: Parameter = parameter("limit", Takes::Number(1, PAGE_ROWS as u64), "At most so many rows.");
 const STATE: Parameter =
-    parameter("state", Takes::Text, "Only in this state: `installed`, `pending`, `refused` or `leaving`.");
+    parameter("state", Takes::Text, "Only in this state: `installed`, `pending`, `refused`, `leaving` or `found`.");
 
 const AT: Field = field("at", Kind::Time, "", "When the answer was true.");
 const SWITCH_NAME: Field =
@@ -148,7 +153,7 @@ const ENTRY_STATE: Field = field(
     Kind::Text,
     "STATE",
     "`installed`: confirmed by the switch. `pending`: not sent or not confirmed yet. `refused`: the switch has said no. `leaving`: not wanted any more \
-     and still there.",
+     and still there. `found`: the switch says that it is there, and the controller has not put it there; only with `counters`.",
 );
 const ERROR: Field = maybe("error", Kind::Text, "ERROR", "The switch's last error, if it refused.");
 const RETRY_AT: Field = maybe(
@@ -158,6 +163,16 @@ const RETRY_AT: Field = maybe(
     "When a refused one is sent again; null if that is on its way, or if it is not sent again as it is.",
 );
 const OWNER: Field = maybe("owner", Kind::Text, "OWNER", "The application that wants it.");
+const NOTE: Field =
+    maybe("note", Kind::Text, "", "Why counters are missing, and what else is odd about what the switches have said.");
+const PACKETS: Field = maybe(
+    "packets",
+    Kind::Number,
+    "PACKETS",
+    "Packets that it matched, as the switch counts them; null if it was not asked or did not say.",
+);
+const OCTETS: Field = maybe("octets", Kind::Number, "OCTETS", "Octets in those packets.");
+const AGE: Field = maybe("age_seconds", Kind::Number, "AGE", "Whole seconds that it is on the switch.");
 const LINE: Field =
     maybe("line", Kind::Number, "LINE", "The line of the configuration that it comes from, if it comes from one.");
 
@@ -407,18 +422,23 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/api/v1/flows",
         what: What::Flows,
-        about: "Rules of ours on the switches, desired and installed, by switch, table, priority (the highest first) and match. What others have put on a \
-                switch is not in here. The rules' own counters are not asked for.",
+        about: "Rules of ours on the switches, desired and installed, by switch, table, priority (the highest first) and match. With `counters` the switches \
+                are asked for packets, octets and age of each, and what others have put there is listed too.",
         parameters: &[
             SWITCH,
             parameter("table", Takes::Number(0, 254), "Only of this table."),
-            parameter("owner", Takes::Text, "Only what this application wants."),
+            parameter(
+                "owner",
+                Takes::Text,
+                "Only what this application wants; `foreign`, what nobody here has put there. That is asked of the switches.",
+            ),
             STATE,
+            COUNTERS,
             AFTER,
             LIMIT,
         ],
         form: Form::Pages,
-        beside: &[AT],
+        beside: &[AT, NOTE],
         row: &[
             SWITCH_NAME,
             DATAPATH_ID,
@@ -433,9 +453,17 @@ pub static ROUTES: &[Route] = &[
                 "Seconds without a packet until the switch removes it; 0 for never.",
             ),
             field("cookie", Kind::Text, "", "Its cookie."),
-            OWNER,
+            maybe(
+                "owner",
+                Kind::Text,
+                "OWNER",
+                "The application that wants it; `foreign` if nobody here has put it there.",
+            ),
             LINE,
             ENTRY_STATE,
+            PACKETS,
+            OCTETS,
+            AGE,
             ERROR,
             RETRY_AT,
             maybe(
@@ -451,9 +479,9 @@ pub static ROUTES: &[Route] = &[
         path: "/api/v1/groups",
         what: What::Groups,
         about: "Groups of ours on the switches, desired and installed, by switch and number.",
-        parameters: &[SWITCH, STATE, AFTER, LIMIT],
+        parameters: &[SWITCH, STATE, COUNTERS, AFTER, LIMIT],
         form: Form::Pages,
-        beside: &[AT],
+        beside: &[AT, NOTE],
         row: &[
             SWITCH_NAME,
             DATAPATH_ID,
@@ -462,6 +490,9 @@ pub static ROUTES: &[Route] = &[
             field("buckets", Kind::Texts, "BUCKETS", "Its buckets, in ovs-ofctl's words."),
             OWNER,
             ENTRY_STATE,
+            PACKETS,
+            OCTETS,
+            AGE,
             ERROR,
             RETRY_AT,
             field("text", Kind::Text, "", "The whole, as `ovs-ofctl dump-groups` prints it."),
@@ -487,7 +518,8 @@ pub static ROUTES: &[Route] = &[
         path: "/api/v1/trace",
         what: What::Trace,
         about: "What becomes of a packet: through the desired and the installed tables of every switch that it comes to, until it leaves at an edge port, \
-                goes to the controller or is dropped. All buckets of select groups are followed.",
+                goes to the controller or is dropped. All buckets of select groups are followed. The switches are asked for the rules that it meets: their \
+                counters, and whether they are what they are believed to be.",
         parameters: &[
             Parameter {
                 required: true,
@@ -511,6 +543,7 @@ pub static ROUTES: &[Route] = &[
             field("same", Kind::Boolean, "", "Desired and installed rules do the same with it everywhere."),
             field("ends", Kind::Texts, "", "Where its ways end, and why."),
             maybe("note", Kind::Text, "", "What is odd about the packet."),
+            maybe("counters_note", Kind::Text, "", "Why counters are missing."),
         ],
         row: &[
             field("hop", Kind::Number, "HOP", "Which visit to a switch, from 1 on."),
@@ -536,6 +569,20 @@ pub static ROUTES: &[Route] = &[
             OWNER,
             LINE,
             maybe("state", Kind::Text, "", "How far the rule has come, as in `flows`."),
+            maybe(
+                "packets",
+                Kind::Number,
+                "PACKETS",
+                "Packets that the rule matched, as the switch counts them at this moment.",
+            ),
+            maybe("octets", Kind::Number, "", "Octets in those packets."),
+            maybe("age_seconds", Kind::Number, "", "Whole seconds that the rule is on the switch."),
+            maybe(
+                "on_switch",
+                Kind::Text,
+                "",
+                "What the switch says that it has in the rule's place, if that is something else: its actions, or `nothing`.",
+            ),
             ERROR,
             maybe("port", Kind::Text, "PORT", "The port by which it leaves or should have left."),
             maybe("to", Kind::Text, "TO", "What is behind it."),
@@ -546,7 +593,8 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/api/v1/history",
         what: What::History,
-        about: "Configurations that were taken on in this run, the newest first; the first one counts. The last twenty are remembered.",
+        about: "Configurations that were taken on, the newest first; the first one counts. The last ones are remembered (`history.keep`), those of earlier \
+                runs too where `history.directory` names a folder.",
         parameters: &[AFTER, LIMIT],
         form: Form::Pages,
         beside: &[
@@ -558,9 +606,16 @@ pub static ROUTES: &[Route] = &[
                 "Until when the newest one waits to be confirmed; null if it does not.",
             ),
             maybe("back_to", Kind::Number, "", "What counts again if it is not."),
+            maybe("directory", Kind::Text, "", "Where they are kept over restarts; null if they go with the process."),
+            maybe("note", Kind::Text, "", "What is wrong with what is kept: files that were passed over, and why."),
         ],
         row: &[
-            field("number", Kind::Number, "NUMBER", "Its number, from 1 on in each run."),
+            field(
+                "number",
+                Kind::Number,
+                "NUMBER",
+                "Its number, from 1 on: in each run, or over all of them if they are kept.",
+            ),
             field("time", Kind::Time, "TIME", "When it was taken on."),
             field(
                 "how",
@@ -627,6 +682,9 @@ pub static ROUTES: &[Route] = &[
     },
 ];
 
+/// The owner of what nobody here has put on a switch.
+pub(super) const FOREIGN: &str = "foreign";
+
 /// The states that a rule or a group may be in.
 pub(super) fn states() -> impl Iterator<Item = &'static str> {
     EntryState::NAMES.iter().map(|(_, name)| *name)
@@ -634,7 +692,7 @@ pub(super) fn states() -> impl Iterator<Item = &'static str> {
 
 /// The applications that may own something.
 pub(super) fn owners() -> impl Iterator<Item = &'static str> {
-    Owner::ALL.iter().map(|owner| owner.name())
+    Owner::ALL.iter().map(|owner| owner.name()).chain([FOREIGN])
 }
 
 #[cfg(test)]

@@ -1,19 +1,27 @@
 //! What becomes of a packet, out of pictures of the switches that it comes to.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use net::{DatapathId, PortId};
-use openflow::{Match, OxmKind};
+use openflow::{FlowStats, Match, OxmKind, TableId};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use topology::Host;
 
 use super::find::Look;
 use super::{Failure, Page, Question, beside};
 use crate::flow::{Again, owner_of_cookie};
-use crate::io::fabric::{Ordered, Pictures, Snapshot};
+use crate::io::fabric::{Counters, EntryCounts, NoCounters, Ordered, Pictures, Snapshot};
 use crate::trace::packet::{flow_of, frame, parse_flow, with_addresses};
-use crate::trace::{Happening, Met, Row, Side, Sides, SwitchModel, To, Walk};
+use crate::trace::{Happening, Met, Row, Side, Sides, SwitchModel, To, Walk, flow_text};
+
+/// Rules of a trace that switches are asked for: a way through thirty switches. A flood over a thousand of them has more, and these go without.
+const COUNTED_MAX: usize = 256;
+/// How long a trace waits for what switches count, all of them together.
+const COUNTING_LIMIT: Duration = Duration::from_secs(6);
 
 /// Where a packet begins, and what is odd about it.
 struct Start {
@@ -44,7 +52,8 @@ pub(super) async fn trace(pictures: &Pictures, snapshot: Arc<Snapshot>, question
         let made = tokio::task::spawn_blocking(move || SwitchModel::of_picture(&network, &ordered.picture));
         walk.supply(id, made.await.map_err(|_| Failure::busy("the answer could not be made"))?);
     }
-    let rows = walk.rows().iter().map(|row| row_json(look, &seen, row)).collect();
+    let told = told(look, pictures.counters(), walk.rows()).await;
+    let rows = walk.rows().iter().map(|row| row_json(look, &seen, &told, row)).collect();
     let ends: Vec<String> = walk.rows().iter().filter_map(|row| end(look, row)).collect();
     Ok(Page { rows, next: None }.answer(beside([
         ("at", json!(look.now())),
@@ -52,7 +61,62 @@ pub(super) async fn trace(pictures: &Pictures, snapshot: Arc<Snapshot>, question
         ("same", json!(walk.is_same())),
         ("ends", json!(ends)),
         ("note", json!(note)),
+        ("counters_note", json!(told.note)),
     ])))
+}
+
+/// What the switches say about the rules that a packet meets.
+#[derive(Default)]
+struct Told {
+    /// By switch, table and cookie.
+    flows: BTreeMap<(DatapathId, TableId, u64), Vec<FlowStats>>,
+    /// Why something is missing.
+    note: Option<String>,
+}
+
+/// Of a row that is about a rule on a switch: where it is.
+fn place(row: &Row) -> Option<(DatapathId, TableId, u64)> {
+    let Happening::Table(_, Some(met)) = &row.what else { return None };
+    let entry = met.entry.as_ref().filter(|_| row.sides.has(Side::Installed))?;
+    Some((row.at.datapath_id, met.table, entry.cookie))
+}
+
+async fn told(look: Look<'_>, counters: &Counters, rows: &[Row]) -> Told {
+    let wanted: BTreeSet<_> = rows.iter().filter_map(place).collect();
+    let (begun, mut told) = (Instant::now(), Told::default());
+    let (mut notes, mut silent): (Vec<String>, BTreeSet<DatapathId>) = Default::default();
+    let mut left = wanted.len();
+    for place @ (id, table, cookie) in wanted {
+        if told.flows.len() >= COUNTED_MAX || begun.elapsed() > COUNTING_LIMIT {
+            notes.push(format!("{left} rules more were not asked for"));
+            break;
+        }
+        left -= 1;
+        if silent.contains(&id) {
+            continue;
+        }
+        match counters.flows_of(id, table, cookie).await {
+            Ok(flows) => drop(told.flows.insert(place, flows)),
+            Err(NoCounters(why)) => {
+                notes.push(format!("{}: {why}: counters are missing", look.switch(id)));
+                silent.insert(id);
+            }
+        }
+    }
+    told.note = Some(notes.join("; ")).filter(|note| !note.is_empty());
+    told
+}
+
+/// The rule as the switch has it, or what it has instead, if it has said.
+fn told_of(told: &Told, row: &Row, met: &Met) -> Option<(Option<EntryCounts>, Option<String>)> {
+    let flows = told.flows.get(&place(row)?)?;
+    let is_it =
+        |stats: &&FlowStats| stats.priority == met.priority && stats.match_.canonical() == met.match_.canonical();
+    let Some(stats) = flows.iter().find(is_it) else { return Some((None, Some("nothing".to_owned()))) };
+    let text = flow_text(stats.table_id, stats.priority, 0, &stats.match_, &stats.instructions);
+    let actions = text.split_once("actions=").map_or("", |(_, actions)| actions);
+    let other = (actions != met.actions).then(|| format!("actions={actions}"));
+    Some((Some(EntryCounts::of_flow(stats)), other))
 }
 
 /// The packet and where it comes in, with what the text leaves out and the network knows.
@@ -148,7 +212,7 @@ fn end(look: Look<'_>, row: &Row) -> Option<String> {
     })
 }
 
-fn row_json(look: Look<'_>, seen: &[Arc<Ordered>], row: &Row) -> Value {
+fn row_json(look: Look<'_>, seen: &[Arc<Ordered>], told: &Told, row: &Row) -> Value {
     let mut answer = json!({
         "hop": row.hop,
         "from_hop": row.from,
@@ -162,6 +226,10 @@ fn row_json(look: Look<'_>, seen: &[Arc<Ordered>], row: &Row) -> Value {
         "owner": Value::Null,
         "line": Value::Null,
         "state": Value::Null,
+        "packets": Value::Null,
+        "octets": Value::Null,
+        "age_seconds": Value::Null,
+        "on_switch": Value::Null,
         "error": Value::Null,
         "port": Value::Null,
         "to": Value::Null,
@@ -180,7 +248,15 @@ fn row_json(look: Look<'_>, seen: &[Arc<Ordered>], row: &Row) -> Value {
         Happening::Table(table, met) => {
             put("table", json!(table.0));
             match met {
-                Some(met) => rule(look, seen, row.at.datapath_id, met, &mut put),
+                Some(met) => {
+                    rule(look, seen, row.at.datapath_id, met, &mut put);
+                    if let Some((counts, other)) = told_of(told, row, met) {
+                        put("packets", json!(counts.and_then(|counts| counts.packets)));
+                        put("octets", json!(counts.and_then(|counts| counts.octets)));
+                        put("age_seconds", json!(counts.map(|counts| counts.age.as_secs())));
+                        put("on_switch", json!(other));
+                    }
+                }
                 None => put("why", json!("no rule matches")),
             }
             "table"

@@ -7,6 +7,7 @@
 
 mod answer;
 mod build;
+mod floods;
 
 use std::collections::BTreeSet;
 
@@ -17,6 +18,7 @@ use super::{App, Effects, Event, Recovered, RuleSet, SLICE_CHANGES, View};
 use crate::flow::pipeline::{CLASSIFY, STATIC, classify};
 use crate::flow::{Owner, RuleId};
 use crate::path::PathChanges;
+use floods::Floods;
 
 /// The application. It remembers to which switches it has led the others, and nothing of hosts: where they are is in the network, where
 /// they were is in the change.
@@ -27,6 +29,8 @@ pub struct Forwarding {
     /// Switches whose hosts' rules have to be stated again, and the hosts of the one before them: for the next slices.
     restating: BTreeSet<DatapathId>,
     hosts: Vec<MacAddr>,
+    /// What members of isolated groups send to all.
+    floods: Floods,
 }
 
 impl Forwarding {
@@ -176,6 +180,9 @@ impl App for Forwarding {
     }
 
     fn handle(&mut self, event: Event<'_>, view: &View<'_>, effects: &mut Effects<'_>) {
+        if !matches!(event, Event::PacketIn { .. }) {
+            self.floods.forget_ways();
+        }
         match event {
             Event::Change(change) => match change {
                 Change::SwitchUp(at) => self.switch_up(*at, view, effects),
@@ -202,8 +209,9 @@ impl App for Forwarding {
                 self.hosts.clear();
             }
             Event::Configured(_) => {}
-            Event::PacketIn { port, table, frame, packet } => {
-                answer::packet_in(port, table, frame, packet, view, effects)
+            Event::PacketIn { port, table, frame, packet, now } => {
+                let floods = &mut self.floods;
+                answer::packet_in(&answer::Question { port, table, frame, packet, now }, floods, view, effects)
             }
         }
     }

@@ -21,7 +21,7 @@ use super::static_rules::{StaticRule, Stating};
 use super::{App, Effects, Event, Recovered, RuleSet, SLICE_CHANGES, View};
 use crate::flow::{Owner, RuleId};
 
-pub use groups::{GROUPS_MAX, IsolatedGroup, Isolation};
+pub use groups::{GROUPS_MAX, IsolatedGroup, Isolation, MEMBERS_MAX};
 
 /// The application.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use net::packet::Packet;
-use net::{DatapathId, PortId, PortNo};
+use net::{DatapathId, PortId, PortNo, Time};
 use openflow::{Action, GroupId, TableId, write_packet_out};
 use topology::{Change, Network};
 
@@ -78,6 +78,8 @@ pub enum Event<'a> {
         frame: &'a [u8],
         /// The frame as read.
         packet: &'a Packet<'a>,
+        /// When it came.
+        now: Time,
     },
     /// The configuration has changed; the view already shows it.
     Configured(&'a Configured),
@@ -178,6 +180,12 @@ impl<'a> Effects<'a> {
         self.packet_outs.push(datapath_id, in_port, actions, frame);
     }
 
+    /// A frame to all is not sent on, for its sender sends too many; with a number, that is to be told, and so many were dropped without a word.
+    pub fn flood_dropped(&mut self, from: PortId, tell: Option<u64>) {
+        self.packet_outs.floods_dropped += 1;
+        self.packet_outs.floods_told.extend(tell.map(|untold| (from, untold)));
+    }
+
     /// A rule set whose group numbers come from the same place as these effects'.
     pub fn rule_set(&mut self, datapath_id: DatapathId) -> RuleSet<'_> {
         RuleSet { datapath_id, reconciler: self.reconciler, rules: BTreeMap::new(), groups: BTreeMap::new() }
@@ -219,6 +227,9 @@ impl RuleSet<'_> {
 pub struct PacketOuts {
     frames: BytesMut,
     runs: Vec<PacketOutRun>,
+    /// Frames to all that were not sent on since the core last looked, and what is to be told of that.
+    pub(crate) floods_dropped: u64,
+    pub(crate) floods_told: Vec<(PortId, u64)>,
 }
 
 /// Packet-outs for one switch, one after the other.

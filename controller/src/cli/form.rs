@@ -34,11 +34,18 @@ pub(super) struct Printer<'o> {
     out: &'o mut dyn Write,
     widths: Vec<usize>,
     begun: bool,
+    /// Fields that have no column in the table.
+    without: &'static [&'static str],
 }
 
 impl<'o> Printer<'o> {
     pub(super) fn new(form: Form, fields: &'static [Field], out: &'o mut dyn Write) -> Printer<'o> {
-        Printer { form, fields, out, widths: Vec::new(), begun: false }
+        Printer { form, fields, out, widths: Vec::new(), begun: false, without: &[] }
+    }
+
+    /// The table for people does without these: they would be empty.
+    pub(super) fn without(self, without: &'static [&'static str]) -> Printer<'o> {
+        Printer { without, ..self }
     }
 
     /// One page of rows. Columns are as wide as the widest cell so far.
@@ -68,7 +75,11 @@ impl<'o> Printer<'o> {
     }
 
     fn table(&mut self, rows: &[Value], first: bool) -> io::Result<()> {
-        let columns: Vec<&Field> = self.fields.iter().filter(|field| !field.heading.is_empty()).collect();
+        let columns: Vec<&Field> = self
+            .fields
+            .iter()
+            .filter(|field| !field.heading.is_empty() && !self.without.contains(&field.name))
+            .collect();
         let shown = |row: &Value| columns.iter().map(|field| for_people(&cell(row, field, " "))).collect::<Vec<_>>();
         let mut lines: Vec<Vec<String>> = rows.iter().map(shown).collect();
         if first {

@@ -9,8 +9,11 @@ use serde_json::Value;
 use super::ask::{AskError, At, question};
 use super::examples;
 use super::form::{Form, Printer, for_people, object};
+use crate::api::Question;
 use crate::api::table::{PAGE_ROWS, Route, WAIT_MAX, What};
 
+/// Fields that have something only if switches are asked.
+const COUNTED: &[&str] = &["packets", "octets", "age_seconds"];
 /// The pause before a process that does not answer is asked again by `watch`.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -111,9 +114,12 @@ pub(super) enum ShowCommand {
     },
     /// Rules of ours: what they match and do, who wants them, and whether they are installed.
     ///
-    /// Rules that others have put on a switch are not shown, and the rules' counters are not asked for: `ovs-ofctl dump-flows` has both.
+    /// With --counters the switches are asked for packets, octets and age of each, and rules that others have put there are shown too. A switch with
+    /// 100,000 rules takes some seconds for that; without it nothing is asked of any switch.
     #[command(after_help = examples(&[
         ("trunkline show flows --switch s1", "of one switch, by table and priority"),
+        ("trunkline show flows --switch s1 --counters", "with packets, octets and age, and with what others have put there"),
+        ("trunkline show flows --owner foreign", "what nobody here has put there"),
         ("trunkline show flows --state refused", "what switches have refused, why, and when it is tried again"),
         ("trunkline show flows --switch s1 -o json | jq -r .flow", "as ovs-ofctl --no-stats dump-flows prints them"),
     ]))]
@@ -124,12 +130,15 @@ pub(super) enum ShowCommand {
         /// Only of this table.
         #[arg(long, value_name = "N")]
         table: Option<u8>,
-        /// Only what this application wants.
+        /// Only what this application wants, or foreign: what nobody here has put there.
         #[arg(long, value_name = "NAME")]
         owner: Option<String>,
-        /// Only in this state: installed, pending, refused or leaving.
+        /// Only in this state: installed, pending, refused, leaving or found.
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
+        /// Ask the switches for their counters.
+        #[arg(long)]
+        counters: bool,
         #[command(flatten)]
         ask: Ask,
     },
@@ -145,6 +154,9 @@ pub(super) enum ShowCommand {
         /// Only in this state: installed, pending, refused or leaving.
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
+        /// Ask the switches for their counters.
+        #[arg(long)]
+        counters: bool,
         #[command(flatten)]
         ask: Ask,
     },
@@ -263,11 +275,16 @@ pub(super) fn show(command: ShowCommand, out: &mut dyn Write, err: &mut dyn Writ
         ShowCommand::Links { switch, ask } => (What::Links, vec![("switch", switch)], ask),
         ShowCommand::Hosts { host, switch, ask } => (What::Hosts, vec![("host", host), ("switch", switch)], ask),
         ShowCommand::Paths { from, to, ask } => (What::Paths, vec![("from", from), ("to", to)], ask),
-        ShowCommand::Flows { switch, table, owner, state, ask } => {
+        ShowCommand::Flows { switch, table, owner, state, counters, ask } => {
             let table = text(table.map(u64::from));
-            (What::Flows, vec![("switch", switch), ("table", table), ("owner", owner), ("state", state)], ask)
+            let counters = counters.then(|| "1".to_owned());
+            let of = [("switch", switch), ("table", table), ("owner", owner), ("state", state), ("counters", counters)];
+            (What::Flows, of.to_vec(), ask)
         }
-        ShowCommand::Groups { switch, state, ask } => (What::Groups, vec![("switch", switch), ("state", state)], ask),
+        ShowCommand::Groups { switch, state, counters, ask } => {
+            let counters = counters.then(|| "1".to_owned());
+            (What::Groups, vec![("switch", switch), ("state", state), ("counters", counters)], ask)
+        }
         ShowCommand::Meters { switch, ask } => (What::Meters, vec![("switch", switch)], ask),
         ShowCommand::Events { last, which, ask } => {
             let WhichEvents { kind, switch, after } = which;
@@ -293,14 +310,33 @@ fn list(
 ) -> Result<(), Failure> {
     let (route, at) = (Route::of(what), ask.at());
     let mut printer = Printer::new(ask.output, route.row, out);
+    let asked = Question::new(route, pairs(&parameters)).is_ok_and(|question| question.asks_switches());
+    if matches!(what, What::Flows | What::Groups) && !asked {
+        printer = printer.without(COUNTED);
+    }
     loop {
         let page = at.get(&question(route.path, &parameters))?;
         tell_missed(&page, err);
+        if what == What::History && page.get("directory").is_some_and(Value::is_null) {
+            let _ = writeln!(
+                err,
+                "trunkline: these are forgotten when the process ends: `history: {{ directory: … }}` in its configuration keeps them"
+            );
+        }
+        if let Some(note) = page.get("note").and_then(Value::as_str) {
+            let _ = writeln!(err, "trunkline: {}", for_people(note));
+        }
         printer.rows(rows(&page))?;
         let Some(next) = page.get("next").and_then(Value::as_str) else { return Ok(()) };
         parameters.retain(|(name, _)| *name != "after");
         parameters.push(("after", Some(next.to_owned())));
     }
+}
+
+/// What is given of each that is said.
+fn pairs(parameters: &[(&str, Option<String>)]) -> Vec<(String, String)> {
+    let given = |(name, value): &(&str, Option<String>)| Some(((*name).to_owned(), value.clone()?));
+    parameters.iter().filter_map(given).collect()
 }
 
 pub(super) fn rows(page: &Value) -> &[Value] {

@@ -53,13 +53,33 @@ fn print(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     for row in rows(answer) {
         writeln!(out, "{}", line(row))?;
     }
+    if let Some(note) = text(answer, "counters_note") {
+        writeln!(out, "note: {}", for_people(note))?;
+    }
     for end in answer.get("ends").and_then(Value::as_array).into_iter().flatten() {
         writeln!(out, "it {}", for_people(end.as_str().unwrap_or_default()))?;
     }
+    let others = rows(answer).iter().filter(|row| text(row, "on_switch").is_some()).count();
+    if others > 0 {
+        let are = if others == 1 { "rule is" } else { "rules are" };
+        writeln!(
+            out,
+            "{others} {are} not on the switch as the controller has put it there: `trunkline audit` puts that right"
+        )?;
+    }
     match answer.get("same").and_then(Value::as_bool) {
+        Some(true) if others > 0 => Ok(()),
         Some(true) => writeln!(out, "desired and installed rules do the same with it"),
         _ => writeln!(out, "desired and installed rules DIFFER: lines marked + are what should be, - what is"),
     }
+}
+
+/// What the switch counts of a rule, if it has said.
+fn counts(row: &Value) -> String {
+    let number = |name: &str| row.get(name).and_then(Value::as_u64);
+    let Some(age) = number("age_seconds") else { return String::new() };
+    let of = |name: &str| number(name).map_or_else(String::new, |number| format!("{number} {name}, "));
+    format!("; {}{}{age} s", of("packets"), of("octets"))
 }
 
 fn line(row: &Value) -> String {
@@ -86,7 +106,9 @@ fn line(row: &Value) -> String {
                 Some(state) => format!(", {state}"),
             };
             let error = text(row, "error").map_or_else(String::new, |error| format!(" ({})", for_people(error)));
-            format!("{}  [{}{of_line}{state}{error}]", get("rule"), for_people(owner))
+            let other = text(row, "on_switch");
+            let other = other.map_or_else(String::new, |other| format!("; the switch has {}", for_people(other)));
+            format!("{}  [{}{of_line}{state}{error}{}{other}]", get("rule"), for_people(owner), counts(row))
         }
         "table" => format!("table={}: no rule matches", row.get("table").and_then(Value::as_u64).unwrap_or(0)),
         "group" => format!("group {}", get("rule")),
@@ -119,7 +141,7 @@ mod tests {
             "rows": [
                 { "hop": 1, "from_hop": null, "switch": "s1", "in_port": "3", "side": "both", "what": "arrives" },
                 { "hop": 1, "side": "desired", "what": "table", "table": 0, "rule": "table=0,priority=1,actions=output:2", "owner": "static",
-                  "line": 7, "state": "pending" },
+                  "line": 7, "state": "pending", "packets": 12, "octets": 840, "age_seconds": 35, "on_switch": "actions=drop" },
                 { "hop": 1, "side": "installed", "what": "table", "table": 0, "rule": null },
                 { "hop": 1, "side": "desired", "what": "out", "port": "2", "to": "s2:1", "packet": null },
                 { "hop": 2, "from_hop": 1, "switch": "s2", "in_port": "1", "side": "desired", "what": "arrives" },
@@ -130,12 +152,13 @@ mod tests {
         let expected = "\
 packet in_port=3,icmp
   hop 1: s1 port 3
-+   table=0,priority=1,actions=output:2  [static, line 7, pending]
++   table=0,priority=1,actions=output:2  [static, line 7, pending; 12 packets, 840 octets, 35 s; the switch has actions=drop]
 -   table=0: no rule matches
 +   -> port 2: s2:1
 + hop 2: s2 port 1, from hop 1
 it leaves s2:4 to 02:00:00:00:00:01
 it is dropped at s1: the rule drops it (by the installed rules only)
+1 rule is not on the switch as the controller has put it there: `trunkline audit` puts that right
 desired and installed rules DIFFER: lines marked + are what should be, - what is
 ";
         assert_eq!(String::from_utf8(out).unwrap(), expected);

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use net::{MacAddr, PortId, PortNo, Prefix};
+use net::{MacAddr, PortId, PortNo, Prefix, PrefixMap};
 
 use super::types::{Descriptions, SwitchConfig};
 use super::walk::{Field, Walk};
 use super::words;
-use crate::app::isolation::{GROUPS_MAX, IsolatedGroup, Isolation};
+use crate::app::isolation::{GROUPS_MAX, IsolatedGroup, Isolation, MEMBERS_MAX};
 
 /// A member of a group.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -72,6 +72,15 @@ pub(super) fn isolate(
         let message = format!("{} groups: {GROUPS_MAX} at most have a bit in a packet's metadata", groups.len());
         walk.refuse(field.node.mark, &field.path, message);
     }
+    let members: usize = groups.iter().map(IsolatedGroup::members).sum();
+    if members > MEMBERS_MAX {
+        let message = format!(
+            "{members} members of all groups: {MEMBERS_MAX} at most are looked for in every packet; a prefix names many hosts, and a port whoever is there"
+        );
+        walk.refuse(field.node.mark, &field.path, message);
+        // No rules are made of what is refused anyway.
+        groups.clear();
+    }
     Some((Arc::new(Isolation::new(groups)), sets))
 }
 
@@ -80,9 +89,12 @@ fn in_both(group: &IsolatedGroup, other: &IsolatedGroup) -> Option<String> {
     let port = group.ports.intersection(&other.ports).next().map(|port| format!("port {port}"));
     let mac = || group.macs.intersection(&other.macs).next().map(ToString::to_string);
     let address = || {
-        let pairs = group.addresses.iter().flat_map(|one| other.addresses.iter().map(move |two| (one, two)));
-        let mut both = pairs.filter(|(one, two)| one.covers(**two) || two.covers(**one));
-        both.next().map(|(one, two)| if one.covers(*two) { two.to_string() } else { one.to_string() })
+        let others: PrefixMap<()> = other.addresses.iter().map(|prefix| (*prefix, ())).collect();
+        let both = |one: &Prefix| {
+            let inside = others.covered_by(*one).next().map(|(two, ())| two);
+            inside.or_else(|| others.longest_match(*one).map(|_| *one))
+        };
+        group.addresses.iter().find_map(both).map(|prefix| prefix.to_string())
     };
     port.or_else(mac).or_else(address)
 }
@@ -131,4 +143,46 @@ fn port(walk: &mut Walk<'_>, field: &Field<'_>, switches: &BTreeMap<String, Swit
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+
+    fn problems(text: &str) -> String {
+        Config::parse(text).map(|_| String::new()).unwrap_or_else(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn an_address_in_two_groups_is_named_whichever_of_them_is_the_wider() {
+        let text = |one: &str, two: &str| {
+            format!("isolate: {{ plant: {{ groups: {{ a: {{ hosts: [{one}] }}, b: {{ hosts: [{two}] }} }} }} }}")
+        };
+        for (one, two, both) in [
+            ("10.0.0.0/8", "10.1.0.0/16", "10.1.0.0/16"),
+            ("10.1.0.0/16", "10.0.0.0/8", "10.1.0.0/16"),
+            ("10.1.0.0/16", "192.0.2.7, 10.1.0.0/16", "10.1.0.0/16"),
+            ("0.0.0.0/0", "192.0.2.7", "192.0.2.7/32"),
+        ] {
+            let said = problems(&text(one, two));
+            assert!(said.contains(&format!("{both} is in the group a too")), "{one}, {two}: {said}");
+        }
+        assert_eq!(problems(&text("10.1.0.0/16", "10.2.0.0/16, \"2001:db8::/32\"")), "");
+    }
+
+    #[test]
+    fn more_members_than_there_is_room_for_are_refused_and_cost_little() {
+        let hosts = |from: usize, to: usize| {
+            let host = |n: usize| format!("10.{}.{}.{}", n >> 16 & 255, n >> 8 & 255, n & 255);
+            (from..to).map(host).collect::<Vec<_>>().join(", ")
+        };
+        let text = |more: usize| {
+            let (one, two) = (hosts(0, MEMBERS_MAX / 2), hosts(MEMBERS_MAX / 2, MEMBERS_MAX + more));
+            format!("isolate: {{ plant: {{ groups: {{ a: {{ hosts: [{one}] }}, b: {{ hosts: [{two}] }} }} }} }}")
+        };
+        assert_eq!(problems(&text(0)), "");
+        let said = problems(&text(1));
+        assert!(said.contains("isolate: 4097 members of all groups: 4096 at most"), "{said}");
+    }
 }

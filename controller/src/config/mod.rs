@@ -33,9 +33,9 @@ pub use reference::{json_schema, markdown};
 pub use tree::MAX_FILE_OCTETS;
 pub use types::{
     AddressFamily, AggregateConfig, BgpConfig, BgpRole, CertificateName, ConfederationConfig, Config, Connect,
-    ControlSocketPath, DecisionConfig, Descriptions, FabricConfig, HttpConfig, LimitAction, Listen, MrtConfig,
-    MultipathConfig, NeighborConfig, NextHopRule, OpenflowConfig, PortConfig, PrivateAsRule, RangeConfig, RestartHelp,
-    Role, SwitchCertificate, SwitchConfig, TlsConfig, VerifyMode, VlanConfig,
+    ControlSocketPath, DecisionConfig, Descriptions, FabricConfig, HistoryConfig, HttpConfig, LimitAction, Listen,
+    MrtConfig, MultipathConfig, NeighborConfig, NextHopRule, OpenflowConfig, PortConfig, PrivateAsRule, RangeConfig,
+    RestartHelp, Role, SwitchCertificate, SwitchConfig, TlsConfig, VerifyMode, VlanConfig,
 };
 
 pub use ::bgp::policy::Policy;

@@ -9,7 +9,8 @@ use super::schema::{ROLES, VERIFY};
 use super::switches;
 use super::tree::Mark;
 use super::types::{
-    Config, Connect, FabricConfig, HttpConfig, Listen, OpenflowConfig, Role, SwitchCertificate, TlsConfig, VerifyMode,
+    Config, Connect, FabricConfig, HistoryConfig, HttpConfig, Listen, OpenflowConfig, Role, SwitchCertificate,
+    TlsConfig, VerifyMode,
 };
 use super::walk::{Field, Fields, Walk};
 
@@ -40,6 +41,9 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
     let isolate = walk.read(&fields, "isolate", |walk, field| isolate::isolate(walk, field, &config.switches));
     (config.isolate, config.isolations) = isolate.unwrap_or_default();
     config.verify = walk.read(&fields, "verify", verify).unwrap_or_default();
+    if let Some(section) = walk.read(&fields, "history", Walk::section) {
+        config.history = history(walk, &section);
+    }
     // A router on its own: no switch is waited for unless something in the file is about switches.
     let of_switches = ["openflow", "fabric", "audit", "switches", "flows", "isolate"];
     if config.bgp.is_some() && of_switches.iter().all(|name| fields.get(name).is_none()) {
@@ -151,6 +155,13 @@ fn http(walk: &mut Walk<'_>, fields: &Fields<'_>) -> HttpConfig {
     HttpConfig {
         listen: walk.read(fields, "listen", Walk::socket_address).unwrap_or(defaults.listen),
         socket: walk.read(fields, "socket", Walk::control_socket).unwrap_or(defaults.socket),
+    }
+}
+
+fn history(walk: &mut Walk<'_>, fields: &Fields<'_>) -> HistoryConfig {
+    HistoryConfig {
+        directory: walk.read(fields, "directory", Walk::folder),
+        keep: walk.read(fields, "keep", |walk, field| walk.integer(field)).unwrap_or(HistoryConfig::default().keep),
     }
 }
 

@@ -246,6 +246,37 @@ pub(super) static ROOT: Section = Section {
             reload: Reload::Inside,
             about: "The BGP speaker.",
         },
+        Key {
+            name: "history",
+            shape: Shape::Section(&HISTORY),
+            need: Need::Without("the defaults below"),
+            rule: "",
+            reload: Reload::Inside,
+            about: "Configurations that were taken on, for `trunkline history` and `trunkline rollback`.",
+        },
+    ],
+};
+
+static HISTORY: Section = Section {
+    about: "What is remembered of the configurations that were taken on.",
+    keys: &[
+        Key {
+            name: "directory",
+            shape: Shape::Folder,
+            need: Need::Without("they are forgotten when the process ends"),
+            rule: "",
+            reload: Reload::Restart,
+            about: "A folder to keep them in, so that a configuration of before a restart can come back. It is made if it isn't there, and is for this process alone. \
+                    The files hold the whole text, passwords too: only their owner may read them.",
+        },
+        Key {
+            name: "keep",
+            shape: Shape::Integer { min: 2, max: 1_000 },
+            need: Need::Default("20"),
+            rule: "",
+            reload: Reload::Restart,
+            about: "How many are remembered, with 64 MiB of text in all at most; the oldest go.",
+        },
     ],
 };
 

@@ -17,6 +17,7 @@ use super::audit::AuditConfig;
 use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::flow::BundleUse;
+use crate::history::REMEMBERED;
 
 /// The whole configuration. The default is what `trunkline run` does without a file.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -41,8 +42,25 @@ pub struct Config {
     pub isolations: Descriptions,
     /// What is done about a configuration whose rules go wrong.
     pub verify: VerifyMode,
+    /// Where configurations that were taken on are kept.
+    pub history: HistoryConfig,
     /// The BGP speaker; off without the section.
     pub bgp: Option<BgpConfig>,
+}
+
+/// Section `history`: configurations that were taken on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HistoryConfig {
+    /// The folder that they are kept in over restarts.
+    pub directory: Option<PathBuf>,
+    /// How many are remembered.
+    pub keep: usize,
+}
+
+impl Default for HistoryConfig {
+    fn default() -> HistoryConfig {
+        HistoryConfig { directory: None, keep: REMEMBERED }
+    }
 }
 
 /// What people should know of something, by its name.

@@ -16,7 +16,7 @@ use openflow::{
 };
 use topology::PortInfo;
 
-use super::{AllowedDatapathIds, Core, CoreEvent, Malformed};
+use super::{AllowedDatapathIds, Core, CoreEvent, CountingFailure, CountingNumber, Malformed};
 
 /// How long the live connection has to answer an echo when another switch claims its datapath id.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
@@ -145,6 +145,8 @@ pub(super) enum Question {
     Description,
     Role,
     PortStats,
+    /// As many as there are numbers may be open.
+    Counters(CountingNumber),
 }
 
 pub(super) struct Connection {
@@ -224,6 +226,17 @@ impl Connection {
     fn question(&mut self, xid: u32, last: bool) -> Option<Question> {
         let at = self.questions.iter().position(|(number, _)| *number == xid)?;
         if last { Some(self.questions.remove(at).1) } else { self.questions.get(at).map(|(_, question)| *question) }
+    }
+
+    /// The questions for counters that are open. They are not any more.
+    pub(super) fn take_countings(&mut self) -> Vec<CountingNumber> {
+        let counting = |question: &mut (u32, Question)| matches!(question.1, Question::Counters(_));
+        let taken = self.questions.extract_if(.., counting);
+        let number = |(_, question)| match question {
+            Question::Counters(number) => Some(number),
+            _ => None,
+        };
+        taken.filter_map(number).collect()
     }
 }
 
@@ -417,6 +430,7 @@ impl Core {
                 stats.retain(|stats| network.port(PortId::new(datapath_id, stats.port_no)).is_some());
                 self.events.push_back(CoreEvent::PortStats { datapath_id, stats });
             }
+            (Question::Counters(number), message) => self.counted(number, message, last),
             _ => {}
         }
     }
@@ -436,6 +450,9 @@ impl Core {
                 self.refuse(id, cause, now);
             }
             Some(Question::Role) => self.role_refused(id, failure, now),
+            Some(Question::Counters(number)) => {
+                self.not_counted(number, failure.map_or(CountingFailure::NoAnswer, CountingFailure::Failed));
+            }
             // Nothing hangs on these.
             Some(Question::Ports | Question::Description | Question::PortStats) | None => {}
         }
@@ -494,6 +511,7 @@ impl Core {
             }
             self.events.push_back(CoreEvent::Close { connection: id, cause: cause.clone() });
         }
+        self.end_countings(id);
         if let Some(claim) = claim {
             self.claims.remove(&claim);
         }

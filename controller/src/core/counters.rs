@@ -21,6 +21,8 @@ pub struct CoreCounters {
     pub packet_ins_malformed: u64,
     /// Packet-outs dropped because their switch reads too slowly.
     pub packet_outs_dropped: u64,
+    /// Frames to all from members of isolated groups that were not sent on, for there were too many.
+    pub floods_dropped: u64,
     /// Changes of paths handed to the applications.
     pub path_updates: u64,
     /// Errors that switches sent, by type; all those of types that OpenFlow 1.3 does not have are one.

@@ -9,6 +9,7 @@ mod auxiliary;
 mod configure;
 mod connection;
 mod counters;
+mod counting;
 mod malformed;
 mod packet_in;
 mod role;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use net::{DatapathId, PortNo, Time};
+use net::{DatapathId, PortId, PortNo, Time};
 use openflow::{Action, ChannelConfig, ControllerRole, FrameError, Message, TableId, frame_length};
 use topology::{Change, Discovery, DiscoveryConfig, Network};
 
@@ -37,6 +38,7 @@ pub use configure::FabricSettings;
 use connection::{Claim, Connection, Stage};
 pub use connection::{CloseCause, ConnectionId, FINISH_LIMIT, SwitchDescription};
 pub use counters::CoreCounters;
+pub use counting::{COUNT_LIMIT, CountingFailure, CountingNumber};
 pub use malformed::Malformed;
 use settle::Settling;
 
@@ -216,6 +218,22 @@ pub enum CoreEvent {
         /// Some of its ports.
         stats: Vec<openflow::PortStats>,
     },
+    /// A member of an isolated group sends so much to all that it is not sent on; told once a minute of a port.
+    FloodDropped {
+        /// Where it enters.
+        from: PortId,
+        /// Frames that were dropped since this was last told.
+        before: u64,
+    },
+    /// A part of what a switch counts ([`Core::handle_counting`]).
+    Counted {
+        /// Which question it answers.
+        number: CountingNumber,
+        /// The part, or why there is none.
+        part: Result<openflow::MultipartReplyBody, CountingFailure>,
+        /// Nothing follows.
+        last: bool,
+    },
 }
 
 /// The controller core.
@@ -234,6 +252,8 @@ pub struct Core {
     apps: Vec<Box<dyn App>>,
     settling: Settling,
     reroute_since: Option<Time>,
+    /// Questions for counters so far.
+    last_counting: u64,
     next_port_stats: Time,
     /// No slice of long work before.
     next_slice: Time,
@@ -267,6 +287,7 @@ impl Core {
             apps: apps(config.seed, &config.rules, &config.isolation),
             settling: Settling::new(),
             reroute_since: None,
+            last_counting: 0,
             next_port_stats: now + config.port_stats_interval,
             next_slice: now,
             slice_plans: 0,

@@ -7,7 +7,7 @@ use net::{DatapathId, PortId, Time};
 use openflow::PacketInRef;
 use topology::HostSighting;
 
-use super::Core;
+use super::{Core, CoreEvent};
 use crate::app::Event;
 
 impl Core {
@@ -30,7 +30,10 @@ impl Core {
         let address = sender_address(&packet);
         self.discovery.handle_host(HostSighting { port, mac: packet.ethernet.source, address }, now);
         self.absorb(now);
-        self.tell_apps(Event::PacketIn { port, table: packet_in.table_id, frame, packet: &packet });
+        self.tell_apps(Event::PacketIn { port, table: packet_in.table_id, frame, packet: &packet, now });
+        self.counters.floods_dropped += std::mem::take(&mut self.packet_outs.floods_dropped);
+        let told = self.packet_outs.floods_told.drain(..);
+        self.events.extend(told.map(|(from, before)| CoreEvent::FloodDropped { from, before }));
     }
 }
 

@@ -14,6 +14,7 @@ use openflow::{
 
 use super::*;
 
+mod counting;
 mod refused;
 mod slices;
 

@@ -20,7 +20,7 @@ pub use body::{BodyOctets, FlowBody, FlowKey};
 pub use installed_group::InstalledGroup;
 pub use picture::{Copying, EntryState, Picture, PicturedGroup, PicturedRule};
 pub use reconciler::{BundleUse, FlowCounters, FlowEvent, Reconciler, RefusedStep, Transmit};
-pub(crate) use reconciler::{KEPT_BESIDES, STATED_OCTETS_MAX};
+pub(crate) use reconciler::{KEPT_BESIDES, READ_BACK_MAX, READ_BACK_OCTETS, STATED_OCTETS_MAX, flows_with, slices_for};
 pub use refusal::{Again, Refusal, RefusalReason};
 pub use rule::{Group, Key, Owner, Rule, RuleId, is_our_cookie, owner_of_cookie};
 pub use switch::InstalledRule;

@@ -25,15 +25,18 @@ pub enum EntryState {
     Refused,
     /// Not desired any more, and still on the switch.
     Leaving,
+    /// The switch says that it is there, and the controller has not put it there: only where switches are asked for what they have.
+    Found,
 }
 
 impl EntryState {
     /// All of them with their names.
-    pub const NAMES: [(EntryState, &'static str); 4] = [
+    pub const NAMES: [(EntryState, &'static str); 5] = [
         (EntryState::Installed, "installed"),
         (EntryState::Pending, "pending"),
         (EntryState::Refused, "refused"),
         (EntryState::Leaving, "leaving"),
+        (EntryState::Found, "found"),
     ];
 
     /// As commands print it.

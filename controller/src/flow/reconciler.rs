@@ -29,10 +29,8 @@ use super::switch::{InstalledRule, Op, Permit, Planned, Sent, Step, SwitchFlows}
 use audits::Audit;
 pub use bundles::BundleUse;
 use bundles::Bundles;
-#[cfg(test)]
-pub(super) use read_back::READ_BACK_OCTETS;
 use read_back::Reading;
-pub(crate) use read_back::{KEPT_BESIDES, STATED_OCTETS_MAX};
+pub(crate) use read_back::{KEPT_BESIDES, READ_BACK_MAX, READ_BACK_OCTETS, STATED_OCTETS_MAX, flows_with, slices_for};
 
 /// Messages to one switch without a barrier: more would queue where nobody can reorder or take them back.
 const WINDOW: usize = 512;

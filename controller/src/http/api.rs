@@ -16,6 +16,9 @@ use crate::api::{Api, Failure, Question, document};
 
 /// Questions that wait for events at the same time: half of the connections, so that others are still served.
 const MAX_WAITING: usize = 32;
+/// Answers that switches are asked for and that are made at the same time: a silent switch keeps its own askers waiting and nobody else. The others
+/// wait.
+const MAX_COUNTING: usize = 2;
 /// Answers that are made at the same time, so that many clients cost no more memory than a few. The others wait.
 const MAX_ANSWERS: usize = 4;
 
@@ -24,6 +27,7 @@ struct Served {
     api: Api,
     waiting: Arc<Semaphore>,
     answers: Arc<Semaphore>,
+    counting: Arc<Semaphore>,
 }
 
 /// `/api/…` and `/openapi.json`.
@@ -33,7 +37,8 @@ pub(super) fn router(api: Api) -> Router {
         router = router.route(route.path, get(move |state, query| answer(route, state, query)));
     }
     let (waiting, answers) = (Arc::new(Semaphore::new(MAX_WAITING)), Arc::new(Semaphore::new(MAX_ANSWERS)));
-    router.with_state(Served { api, waiting, answers })
+    let counting = Arc::new(Semaphore::new(MAX_COUNTING));
+    router.with_state(Served { api, waiting, answers, counting })
 }
 
 async fn openapi() -> Response {
@@ -59,8 +64,9 @@ async fn found(route: &'static Route, served: &Served, query: &str) -> Result<Va
         };
         return served.api.answer(question).await;
     }
+    let slots = if question.asks_switches() { &served.counting } else { &served.answers };
     // The semaphore is never closed, so this only waits.
-    let _slot = served.answers.acquire().await.ok();
+    let _slot = slots.acquire().await.ok();
     served.api.answer(question).await
 }
 

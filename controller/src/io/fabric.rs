@@ -9,6 +9,7 @@ mod accept;
 mod asked;
 mod audits;
 mod connection;
+mod counted;
 mod dial;
 mod frames;
 mod happened;
@@ -39,6 +40,7 @@ use crate::core::{ConnectionId, Core, CoreConfig, FINISH_LIMIT, FabricSettings};
 pub use accept::AcceptLimits;
 pub use asked::{NoPicture, Ordered, Pictures, RuleOrder};
 pub use audits::{Audited, Auditor, NoAudit};
+pub use counted::{Counted, Counters, EntryCounts, NoCounters};
 pub use happened::{About, HAPPENINGS_MAX, Happening, HappeningKind, HappeningPage, Happenings};
 pub use report::{PORT_COUNTERS, PortCounts, Snapshot, SwitchFacts, Tick};
 
@@ -131,7 +133,8 @@ pub fn spawn(options: FabricOptions, ticks: Sender<Tick>) -> std::io::Result<Fab
     let (stop, stopped) = watch::channel(false);
     let (settings, taken) = mpsc::channel(SETTINGS_WAITING);
     let directory = Directory::default();
-    let (pictures, questions) = Pictures::new();
+    let (counters, countings) = Counters::new();
+    let (pictures, questions) = Pictures::new(counters);
     let (auditor, audits) = Auditor::new();
     let happenings = Arc::new(Happenings::default());
     let (for_thread, told) = (directory.clone(), happenings.clone());
@@ -145,7 +148,7 @@ pub fn spawn(options: FabricOptions, ticks: Sender<Tick>) -> std::io::Result<Fab
         };
         let local = LocalSet::new();
         let shown = Shown { directory: for_thread, happenings: told, ticks, snapshots: snapshot_sender };
-        local.block_on(&runtime, run(options, shown, (questions, audits), taken, stopped));
+        local.block_on(&runtime, run(options, shown, (questions, audits, countings), taken, stopped));
     })?;
     let reader = FabricReader { snapshots, pictures, auditor, happenings, directory };
     Ok(FabricHandle { reader, settings, stop, thread })
@@ -205,6 +208,8 @@ struct Fabric {
     recorder: Option<Recorder>,
     /// Who waits for audits.
     audits: audits::Waiting,
+    /// Who waits for counters.
+    countings: counted::Waiting,
     /// No connection is made any more.
     ends: Cell<bool>,
 }
@@ -226,6 +231,7 @@ impl Fabric {
             report: RefCell::new(report::Collector::new(directory, happenings)),
             recorder: None,
             audits: audits::Waiting::default(),
+            countings: counted::Waiting::default(),
             ends: Cell::new(false),
         }
     }
@@ -249,6 +255,10 @@ impl Fabric {
             }
         }
         while let Some(event) = core.poll_event() {
+            if let crate::core::CoreEvent::Counted { number, part, last } = event {
+                self.countings.told(number, part, last);
+                continue;
+            }
             match &event {
                 crate::core::CoreEvent::Close { connection, .. } => {
                     if let Some(outlet) = outlets.get(connection) {
@@ -283,10 +293,13 @@ struct Shown {
     snapshots: watch::Sender<Arc<Snapshot>>,
 }
 
+/// Who asks, and for what.
+type Asked = (mpsc::Receiver<asked::Question>, mpsc::Receiver<audits::Request>, mpsc::Receiver<counted::Question>);
+
 async fn run(
     options: FabricOptions,
     shown: Shown,
-    (questions, audits): (mpsc::Receiver<asked::Question>, mpsc::Receiver<audits::Request>),
+    (questions, audits, countings): Asked,
     mut settings: mpsc::Receiver<Settings>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -304,6 +317,7 @@ async fn run(
     let timer = tokio::task::spawn_local(timer(fabric.clone()));
     let answers = tokio::task::spawn_local(asked::answer(fabric.clone(), questions));
     let auditing = tokio::task::spawn_local(audits::answer(fabric.clone(), audits));
+    let counting = tokio::task::spawn_local(counted::answer(fabric.clone(), countings));
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -345,6 +359,7 @@ async fn run(
     timer.abort();
     answers.abort();
     auditing.abort();
+    counting.abort();
 }
 
 /// Sleep until the core's next deadline, or until an earlier one comes up.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use topology::Network;
 
-use super::Refusal;
+use super::{Counted, Refusal};
 use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::config::{Config, VerifyMode};
@@ -140,6 +140,7 @@ pub(crate) async fn watch(
     mut looked_at: watch::Receiver<LookedAt>,
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
     happenings: Arc<Happenings>,
+    counted: Arc<Counted>,
 ) {
     let mut told: Vec<Finding> = Vec::new();
     let mut seen: Option<(u64, LookedAt)> = None;
@@ -161,6 +162,7 @@ pub(crate) async fn watch(
         };
         if now.mode == VerifyMode::Off {
             told.clear();
+            counted.looks_no_more();
         }
         if now.mode == VerifyMode::Off || network.switches.is_empty() || seen.as_ref().is_some_and(is_same) {
             continue;
@@ -180,6 +182,7 @@ pub(crate) async fn watch(
             wrong = verdict.wrong.len(),
             "verified"
         );
+        counted.looked(&verdict);
         let is_told = |finding: &Finding, among: &[Finding]| among.iter().any(|other| other.is_like(finding));
         for finding in verdict.wrong.iter().filter(|finding| !is_told(finding, &told)) {
             let lines = finding.lines().join("\n");

@@ -18,7 +18,7 @@ use crate::http::{self, Door, Sources};
 use crate::io::clock::{self, Clock};
 use crate::io::control::ControlSocket;
 use crate::io::fabric::{FabricReader, Tick};
-use crate::reload::ReloadSender;
+use crate::reload::{Counted, ReloadSender};
 
 /// How often samples are taken over.
 const TICK: Duration = Duration::from_millis(500);
@@ -54,6 +54,7 @@ pub(super) struct Parts {
     pub(super) bgp: Option<BgpHandle>,
     pub(super) reload: ReloadSender,
     pub(super) remembered: watch::Receiver<Arc<Remembered>>,
+    pub(super) counted: Arc<Counted>,
 }
 
 pub(super) fn start(parts: Parts) -> Result<TelemetryHandle, String> {
@@ -71,7 +72,7 @@ pub(super) fn start(parts: Parts) -> Result<TelemetryHandle, String> {
 }
 
 async fn run(parts: Parts, stopped: watch::Receiver<bool>) {
-    let Parts { listener, socket, ticks, fabric, bgp, reload, remembered } = parts;
+    let Parts { listener, socket, ticks, fabric, bgp, reload, remembered, counted } = parts;
     let FabricReader { snapshots, pictures, auditor, happenings, directory } = fabric;
     let (mut pipeline, exporter) = Pipeline::new(Options::default());
     let clock = Clock::start();
@@ -134,7 +135,7 @@ async fn run(parts: Parts, stopped: watch::Receiver<bool>) {
             while let Ok(tick) = ticks.try_recv() {
                 pipeline.record(tick.samples(), clock.now());
             }
-            let mut batch = Vec::new();
+            let mut batch = counted.samples();
             if let Some(bgp) = &bgp
                 && let Ok(Some(status)) = tokio::time::timeout(STATUS_LIMIT, bgp.status()).await
             {

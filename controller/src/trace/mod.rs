@@ -80,6 +80,12 @@ pub struct Met {
     pub table: TableId,
     /// The rule as `ovs-ofctl add-flow` takes it.
     pub text: String,
+    /// Its priority.
+    pub priority: u16,
+    /// What it matches.
+    pub match_: Match,
+    /// What it does, in ovs-ofctl's words.
+    pub actions: String,
     /// What else is known of it.
     pub entry: Option<Entry>,
 }
@@ -329,7 +335,10 @@ fn met(model: &SwitchModel, side: Side, flow: openflow::switch::FlowId) -> Optio
     let world = model.world(side)?;
     let rule = world.rule(flow)?;
     let text = flow_text(rule.table_id, rule.priority, rule.idle_timeout, &rule.match_, &rule.instructions);
-    Some(Met { table: rule.table_id, text, entry: world.entry(flow).and_then(|at| model.entry(at)).cloned() })
+    let actions = text.split_once("actions=").map_or(String::new(), |(_, actions)| actions.to_owned());
+    let entry = world.entry(flow).and_then(|at| model.entry(at)).cloned();
+    let (table, priority, match_) = (rule.table_id, rule.priority, rule.match_.clone());
+    Some(Met { table, text, priority, match_, actions, entry })
 }
 
 /// The edge ports that a frame comes out of, by one side's tables. What is not known of a switch leads nowhere.

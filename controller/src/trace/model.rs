@@ -125,8 +125,9 @@ impl SwitchModel {
             let mut world = World::default();
             for (entry, rule) in picture.rules.iter().enumerate() {
                 let body = match (side, rule.state) {
-                    (Side::Desired, EntryState::Leaving) => None,
-                    (Side::Desired, _) | (Side::Installed, EntryState::Installed | EntryState::Leaving) => {
+                    (Side::Desired, EntryState::Leaving | EntryState::Found) => None,
+                    (Side::Desired, _)
+                    | (Side::Installed, EntryState::Installed | EntryState::Leaving | EntryState::Found) => {
                         Some(&rule.body)
                     }
                     (Side::Installed, EntryState::Pending | EntryState::Refused) => rule.other.as_deref(),
@@ -137,8 +138,10 @@ impl SwitchModel {
             }
             for group in &picture.groups {
                 let is_there = match side {
-                    Side::Desired => group.state != EntryState::Leaving,
-                    Side::Installed => matches!(group.state, EntryState::Installed | EntryState::Leaving),
+                    Side::Desired => !matches!(group.state, EntryState::Leaving | EntryState::Found),
+                    Side::Installed => {
+                        matches!(group.state, EntryState::Installed | EntryState::Leaving | EntryState::Found)
+                    }
                 };
                 if is_there {
                     world.add_group(group.id, group.group_type, &group.buckets);

@@ -184,7 +184,7 @@ fn paths_events_and_wrong_questions_are_answered_clearly() {
         (&["path", from.as_str(), "10.9.9.9"][..], "no host `10.9.9.9` is known"),
         (&["show", "ports", "--switch", "s11"], "did you mean `s1`?"),
         (&["show", "flows", "--owner", "forwardin"], "did you mean `forwarding`?"),
-        (&["show", "flows", "--state", "there"], "is none of installed, pending, refused, leaving"),
+        (&["show", "flows", "--state", "there"], "is none of installed, pending, refused, leaving, found"),
         (&["show", "events", "--kind", "linkdown"], "did you mean `link_down`?"),
     ] {
         let (good, out, err) = lab.ask(words);
@@ -214,6 +214,47 @@ fn paths_events_and_wrong_questions_are_answered_clearly() {
         assert!(good && text.contains("link_down") | text.contains("rerouted"), "{text}");
     }
     lab.wait("new way", |status| status["links"] == 4);
+}
+
+#[test]
+fn counters_are_the_switches_own_and_a_trace_has_them_too() {
+    let lab = Lab::start("counters");
+    let plain = lab.rows(&["show", "flows", "--switch", "s1"]);
+    assert!(plain.iter().all(|flow| flow["packets"].is_null() && flow["age_seconds"].is_null()), "nobody has asked");
+    let (_, text, _) = lab.ask(&["show", "flows", "--switch", "s1"]);
+    assert!(!text.contains("PACKETS"), "{text}");
+    let (good, text, err) = lab.ask(&["show", "flows", "--switch", "s1", "--counters"]);
+    assert!(good && text.contains("PACKETS") && err.is_empty(), "{text}{err}");
+    // A host that speaks again is a packet more at its own port.
+    let packets = || -> u64 {
+        let flows = lab.rows(&["show", "flows", "--counters"]);
+        assert!(flows.iter().all(|flow| flow["octets"].is_u64() && flow["on_switch"].is_null()), "{flows:?}");
+        flows.iter().filter_map(|flow| flow["packets"].as_u64()).sum()
+    };
+    let before = packets();
+    let begun = Instant::now();
+    lab.fabric.order(Order::Announce);
+    while packets() <= before {
+        assert!(begun.elapsed() < LIMIT, "no packet is counted");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(lab.rows(&["show", "flows", "--owner", "foreign"]).is_empty());
+    assert!(lab.rows(&["show", "flows", "--state", "found", "--table", "0"]).is_empty());
+    let groups = lab.rows(&["show", "groups", "--switch", "s1", "--counters"]);
+    assert!(!groups.is_empty() && groups.iter().all(|group| group["packets"].is_u64()), "{groups:?}");
+
+    let (from, to) = (lab.spec.hosts[0].ipv4, lab.spec.hosts[2].ipv4);
+    let flow = format!("icmp,nw_src={from},nw_dst={to}");
+    let trace = lab.rows(&["trace", &flow]);
+    let rows = trace[0]["rows"].as_array().unwrap();
+    let rules: Vec<&Value> = rows.iter().filter(|row| row["what"] == "table" && row["rule"].is_string()).collect();
+    assert!(rules.len() > SWITCHES, "{rules:?}");
+    for rule in rules {
+        assert!(rule["packets"].is_u64() && rule["age_seconds"].is_u64() && rule["on_switch"].is_null(), "{rule}");
+    }
+    assert!(trace[0]["counters_note"].is_null());
+    let (_, text, _) = lab.ask(&["trace", &flow]);
+    assert!(text.contains(" packets, ") && text.contains("desired and installed rules do the same"), "{text}");
 }
 
 /// What is wrong with a value by a schema of the document.

@@ -22,6 +22,9 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
         report.check(&format!("{bridge}: show flows is what ovs-ofctl dump-flows says"), same_flows(&asker, bridge));
         report.check(&format!("{bridge}: show groups is what ovs-ofctl dump-groups says"), same_groups(&asker, bridge));
         report.check(&format!("{bridge}: show ports is what dump-ports-desc says"), same_ports(&asker, bridge));
+        report
+            .check(&format!("{bridge}: counters of rules are those of dump-flows"), same_rule_counters(&asker, bridge));
+        report.check(&format!("{bridge}: what others have put there is shown"), foreign_flow(&asker, bridge));
         report.check(&format!("{bridge}: counters of ports are those of dump-ports"), same_counters(&asker, bridge));
     }
     report.check("show links is the cables", same_links(&asker));
@@ -76,6 +79,69 @@ fn same_flows(asker: &Asker, bridge: &str) -> Outcome {
         }
         Ok(format!("{} flows", ours.len()))
     })
+}
+
+/// Of each flow that `ovs-ofctl dump-flows` says: packets, octets and whole seconds, by the flow itself.
+fn rule_counters(bridge: &str) -> Result<BTreeMap<String, [u64; 3]>, Fail> {
+    let said = command("ovs-ofctl", &["-O", "OpenFlow13", "dump-flows", "--no-names", bridge])?;
+    let mut counters = BTreeMap::new();
+    for line in said.lines().map(str::trim).filter(|line| line.starts_with("cookie=")) {
+        let of = |name: &str| {
+            let at = line.find(name)? + name.len();
+            let digits: String = line.get(at..)?.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse::<u64>().ok()
+        };
+        let Some((_, rule)) = line.split_once("priority=") else { continue };
+        let table = of("table=").unwrap_or(0);
+        let counts = [of("n_packets="), of("n_bytes="), of("duration=")].map(Option::unwrap_or_default);
+        counters.insert(format!("{table} {rule}"), counts);
+    }
+    Ok(counters)
+}
+
+/// Counters only grow: what is shown lies between what the switch says before and after, and where no packet goes it is the same.
+fn same_rule_counters(asker: &Asker, bridge: &str) -> Outcome {
+    wait::until(SAME_LIMIT, || {
+        let before = rule_counters(bridge)?;
+        let rows = asker.rows(&["show", "flows", "--switch", bridge, "--counters"])?;
+        let after = rule_counters(bridge)?;
+        wait::ensure(rows.len() == before.len() && before.len() == after.len(), || {
+            format!("{} rows, {} flows before and {} after", rows.len(), before.len(), after.len())
+        })?;
+        let mut exact = 0;
+        for row in &rows {
+            let flow = text(row, "flow");
+            let rule = flow.split_once("priority=").map_or("", |(_, rule)| rule);
+            let key = format!("{} {rule}", row["table"]);
+            let (Some(least), Some(most)) = (before.get(&key), after.get(&key)) else {
+                return Err(format!("{key} is not in dump-flows"));
+            };
+            let shown = ["packets", "octets", "age_seconds"].map(|name| row[name].as_u64());
+            let between = shown
+                .iter()
+                .zip(least.iter().zip(most))
+                .all(|(shown, (least, most))| shown.is_some_and(|shown| (*least..=*most).contains(&shown)));
+            wait::ensure(between, || format!("{key}: {shown:?}, and the switch says {least:?} and then {most:?}"))?;
+            exact += usize::from(least[..2] == most[..2]);
+        }
+        wait::ensure(exact > 0, || "every rule has traffic".to_owned())?;
+        Ok(format!("{} flows, {exact} of them without traffic and the same", rows.len()))
+    })
+}
+
+/// A flow that somebody else puts on the switch is shown as nobody's, with its counters, and only if the switch is asked.
+fn foreign_flow(asker: &Asker, bridge: &str) -> Outcome {
+    let flow = "table=200,priority=77,cookie=0xbeef,udp,actions=drop";
+    command("ovs-ofctl", &["-O", "OpenFlow13", "add-flow", bridge, flow])?;
+    let plain = asker.rows(&["show", "flows", "--switch", bridge])?;
+    let shown = asker.rows(&["show", "flows", "--switch", bridge, "--owner", "foreign"])?;
+    command("ovs-ofctl", &["-O", "OpenFlow13", "del-flows", bridge, "table=200"])?;
+    wait::ensure(!plain.iter().any(|row| text(row, "cookie") == "0xbeef"), || "it is shown without asking".to_owned())?;
+    let [row] = &shown[..] else { return Err(format!("{shown:?}")) };
+    let parts = [text(row, "owner"), text(row, "state"), text(row, "cookie"), text(row, "actions")];
+    wait::ensure(parts == ["foreign", "found", "0xbeef", "drop"], || format!("{parts:?}"))?;
+    wait::ensure(row["packets"] == 0 && row["priority"] == 77, || row.to_string())?;
+    Ok(text(row, "flow").to_owned())
 }
 
 fn same_groups(asker: &Asker, bridge: &str) -> Outcome {

@@ -5,21 +5,29 @@ use std::net::{IpAddr, Ipv6Addr};
 use bytes::Bytes;
 use net::packet::build::{self, ARP_FRAME_LEN};
 use net::packet::{Arp, ArpOperation, Endpoints, NeighborDiscovery, NetworkLayer, Packet};
-use net::{MacAddr, PortId, PortNo};
+use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 use openflow::{Action, TableId};
-use topology::{Host, PortState};
+use topology::Host;
 
 use super::build::{flood_ports, floods};
+use super::floods::{Floods, Turn};
 use crate::app::{Effects, View};
 use crate::flow::pipeline::ISOLATE_TO;
+
+/// A frame that came to the controller.
+pub(super) struct Question<'a> {
+    pub(super) port: PortId,
+    pub(super) table: TableId,
+    pub(super) frame: &'a [u8],
+    pub(super) packet: &'a Packet<'a>,
+    pub(super) now: Time,
+}
 
 /// Frames that the tables have sent on by themselves need nothing here; questions to all were given to the controller alone.
 /// What a member of a group sends to all was given to the controller too: it leaves by the ports where it may.
 pub(super) fn packet_in(
-    port: PortId,
-    table: TableId,
-    frame: &[u8],
-    packet: &Packet<'_>,
+    &Question { port, table, frame, packet, now }: &Question<'_>,
+    floods_so_far: &mut Floods,
     view: &View<'_>,
     effects: &mut Effects<'_>,
 ) {
@@ -34,6 +42,12 @@ pub(super) fn packet_in(
     let never = view.isolation.never_of(port, packet);
     // A tagged question is another network's: whoever has the address there is not known here.
     let tagged = !packet.ethernet.tags.as_slice().is_empty();
+    let mut apart =
+        |never: u64, effects: &mut Effects<'_>| match floods(port, view).then(|| floods_so_far.turn(port, now)) {
+            Some(Turn::Goes) => flood_apart(port, floods_so_far.ways(never, view), frame, effects),
+            Some(Turn::Dropped(tell)) => effects.flood_dropped(port, tell),
+            None => {}
+        };
     let answer = match (&packet.network, &packet.neighbor_discovery) {
         (NetworkLayer::Arp(_), _) | (NetworkLayer::Ipv6(_), Some(NeighborDiscovery::NeighborSolicitation(_)))
             if tagged =>
@@ -44,13 +58,13 @@ pub(super) fn packet_in(
         (NetworkLayer::Ipv6(ipv6), Some(NeighborDiscovery::NeighborSolicitation(solicitation))) => {
             answer_solicitation(ipv6.source, solicitation.target, asker, view)
         }
-        _ if table == ISOLATE_TO => return flood_apart(port, never, frame, view, effects),
+        _ if table == ISOLATE_TO => return apart(never, effects),
         _ => return,
     };
     match answer {
         // Who must not reach it need not know where it is.
         Some((host, _)) if view.isolation.of_host(host).of & never != 0 => {}
-        None if never != 0 => flood_apart(port, never, frame, view, effects),
+        None if never != 0 => apart(never, effects),
         Some((_, answer)) => {
             let action = [Action::output(port.port_no)];
             effects.packet_out(port.datapath_id, PortNo::CONTROLLER, &action, answer.as_octets());
@@ -66,17 +80,11 @@ pub(super) fn packet_in(
     }
 }
 
-/// Once out of every edge port, of whatever switch, where nobody hears it who is in one of these groups.
-fn flood_apart(from: PortId, never: u64, frame: &[u8], view: &View<'_>, effects: &mut Effects<'_>) {
-    if !floods(from, view) {
-        return;
-    }
-    for (&at, switch) in &view.network.switches {
-        let ports = switch.ports.iter().filter(|(_, port)| port.state == PortState::Edge);
-        let ports = ports.map(|(&port_no, _)| PortId::new(at, port_no)).filter(|&port| {
-            port != from && floods(port, view) && view.isolation.behind(port, view.network) & never == 0
-        });
-        let actions: Vec<Action> = ports.map(|port| Action::output(port.port_no)).collect();
+/// Once out of every one of these ports, but not back.
+fn flood_apart(from: PortId, ways: &[(DatapathId, Vec<PortNo>)], frame: &[u8], effects: &mut Effects<'_>) {
+    for &(at, ref ports) in ways {
+        let ports = ports.iter().filter(|port_no| PortId::new(at, **port_no) != from);
+        let actions: Vec<Action> = ports.map(|port_no| Action::output(*port_no)).collect();
         if !actions.is_empty() {
             effects.packet_out(at, PortNo::CONTROLLER, &actions, frame);
         }

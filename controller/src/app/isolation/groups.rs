@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use net::packet::{NetworkLayer, Packet};
-use net::{DatapathId, MacAddr, PortId, Prefix};
+use net::{DatapathId, MacAddr, PortId, Prefix, PrefixMap};
 use openflow::FlowMod;
 use openflow::syntax::parse_flow;
 use topology::{Host, Network};
@@ -16,6 +17,9 @@ use crate::verify::Membership;
 
 /// Groups of all sets together: each has a bit of the metadata, which has 64 (OpenFlow 1.3.5 §7.2.3.7).
 pub const GROUPS_MAX: usize = 64;
+
+/// Members of all groups together: hosts, prefixes and ports. Each host and prefix is some rules on every switch.
+pub const MEMBERS_MAX: usize = 4_096;
 
 /// One group of a set.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,6 +38,13 @@ pub struct IsolatedGroup {
     pub addresses: BTreeSet<Prefix>,
 }
 
+impl IsolatedGroup {
+    /// How many are named in it.
+    pub fn members(&self) -> usize {
+        self.ports.len() + self.macs.len() + self.addresses.len()
+    }
+}
+
 /// All groups. The default keeps nobody apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Isolation {
@@ -41,6 +52,8 @@ pub struct Isolation {
     ports: BTreeMap<PortId, Membership>,
     macs: BTreeMap<MacAddr, Membership>,
     addresses: BTreeMap<Prefix, Membership>,
+    /// The same, to look addresses up in.
+    around: Arc<PrefixMap<Membership>>,
     rules: OperatorRules,
 }
 
@@ -62,13 +75,17 @@ impl Isolation {
             group.macs.iter().for_each(|mac| join(&mut macs, *mac, membership));
             group.addresses.iter().for_each(|prefix| join(&mut addresses, *prefix, membership));
         }
-        // What is in a prefix is in those around it.
-        let wider: Vec<(Prefix, Membership)> = addresses.iter().map(|(prefix, of)| (*prefix, *of)).collect();
-        for (prefix, of) in &mut addresses {
-            let around = wider.iter().filter(|(outer, _)| outer.covers(*prefix));
-            *of = around.fold(*of, |of, (_, outer)| of.and(*outer));
+        // What is in a prefix is in those around it: the widest first, so that the next one around has what is around that.
+        let mut by_length: Vec<(&Prefix, &mut Membership)> = addresses.iter_mut().collect();
+        by_length.sort_by_key(|(prefix, _)| prefix.len());
+        let mut around = PrefixMap::default();
+        for (prefix, of) in by_length {
+            let outer = around.longest_match(*prefix).map_or_else(Membership::default, |(_, outer)| *outer);
+            *of = of.and(outer);
+            around.insert(*prefix, *of);
         }
-        let mut isolation = Isolation { groups, ports, macs, addresses, rules: OperatorRules::default() };
+        let around = Arc::new(around);
+        let mut isolation = Isolation { groups, ports, macs, addresses, around, rules: OperatorRules::default() };
         isolation.rules = isolation.compile();
         isolation
     }
@@ -100,8 +117,7 @@ impl Isolation {
 
     /// Who has an IP address.
     pub fn of_address(&self, address: IpAddr) -> Membership {
-        let around = self.addresses.iter().filter(|(prefix, _)| prefix.contains(address));
-        around.fold(Membership::default(), |of, (_, outer)| of.and(*outer))
+        self.around.lookup(address).map(|(_, of)| *of).unwrap_or_default()
     }
 
     /// A host where it is.

@@ -84,6 +84,21 @@ fn a_member_must_not_reach_the_other_groups_of_its_sets_and_no_others() {
 }
 
 #[test]
+fn a_prefix_has_the_groups_of_all_around_it_however_deep_it_lies() {
+    let hosts = ["10.1.2.0/24", "0.0.0.0/0", "10.1.0.0/16", "10.1.2.3/32"];
+    let groups = hosts.iter().enumerate().map(|(n, host)| group(&format!("set {n}"), "one", &[], &[host]));
+    let isolation = Isolation::new(groups.collect());
+    for (address, of) in
+        [([10, 1, 2, 3], 0b1111), ([10, 1, 2, 4], 0b0111), ([10, 1, 3, 3], 0b0110), ([9, 9, 9, 9], 0b0010)]
+    {
+        assert_eq!(isolation.of_address(IpAddr::from(address)).of, of, "{address:?}");
+    }
+    let widest = isolation.addresses().find(|(prefix, _)| prefix.len() == 16).unwrap();
+    assert_eq!(widest.1.of, 0b0110);
+    assert_eq!(isolation.of_address(IpAddr::from([0_u16; 8])).of, 0, "IPv6 is another family");
+}
+
+#[test]
 fn a_host_behind_a_groups_port_is_a_member_while_it_is_there() {
     let isolation = plant();
     let mac = "02:00:00:00:00:99".parse().unwrap();

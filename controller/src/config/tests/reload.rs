@@ -27,6 +27,8 @@ const CHANGES: &[(&str, &[(&str, &str)])] = &[
     ("http.listen", &[("127.0.0.1:9653", "127.0.0.1:9654")]),
     ("http.socket", &[("/run/trunkline.sock", "/run/other.sock")]),
     ("openflow.bundles", &[("bundles: auto", "bundles: atomic")]),
+    ("history.directory", &[("/trunkline/history", "/trunkline/other")]),
+    ("history.keep", &[("keep: 20", "keep: 30")]),
     ("audit.interval", &[("audit:\n  interval: 5m", "audit:\n  interval: 6m")]),
     ("audit.foreign_flows", &[("foreign_flows: keep", "foreign_flows: remove")]),
     ("audit.exceptions[].cookies", &[("0x100-0x1ff", "0x100-0x2ff")]),

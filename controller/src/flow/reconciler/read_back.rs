@@ -11,10 +11,10 @@ const SLICE_FLOWS: u64 = 2_000;
 /// Most slices of a read-back: the low bits of the cookie hash select them.
 const SLICES_MAX: u64 = 4_096;
 /// Rules and groups, ours or not, that one switch may report; ten times what Open vSwitch is run with here. A switch that reports more is dropped.
-pub(super) const READ_BACK_MAX: usize = 1_000_000;
+pub(crate) const READ_BACK_MAX: usize = 1_000_000;
 /// Octets of matches, instructions and buckets of ours that one switch may report, and [`KEPT_BESIDES`] for each rule and group: three times the
 /// rules of all hosts that may be known, and one rule may have 64 KiB. A switch that reports more is dropped.
-pub(in crate::flow) const READ_BACK_OCTETS: usize = 64 << 20;
+pub(crate) const READ_BACK_OCTETS: usize = 64 << 20;
 /// What is kept of a rule or a group besides its octets: its slot, its place in the index, and what the switch has in it.
 pub(crate) const KEPT_BESIDES: usize = 128;
 /// Of these, what the operator's rules on one switch may take, with [`KEPT_BESIDES`] for each: the rest is for what the controller adds.
@@ -163,11 +163,12 @@ impl Reconciler {
 }
 
 /// How many slices so many flows are read in: a power of two.
-pub(super) fn slices_for(flows: u64) -> u64 {
+pub(crate) fn slices_for(flows: u64) -> u64 {
     flows.div_ceil(SLICE_FLOWS).max(1).next_power_of_two().min(SLICES_MAX)
 }
 
-pub(super) fn flows_with(cookie: u64, cookie_mask: u64) -> FlowStatsRequest {
+/// The flows whose cookies are so under this mask, of all tables.
+pub(crate) fn flows_with(cookie: u64, cookie_mask: u64) -> FlowStatsRequest {
     FlowStatsRequest {
         table_id: TableId::ALL,
         out_port: PortNo::ANY,

@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::Fabric;
+use super::counted::{Counted, Counters};
 use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::flow::{Copying, Key, Owner, Picture, PicturedRule};
@@ -84,6 +85,8 @@ pub struct Ordered {
     pub operator_rules: Arc<OperatorRules>,
     /// Who was kept apart then: these rules know theirs.
     pub isolation: Arc<Isolation>,
+    /// What the switch has said, if it was asked. Then the rules are also those that it has and nobody here has put there.
+    pub counted: Option<Counted>,
 }
 
 impl Ordered {
@@ -121,12 +124,15 @@ struct Kept {
 pub struct Pictures {
     questions: mpsc::Sender<Question>,
     kept: Arc<Mutex<BTreeMap<DatapathId, Kept>>>,
+    counters: Counters,
+    /// Pictures with counters, by what was asked for.
+    counted: Arc<Mutex<BTreeMap<(DatapathId, Option<TableId>), Kept>>>,
 }
 
 impl Pictures {
-    pub(super) fn new() -> (Pictures, mpsc::Receiver<Question>) {
+    pub(super) fn new(counters: Counters) -> (Pictures, mpsc::Receiver<Question>) {
         let (questions, asked) = mpsc::channel(QUESTIONS);
-        (Pictures { questions, kept: Arc::default() }, asked)
+        (Pictures { questions, kept: Arc::default(), counters, counted: Arc::default() }, asked)
     }
 
     /// What a switch should have and has: at most `YOUNG` old, or `YOUNG_FOR_NEXT_PAGE` for the next page of a list.
@@ -154,11 +160,45 @@ impl Pictures {
             picture
         });
         let picture = sorted.await.map_err(|_| NoPicture)?;
-        let ordered = Arc::new(Ordered { picture, at, operator_rules, isolation });
+        let ordered = Arc::new(Ordered { picture, at, operator_rules, isolation, counted: None });
         let now = Instant::now();
         kept.insert(datapath_id, Kept { ordered: ordered.clone(), taken: now, asked: now });
         forget(&mut kept, now);
         Ok(ordered)
+    }
+
+    /// The same with what the switch counts and what else it has, in all tables or in one. The pages of a list are of one question, as long as they
+    /// are asked for one after the other: a switch with many rules takes seconds.
+    ///
+    /// # Errors
+    /// The fabric thread does not answer. A switch that does not is no error: [`Ordered::counted`] says so.
+    pub async fn counted(
+        &self,
+        datapath_id: DatapathId,
+        next_page: bool,
+        table: Option<TableId>,
+    ) -> Result<Arc<Ordered>, NoPicture> {
+        let good = if next_page { KEPT } else { YOUNG };
+        // Held until the switch has answered: who asks for the same meanwhile gets this one.
+        let mut kept = self.counted.lock().await;
+        let now = Instant::now();
+        if let Some(kept) = kept.get_mut(&(datapath_id, table)).filter(|kept| now - kept.taken <= good) {
+            kept.asked = now;
+            return Ok(kept.ordered.clone());
+        }
+        let ordered = self.picture(datapath_id, false).await?;
+        let beside = self.counters.beside(&ordered, table).await;
+        let put = tokio::task::spawn_blocking(move || beside.put(&ordered));
+        let ordered = Arc::new(put.await.map_err(|_| NoPicture)?);
+        let now = Instant::now();
+        kept.insert((datapath_id, table), Kept { ordered: ordered.clone(), taken: now, asked: now });
+        forget(&mut kept, now);
+        Ok(ordered)
+    }
+
+    /// Asks switches for a few counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Forget what nobody asks for: to be called now and then.
@@ -166,10 +206,13 @@ impl Pictures {
         if let Ok(mut kept) = self.kept.try_lock() {
             forget(&mut kept, Instant::now());
         }
+        if let Ok(mut counted) = self.counted.try_lock() {
+            forget(&mut counted, Instant::now());
+        }
     }
 }
 
-fn forget(kept: &mut BTreeMap<DatapathId, Kept>, now: Instant) {
+fn forget<K: Ord + Copy>(kept: &mut BTreeMap<K, Kept>, now: Instant) {
     kept.retain(|_, kept| now - kept.asked <= KEPT);
     let rules = |kept: &Kept| kept.ordered.picture.rules.len();
     let mut all: usize = kept.values().map(rules).sum();

@@ -352,7 +352,11 @@ impl Collector {
                 | Change::HostAddressed(_)
                 | Change::HostForgotten { .. } => {}
             },
-            CoreEvent::AuxiliaryConnected { .. } | CoreEvent::Close { .. } | CoreEvent::Malformed { .. } => {}
+            CoreEvent::AuxiliaryConnected { .. }
+            | CoreEvent::Close { .. }
+            | CoreEvent::Malformed { .. }
+            | CoreEvent::FloodDropped { .. }
+            | CoreEvent::Counted { .. } => {}
         }
     }
 
@@ -460,6 +464,14 @@ impl Collector {
                 self.ports.extend(stats.iter().filter_map(|stats| port_counters(datapath_id, stats)));
             }
             CoreEvent::Change(change) => log_change(&change),
+            CoreEvent::FloodDropped { from, before } => tracing::warn!(
+                dpid = %from.datapath_id,
+                port = %from.port_no,
+                dropped_before = before,
+                "an isolated sender sends more to all than is sent on: the rest is dropped"
+            ),
+            // Only who has asked wants to know.
+            CoreEvent::Counted { .. } => {}
         }
     }
 }
@@ -625,6 +637,7 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
         samples.push(Sample::total(Metric::VersionsRefused, count).label(version));
     }
     samples.push(Sample::total(Metric::PacketOutsDropped, counters.packet_outs_dropped));
+    samples.push(Sample::total(Metric::FloodsDropped, counters.floods_dropped));
     samples.push(Sample::total(Metric::PathComputations, counters.path_updates));
     for (error_type, &count) in &counters.errors_received {
         let name = error_type.and_then(|error_type| error_type.name()?.strip_prefix("OFPET_"));

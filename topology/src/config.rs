@@ -28,6 +28,13 @@ pub const MAX_OUTSTANDING_PROBES: usize = 8;
 /// How old a probe may be. The way out of one switch and in by the next takes milliseconds; this leaves room for a busy controller.
 pub const PROBE_MAX_AGE: Duration = Duration::from_secs(3);
 
+/// LLDP neighbours that are not ours at one port. Further ones are not shown until the time to live of one is over, and are counted. More
+/// than one means that something forwards LLDP which should not.
+pub const MAX_LLDP_NEIGHBORS_PER_PORT: usize = 8;
+
+/// LLDP neighbours that are not ours in all, of about 2 KiB each at the most. Further ones are not shown, and are counted.
+pub const MAX_LLDP_NEIGHBORS: usize = 16_384;
+
 /// How often what a foreign LLDP neighbour says of itself may change the network: a host that sends another name in every frame
 /// must not cause a change with every frame. Frames in between are counted and left.
 pub const NEIGHBOR_CHANGE_INTERVAL: Duration = Duration::from_secs(1);

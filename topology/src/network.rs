@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 use smallvec::SmallVec;
 
-use crate::{Hosts, SeededMap};
+use crate::{Hosts, LldpNeighbors, SeededMap};
 
 /// A port as its switch describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,22 +43,6 @@ pub enum PortState {
     Link,
 }
 
-/// A neighbour that speaks LLDP and is not one of this controller's switches. Unauthenticated: for people, not for decisions.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct LldpNeighbor {
-    /// Its chassis id as text.
-    pub chassis_id: String,
-    /// Its port id as text.
-    pub port_id: String,
-    /// Its description of the port.
-    pub port_description: Option<String>,
-    /// Its name.
-    pub system_name: Option<String>,
-    /// What it says it is.
-    pub system_description: Option<String>,
-}
-
 /// A port of a switch in the network.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -67,8 +51,8 @@ pub struct Port {
     pub info: PortInfo,
     /// What is at the other end. Always [`PortState::Unknown`] when the port is down.
     pub state: PortState,
-    /// Who says by LLDP that it is at the other end.
-    pub lldp_neighbor: Option<Box<LldpNeighbor>>,
+    /// Who says by LLDP that it is at the other end; `None` if nobody does.
+    pub lldp_neighbor: Option<Box<LldpNeighbors>>,
 }
 
 /// A switch in the network.

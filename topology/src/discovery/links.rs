@@ -6,10 +6,8 @@ use net::{DatapathId, PortId, Time};
 
 use super::Discovery;
 use super::port::NonceFate;
-use super::timers::Timer;
-use crate::lldp::LldpFrame;
 use crate::probe::{Probe, ProbeError};
-use crate::{Change, EXPECTED_LINK_LIMIT, Link, LinkDownReason, LldpNeighbor, NEIGHBOR_CHANGE_INTERVAL, PortState};
+use crate::{Change, EXPECTED_LINK_LIMIT, Link, LinkDownReason, PortState};
 
 impl Discovery {
     pub(super) fn receive(&mut self, port: PortId, frame: &[u8], now: Time) {
@@ -178,46 +176,6 @@ impl Discovery {
                 self.hold_unknown(port, now + EXPECTED_LINK_LIMIT);
             }
             LinkDownReason::PortDown | LinkDownReason::PortRemoved | LinkDownReason::FarEndChanged => {}
-        }
-    }
-
-    fn receive_foreign(&mut self, port: PortId, frame: &[u8], now: Time) {
-        let lldpdu = match LldpFrame::parse(frame) {
-            Ok(frame) => frame.lldpdu,
-            Err(_) => {
-                self.counters.lldp_malformed += 1;
-                return;
-            }
-        };
-        self.counters.lldp_foreign += 1;
-        let neighbor = LldpNeighbor {
-            chassis_id: lldpdu.chassis_id.to_text(),
-            port_id: lldpdu.port_id.to_text(),
-            port_description: lldpdu.port_description(),
-            system_name: lldpdu.system_name(),
-            system_description: lldpdu.system_description(),
-        };
-        // IEEE 802.1AB-2016 §8.5.4: a time to live of 0 takes back what was said.
-        let neighbor = if lldpdu.ttl == 0 { None } else { Some(Box::new(neighbor)) };
-        let Some(control) = self.controls.get_mut(&port) else { return };
-        let Some(shown) = self.network.port_mut(port) else { return };
-        if shown.lldp_neighbor != neighbor {
-            if control.neighbor_changed_at.is_some_and(|at| now.since(at) < NEIGHBOR_CHANGE_INTERVAL) {
-                return;
-            }
-            control.neighbor_changed_at = Some(now);
-            shown.lldp_neighbor = neighbor;
-            self.emit(Change::PortChanged(port));
-        }
-        match lldpdu.ttl {
-            0 => self.timers.clear(Timer::Neighbor(port)),
-            seconds => self.timers.set(Timer::Neighbor(port), now + std::time::Duration::from_secs(seconds.into())),
-        }
-    }
-
-    pub(super) fn neighbor_expired(&mut self, port: PortId) {
-        if self.network.port_mut(port).is_some_and(|port| port.lldp_neighbor.take().is_some()) {
-            self.emit(Change::PortChanged(port));
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod hosts;
 mod links;
+mod neighbors;
 mod port;
 mod schedule;
 #[cfg(test)]
@@ -66,6 +67,8 @@ pub struct DiscoveryCounters {
     pub probes_stale: u64,
     /// LLDP frames of others.
     pub lldp_foreign: u64,
+    /// LLDP neighbours not shown because there are too many, or too many new ones.
+    pub neighbors_refused: u64,
     /// LLDP frames that can't be read.
     pub lldp_malformed: u64,
     /// LLDP frames from ports that are not there, are down, or whose switch is not connected.
@@ -109,6 +112,8 @@ pub struct Discovery {
     /// Those of them that nobody has asked yet.
     inquiries: BTreeSet<DatapathId>,
     timers: Timers,
+    /// Foreign LLDP neighbours at all ports.
+    lldp_neighbors: usize,
     /// Ports in the order in which their probes are due.
     probe_queue: BTreeSet<(Time, PortId)>,
     schedule: Schedule,
@@ -137,6 +142,7 @@ impl Discovery {
             silent: BTreeMap::new(),
             inquiries: BTreeSet::new(),
             timers: Timers::default(),
+            lldp_neighbors: 0,
             probe_queue: BTreeSet::new(),
             schedule,
             transmits: VecDeque::new(),
@@ -260,7 +266,7 @@ impl Discovery {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Dwell(port) => self.dwell_over(port, now),
-                Timer::Neighbor(port) => self.neighbor_expired(port),
+                Timer::Neighbor(port) => self.neighbors_expired(port, now),
                 Timer::SwitchGrace(datapath_id) => self.switch_gone(datapath_id, now),
                 Timer::HostSilence(mac) => self.check_silence(mac, now),
             }
@@ -382,11 +388,10 @@ impl Discovery {
     fn port_down(&mut self, port: PortId, link: LinkDownReason, host: HostForgottenReason, now: Time) {
         if let Some(shown) = self.network.port_mut(port) {
             shown.state = PortState::Unknown;
-            shown.lldp_neighbor = None;
             shown.info.up = false;
         }
         self.timers.clear(Timer::Dwell(port));
-        self.timers.clear(Timer::Neighbor(port));
+        self.forget_neighbors(port);
         self.refresh_probing(port, None);
         if let Some(control) = self.controls.get_mut(&port) {
             control.reset();

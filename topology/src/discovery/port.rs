@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use net::{MacAddr, PortId, Time};
 
+use super::neighbors::NeighborsControl;
 use super::schedule::ProbeClass;
 use crate::{MAX_OUTSTANDING_PROBES, PROBE_MAX_AGE};
 
@@ -52,8 +53,7 @@ pub(super) struct PortControl {
     /// There was a link here, or one is expected, and the port has not been down since: as an edge it is probed at a link's pace, so that a
     /// cable that comes back to life behind the port's back makes no loop for long.
     pub(super) was_link: bool,
-    /// When the network last showed something new about the foreign neighbour.
-    pub(super) neighbor_changed_at: Option<Time>,
+    pub(super) neighbors: NeighborsControl,
     /// Hosts that rules on the switch say are here, to be learned when the port becomes an edge.
     pub(super) expected_hosts: BTreeMap<MacAddr, BTreeSet<IpAddr>>,
 }
@@ -70,7 +70,7 @@ impl PortControl {
             unknown_until: Time::ZERO,
             probes_since_unknown: 0,
             was_link: false,
-            neighbor_changed_at: None,
+            neighbors: NeighborsControl::default(),
             expected_hosts: BTreeMap::new(),
         }
     }

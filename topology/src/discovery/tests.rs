@@ -1,11 +1,12 @@
 //! Behaviour under virtual time: wires between ports, frames in flight, one clock.
 
 mod chaos;
+mod neighbors;
 
 use std::time::Duration;
 
 use super::*;
-use crate::{Host, MAX_ADDRESSES_PER_HOST, NEIGHBOR_CHANGE_INTERVAL, PROBE_MAX_AGE};
+use crate::{Host, MAX_ADDRESSES_PER_HOST, PROBE_MAX_AGE};
 
 const WIRE_LATENCY: Duration = Duration::from_millis(1);
 
@@ -637,42 +638,6 @@ fn a_host_known_from_rules_is_learned_when_its_port_is_an_edge_unless_it_was_see
     lab.run(EXPECTED_LINK_LIMIT);
     assert_eq!((lab.host(1).unwrap().port, lab.host(2).unwrap().port), (id(1, 1), id(1, 2)));
     assert_eq!(lab.host(1).unwrap().addresses.len(), 1);
-}
-
-#[test]
-fn a_foreign_neighbor_is_shown_until_its_time_to_live_is_over() {
-    let mut lab = Lab::settled_pair();
-    let frame = |name: &str, ttl: u16| {
-        use crate::lldp::*;
-        let id = Bytes::from_static(b"x");
-        let lldpdu = Lldpdu {
-            chassis_id: ChassisId { subtype: ChassisIdSubtype::LOCALLY_ASSIGNED, id: id.clone() },
-            port_id: LldpPortId { subtype: PortIdSubtype::LOCALLY_ASSIGNED, id },
-            ttl,
-            tlvs: vec![Tlv::SystemName(Bytes::copy_from_slice(name.as_bytes()))],
-        };
-        let ethernet =
-            net::packet::EthernetHeader::new(mac(1), MacAddr::LLDP_NEAREST_BRIDGE, net::packet::EtherType::LLDP);
-        let mut out = bytes::BytesMut::new();
-        LldpFrame { ethernet, lldpdu, padding: Bytes::new() }.encode(&mut out).unwrap();
-        out.freeze()
-    };
-    let name = |lab: &Lab| lab.network().port(id(1, 2)).unwrap().lldp_neighbor.clone()?.system_name;
-    lab.discovery.handle_frame(id(1, 2), &frame("a", 10), lab.now);
-    assert_eq!(name(&lab).as_deref(), Some("a"));
-    lab.discovery.handle_frame(id(1, 2), &frame("b", 10), lab.now + ms(1));
-    assert_eq!(name(&lab).as_deref(), Some("a"));
-    lab.run(NEIGHBOR_CHANGE_INTERVAL);
-    lab.discovery.handle_frame(id(1, 2), &frame("b", 10), lab.now);
-    assert_eq!(name(&lab).as_deref(), Some("b"));
-    lab.run(Duration::from_secs(10));
-    assert_eq!(name(&lab), None);
-    lab.discovery.handle_frame(id(1, 2), &frame("c", 10), lab.now);
-    lab.run(Duration::from_secs(2));
-    lab.discovery.handle_frame(id(1, 2), &frame("c", 0), lab.now);
-    assert_eq!((name(&lab), lab.discovery.counters().lldp_foreign), (None, 5));
-    lab.discovery.handle_frame(id(1, 2), &frame("c", 0)[..30], lab.now);
-    assert_eq!(lab.discovery.counters().lldp_malformed, 1);
 }
 
 #[test]

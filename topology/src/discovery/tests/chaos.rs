@@ -25,6 +25,8 @@ enum Event {
     Replay(usize, PortId),
     Forge(PortId, PortId),
     Garbage(PortId, Vec<u8>),
+    /// LLDP of somebody else, by its number and its time to live.
+    Neighbor(PortId, u8, u16),
     /// The switch answers nothing from now on, or does again.
     Mute(u64, bool),
     /// Time passes; probes arrive, except every nth.
@@ -53,6 +55,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => (0..20usize, any_port()).prop_map(|(probe, port)| Event::Replay(probe, port)),
         1 => (any_port(), any_port()).prop_map(|(a, b)| Event::Forge(a, b)),
         1 => (any_port(), prop::collection::vec(any::<u8>(), 0..80)).prop_map(|(port, octets)| Event::Garbage(port, octets)),
+        3 => (any_port(), 0..12u8, prop_oneof![Just(0), 1..9u16])
+            .prop_map(|(port, number, ttl)| Event::Neighbor(port, number, ttl)),
         2 => (0..SWITCHES, any::<bool>()).prop_map(|(switch, mute)| Event::Mute(switch, mute)),
         6 => (1..3_000u64, 2..10usize).prop_map(|(millis, lose)| Event::Run(millis, lose)),
         1 => (1..200_000u64).prop_map(Event::Sleep),
@@ -108,6 +112,9 @@ impl Chaos {
                 discovery.handle_frame(port, &probe.encode(mac(9), &ProbeKey::new([0; 32], 0)), now);
             }
             Event::Garbage(port, octets) => discovery.handle_frame(port, &octets, now),
+            Event::Neighbor(port, number, ttl) => {
+                discovery.handle_frame(port, &neighbors::frame(&number.to_string(), "n", ttl), now);
+            }
             Event::Mute(switch, true) => drop(self.lab.mute.insert(DatapathId(switch))),
             Event::Mute(switch, false) => {
                 self.lab.mute.remove(&DatapathId(switch));
@@ -215,15 +222,20 @@ fn assert_invariants(discovery: &Discovery) {
         ends.extend([link.source, link.target]);
     }
     assert_eq!(discovery.links_into.values().map(|sources| sources.len()).sum::<usize>(), network.links.len());
+    let mut counted = 0;
     for (id, port) in network.ports() {
         assert_eq!(port.state == PortState::Link, ends.remove(&id), "{id} is {:?}", port.state);
         assert!(port.info.up || port.state == PortState::Unknown);
+        let neighbors = port.lldp_neighbor.as_ref().map_or(0, |neighbors| neighbors.iter().len());
+        assert_eq!((neighbors, port.lldp_neighbor.is_some()), (discovery.controls[&id].neighbors.len(), neighbors > 0));
+        counted += neighbors;
         let takes_hosts = port.state == PortState::Edge && network.switches[&id.datapath_id].connected;
         assert_eq!(network.takes_hosts(id), takes_hosts, "{id}");
         let control = &discovery.controls[&id];
         let probed = port.info.up && network.switches[&id.datapath_id].connected;
         assert_eq!((control.class.is_some(), control.next_probe.is_some()), (probed, probed), "{id}");
     }
+    assert_eq!(discovery.lldp_neighbors, counted);
     let mut silent: BTreeMap<PortId, usize> = BTreeMap::new();
     for (datapath_id, links) in &discovery.silent {
         assert!(!links.is_empty());

@@ -57,6 +57,13 @@ pub const HOST_SILENCE_FACTOR: u32 = 12;
 /// which are counted; a probe that was not sent is not a miss.
 pub const MAX_QUEUED_PROBES: usize = 4_096;
 
+/// How long after a switch connected its ports may still become links though a host was learned at the other end: the rules
+/// that bring probes to the controller may have to be installed first, and frames of hosts be faster.
+pub const NEW_SWITCH_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a refused probe keeps the other port from being an edge: the next one comes sooner.
+pub const REFUSED_LINK_HOLD: Duration = Duration::from_secs(20);
+
 /// What an operator may set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DiscoveryConfig {
@@ -68,6 +75,14 @@ pub struct DiscoveryConfig {
     pub dwell: Duration,
     /// Time between two probes out of an edge port: they find a switch that was plugged in behind the port's back.
     pub edge_probe_interval: Duration,
+    /// Whether broadcast probes (BDDP) are sent, too: they find links across switches that are not ours. Edge ports and such links then
+    /// cost two frames a probe. The owner has to bring frames with ethertype 0x8942 from all ports to [`Discovery::handle_frame`](crate::Discovery::handle_frame).
+    pub broadcast_probes: bool,
+    /// Whether a port at which a host was seen is kept from becoming a link until it has been down.
+    pub protect_host_ports: bool,
+    /// How long a probe may be on its way beyond what the control channels take. A slower one was relayed, or the controller
+    /// is overloaded: it is refused. At most [`PROBE_MAX_AGE`], which is the default.
+    pub max_link_latency: Duration,
     /// Probes per second over all ports. When the intervals ask for more, all of them are stretched alike.
     pub probe_budget_per_second: u32,
     /// How long a host may be silent. The switch measures it; see [`HOST_SILENCE_FACTOR`].
@@ -85,6 +100,9 @@ impl Default for DiscoveryConfig {
             probe_misses: 3,
             dwell: Duration::from_millis(500),
             edge_probe_interval: Duration::from_secs(1),
+            broadcast_probes: false,
+            protect_host_ports: true,
+            max_link_latency: PROBE_MAX_AGE,
             // A probe costs about 10 µs from timer to packet-in on one core: 4,000 are 4 % of it.
             probe_budget_per_second: 4_000,
             host_timeout: Duration::from_secs(300),

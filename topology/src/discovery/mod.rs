@@ -14,15 +14,17 @@ mod timers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 
-use crate::probe::{Probe, ProbeKey};
+use crate::probe::{Probe, ProbeKey, ProbeWay};
 use crate::{
     Change, DiscoveryConfig, EXPECTED_LINK_LIMIT, HostForgottenReason, LinkDownReason, MAX_PORTS_PER_SWITCH,
     MAX_QUEUED_PROBES, MIN_DWELL_PROBES, Network, Port, PortInfo, PortState, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
 };
+use links::RefusedLink;
 use port::PortControl;
 use schedule::{ProbeClass, Schedule};
 use timers::{Timer, Timers};
@@ -57,8 +59,14 @@ pub struct DiscoveryCounters {
     pub probes_dropped: u64,
     /// Probes of ours that came in and were good.
     pub probes_received: u64,
-    /// Frames that say they are a probe and whose authentication code is wrong.
+    /// Probes of another controller or of an earlier run.
+    pub probes_foreign: u64,
+    /// Frames that say they are a probe of this run and whose authentication code is wrong.
     pub probes_forged: u64,
+    /// Probes of ours that took longer than a link may.
+    pub probes_late: u64,
+    /// Probes of ours that would have made a link of a port with hosts.
+    pub probes_at_host_ports: u64,
     /// Probes of ours that came in a second time by the same port.
     pub probes_replayed: u64,
     /// Probes of ours that came in by a second port too: a hub, or someone relays them. The first port counts.
@@ -111,6 +119,12 @@ pub struct Discovery {
     silent: BTreeMap<DatapathId, BTreeSet<PortId>>,
     /// Those of them that nobody has asked yet.
     inquiries: BTreeSet<DatapathId>,
+    /// When each switch connected, for the last time.
+    connected_at: BTreeMap<DatapathId, Time>,
+    /// How long a message to a switch and its answer take.
+    round_trips: BTreeMap<DatapathId, Duration>,
+    /// Links that are not believed, by source. At most one for each port.
+    refused: BTreeMap<PortId, RefusedLink>,
     timers: Timers,
     /// Foreign LLDP neighbours at all ports.
     lldp_neighbors: usize,
@@ -141,6 +155,9 @@ impl Discovery {
             links_into: BTreeMap::new(),
             silent: BTreeMap::new(),
             inquiries: BTreeSet::new(),
+            connected_at: BTreeMap::new(),
+            round_trips: BTreeMap::new(),
+            refused: BTreeMap::new(),
             timers: Timers::default(),
             lldp_neighbors: 0,
             probe_queue: BTreeSet::new(),
@@ -157,7 +174,10 @@ impl Discovery {
     pub fn handle_switch_up(&mut self, datapath_id: DatapathId, ports: Vec<PortInfo>, now: Time) {
         self.timers.clear(Timer::SwitchGrace(datapath_id));
         let switch = self.network.switches.entry(datapath_id).or_default();
-        switch.connected = true;
+        let was_connected = std::mem::replace(&mut switch.connected, true);
+        if !was_connected {
+            self.connected_at.insert(datapath_id, now);
+        }
         let old: Vec<PortNo> = switch.ports.keys().copied().collect();
         self.emit(Change::SwitchUp(datapath_id));
         let listed: BTreeSet<PortNo> = ports.iter().map(|info| info.port_no).collect();
@@ -182,6 +202,7 @@ impl Discovery {
             return;
         };
         switch.connected = false;
+        self.round_trips.remove(&datapath_id);
         self.inquiries.remove(&datapath_id);
         let ports: Vec<PortNo> = switch.ports.keys().copied().collect();
         for port_no in ports {
@@ -223,7 +244,16 @@ impl Discovery {
         self.send_due_probes(now);
     }
 
-    /// An LLDP frame (ethertype 0x88cc) came in by this port: one of our probes, or a foreign neighbour's.
+    /// How long the switch took to answer a message on its control connection, such as an echo request. Link latencies are measured with
+    /// it.
+    pub fn handle_round_trip(&mut self, datapath_id: DatapathId, round_trip: Duration) {
+        if self.is_connected(datapath_id) {
+            self.round_trips.insert(datapath_id, round_trip);
+        }
+    }
+
+    /// An LLDP frame (ethertype 0x88cc) came in by this port: one of our probes, or a foreign neighbour's. Or a broadcast
+    /// probe ([`probe::BDDP`](crate::probe::BDDP)).
     pub fn handle_frame(&mut self, port: PortId, frame: &[u8], now: Time) {
         self.receive(port, frame, now);
         self.send_due_probes(now);
@@ -380,6 +410,7 @@ impl Discovery {
             switch.ports.remove(&port.port_no);
         }
         self.controls.remove(&port);
+        self.refused.remove(&port);
         self.emit(Change::PortChanged(port));
     }
 
@@ -396,6 +427,7 @@ impl Discovery {
         if let Some(control) = self.controls.get_mut(&port) {
             control.reset();
         }
+        self.refused.remove(&port);
         self.remove_links_at(port, link, now);
         self.forget_hosts_on(port, host);
     }
@@ -534,11 +566,17 @@ impl Discovery {
         }
         let Some(shown) = self.network.port(port) else { return };
         let Some(control) = self.controls.get_mut(&port) else { return };
-        let probe = Probe { port, nonce: self.key.next_nonce(), sent_at: now };
-        let frame = probe.encode(shown.info.hw_addr, &self.key);
-        control.sent(probe.nonce, now);
+        // A link that LLDP comes through needs no other probe. One that only broadcasts come through may become such a link.
+        let direct = self.network.links.contains_key(&port) && !self.network.crossing.contains(&port);
+        let broadcast = self.config.broadcast_probes && !direct;
+        for way in [ProbeWay::NearestBridge, ProbeWay::Broadcast].into_iter().take(1 + usize::from(broadcast)) {
+            let probe = Probe { port, nonce: self.key.next_nonce(), sent_at: now, way };
+            control.sent(probe.nonce, now);
+            self.counters.probes_sent += 1;
+            let frame = probe.encode(shown.info.hw_addr, &self.key);
+            self.transmits.push_back(ProbeTransmit { port, frame });
+        }
         control.unanswered = control.unanswered.saturating_add(1);
-        self.counters.probes_sent += 1;
         if shown.state == PortState::Unknown {
             control.probes_since_unknown = control.probes_since_unknown.saturating_add(1);
             if control.probes_since_unknown == MIN_DWELL_PROBES {
@@ -547,7 +585,6 @@ impl Discovery {
                 self.timers.set(Timer::Dwell(port), at);
             }
         }
-        self.transmits.push_back(ProbeTransmit { port, frame });
     }
 
     fn switch_gone(&mut self, datapath_id: DatapathId, now: Time) {
@@ -559,6 +596,7 @@ impl Discovery {
             self.drop_port(port);
         }
         self.network.switches.remove(&datapath_id);
+        self.connected_at.remove(&datapath_id);
         self.emit(Change::SwitchGone(datapath_id));
     }
 }

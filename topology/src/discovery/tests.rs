@@ -2,6 +2,7 @@
 
 mod chaos;
 mod neighbors;
+mod probes;
 
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ struct Lab {
     is_stalled: bool,
     /// Switches that do not answer.
     mute: BTreeSet<DatapathId>,
+    /// Ports at a switch that is not ours: it forwards broadcasts, and no LLDP.
+    cloud: BTreeSet<PortId>,
     changes: Vec<Change>,
 }
 
@@ -55,6 +58,7 @@ impl Lab {
             in_flight: VecDeque::new(),
             is_stalled: false,
             mute: BTreeSet::new(),
+            cloud: BTreeSet::new(),
             changes: Vec::new(),
         }
     }
@@ -137,6 +141,11 @@ impl Lab {
         while let Some(transmit) = self.discovery.poll_transmit() {
             for far_end in self.wires.get(&transmit.port).into_iter().flatten() {
                 self.in_flight.push_back((self.now + WIRE_LATENCY, *far_end, transmit.frame.clone()));
+            }
+            if self.cloud.contains(&transmit.port) && transmit.frame[..6] == [0xff; 6] {
+                for far_end in self.cloud.iter().filter(|end| **end != transmit.port) {
+                    self.in_flight.push_back((self.now + WIRE_LATENCY, *far_end, transmit.frame.clone()));
+                }
             }
         }
         while let Some(change) = self.discovery.poll_event() {
@@ -444,16 +453,16 @@ fn a_probe_that_is_too_old_is_not_believed() {
 #[test]
 fn a_probe_with_another_key_makes_no_link() {
     let mut lab = Lab::settled_pair();
-    let forged = Probe { port: id(1, 2), nonce: 1, sent_at: lab.now };
+    let forged = Probe { port: id(1, 2), nonce: 1, sent_at: lab.now, way: ProbeWay::NearestBridge };
     let frame = forged.encode(mac(1), &ProbeKey::new([9; 32], 42));
     lab.discovery.handle_frame(id(2, 2), &frame, lab.now);
-    assert_eq!((lab.discovery.counters().probes_forged, lab.state(id(2, 2))), (1, PortState::Edge));
+    assert_eq!((lab.discovery.counters().probes_foreign, lab.state(id(2, 2))), (1, PortState::Edge));
 }
 
 #[test]
 fn a_nonce_that_was_never_sent_is_stale_even_with_the_right_key() {
     let mut lab = Lab::settled_pair();
-    let invented = Probe { port: id(1, 2), nonce: 1, sent_at: lab.now };
+    let invented = Probe { port: id(1, 2), nonce: 1, sent_at: lab.now, way: ProbeWay::NearestBridge };
     let frame = invented.encode(mac(1), &ProbeKey::new([3; 32], 42));
     lab.discovery.handle_frame(id(2, 2), &frame, lab.now);
     assert_eq!((lab.discovery.counters().probes_stale, lab.state(id(2, 2))), (1, PortState::Edge));

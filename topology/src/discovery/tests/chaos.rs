@@ -21,6 +21,9 @@ enum Event {
     /// A wire that carries one direction only.
     OneWay(PortId, PortId),
     Cut(PortId),
+    /// The port is at a switch of others, or no more.
+    Cloud(PortId, bool),
+    RoundTrip(u64, u64),
     /// An earlier probe, by its place among the last ones, comes in here again.
     Replay(usize, PortId),
     Forge(PortId, PortId),
@@ -52,6 +55,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         4 => (any_port(), any_port()).prop_map(|(a, b)| Event::Rewire(a, b)),
         2 => (any_port(), any_port()).prop_map(|(a, b)| Event::OneWay(a, b)),
         1 => any_port().prop_map(Event::Cut),
+        2 => (any_port(), any::<bool>()).prop_map(|(port, there)| Event::Cloud(port, there)),
+        1 => (0..SWITCHES, 0..5_000u64).prop_map(|(switch, micros)| Event::RoundTrip(switch, micros)),
         2 => (0..20usize, any_port()).prop_map(|(probe, port)| Event::Replay(probe, port)),
         1 => (any_port(), any_port()).prop_map(|(a, b)| Event::Forge(a, b)),
         1 => (any_port(), prop::collection::vec(any::<u8>(), 0..80)).prop_map(|(port, octets)| Event::Garbage(port, octets)),
@@ -102,13 +107,18 @@ impl Chaos {
                 self.lab.wires.insert(a, vec![b]);
             }
             Event::Cut(port) => self.lab.cut(port),
+            Event::Cloud(port, true) => drop(self.lab.cloud.insert(port)),
+            Event::Cloud(port, false) => drop(self.lab.cloud.remove(&port)),
+            Event::RoundTrip(switch, micros) => {
+                discovery.handle_round_trip(DatapathId(switch), Duration::from_micros(micros));
+            }
             Event::Replay(index, port) => {
                 if let Some(frame) = self.probes.get(index) {
                     discovery.handle_frame(port, frame, now);
                 }
             }
             Event::Forge(source, port) => {
-                let probe = Probe { port: source, nonce: 7, sent_at: now };
+                let probe = Probe { port: source, nonce: 7, sent_at: now, way: ProbeWay::NearestBridge };
                 discovery.handle_frame(port, &probe.encode(mac(9), &ProbeKey::new([0; 32], 0)), now);
             }
             Event::Garbage(port, octets) => discovery.handle_frame(port, &octets, now),
@@ -153,7 +163,8 @@ impl Chaos {
         let network = self.lab.discovery.network();
         assert_invariants(&self.lab.discovery);
         let (hosts, edges) = (network.hosts.clone(), network.edges.clone());
-        let told = Network { hosts, edges, ..self.told.clone() };
+        let (crossing, latencies) = (network.crossing.clone(), network.latencies.clone());
+        let told = Network { hosts, edges, crossing, latencies, ..self.told.clone() };
         assert_eq!(&told, network, "the changes do not tell all that changed");
         for (mac, host) in &mut self.hosts {
             // A sighting alone is no change.
@@ -216,6 +227,10 @@ fn assert_invariants(discovery: &Discovery) {
     let addresses: usize = network.hosts.values().map(|host| host.addresses.len()).sum();
     assert_eq!(network.hosts.address_count(), addresses);
     let mut ends = BTreeSet::new();
+    assert!(network.crossing.iter().chain(network.latencies.keys()).all(|source| network.links.contains_key(source)));
+    assert!(discovery.refused.keys().all(|source| discovery.controls.contains_key(source)));
+    let switches: BTreeSet<DatapathId> = network.switches.keys().copied().collect();
+    assert_eq!(discovery.connected_at.keys().copied().collect::<BTreeSet<_>>(), switches);
     for (source, link) in &network.links {
         assert_eq!(*source, link.source);
         assert!(discovery.links_into[&link.target].contains(source));
@@ -261,9 +276,10 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_invariants_hold_and_the_changes_tell_everything(
-        events in prop::collection::vec(any_event(), 1..80)
+        events in prop::collection::vec(any_event(), 1..80), broadcast_probes: bool, protect_host_ports: bool
     ) {
-        let mut chaos = Chaos { lab: Lab::new(DiscoveryConfig::default()), probes: VecDeque::new(), told: Network::default(), hosts: BTreeMap::new() };
+        let config = DiscoveryConfig { broadcast_probes, protect_host_ports, ..DiscoveryConfig::default() };
+        let mut chaos = Chaos { lab: Lab::new(config), probes: VecDeque::new(), told: Network::default(), hosts: BTreeMap::new() };
         for event in events {
             chaos.apply(event);
         }
@@ -272,6 +288,8 @@ proptest! {
         (0..SWITCHES).for_each(|switch| chaos.apply(Event::Mute(switch, false)));
         chaos.apply(Event::Sleep(SWITCH_GRACE.as_millis() as u64));
         chaos.run(Duration::from_secs(30), usize::MAX);
+        let at_cloud = std::mem::take(&mut chaos.lab.cloud);
+        let refused = |id: PortId| chaos.lab.discovery.refused.iter().any(|(source, link)| id == *source || id == link.target);
         let network = chaos.lab.discovery.network();
         let carries = |port: PortId| {
             network.port(port).is_some_and(|port| port.info.up) && network.switches[&port.datapath_id].connected
@@ -284,7 +302,10 @@ proptest! {
         for (id, port) in network.ports().filter(|(id, _)| carries(*id)) {
             let touches_frozen = network.links.get(&id).is_some_and(|link| !carries(link.target))
                 || network.links.values().any(|link| link.target == id && !carries(link.source));
-            if !touches_frozen {
+            if real.contains(&id) && refused(id) {
+                let hosts = network.hosts.count_on_port(id) > 0;
+                prop_assert!(port.state == PortState::Link || hosts == (port.state == PortState::Edge), "{}", id);
+            } else if !touches_frozen && !at_cloud.contains(&id) && !refused(id) {
                 let expected = if real.contains(&id) { PortState::Link } else { PortState::Edge };
                 prop_assert_eq!(port.state, expected, "{}", id);
             }

@@ -64,6 +64,13 @@ pub const NEW_SWITCH_LIMIT: Duration = Duration::from_secs(5);
 /// How long a refused probe keeps the other port from being an edge: the next one comes sooner.
 pub const REFUSED_LINK_HOLD: Duration = Duration::from_secs(20);
 
+/// Hosts that seem to have moved and whose old place is being asked. Further sightings of that kind are left until one is decided, and
+/// counted.
+pub const MAX_PENDING_MOVES: usize = 1_024;
+
+/// How long somebody who used a host's address elsewhere is not listened to again, and how long a condition tells of it times ten.
+pub const CONTESTED_HOST_PAUSE: Duration = Duration::from_secs(1);
+
 /// What an operator may set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DiscoveryConfig {
@@ -83,6 +90,12 @@ pub struct DiscoveryConfig {
     /// How long a probe may be on its way beyond what the control channels take. A slower one was relayed, or the controller
     /// is overloaded: it is refused. At most [`PROBE_MAX_AGE`], which is the default.
     pub max_link_latency: Duration,
+    /// Time in which half of what is held against a flapping link is forgotten; zero keeps no link down.
+    pub flap_half_life: Duration,
+    /// How long the old place of a host that seems to have moved has to answer before the move is believed; zero believes it at once. The
+    /// owner has to send what [`Discovery::poll_host_inquiry`](crate::Discovery::poll_host_inquiry) gives. A host of which no IP address is
+    /// known can't be asked: its moves are believed.
+    pub move_confirmation: Duration,
     /// Probes per second over all ports. When the intervals ask for more, all of them are stretched alike.
     pub probe_budget_per_second: u32,
     /// How long a host may be silent. The switch measures it; see [`HOST_SILENCE_FACTOR`].
@@ -103,6 +116,8 @@ impl Default for DiscoveryConfig {
             broadcast_probes: false,
             protect_host_ports: true,
             max_link_latency: PROBE_MAX_AGE,
+            flap_half_life: Duration::from_secs(10),
+            move_confirmation: Duration::ZERO,
             // A probe costs about 10 µs from timer to packet-in on one core: 4,000 are 4 % of it.
             probe_budget_per_second: 4_000,
             host_timeout: Duration::from_secs(300),

@@ -1,15 +1,18 @@
 //! LLDP frames in, links up and down.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use net::packet::EthernetHeader;
 use net::{DatapathId, PortId, Time};
 
 use super::Discovery;
 use super::port::NonceFate;
+use super::timers::Timer;
 use crate::probe::{BDDP, Probe, ProbeError, ProbeWay};
 use crate::{
-    Change, EXPECTED_LINK_LIMIT, Link, LinkDownReason, LinkLatency, NEW_SWITCH_LIMIT, PortState, REFUSED_LINK_HOLD,
+    Change, EXPECTED_LINK_LIMIT, Link, LinkDownReason, LinkLatency, NEW_SWITCH_LIMIT, PortState,
+    RECONNECTED_LINK_LIMIT, REFUSED_LINK_HOLD,
 };
 
 /// A link that probes speak for and that is not believed.
@@ -165,6 +168,13 @@ impl Discovery {
             self.counters.probes_at_host_ports += 1;
             return self.refuse_link(source, target, RefusedLinkReason::HostPort, now);
         }
+        if old.is_none_or(|link| link.target != target) && self.is_damped(source, now) {
+            self.counters.probes_damped += 1;
+            for end in [source, target] {
+                self.keep_unknown(end, now + RECONNECTED_LINK_LIMIT, now);
+            }
+            return;
+        }
         self.link_confirmed(source);
         if old.is_some_and(|link| link.target == target) {
             if self.network.crossing.remove(&source) {
@@ -176,7 +186,7 @@ impl Discovery {
         if let Some(old) = old {
             // The newest knowledge wins: of several ports behind a hub the one that answered last is the far end.
             self.counters.link_far_ends_changed += 1;
-            self.take_link(source, LinkDownReason::FarEndChanged);
+            self.take_link(source, LinkDownReason::FarEndChanged, now);
             self.unlink_port(old.target, LinkDownReason::FarEndChanged, now);
         }
         self.refused.remove(&source);
@@ -226,9 +236,11 @@ impl Discovery {
 
     /// What misses said of the link out of this port counts no more.
     pub(super) fn end_doubt(&mut self, source: PortId) {
-        if let Some(control) = self.controls.get_mut(&source) {
-            control.doubt = None;
+        let doubt = self.controls.get_mut(&source).and_then(|control| control.doubt.take());
+        if doubt.is_none() {
+            return;
         }
+        self.timers.clear(Timer::Verdict(source));
         if let Some(link) = self.network.links.get(&source).copied() {
             self.unlist_doubt(&link);
         }
@@ -245,13 +257,28 @@ impl Discovery {
         }
     }
 
-    /// A switch has answered. What it has sent before has come in, but what it has just sent to another switch may still be on its way: the next
-    /// probe that is due decides.
-    pub(super) fn settle_doubts(&mut self, datapath_id: DatapathId) {
+    /// A switch has answered. What it has sent before has come in, but what it has just sent to another switch may still be on its way: the last
+    /// probe gets its time.
+    pub(super) fn settle_doubts(&mut self, datapath_id: DatapathId, now: Time) {
         for source in self.silent.remove(&datapath_id).into_iter().flatten() {
-            if let Some(silent) = self.controls.get_mut(&source).and_then(|control| control.doubt.as_mut()) {
-                *silent = silent.saturating_sub(1);
+            let Some(silent) = self.controls.get_mut(&source).and_then(|control| control.doubt.as_mut()) else {
+                continue;
+            };
+            *silent = silent.saturating_sub(1);
+            if *silent == 0 {
+                let latency = self.network.latency(source).map_or(Duration::ZERO, |latency| latency.smoothed);
+                self.timers.set(Timer::Verdict(source), now + self.schedule.patience(latency));
             }
+        }
+    }
+
+    /// The last probe has had its time.
+    pub(super) fn verdict(&mut self, source: PortId, now: Time) {
+        let Some(control) = self.controls.get(&source) else { return };
+        let is_dead = control.doubt == Some(0) && control.unanswered >= self.config.probe_misses.max(1);
+        let listens = |link: &Link| self.is_connected(link.target.datapath_id);
+        if is_dead && control.confirm_until <= now && self.network.links.get(&source).is_some_and(listens) {
+            self.remove_link(source, LinkDownReason::ProbesMissed, now);
         }
     }
 
@@ -264,20 +291,20 @@ impl Discovery {
     }
 
     fn remove_link(&mut self, source: PortId, reason: LinkDownReason, now: Time) {
-        if let Some(link) = self.take_link(source, reason) {
+        if let Some(link) = self.take_link(source, reason, now) {
             self.unlink_port(link.source, reason, now);
             self.unlink_port(link.target, reason, now);
         }
     }
 
     /// Takes the link out of the network and tells it; the states of its ends are the caller's business.
-    fn take_link(&mut self, source: PortId, reason: LinkDownReason) -> Option<Link> {
+    fn take_link(&mut self, source: PortId, reason: LinkDownReason, now: Time) -> Option<Link> {
         let link = self.network.links.remove(&source)?;
         self.network.crossing.remove(&source);
         self.network.latencies.remove(&source);
         self.unlist_doubt(&link);
-        if let Some(control) = self.controls.get_mut(&source) {
-            control.doubt = None;
+        if self.controls.get_mut(&source).is_some_and(|control| control.doubt.take().is_some()) {
+            self.timers.clear(Timer::Verdict(source));
         }
         if let Some(sources) = self.links_into.get_mut(&link.target) {
             sources.remove(&source);
@@ -285,6 +312,7 @@ impl Discovery {
                 self.links_into.remove(&link.target);
             }
         }
+        self.count_flap(&link, reason, now);
         self.counters.links_down += 1;
         self.emit(Change::LinkDown { link, reason });
         Some(link)

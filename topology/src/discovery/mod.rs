@@ -3,8 +3,11 @@
 //! Invariants, whatever the input: a host is on an Edge port that is up; both ends of a link exist, are up and in state Link; a port in
 //! state Link is an end of a link; the generation grows by one with each change; a deadline that was handled is not due again.
 
+mod conditions;
+mod flapping;
 mod hosts;
 mod links;
+mod moves;
 mod neighbors;
 mod port;
 mod schedule;
@@ -21,11 +24,15 @@ use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 
 use crate::probe::{Probe, ProbeKey, ProbeWay};
 use crate::{
-    Change, DiscoveryConfig, EXPECTED_LINK_LIMIT, HostForgottenReason, LinkDownReason, MAX_PORTS_PER_SWITCH,
-    MAX_QUEUED_PROBES, MIN_DWELL_PROBES, Network, Port, PortInfo, PortState, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
+    Change, DiscoveryConfig, EXPECTED_LINK_LIMIT, ExpectedLink, HostForgottenReason, LinkDownReason,
+    MAX_PORTS_PER_SWITCH, MAX_QUEUED_PROBES, MIN_DWELL_PROBES, Network, Port, PortInfo, PortState,
+    RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
 };
+use flapping::Flap;
 use links::RefusedLink;
+use moves::Moves;
 use port::PortControl;
+pub use schedule::ProbePace;
 use schedule::{ProbeClass, Schedule};
 use timers::{Timer, Timers};
 
@@ -38,6 +45,28 @@ pub struct HostSighting {
     pub mac: MacAddr,
     /// The sender's IP address, if the packet says one (ARP, Neighbour Discovery, IP).
     pub address: Option<IpAddr>,
+}
+
+/// A question to the place where a host was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HostInquiry {
+    /// Where it was.
+    pub port: PortId,
+    /// Whose place.
+    pub mac: MacAddr,
+    /// What to ask for: one of its addresses.
+    pub address: IpAddr,
+}
+
+/// A host of which the operator says where it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StaticHost {
+    /// Where it is.
+    pub port: PortId,
+    /// Its MAC address.
+    pub mac: MacAddr,
+    /// Its IP addresses.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A frame to be sent out of a port.
@@ -73,6 +102,8 @@ pub struct DiscoveryCounters {
     pub probes_duplicated: u64,
     /// Probes of ours that came in too late, or whose port went down since.
     pub probes_stale: u64,
+    /// Probes of ours that would have brought a link up which goes down too often.
+    pub probes_damped: u64,
     /// LLDP frames of others.
     pub lldp_foreign: u64,
     /// LLDP neighbours not shown because there are too many, or too many new ones.
@@ -99,6 +130,10 @@ pub struct DiscoveryCounters {
     pub hosts_refused: u64,
     /// Addresses not recorded because the host has too many.
     pub addresses_refused: u64,
+    /// Hosts that seemed to move and answered at their old place, or are said to be there.
+    pub moves_refused: u64,
+    /// Hosts that seemed to move while too many did.
+    pub moves_dropped: u64,
     /// Addresses that another host took over.
     pub addresses_moved: u64,
     /// Ports left out because their switch has too many.
@@ -125,6 +160,11 @@ pub struct Discovery {
     round_trips: BTreeMap<DatapathId, Duration>,
     /// Links that are not believed, by source. At most one for each port.
     refused: BTreeMap<PortId, RefusedLink>,
+    flaps: BTreeMap<PortId, Flap>,
+    expected_links: BTreeSet<ExpectedLink>,
+    only_expected: bool,
+    mtus: BTreeMap<PortId, u32>,
+    moves: Moves,
     timers: Timers,
     /// Foreign LLDP neighbours at all ports.
     lldp_neighbors: usize,
@@ -158,6 +198,11 @@ impl Discovery {
             connected_at: BTreeMap::new(),
             round_trips: BTreeMap::new(),
             refused: BTreeMap::new(),
+            flaps: BTreeMap::new(),
+            expected_links: BTreeSet::new(),
+            only_expected: false,
+            mtus: BTreeMap::new(),
+            moves: Moves::default(),
             timers: Timers::default(),
             lldp_neighbors: 0,
             probe_queue: BTreeSet::new(),
@@ -272,6 +317,11 @@ impl Discovery {
         self.expect_host(sighting, now);
     }
 
+    /// A DHCP server that may do so gave this address to a host ([`dhcp_lease`](crate::dhcp_lease)). Counts if the host is known.
+    pub fn handle_lease(&mut self, mac: MacAddr, address: IpAddr) {
+        self.lease(mac, address);
+    }
+
     /// The switch said that this host is silent (the rule for its packets idled out): it is forgotten if it is still there.
     pub fn handle_host_idle(&mut self, port: PortId, mac: MacAddr, _now: Time) {
         if self.network.hosts.get(&mac).is_some_and(|host| host.port == port) {
@@ -287,8 +337,8 @@ impl Discovery {
 
     /// A switch has answered the last inquiry. A link whose probes are missing is down once both of its ends have: a control connection that is
     /// dead without a word is no reason.
-    pub fn handle_answered(&mut self, datapath_id: DatapathId, _now: Time) {
-        self.settle_doubts(datapath_id);
+    pub fn handle_answered(&mut self, datapath_id: DatapathId, now: Time) {
+        self.settle_doubts(datapath_id, now);
     }
 
     /// Does what is due.
@@ -297,6 +347,8 @@ impl Discovery {
             match timer {
                 Timer::Dwell(port) => self.dwell_over(port, now),
                 Timer::Neighbor(port) => self.neighbors_expired(port, now),
+                Timer::Verdict(source) => self.verdict(source, now),
+                Timer::Move(mac) => self.move_unanswered(mac, now),
                 Timer::SwitchGrace(datapath_id) => self.switch_gone(datapath_id, now),
                 Timer::HostSilence(mac) => self.check_silence(mac, now),
             }
@@ -343,6 +395,11 @@ impl Discovery {
     /// The network now.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// How often ports are probed now, and how soon a silent failure is seen.
+    pub fn probe_pace(&self) -> ProbePace {
+        self.schedule.pace(self.config.probe_misses.max(1))
     }
 
     /// What happened so far.
@@ -411,6 +468,8 @@ impl Discovery {
         }
         self.controls.remove(&port);
         self.refused.remove(&port);
+        self.flaps.remove(&port);
+        self.mtus.remove(&port);
         self.emit(Change::PortChanged(port));
     }
 
@@ -492,6 +551,7 @@ impl Discovery {
             PortState::Unknown => self.begin_unknown(port, now),
             PortState::Edge => {
                 self.refresh_probing(port, None);
+                self.adopt_static_hosts(port, now);
                 self.adopt_expected_hosts(port, now);
             }
             PortState::Link => {

@@ -227,6 +227,14 @@ fn assert_invariants(discovery: &Discovery) {
     let addresses: usize = network.hosts.values().map(|host| host.addresses.len()).sum();
     assert_eq!(network.hosts.address_count(), addresses);
     let mut ends = BTreeSet::new();
+    assert!(discovery.moves.pending.keys().all(|mac| network.hosts.contains_key(mac)));
+    assert!(discovery.moves.contested.keys().all(|mac| network.hosts.contains_key(mac)));
+    assert!(discovery.flaps.keys().chain(discovery.mtus.keys()).all(|port| discovery.controls.contains_key(port)));
+    let conditions = discovery.conditions(Time::MAX);
+    assert_eq!(conditions.counts.values().sum::<usize>(), conditions.shown.len());
+    assert!(
+        conditions.shown.iter().all(|it| crate::Condition::KINDS.contains(&it.kind()) && !it.to_string().is_empty())
+    );
     assert!(network.crossing.iter().chain(network.latencies.keys()).all(|source| network.links.contains_key(source)));
     assert!(discovery.refused.keys().all(|source| discovery.controls.contains_key(source)));
     let switches: BTreeSet<DatapathId> = network.switches.keys().copied().collect();
@@ -276,9 +284,11 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_invariants_hold_and_the_changes_tell_everything(
-        events in prop::collection::vec(any_event(), 1..80), broadcast_probes: bool, protect_host_ports: bool
+        events in prop::collection::vec(any_event(), 1..80), broadcast_probes: bool, protect_host_ports: bool,
+        confirms: bool
     ) {
-        let config = DiscoveryConfig { broadcast_probes, protect_host_ports, ..DiscoveryConfig::default() };
+        let move_confirmation = if confirms { ms(300) } else { Duration::ZERO };
+        let config = DiscoveryConfig { broadcast_probes, protect_host_ports, move_confirmation, ..DiscoveryConfig::default() };
         let mut chaos = Chaos { lab: Lab::new(config), probes: VecDeque::new(), told: Network::default(), hosts: BTreeMap::new() };
         for event in events {
             chaos.apply(event);

@@ -6,7 +6,7 @@ use super::*;
 use crate::lldp::{ChassisId, ChassisIdSubtype, LldpFrame, LldpPortId, Lldpdu, Organizational, PortIdSubtype, Tlv};
 use crate::{MAX_LLDP_NEIGHBORS_PER_PORT, NEIGHBOR_CHANGE_INTERVAL};
 
-fn frame_of(chassis: &str, ttl: u16, tlvs: Vec<Tlv>) -> Bytes {
+pub(super) fn frame_of(chassis: &str, ttl: u16, tlvs: Vec<Tlv>) -> Bytes {
     let id = Bytes::copy_from_slice(chassis.as_bytes());
     let lldpdu = Lldpdu {
         chassis_id: ChassisId { subtype: ChassisIdSubtype::LOCALLY_ASSIGNED, id: id.clone() },

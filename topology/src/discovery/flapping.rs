@@ -45,7 +45,7 @@ impl Flap {
         let at = usize::try_from(eighths / half_life).unwrap_or(0);
         let [Some(&from), Some(&to)] = [EIGHTHS.get(at), EIGHTHS.get(at + 1)] else { return penalty / 2 };
         let part = u128::from(from - to) * (eighths % half_life) / half_life;
-        penalty * (from - u64::try_from(part).unwrap_or(0)) >> 16
+        (penalty * (from - u64::try_from(part).unwrap_or(0))) >> 16
     }
 
     /// When the penalty is down at the mark.

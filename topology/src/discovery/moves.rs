@@ -69,7 +69,7 @@ impl Discovery {
     }
 
     pub(super) fn adopt_static_hosts(&mut self, port: PortId, now: Time) {
-        if !self.up_port(port).is_some_and(|port| port.state == PortState::Edge) {
+        if self.up_port(port).is_none_or(|port| port.state != PortState::Edge) {
             return;
         }
         for host in self.moves.statics.get(&port).cloned().unwrap_or_default() {

@@ -165,7 +165,7 @@ metrics! {
     ProbesSent Kind::Counter, Forever, "trunkline_topology_probes_sent_total", [],
         "LLDP probes sent.";
     ProbesReceived Kind::Counter, Forever, "trunkline_topology_probes_received_total", ["result"],
-        "LLDP probes received, by result: valid, forged (wrong code), replayed, stale.";
+        "LLDP probes received, by result: valid, foreign (of another controller or run), forged (wrong code), replayed, stale, late (longer on their way than a link takes); and of the valid ones host_port (a host was seen there, no link is made) and damped (the link goes down too often).";
     ForeignLldp Kind::Counter, Forever, "trunkline_topology_foreign_lldp_received_total", [],
         "LLDP frames received that are no probes: neighbours that are not ours.";
 

@@ -28,6 +28,13 @@ pub const MAX_OUTSTANDING_PROBES: usize = 8;
 /// How old a probe may be. The way out of one switch and in by the next takes milliseconds; this leaves room for a busy controller.
 pub const PROBE_MAX_AGE: Duration = Duration::from_secs(3);
 
+/// LLDP neighbours that are not ours at one port. Further ones are not shown until the time to live of one is over, and are counted. More
+/// than one means that something forwards LLDP which should not.
+pub const MAX_LLDP_NEIGHBORS_PER_PORT: usize = 8;
+
+/// LLDP neighbours that are not ours in all, of about 2 KiB each at the most. Further ones are not shown, and are counted.
+pub const MAX_LLDP_NEIGHBORS: usize = 16_384;
+
 /// How often what a foreign LLDP neighbour says of itself may change the network: a host that sends another name in every frame
 /// must not cause a change with every frame. Frames in between are counted and left.
 pub const NEIGHBOR_CHANGE_INTERVAL: Duration = Duration::from_secs(1);
@@ -50,6 +57,20 @@ pub const HOST_SILENCE_FACTOR: u32 = 12;
 /// which are counted; a probe that was not sent is not a miss.
 pub const MAX_QUEUED_PROBES: usize = 4_096;
 
+/// How long after a switch connected its ports may still become links though a host was learned at the other end: the rules
+/// that bring probes to the controller may have to be installed first, and frames of hosts be faster.
+pub const NEW_SWITCH_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a refused probe keeps the other port from being an edge: the next one comes sooner.
+pub const REFUSED_LINK_HOLD: Duration = Duration::from_secs(20);
+
+/// Hosts that seem to have moved and whose old place is being asked. Further sightings of that kind are left until one is decided, and
+/// counted.
+pub const MAX_PENDING_MOVES: usize = 1_024;
+
+/// How long somebody who used a host's address elsewhere is not listened to again, and how long a condition tells of it times ten.
+pub const CONTESTED_HOST_PAUSE: Duration = Duration::from_secs(1);
+
 /// What an operator may set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DiscoveryConfig {
@@ -61,6 +82,20 @@ pub struct DiscoveryConfig {
     pub dwell: Duration,
     /// Time between two probes out of an edge port: they find a switch that was plugged in behind the port's back.
     pub edge_probe_interval: Duration,
+    /// Whether broadcast probes (BDDP) are sent, too: they find links across switches that are not ours. Edge ports and such links then
+    /// cost two frames a probe. The owner has to bring frames with ethertype 0x8942 from all ports to [`Discovery::handle_frame`](crate::Discovery::handle_frame).
+    pub broadcast_probes: bool,
+    /// Whether a port at which a host was seen is kept from becoming a link until it has been down.
+    pub protect_host_ports: bool,
+    /// How long a probe may be on its way beyond what the control channels take. A slower one was relayed, or the controller
+    /// is overloaded: it is refused. At most [`PROBE_MAX_AGE`], which is the default.
+    pub max_link_latency: Duration,
+    /// Time in which half of what is held against a flapping link is forgotten; zero keeps no link down.
+    pub flap_half_life: Duration,
+    /// How long the old place of a host that seems to have moved has to answer before the move is believed; zero believes it at once. The
+    /// owner has to send what [`Discovery::poll_host_inquiry`](crate::Discovery::poll_host_inquiry) gives. A host of which no IP address is
+    /// known can't be asked: its moves are believed.
+    pub move_confirmation: Duration,
     /// Probes per second over all ports. When the intervals ask for more, all of them are stretched alike.
     pub probe_budget_per_second: u32,
     /// How long a host may be silent. The switch measures it; see [`HOST_SILENCE_FACTOR`].
@@ -78,6 +113,11 @@ impl Default for DiscoveryConfig {
             probe_misses: 3,
             dwell: Duration::from_millis(500),
             edge_probe_interval: Duration::from_secs(1),
+            broadcast_probes: false,
+            protect_host_ports: true,
+            max_link_latency: PROBE_MAX_AGE,
+            flap_half_life: Duration::from_secs(10),
+            move_confirmation: Duration::ZERO,
             // A probe costs about 10 µs from timer to packet-in on one core: 4,000 are 4 % of it.
             probe_budget_per_second: 4_000,
             host_timeout: Duration::from_secs(300),

@@ -5,27 +5,34 @@
 //! OpenFlow: the owner turns packet-ins and port descriptions into calls and probes into packet-outs.
 #![forbid(unsafe_code)]
 
+mod condition;
 mod config;
 mod discovery;
 mod hosts;
 mod index;
 pub mod lldp;
+mod neighbor;
 mod network;
 pub mod probe;
 mod seeded_map;
+mod sighting;
 mod slab;
 
+pub use condition::{Condition, Conditions, ExpectedLink, MAX_CONDITIONS};
 pub use config::{
-    DiscoveryConfig, EXPECTED_LINK_LIMIT, HOST_SILENCE_FACTOR, MAX_ADDRESSES_PER_HOST, MAX_HOSTS, MAX_HOSTS_PER_PORT,
-    MAX_OUTSTANDING_PROBES, MAX_PORTS_PER_SWITCH, MAX_QUEUED_PROBES, MIN_DWELL_PROBES, NEIGHBOR_CHANGE_INTERVAL,
-    PROBE_MAX_AGE, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
+    CONTESTED_HOST_PAUSE, DiscoveryConfig, EXPECTED_LINK_LIMIT, HOST_SILENCE_FACTOR, MAX_ADDRESSES_PER_HOST, MAX_HOSTS,
+    MAX_HOSTS_PER_PORT, MAX_LLDP_NEIGHBORS, MAX_LLDP_NEIGHBORS_PER_PORT, MAX_OUTSTANDING_PROBES, MAX_PENDING_MOVES,
+    MAX_PORTS_PER_SWITCH, MAX_QUEUED_PROBES, MIN_DWELL_PROBES, NEIGHBOR_CHANGE_INTERVAL, NEW_SWITCH_LIMIT,
+    PROBE_MAX_AGE, RECONNECTED_LINK_LIMIT, REFUSED_LINK_HOLD, SWITCH_GRACE,
 };
-pub use discovery::{Discovery, DiscoveryCounters, HostSighting, ProbeTransmit};
+pub use discovery::{Discovery, DiscoveryCounters, HostInquiry, HostSighting, ProbePace, ProbeTransmit, StaticHost};
 pub use hosts::Hosts;
 pub use index::Index;
+pub use neighbor::{LldpNeighbor, LldpNeighbors, MAX_MANAGEMENT_ADDRESSES};
 pub use network::{
-    Addresses, Change, Host, HostForgottenReason, Link, LinkDownReason, LldpNeighbor, Network, Port, PortInfo,
+    Addresses, Change, Host, HostForgottenReason, Link, LinkDownReason, LinkLatency, Network, Port, PortInfo,
     PortState, Switch,
 };
 pub use seeded_map::{SeededHasher, SeededMap, SeededState};
+pub use sighting::{dhcp_lease, sender_address};
 pub use slab::Slab;

@@ -1,12 +1,13 @@
 //! The network as it is known now, and the changes that led there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 use smallvec::SmallVec;
 
-use crate::{Hosts, SeededMap};
+use crate::{Hosts, LldpNeighbors, SeededMap};
 
 /// A port as its switch describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,22 +44,6 @@ pub enum PortState {
     Link,
 }
 
-/// A neighbour that speaks LLDP and is not one of this controller's switches. Unauthenticated: for people, not for decisions.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct LldpNeighbor {
-    /// Its chassis id as text.
-    pub chassis_id: String,
-    /// Its port id as text.
-    pub port_id: String,
-    /// Its description of the port.
-    pub port_description: Option<String>,
-    /// Its name.
-    pub system_name: Option<String>,
-    /// What it says it is.
-    pub system_description: Option<String>,
-}
-
 /// A port of a switch in the network.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -67,8 +52,8 @@ pub struct Port {
     pub info: PortInfo,
     /// What is at the other end. Always [`PortState::Unknown`] when the port is down.
     pub state: PortState,
-    /// Who says by LLDP that it is at the other end.
-    pub lldp_neighbor: Option<Box<LldpNeighbor>>,
+    /// Who says by LLDP that it is at the other end; `None` if nobody does.
+    pub lldp_neighbor: Option<Box<LldpNeighbors>>,
 }
 
 /// A switch in the network.
@@ -98,6 +83,34 @@ pub struct Link {
     pub target: PortId,
     /// Since when it is known.
     pub since: Time,
+}
+
+/// How long frames take through one direction of a link, as its probes measured it: from the controller out of the one switch
+/// and in by the other, less half of the round trip of either control channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct LinkLatency {
+    /// The last probe's.
+    pub last: Duration,
+    /// Smoothed: each new one counts an eighth, as a round trip does in RFC 6298 §2.3.
+    pub smoothed: Duration,
+    /// The least since the link is up: what is nearest to the wire's own.
+    pub min: Duration,
+    /// Probes measured.
+    pub samples: u64,
+}
+
+impl LinkLatency {
+    pub(crate) const fn first(sample: Duration) -> LinkLatency {
+        LinkLatency { last: sample, smoothed: sample, min: sample, samples: 1 }
+    }
+
+    pub(crate) fn add(&mut self, sample: Duration) {
+        self.last = sample;
+        self.smoothed = (self.smoothed * 7 + sample) / 8;
+        self.min = self.min.min(sample);
+        self.samples += 1;
+    }
 }
 
 /// The IP addresses of one host, ascending. Most hosts have one, which takes no memory of its own.
@@ -184,6 +197,12 @@ pub struct Network {
     /// Directions of links by the port where frames leave.
     #[cfg_attr(feature = "serde", serde(serialize_with = "values"))]
     pub links: BTreeMap<PortId, Link>,
+    /// Sources of the links that pass through switches that are not ours.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) crossing: BTreeSet<PortId>,
+    /// By source, of links both of whose switches have a known round trip. Another measurement alone is no [`Change`].
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) latencies: BTreeMap<PortId, LinkLatency>,
     /// Hosts.
     pub hosts: Hosts,
     /// Ports in state Edge of connected switches: what is asked for each packet.
@@ -210,6 +229,17 @@ impl Network {
     /// The host that used `address` last.
     pub fn host_at(&self, address: IpAddr) -> Option<&Host> {
         self.hosts.at(address)
+    }
+
+    /// Whether the link out of `source` passes through switches that are not ours: only broadcast probes come through. What
+    /// else is there, and what it does with frames, is unknown.
+    pub fn crosses_others(&self, source: PortId) -> bool {
+        self.crossing.contains(&source)
+    }
+
+    /// How long frames take through the link out of `source`; `None` until the round trips of both switches are known.
+    pub fn latency(&self, source: PortId) -> Option<&LinkLatency> {
+        self.latencies.get(&source)
     }
 
     /// Whether the link out of `source` is known in both directions, so that it may carry traffic. A plug that leads a port back to

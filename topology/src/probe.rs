@@ -1,13 +1,15 @@
-//! The controller's own link probe: an ordinary LLDP frame that a host can see but not make.
+//! The controller's own link probe: an ordinary LLDP frame that a host can see but not make. The same data unit in a broadcast frame with
+//! ethertype 0x8942 (BDDP: what other controllers use, too) passes through switches that are not ours.
 //!
 //! The mandatory TLVs name the port that the frame leaves by, readable for any LLDP listener: chassis id `dpid:` and 16 hex digits, port
 //! id the decimal port number, both locally assigned. One organizationally specific TLV proves it:
 //!
 //! ```text
-//! | OUI 24 = 72-75-6e | subtype 8 = 1 | version 8 = 1 | nonce 64 | time 64 | authentication code 128 |
+//! | OUI 24 = 72-75-6e | subtype 8 = 1 | version 8 = 2 | run 64 | nonce 64 | time 64 | authentication code 128 |
 //! ```
 //!
-//! The authentication code is HMAC-SHA256, cut to 16 octets (RFC 2104 §5), with a key of this run over version, datapath id, port number, nonce and
+//! The run is a public number that goes with the key: it tells a probe of another controller, or of an earlier run, from a forged one. The
+//! authentication code is HMAC-SHA256, cut to 16 octets (RFC 2104 §5), with a key of this run over version, way, datapath id, port number, nonce and
 //! time. Who can't make the code can't invent a link; who copies a probe is caught by the nonce, which counts once, and by the
 //! time. (A relay that is fast and hands over the only copy is not caught: that takes a bound on the latency.)
 //!
@@ -27,14 +29,43 @@ use crate::lldp::{ChassisIdSubtype, PortIdSubtype, put_header, put_identifier, t
 const TTL_SECONDS: u16 = 120;
 const OUI: [u8; 3] = [0x72, 0x75, 0x6e];
 const SUBTYPE: u8 = 1;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const RUN_LEN: usize = 8;
 const CODE_LEN: usize = 16;
-/// OUI, subtype, version, nonce, time, code.
-const INFORMATION_LEN: usize = 3 + 1 + 1 + 8 + 8 + CODE_LEN;
+/// OUI, subtype, version, run, nonce, time, code.
+const INFORMATION_LEN: usize = 3 + 1 + 1 + RUN_LEN + 8 + 8 + CODE_LEN;
 /// TLVs that are looked at in search of ours, which stands fourth: a frame full of tiny TLVs costs no more than this.
 const MAX_TLVS: usize = 8;
-/// The capacity to build a probe in: 14 + 2 + 22 + 2 + 11 + 4 + 2 + 37 + 2, rounded up.
-const FRAME_CAPACITY: usize = 96;
+/// The capacity to build a probe in: 14 + 2 + 22 + 2 + 11 + 4 + 2 + 45 + 2, rounded up.
+const FRAME_CAPACITY: usize = 112;
+
+/// The ethertype of broadcast probes, BDDP: no standard's, but what Floodlight, ONOS and others use.
+pub const BDDP: EtherType = EtherType(0x8942);
+
+/// By which frame a probe travels.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ProbeWay {
+    /// LLDP to the nearest bridge (IEEE 802.1AB-2016 §7.1): ends at the next switch, whosesoever it is.
+    NearestBridge,
+    /// BDDP to all stations: passes through switches that are not ours.
+    Broadcast,
+}
+
+impl ProbeWay {
+    const fn destination(self) -> MacAddr {
+        match self {
+            ProbeWay::NearestBridge => MacAddr::LLDP_NEAREST_BRIDGE,
+            ProbeWay::Broadcast => MacAddr::BROADCAST,
+        }
+    }
+
+    const fn ethertype(self) -> EtherType {
+        match self {
+            ProbeWay::NearestBridge => EtherType::LLDP,
+            ProbeWay::Broadcast => BDDP,
+        }
+    }
+}
 
 /// What a probe says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +76,8 @@ pub struct Probe {
     pub nonce: u64,
     /// When it was made.
     pub sent_at: Time,
+    /// How it travels.
+    pub way: ProbeWay,
 }
 
 /// Why a frame is not a probe of this run.
@@ -52,7 +85,9 @@ pub struct Probe {
 pub enum ProbeError {
     /// It does not carry the probe TLV at all: somebody's LLDP.
     NotAProbe,
-    /// It does, and the authentication code, the version or the form is wrong: made by another run, another controller or a forger.
+    /// It does, and names another run or another version: another controller's, or left over from before a restart.
+    Foreign,
+    /// It says that it is of this run, and its authentication code or its form is wrong.
     Forged,
 }
 
@@ -60,6 +95,7 @@ pub enum ProbeError {
 #[derive(Clone)]
 pub struct ProbeKey {
     keyed: Hmac<Sha256>,
+    run: [u8; RUN_LEN],
     seed: u64,
     counter: u64,
 }
@@ -72,7 +108,9 @@ impl ProbeKey {
         let mut block = [0; 64];
         let (head, _) = block.split_at_mut(key.len());
         head.copy_from_slice(&key);
-        ProbeKey { keyed: <Hmac<Sha256> as Mac>::new(&block.into()), seed, counter: 0 }
+        let keyed = <Hmac<Sha256> as Mac>::new(&block.into());
+        let code: [u8; 32] = keyed.clone().chain_update(b"trunkline run").finalize().into_bytes().into();
+        ProbeKey { keyed, run: code.first_chunk().copied().unwrap_or_default(), seed, counter: 0 }
     }
 
     /// The next nonce: an HMAC over a counter, so that no host can tell what comes next, and a replayed run gives the same ones.
@@ -89,7 +127,7 @@ impl ProbeKey {
     fn authenticator(&self, probe: &Probe) -> Hmac<Sha256> {
         let mut mac = self.keyed.clone();
         mac.update(b"trunkline probe");
-        mac.update(&[VERSION]);
+        mac.update(&[VERSION, probe.way as u8]);
         mac.update(&probe.port.datapath_id.0.to_be_bytes());
         mac.update(&probe.port.port_no.0.to_be_bytes());
         mac.update(&probe.nonce.to_be_bytes());
@@ -106,10 +144,10 @@ impl std::fmt::Debug for ProbeKey {
 }
 
 impl Probe {
-    /// The whole Ethernet frame, from the port's own MAC address to the nearest bridge.
+    /// The whole Ethernet frame, from the port's own MAC address to the nearest bridge or to everybody.
     pub fn encode(&self, source: MacAddr, key: &ProbeKey) -> Bytes {
         let mut out = BytesMut::with_capacity(FRAME_CAPACITY);
-        EthernetHeader::new(source, MacAddr::LLDP_NEAREST_BRIDGE, EtherType::LLDP).encode(&mut out);
+        EthernetHeader::new(source, self.way.destination(), self.way.ethertype()).encode(&mut out);
         // Every length below is fixed or at most that of a u32 in decimal, so nothing can be too long for a TLV.
         let chassis = format!("dpid:{}", self.port.datapath_id);
         let port = self.port.port_no.0.to_string();
@@ -122,6 +160,7 @@ impl Probe {
         out.put_slice(&OUI);
         out.put_u8(SUBTYPE);
         out.put_u8(VERSION);
+        out.put_slice(&key.run);
         out.put_u64(self.nonce);
         out.put_u64(self.sent_at.as_nanos());
         let code = key.authenticator(self).finalize().into_bytes();
@@ -133,9 +172,11 @@ impl Probe {
     /// Reads a frame and checks its authentication code. Allocates nothing; whether nonce and time are good is the caller's business.
     pub fn parse(frame: &[u8], key: &ProbeKey) -> Result<Probe, ProbeError> {
         let Ok((ethernet, octets)) = EthernetHeader::parse(frame) else { return Err(ProbeError::NotAProbe) };
-        if ethernet.ethertype != EtherType::LLDP {
-            return Err(ProbeError::NotAProbe);
-        }
+        let way = match ethernet.ethertype {
+            EtherType::LLDP => ProbeWay::NearestBridge,
+            BDDP => ProbeWay::Broadcast,
+            _ => return Err(ProbeError::NotAProbe),
+        };
         let mut tlvs = Tlvs { octets };
         let (Some(chassis), Some(port)) = (tlvs.next(), tlvs.next()) else { return Err(ProbeError::NotAProbe) };
         let prefix = [OUI[0], OUI[1], OUI[2], SUBTYPE];
@@ -145,14 +186,23 @@ impl Probe {
         let Some((_, information)) = tlvs.take(MAX_TLVS).find(|tlv| ours(*tlv)) else {
             return Err(ProbeError::NotAProbe);
         };
-        let (probe, code) = read(chassis, port, information).ok_or(ProbeError::Forged)?;
+        let run = information.get(prefix.len()..).and_then(|rest| rest.strip_prefix(&[VERSION]));
+        if !run.is_some_and(|run| run.starts_with(&key.run)) {
+            return Err(ProbeError::Foreign);
+        }
+        let (probe, code) = read(way, chassis, port, information).ok_or(ProbeError::Forged)?;
         // Compares in constant time.
         key.authenticator(&probe).verify_truncated_left(code).map_err(|_| ProbeError::Forged)?;
         Ok(probe)
     }
 }
 
-fn read<'a>(chassis: (u8, &[u8]), port: (u8, &[u8]), information: &'a [u8]) -> Option<(Probe, &'a [u8])> {
+fn read<'a>(
+    way: ProbeWay,
+    chassis: (u8, &[u8]),
+    port: (u8, &[u8]),
+    information: &'a [u8],
+) -> Option<(Probe, &'a [u8])> {
     let (tlv_type::CHASSIS_ID, [subtype, chassis @ ..]) = chassis else { return None };
     if *subtype != ChassisIdSubtype::LOCALLY_ASSIGNED.0 {
         return None;
@@ -165,9 +215,9 @@ fn read<'a>(chassis: (u8, &[u8]), port: (u8, &[u8]), information: &'a [u8]) -> O
     let port_no = PortNo(std::str::from_utf8(port).ok()?.parse().ok()?);
     let (fixed, code) = information.split_first_chunk::<{ INFORMATION_LEN - CODE_LEN }>()?;
     let [_, _, _, _, VERSION, numbers @ ..] = fixed else { return None };
-    let nonce = u64::from_be_bytes(*numbers.first_chunk()?);
+    let nonce = u64::from_be_bytes(*numbers.get(RUN_LEN..)?.first_chunk()?);
     let sent_at = Time::from_nanos(u64::from_be_bytes(*numbers.last_chunk()?));
-    let probe = Probe { port: PortId::new(datapath_id, port_no), nonce, sent_at };
+    let probe = Probe { port: PortId::new(datapath_id, port_no), nonce, sent_at, way };
     if code.len() == CODE_LEN { Some((probe, code)) } else { None }
 }
 
@@ -205,7 +255,8 @@ mod tests {
     }
 
     fn probe() -> Probe {
-        Probe { port: PortId::new(DatapathId(0xabc), PortNo(12)), nonce: 99, sent_at: Time::from_secs(5) }
+        let port = PortId::new(DatapathId(0xabc), PortNo(12));
+        Probe { port, nonce: 99, sent_at: Time::from_secs(5), way: ProbeWay::NearestBridge }
     }
 
     #[test]
@@ -219,8 +270,20 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_of_another_run_is_forged() {
-        let frame = probe().encode(SOURCE, &ProbeKey::new([8; 32], 1));
+    fn a_probe_of_another_run_is_foreign_and_one_with_a_wrong_code_forged() {
+        let other = ProbeKey::new([8; 32], 1);
+        assert_eq!(Probe::parse(&probe().encode(SOURCE, &other), &key()), Err(ProbeError::Foreign));
+        let pretending = ProbeKey { run: key().run, ..other };
+        assert_eq!(Probe::parse(&probe().encode(SOURCE, &pretending), &key()), Err(ProbeError::Forged));
+    }
+
+    #[test]
+    fn a_probe_does_not_change_its_way() {
+        let broadcast = Probe { way: ProbeWay::Broadcast, ..probe() };
+        let mut frame = broadcast.encode(SOURCE, &key()).to_vec();
+        assert_eq!((&frame[..6], &frame[12..14]), (&[0xff; 6][..], &[0x89, 0x42][..]));
+        assert_eq!(Probe::parse(&frame, &key()), Ok(broadcast));
+        frame[12..14].copy_from_slice(&[0x88, 0xcc]);
         assert_eq!(Probe::parse(&frame, &key()), Err(ProbeError::Forged));
     }
 
@@ -252,14 +315,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_probe_parses_as_it_was_built(datapath_id: u64, port_no: u32, nonce: u64, sent_at: u64) {
+        fn a_probe_parses_as_it_was_built(datapath_id: u64, port_no: u32, nonce: u64, sent_at: u64, broadcast: bool) {
             let port = PortId::new(DatapathId(datapath_id), PortNo(port_no));
-            let probe = Probe { port, nonce, sent_at: Time::from_nanos(sent_at) };
+            let way = if broadcast { ProbeWay::Broadcast } else { ProbeWay::NearestBridge };
+            let probe = Probe { port, nonce, sent_at: Time::from_nanos(sent_at), way };
             prop_assert_eq!(Probe::parse(&probe.encode(SOURCE, &key()), &key()), Ok(probe));
         }
 
         #[test]
-        fn no_changed_octet_of_the_data_unit_gives_another_probe(at in 14usize..96, flip in 1u8..) {
+        fn no_changed_octet_of_the_data_unit_gives_another_probe(at in 14usize..104, flip in 1u8..) {
             let mut frame = probe().encode(SOURCE, &key()).to_vec();
             if let Some(octet) = frame.get_mut(at) {
                 *octet ^= flip;

@@ -121,11 +121,7 @@ fn port_row(look: Look<'_>, id: PortId, port: &Port) -> Value {
         PortState::Link => "link",
     };
     let link = snapshot.network.links.get(&id).map(|link| look.port(link.target));
-    let foreign = || {
-        let neighbor = port.lldp_neighbor.as_deref()?;
-        let name = neighbor.system_name.as_deref().unwrap_or(&neighbor.chassis_id);
-        Some(format!("{name} {} (LLDP)", neighbor.port_id))
-    };
+    let foreign = || port.lldp_neighbor.as_ref().map(|neighbors| format!("{neighbors} (LLDP)"));
     let mut row = json!({
         "switch": look.switch(id.datapath_id),
         "datapath_id": id.datapath_id,

@@ -1,11 +1,10 @@
 //! Trip 1: a frame that a switch has sent to the controller.
 
-use std::net::IpAddr;
-
-use net::packet::{EtherType, NeighborDiscovery, NetworkLayer, Packet};
+use net::packet::{EtherType, Packet};
 use net::{DatapathId, PortId, Time};
 use openflow::PacketInRef;
-use topology::HostSighting;
+use topology::probe::BDDP;
+use topology::{HostSighting, sender_address};
 
 use super::{Core, CoreEvent};
 use crate::app::Event;
@@ -23,11 +22,15 @@ impl Core {
             self.counters.packet_ins_malformed += 1;
             return;
         };
-        if packet.ethernet.ethertype == EtherType::LLDP {
+        if matches!(packet.ethernet.ethertype, EtherType::LLDP | BDDP) {
+            let connection = self.by_datapath.get(&datapath_id).and_then(|id| self.connections.get(id));
+            if let Some(round_trip) = connection.and_then(|connection| connection.channel.rtt()) {
+                self.discovery.handle_round_trip(datapath_id, round_trip);
+            }
             self.discovery.handle_frame(port, frame, now);
             return;
         }
-        let address = sender_address(&packet);
+        let address = sender_address(&packet, &[]);
         self.discovery.handle_host(HostSighting { port, mac: packet.ethernet.source, address }, now);
         self.absorb(now);
         self.tell_apps(Event::PacketIn { port, table: packet_in.table_id, frame, packet: &packet, now });
@@ -35,19 +38,4 @@ impl Core {
         let told = self.packet_outs.floods_told.drain(..);
         self.events.extend(told.map(|(from, before)| CoreEvent::FloodDropped { from, before }));
     }
-}
-
-/// The IP address that the sender says is its own: in ARP and Neighbour Discovery, where it is said about the next hop and not about
-/// somebody behind a router.
-fn sender_address(packet: &Packet<'_>) -> Option<IpAddr> {
-    let address = match (&packet.network, &packet.neighbor_discovery) {
-        (NetworkLayer::Arp(arp), _) if arp.sender_mac == packet.ethernet.source => IpAddr::V4(arp.sender_ip),
-        (NetworkLayer::Ipv6(_), Some(NeighborDiscovery::NeighborAdvertisement(advertisement))) => {
-            IpAddr::V6(advertisement.target)
-        }
-        (NetworkLayer::Ipv6(ipv6), Some(NeighborDiscovery::NeighborSolicitation(_))) => IpAddr::V6(ipv6.source),
-        _ => return None,
-    };
-    // RFC 5227 §1.1, RFC 4862 §5.4: who has no address yet asks from the unspecified one.
-    (!address.is_unspecified() && !address.is_multicast()).then_some(address)
 }

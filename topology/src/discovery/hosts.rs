@@ -14,15 +14,21 @@ impl Discovery {
     /// A unicast address on a port that takes hosts.
     pub(super) fn learn(&mut self, sighting: HostSighting, now: Time) {
         let HostSighting { port, mac, address } = sighting;
-        let Some(at) = self.network.hosts.find(mac) else { return self.add_host(sighting, now) };
+        let Some(at) = self.network.hosts.find(mac) else {
+            if self.moves.static_port(mac).is_some_and(|place| place != port) {
+                return self.contest(mac, port, now);
+            }
+            return self.add_host(sighting, now);
+        };
         let Some(host) = self.network.hosts.host(at) else { return };
         if host.port == port {
             let is_known = address.is_none_or(|address| host.addresses.contains(address));
             self.network.hosts.seen(at, now);
+            self.seen_in_place(mac, now);
             if is_known {
                 return;
             }
-        } else if !self.move_host(at, mac, port, now) {
+        } else if !self.believes_move(at, sighting, now) || !self.move_host(at, mac, port, now) {
             return;
         }
         if let Some(address) = address
@@ -32,7 +38,7 @@ impl Discovery {
         }
     }
 
-    fn add_host(&mut self, sighting: HostSighting, now: Time) {
+    pub(super) fn add_host(&mut self, sighting: HostSighting, now: Time) {
         let HostSighting { port, mac, address } = sighting;
         if self.network.hosts.len() >= self.config.max_hosts || !self.has_room(port) {
             self.counters.hosts_refused += 1;
@@ -48,7 +54,7 @@ impl Discovery {
     }
 
     /// Whether it is there now.
-    fn move_host(&mut self, at: HostAt, mac: MacAddr, port: PortId, now: Time) -> bool {
+    pub(super) fn move_host(&mut self, at: HostAt, mac: MacAddr, port: PortId, now: Time) -> bool {
         if !self.has_room(port) {
             self.counters.hosts_refused += 1;
             return false;
@@ -63,8 +69,17 @@ impl Discovery {
         self.network.hosts.count_on_port(port) < self.config.max_hosts_per_port
     }
 
+    /// A server gave a host this address.
+    pub(super) fn lease(&mut self, mac: MacAddr, address: IpAddr) {
+        if let Some(at) = self.network.hosts.find(mac)
+            && self.record_address(at, address)
+        {
+            self.emit(Change::HostAddressed(mac));
+        }
+    }
+
     /// Whether the host's addresses changed. An address that another host used is taken over: the newest sighting wins, as in an ARP cache.
-    fn record_address(&mut self, at: HostAt, address: IpAddr) -> bool {
+    pub(super) fn record_address(&mut self, at: HostAt, address: IpAddr) -> bool {
         if !is_hosts_own(address) {
             return false;
         }
@@ -72,7 +87,8 @@ impl Discovery {
         if host.addresses.contains(address) {
             return false;
         }
-        if host.addresses.len() >= MAX_ADDRESSES_PER_HOST {
+        let is_anothers = self.moves.is_anothers(address, host.mac);
+        if is_anothers || host.addresses.len() >= MAX_ADDRESSES_PER_HOST {
             self.counters.addresses_refused += 1;
             return false;
         }
@@ -86,7 +102,13 @@ impl Discovery {
     }
 
     pub(super) fn forget(&mut self, mac: MacAddr, reason: HostForgottenReason) {
+        let is_quiet = matches!(reason, HostForgottenReason::Idle | HostForgottenReason::Silent);
+        if is_quiet && self.moves.static_port(mac).is_some() {
+            return;
+        }
         let Some(host) = self.network.hosts.remove(mac) else { return };
+        self.end_move(mac);
+        self.moves.contested.remove(&mac);
         self.timers.clear(Timer::HostSilence(mac));
         let hosts = &self.network.hosts;
         self.timers.tidy_first_silences(hosts.len(), |mac| hosts.contains_key(mac));
@@ -153,7 +175,7 @@ impl Discovery {
     /// Sightings don't move the timer, they are too many: when it fires it is seen whether there was one.
     pub(super) fn check_silence(&mut self, mac: MacAddr, now: Time) {
         let Some(host) = self.network.hosts.get(&mac) else { return };
-        let frozen = !self.is_connected(host.port.datapath_id);
+        let frozen = !self.is_connected(host.port.datapath_id) || self.moves.static_port(mac).is_some();
         let seen = if frozen { now } else { host.last_seen };
         let until = seen + self.silence_limit();
         if until > now {

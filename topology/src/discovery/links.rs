@@ -1,15 +1,37 @@
 //! LLDP frames in, links up and down.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use net::packet::EthernetHeader;
 use net::{DatapathId, PortId, Time};
 
 use super::Discovery;
 use super::port::NonceFate;
 use super::timers::Timer;
-use crate::lldp::LldpFrame;
-use crate::probe::{Probe, ProbeError};
-use crate::{Change, EXPECTED_LINK_LIMIT, Link, LinkDownReason, LldpNeighbor, NEIGHBOR_CHANGE_INTERVAL, PortState};
+use crate::probe::{BDDP, Probe, ProbeError, ProbeWay};
+use crate::{
+    Change, EXPECTED_LINK_LIMIT, Link, LinkDownReason, LinkLatency, NEW_SWITCH_LIMIT, PortState,
+    RECONNECTED_LINK_LIMIT, REFUSED_LINK_HOLD,
+};
+
+/// A link that probes speak for and that is not believed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RefusedLink {
+    pub(super) target: PortId,
+    pub(super) reason: RefusedLinkReason,
+    /// When the last of its probes came in.
+    pub(super) at: Time,
+}
+
+/// Why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RefusedLinkReason {
+    /// Hosts were seen at one of its ports.
+    HostPort,
+    /// Its probes take longer than a link may.
+    Late,
+}
 
 impl Discovery {
     pub(super) fn receive(&mut self, port: PortId, frame: &[u8], now: Time) {
@@ -20,7 +42,19 @@ impl Discovery {
         match Probe::parse(frame, &self.key) {
             Ok(probe) => self.receive_probe(port, &probe, now),
             Err(ProbeError::Forged) => self.counters.probes_forged += 1,
-            Err(ProbeError::NotAProbe) => self.receive_foreign(port, frame, now),
+            Err(ProbeError::Foreign) => {
+                self.counters.probes_foreign += 1;
+                self.receive_lldp(port, frame, now);
+            }
+            Err(ProbeError::NotAProbe) => self.receive_lldp(port, frame, now),
+        }
+    }
+
+    /// Somebody else's LLDP. Somebody else's broadcasts say nothing to us.
+    fn receive_lldp(&mut self, port: PortId, frame: &[u8], now: Time) {
+        match EthernetHeader::parse(frame) {
+            Ok((ethernet, _)) if ethernet.ethertype == BDDP => self.counters.lldp_ignored += 1,
+            _ => self.receive_foreign(port, frame, now),
         }
     }
 
@@ -30,10 +64,12 @@ impl Discovery {
             Some(control) => control.arrived(probe.nonce, target, now),
             None => NonceFate::Stale,
         };
+        // A broadcast comes in wherever there is a way: what counts is whether it came where it comes usually.
+        let is_expected = || self.network.links.get(&source).is_some_and(|link| link.target == target);
         match fate {
-            NonceFate::Good => {
-                self.counters.probes_received += 1;
-                self.link_seen(source, target, now);
+            NonceFate::Good => self.good_probe(target, probe, now),
+            NonceFate::Duplicated if probe.way == ProbeWay::Broadcast && is_expected() => {
+                self.good_probe(target, probe, now);
             }
             NonceFate::Replayed => self.counters.probes_replayed += 1,
             NonceFate::Duplicated => self.counters.probes_duplicated += 1,
@@ -41,23 +77,119 @@ impl Discovery {
         }
     }
 
-    /// A good probe went from `source` to `target`, both of which are up.
-    fn link_seen(&mut self, source: PortId, target: PortId, now: Time) {
+    fn good_probe(&mut self, target: PortId, probe: &Probe, now: Time) {
+        let source = probe.port;
+        let half = |end: PortId| self.round_trips.get(&end.datapath_id).map(|round_trip| *round_trip / 2);
+        let (out, back) = (half(source), half(target));
+        let elapsed = now.since(probe.sent_at);
+        let latency = elapsed.saturating_sub(out.unwrap_or_default()).saturating_sub(back.unwrap_or_default());
+        if latency > self.config.max_link_latency {
+            self.counters.probes_late += 1;
+            return self.refuse_link(source, target, RefusedLinkReason::Late, now);
+        }
+        self.counters.probes_received += 1;
+        match probe.way {
+            ProbeWay::NearestBridge => self.link_seen(source, target, now),
+            ProbeWay::Broadcast => self.crossing_link_seen(source, target, now),
+        }
+        if out.is_some() && back.is_some() && self.network.links.get(&source).is_some_and(|link| link.target == target)
+        {
+            let measured = self.network.latencies.entry(source);
+            measured.and_modify(|measured| measured.add(latency)).or_insert(LinkLatency::first(latency));
+        }
+    }
+
+    /// A good broadcast went from `source` to `target`. It says something only where LLDP does not come through, and nothing new while it still
+    /// arrives where it used to.
+    fn crossing_link_seen(&mut self, source: PortId, target: PortId, now: Time) {
+        match self.network.links.get(&source) {
+            Some(link) if link.target != target || !self.network.crossing.contains(&source) => {}
+            Some(_) => self.link_confirmed(source),
+            None => {
+                self.network.crossing.insert(source);
+                self.link_seen(source, target, now);
+                if !self.network.links.contains_key(&source) {
+                    self.network.crossing.remove(&source);
+                }
+            }
+        }
+    }
+
+    /// A port at which a host was seen, so that nobody between two hosts makes a link of their ports: unless there was a link here since
+    /// the port came up, or the far switch has come since.
+    fn is_host_port(&self, port: PortId, far: PortId) -> bool {
+        let was_link = self.controls.get(&port).is_none_or(|control| control.was_link);
+        if !self.config.protect_host_ports || was_link {
+            return false;
+        }
+        let connected = self.connected_at.get(&far.datapath_id).copied().unwrap_or(Time::ZERO);
+        self.network.hosts.on_port(port).any(|host| host.since > connected + NEW_SWITCH_LIMIT)
+    }
+
+    /// No link is made of these ports. Should there be a wire all the same, flooding into both of them would make a loop: one is kept from being an edge, that without
+    /// hosts if there is one.
+    fn refuse_link(&mut self, source: PortId, target: PortId, reason: RefusedLinkReason, now: Time) {
+        self.refused.insert(source, RefusedLink { target, reason, at: now });
+        let hosts = |port: PortId| self.network.hosts.count_on_port(port) > 0;
+        let kept = match (hosts(source), hosts(target)) {
+            (true, false) => target,
+            (false, true) => source,
+            _ => source.max(target),
+        };
+        if source != target {
+            self.keep_unknown(kept, now + REFUSED_LINK_HOLD, now);
+        }
+    }
+
+    /// A port that is no link is no edge either until then.
+    pub(super) fn keep_unknown(&mut self, port: PortId, until: Time, now: Time) {
+        if self.up_port(port).is_some_and(|port| port.state == PortState::Edge) {
+            self.set_state(port, PortState::Unknown, now);
+        }
+        if self.up_port(port).is_some_and(|port| port.state == PortState::Unknown) {
+            self.hold_unknown(port, until);
+        }
+    }
+
+    fn link_confirmed(&mut self, source: PortId) {
         self.end_doubt(source);
         if let Some(control) = self.controls.get_mut(&source) {
             control.unanswered = 0;
             control.confirm_until = Time::ZERO;
         }
+    }
+
+    /// A good probe went from `source` to `target`, both of which are up.
+    fn link_seen(&mut self, source: PortId, target: PortId, now: Time) {
         let old = self.network.links.get(&source).copied();
+        if old.is_none_or(|link| link.target != target)
+            && (self.is_host_port(source, target) || self.is_host_port(target, source))
+        {
+            self.counters.probes_at_host_ports += 1;
+            return self.refuse_link(source, target, RefusedLinkReason::HostPort, now);
+        }
+        if old.is_none_or(|link| link.target != target) && self.is_damped(source, now) {
+            self.counters.probes_damped += 1;
+            for end in [source, target] {
+                self.keep_unknown(end, now + RECONNECTED_LINK_LIMIT, now);
+            }
+            return;
+        }
+        self.link_confirmed(source);
         if old.is_some_and(|link| link.target == target) {
+            if self.network.crossing.remove(&source) {
+                // LLDP comes through now: nobody is in between any more.
+                self.emit(Change::PortChanged(source));
+            }
             return;
         }
         if let Some(old) = old {
             // The newest knowledge wins: of several ports behind a hub the one that answered last is the far end.
             self.counters.link_far_ends_changed += 1;
-            self.take_link(source, LinkDownReason::FarEndChanged);
+            self.take_link(source, LinkDownReason::FarEndChanged, now);
             self.unlink_port(old.target, LinkDownReason::FarEndChanged, now);
         }
+        self.refused.remove(&source);
         let link = Link { source, target, since: now };
         self.network.links.insert(source, link);
         self.links_into.entry(target).or_default().insert(source);
@@ -104,9 +236,11 @@ impl Discovery {
 
     /// What misses said of the link out of this port counts no more.
     pub(super) fn end_doubt(&mut self, source: PortId) {
-        if let Some(control) = self.controls.get_mut(&source) {
-            control.doubt = None;
+        let doubt = self.controls.get_mut(&source).and_then(|control| control.doubt.take());
+        if doubt.is_none() {
+            return;
         }
+        self.timers.clear(Timer::Verdict(source));
         if let Some(link) = self.network.links.get(&source).copied() {
             self.unlist_doubt(&link);
         }
@@ -123,13 +257,28 @@ impl Discovery {
         }
     }
 
-    /// A switch has answered. What it has sent before has come in, but what it has just sent to another switch may still be on its way: the next
-    /// probe that is due decides.
-    pub(super) fn settle_doubts(&mut self, datapath_id: DatapathId) {
+    /// A switch has answered. What it has sent before has come in, but what it has just sent to another switch may still be on its way: the last
+    /// probe gets its time.
+    pub(super) fn settle_doubts(&mut self, datapath_id: DatapathId, now: Time) {
         for source in self.silent.remove(&datapath_id).into_iter().flatten() {
-            if let Some(silent) = self.controls.get_mut(&source).and_then(|control| control.doubt.as_mut()) {
-                *silent = silent.saturating_sub(1);
+            let Some(silent) = self.controls.get_mut(&source).and_then(|control| control.doubt.as_mut()) else {
+                continue;
+            };
+            *silent = silent.saturating_sub(1);
+            if *silent == 0 {
+                let latency = self.network.latency(source).map_or(Duration::ZERO, |latency| latency.smoothed);
+                self.timers.set(Timer::Verdict(source), now + self.schedule.patience(latency));
             }
+        }
+    }
+
+    /// The last probe has had its time.
+    pub(super) fn verdict(&mut self, source: PortId, now: Time) {
+        let Some(control) = self.controls.get(&source) else { return };
+        let is_dead = control.doubt == Some(0) && control.unanswered >= self.config.probe_misses.max(1);
+        let listens = |link: &Link| self.is_connected(link.target.datapath_id);
+        if is_dead && control.confirm_until <= now && self.network.links.get(&source).is_some_and(listens) {
+            self.remove_link(source, LinkDownReason::ProbesMissed, now);
         }
     }
 
@@ -142,18 +291,20 @@ impl Discovery {
     }
 
     fn remove_link(&mut self, source: PortId, reason: LinkDownReason, now: Time) {
-        if let Some(link) = self.take_link(source, reason) {
+        if let Some(link) = self.take_link(source, reason, now) {
             self.unlink_port(link.source, reason, now);
             self.unlink_port(link.target, reason, now);
         }
     }
 
     /// Takes the link out of the network and tells it; the states of its ends are the caller's business.
-    fn take_link(&mut self, source: PortId, reason: LinkDownReason) -> Option<Link> {
+    fn take_link(&mut self, source: PortId, reason: LinkDownReason, now: Time) -> Option<Link> {
         let link = self.network.links.remove(&source)?;
+        self.network.crossing.remove(&source);
+        self.network.latencies.remove(&source);
         self.unlist_doubt(&link);
-        if let Some(control) = self.controls.get_mut(&source) {
-            control.doubt = None;
+        if self.controls.get_mut(&source).is_some_and(|control| control.doubt.take().is_some()) {
+            self.timers.clear(Timer::Verdict(source));
         }
         if let Some(sources) = self.links_into.get_mut(&link.target) {
             sources.remove(&source);
@@ -161,6 +312,7 @@ impl Discovery {
                 self.links_into.remove(&link.target);
             }
         }
+        self.count_flap(&link, reason, now);
         self.counters.links_down += 1;
         self.emit(Change::LinkDown { link, reason });
         Some(link)
@@ -178,46 +330,6 @@ impl Discovery {
                 self.hold_unknown(port, now + EXPECTED_LINK_LIMIT);
             }
             LinkDownReason::PortDown | LinkDownReason::PortRemoved | LinkDownReason::FarEndChanged => {}
-        }
-    }
-
-    fn receive_foreign(&mut self, port: PortId, frame: &[u8], now: Time) {
-        let lldpdu = match LldpFrame::parse(frame) {
-            Ok(frame) => frame.lldpdu,
-            Err(_) => {
-                self.counters.lldp_malformed += 1;
-                return;
-            }
-        };
-        self.counters.lldp_foreign += 1;
-        let neighbor = LldpNeighbor {
-            chassis_id: lldpdu.chassis_id.to_text(),
-            port_id: lldpdu.port_id.to_text(),
-            port_description: lldpdu.port_description(),
-            system_name: lldpdu.system_name(),
-            system_description: lldpdu.system_description(),
-        };
-        // IEEE 802.1AB-2016 §8.5.4: a time to live of 0 takes back what was said.
-        let neighbor = if lldpdu.ttl == 0 { None } else { Some(Box::new(neighbor)) };
-        let Some(control) = self.controls.get_mut(&port) else { return };
-        let Some(shown) = self.network.port_mut(port) else { return };
-        if shown.lldp_neighbor != neighbor {
-            if control.neighbor_changed_at.is_some_and(|at| now.since(at) < NEIGHBOR_CHANGE_INTERVAL) {
-                return;
-            }
-            control.neighbor_changed_at = Some(now);
-            shown.lldp_neighbor = neighbor;
-            self.emit(Change::PortChanged(port));
-        }
-        match lldpdu.ttl {
-            0 => self.timers.clear(Timer::Neighbor(port)),
-            seconds => self.timers.set(Timer::Neighbor(port), now + std::time::Duration::from_secs(seconds.into())),
-        }
-    }
-
-    pub(super) fn neighbor_expired(&mut self, port: PortId) {
-        if self.network.port_mut(port).is_some_and(|port| port.lldp_neighbor.take().is_some()) {
-            self.emit(Change::PortChanged(port));
         }
     }
 }

@@ -3,8 +3,12 @@
 //! Invariants, whatever the input: a host is on an Edge port that is up; both ends of a link exist, are up and in state Link; a port in
 //! state Link is an end of a link; the generation grows by one with each change; a deadline that was handled is not due again.
 
+mod conditions;
+mod flapping;
 mod hosts;
 mod links;
+mod moves;
+mod neighbors;
 mod port;
 mod schedule;
 #[cfg(test)]
@@ -13,16 +17,22 @@ mod timers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 
-use crate::probe::{Probe, ProbeKey};
+use crate::probe::{Probe, ProbeKey, ProbeWay};
 use crate::{
-    Change, DiscoveryConfig, EXPECTED_LINK_LIMIT, HostForgottenReason, LinkDownReason, MAX_PORTS_PER_SWITCH,
-    MAX_QUEUED_PROBES, MIN_DWELL_PROBES, Network, Port, PortInfo, PortState, RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
+    Change, DiscoveryConfig, EXPECTED_LINK_LIMIT, ExpectedLink, HostForgottenReason, LinkDownReason,
+    MAX_PORTS_PER_SWITCH, MAX_QUEUED_PROBES, MIN_DWELL_PROBES, Network, Port, PortInfo, PortState,
+    RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
 };
+use flapping::Flap;
+use links::RefusedLink;
+use moves::Moves;
 use port::PortControl;
+pub use schedule::ProbePace;
 use schedule::{ProbeClass, Schedule};
 use timers::{Timer, Timers};
 
@@ -35,6 +45,28 @@ pub struct HostSighting {
     pub mac: MacAddr,
     /// The sender's IP address, if the packet says one (ARP, Neighbour Discovery, IP).
     pub address: Option<IpAddr>,
+}
+
+/// A question to the place where a host was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HostInquiry {
+    /// Where it was.
+    pub port: PortId,
+    /// Whose place.
+    pub mac: MacAddr,
+    /// What to ask for: one of its addresses.
+    pub address: IpAddr,
+}
+
+/// A host of which the operator says where it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StaticHost {
+    /// Where it is.
+    pub port: PortId,
+    /// Its MAC address.
+    pub mac: MacAddr,
+    /// Its IP addresses.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A frame to be sent out of a port.
@@ -56,16 +88,26 @@ pub struct DiscoveryCounters {
     pub probes_dropped: u64,
     /// Probes of ours that came in and were good.
     pub probes_received: u64,
-    /// Frames that say they are a probe and whose authentication code is wrong.
+    /// Probes of another controller or of an earlier run.
+    pub probes_foreign: u64,
+    /// Frames that say they are a probe of this run and whose authentication code is wrong.
     pub probes_forged: u64,
+    /// Probes of ours that took longer than a link may.
+    pub probes_late: u64,
+    /// Probes of ours that would have made a link of a port with hosts.
+    pub probes_at_host_ports: u64,
     /// Probes of ours that came in a second time by the same port.
     pub probes_replayed: u64,
     /// Probes of ours that came in by a second port too: a hub, or someone relays them. The first port counts.
     pub probes_duplicated: u64,
     /// Probes of ours that came in too late, or whose port went down since.
     pub probes_stale: u64,
+    /// Probes of ours that would have brought a link up which goes down too often.
+    pub probes_damped: u64,
     /// LLDP frames of others.
     pub lldp_foreign: u64,
+    /// LLDP neighbours not shown because there are too many, or too many new ones.
+    pub neighbors_refused: u64,
     /// LLDP frames that can't be read.
     pub lldp_malformed: u64,
     /// LLDP frames from ports that are not there, are down, or whose switch is not connected.
@@ -88,6 +130,10 @@ pub struct DiscoveryCounters {
     pub hosts_refused: u64,
     /// Addresses not recorded because the host has too many.
     pub addresses_refused: u64,
+    /// Hosts that seemed to move and answered at their old place, or are said to be there.
+    pub moves_refused: u64,
+    /// Hosts that seemed to move while too many did.
+    pub moves_dropped: u64,
     /// Addresses that another host took over.
     pub addresses_moved: u64,
     /// Ports left out because their switch has too many.
@@ -108,7 +154,20 @@ pub struct Discovery {
     silent: BTreeMap<DatapathId, BTreeSet<PortId>>,
     /// Those of them that nobody has asked yet.
     inquiries: BTreeSet<DatapathId>,
+    /// When each switch connected, for the last time.
+    connected_at: BTreeMap<DatapathId, Time>,
+    /// How long a message to a switch and its answer take.
+    round_trips: BTreeMap<DatapathId, Duration>,
+    /// Links that are not believed, by source. At most one for each port.
+    refused: BTreeMap<PortId, RefusedLink>,
+    flaps: BTreeMap<PortId, Flap>,
+    expected_links: BTreeSet<ExpectedLink>,
+    only_expected: bool,
+    mtus: BTreeMap<PortId, u32>,
+    moves: Moves,
     timers: Timers,
+    /// Foreign LLDP neighbours at all ports.
+    lldp_neighbors: usize,
     /// Ports in the order in which their probes are due.
     probe_queue: BTreeSet<(Time, PortId)>,
     schedule: Schedule,
@@ -136,7 +195,16 @@ impl Discovery {
             links_into: BTreeMap::new(),
             silent: BTreeMap::new(),
             inquiries: BTreeSet::new(),
+            connected_at: BTreeMap::new(),
+            round_trips: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            flaps: BTreeMap::new(),
+            expected_links: BTreeSet::new(),
+            only_expected: false,
+            mtus: BTreeMap::new(),
+            moves: Moves::default(),
             timers: Timers::default(),
+            lldp_neighbors: 0,
             probe_queue: BTreeSet::new(),
             schedule,
             transmits: VecDeque::new(),
@@ -151,7 +219,10 @@ impl Discovery {
     pub fn handle_switch_up(&mut self, datapath_id: DatapathId, ports: Vec<PortInfo>, now: Time) {
         self.timers.clear(Timer::SwitchGrace(datapath_id));
         let switch = self.network.switches.entry(datapath_id).or_default();
-        switch.connected = true;
+        let was_connected = std::mem::replace(&mut switch.connected, true);
+        if !was_connected {
+            self.connected_at.insert(datapath_id, now);
+        }
         let old: Vec<PortNo> = switch.ports.keys().copied().collect();
         self.emit(Change::SwitchUp(datapath_id));
         let listed: BTreeSet<PortNo> = ports.iter().map(|info| info.port_no).collect();
@@ -176,6 +247,7 @@ impl Discovery {
             return;
         };
         switch.connected = false;
+        self.round_trips.remove(&datapath_id);
         self.inquiries.remove(&datapath_id);
         let ports: Vec<PortNo> = switch.ports.keys().copied().collect();
         for port_no in ports {
@@ -217,7 +289,16 @@ impl Discovery {
         self.send_due_probes(now);
     }
 
-    /// An LLDP frame (ethertype 0x88cc) came in by this port: one of our probes, or a foreign neighbour's.
+    /// How long the switch took to answer a message on its control connection, such as an echo request. Link latencies are measured with
+    /// it.
+    pub fn handle_round_trip(&mut self, datapath_id: DatapathId, round_trip: Duration) {
+        if self.is_connected(datapath_id) {
+            self.round_trips.insert(datapath_id, round_trip);
+        }
+    }
+
+    /// An LLDP frame (ethertype 0x88cc) came in by this port: one of our probes, or a foreign neighbour's. Or a broadcast
+    /// probe ([`probe::BDDP`](crate::probe::BDDP)).
     pub fn handle_frame(&mut self, port: PortId, frame: &[u8], now: Time) {
         self.receive(port, frame, now);
         self.send_due_probes(now);
@@ -236,6 +317,11 @@ impl Discovery {
         self.expect_host(sighting, now);
     }
 
+    /// A DHCP server that may do so gave this address to a host ([`dhcp_lease`](crate::dhcp_lease)). Counts if the host is known.
+    pub fn handle_lease(&mut self, mac: MacAddr, address: IpAddr) {
+        self.lease(mac, address);
+    }
+
     /// The switch said that this host is silent (the rule for its packets idled out): it is forgotten if it is still there.
     pub fn handle_host_idle(&mut self, port: PortId, mac: MacAddr, _now: Time) {
         if self.network.hosts.get(&mac).is_some_and(|host| host.port == port) {
@@ -251,8 +337,8 @@ impl Discovery {
 
     /// A switch has answered the last inquiry. A link whose probes are missing is down once both of its ends have: a control connection that is
     /// dead without a word is no reason.
-    pub fn handle_answered(&mut self, datapath_id: DatapathId, _now: Time) {
-        self.settle_doubts(datapath_id);
+    pub fn handle_answered(&mut self, datapath_id: DatapathId, now: Time) {
+        self.settle_doubts(datapath_id, now);
     }
 
     /// Does what is due.
@@ -260,7 +346,9 @@ impl Discovery {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Dwell(port) => self.dwell_over(port, now),
-                Timer::Neighbor(port) => self.neighbor_expired(port),
+                Timer::Neighbor(port) => self.neighbors_expired(port, now),
+                Timer::Verdict(source) => self.verdict(source, now),
+                Timer::Move(mac) => self.move_unanswered(mac, now),
                 Timer::SwitchGrace(datapath_id) => self.switch_gone(datapath_id, now),
                 Timer::HostSilence(mac) => self.check_silence(mac, now),
             }
@@ -307,6 +395,11 @@ impl Discovery {
     /// The network now.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// How often ports are probed now, and how soon a silent failure is seen.
+    pub fn probe_pace(&self) -> ProbePace {
+        self.schedule.pace(self.config.probe_misses.max(1))
     }
 
     /// What happened so far.
@@ -374,6 +467,9 @@ impl Discovery {
             switch.ports.remove(&port.port_no);
         }
         self.controls.remove(&port);
+        self.refused.remove(&port);
+        self.flaps.remove(&port);
+        self.mtus.remove(&port);
         self.emit(Change::PortChanged(port));
     }
 
@@ -382,15 +478,15 @@ impl Discovery {
     fn port_down(&mut self, port: PortId, link: LinkDownReason, host: HostForgottenReason, now: Time) {
         if let Some(shown) = self.network.port_mut(port) {
             shown.state = PortState::Unknown;
-            shown.lldp_neighbor = None;
             shown.info.up = false;
         }
         self.timers.clear(Timer::Dwell(port));
-        self.timers.clear(Timer::Neighbor(port));
+        self.forget_neighbors(port);
         self.refresh_probing(port, None);
         if let Some(control) = self.controls.get_mut(&port) {
             control.reset();
         }
+        self.refused.remove(&port);
         self.remove_links_at(port, link, now);
         self.forget_hosts_on(port, host);
     }
@@ -455,6 +551,7 @@ impl Discovery {
             PortState::Unknown => self.begin_unknown(port, now),
             PortState::Edge => {
                 self.refresh_probing(port, None);
+                self.adopt_static_hosts(port, now);
                 self.adopt_expected_hosts(port, now);
             }
             PortState::Link => {
@@ -529,11 +626,17 @@ impl Discovery {
         }
         let Some(shown) = self.network.port(port) else { return };
         let Some(control) = self.controls.get_mut(&port) else { return };
-        let probe = Probe { port, nonce: self.key.next_nonce(), sent_at: now };
-        let frame = probe.encode(shown.info.hw_addr, &self.key);
-        control.sent(probe.nonce, now);
+        // A link that LLDP comes through needs no other probe. One that only broadcasts come through may become such a link.
+        let direct = self.network.links.contains_key(&port) && !self.network.crossing.contains(&port);
+        let broadcast = self.config.broadcast_probes && !direct;
+        for way in [ProbeWay::NearestBridge, ProbeWay::Broadcast].into_iter().take(1 + usize::from(broadcast)) {
+            let probe = Probe { port, nonce: self.key.next_nonce(), sent_at: now, way };
+            control.sent(probe.nonce, now);
+            self.counters.probes_sent += 1;
+            let frame = probe.encode(shown.info.hw_addr, &self.key);
+            self.transmits.push_back(ProbeTransmit { port, frame });
+        }
         control.unanswered = control.unanswered.saturating_add(1);
-        self.counters.probes_sent += 1;
         if shown.state == PortState::Unknown {
             control.probes_since_unknown = control.probes_since_unknown.saturating_add(1);
             if control.probes_since_unknown == MIN_DWELL_PROBES {
@@ -542,7 +645,6 @@ impl Discovery {
                 self.timers.set(Timer::Dwell(port), at);
             }
         }
-        self.transmits.push_back(ProbeTransmit { port, frame });
     }
 
     fn switch_gone(&mut self, datapath_id: DatapathId, now: Time) {
@@ -554,6 +656,7 @@ impl Discovery {
             self.drop_port(port);
         }
         self.network.switches.remove(&datapath_id);
+        self.connected_at.remove(&datapath_id);
         self.emit(Change::SwitchGone(datapath_id));
     }
 }

@@ -4,17 +4,22 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use net::{MacAddr, PortId, Time};
+use smallvec::SmallVec;
 
+use super::neighbors::NeighborsControl;
 use super::schedule::ProbeClass;
 use crate::{MAX_OUTSTANDING_PROBES, PROBE_MAX_AGE};
+
+/// Ports that are remembered of a probe that comes in by several.
+const MAX_ARRIVALS: usize = 4;
 
 /// A probe on its way.
 #[derive(Debug)]
 struct Outstanding {
     nonce: u64,
     sent_at: Time,
-    /// The port that it came in by, once it did.
-    arrived: Option<PortId>,
+    /// The ports that it came in by, the first ones.
+    arrived: SmallVec<[PortId; 1]>,
 }
 
 /// What became of a nonce.
@@ -52,8 +57,7 @@ pub(super) struct PortControl {
     /// There was a link here, or one is expected, and the port has not been down since: as an edge it is probed at a link's pace, so that a
     /// cable that comes back to life behind the port's back makes no loop for long.
     pub(super) was_link: bool,
-    /// When the network last showed something new about the foreign neighbour.
-    pub(super) neighbor_changed_at: Option<Time>,
+    pub(super) neighbors: NeighborsControl,
     /// Hosts that rules on the switch say are here, to be learned when the port becomes an edge.
     pub(super) expected_hosts: BTreeMap<MacAddr, BTreeSet<IpAddr>>,
 }
@@ -70,7 +74,7 @@ impl PortControl {
             unknown_until: Time::ZERO,
             probes_since_unknown: 0,
             was_link: false,
-            neighbor_changed_at: None,
+            neighbors: NeighborsControl::default(),
             expected_hosts: BTreeMap::new(),
         }
     }
@@ -83,7 +87,7 @@ impl PortControl {
         {
             self.outstanding.pop_front();
         }
-        self.outstanding.push_back(Outstanding { nonce, sent_at: now, arrived: None });
+        self.outstanding.push_back(Outstanding { nonce, sent_at: now, arrived: SmallVec::new() });
     }
 
     /// A probe with this nonce came in by `target`.
@@ -91,15 +95,17 @@ impl PortControl {
         let Some(probe) = self.outstanding.iter_mut().find(|probe| probe.nonce == nonce) else {
             return NonceFate::Stale;
         };
-        match probe.arrived {
-            Some(earlier) if earlier == target => NonceFate::Replayed,
-            Some(_) => NonceFate::Duplicated,
-            None if now.since(probe.sent_at) > PROBE_MAX_AGE => NonceFate::Stale,
-            None => {
-                probe.arrived = Some(target);
-                NonceFate::Good
-            }
+        if now.since(probe.sent_at) > PROBE_MAX_AGE {
+            return NonceFate::Stale;
         }
+        if probe.arrived.contains(&target) {
+            return NonceFate::Replayed;
+        }
+        let is_first = probe.arrived.is_empty();
+        if probe.arrived.len() < MAX_ARRIVALS {
+            probe.arrived.push(target);
+        }
+        if is_first { NonceFate::Good } else { NonceFate::Duplicated }
     }
 
     /// The port went down: no probe that left before counts.

@@ -14,6 +14,31 @@ const PROBES_PER_DWELL: u32 = 4;
 /// No interval is shorter, whatever the configuration says: it keeps a zero from turning into a loop without end.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
+/// Intervals differ by this part, up or down.
+const JITTER_SHARE: u64 = 20;
+/// The last miss is waited for as long as this part of an interval: 50 ms of 300 ms. Three misses then take under a second.
+const PATIENCE_SHARE: u32 = 6;
+/// At least as long: a controller's turn and a switch's.
+const MIN_PATIENCE: Duration = Duration::from_millis(20);
+
+/// How often ports are probed with the budget there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ProbePace {
+    /// Ports that are probed.
+    pub ports: u64,
+    /// Probes per second that the configured intervals ask for.
+    pub wanted_per_second: u64,
+    /// Probes per second that may leave.
+    pub budget_per_second: u64,
+    /// Time between two probes out of a link's port now. Longer than configured if more is asked for than may leave.
+    pub link_interval: Duration,
+    /// The longest time from a silent failure of a link to its end, beside what the switches take to answer.
+    pub detection: Duration,
+    /// Links that could be probed at the configured interval if there were no other ports.
+    pub links_unstretched: u64,
+}
+
 /// Which interval applies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ProbeClass {
@@ -77,23 +102,44 @@ impl Schedule {
         }
     }
 
-    /// The time to the port's next probe: the stretched interval, give or take a tenth, so that ports that came up together drift apart.
+    /// The time to the port's next probe: the stretched interval, give or take a twentieth, so that ports that came up together drift apart.
     pub(super) fn interval(&mut self, class: ProbeClass) -> Duration {
         let interval = self.stretched(class);
-        let tenth = interval / 10;
-        let jitter = if tenth == 0 { 0 } else { self.next_random() % (2 * tenth) };
-        Duration::from_nanos(interval - tenth + jitter)
+        let part = interval / JITTER_SHARE;
+        let jitter = if part == 0 { 0 } else { self.next_random() % (2 * part) };
+        Duration::from_nanos(interval - part + jitter)
+    }
+
+    /// How long the last of the misses may be on its way before it is one.
+    pub(super) fn patience(&self, latency: Duration) -> Duration {
+        let interval = Duration::from_nanos(self.stretched(ProbeClass::Link));
+        (interval / PATIENCE_SHARE).max(MIN_PATIENCE) + (2 * latency).min(interval)
+    }
+
+    /// What the budget makes of the intervals.
+    pub(super) fn pace(&self, misses: u32) -> ProbePace {
+        let interval = Duration::from_nanos(self.stretched(ProbeClass::Link));
+        let longest = interval + interval / JITTER_SHARE as u32;
+        let one_link = 2_000_000_000 / self.intervals[ProbeClass::Link as usize].max(1);
+        ProbePace {
+            ports: self.ports.iter().sum(),
+            wanted_per_second: u64::try_from(self.wanted() / 1_000_000).unwrap_or(u64::MAX),
+            budget_per_second: self.budget,
+            link_interval: interval,
+            detection: longest.saturating_mul(misses) + self.patience(Duration::ZERO),
+            links_unstretched: self.budget / one_link.max(1),
+        }
+    }
+
+    /// In probes per million seconds: whole numbers, so that every run computes the same.
+    fn wanted(&self) -> u128 {
+        let each = self.ports.iter().zip(self.intervals);
+        each.map(|(ports, interval)| u128::from(*ports) * 1_000_000_000_000_000 / u128::from(interval)).sum()
     }
 
     fn stretched(&self, class: ProbeClass) -> u64 {
         let interval = self.intervals[class as usize];
-        // Both in probes per million seconds: whole numbers, so that every run computes the same.
-        let wanted: u128 = self
-            .ports
-            .iter()
-            .zip(self.intervals)
-            .map(|(ports, interval)| u128::from(*ports) * 1_000_000_000_000_000 / u128::from(interval))
-            .sum();
+        let wanted = self.wanted();
         let budget = u128::from(self.budget) * 1_000_000;
         if wanted <= budget {
             return interval;

@@ -11,6 +11,10 @@ pub(super) enum Timer {
     Dwell(PortId),
     /// The foreign neighbour's time to live is over.
     Neighbor(PortId),
+    /// The last probe of a link that misses probes has had its time.
+    Verdict(PortId),
+    /// The old place of a host that seems to have moved has had its time to answer.
+    Move(MacAddr),
     /// The switch has been away long enough to be gone.
     SwitchGrace(DatapathId),
     /// The host may have been silent for too long.
@@ -22,6 +26,8 @@ impl Timer {
         match self {
             Timer::Dwell(_) => "dwell",
             Timer::Neighbor(_) => "lldp neighbour ttl",
+            Timer::Verdict(_) => "missed probes",
+            Timer::Move(_) => "host move",
             Timer::SwitchGrace(_) => "switch grace",
             Timer::HostSilence(_) => "host silence",
         }

@@ -6,7 +6,8 @@ use net::packet::VlanTag;
 use net::{DecodeError, MacAddr};
 
 use super::{
-    CHASSIS_ID_FORM, Capabilities, GROUP_ADDRESSES, LldpFrame, Lldpdu, PORT_ID_FORM, Tlv, hex, identifier_text, text_of,
+    CHASSIS_ID_FORM, Capabilities, GROUP_ADDRESSES, LldpFrame, Lldpdu, Organizational, PORT_ID_FORM, Tlv, hex,
+    identifier_text, text_of,
 };
 
 /// What a frame says. Under the feature `serde` it is what `trunkline decode lldp` prints.
@@ -96,8 +97,14 @@ pub enum TlvReport {
         interface_number: u32,
         oid: String,
     },
-    /// Somebody else's, as hex.
-    OrganizationallySpecific { oui: String, subtype: u8, value: String },
+    /// As hex, and what it means where that is known.
+    OrganizationallySpecific {
+        oui: String,
+        subtype: u8,
+        value: String,
+        #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+        meaning: Option<String>,
+    },
     /// Kept for later by the standard, as hex.
     Reserved { tlv_type: u8, value: String },
 }
@@ -182,7 +189,11 @@ fn tlv(tlv: &Tlv) -> TlvReport {
             oid: hex(&address.oid),
         },
         Tlv::OrganizationallySpecific { oui, subtype, value } => {
-            TlvReport::OrganizationallySpecific { oui: hex(oui), subtype: *subtype, value: hex(value) }
+            let meaning = match Organizational::parse(*oui, *subtype, value) {
+                Ok(Organizational::Other { .. }) | Err(_) => None,
+                Ok(meaning) => Some(meaning.to_string()),
+            };
+            TlvReport::OrganizationallySpecific { oui: hex(oui), subtype: *subtype, value: hex(value), meaning }
         }
         Tlv::Reserved { tlv_type, value } => TlvReport::Reserved { tlv_type: *tlv_type, value: hex(value) },
     }
@@ -260,6 +271,9 @@ fn tlv_problems(lldpdu: &Lldpdu, say: &mut impl FnMut(&'static str, String)) {
             Tlv::Reserved { tlv_type, .. } => say("lldp.tlv.type", format!("{tlv_type} is reserved")),
             Tlv::OrganizationallySpecific { .. } => {}
         }
+    }
+    for error in lldpdu.organizational().filter_map(Result::err) {
+        say(error.field, format!("{} at offset {} of the data unit", error.kind, error.offset));
     }
 }
 

@@ -9,6 +9,7 @@
 //! ```
 
 mod display;
+mod organizational;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,8 @@ use net::packet::{BuildError, EtherType, EthernetHeader};
 use net::{DecodeError, DecodeErrorKind, MacAddr};
 
 use reader::Reader;
+
+pub use organizational::{LinkAggregation, OUI_802_1, OUI_802_3, OUI_MED, Organizational};
 
 pub use display::{IdReport, LldpReport, Problem, TlvReport, VlanTagReport, decode_for_display};
 
@@ -301,6 +304,37 @@ impl Lldpdu {
         self.text(|tlv| if let Tlv::PortDescription(text) = tlv { Some(text) } else { None })
     }
 
+    /// The first system capabilities: what it can do, and what of it is switched on.
+    pub fn capabilities(&self) -> Option<(Capabilities, Capabilities)> {
+        self.tlvs.iter().find_map(|tlv| match tlv {
+            Tlv::SystemCapabilities { system, enabled } => Some((*system, *enabled)),
+            _ => None,
+        })
+    }
+
+    /// The management addresses, in their order.
+    pub fn management_addresses(&self) -> impl Iterator<Item = &ManagementAddress> {
+        self.tlvs.iter().filter_map(|tlv| if let Tlv::ManagementAddress(address) = tlv { Some(address) } else { None })
+    }
+
+    /// What the organizationally specific TLVs mean, in their order. Offsets of errors count from the start of the data unit. One that can't be
+    /// read takes nothing from the others (§9.2.7.7.2).
+    pub fn organizational(&self) -> impl Iterator<Item = Result<Organizational, DecodeError>> {
+        let mandatory = 3 + self.chassis_id.id.len() + 3 + self.port_id.id.len() + 4;
+        let mut offset = mandatory;
+        self.tlvs.iter().filter_map(move |tlv| {
+            let start = offset + 2;
+            offset = start + tlv.information_len();
+            match tlv {
+                Tlv::OrganizationallySpecific { oui, subtype, value } => {
+                    let meaning = Organizational::parse(*oui, *subtype, value);
+                    Some(meaning.map_err(|error| error.shifted(start)))
+                }
+                _ => None,
+            }
+        })
+    }
+
     fn text(&self, choose: impl Fn(&Tlv) -> Option<&Bytes>) -> Option<String> {
         self.tlvs.iter().find_map(choose).map(|text| text_of(text))
     }
@@ -347,6 +381,17 @@ impl Tlv {
             }
             _ => Tlv::Reserved { tlv_type, value: value.rest() },
         })
+    }
+
+    /// Octets after the TLV's header.
+    fn information_len(&self) -> usize {
+        match self {
+            Tlv::PortDescription(text) | Tlv::SystemName(text) | Tlv::SystemDescription(text) => text.len(),
+            Tlv::SystemCapabilities { .. } => 4,
+            Tlv::ManagementAddress(address) => 8 + address.address.len() + address.oid.len(),
+            Tlv::OrganizationallySpecific { value, .. } => 4 + value.len(),
+            Tlv::Reserved { value, .. } => value.len(),
+        }
     }
 
     fn encode(&self, out: &mut BytesMut) -> Result<(), BuildError> {

@@ -108,7 +108,7 @@ fn oddities_are_problems_and_not_errors() {
 #[test]
 fn a_report_is_json_with_the_standards_names() {
     let mut octets = unhex("0180c200000e 020000000001 88cc");
-    octets.extend(lldpdu("0a02 7331 0e04 0014 0004 100c 05 01 0a000001 02 00000001 00 fe05 00120f 01 03 0000"));
+    octets.extend(lldpdu("0a02 7331 0e04 0014 0004 100c 05 01 0a000001 02 00000001 00 fe06 00120f 04 05dc 0000"));
     let json = serde_json::to_value(decode_for_display(&octets).unwrap()).unwrap();
     let expected = serde_json::json!({
         "destination": "01:80:c2:00:00:0e", "source": "02:00:00:00:00:01", "vlan_tags": [],
@@ -120,11 +120,67 @@ fn a_report_is_json_with_the_standards_names() {
             { "type": "system_capabilities", "system_capabilities": ["mac_bridge", "router"], "enabled_capabilities": ["mac_bridge"] },
             { "type": "management_address", "address_subtype": 1, "address": "10.0.0.1",
               "interface_numbering_subtype": 2, "interface_number": 1, "oid": "" },
-            { "type": "organizationally_specific", "oui": "00120f", "subtype": 1, "value": "03" },
+            { "type": "organizationally_specific", "oui": "00120f", "subtype": 4, "value": "05dc",
+              "meaning": "max frame size 1500" },
         ],
         "padding_length": 0, "problems": [],
     });
     assert_eq!(json, expected);
+}
+
+fn meanings(tlvs: &str) -> Vec<String> {
+    let unit = Lldpdu::parse(&lldpdu(tlvs)).unwrap();
+    unit.organizational().map(|meaning| meaning.map_or_else(|error| error.to_string(), |it| it.to_string())).collect()
+}
+
+#[test]
+fn what_organizations_say_is_read() {
+    let said = meanings(
+        "fe06 0080c2 01 0064  fe07 0080c2 02 06 0065  fe0b 0080c2 03 0066 04 6c616220  fe06 0080c2 04 01 88 \
+         fe08 0080c2 05 deadbeef  fe06 0080c2 06 0000  fe09 0080c2 07 03 00000007 \
+         fe09 00120f 01 03 6c01 001e  fe07 00120f 02 07 01 04  fe09 00120f 03 01 00000000  fe06 00120f 04 05f2 \
+         fe06 0012bb 0a 5835  fe05 0012bb 02 ff  fe05 001122 07 ff  0000",
+    );
+    let expected = [
+        "port VLAN 100",
+        "port and protocol VLAN 101, supported yes, enabled yes",
+        "VLAN 102 named \"lab \"",
+        "protocol 88",
+        "VID usage digest deadbeef",
+        "no management VLAN",
+        "link aggregation possible yes, in use yes, port 7",
+        "autonegotiation possible yes, on yes, offers 0x6c01, MAU type 30",
+        "power source, possible yes, on yes, pairs 1, class 3",
+        "link aggregation possible yes, in use no, port 0",
+        "max frame size 1522",
+        "MED model \"X5\"",
+        "MED network policy ff",
+        "001122 7 ff",
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn an_organizations_tlv_that_lies_costs_itself_alone_and_says_where() {
+    let said = meanings(
+        "fe05 0080c2 01 00  fe06 0080c2 01 0fff  fe06 0080c2 03 0000  fe08 0080c2 03 0001 21 61  fe06 00120f 04 05dc \
+         fe07 00120f 04 05dc 00  fe06 0080c2 04 05 61  0000",
+    );
+    let expected = [
+        "offset 23: lldp.port_vlan_id: truncated: needs 2 octets, 1 are left",
+        "offset 30: lldp.port_vlan_id: bad value 4095",
+        "offset 38: lldp.vlan_name.vlan_id: bad value 0",
+        "offset 48: lldp.vlan_name.length: bad length 33",
+        "max frame size 1500",
+        "offset 66: lldp.max_frame_size: 1 octets are left over",
+        "offset 74: lldp.protocol_identity: truncated: needs 5 octets, 1 are left",
+    ];
+    assert_eq!(said, expected);
+    let mut octets = unhex("0180c200000e 020000000001 88cc");
+    octets.extend(lldpdu("fe06 0080c2 01 0fff 0000"));
+    let problems = decode_for_display(&octets).unwrap().problems;
+    let said = problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(said, ["lldp.port_vlan_id: bad value 4095 at offset 23 of the data unit"]);
 }
 
 #[test]
@@ -161,6 +217,9 @@ fn frames_of_real_devices_decode_and_encode_to_the_same_octets() {
         frame.encode(&mut out).unwrap();
         assert_eq!(out, octets, "{}", path.display());
         decode_for_display(&octets).unwrap();
+        for meaning in frame.lldpdu.organizational() {
+            meaning.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
     }
 }
 
@@ -205,7 +264,59 @@ fn any_id(fixed: [u8; 2]) -> impl Strategy<Value = (u8, Bytes)> {
     (any::<u8>(), bytes(1..256)).prop_filter("ids of fixed length", move |(subtype, _)| !fixed.contains(subtype))
 }
 
+fn any_organizational() -> impl Strategy<Value = Organizational> {
+    let vlan_id = 0..4095u16;
+    let aggregation = any::<(u8, u32)>().prop_map(|(status, port_id)| LinkAggregation { status, port_id });
+    prop_oneof![
+        vlan_id.clone().prop_map(Organizational::PortVlanId),
+        (any::<u8>(), vlan_id.clone())
+            .prop_map(|(flags, vlan_id)| Organizational::PortAndProtocolVlanId { flags, vlan_id }),
+        (1..4095u16, bytes(0..33)).prop_map(|(vlan_id, name)| Organizational::VlanName { vlan_id, name }),
+        bytes(0..256).prop_map(Organizational::ProtocolIdentity),
+        any::<u32>().prop_map(Organizational::VidUsageDigest),
+        vlan_id.prop_map(Organizational::ManagementVid),
+        aggregation.clone().prop_map(Organizational::LinkAggregation),
+        any::<(u8, u16, u16)>().prop_map(|(autonegotiation, advertised, mau_type)| Organizational::MacPhy {
+            autonegotiation,
+            advertised,
+            mau_type
+        }),
+        (any::<[u8; 3]>(), bytes(0..30)).prop_map(|([support, pairs, class], extension)| {
+            Organizational::PowerViaMdi { support, pairs, class, extension }
+        }),
+        aggregation.prop_map(Organizational::LinkAggregation802Dot3),
+        any::<u16>().prop_map(Organizational::MaxFrameSize),
+        (any::<u8>(), bytes(0..99)).prop_map(|(subtype, value)| Organizational::Med { subtype, value }),
+        (any::<u8>(), bytes(0..99)).prop_map(|(subtype, value)| Organizational::Other {
+            oui: [0, 0x11, 0x22],
+            subtype,
+            value
+        }),
+    ]
+}
+
 proptest! {
+    #[test]
+    fn what_an_organization_says_reads_as_it_was_built(meaning in any_organizational()) {
+        let Tlv::OrganizationallySpecific { oui, subtype, value } = meaning.to_tlv().unwrap() else { panic!() };
+        prop_assert_eq!(Organizational::parse(oui, subtype, &value).unwrap(), meaning);
+    }
+
+    #[test]
+    fn an_organizations_tlv_that_is_read_is_written_as_the_same_octets(
+        oui in prop_oneof![Just(OUI_802_1), Just(OUI_802_3), Just(OUI_MED), any::<[u8; 3]>()],
+        subtype in 0..9u8,
+        value in bytes(0..40),
+    ) {
+        match Organizational::parse(oui, subtype, &value) {
+            Ok(meaning) => {
+                prop_assert!(!meaning.to_string().is_empty());
+                prop_assert_eq!(meaning.to_tlv().unwrap(), Tlv::OrganizationallySpecific { oui, subtype, value });
+            }
+            Err(error) => prop_assert!(error.offset <= value.len() + 4, "{}", error),
+        }
+    }
+
     #[test]
     fn a_data_unit_parses_as_it_was_built(
         chassis in any_id([4, 5]), port in any_id([3, 4]), ttl: u16, tlvs in prop::collection::vec(any_tlv(), 0..6)

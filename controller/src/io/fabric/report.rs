@@ -602,7 +602,11 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
     samples.push(Sample::total(Metric::ProbesSent, discovery.probes_sent));
     let probes = [
         ("valid", discovery.probes_received),
+        ("foreign", discovery.probes_foreign),
         ("forged", discovery.probes_forged),
+        ("late", discovery.probes_late),
+        ("host_port", discovery.probes_at_host_ports),
+        ("damped", discovery.probes_damped),
         ("replayed", discovery.probes_replayed),
         ("stale", discovery.probes_stale),
     ];

@@ -21,10 +21,15 @@ enum Event {
     /// A wire that carries one direction only.
     OneWay(PortId, PortId),
     Cut(PortId),
+    /// The port is at a switch of others, or no more.
+    Cloud(PortId, bool),
+    RoundTrip(u64, u64),
     /// An earlier probe, by its place among the last ones, comes in here again.
     Replay(usize, PortId),
     Forge(PortId, PortId),
     Garbage(PortId, Vec<u8>),
+    /// LLDP of somebody else, by its number and its time to live.
+    Neighbor(PortId, u8, u16),
     /// The switch answers nothing from now on, or does again.
     Mute(u64, bool),
     /// Time passes; probes arrive, except every nth.
@@ -50,9 +55,13 @@ fn any_event() -> impl Strategy<Value = Event> {
         4 => (any_port(), any_port()).prop_map(|(a, b)| Event::Rewire(a, b)),
         2 => (any_port(), any_port()).prop_map(|(a, b)| Event::OneWay(a, b)),
         1 => any_port().prop_map(Event::Cut),
+        2 => (any_port(), any::<bool>()).prop_map(|(port, there)| Event::Cloud(port, there)),
+        1 => (0..SWITCHES, 0..5_000u64).prop_map(|(switch, micros)| Event::RoundTrip(switch, micros)),
         2 => (0..20usize, any_port()).prop_map(|(probe, port)| Event::Replay(probe, port)),
         1 => (any_port(), any_port()).prop_map(|(a, b)| Event::Forge(a, b)),
         1 => (any_port(), prop::collection::vec(any::<u8>(), 0..80)).prop_map(|(port, octets)| Event::Garbage(port, octets)),
+        3 => (any_port(), 0..12u8, prop_oneof![Just(0), 1..9u16])
+            .prop_map(|(port, number, ttl)| Event::Neighbor(port, number, ttl)),
         2 => (0..SWITCHES, any::<bool>()).prop_map(|(switch, mute)| Event::Mute(switch, mute)),
         6 => (1..3_000u64, 2..10usize).prop_map(|(millis, lose)| Event::Run(millis, lose)),
         1 => (1..200_000u64).prop_map(Event::Sleep),
@@ -98,16 +107,24 @@ impl Chaos {
                 self.lab.wires.insert(a, vec![b]);
             }
             Event::Cut(port) => self.lab.cut(port),
+            Event::Cloud(port, true) => drop(self.lab.cloud.insert(port)),
+            Event::Cloud(port, false) => drop(self.lab.cloud.remove(&port)),
+            Event::RoundTrip(switch, micros) => {
+                discovery.handle_round_trip(DatapathId(switch), Duration::from_micros(micros));
+            }
             Event::Replay(index, port) => {
                 if let Some(frame) = self.probes.get(index) {
                     discovery.handle_frame(port, frame, now);
                 }
             }
             Event::Forge(source, port) => {
-                let probe = Probe { port: source, nonce: 7, sent_at: now };
+                let probe = Probe { port: source, nonce: 7, sent_at: now, way: ProbeWay::NearestBridge };
                 discovery.handle_frame(port, &probe.encode(mac(9), &ProbeKey::new([0; 32], 0)), now);
             }
             Event::Garbage(port, octets) => discovery.handle_frame(port, &octets, now),
+            Event::Neighbor(port, number, ttl) => {
+                discovery.handle_frame(port, &neighbors::frame(&number.to_string(), "n", ttl), now);
+            }
             Event::Mute(switch, true) => drop(self.lab.mute.insert(DatapathId(switch))),
             Event::Mute(switch, false) => {
                 self.lab.mute.remove(&DatapathId(switch));
@@ -146,7 +163,8 @@ impl Chaos {
         let network = self.lab.discovery.network();
         assert_invariants(&self.lab.discovery);
         let (hosts, edges) = (network.hosts.clone(), network.edges.clone());
-        let told = Network { hosts, edges, ..self.told.clone() };
+        let (crossing, latencies) = (network.crossing.clone(), network.latencies.clone());
+        let told = Network { hosts, edges, crossing, latencies, ..self.told.clone() };
         assert_eq!(&told, network, "the changes do not tell all that changed");
         for (mac, host) in &mut self.hosts {
             // A sighting alone is no change.
@@ -209,21 +227,38 @@ fn assert_invariants(discovery: &Discovery) {
     let addresses: usize = network.hosts.values().map(|host| host.addresses.len()).sum();
     assert_eq!(network.hosts.address_count(), addresses);
     let mut ends = BTreeSet::new();
+    assert!(discovery.moves.pending.keys().all(|mac| network.hosts.contains_key(mac)));
+    assert!(discovery.moves.contested.keys().all(|mac| network.hosts.contains_key(mac)));
+    assert!(discovery.flaps.keys().chain(discovery.mtus.keys()).all(|port| discovery.controls.contains_key(port)));
+    let conditions = discovery.conditions(Time::MAX);
+    assert_eq!(conditions.counts.values().sum::<usize>(), conditions.shown.len());
+    assert!(
+        conditions.shown.iter().all(|it| crate::Condition::KINDS.contains(&it.kind()) && !it.to_string().is_empty())
+    );
+    assert!(network.crossing.iter().chain(network.latencies.keys()).all(|source| network.links.contains_key(source)));
+    assert!(discovery.refused.keys().all(|source| discovery.controls.contains_key(source)));
+    let switches: BTreeSet<DatapathId> = network.switches.keys().copied().collect();
+    assert_eq!(discovery.connected_at.keys().copied().collect::<BTreeSet<_>>(), switches);
     for (source, link) in &network.links {
         assert_eq!(*source, link.source);
         assert!(discovery.links_into[&link.target].contains(source));
         ends.extend([link.source, link.target]);
     }
     assert_eq!(discovery.links_into.values().map(|sources| sources.len()).sum::<usize>(), network.links.len());
+    let mut counted = 0;
     for (id, port) in network.ports() {
         assert_eq!(port.state == PortState::Link, ends.remove(&id), "{id} is {:?}", port.state);
         assert!(port.info.up || port.state == PortState::Unknown);
+        let neighbors = port.lldp_neighbor.as_ref().map_or(0, |neighbors| neighbors.iter().len());
+        assert_eq!((neighbors, port.lldp_neighbor.is_some()), (discovery.controls[&id].neighbors.len(), neighbors > 0));
+        counted += neighbors;
         let takes_hosts = port.state == PortState::Edge && network.switches[&id.datapath_id].connected;
         assert_eq!(network.takes_hosts(id), takes_hosts, "{id}");
         let control = &discovery.controls[&id];
         let probed = port.info.up && network.switches[&id.datapath_id].connected;
         assert_eq!((control.class.is_some(), control.next_probe.is_some()), (probed, probed), "{id}");
     }
+    assert_eq!(discovery.lldp_neighbors, counted);
     let mut silent: BTreeMap<PortId, usize> = BTreeMap::new();
     for (datapath_id, links) in &discovery.silent {
         assert!(!links.is_empty());
@@ -249,9 +284,12 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_invariants_hold_and_the_changes_tell_everything(
-        events in prop::collection::vec(any_event(), 1..80)
+        events in prop::collection::vec(any_event(), 1..80), broadcast_probes: bool, protect_host_ports: bool,
+        confirms: bool
     ) {
-        let mut chaos = Chaos { lab: Lab::new(DiscoveryConfig::default()), probes: VecDeque::new(), told: Network::default(), hosts: BTreeMap::new() };
+        let move_confirmation = if confirms { ms(300) } else { Duration::ZERO };
+        let config = DiscoveryConfig { broadcast_probes, protect_host_ports, move_confirmation, ..DiscoveryConfig::default() };
+        let mut chaos = Chaos { lab: Lab::new(config), probes: VecDeque::new(), told: Network::default(), hosts: BTreeMap::new() };
         for event in events {
             chaos.apply(event);
         }
@@ -260,6 +298,8 @@ proptest! {
         (0..SWITCHES).for_each(|switch| chaos.apply(Event::Mute(switch, false)));
         chaos.apply(Event::Sleep(SWITCH_GRACE.as_millis() as u64));
         chaos.run(Duration::from_secs(30), usize::MAX);
+        let at_cloud = std::mem::take(&mut chaos.lab.cloud);
+        let refused = |id: PortId| chaos.lab.discovery.refused.iter().any(|(source, link)| id == *source || id == link.target);
         let network = chaos.lab.discovery.network();
         let carries = |port: PortId| {
             network.port(port).is_some_and(|port| port.info.up) && network.switches[&port.datapath_id].connected
@@ -272,7 +312,10 @@ proptest! {
         for (id, port) in network.ports().filter(|(id, _)| carries(*id)) {
             let touches_frozen = network.links.get(&id).is_some_and(|link| !carries(link.target))
                 || network.links.values().any(|link| link.target == id && !carries(link.source));
-            if !touches_frozen {
+            if real.contains(&id) && refused(id) {
+                let hosts = network.hosts.count_on_port(id) > 0;
+                prop_assert!(port.state == PortState::Link || hosts == (port.state == PortState::Edge), "{}", id);
+            } else if !touches_frozen && !at_cloud.contains(&id) && !refused(id) {
                 let expected = if real.contains(&id) { PortState::Link } else { PortState::Edge };
                 prop_assert_eq!(port.state, expected, "{}", id);
             }

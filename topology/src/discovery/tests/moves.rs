@@ -1,0 +1,214 @@
+//! Hosts that move, seem to move, and may not.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{CONTESTED_HOST_PAUSE, MAX_PENDING_MOVES, StaticHost};
+
+const CONFIRMATION: Duration = Duration::from_millis(300);
+
+fn lab() -> Lab {
+    let mut lab = Lab::new(DiscoveryConfig { move_confirmation: CONFIRMATION, ..DiscoveryConfig::default() });
+    lab.discovery.handle_switch_up(DatapathId(1), ports(3), lab.now);
+    lab.run(Duration::from_secs(1));
+    lab
+}
+
+fn place(lab: &Lab) -> PortId {
+    lab.host(1).unwrap().port
+}
+
+fn kinds(lab: &Lab) -> Vec<&'static str> {
+    lab.discovery.conditions(lab.now).shown.iter().map(crate::Condition::kind).collect()
+}
+
+#[test]
+fn a_move_is_believed_when_the_old_place_does_not_answer() {
+    let mut lab = lab();
+    lab.see(1, id(1, 1), Some("10.0.0.1"));
+    lab.see(1, id(1, 2), Some("10.0.0.9"));
+    let inquiry = lab.discovery.poll_host_inquiry().unwrap();
+    assert_eq!((inquiry.port, inquiry.mac, inquiry.address), (id(1, 1), mac(1), "10.0.0.1".parse().unwrap()));
+    lab.see(1, id(1, 2), None);
+    assert_eq!(lab.discovery.poll_host_inquiry(), None);
+    lab.run(CONFIRMATION - ms(1));
+    assert_eq!(place(&lab), id(1, 1));
+    lab.run(ms(1));
+    assert_eq!((place(&lab), lab.host(1).unwrap().addresses.len()), (id(1, 2), 2));
+    assert_eq!(lab.discovery.counters().hosts_moved, 1);
+}
+
+#[test]
+fn who_takes_a_host_address_while_the_host_answers_gets_nothing() {
+    let mut lab = lab();
+    lab.see(1, id(1, 1), Some("10.0.0.1"));
+    lab.see(1, id(1, 2), Some("10.0.0.1"));
+    lab.see(1, id(1, 1), Some("10.0.0.1"));
+    lab.run(Duration::from_secs(1));
+    assert_eq!((place(&lab), lab.discovery.counters().moves_refused), (id(1, 1), 1));
+    assert_eq!(kinds(&lab), ["host_contested"]);
+    assert_eq!(lab.discovery.poll_host_inquiry(), None);
+    lab.run(CONTESTED_HOST_PAUSE * 10);
+    assert_eq!(kinds(&lab), [""; 0]);
+    // A real move later is believed.
+    lab.see(1, id(1, 2), None);
+    lab.run(CONFIRMATION);
+    assert_eq!(place(&lab), id(1, 2));
+}
+
+#[test]
+fn nobody_asks_a_port_that_went_down_or_for_a_host_without_address() {
+    let mut lab = lab();
+    lab.see(1, id(1, 1), Some("10.0.0.1"));
+    lab.see(1, id(1, 2), None);
+    lab.discovery.handle_port(DatapathId(1), port(1, false), lab.now);
+    assert_eq!(lab.discovery.poll_host_inquiry(), None);
+    assert_eq!(lab.host(1), None);
+    lab.see(1, id(1, 2), None);
+    assert_eq!(place(&lab), id(1, 2));
+    lab.see(1, id(1, 3), None);
+    assert_eq!(place(&lab), id(1, 3));
+}
+
+#[test]
+fn a_flood_of_moves_is_bounded() {
+    let mut lab = lab();
+    for number in 0..MAX_PENDING_MOVES as u64 + 100 {
+        let port = id(1, 1 + u32::from(number >= 1_000));
+        lab.see(number, port, Some(&format!("10.0.{}.{}", number / 250, number % 250 + 1)));
+    }
+    for number in 0..MAX_PENDING_MOVES as u64 + 100 {
+        lab.see(number, id(1, 3), None);
+    }
+    assert_eq!(lab.discovery.moves.pending.len(), MAX_PENDING_MOVES);
+    assert_eq!(lab.discovery.counters().moves_dropped, 100);
+    for number in 0..MAX_PENDING_MOVES as u64 + 100 {
+        let port = id(1, 1 + u32::from(number >= 1_000));
+        lab.see(number, port, None);
+    }
+    assert_eq!((lab.discovery.moves.pending.len(), lab.discovery.moves.contested.len()), (0, MAX_PENDING_MOVES));
+}
+
+#[test]
+fn a_static_host_is_there_without_a_word_and_stays() {
+    let mut lab = lab();
+    let addresses = vec!["10.0.0.1".parse().unwrap()];
+    lab.see(1, id(1, 2), Some("10.0.0.5"));
+    lab.discovery.set_static_hosts(vec![StaticHost { port: id(1, 1), mac: mac(1), addresses }], lab.now);
+    assert_eq!((place(&lab), lab.host(1).unwrap().addresses.len()), (id(1, 1), 2));
+    lab.see(1, id(1, 2), None);
+    lab.see(2, id(1, 2), Some("10.0.0.1"));
+    lab.discovery.handle_host_idle(id(1, 1), mac(1), lab.now);
+    lab.run(DiscoveryConfig::default().host_timeout * crate::HOST_SILENCE_FACTOR - ms(1));
+    assert_eq!((place(&lab), lab.discovery.counters().moves_refused), (id(1, 1), 1));
+    assert_eq!(lab.network().host_at("10.0.0.1".parse().unwrap()).unwrap().mac, mac(1));
+    lab.run(ms(2));
+    assert!(lab.host(1).is_some());
+    lab.discovery.handle_port(DatapathId(1), port(1, false), lab.now);
+    lab.see(1, id(1, 2), None);
+    assert_eq!((lab.host(1), kinds(&lab)), (None, vec!["host_contested"]));
+    lab.discovery.handle_port(DatapathId(1), port(1, true), lab.now);
+    lab.run(Duration::from_secs(1));
+    assert_eq!(place(&lab), id(1, 1));
+    lab.discovery.set_static_hosts(Vec::new(), lab.now);
+    lab.discovery.handle_host_idle(id(1, 1), mac(1), lab.now);
+    assert_eq!(lab.host(1), None);
+}
+
+#[test]
+fn a_lease_gives_an_address_to_a_host_that_is_known() {
+    let mut lab = lab();
+    lab.discovery.handle_lease(mac(1), "10.0.0.1".parse().unwrap());
+    assert_eq!(lab.host(1), None);
+    lab.see(1, id(1, 1), None);
+    lab.discovery.handle_lease(mac(1), "10.0.0.1".parse().unwrap());
+    assert_eq!(lab.network().host_at("10.0.0.1".parse().unwrap()).unwrap().mac, mac(1));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    See(u64, u32),
+    Wait(u64),
+    Down(u32),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..3u64, 1..4u32).prop_map(|(host, port)| Step::See(host, port)),
+        3 => (1..1_500u64).prop_map(Step::Wait),
+        1 => (1..4u32).prop_map(Step::Down),
+    ]
+}
+
+/// What is known of a host, told in the plainest way.
+#[derive(Clone, Default)]
+struct Model {
+    port: Option<u32>,
+    /// Where it seems to be, and when that is believed.
+    pending: Option<(u32, Time)>,
+    /// Where it is not believed to be, and until when.
+    paused: Option<(u32, Time)>,
+}
+
+impl Model {
+    fn pass(&mut self, now: Time) {
+        if let Some((port, _)) = self.pending.filter(|(_, at)| *at <= now) {
+            *self = Model { port: Some(port), ..Model::default() };
+        }
+    }
+
+    fn see(&mut self, port: u32, now: Time) {
+        if self.port.is_none() {
+            self.port = Some(port);
+        } else if self.port == Some(port) {
+            if let Some((elsewhere, _)) = self.pending.take() {
+                self.paused = Some((elsewhere, now + CONTESTED_HOST_PAUSE));
+            }
+        } else if self.pending.is_none() && self.paused.is_none_or(|(at, until)| at != port || until <= now) {
+            self.pending = Some((port, now + CONFIRMATION));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn hosts_are_where_a_plain_model_says(steps in prop::collection::vec(any_step(), 1..120)) {
+        let mut lab = lab();
+        let mut models = vec![Model::default(); 3];
+        for step in steps {
+            match step {
+                Step::See(host, at) => {
+                    lab.see(host, id(1, at), Some(&format!("10.0.0.{}", host + 1)));
+                    models[host as usize].see(at, lab.now);
+                }
+                Step::Wait(millis) => {
+                    lab.run(ms(millis));
+                    models.iter_mut().for_each(|model| model.pass(lab.now));
+                }
+                Step::Down(at) => {
+                    lab.discovery.handle_port(DatapathId(1), port(at, false), lab.now);
+                    lab.discovery.handle_port(DatapathId(1), port(at, true), lab.now);
+                    for model in &mut models {
+                        if model.port == Some(at) {
+                            *model = Model::default();
+                        }
+                    }
+                    lab.run(Duration::from_secs(1));
+                    models.iter_mut().for_each(|model| {
+                        // The port that was down takes no hosts before its dwell is over.
+                        if model.pending.is_some_and(|(to, until)| to == at && until < lab.now) {
+                            model.pending = None;
+                        }
+                        model.pass(lab.now);
+                    });
+                }
+            }
+            for (host, model) in models.iter().enumerate() {
+                let known = lab.host(host as u64).map(|host| host.port.port_no.0);
+                prop_assert_eq!(known, model.port, "host {}", host);
+                let pending = lab.discovery.moves.pending.contains_key(&mac(host as u64));
+                prop_assert_eq!(pending, model.pending.is_some(), "host {}", host);
+            }
+        }
+    }
+}

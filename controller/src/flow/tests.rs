@@ -6,6 +6,7 @@ mod failing;
 mod picture;
 mod read_back;
 mod refused;
+mod reported;
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,11 +1,12 @@
-//! What the verifier takes for a change of one rule: two shapes of a fabric, and about as many rules as asked for.
+//! What the verifier takes for a change of one rule: a fabric of 28 leaves and 4 spines, and about as many rules as asked for.
 //!
-//! Every switch has a rule for each host, the pipeline's own rules, and the operator's: drops by address and port, and a few that name an output. One
-//! change after the other is made and taken back: a host's rule on a switch, a drop, a rule that
-//! names a port, a rule that sends a host's frames to a port where nothing is. The floor
-//! beside it makes the same changes and looks at nothing.
+//! Every switch has a rule for each host, the pipeline's own rules, and the operator's: drops by address and port. One change after the other is made and
+//! taken back: a host's rule, what an operator writes by address and port (a drop, a deny by prefix and a range of ports, an output to an edge port, another way
+//! for one port's traffic), another set of next hops for all hosts of a leaf (what a group change means, as one change of as many rules), and a rule that loses packets. Each change is another rule than those before. The floor beside it makes the same changes and looks
+//! at nothing.
 #![allow(clippy::disallowed_methods)]
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use controller::verify::{Effect, Field, Members, Membership, RuleChange, RuleNumber, Ternary, VerifiedRule, Verifier};
@@ -24,12 +25,17 @@ fn main() {
         "µs per rule change", "rules", "changes", "median", "p99", "longest", "floor"
     );
     for (rules, isolated) in [(1_000, false), (10_000, false), (100_000, false), (100_000, true)] {
+        println!(
+            "{}",
+            if isolated { "Four ports of each leaf in one of two groups:" } else { "Nobody is kept apart:" }
+        );
         let mut fabric = Fabric::new(rules, isolated);
         let problems = fabric.verifier.all();
         assert!(problems.is_empty(), "{problems:?}");
         for (name, of) in KINDS {
-            fabric.measure(&format!("{name}{}", if isolated { ", with groups," } else { "" }), of);
+            fabric.measure(name, of);
         }
+        fabric.measure_groups();
         let start = Instant::now();
         let problems = fabric.verifier.all();
         println!(
@@ -43,20 +49,25 @@ fn main() {
     }
 }
 
-/// A kind of change: the rule that is added or made another one, and whether it goes wrong.
+/// A kind of change: the rule that is added.
 type Kind = fn(&Fabric, u64) -> VerifiedRule;
 
-const KINDS: [(&str, Kind); 4] = [
+const KINDS: [(&str, Kind); 6] = [
     ("host's rule", Fabric::host_added),
     ("drop", Fabric::drop_added),
+    ("deny by prefix and ports", Fabric::deny_added),
     ("output to an edge", Fabric::output_added),
-    ("rule that loses packets", Fabric::loss_added),
+    ("another way for a port", Fabric::way_added),
+    (LOSES, Fabric::loss_added),
 ];
+const LOSES: &str = "rule that loses packets";
 
 struct Fabric {
     verifier: Verifier,
     hosts: u64,
     next: u32,
+    /// By switch: the number of the rule to its first host.
+    first: BTreeMap<DatapathId, u32>,
 }
 
 fn leaf(n: u64) -> DatapathId {
@@ -105,7 +116,8 @@ impl Fabric {
         let switches = LEAVES + SPINES;
         let drops = rules / switches / 20;
         let hosts = (rules / switches).saturating_sub(drops + 12);
-        let mut fabric = Fabric { verifier: Verifier::new(links, edges, members), hosts, next: 0 };
+        let mut fabric =
+            Fabric { verifier: Verifier::new(links, edges, members), hosts, next: 0, first: BTreeMap::new() };
         let ids: Vec<DatapathId> = (0..LEAVES).map(leaf).chain((0..SPINES).map(spine)).collect();
         for &at in &ids {
             let everything = Ternary::default();
@@ -119,6 +131,7 @@ impl Fabric {
             for n in 0..drops {
                 fabric.put(at, 0, 100, None, by_address(n), (0, 0), Effect::default());
             }
+            fabric.first.insert(at, fabric.next);
             for host in 0..hosts {
                 let rule = fabric.host_rule(at, host);
                 fabric.verifier.apply(RuleChange::Put(Box::new(rule)));
@@ -199,8 +212,8 @@ impl Fabric {
     }
 
     fn host_added(&self, n: u64) -> VerifiedRule {
-        // A new host, on the leaf where it is: nothing leads to it from elsewhere yet.
-        let host = self.hosts + n;
+        // A new host, on the leaf where it is: nothing leads to it from elsewhere yet. At no group's port, where it would need what keeps it apart.
+        let host = (self.hosts + n..).find(|host| host_port(*host).port_no.0 > 4).unwrap_or(self.hosts);
         self.host_rule(host_port(host).datapath_id, host)
     }
 
@@ -225,6 +238,28 @@ impl Fabric {
         }
     }
 
+    /// A prefix of its own length and place, and a range of eight ports.
+    fn deny_added(&self, n: u64) -> VerifiedRule {
+        let length = 16 + (n % 9) as u32;
+        let header = Ternary::default()
+            .with_exact(Field::EthType, IPV4)
+            .with_exact(Field::IpProto, TCP)
+            .with(Field::Ipv4Dst, (0x0a00 + n % 64) << 16 | (n % 256) << 8, !0 << (32 - length))
+            .with(Field::L4Dst, n % 8_000 * 8, 0xfff8);
+        VerifiedRule { table: 0, priority: 150, header, effect: Effect::default(), ..self.host_rule(leaf(n), n) }
+    }
+
+    /// From one edge port by one spine, to wherever it goes.
+    fn way_added(&self, n: u64) -> VerifiedRule {
+        let host = n % self.hosts.max(1);
+        // At another leaf than the host's: for hosts here it would be a detour that comes back.
+        let home = leaf(host + 1 + n % (LEAVES - 1));
+        let effect = Effect { outputs: [uplink(n / LEAVES)].into(), ..Effect::default() };
+        let header = by_address(3_000_000 + n).with_exact(Field::EthDst, mac(host));
+        let in_port = Some(PortNo(5 + (n % 40) as u32));
+        VerifiedRule { table: 0, priority: 200, in_port, header, effect, ..self.host_rule(home, host) }
+    }
+
     fn loss_added(&self, n: u64) -> VerifiedRule {
         let host = n % self.hosts.max(1);
         let home = host_port(host).datapath_id;
@@ -234,42 +269,83 @@ impl Fabric {
     }
 
     fn measure(&mut self, name: &str, kind: Kind) {
-        let goes_wrong = name.contains("loses");
-        let (mut added, mut removed, mut floor) = (Vec::new(), Vec::new(), 0.0);
-        // What may take longer than a thousandth of a second is asked for less often.
-        let changes = if name.contains("host's") { CHANGES } else { CHANGES / 100 };
+        let (mut added, mut removed, mut floor) = (Vec::new(), Vec::new(), Vec::new());
+        let changes = if name == LOSES { CHANGES / 100 } else { CHANGES };
         for n in 0..changes {
             let rule = kind(self, n.wrapping_mul(7_919));
             let number = rule.number;
             let copy = RuleChange::Put(Box::new(rule.clone()));
             let start = Instant::now();
             self.verifier.apply(copy);
-            floor += start.elapsed().as_secs_f64();
+            floor.push(start.elapsed().as_secs_f64());
             self.verifier.apply(RuleChange::Remove(number));
             let change = RuleChange::Put(Box::new(rule));
             let start = Instant::now();
             let problems = self.verifier.change(change);
             added.push(start.elapsed().as_secs_f64());
-            assert_eq!(problems.is_empty(), !goes_wrong, "{problems:?}");
+            assert_eq!(problems.is_empty(), name != LOSES, "{problems:?}");
             let start = Instant::now();
             let problems = self.verifier.change(RuleChange::Remove(number));
             removed.push(start.elapsed().as_secs_f64());
             assert!(problems.is_empty(), "{problems:?}");
         }
-        for (what, mut times) in [("added", added), ("removed", removed)] {
-            times.sort_by(f64::total_cmp);
-            let at = |part: f64| times.get(((times.len() - 1) as f64 * part) as usize).copied().unwrap_or(0.0) * 1e6;
-            println!(
-                "{:<46} {:>8} {:>8} {:>9.2} {:>9.2} {:>9.2} {:>9.2}",
-                format!("{name} {what}"),
-                self.verifier.len(),
-                times.len(),
-                at(0.5),
-                at(0.99),
-                at(1.0),
-                floor / changes as f64 * 1e6
-            );
+        for (what, times) in [("added", added), ("removed", removed)] {
+            self.print(&format!("{name} {what}"), times, &mut floor);
         }
+    }
+
+    /// The rules of a leaf for all hosts of another one lead by one spine less, and by all again.
+    fn measure_groups(&mut self) {
+        let (mut times, mut floor, mut rules) = (Vec::new(), Vec::new(), 0);
+        for n in 0..CHANGES / 100 {
+            let (at, to) = (leaf(n), leaf(n / LEAVES + 1 + n));
+            if at == to {
+                continue;
+            }
+            let hosts = (0..self.hosts).filter(|host| host_port(*host).datapath_id == to);
+            let numbered = hosts.filter_map(|host| {
+                let number = RuleNumber(*self.first.get(&at)? + host as u32);
+                Some(VerifiedRule { number, ..self.host_rule(at, host) })
+            });
+            let before: Vec<VerifiedRule> = numbered.collect();
+            rules = rules.max(before.len());
+            let mut after = before.clone();
+            after.iter_mut().for_each(|rule| drop(rule.effect.outputs.remove(&uplink(n))));
+            let changes = |rules: &[VerifiedRule]| -> Vec<RuleChange> {
+                rules.iter().map(|rule| RuleChange::Put(Box::new(rule.clone()))).collect()
+            };
+            for rules in [&after, &before] {
+                let change = changes(rules);
+                let start = Instant::now();
+                change.into_iter().for_each(|change| self.verifier.apply(change));
+                floor.push(start.elapsed().as_secs_f64());
+            }
+            for rules in [&after, &before] {
+                let change = changes(rules);
+                let start = Instant::now();
+                let problems = self.verifier.change_all(change);
+                times.push(start.elapsed().as_secs_f64());
+                assert!(problems.is_empty(), "{problems:?}");
+            }
+        }
+        self.print(&format!("group of up to {rules} rules"), times, &mut floor);
+    }
+
+    fn print(&self, name: &str, mut times: Vec<f64>, floor: &mut [f64]) {
+        times.sort_by(f64::total_cmp);
+        floor.sort_by(f64::total_cmp);
+        let at = |times: &[f64], part: f64| {
+            times.get((times.len().saturating_sub(1) as f64 * part) as usize).copied().unwrap_or(0.0) * 1e6
+        };
+        println!(
+            "{name:<46} {:>8} {:>8} {:>9.2} {:>9.2} {:>9.2} {:>9.2}",
+            self.verifier.len(),
+            times.len(),
+            at(&times, 0.5),
+            at(&times, 0.99),
+            at(&times, 1.0),
+            at(floor, 0.5),
+        );
     }
 }
 

@@ -88,7 +88,7 @@ pub fn check_configuration(question: &Question) -> Verdict {
 
 /// The same as long as `go_on` says so: what was not looked at is not proven.
 pub fn check_while(question: &Question, go_on: &dyn Fn() -> bool) -> Verdict {
-    let translated = Translated::new(question);
+    let mut translated = Translated::new(question);
     let mut verdict = Verdict {
         generation: question.network.generation,
         switches: question.network.switches.len(),

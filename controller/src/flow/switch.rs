@@ -500,7 +500,12 @@ impl SwitchFlows {
             Lane::Unicast => (1, slot.stage),
             Lane::Flood => (2, 0),
         };
-        let delete = if lane == Lane::Unicast { (2, u16::from(pipeline::is_guard(slot.table))) } else { (0, 0) };
+        // The farthest first: whoever still sends a packet towards the destination sends it to one that does so too.
+        let delete = match lane {
+            Lane::Unicast if pipeline::is_guard(slot.table) => (3, 0),
+            Lane::Unicast => (2, u16::MAX - slot.stage),
+            Lane::Flood => (0, 0),
+        };
         let (step, op, changes) = match (slot.desired, slot.held()) {
             (true, Held::Nothing) => (put, Op::PutRule(at), false),
             (true, Held::Other(_)) => (put, Op::PutRule(at), true),
@@ -538,7 +543,7 @@ impl SwitchFlows {
                 true
             }
             (None, Some(_)) => {
-                push((3, 0), Op::DeleteGroup(id));
+                push((4, 0), Op::DeleteGroup(id));
                 true
             }
             (None, None) => false,

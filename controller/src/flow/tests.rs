@@ -6,6 +6,7 @@ mod failing;
 mod picture;
 mod read_back;
 mod refused;
+mod reported;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -388,6 +389,27 @@ fn rules_go_out_nearest_to_the_destination_first() {
     assert!(lab.switches[&S1].inbox.is_empty());
     lab.step(S2);
     assert!(!lab.switches[&S1].inbox.is_empty());
+    lab.pump();
+    lab.assert_equal();
+}
+
+#[test]
+fn rules_are_deleted_farthest_from_the_destination_first() {
+    let mut lab = Lab::default();
+    lab.connect(S1);
+    lab.connect(S2);
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 1, 1)));
+    lab.reconciler.set_rule(S2, key(1), Some(&host_rule(1, 5, 0)));
+    lab.pump();
+    lab.reconciler.set_rule(S1, key(1), None);
+    lab.reconciler.set_rule(S2, key(1), None);
+    lab.reconciler.advance(lab.now());
+    lab.collect();
+    assert!(lab.switches[&S2].inbox.is_empty(), "whoever still sends towards the host sends to one that does so too");
+    lab.step(S1);
+    assert!(lab.switches[&S2].inbox.is_empty());
+    lab.step(S1);
+    assert!(!lab.switches[&S2].inbox.is_empty());
     lab.pump();
     lab.assert_equal();
 }

@@ -81,6 +81,10 @@ pub struct Ternary {
     mask: [u64; FIELDS],
 }
 
+/// Which bits a rule matches, whatever their values.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct Shape([u64; FIELDS]);
+
 impl Ternary {
     /// The same with a field matched under a mask.
     pub fn with(mut self, field: Field, value: u64, mask: u64) -> Ternary {
@@ -128,6 +132,22 @@ impl Ternary {
             rest &= rest - 1;
             Some((self.field(field), other.field(field)))
         })
+    }
+
+    /// The bits of all fields that are matched.
+    pub(super) fn shape(&self) -> Shape {
+        Shape(self.mask)
+    }
+
+    /// The values under the bits of a shape, if all of these are matched here.
+    pub(super) fn under(&self, shape: &Shape) -> Option<[u64; FIELDS]> {
+        let pairs = || self.mask.iter().zip(&shape.0);
+        if pairs().any(|(mask, asked)| asked & !mask != 0) {
+            return None;
+        }
+        let mut values = self.value;
+        values.iter_mut().zip(&shape.0).for_each(|(value, asked)| *value &= asked);
+        Some(values)
     }
 
     /// Whether there are packets that match both.
@@ -198,6 +218,12 @@ impl Constraints {
         }
     }
 
+    /// What rules ask of a field under masks that are not the full one: values and masks.
+    pub(super) fn masked(&self, field: Field) -> Vec<(u64, u64)> {
+        let asked = self.fields.get(field as usize).into_iter().flat_map(|asked| asked.range(..(field.full(), 0)));
+        asked.map(|(&(mask, value), _)| (value, mask)).collect()
+    }
+
     /// A class divided by a field: in each part it has one value, which no rule tells apart from the others that this part stands for.
     pub(super) fn divide(&self, class: &Ternary, field: Field) -> Vec<Ternary> {
         let (value, mask) = class.field(field);
@@ -205,7 +231,7 @@ impl Constraints {
     }
 
     /// One value for each set of values with these bits that no rule tells apart.
-    fn values(&self, field: Field, value: u64, mask: u64) -> Vec<u64> {
+    pub(super) fn values(&self, field: Field, value: u64, mask: u64) -> Vec<u64> {
         if mask == field.full() {
             return vec![value];
         }

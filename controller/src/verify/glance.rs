@@ -20,6 +20,8 @@ pub(super) enum Care {
     Rough,
     /// One by one.
     Close,
+    /// Only those that match all packets, at some port or at all, besides those of destinations.
+    Plain,
 }
 
 /// A look at one class.
@@ -87,7 +89,7 @@ impl<'v> Glance<'v> {
             };
             match self.care {
                 Care::Rough => rules.roughly(At::Any, self.class, state.metadata, meet),
-                Care::Close => rules.closely(At::Any, self.class, state.metadata, meet),
+                Care::Close | Care::Plain => rules.closely(At::Any, self.class, state.metadata, meet),
             }
             if sends {
                 return true;
@@ -132,7 +134,7 @@ impl<'v> Glance<'v> {
             let meet = |effect: Option<&'v Effect>| met.push(effect);
             match self.care {
                 Care::Rough => rules.roughly(at, self.class, state.metadata, meet),
-                Care::Close => rules.closely(at, self.class, state.metadata, meet),
+                Care::Close | Care::Plain => rules.closely(at, self.class, state.metadata, meet),
             }
         } else {
             met.push(None);
@@ -154,17 +156,18 @@ impl<'v> Glance<'v> {
     }
 
     fn leaves(&mut self, datapath_id: DatapathId, at: At, out: PortNo) -> bool {
-        let out = match (out, at) {
+        let port_no = match (out, at) {
             (PortNo::IN_PORT, At::Port(port)) => port,
             (PortNo::IN_PORT, At::Any) => return false,
-            // OpenFlow 1.3.5 §5.1: a packet is never sent back by a plain output to where it came from.
-            (out, at) if at == At::Port(out) => return true,
             (out, _) => out,
         };
-        let out = PortId::new(datapath_id, out);
+        let is_back = at == At::Port(out);
+        let out = PortId::new(datapath_id, port_no);
         if let Some(&next) = self.verifier.links.get(&out) {
-            return self.arrives(next);
+            // OpenFlow 1.3.5 §5.1: a packet is never sent back by a plain output to where it came from.
+            return is_back || self.arrives(next);
         }
+        // One edge port may stand for another here, so that this is asked even of the one where the packet came from.
         let reached = self.verifier.members.reached(out, self.named);
         self.verifier.edges.contains(&out) && reached & self.never == 0
     }
@@ -187,9 +190,9 @@ impl<'v> Glance<'v> {
 
 /// Where a packet is in a switch's tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct State {
-    table: u8,
-    metadata: u64,
+pub(super) struct State {
+    pub(super) table: u8,
+    pub(super) metadata: u64,
     /// It has left already, or need not.
-    sent: bool,
+    pub(super) sent: bool,
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use net::PortNo;
 
-use super::fields::{Field, Ternary};
+use super::fields::{FIELDS, Field, Shape, Ternary};
+use super::glance::Care;
 use super::{Effect, RuleNumber, VerifiedRule};
 
 /// A rule's place in its table: the first one that matches counts.
@@ -39,13 +40,16 @@ type Done = (Effect, (u64, u64));
 type Counted = BTreeMap<Reverse<u16>, usize>;
 
 impl Summary {
-    fn add(&mut self, rule: &VerifiedRule) {
-        let key = (rule.effect.clone(), rule.metadata);
-        *self.0.entry(key).or_default().entry(Reverse(rule.priority)).or_insert(0) += 1;
+    /// Whether more may be met now.
+    fn add(&mut self, rule: &VerifiedRule, does: &Effect) -> bool {
+        let priorities = self.0.entry((does.clone(), rule.metadata)).or_default();
+        let grows = priorities.keys().next().is_none_or(|Reverse(highest)| rule.priority > *highest);
+        *priorities.entry(Reverse(rule.priority)).or_insert(0) += 1;
+        grows
     }
 
-    fn remove(&mut self, rule: &VerifiedRule) {
-        let key = (rule.effect.clone(), rule.metadata);
+    fn remove(&mut self, rule: &VerifiedRule, does: &Effect) {
+        let key = (does.clone(), rule.metadata);
         let Some(priorities) = self.0.get_mut(&key) else { return };
         if let Some(count) = priorities.get_mut(&Reverse(rule.priority)) {
             *count -= 1;
@@ -58,40 +62,88 @@ impl Summary {
         }
     }
 
+    /// What rules do, with the highest priority of those that do it.
+    fn rows(&self, metadata: u64) -> impl Iterator<Item = (u16, &Effect)> {
+        let rows = self.0.iter().filter(move |((_, (value, mask)), _)| metadata & mask == *value);
+        rows.filter_map(|((effect, _), priorities)| Some((priorities.keys().next()?.0, effect)))
+    }
+
     /// What some of the rules do that may be looked at before a rule of priority `below`.
     fn before(&self, below: Option<u16>, metadata: u64) -> impl Iterator<Item = &Effect> {
-        let counts = move |priorities: &Counted| {
-            let highest = priorities.keys().next().map_or(0, |Reverse(priority)| *priority);
-            below.is_none_or(|below| highest >= below)
-        };
-        let asked = move |(value, mask): &(u64, u64)| metadata & mask == *value;
-        let rows = self.0.iter().filter(move |((_, metadata), priorities)| asked(metadata) && counts(priorities));
-        rows.map(|((effect, _), _)| effect)
+        let rows = self.rows(metadata).filter(move |(highest, _)| below.is_none_or(|below| *highest >= below));
+        rows.map(|(_, effect)| effect)
     }
 }
 
-/// Rules in their order, and what they do taken together.
+/// Rules by what they ask for: those that match the same bits stand together, by the values of these.
 #[derive(Clone, Debug, Default)]
-struct Rules {
-    rules: BTreeMap<Rank, Arc<VerifiedRule>>,
-    /// Of these those that match every packet.
-    everything: BTreeMap<Rank, Arc<VerifiedRule>>,
-    summary: Summary,
-}
+struct Shapes(BTreeMap<Shape, HashMap<[u64; FIELDS], Vec<Arc<VerifiedRule>>>>);
 
-impl Rules {
+impl Shapes {
     fn add(&mut self, rule: &Arc<VerifiedRule>) {
-        self.summary.add(rule);
-        if rule.header.is_everything() {
-            self.everything.insert(rank(rule), rule.clone());
+        let shape = rule.header.shape();
+        if let Some(values) = rule.header.under(&shape) {
+            self.0.entry(shape).or_default().entry(values).or_default().push(rule.clone());
         }
-        self.rules.insert(rank(rule), rule.clone());
     }
 
     fn remove(&mut self, rule: &VerifiedRule) {
-        self.summary.remove(rule);
-        self.everything.remove(&rank(rule));
-        self.rules.remove(&rank(rule));
+        let shape = rule.header.shape();
+        let Some(of_shape) = self.0.get_mut(&shape) else { return };
+        let Some(values) = rule.header.under(&shape) else { return };
+        if let Some(rules) = of_shape.get_mut(&values) {
+            rules.retain(|other| other.number != rule.number);
+            if rules.is_empty() {
+                of_shape.remove(&values);
+            }
+        }
+        if of_shape.is_empty() {
+            self.0.remove(&shape);
+        }
+    }
+
+    /// Rules that match all packets of a class: one search for each shape.
+    fn covering<'t>(&'t self, class: &Ternary) -> impl Iterator<Item = &'t VerifiedRule> {
+        let rules = self.0.iter().filter_map(|(shape, of_shape)| of_shape.get(&class.under(shape)?));
+        rules.flatten().map(|rule| &**rule)
+    }
+
+    /// Rules that match some packets of a class.
+    fn meeting<'t>(&'t self, class: &Ternary) -> impl Iterator<Item = &'t VerifiedRule> {
+        let rules = self.0.iter().flat_map(|(shape, of_shape)| {
+            let found = class.under(shape).map(|values| of_shape.get(&values));
+            let rest = found.is_none().then(|| of_shape.values()).into_iter().flatten();
+            found.flatten().into_iter().chain(rest).flatten()
+        });
+        rules.map(|rule| &**rule).filter(|rule| class.meets(&rule.header))
+    }
+}
+
+/// Rules, and what they do taken together.
+#[derive(Clone, Debug, Default)]
+struct Rules {
+    shapes: Shapes,
+    /// Those that match every packet.
+    everything: BTreeMap<Rank, Arc<VerifiedRule>>,
+    summary: Summary,
+    count: usize,
+}
+
+impl Rules {
+    fn add(&mut self, rule: &Arc<VerifiedRule>, does: &Effect) -> bool {
+        self.count += 1;
+        if rule.header.is_everything() {
+            self.everything.insert(rank(rule), rule.clone());
+        }
+        self.shapes.add(rule);
+        self.summary.add(rule, does)
+    }
+
+    fn remove(&mut self, rule: &VerifiedRule, does: &Effect) -> bool {
+        self.count = self.count.saturating_sub(1);
+        self.shapes.remove(rule);
+        self.summary.remove(rule, does);
+        self.everything.remove(&rank(rule)).is_some()
     }
 }
 
@@ -117,56 +169,53 @@ pub(super) enum At {
 }
 
 impl At {
-    fn may_be(self, in_port: Option<PortNo>) -> bool {
-        match (self, in_port) {
-            (At::Port(port), Some(in_port)) => port == in_port,
-            (At::Any, _) | (_, None) => true,
-        }
-    }
-
     fn is(self, in_port: Option<PortNo>) -> bool {
         in_port.is_none_or(|in_port| self == At::Port(in_port))
     }
 }
 
 impl Table {
-    pub(super) fn add(&mut self, rule: &Arc<VerifiedRule>) {
+    /// A rule comes that `does` this, with one edge port for all that are alike. Whether packets may meet more now, of destinations that it does not name.
+    pub(super) fn add(&mut self, rule: &Arc<VerifiedRule>, does: &Effect) -> bool {
         match (rule.header.exact(Field::EthDst), rule.in_port) {
             (Some(destination), None) => {
-                self.destinations.add(rule);
+                self.destinations.add(rule, does);
                 let rules = self.by_destination.entry(destination).or_default();
                 let at = rules.partition_point(|other| rank(other) < rank(rule));
                 rules.insert(at, rule.clone());
+                false
             }
             (_, Some(in_port)) => {
-                self.in_ports.add(rule);
-                self.by_in_port.entry(in_port).or_default().add(rule);
+                let grows = self.in_ports.add(rule, does);
+                self.by_in_port.entry(in_port).or_default().add(rule, does) || grows
             }
-            (None, None) => self.others.add(rule),
+            (None, None) => self.others.add(rule, does),
         }
     }
 
-    pub(super) fn remove(&mut self, rule: &VerifiedRule) {
+    /// A rule goes: the same.
+    pub(super) fn remove(&mut self, rule: &VerifiedRule, does: &Effect) -> bool {
         match (rule.header.exact(Field::EthDst), rule.in_port) {
             (Some(destination), None) => {
-                self.destinations.remove(rule);
+                self.destinations.remove(rule, does);
                 if let Some(rules) = self.by_destination.get_mut(&destination) {
                     rules.retain(|other| other.number != rule.number);
                     if rules.is_empty() {
                         self.by_destination.remove(&destination);
                     }
                 }
+                false
             }
             (_, Some(in_port)) => {
-                self.in_ports.remove(rule);
-                if let Some(rules) = self.by_in_port.get_mut(&in_port) {
-                    rules.remove(rule);
-                    if rules.rules.is_empty() {
-                        self.by_in_port.remove(&in_port);
-                    }
+                self.in_ports.remove(rule, does);
+                let Some(rules) = self.by_in_port.get_mut(&in_port) else { return false };
+                let grows = rules.remove(rule, does);
+                if rules.count == 0 {
+                    self.by_in_port.remove(&in_port);
                 }
+                grows
             }
-            (None, None) => self.others.remove(rule),
+            (None, None) => self.others.remove(rule, does),
         }
     }
 
@@ -175,21 +224,32 @@ impl Table {
         self.by_in_port.contains_key(&port)
     }
 
+    /// Rules of no port, and those of this one or of any.
+    fn of_ports(&self, at: At) -> impl Iterator<Item = &Rules> {
+        let (port, ports) = match at {
+            At::Port(port) => (self.by_in_port.get(&port), None),
+            At::Any => (None, Some(&self.by_in_port)),
+        };
+        port.into_iter().chain(ports.into_iter().flat_map(BTreeMap::values)).chain([&self.others])
+    }
+
     /// The rules that packets of a class may match; in no order.
     fn candidates<'t>(&'t self, at: At, class: &Ternary, metadata: u64) -> impl Iterator<Item = &'t VerifiedRule> {
         let one = class.exact(Field::EthDst);
         let of_one = one.and_then(|destination| self.by_destination.get(&destination)).into_iter().flatten();
         let of_all = one.is_none().then_some(&self.by_destination).into_iter().flat_map(HashMap::values).flatten();
-        let (port, ports) = match at {
-            At::Port(port) => (self.by_in_port.get(&port), None),
-            At::Any => (None, Some(&self.by_in_port)),
-        };
-        let in_ports = port.into_iter().chain(ports.into_iter().flat_map(BTreeMap::values));
-        let in_ports = in_ports.flat_map(|rules| rules.rules.values());
-        let all = of_one.chain(of_all).chain(in_ports).chain(self.others.rules.values());
-        all.map(|rule| &**rule).filter(move |rule| {
-            at.may_be(rule.in_port) && metadata & rule.metadata.1 == rule.metadata.0 && class.meets(&rule.header)
-        })
+        let named = of_one.chain(of_all).map(|rule| &**rule).filter(|rule| class.meets(&rule.header));
+        let all = named.chain(self.of_ports(at).flat_map(|rules| rules.shapes.meeting(class)));
+        all.filter(move |rule| metadata & rule.metadata.1 == rule.metadata.0)
+    }
+
+    /// The first rule that all packets of a class match.
+    fn certain<'t>(&'t self, at: At, class: &Ternary, metadata: u64) -> Option<&'t VerifiedRule> {
+        let one = class.exact(Field::EthDst).and_then(|destination| self.by_destination.get(&destination));
+        let named = one.into_iter().flatten().map(|rule| &**rule).filter(|rule| class.is_inside(&rule.header));
+        let in_port = if let At::Port(port) = at { self.by_in_port.get(&port) } else { None };
+        let others = in_port.into_iter().chain([&self.others]).flat_map(|rules| rules.shapes.covering(class));
+        named.chain(others).filter(|rule| covers(rule, at, metadata)).min_by_key(|rule| rank(rule))
     }
 
     /// The first rule that one packet matches.
@@ -202,7 +262,7 @@ impl Table {
         let at = At::Port(in_port);
         let mut unclear = false;
         // The first rule that matches all of them: nothing behind it counts.
-        let certain = self.certain(at, class, metadata, self.candidates(at, class, metadata));
+        let certain = self.certain(at, class, metadata);
         for rule in self.candidates(at, class, metadata) {
             let counts = certain.is_none_or(|first| rank(rule) < rank(first) && first.effect != rule.effect);
             match class.open_field(&rule.header) {
@@ -212,20 +272,6 @@ impl Table {
             }
         }
         if unclear { Lookup::Unclear } else { certain.map_or(Lookup::Miss, Lookup::Found) }
-    }
-
-    fn certain<'t>(
-        &self,
-        at: At,
-        class: &Ternary,
-        metadata: u64,
-        among: impl Iterator<Item = &'t VerifiedRule>,
-    ) -> Option<&'t VerifiedRule> {
-        let covers = |rule: &&VerifiedRule| {
-            let asked = at.is(rule.in_port) && metadata & rule.metadata.1 == rule.metadata.0;
-            asked && !rule.partial && class.is_inside(&rule.header)
-        };
-        among.filter(covers).min_by_key(|rule| rank(rule))
     }
 
     /// What packets of a class may meet, and perhaps more, with a look at few rules; `None` is no rule.
@@ -240,8 +286,9 @@ impl Table {
         let rules = of_one.flatten().into_iter().flatten().map(|rule| &**rule);
         let in_port = if let At::Port(port) = at { self.by_in_port.get(&port) } else { None };
         let everything = in_port.into_iter().chain([&self.others]).flat_map(|rules| rules.everything.values());
-        let covering = rules.clone().chain(everything.map(|rule| &**rule));
-        let certain = self.certain(at, class, metadata, covering);
+        let named = rules.clone().filter(|rule| class.is_inside(&rule.header));
+        let covering = named.chain(everything.map(|rule| &**rule)).filter(|rule| covers(rule, at, metadata));
+        let certain = covering.min_by_key(|rule| rank(rule));
         let below = certain.map(|rule| rule.priority);
         let counts = |rule: &&VerifiedRule| {
             let first = certain.is_none_or(|first| rank(rule) < rank(first));
@@ -267,7 +314,7 @@ impl Table {
         metadata: u64,
         mut meet: impl FnMut(Option<&'t Effect>),
     ) {
-        let certain = self.certain(at, class, metadata, self.candidates(at, class, metadata));
+        let certain = self.certain(at, class, metadata);
         for rule in self.candidates(at, class, metadata) {
             if certain.is_none_or(|first| rank(rule) < rank(first)) {
                 meet(Some(&rule.effect));
@@ -276,19 +323,55 @@ impl Table {
         meet(certain.map(|rule| &rule.effect));
     }
 
+    /// What packets of a class may meet whose destinations no rule here names, and perhaps more: in the order of priorities, and whether all of them meet it.
+    /// Rules that name destinations and no port are not among it.
+    pub(super) fn unnamed<'t>(
+        &'t self,
+        at: At,
+        class: &Ternary,
+        metadata: u64,
+        care: Care,
+        mut meet: impl FnMut(u16, &'t Effect, bool),
+    ) {
+        if care == Care::Close {
+            let rules = self.of_ports(at).flat_map(|rules| rules.shapes.meeting(class));
+            for rule in rules.filter(|rule| metadata & rule.metadata.1 == rule.metadata.0) {
+                meet(rule.priority, &rule.effect, covers(rule, at, metadata) && class.is_inside(&rule.header));
+            }
+            return;
+        }
+        let everything = self.of_ports(at).flat_map(|rules| rules.everything.values());
+        for rule in everything.filter(|rule| metadata & rule.metadata.1 == rule.metadata.0) {
+            meet(rule.priority, &rule.effect, covers(rule, at, metadata));
+        }
+        if care == Care::Plain {
+            return;
+        }
+        let of_ports = match at {
+            At::Any => Some(&self.in_ports),
+            At::Port(port) => self.by_in_port.get(&port).map(|rules| &rules.summary),
+        };
+        let rows = of_ports.into_iter().chain([&self.others.summary]).flat_map(|summary| summary.rows(metadata));
+        rows.for_each(|(priority, effect)| meet(priority, effect, false));
+    }
+
     /// Whether a more important rule takes all packets of the class that `rule` would match.
     pub(super) fn beats(&self, rule: &VerifiedRule, class: &Ternary) -> bool {
         let at = rule.in_port.map_or(At::Any, At::Port);
         let of_one = class.exact(Field::EthDst).and_then(|destination| self.by_destination.get(&destination));
+        let named = of_one.into_iter().flatten().map(|rule| &**rule).filter(|other| class.is_inside(&other.header));
         let in_port = rule.in_port.and_then(|port| self.by_in_port.get(&port));
-        let ranked = in_port.into_iter().chain([&self.others]).flat_map(|rules| rules.rules.range(..rank(rule)));
-        let more_important = of_one.into_iter().flatten().chain(ranked.map(|(_, rule)| rule));
-        more_important.filter(|other| rank(other) < rank(rule)).any(|other| {
+        let others = in_port.into_iter().chain([&self.others]).flat_map(|rules| rules.shapes.covering(class));
+        named.chain(others).filter(|other| rank(other) < rank(rule)).any(|other| {
             !other.partial
                 && at.is(other.in_port)
                 && other.metadata.1 & !rule.metadata.1 == 0
                 && (other.metadata.0 ^ rule.metadata.0) & other.metadata.1 == 0
-                && class.is_inside(&other.header)
         })
     }
+}
+
+/// Whether a rule matches all packets with its header that come there.
+fn covers(rule: &VerifiedRule, at: At, metadata: u64) -> bool {
+    !rule.partial && at.is(rule.in_port) && metadata & rule.metadata.1 == rule.metadata.0
 }

@@ -66,6 +66,26 @@ impl Members {
         self.ports.is_empty() && self.headers.is_empty()
     }
 
+    /// Whether members are told by what headers say.
+    pub(super) fn by_header(&self) -> bool {
+        !self.headers.is_empty()
+    }
+
+    /// Whether a port may lead on.
+    pub(super) fn is_unsure(&self, port: PortId) -> bool {
+        self.unsure.contains(&port)
+    }
+
+    /// Headers that name members as source or as destination.
+    pub(super) fn headers(&self) -> impl Iterator<Item = &Ternary> {
+        self.headers.iter().flat_map(|(source, destination, _)| [source, destination])
+    }
+
+    /// What packets of a class may say of their destination, and the groups that are named so.
+    pub(super) fn destinations(&self, class: &Ternary) -> impl Iterator<Item = (&Ternary, u64)> {
+        self.rows(End::Destination).filter(move |(header, of)| *of != 0 && class.meets(header))
+    }
+
     pub(super) fn constrain(&self, constraints: &mut Constraints) {
         for (source, destination, _) in &self.headers {
             constraints.add(source);

@@ -1,17 +1,22 @@
 //! The verifier: do rules of several switches, taken together, loop, lose packets, or let somebody reach whom they must not?
 //!
 //! Pure: rules in, answers out. In the manner of VeriFlow (Khurshid et al., NSDI 2013) and Delta-net (Horn et al., NSDI 2017) a change is answered for the
-//! packets that it can touch and no others: those of the changed rule's match. First comes a quick look (`glance`) at all of them together: where
-//! nothing can be wrong with any of what they may meet from the rule on, nothing is wrong. Only where that does not say so they are followed from every
-//! edge port (`walk`), and divided into classes of packets that are forwarded alike, by the fields that a table on the way really tells apart.
+//! packets that it can touch and no others: those of the changed rule's match. First comes a quick look at all of them together, from the rule on: where
+//! nothing can be wrong with any of what they may meet, nothing is wrong. Packets to one destination are looked at along its tree (`glance`), packets to all
+//! of them as atoms, destinations that are forwarded alike (`atoms`), all in one pass (`sweep`). What that has found clean from a port on is
+//! known until packets may meet more behind it: a tree that has been verified is not walked again. Only where nothing is said so the packets are followed from every
+//! edge port (`walk`), and divided into classes that are forwarded alike, by the fields that a table on the way really tells apart.
 //!
 //! Headers are followed unchanged. Rules that change headers, or ask connection tracking, are not followed: what they match is told as
 //! [`Problem::NotProven`]. So is what depends on something that is no [`Field`].
 
+mod atoms;
+mod bits;
 mod fields;
 mod glance;
 mod index;
 mod members;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -24,16 +29,24 @@ use net::{DatapathId, PortId, PortNo};
 pub use fields::{FIELDS, Field, Header, Ternary};
 pub use members::{Members, Membership};
 
+use atoms::Atoms;
+use bits::Bits;
 use fields::Constraints;
 use glance::{Care, Glance};
 use index::{At, Table};
+use sweep::{Certificates, Sweep};
 
-/// Classes of one change that are looked at; more are told as [`Problem::NotProven`].
+/// Classes of all rules together that are looked at; more are told as [`Problem::NotProven`].
 pub const CLASSES_MAX: usize = 100_000;
+/// Classes of one change that are looked at one by one; more are told as [`Problem::NotProven`]. What takes tens of microseconds ends long before it: it
+/// is there for a change that goes wrong in a thousand ways.
+pub const CLASSES_OF_CHANGE_MAX: usize = 1_024;
 /// Problems of one kind that are told of one change.
 pub const PROBLEMS_MAX: usize = 16;
 /// Classes that go wrong as others have that are told already; after that the rest of the change is not looked at, which is told too.
 const AGAIN_MAX: usize = 2_048;
+/// The same of one change.
+const AGAIN_OF_CHANGE_MAX: usize = 64;
 /// Why a look has come to no end.
 pub const CUT_SHORT: &str =
     "too many classes of packets, too many that go wrong, or too little time: the rest was not looked at";
@@ -176,7 +189,26 @@ pub struct Verifier {
     link_ports: HashMap<DatapathId, Vec<(PortNo, PortId)>>,
     edges: HashSet<PortId>,
     edge_switches: BTreeMap<DatapathId, BTreeSet<PortNo>>,
+    /// For an edge port the first one of its switch with the same members.
+    stand_ins: HashMap<PortId, PortNo>,
     members: Members,
+    /// Edge ports of a switch with the same members, and whom these must not reach.
+    entrances: Vec<(u64, DatapathId, Vec<PortNo>)>,
+    /// Ports that rules are about, and how many rules.
+    told_apart: HashMap<DatapathId, BTreeMap<PortNo, usize>>,
+    /// Numbers of the switches.
+    switches: HashMap<DatapathId, usize>,
+    atoms: Atoms,
+    certificates: Certificates,
+}
+
+/// How much is looked at.
+struct Budget<'b> {
+    /// Classes.
+    classes: usize,
+    /// Classes that go wrong as others have that are told.
+    again: usize,
+    go_on: &'b dyn Fn() -> bool,
 }
 
 /// The metadata after a rule has written to it.
@@ -200,7 +232,23 @@ impl Verifier {
             verifier.edges.insert(edge);
             verifier.edge_switches.entry(edge.datapath_id).or_default().insert(edge.port_no);
         }
+        for (&datapath_id, ports) in &verifier.edge_switches {
+            let mut alike: BTreeMap<(u64, u64, bool), Vec<PortNo>> = BTreeMap::new();
+            for &port_no in ports {
+                let port = PortId::new(datapath_id, port_no);
+                let of = verifier.members.port(port);
+                let alike = alike.entry((of.never, of.of, verifier.members.is_unsure(port))).or_default();
+                alike.push(port_no);
+                verifier.stand_ins.insert(port, alike.first().copied().unwrap_or(port_no));
+            }
+            verifier.entrances.extend(alike.into_iter().map(|((never, _, _), ports)| (never, datapath_id, ports)));
+        }
+        for at in verifier.edge_switches.keys().chain(verifier.link_ports.keys()) {
+            let number = verifier.switches.len();
+            verifier.switches.entry(*at).or_insert(number);
+        }
         verifier.members.constrain(&mut verifier.constraints);
+        verifier.members.headers().for_each(|header| verifier.atoms.name(header));
         verifier
     }
 
@@ -240,18 +288,65 @@ impl Verifier {
         };
         if let Some(old) = self.rules.remove(&number) {
             self.constraints.remove(&old.header);
-            if let Some(table) = self.table_mut(old.datapath_id, old.table) {
-                table.remove(&old);
+            self.atoms.remove(&old);
+            if let (Some(port), Some(ports)) = (old.in_port, self.told_apart.get_mut(&old.datapath_id))
+                && let Some(rules) = ports.get_mut(&port)
+            {
+                *rules -= 1;
+                if *rules == 0 {
+                    ports.remove(&port);
+                }
+            }
+            let does = self.alike(&old);
+            let grows = self.table_mut(old.datapath_id, old.table).is_some_and(|table| table.remove(&old, &does));
+            if grows {
+                self.meets_more(old.datapath_id);
             }
         }
         if let RuleChange::Put(rule) = change {
             let rule: Arc<VerifiedRule> = Arc::from(rule);
             self.constraints.add(&rule.header);
-            if let Some(table) = self.table_mut(rule.datapath_id, rule.table) {
-                table.add(&rule);
+            self.atoms.put(&rule);
+            if let Some(port) = rule.in_port {
+                *self.told_apart.entry(rule.datapath_id).or_default().entry(port).or_insert(0) += 1;
+            }
+            let does = self.alike(&rule);
+            let grows = self.table_mut(rule.datapath_id, rule.table).is_some_and(|table| table.add(&rule, &does));
+            if grows && !self.is_harmless(rule.datapath_id, &does) {
+                self.meets_more(rule.datapath_id);
             }
             self.rules.insert(number, rule);
         }
+    }
+
+    fn meets_more(&mut self, datapath_id: DatapathId) {
+        if let Some(switch) = self.switches.get(&datapath_id) {
+            self.certificates.forget_switch(*switch);
+        }
+    }
+
+    /// What a rule does, with one edge port of its switch for all that have the same members.
+    fn alike(&self, rule: &VerifiedRule) -> Effect {
+        let mut effect = rule.effect.clone();
+        let is_edge = |port: &PortNo| self.edges.contains(&PortId::new(rule.datapath_id, *port));
+        if effect.outputs.iter().any(is_edge) {
+            let outputs = std::mem::take(&mut effect.outputs);
+            effect.outputs = outputs
+                .into_iter()
+                .map(|port| self.stand_ins.get(&PortId::new(rule.datapath_id, port)).copied().unwrap_or(port))
+                .collect();
+        }
+        effect
+    }
+
+    /// Whether packets that meet this and did not before end there, where nobody is whom they must not reach.
+    fn is_harmless(&self, datapath_id: DatapathId, effect: &Effect) -> bool {
+        let ends = |port: &PortNo| {
+            let port = PortId::new(datapath_id, *port);
+            let is_nobody = self.members.port(port).of == 0;
+            self.edges.contains(&port) && is_nobody && (!self.members.by_header() || self.members.is_unsure(port))
+        };
+        !effect.unknown && effect.goto.is_none() && effect.outputs.iter().all(ends)
     }
 
     /// Make a change, and say what is wrong with packets that it can touch. What was wrong before with others is not looked for.
@@ -278,43 +373,81 @@ impl Verifier {
             touched.extend(old);
         }
         let mut problems = Vec::new();
+        let mut budget = Budget { classes: CLASSES_OF_CHANGE_MAX, again: AGAIN_OF_CHANGE_MAX, go_on: &|| true };
         for rule in &touched {
-            self.look_at(&rule.header, Some(rule), &|| true, &mut problems);
+            if !self.look_at(&rule.header, Some(rule), &mut budget, &mut problems) {
+                break;
+            }
         }
         problems
     }
 
     /// What is wrong with any packet.
-    pub fn all(&self) -> Vec<Problem> {
+    pub fn all(&mut self) -> Vec<Problem> {
         self.all_while(&|| true)
     }
 
     /// The same as long as `go_on` says so; a look that is cut short says that it was.
-    pub fn all_while(&self, go_on: &dyn Fn() -> bool) -> Vec<Problem> {
+    pub fn all_while(&mut self, go_on: &dyn Fn() -> bool) -> Vec<Problem> {
         let mut problems = Vec::new();
-        self.look_at(&Ternary::default(), None, go_on, &mut problems);
+        let mut budget = Budget { classes: CLASSES_MAX, again: AGAIN_MAX, go_on };
+        if let Some(rules) = self.doubtful() {
+            for rule in rules {
+                if !self.look_at(&rule.header, Some(&rule), &mut budget, &mut problems) {
+                    break;
+                }
+            }
+        } else {
+            self.look_at(&Ternary::default(), None, &mut budget, &mut problems);
+        }
         problems
     }
 
-    /// Every class of packets with such a header that `touched` may match.
+    /// The rules of which each has to be looked at by itself, if it is enough to do that: without those that match only some packets of a destination nothing is
+    /// wrong, so that a packet with which something is meets one of them. None are doubtful where they are well all together, or only end the way of packets.
+    fn doubtful(&mut self) -> Option<Vec<Arc<VerifiedRule>>> {
+        let everything = Ternary::default();
+        if self.suspects_with(|sweep, atoms| sweep.suspects(None, atoms), &everything, Care::Rough, None).is_empty() {
+            return Some(Vec::new());
+        }
+        if !self.suspects_with(|sweep, atoms| sweep.suspects(None, atoms), &everything, Care::Plain, None).is_empty() {
+            return None;
+        }
+        let is_plain = |rule: &VerifiedRule| match rule.in_port {
+            None if rule.header.exact(Field::EthDst).is_some() => true,
+            _ => rule.header.is_everything() && !rule.partial,
+        };
+        let is_doubtful =
+            |rule: &&Arc<VerifiedRule>| !is_plain(rule) && !self.is_harmless(rule.datapath_id, &rule.effect);
+        let mut rules: Vec<Arc<VerifiedRule>> = self.rules.values().filter(is_doubtful).cloned().collect();
+        rules.sort_unstable_by_key(|rule| rule.number);
+        Some(rules)
+    }
+
+    /// Every class of packets with such a header that `touched` may match. Whether there is something left of the budget.
     fn look_at(
-        &self,
+        &mut self,
         header: &Ternary,
         touched: Option<&VerifiedRule>,
-        go_on: &dyn Fn() -> bool,
+        budget: &mut Budget<'_>,
         problems: &mut Vec<Problem>,
-    ) {
+    ) -> bool {
         let mut waiting = vec![*header];
-        let (mut seen, mut again) = (0, 0);
         while let Some(class) = waiting.pop() {
-            seen += 1;
-            if seen > CLASSES_MAX || again > AGAIN_MAX || !go_on() {
+            if budget.classes == 0 || budget.again == 0 || !(budget.go_on)() {
                 problems.push(Problem::NotProven { why: CUT_SHORT, example: None, rules: Vec::new() });
-                return;
+                return false;
+            }
+            if class.field(Field::EthDst).1 == 0 {
+                let suspects = self.suspects(&class, touched);
+                let destinations = suspects.iter().filter_map(|atom| self.atoms.example(atom));
+                waiting.extend(destinations.map(|destination| class.with_exact(Field::EthDst, destination)));
+                continue;
             }
             if self.is_clean(&class, touched) || touched.is_some_and(|rule| self.is_beaten(rule, &class)) {
                 continue;
             }
+            budget.classes -= 1;
             match self.follow(&class) {
                 Ok(found) => {
                     for problem in found {
@@ -322,13 +455,47 @@ impl Verifier {
                         if of_kind < PROBLEMS_MAX && !problems.iter().any(|told| told.is_like(&problem)) {
                             problems.push(problem);
                         } else {
-                            again += 1;
+                            budget.again = budget.again.saturating_sub(1);
                         }
                     }
                 }
                 Err(field) => waiting.extend(self.constraints.divide(&class, field)),
             }
         }
+        true
+    }
+
+    /// The atoms with which something may be wrong, for packets of a class that names no destination.
+    fn suspects(&mut self, class: &Ternary, touched: Option<&VerifiedRule>) -> Bits {
+        let look = |sweep: &mut Sweep<'_>, atoms: &Bits| sweep.suspects(touched, atoms);
+        let mut wrong = self.suspects_with(look, &Ternary::default(), Care::Rough, None);
+        if let Some(rule) = touched
+            && !wrong.is_empty()
+        {
+            if self.is_beaten(rule, class) {
+                return Bits::default();
+            }
+            wrong = self.suspects_with(look, class, Care::Close, Some(wrong));
+        }
+        wrong
+    }
+
+    fn suspects_with(
+        &mut self,
+        look: impl Fn(&mut Sweep<'_>, &Bits) -> Bits,
+        class: &Ternary,
+        care: Care,
+        among: Option<Bits>,
+    ) -> Bits {
+        let mut atoms = std::mem::take(&mut self.atoms);
+        let mut certificates = std::mem::take(&mut self.certificates);
+        let fresh = atoms.refresh(&self.rules, &self.constraints, |rule| self.alike(rule));
+        certificates.forget_atoms(&fresh);
+        self.atoms = atoms;
+        let among = among.as_ref().unwrap_or(self.atoms.all());
+        let wrong = look(&mut Sweep::new(self, &mut certificates, class, care), among);
+        self.certificates = certificates;
+        wrong
     }
 
     /// Whether a quick look says that nothing is wrong with a class. Of a change it looks from the rule on: whoever does not come there is as before.

@@ -149,8 +149,8 @@ fn any_change() -> impl Strategy<Value = RuleChange> {
 
 /// Every packet that the small rules can tell apart: the values that they name, and one beside them.
 fn headers() -> impl Iterator<Item = Header> {
-    // Bit 2 is in no mask but the full one.
-    (0..8).flat_map(move |dst| {
+    // Bits 2 and 3 are in no mask but the full one, and nobody has a name from 8 on.
+    (0..12).flat_map(move |dst| {
         [0, 1, 4, NAMED].into_iter().flat_map(move |src| {
             (0..3).map(move |kind| {
                 let mut header = Header::default();
@@ -236,6 +236,7 @@ proptest! {
                     Problem::Loop { example, rules } => (example, 0, rules),
                     Problem::BlackHole { example, rules, .. } => (example, 1, rules),
                     Problem::Isolation { example, rules, .. } => (example, 2, rules),
+                    Problem::NotProven { why: CUT_SHORT, .. } if problems.len() > 1 => continue,
                     Problem::NotProven { .. } => return Err(TestCaseError::fail("all of it can be proven")),
                 };
                 prop_assert!(fate(&after, &rules, example.enters, &example.header)[kind], "{:?}", problem);
@@ -247,6 +248,109 @@ proptest! {
             }
         }
     }
+}
+
+/// What leads to eight hosts, two of them at a port: the shortest way around the triangle.
+fn trees() -> Vec<VerifiedRule> {
+    let home = |host: u64| port(host % SWITCHES + 1, 3 + (host / SWITCHES % 2) as u32);
+    let pairs = (0..8).flat_map(|host| (1..=SWITCHES).map(move |switch| (host, switch)));
+    let rules = pairs.map(|(host, switch)| {
+        let home = home(host);
+        let out = match (home.datapath_id.0 + SWITCHES - switch) % SWITCHES {
+            0 => home.port_no.0,
+            1 => 2,
+            _ => 1,
+        };
+        let number = 100 + (host * SWITCHES + switch) as u32;
+        let to = Ternary::default().with_exact(Field::EthDst, host);
+        VerifiedRule { table: 1, ..*rule(number, switch, 2, to, &[out]) }
+    });
+    let on = (1..=SWITCHES).map(|switch| VerifiedRule {
+        effect: Effect { goto: Some(1), ..Effect::default() },
+        ..*rule(90 + switch as u32, switch, 0, Ternary::default(), &[])
+    });
+    let rest = (1..=SWITCHES)
+        .map(|switch| VerifiedRule { table: 1, ..*rule(95 + switch as u32, switch, 0, Ternary::default(), &[]) });
+    rules.chain(on).chain(rest).collect()
+}
+
+/// One verifier through many changes, with all that it keeps from one to the next, against the packets followed one by one. Rules that end a packet's way
+/// are made as often as any others, so that most changes are well and stay.
+fn goes_through_many_changes(seed: u64, count: usize) -> [usize; 2] {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+    let octets: Vec<u8> = seed.to_be_bytes().repeat(4);
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &octets);
+    let mut runner = TestRunner::new_with_rng(Config::default(), random);
+    let mut verifier = verifier(if seed % 2 == 0 { Members::default() } else { members() });
+    trees().into_iter().for_each(|rule| verifier.apply(RuleChange::Put(Box::new(rule))));
+    let wrong = |verifier: &Verifier| {
+        let rules: Vec<VerifiedRule> = verifier.rules.values().map(|rule| (**rule).clone()).collect();
+        let parts = |header: &Header, edge: &PortId| {
+            let [looped, lost, reached] = fate(verifier, &rules, *edge, header);
+            looped || lost || reached && !verifier.members.is_empty()
+        };
+        headers().any(|header| verifier.edges.iter().any(|edge| parts(&header, edge)))
+    };
+    let mut told = [0; 2];
+    // By the trees alone those reach each other who must not: what they send is dropped.
+    if !verifier.members.is_empty() {
+        let of_named = Ternary::default().with_exact(Field::EthSrc, NAMED);
+        for switch in 1..=SWITCHES {
+            verifier.apply(RuleChange::Put(rule(80 + switch as u32, switch, 9, of_named, &[])));
+        }
+        for (number, at) in [(85, port(1, 3)), (86, port(2, 3)), (87, port(1, 4))] {
+            let drop = VerifiedRule {
+                in_port: Some(at.port_no),
+                ..*rule(number, at.datapath_id.0, 9, Ternary::default(), &[])
+            };
+            verifier.apply(RuleChange::Put(Box::new(drop)));
+        }
+    }
+    assert!(!wrong(&verifier), "seed {seed}");
+    for n in 0..count {
+        let mut change = any_change().new_tree(&mut runner).expect("a change").current();
+        if let RuleChange::Put(rule) = &mut change
+            && n % 4 == 0
+        {
+            rule.effect.outputs.retain(|port| (3..5).contains(&port.0));
+        }
+        if n % 16 == 7 {
+            // A host goes and comes.
+            change = match trees().into_iter().nth(n / 16 % 24) {
+                Some(rule) if verifier.rule(rule.number).is_none() => RuleChange::Put(Box::new(rule)),
+                Some(rule) => RuleChange::Remove(rule.number),
+                None => continue,
+            };
+        }
+        let own = verifier.rules.keys().copied().filter(|number| number.0 < 24);
+        if let Some(oldest) = own.clone().min_by_key(|number| (number.0 + n as u32) % 24)
+            && own.count() > 5
+            && n % 3 == 0
+        {
+            change = RuleChange::Remove(oldest);
+        }
+        let before = verifier.clone();
+        let problems = verifier.change(change.clone());
+        let is_wrong = wrong(&verifier);
+        assert_eq!(problems.is_empty(), !is_wrong, "seed {seed}, change {n}: {change:?}: {problems:?}");
+        if n % 8 == 0 {
+            assert_eq!(verifier.all().is_empty(), !is_wrong, "seed {seed}, after change {n}: {change:?}");
+        }
+        told[usize::from(is_wrong)] += 1;
+        if is_wrong {
+            verifier = before;
+        }
+    }
+    told
+}
+
+#[test]
+fn what_is_kept_from_change_to_change_says_the_same_as_packets_followed_one_by_one() {
+    let told = (0..24)
+        .map(|seed| goes_through_many_changes(seed, 100))
+        .fold([0; 2], |sum, told| [sum[0] + told[0], sum[1] + told[1]]);
+    assert!(told[0] > 1_000 && told[1] > 60, "well and wrong: {told:?}");
 }
 
 fn rule(number: u32, switch: u64, priority: u16, header: Ternary, outputs: &[u32]) -> Box<VerifiedRule> {

@@ -57,9 +57,9 @@ impl Verifier {
     pub(super) fn follow(&self, class: &Ternary) -> Result<Vec<Problem>, Field> {
         let source = self.members.header(class, End::Source)?;
         let named = if self.members.is_empty() { 0 } else { self.members.header(class, End::Destination)? };
-        let mut edges: Vec<(u64, PortId)> =
-            self.edges.iter().map(|&edge| (self.members.port(edge).never | source, edge)).collect();
-        edges.sort_unstable();
+        let mut entrances: Vec<(u64, DatapathId, &[PortNo])> =
+            self.entrances.iter().map(|(never, at, ports)| (never | source, *at, &ports[..])).collect();
+        entrances.sort_unstable();
         let mut walk = Walk {
             verifier: self,
             class,
@@ -73,15 +73,17 @@ impl Verifier {
             lost: None,
         };
         let mut problems = Vec::new();
-        for (never, edge) in edges {
+        'all: for (never, at, ports) in entrances {
             if never != walk.never {
                 walk.done.clear();
                 walk.never = never;
             }
-            walk.way.clear();
-            if let Some(wrong) = walk.go(edge, edge)? {
-                problems.push(self.problem(wrong, class.example(), &walk.way));
-                break;
+            for edge in walk.different(at, ports)? {
+                walk.way.clear();
+                if let Some(wrong) = walk.go(edge, edge)? {
+                    problems.push(self.problem(wrong, class.example(), &walk.way));
+                    break 'all;
+                }
             }
         }
         problems.extend(walk.lost.take().map(|(wrong, way)| self.problem(wrong, class.example(), &way)));
@@ -128,6 +130,23 @@ impl Verifier {
 }
 
 impl Walk<'_> {
+    /// Of edge ports with the same members those where packets may fare otherwise than at the others: each that rules are about or that they leave by,
+    /// and one of the rest.
+    fn different(&mut self, at: DatapathId, ports: &[PortNo]) -> Result<SmallVec<[PortId; 4]>, Field> {
+        let told_apart = self.verifier.told_apart.get(&at);
+        let is_told = |port: &PortNo| told_apart.is_some_and(|told_apart| told_apart.contains_key(port));
+        let Some(one) = ports.iter().find(|port| !is_told(port)) else {
+            return Ok(ports.iter().map(|port| PortId::new(at, *port)).collect());
+        };
+        let step = self.step(PortId::new(at, *one))?;
+        let mut has_one = false;
+        let differs = |port: &&PortNo| {
+            let alike = !is_told(port) && !step.outputs.contains(port);
+            !(alike && std::mem::replace(&mut has_one, true))
+        };
+        Ok(ports.iter().filter(differs).map(|port| PortId::new(at, *port)).collect())
+    }
+
     /// Depth first: a port that is met again on the way to itself is a loop. What is lost is noted, and the rest is looked at all the same.
     fn go(&mut self, at: PortId, edge: PortId) -> Result<Option<Wrong>, Field> {
         if self.done.contains(&at) {

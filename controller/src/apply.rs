@@ -229,3 +229,6 @@ pub fn started_with(file: Option<&std::path::Path>, text: &str) -> Source {
 
 /// The longest time that an apply may wait to be confirmed: a day.
 pub const CONFIRM_MAX: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests;

@@ -275,17 +275,7 @@ impl Planning {
         changed.extend(of_names(&current, &new));
         let (old, other) = (FabricSettings::from(&current), FabricSettings::from(&new));
         let difference = old.rules.difference(&other.rules);
-        let rows = [
-            ("fabric.probe_interval", old.probe_interval != other.probe_interval),
-            ("fabric.host_timeout", old.host_timeout != other.host_timeout),
-            ("flows", old.rules != other.rules),
-            ("isolate", old.isolation != other.isolation),
-            ("openflow.bundles", old.flows.bundles != other.flows.bundles),
-            ("audit.interval", old.flows.audit_interval != other.flows.audit_interval),
-            ("audit.foreign_flows", old.flows.remove_foreign != other.flows.remove_foreign),
-            ("audit.exceptions", old.flows.exceptions != other.flows.exceptions),
-        ];
-        let taken: Vec<&'static str> = rows.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect();
+        let taken = old.changed_keys(&other, old.rules == other.rules, old.isolation == other.isolation);
         let isolation = current.isolate.rules().difference(new.isolate.rules());
         changed.extend(of_fabric(&taken, difference, isolation));
         let restart = restart_keys(&started, &new);
@@ -423,7 +413,8 @@ pub(crate) fn of_fabric(taken: &[&'static str], flows: RuleDifference, isolation
             return Changed::hot(format!("{key}: the same rules in other lines; nothing is sent"));
         }
         let RuleDifference { added, changed, removed } = difference;
-        Changed::hot(format!("{key}: {added} rules added, {changed} changed, {removed} removed"))
+        let rules = if added == 1 { "rule" } else { "rules" };
+        Changed::hot(format!("{key}: {added} {rules} added, {changed} changed, {removed} removed"))
     };
     let words = |key: &&'static str| match *key {
         "flows" => counted("flows", flows),
@@ -437,7 +428,6 @@ pub(crate) fn of_fabric(taken: &[&'static str], flows: RuleDifference, isolation
 pub(crate) fn restart_keys(started: &Config, new: &Config) -> Vec<&'static str> {
     let Config {
         openflow,
-        history,
         http: HttpConfig { listen: http_listen, socket },
         fabric: _,
         audit: _,
@@ -447,6 +437,7 @@ pub(crate) fn restart_keys(started: &Config, new: &Config) -> Vec<&'static str> 
         isolate: _,
         isolations: _,
         verify: _,
+        history,
         bgp,
     } = started;
     let OpenflowConfig { listen, plain_from, tls, connect, role, record, bundles: _ } = openflow;
@@ -462,8 +453,6 @@ pub(crate) fn restart_keys(started: &Config, new: &Config) -> Vec<&'static str> 
         ("openflow.listen", *listen != new.openflow.listen),
         ("openflow.connect", *connect != new.openflow.connect),
         ("openflow.plain_from", *plain_from != new.openflow.plain_from),
-        ("history.directory", history.directory != new.history.directory),
-        ("history.keep", history.keep != new.history.keep),
         ("openflow.tls", tls.is_some() != new.openflow.tls.is_some()),
         ("openflow.tls.certificate", tls_differs(|old, new| old.certificate != new.certificate)),
         ("openflow.tls.key", tls_differs(|old, new| old.key != new.key)),
@@ -473,6 +462,8 @@ pub(crate) fn restart_keys(started: &Config, new: &Config) -> Vec<&'static str> 
         ("openflow.record", *record != new.openflow.record),
         ("http.listen", *http_listen != new.http.listen),
         ("http.socket", *socket != new.http.socket),
+        ("history.directory", history.directory != new.history.directory),
+        ("history.keep", history.keep != new.history.keep),
         ("bgp", bgp.is_some() != new.bgp.is_some()),
         ("bgp.listen", bgp_differs(|old, new| old.listen != new.listen)),
         ("bgp.selection_deferral", bgp_differs(|old, new| old.selection_deferral != new.selection_deferral)),

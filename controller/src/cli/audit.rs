@@ -49,15 +49,20 @@ pub(super) fn audit(arguments: &AuditArgs, out: &mut dyn Write, err: &mut dyn Wr
     u8::from(rows("switches").iter().any(is_cut))
 }
 
+/// So many of these.
+fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// One line for a switch.
 fn summary(switch: &Value) -> String {
     let number = |name: &str| switch.get(name).and_then(Value::as_u64).unwrap_or(0);
     let text = |name: &str| switch.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut line = format!(
-        "{}: {} rules and {} groups looked at in {} ms: {} added, {} changed, {} removed by hand",
+        "{}: {} and {} looked at in {} ms: {} added, {} changed, {} removed by hand",
         text("switch"),
-        number("rules"),
-        number("groups"),
+        counted(number("rules"), "rule"),
+        counted(number("groups"), "group"),
         number("took_ms"),
         number("added"),
         number("changed"),
@@ -68,7 +73,7 @@ fn summary(switch: &Value) -> String {
     }
     for (name, words) in [("foreign", "of others"), ("excepted", "passed over")] {
         if number(name) > 0 {
-            line.push_str(&format!("; {} flows {words}", number(name)));
+            line.push_str(&format!("; {} {words}", counted(number(name), "flow")));
         }
     }
     let cut = text("cut_short");

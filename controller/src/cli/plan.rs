@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_plan_has_a_line_for_each_rule_with_its_cause_and_ends_with_what_it_means() {
         let plan = json!({
-            "changed": [{ "what": "flows: 1 rules added, 1 changed, 0 removed", "session_reset": false }],
+            "changed": [{ "what": "flows: 1 rule added, 1 changed, 0 removed", "session_reset": false }],
             "restart": ["http.listen"], "warnings": [],
             "switches": [{
                 "switch": "s1", "datapath_id": "1", "rules": [2, 3], "groups": [1, 1],
@@ -185,7 +185,7 @@ mod tests {
                               "losses": [{ "from": "10.0.0.1", "to": "10.0.0.2", "packet": "icmp,icmp_type=8" }] },
         });
         let expected = "\
-would change: flows: 1 rules added, 1 changed, 0 removed
+would change: flows: 1 rule added, 1 changed, 0 removed
 would count from the next start on: http.listen
 s1: rules 2 -> 3 (table 0: 2 -> 3), groups 1 -> 1
   + table=0,priority=7,icmp,actions=drop  # line 3

@@ -32,32 +32,48 @@ pub struct FabricSettings {
     pub isolation: Arc<Isolation>,
 }
 
+impl FabricSettings {
+    /// The keys of the file that are other in `new`. Whether rules are the same is for the caller to say: to compare them takes its time.
+    pub(crate) fn changed_keys(
+        &self,
+        new: &FabricSettings,
+        same_rules: bool,
+        same_isolation: bool,
+    ) -> Vec<&'static str> {
+        let rows = [
+            ("fabric.probe_interval", self.probe_interval != new.probe_interval),
+            ("fabric.host_timeout", self.host_timeout != new.host_timeout),
+            ("flows", !same_rules),
+            ("isolate", !same_isolation),
+            ("openflow.bundles", self.flows.bundles != new.flows.bundles),
+            ("audit.interval", self.flows.audit_interval != new.flows.audit_interval),
+            ("audit.foreign_flows", self.flows.remove_foreign != new.flows.remove_foreign),
+            ("audit.exceptions", self.flows.exceptions != new.flows.exceptions),
+        ];
+        rows.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+}
+
 impl Core {
     /// Take on another configuration; what was different, as keys of the file. Nothing is sent for what is the same. Rules go out in slices from
     /// here on: [`Core::is_stating`] says whether some are left.
     pub fn handle_config(&mut self, settings: FabricSettings, now: Time) -> Vec<&'static str> {
-        let FabricSettings { probe_interval, host_timeout, rules, flows, isolation } = settings;
-        let before = &self.config.flows;
-        let own = [
-            ("openflow.bundles", before.bundles != flows.bundles),
-            ("audit.interval", before.audit_interval != flows.audit_interval),
-            ("audit.foreign_flows", before.remove_foreign != flows.remove_foreign),
-            ("audit.exceptions", before.exceptions != flows.exceptions),
-        ];
+        let FabricSettings { probe_interval, host_timeout, ref rules, ref isolation, .. } = settings;
         let discovery = &mut self.config.discovery;
         let host_timeout_changed = discovery.host_timeout != host_timeout;
         let none = self.config.rules.is_empty() && rules.is_empty();
-        let same_rules = none || Arc::ptr_eq(&self.config.rules, &rules);
+        let same_rules = none || Arc::ptr_eq(&self.config.rules, rules);
         let nobody = self.config.isolation.is_empty() && isolation.is_empty();
-        let same_isolation = nobody || Arc::ptr_eq(&self.config.isolation, &isolation);
-        let rows = [
-            ("fabric.probe_interval", discovery.probe_interval != probe_interval),
-            ("fabric.host_timeout", host_timeout_changed),
-            ("flows", !same_rules),
-            ("isolate", !same_isolation),
-        ];
-        let rows = rows.into_iter().chain(own);
-        let taken: Vec<&'static str> = rows.filter_map(|(key, differs)| differs.then_some(key)).collect();
+        let same_isolation = nobody || Arc::ptr_eq(&self.config.isolation, isolation);
+        let before = FabricSettings {
+            probe_interval: discovery.probe_interval,
+            host_timeout: discovery.host_timeout,
+            rules: self.config.rules.clone(),
+            flows: self.config.flows.clone(),
+            isolation: self.config.isolation.clone(),
+        };
+        let taken = before.changed_keys(&settings, same_rules, same_isolation);
+        let FabricSettings { rules, flows, isolation, .. } = settings;
         if taken.is_empty() {
             return taken;
         }

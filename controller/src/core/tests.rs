@@ -34,6 +34,18 @@ fn frame(xid: u32, message: &Message) -> Bytes {
     out.freeze()
 }
 
+/// The defaults with these rules of the operator.
+fn settings(rules: Arc<OperatorRules>) -> FabricSettings {
+    let DiscoveryConfig { probe_interval, host_timeout, .. } = DiscoveryConfig::default();
+    FabricSettings {
+        probe_interval,
+        host_timeout,
+        rules,
+        flows: FlowSettings::default(),
+        isolation: Default::default(),
+    }
+}
+
 /// What the switch answers to a role request.
 type RoleAnswer = fn(RoleMessage) -> Message;
 

@@ -22,77 +22,65 @@ use crate::reload::{Outcome, Refusal, ReloadRequest, ReloadSender, Wish};
 type Asked = State<Option<ReloadSender>>;
 type Answer = Result<Response, (StatusCode, String)>;
 
+/// What is asked for.
+#[derive(Clone, Copy)]
+enum What {
+    /// `file` is what a text in the body is called in the answer. 422 and a line for each problem if the file is refused.
+    Reload,
+    /// The same, with `confirm`: so many seconds within which it has to be confirmed.
+    Apply,
+    /// `number` is the configuration that is meant: 409 if another one waits.
+    Confirm,
+    /// `to` is the number of a configuration; without it the one before.
+    Rollback,
+    /// `file` as for [`What::Reload`].
+    Plan,
+}
+
+/// Each with its path and what its query may have.
+const ROUTES: [(&str, What, &[&str]); 5] = [
+    ("/reload", What::Reload, &["file"]),
+    ("/apply", What::Apply, &["file", "confirm"]),
+    ("/confirm", What::Confirm, &["number"]),
+    ("/rollback", What::Rollback, &["to"]),
+    ("/plan", What::Plan, &["file"]),
+];
+
 /// Without somebody to ask all of them are 503.
 pub(super) fn router(reload: Option<ReloadSender>) -> Router {
-    Router::new()
-        .route("/reload", post(reload_now))
-        .route("/apply", post(apply))
-        .route("/confirm", post(confirm))
-        .route("/rollback", post(rollback))
-        .route("/plan", post(plan))
-        .with_state(reload)
-}
-
-/// `file` is what a text in the body is called in the answer. 422 and a line for each problem if the file is refused.
-async fn reload_now(
-    State(reload): Asked,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-    body: Body,
-) -> Answer {
-    let query = allowed(peer, &headers, query.as_deref(), &["file"])?;
-    change(reload, Wish::Reload(source(&query, body).await?)).await
-}
-
-/// The same, with `confirm`: so many seconds within which it has to be confirmed.
-async fn apply(
-    State(reload): Asked,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-    body: Body,
-) -> Answer {
-    let query = allowed(peer, &headers, query.as_deref(), &["file", "confirm"])?;
-    let confirm = query.get::<u64>("confirm")?.map(Duration::from_secs);
-    if confirm.is_some_and(|time| time.is_zero() || time > CONFIRM_MAX) {
-        let message = format!("confirm: from 1 to {} seconds\n", CONFIRM_MAX.as_secs());
-        return Err((StatusCode::BAD_REQUEST, message));
+    let mut router = Router::new();
+    for (path, what, known) in ROUTES {
+        let handler = move |state: Asked,
+                            Extension(peer): Extension<Peer>,
+                            headers: HeaderMap,
+                            RawQuery(query): RawQuery,
+                            body: Body| async move {
+            let query = allowed(peer, &headers, query.as_deref(), known)?;
+            answer(what, state, &query, body).await
+        };
+        router = router.route(path, post(handler));
     }
-    change(reload, Wish::Apply(needed(source(&query, body).await?)?, confirm)).await
+    router.with_state(reload)
 }
 
-/// `number` is the configuration that is meant: 409 if another one waits.
-async fn confirm(
-    State(reload): Asked,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Answer {
-    let query = allowed(peer, &headers, query.as_deref(), &["number"])?;
-    change(reload, Wish::Confirm(query.get::<u64>("number")?)).await
+async fn answer(what: What, State(reload): Asked, query: &Query, body: Body) -> Answer {
+    match what {
+        What::Reload => change(reload, Wish::Reload(source(query, body).await?)).await,
+        What::Apply => {
+            let confirm = query.get::<u64>("confirm")?.map(Duration::from_secs);
+            if confirm.is_some_and(|time| time.is_zero() || time > CONFIRM_MAX) {
+                let message = format!("confirm: from 1 to {} seconds\n", CONFIRM_MAX.as_secs());
+                return Err((StatusCode::BAD_REQUEST, message));
+            }
+            change(reload, Wish::Apply(needed(source(query, body).await?)?, confirm)).await
+        }
+        What::Confirm => change(reload, Wish::Confirm(query.get::<u64>("number")?)).await,
+        What::Rollback => change(reload, Wish::Rollback(query.get::<u64>("to")?)).await,
+        What::Plan => plan(reload, needed(source(query, body).await?)?).await,
+    }
 }
 
-/// `to` is the number of a configuration; without it the one before.
-async fn rollback(
-    State(reload): Asked,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Answer {
-    let query = allowed(peer, &headers, query.as_deref(), &["to"])?;
-    change(reload, Wish::Rollback(query.get::<u64>("to")?)).await
-}
-
-async fn plan(
-    State(reload): Asked,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-    body: Body,
-) -> Answer {
-    let query = allowed(peer, &headers, query.as_deref(), &["file"])?;
-    let source = needed(source(&query, body).await?)?;
+async fn plan(reload: Option<ReloadSender>, source: Source) -> Answer {
     let (answer, answered) = oneshot::channel();
     let reload = reload.ok_or_else(ended)?;
     reload.send(ReloadRequest::Plan { source, answer }).await.map_err(|_| ended())?;

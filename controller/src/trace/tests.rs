@@ -215,3 +215,22 @@ fn of_a_switch_that_is_not_connected_the_desired_rules_are_followed_and_it_is_sa
     assert_eq!(leaves(&walk), [(port(1, 1), "both")]);
     assert!(walk.rows().iter().any(|row| matches!(&row.what, Happening::Stops(why) if why.contains("not connected"))));
 }
+
+#[test]
+fn a_walk_over_more_rules_than_there_is_room_for_stops_and_says_so() {
+    let network = network(2, &[(port(1, 1), port(2, 1))]);
+    let octets = packet::frame(PortNo(3), &packet::parse_flow("ip").unwrap()).unwrap();
+    let mut walk = Walk::new(network.clone(), port(1, 3), octets);
+    let to_the_next = installed(&["table=0,ip,actions=output:1"]);
+    let picture =
+        Picture { datapath_id: DatapathId(1), live: true, held: false, rules: to_the_next, groups: Vec::new() };
+    assert_eq!(walk.needs(), Some(DatapathId(1)));
+    walk.supply(DatapathId(1), SwitchModel::of_picture(&network, &picture));
+    // As if that switch had as many.
+    walk.rules = RULES_MAX + 1;
+    assert_eq!(walk.needs(), None, "no further switch is asked for");
+    let last = walk.rows().last().unwrap();
+    let Happening::Stops(why) = &last.what else { panic!("{last:?}") };
+    assert!(why.contains("more than 400000 rules"), "{why}");
+    assert_eq!((last.at, last.hop), (port(2, 1), 2));
+}

@@ -83,7 +83,7 @@ fn same_flows(asker: &Asker, bridge: &str) -> Outcome {
 
 /// Of each flow that `ovs-ofctl dump-flows` says: packets, octets and whole seconds, by the flow itself.
 fn rule_counters(bridge: &str) -> Result<BTreeMap<String, [u64; 3]>, Fail> {
-    let said = command("ovs-ofctl", &["-O", "OpenFlow13", "dump-flows", "--no-names", bridge])?;
+    let said = command("ovs-ofctl", &["-O", "OpenFlow13", "dump-flows", bridge])?;
     let mut counters = BTreeMap::new();
     for line in said.lines().map(str::trim).filter(|line| line.starts_with("cookie=")) {
         let of = |name: &str| {

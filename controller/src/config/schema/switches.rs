@@ -5,6 +5,16 @@ use super::{Key, MAX_DESCRIPTION, Need, Reload, Section, Shape, Term};
 /// The values of `flows`.
 static RULE: Term = Term { what: "rule or block of rules", plural: "rules or blocks of rules" };
 
+/// What people should know of a switch, a port, a VLAN or a set of groups.
+const DESCRIPTION: Key = Key {
+    name: "description",
+    shape: Shape::Text { max: MAX_DESCRIPTION },
+    need: Need::Without("none"),
+    rule: "",
+    reload: Reload::Hot,
+    about: "What people should know of it.",
+};
+
 /// `switches`.
 pub(super) const SWITCHES: Shape = Shape::Map { of: &Shape::Section(&SWITCH) };
 
@@ -19,14 +29,7 @@ static SWITCH: Section = Section {
             reload: Reload::Hot,
             about: "Which switch it is. No two have the same.",
         },
-        Key {
-            name: "description",
-            shape: Shape::Text { max: MAX_DESCRIPTION },
-            need: Need::Without("none"),
-            rule: "",
-            reload: Reload::Hot,
-            about: "What people should know of it.",
-        },
+        DESCRIPTION,
         Key {
             name: "ports",
             shape: Shape::Ports { of: &Shape::Section(&PORT) },
@@ -50,14 +53,7 @@ static PORT: Section = Section {
             about: "A name that the switch's rules in `flows` may use for the number. No two ports of a switch have the same, and none has the name of \
                     a reserved port (`local`, `controller`, …).",
         },
-        Key {
-            name: "description",
-            shape: Shape::Text { max: MAX_DESCRIPTION },
-            need: Need::Without("none"),
-            rule: "",
-            reload: Reload::Hot,
-            about: "What people should know of it.",
-        },
+        DESCRIPTION,
     ],
 };
 
@@ -77,14 +73,7 @@ static VLAN: Section = Section {
             reload: Reload::Hot,
             about: "Its number.",
         },
-        Key {
-            name: "description",
-            shape: Shape::Text { max: MAX_DESCRIPTION },
-            need: Need::Without("none"),
-            rule: "",
-            reload: Reload::Hot,
-            about: "What people should know of it.",
-        },
+        DESCRIPTION,
     ],
 };
 
@@ -101,14 +90,7 @@ static SET: Section = Section {
     about: "A set of groups: no host of one group ever reaches one of another group of the same set. Within a group, and to and from hosts of no group, \
             everything goes its usual way. What reaches a member by a rule of `flows` that sends it straight to a port counts too: such a rule is refused (`verify`).",
     keys: &[
-        Key {
-            name: "description",
-            shape: Shape::Text { max: MAX_DESCRIPTION },
-            need: Need::Without("none"),
-            rule: "",
-            reload: Reload::Hot,
-            about: "What people should know of it.",
-        },
+        DESCRIPTION,
         Key {
             name: "groups",
             shape: Shape::Map { of: &Shape::Section(&GROUP) },

@@ -5,27 +5,20 @@ use openflow::Instruction;
 use super::*;
 use crate::app::static_rules::{RuleList, StaticRule};
 
-fn settings(ports: &[(u32, u32)]) -> FabricSettings {
+fn sending(ports: &[(u32, u32)]) -> FabricSettings {
     let rule = |(port, line): &(u32, u32)| {
         let does = [Instruction::ApplyActions(vec![Action::output(PortNo(9))])];
         StaticRule::new(TableId(0), 7, &Match::new().with_in_port(PortNo(*port)), &does, *line).unwrap()
     };
     let rules = Arc::new(OperatorRules::new(RuleList::new(ports.iter().map(rule).collect()).unwrap(), BTreeMap::new()));
-    let DiscoveryConfig { probe_interval, host_timeout, .. } = DiscoveryConfig::default();
-    FabricSettings {
-        probe_interval,
-        host_timeout,
-        rules,
-        flows: FlowSettings::default(),
-        isolation: Default::default(),
-    }
+    settings(rules)
 }
 
 #[test]
 fn an_error_about_a_rule_of_the_operator_names_its_line() {
     let mut world = World::equal();
     world.connect(MAIN, 0, T0);
-    world.core.handle_config(settings(&[(1, 10), (2, 20)]), T0);
+    world.core.handle_config(sending(&[(1, 10), (2, 20)]), T0);
     while let Some((at, _)) = world.core.poll_timeout().filter(|(at, _)| *at < after(1)) {
         world.core.handle_timeout(at);
         if let Some(output) = world.core.take_output(MAIN) {

@@ -26,17 +26,6 @@ fn rules(numbers: impl IntoIterator<Item = u32>, port: u32) -> Arc<OperatorRules
     Arc::new(OperatorRules::new(all, BTreeMap::new()))
 }
 
-fn settings(rules: Arc<OperatorRules>) -> FabricSettings {
-    let DiscoveryConfig { probe_interval, host_timeout, .. } = DiscoveryConfig::default();
-    FabricSettings {
-        probe_interval,
-        host_timeout,
-        rules,
-        flows: FlowSettings::default(),
-        isolation: Default::default(),
-    }
-}
-
 /// A live switch whose answers the test gives one by one.
 struct Slow {
     world: World,

@@ -113,6 +113,9 @@ pub(super) struct Question {
     answer: oneshot::Sender<Answer>,
 }
 
+/// A switch that is asked for counters, and of which table, if not of all.
+type Counting = (DatapathId, Option<TableId>);
+
 struct Kept {
     ordered: Arc<Ordered>,
     taken: Instant,
@@ -126,7 +129,7 @@ pub struct Pictures {
     kept: Arc<Mutex<BTreeMap<DatapathId, Kept>>>,
     counters: Counters,
     /// Pictures with counters, by what was asked for.
-    counted: Arc<Mutex<BTreeMap<(DatapathId, Option<TableId>), Kept>>>,
+    counted: Arc<Mutex<BTreeMap<Counting, Kept>>>,
 }
 
 impl Pictures {

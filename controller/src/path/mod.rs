@@ -4,6 +4,7 @@
 //! once per switch. A change recomputes only what it touches, and the result always equals a recompute from nothing (a property test says
 //! so). petgraph stays inside this module.
 
+mod backup;
 mod flood;
 mod graph;
 mod next_hops;
@@ -23,6 +24,7 @@ use flood::Flood;
 use graph::{Graph, Node, UNREACHABLE};
 use table::Table;
 
+pub use backup::{Backup, BackupKind};
 pub use graph::MAX_SWITCHES;
 pub use weights::{DRAINED_COST, LinkAttributes, MAX_COST, Metric, UTILISATION_HYSTERESIS, Weights};
 

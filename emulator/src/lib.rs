@@ -10,9 +10,11 @@ pub mod probe;
 mod queue;
 mod random;
 pub mod router;
+pub mod shape;
 pub mod spec;
 
 pub use fabric::{CutKind, Fabric, FabricEvent, FabricStats, HostStats, LinkStats};
 pub use probe::{ProbeId, ProbeKind, ProbeLoss};
 pub use router::{GeneratedRoute, Router, RouterConfig};
+pub use shape::Shape;
 pub use spec::{FabricSpec, HostIndex, HostSpec, LinkIndex, LinkSpec, SwitchSpec};

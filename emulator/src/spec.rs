@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::Shape;
+
 /// A link's latency when nobody says otherwise: a few metres of fibre and two store-and-forward hops.
 pub const DEFAULT_LINK_LATENCY: Duration = Duration::from_micros(20);
 /// How long a probe may take before it counts as lost: longer than address resolution with one retry.
@@ -113,6 +115,17 @@ impl FabricSpec {
         }
     }
 
+    /// The switches and links of a shape, without hosts.
+    pub fn of(shape: &Shape) -> FabricSpec {
+        let switches = shape.switches.iter();
+        let links = shape.links.iter().map(|&(a, b)| LinkSpec { a, b, latency: DEFAULT_LINK_LATENCY });
+        FabricSpec {
+            switches: switches.map(|(id, name)| SwitchSpec { datapath_id: *id, name: name.clone() }).collect(),
+            links: links.collect(),
+            ..FabricSpec::new()
+        }
+    }
+
     /// Adds a switch. A datapath id that is already there is left as it is.
     pub fn add_switch(&mut self, datapath_id: DatapathId, name: &str) -> &mut FabricSpec {
         if !self.switches.iter().any(|switch| switch.datapath_id == datapath_id) {
@@ -165,31 +178,11 @@ impl FabricSpec {
     pub fn fat_tree(k: usize) -> FabricSpec {
         let k = (k.clamp(2, 30)).next_multiple_of(2);
         let half = k / 2;
-        let id = |kind: u64, pod: usize, number: usize| DatapathId((kind << 16) | ((pod as u64) << 8) | number as u64);
-        let mut spec = FabricSpec::new();
-        for core in 1..=half * half {
-            spec.add_switch(id(0xc0, 0, core), &format!("core-{core}"));
-        }
-        for pod in 1..=k {
-            for number in 1..=half {
-                spec.add_switch(id(0xa0, pod, number), &format!("agg-{pod}-{number}"));
-                spec.add_switch(id(0xe0, pod, number), &format!("edge-{pod}-{number}"));
-            }
-        }
-        for pod in 1..=k {
-            for agg in 1..=half {
-                for core in 1..=half {
-                    spec.add_link(id(0xa0, pod, agg), id(0xc0, 0, (agg - 1) * half + core));
-                }
-                for edge in 1..=half {
-                    spec.add_link(id(0xe0, pod, edge), id(0xa0, pod, agg));
-                }
-            }
-        }
+        let mut spec = FabricSpec::of(&Shape::fat_tree(k));
         for pod in 1..=k {
             for edge in 1..=half {
                 for _ in 0..half {
-                    spec.add_host(id(0xe0, pod, edge));
+                    spec.add_host(DatapathId(0xe0_0000 | ((pod as u64) << 8) | edge as u64));
                 }
             }
         }

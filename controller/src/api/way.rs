@@ -46,16 +46,18 @@ pub(super) fn paths(look: Look<'_>, question: &Question) -> Result<Page, Failure
     let rows = destinations.flat_map(|to| {
         let tree = ways.tree(to);
         let sources = network.switches.keys().copied().filter(move |id| *id != to && is(from, *id));
-        sources.map(move |from| (Pair { to, from }, tree.hop(from).cloned())).collect::<Vec<_>>()
+        sources
+            .map(move |from| (Pair { to, from }, tree.hop(from).map(|hop| (hop.distance, hop.ports.to_vec()))))
+            .collect::<Vec<_>>()
     });
     Ok(Page::of(rows, after, question.limit(), |pair, hop| {
-        let ports = hop.iter().flat_map(|hop| hop.ports.iter().map(PortNo::to_string));
+        let ports = hop.iter().flat_map(|(_, ports)| ports.iter().map(PortNo::to_string));
         json!({
             "from": look.switch(pair.from),
             "from_datapath_id": pair.from,
             "to": look.switch(pair.to),
             "to_datapath_id": pair.to,
-            "hops": hop.as_ref().map(|hop| hop.distance),
+            "hops": hop.as_ref().map(|(distance, _)| *distance),
             "ports": ports.collect::<Vec<_>>(),
         })
     }))

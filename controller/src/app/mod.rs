@@ -51,8 +51,7 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// A switch and every other one that has a path to it: no other one has rules towards it.
     pub fn reaching(&self, to: DatapathId) -> impl Iterator<Item = DatapathId> + use<'a> {
-        let tree = self.paths.tree(to);
-        std::iter::once(to).chain(tree.into_iter().flat_map(|tree| tree.hops().map(|(at, _)| at)))
+        std::iter::once(to).chain(self.paths.reaching(to).map(|(at, _)| at))
     }
 }
 

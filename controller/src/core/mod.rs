@@ -574,24 +574,14 @@ impl Core {
         if changes.iter().all(is_of_host) {
             return;
         }
-        let shape =
-            |change: &Change| matches!(change, Change::SwitchGone(_) | Change::LinkUp(_) | Change::LinkDown { .. });
-        let path_changes = if changes.iter().any(shape) {
-            self.paths.update(self.discovery.network())
-        } else {
-            crate::path::PathChanges::default()
-        };
+        let path_changes = self.paths.follow(changes, self.discovery.network());
         if !path_changes.is_empty() {
             self.counters.path_updates += 1;
             self.tell_apps(Event::Paths(&path_changes));
         }
         for change in changes.iter().filter(|change| !is_of_host(change)) {
             match change {
-                // A switch comes without links: they follow, each with a change of its own.
-                Change::SwitchUp(datapath_id) => {
-                    self.paths.add_isolated(*datapath_id);
-                    self.ports_changed(*datapath_id);
-                }
+                Change::SwitchUp(datapath_id) => self.ports_changed(*datapath_id),
                 Change::PortChanged(port) => self.ports_changed(port.datapath_id),
                 Change::SwitchGone(datapath_id) => self.reconciler.forget_switch(*datapath_id),
                 Change::LinkDown { .. } if !path_changes.is_empty() => {

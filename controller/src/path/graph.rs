@@ -1,89 +1,238 @@
-//! The graph of switches and bidirectional links, on petgraph.
+//! The switches that there are and the links that carry traffic, as dense arrays: a switch is a number, its arcs are a list.
+//!
+//! What is changed here is written down as [`Touched`] arcs, so that whoever keeps something computed from the graph knows where to look.
 
 use std::collections::BTreeMap;
 
-use net::{DatapathId, PortId};
-use petgraph::graph::{NodeIndex, UnGraph};
-use topology::Network;
+use net::{DatapathId, PortId, PortNo};
 
-use super::{Hop, Tree};
+/// A switch's number. Numbers of switches that are gone are given out again.
+pub(super) type Node = u32;
+/// No path, no arc: more than any distance.
+pub(super) const UNREACHABLE: u32 = u32::MAX;
+/// Switches that paths are computed between. Numbers of sets of next hops fit in two octets then; the table of distances between as many
+/// switches takes 25 GB, so that memory ends before. Further switches have no paths.
+pub const MAX_SWITCHES: usize = 65_535;
+
+/// One direction of a link, at the switch where it begins. `back` is the cost of the other direction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arc {
+    pub(super) to: Node,
+    pub(super) port: PortNo,
+    pub(super) cost: u32,
+    pub(super) back: u32,
+    pub(super) link: u32,
+    /// Whether the switch at the other end lets others' traffic through.
+    pub(super) transit: bool,
+}
 
 /// A link that carries traffic both ways. `low` is the smaller of its two ends.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Edge {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Link {
     pub(super) low: PortId,
     pub(super) high: PortId,
+    /// The switches of `low` and `high`.
+    pub(super) nodes: [Node; 2],
+    /// Out of `low`, out of `high`.
+    pub(super) costs: [u32; 2],
 }
 
-impl Edge {
-    fn port_at(&self, at: DatapathId) -> PortId {
-        if self.low.datapath_id == at { self.low } else { self.high }
-    }
+/// An arc that was changed: what it cost before and what it costs since, [`UNREACHABLE`] where it is not there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Touched {
+    pub(super) from: Node,
+    pub(super) to: Node,
+    pub(super) old: u32,
+    pub(super) new: u32,
 }
 
+#[derive(Clone, Debug, Default)]
 pub(super) struct Graph {
-    graph: UnGraph<DatapathId, Edge>,
-    nodes: BTreeMap<DatapathId, NodeIndex>,
+    pub(super) arcs: Vec<Vec<Arc>>,
+    pub(super) ids: Vec<Option<DatapathId>>,
+    transit: Vec<bool>,
+    nodes: BTreeMap<DatapathId, Node>,
+    free_nodes: Vec<Node>,
+    links: Vec<Option<Link>>,
+    free_links: Vec<u32>,
+    ends: BTreeMap<PortId, u32>,
+    pub(super) touched: Vec<Touched>,
+    /// Links that came, went or changed their cost, as they were and as they are: for the flood tree.
+    pub(super) gone: Vec<u32>,
+    pub(super) come: Vec<u32>,
 }
 
 impl Graph {
-    /// Links with only one direction seen carry nothing, and neither does a link from a switch to itself.
-    pub(super) fn new(network: &Network) -> Graph {
-        let mut graph = UnGraph::default();
-        let nodes: BTreeMap<_, _> = network.switches.keys().map(|&id| (id, graph.add_node(id))).collect();
-        for link in network.bidirectional_links() {
-            let (low, high) = (link.source.min(link.target), link.source.max(link.target));
-            if low.datapath_id == high.datapath_id {
-                continue;
-            }
-            if let (Some(&a), Some(&b)) = (nodes.get(&low.datapath_id), nodes.get(&high.datapath_id)) {
-                graph.add_edge(a, b, Edge { low, high });
-            }
+    /// One more than the highest number of a switch.
+    pub(super) fn len(&self) -> usize {
+        self.arcs.len()
+    }
+
+    pub(super) fn node(&self, id: DatapathId) -> Option<Node> {
+        self.nodes.get(&id).copied()
+    }
+
+    /// By datapath id.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (DatapathId, Node)> + '_ {
+        self.nodes.iter().map(|(&id, &node)| (id, node))
+    }
+
+    pub(super) fn id(&self, node: Node) -> Option<DatapathId> {
+        self.ids.get(node as usize).copied().flatten()
+    }
+
+    pub(super) fn arcs(&self, node: Node) -> &[Arc] {
+        self.arcs.get(node as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a switch lets others' traffic through.
+    pub(super) fn is_transit(&self, node: Node) -> bool {
+        self.transit.get(node as usize).copied().unwrap_or(false)
+    }
+
+    pub(super) fn link(&self, link: u32) -> Option<&Link> {
+        self.links.get(link as usize)?.as_ref()
+    }
+
+    pub(super) fn link_at(&self, port: PortId) -> Option<u32> {
+        self.ends.get(&port).copied()
+    }
+
+    pub(super) fn links(&self) -> impl Iterator<Item = (u32, &Link)> {
+        (0..).zip(&self.links).filter_map(|(number, link)| Some((number, link.as_ref()?)))
+    }
+
+    /// Whether it is new. Beyond [`MAX_SWITCHES`] it is not taken in.
+    pub(super) fn add_switch(&mut self, id: DatapathId) -> bool {
+        if self.nodes.contains_key(&id) || self.arcs.len() - self.free_nodes.len() >= MAX_SWITCHES {
+            return false;
         }
-        Graph { graph, nodes }
-    }
-
-    pub(super) fn contains(&self, id: DatapathId) -> bool {
-        self.nodes.contains_key(&id)
-    }
-
-    pub(super) fn switch_count(&self) -> usize {
-        self.nodes.len()
-    }
-
-    pub(super) fn switches(&self) -> impl Iterator<Item = DatapathId> + '_ {
-        self.nodes.keys().copied()
-    }
-
-    pub(super) fn edges(&self) -> impl Iterator<Item = Edge> + '_ {
-        self.graph.edge_weights().copied()
-    }
-
-    pub(super) fn petgraph(&self) -> &UnGraph<DatapathId, Edge> {
-        &self.graph
-    }
-
-    /// All shortest paths to `destination`, every link at cost 1.
-    pub(super) fn tree(&self, destination: DatapathId) -> Tree {
-        let Some(&root) = self.nodes.get(&destination) else { return Tree::default() };
-        let distances = petgraph::algo::dijkstra(&self.graph, root, None, |_| 1u16);
-        let mut hops = BTreeMap::new();
-        for (&at, &node) in &self.nodes {
-            let Some(&distance) = distances.get(&node) else { continue };
-            if distance == 0 {
-                continue;
+        let node = match self.free_nodes.pop() {
+            Some(node) => node,
+            None => {
+                self.arcs.push(Vec::new());
+                self.ids.push(None);
+                self.transit.push(true);
+                (self.arcs.len() - 1) as Node
             }
-            let mut ports = Vec::new();
-            for edge in self.graph.edges(node) {
-                use petgraph::visit::EdgeRef;
-                let neighbor = if edge.source() == node { edge.target() } else { edge.source() };
-                if distances.get(&neighbor).is_some_and(|&near| near + 1 == distance) {
-                    ports.push(edge.weight().port_at(at).port_no);
+        };
+        self.ids[node as usize] = Some(id);
+        self.transit[node as usize] = true;
+        self.nodes.insert(id, node);
+        true
+    }
+
+    /// Take a switch out with its links. Its number stays taken, and its datapath id known, until [`Graph::free`].
+    pub(super) fn remove_switch(&mut self, id: DatapathId) -> Option<Node> {
+        let node = self.nodes.remove(&id)?;
+        while let Some(arc) = self.arcs(node).first() {
+            self.remove_link(arc.link);
+        }
+        Some(node)
+    }
+
+    pub(super) fn free(&mut self, node: Node) {
+        if let Some(id) = self.ids.get_mut(node as usize) {
+            *id = None;
+            self.free_nodes.push(node);
+        }
+    }
+
+    /// Whether it was otherwise.
+    pub(super) fn set_transit(&mut self, node: Node, transit: bool) -> bool {
+        match self.transit.get_mut(node as usize) {
+            Some(now) if *now != transit => *now = transit,
+            _ => return false,
+        }
+        for at in 0..self.arcs(node).len() {
+            let arc = self.arcs[node as usize][at];
+            self.touched.push(Touched { from: arc.to, to: node, old: arc.back, new: arc.back });
+            for back in &mut self.arcs[arc.to as usize] {
+                if back.link == arc.link {
+                    back.transit = transit;
                 }
             }
-            ports.sort_unstable();
-            hops.insert(at, Hop { distance, ports });
+            self.gone.push(arc.link);
+            self.come.push(arc.link);
         }
-        Tree { hops }
+        true
+    }
+
+    /// A link between two ports of different known switches, at these costs out of `a` and out of `b`; at least 1 each. What else was
+    /// plugged in there is no more.
+    pub(super) fn set_link(&mut self, a: PortId, b: PortId, costs: [u32; 2]) {
+        let (low, high, costs) = if a < b { (a, b, costs) } else { (b, a, [costs[1], costs[0]]) };
+        let costs = costs.map(|cost| cost.clamp(1, UNREACHABLE - 1));
+        let (Some(from), Some(to)) = (self.node(low.datapath_id), self.node(high.datapath_id)) else { return };
+        if from == to {
+            return;
+        }
+        for port in [low, high] {
+            let Some(link) = self.link_at(port) else { continue };
+            if self.link(link).is_some_and(|found| found.low == low && found.high == high) {
+                return self.set_costs(link, costs);
+            }
+            self.remove_link(link);
+        }
+        let link = Link { low, high, nodes: [from, to], costs };
+        let number = match self.free_links.pop() {
+            Some(number) => number,
+            None => {
+                self.links.push(None);
+                (self.links.len() - 1) as u32
+            }
+        };
+        self.links[number as usize] = Some(link);
+        for (side, port) in [low, high].into_iter().enumerate() {
+            let [here, there] = [link.nodes[side], link.nodes[1 - side]];
+            let transit = self.is_transit(there);
+            let arc =
+                Arc { to: there, port: port.port_no, cost: costs[side], back: costs[1 - side], link: number, transit };
+            let arcs = &mut self.arcs[here as usize];
+            let at = arcs.partition_point(|other| other.port < arc.port);
+            arcs.insert(at, arc);
+            self.ends.insert(port, number);
+            self.touched.push(Touched { from: here, to: there, old: UNREACHABLE, new: arc.cost });
+        }
+        self.come.push(number);
+    }
+
+    fn set_costs(&mut self, number: u32, costs: [u32; 2]) {
+        let Some(link) = self.links.get_mut(number as usize).and_then(Option::as_mut) else { return };
+        let old = std::mem::replace(&mut link.costs, costs);
+        if old == costs {
+            return;
+        }
+        let nodes = link.nodes;
+        for side in 0..2 {
+            let [here, there] = [nodes[side], nodes[1 - side]];
+            if let Some(arc) = self.arcs[here as usize].iter_mut().find(|arc| arc.link == number) {
+                (arc.cost, arc.back) = (costs[side], costs[1 - side]);
+            }
+            if old[side] != costs[side] {
+                self.touched.push(Touched { from: here, to: there, old: old[side], new: costs[side] });
+            }
+        }
+        self.gone.push(number);
+        self.come.push(number);
+    }
+
+    pub(super) fn remove_link(&mut self, number: u32) {
+        let Some(link) = self.links.get_mut(number as usize).and_then(Option::take) else { return };
+        for (side, port) in [link.low, link.high].into_iter().enumerate() {
+            let [here, there] = [link.nodes[side], link.nodes[1 - side]];
+            self.arcs[here as usize].retain(|arc| arc.link != number);
+            self.ends.remove(&port);
+            self.touched.push(Touched { from: here, to: there, old: link.costs[side], new: UNREACHABLE });
+        }
+        self.free_links.push(number);
+        self.gone.push(number);
+    }
+
+    /// The link's place in the order of the flood tree: a link to a switch that lets nothing through is the last choice, so that such a
+    /// switch is a leaf where it can be; then what the dearer direction costs, then the ports.
+    pub(super) fn flood_order(&self, link: &Link) -> (bool, u32, PortId) {
+        let transit = link.nodes.iter().all(|&node| self.is_transit(node));
+        (!transit, link.costs[0].max(link.costs[1]), link.low)
     }
 }

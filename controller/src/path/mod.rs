@@ -1,55 +1,49 @@
-//! Pure path computation: a `Network` snapshot in, next hops and a loop-free flood tree out.
+//! Pure path computation: a `Network` in, next hops and a loop-free flood tree out.
 //!
-//! One [`Tree`] per destination switch holds, for every switch that can reach it, the distance in hops and the ports of all
-//! equal-cost next hops. A change recomputes only the trees that it can touch, and the result always equals a recompute from
-//! nothing (a property test says so). petgraph stays inside this module.
+//! [`Paths`] holds, for each pair of switches, the distance and the ports of all equal-cost next hops: six octets a pair, the sets of ports
+//! once per switch. A change recomputes only what it touches, and the result always equals a recompute from nothing (a property test says
+//! so). petgraph stays inside this module.
 
+mod backup;
 mod flood;
 mod graph;
+mod next_hops;
+pub mod reference;
+mod table;
 #[cfg(test)]
 mod tests;
+mod weights;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt;
 
-use net::{DatapathId, PortNo};
-use topology::Network;
+use net::{DatapathId, PortId, PortNo};
+use topology::{Change, Network};
 
-use graph::Graph;
+use flood::Flood;
+use graph::{Graph, Node, UNREACHABLE};
+use table::Table;
+
+pub use backup::{Backup, BackupKind};
+pub use graph::MAX_SWITCHES;
+pub use weights::{DRAINED_COST, LinkAttributes, MAX_COST, Metric, UTILISATION_HYSTERESIS, Weights};
 
 /// The way from one switch towards a destination switch.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Hop {
-    /// Links to the destination; at least 1.
-    pub distance: u16,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hop<'a> {
+    /// What the way to the destination costs; at least 1. With [`Metric::Hops`] its links.
+    pub distance: u32,
     /// Ports of all equal-cost next hops, ascending; at least one.
-    pub ports: Vec<PortNo>,
-}
-
-/// All shortest paths to one destination switch.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Tree {
-    hops: BTreeMap<DatapathId, Hop>,
-}
-
-impl Tree {
-    /// How `at` reaches the destination; `None` at the destination itself and where no path exists.
-    pub fn hop(&self, at: DatapathId) -> Option<&Hop> {
-        self.hops.get(&at)
-    }
-
-    /// Every switch that can reach the destination, with its hop.
-    pub fn hops(&self) -> impl Iterator<Item = (DatapathId, &Hop)> {
-        self.hops.iter().map(|(&at, hop)| (at, hop))
-    }
+    pub ports: &'a [PortNo],
 }
 
 /// What an update changed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PathChanges {
-    /// Per destination, the switches whose hop towards it changed, appeared or vanished.
-    pub hops: BTreeMap<DatapathId, BTreeSet<DatapathId>>,
-    /// Switches whose set of flood-tree ports changed.
-    pub flood: BTreeSet<DatapathId>,
+    /// Per destination, the switches whose hop towards it changed, appeared or vanished, ascending.
+    pub hops: BTreeMap<DatapathId, Vec<DatapathId>>,
+    /// Switches whose set of flood-tree ports changed, ascending.
+    pub flood: Vec<DatapathId>,
 }
 
 impl PathChanges {
@@ -57,14 +51,25 @@ impl PathChanges {
     pub fn is_empty(&self) -> bool {
         self.hops.is_empty() && self.flood.is_empty()
     }
+
+    /// Changed hops over all destinations.
+    pub fn hop_count(&self) -> usize {
+        self.hops.values().map(Vec::len).sum()
+    }
 }
 
 /// Next hops between all pairs of switches, and the flood tree.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+///
+/// Switches and links are changed one by one; [`Paths::settle`] then brings everything up to date at once. [`Paths::follow`] and
+/// [`Paths::update`] are both steps in one. In between, what is asked is answered as of the last time.
+#[derive(Clone, Default)]
 pub struct Paths {
-    trees: BTreeMap<DatapathId, Tree>,
-    flood: BTreeMap<DatapathId, BTreeSet<PortNo>>,
-    links: BTreeSet<graph::Edge>,
+    graph: Graph,
+    table: Table,
+    flood: Flood,
+    weights: Weights,
+    /// Switches that are gone since the last time.
+    leaving: Vec<Node>,
 }
 
 impl Paths {
@@ -73,96 +78,242 @@ impl Paths {
         Paths::default()
     }
 
-    /// Everything from nothing: what any sequence of [`Paths::update`] has to equal.
+    /// Everything from nothing: what any sequence of changes has to equal.
     pub fn compute(network: &Network) -> Paths {
-        let mut paths = Paths::new();
+        Paths::compute_with(network, Weights::default())
+    }
+
+    /// The same with links that cost what `weights` says.
+    pub fn compute_with(network: &Network, weights: Weights) -> Paths {
+        let mut paths = Paths { weights, ..Paths::new() };
         paths.update(network);
         paths
     }
 
-    /// Follow `network`: recompute the trees that its changed switches and links can touch, and the flood tree.
-    ///
-    /// A changed link touches a tree only if its two ends stood at different distances from the destination, or will: a link
-    /// between equals is on no shortest path.
-    pub fn update(&mut self, network: &Network) -> PathChanges {
-        let graph = Graph::new(network);
-        let links: BTreeSet<graph::Edge> = graph.edges().collect();
-        let changed_links: Vec<graph::Edge> = links.symmetric_difference(&self.links).copied().collect();
-        let mut changes = PathChanges::default();
+    /// Follow changes that `network` shows already: only what they name is looked at.
+    pub fn follow(&mut self, changes: &[Change], network: &Network) -> PathChanges {
+        for change in changes {
+            match change {
+                Change::SwitchUp(id) if network.switches.contains_key(id) => self.add_switch(*id),
+                Change::SwitchGone(id) if !network.switches.contains_key(id) => self.remove_switch(*id),
+                Change::LinkUp(link) | Change::LinkDown { link, .. } => {
+                    self.follow_port(link.source, network);
+                    self.follow_port(link.target, network);
+                }
+                // The bit rate may be another one.
+                Change::PortChanged(port) if matches!(self.weights.metric, Metric::Bandwidth { .. }) => {
+                    self.follow_port(*port, network);
+                }
+                _ => {}
+            }
+        }
+        self.settle()
+    }
 
-        let gone: Vec<DatapathId> = self.trees.keys().filter(|id| !graph.contains(**id)).copied().collect();
-        for destination in gone {
-            if let Some(old) = self.trees.remove(&destination) {
-                note_tree_changes(&mut changes, destination, &old, &Tree::default());
-            }
-            self.flood.remove(&destination);
+    /// Follow `network` as a whole: everything in it is compared with what is known.
+    pub fn update(&mut self, network: &Network) -> PathChanges {
+        let gone: Vec<DatapathId> =
+            self.graph.nodes().map(|(id, _)| id).filter(|id| !network.switches.contains_key(id)).collect();
+        gone.into_iter().for_each(|id| self.remove_switch(id));
+        network.switches.keys().for_each(|&id| self.add_switch(id));
+        let known: Vec<PortId> = self.graph.links().map(|(_, link)| link.low).collect();
+        known.into_iter().for_each(|port| self.follow_port(port, network));
+        for link in network.bidirectional_links() {
+            self.follow_port(link.source, network);
         }
-        for destination in graph.switches() {
-            let old = self.trees.get(&destination);
-            let affected = match old {
-                None => true,
-                Some(tree) => changed_links.iter().any(|edge| touches(tree, destination, edge)),
-            };
-            if affected {
-                let new = graph.tree(destination);
-                let old = self.trees.insert(destination, new).unwrap_or_default();
-                if let Some(new) = self.trees.get(&destination) {
-                    note_tree_changes(&mut changes, destination, &old, new);
-                }
+        self.settle()
+    }
+
+    /// Links cost something else from now on.
+    pub fn set_weights(&mut self, weights: Weights, network: &Network) -> PathChanges {
+        self.weights = weights;
+        let nodes: Vec<(DatapathId, Node)> = self.graph.nodes().collect();
+        for (id, node) in nodes {
+            self.graph.set_transit(node, !self.weights.drained.contains(&id));
+        }
+        self.update(network)
+    }
+
+    /// What links cost.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// A direction's utilisation in parts of a thousand; see [`Metric::Utilisation`].
+    pub fn note_utilisation(&mut self, port: PortId, permille: u16, network: &Network) {
+        if self.weights.note_utilisation(port, permille) {
+            self.follow_port(port, network);
+        }
+    }
+
+    /// A switch without links, unless it is known already.
+    pub fn add_switch(&mut self, id: DatapathId) {
+        if self.graph.add_switch(id)
+            && self.weights.drained.contains(&id)
+            && let Some(node) = self.graph.node(id)
+        {
+            self.graph.set_transit(node, false);
+        }
+    }
+
+    /// A switch and its links are gone.
+    pub fn remove_switch(&mut self, id: DatapathId) {
+        self.leaving.extend(self.graph.remove_switch(id));
+    }
+
+    /// A link that carries traffic both ways, between ports of different known switches, and what it costs out of `a` and out of `b`: at
+    /// least 1 each. A link that is there already costs that from now on.
+    pub fn set_link(&mut self, a: PortId, b: PortId, costs: [u32; 2]) {
+        self.graph.set_link(a, b, costs);
+    }
+
+    /// The link at a port is no more.
+    pub fn remove_link(&mut self, port: PortId) {
+        if let Some(link) = self.graph.link_at(port) {
+            self.graph.remove_link(link);
+        }
+    }
+
+    /// What `network` says is plugged in at a port. Links with only one direction seen carry nothing, and neither does a link from a switch
+    /// to itself.
+    fn follow_port(&mut self, port: PortId, network: &Network) {
+        let known = |port: PortId| network.switches.contains_key(&port.datapath_id);
+        let link = network.links.get(&port).filter(|link| {
+            network.is_bidirectional(port)
+                && link.target.datapath_id != port.datapath_id
+                && known(port)
+                && known(link.target)
+        });
+        match link {
+            Some(link) => {
+                self.add_switch(port.datapath_id);
+                self.add_switch(link.target.datapath_id);
+                let costs = [self.weights.cost(port, network), self.weights.cost(link.target, network)];
+                self.set_link(port, link.target, costs);
+            }
+            None => self.remove_link(port),
+        }
+    }
+
+    /// Bring distances, next hops and flood tree up to date with all changes since the last time.
+    pub fn settle(&mut self) -> PathChanges {
+        let mut changes = PathChanges::default();
+        self.table.fit(&self.graph);
+        let touched = std::mem::take(&mut self.graph.touched);
+        let (gone, come) = (std::mem::take(&mut self.graph.gone), std::mem::take(&mut self.graph.come));
+        let leaving = std::mem::take(&mut self.leaving);
+        let mut changed = Vec::new();
+        let mut note = |graph: &Graph, to: Option<DatapathId>, changed: &mut Vec<Node>| {
+            if let (Some(to), false) = (to, changed.is_empty()) {
+                let ids = changes.hops.entry(to).or_default();
+                ids.extend(changed.iter().filter_map(|&node| graph.id(node)));
+                ids.sort_unstable();
+                ids.dedup();
+            }
+            changed.clear();
+        };
+        if !touched.is_empty() {
+            for (id, node) in self.graph.nodes() {
+                self.table.repair(&self.graph, node, &touched, &mut changed);
+                note(&self.graph, Some(id), &mut changed);
             }
         }
-        if !changed_links.is_empty() || self.flood.len() != graph.switch_count() {
-            let flood = flood::flood_tree(&graph);
-            for (&at, ports) in &flood {
-                if self.flood.get(&at) != Some(ports) {
-                    changes.flood.insert(at);
-                }
-            }
-            self.flood = flood;
+        for &node in &leaving {
+            self.table.clear_row(node, &mut changed);
+            note(&self.graph, self.graph.id(node), &mut changed);
         }
-        self.links = links;
+        if !gone.is_empty() || !come.is_empty() {
+            let nodes = self.flood.follow(&self.graph, &gone, &come);
+            changes.flood = nodes.into_iter().filter_map(|node| self.graph.id(node)).collect();
+            changes.flood.sort_unstable();
+        }
+        leaving.into_iter().for_each(|node| self.graph.free(node));
         changes
     }
 
-    /// A switch without links is in the network, perhaps since before: no path changes, and nothing else has to be looked at.
-    pub fn add_isolated(&mut self, id: DatapathId) {
-        self.trees.entry(id).or_default();
-        self.flood.entry(id).or_default();
-    }
-
     /// The way from `at` to `to`; `None` if they are the same or no path exists.
-    pub fn hop(&self, at: DatapathId, to: DatapathId) -> Option<&Hop> {
-        self.trees.get(&to)?.hop(at)
+    pub fn hop(&self, at: DatapathId, to: DatapathId) -> Option<Hop<'_>> {
+        self.hop_of(self.graph.node(at)?, self.graph.node(to)?)
     }
 
-    /// Links from `at` to `to`: 0 at the same switch, `None` where no path exists.
-    pub fn distance(&self, at: DatapathId, to: DatapathId) -> Option<u16> {
-        if at == to { Some(0) } else { self.hop(at, to).map(|hop| hop.distance) }
+    fn hop_of(&self, at: Node, to: Node) -> Option<Hop<'_>> {
+        let ports = self.table.ports(at, to);
+        (!ports.is_empty()).then(|| Hop { distance: self.table.distance(at, to), ports })
     }
 
-    /// The tree towards a destination switch.
-    pub fn tree(&self, to: DatapathId) -> Option<&Tree> {
-        self.trees.get(&to)
+    /// What the way from `at` to `to` costs: 0 at the same switch, `None` where no path exists.
+    pub fn distance(&self, at: DatapathId, to: DatapathId) -> Option<u32> {
+        let distance = self.table.distance(self.graph.node(at)?, self.graph.node(to)?);
+        (distance != UNREACHABLE).then_some(distance)
     }
 
-    /// All trees, by destination.
-    pub fn trees(&self) -> impl Iterator<Item = (DatapathId, &Tree)> {
-        self.trees.iter().map(|(&to, tree)| (to, tree))
+    /// Every other switch that can reach a destination, ascending, with its hop.
+    pub fn reaching(&self, to: DatapathId) -> impl Iterator<Item = (DatapathId, Hop<'_>)> {
+        let to = self.graph.node(to);
+        let hop = move |at| self.hop_of(at, to?);
+        self.graph.nodes().filter_map(move |(id, at)| Some((id, hop(at)?)))
     }
 
-    /// Ports of `at` that are on the flood tree between switches; edge ports are not in here.
+    /// Switches, ascending.
+    pub fn switches(&self) -> impl Iterator<Item = DatapathId> + '_ {
+        self.graph.nodes().map(|(id, _)| id)
+    }
+
+    /// Ports of `at` that are on the flood tree between switches, ascending; edge ports are not in here.
     pub fn flood_ports(&self, at: DatapathId) -> impl Iterator<Item = PortNo> + '_ {
-        self.flood.get(&at).into_iter().flatten().copied()
+        self.graph.node(at).into_iter().flat_map(|node| self.flood.ports(node))
     }
 
     /// Whether a port between switches is on the flood tree.
     pub fn is_flood_port(&self, at: DatapathId, port_no: PortNo) -> bool {
-        self.flood.get(&at).is_some_and(|ports| ports.contains(&port_no))
+        self.flood_ports(at).any(|port| port == port_no)
     }
 
     /// Ordered pairs of different switches with a path between them.
     pub fn pair_count(&self) -> usize {
-        self.trees.values().map(|tree| tree.hops.len()).sum()
+        self.table.pair_count()
+    }
+
+    /// Octets that distances and next hops take, about.
+    pub fn octets(&self) -> usize {
+        self.table.octets()
+    }
+}
+
+/// What can be asked is the same; numbers inside may differ.
+impl PartialEq for Paths {
+    fn eq(&self, other: &Paths) -> bool {
+        self.switches().eq(other.switches())
+            && self
+                .switches()
+                .all(|to| self.reaching(to).eq(other.reaching(to)) && self.flood_ports(to).eq(other.flood_ports(to)))
+    }
+}
+
+impl Eq for Paths {}
+
+impl fmt::Debug for Paths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let row = |to| (to, self.reaching(to).collect::<Vec<_>>(), self.flood_ports(to).collect::<Vec<_>>());
+        f.debug_list().entries(self.switches().map(row)).finish()
+    }
+}
+
+/// All shortest paths to one destination switch, by themselves.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tree {
+    hops: BTreeMap<DatapathId, (u32, Vec<PortNo>)>,
+}
+
+impl Tree {
+    /// How `at` reaches the destination; `None` at the destination itself and where no path exists.
+    pub fn hop(&self, at: DatapathId) -> Option<Hop<'_>> {
+        self.hops.get(&at).map(|(distance, ports)| Hop { distance: *distance, ports })
+    }
+
+    /// Every switch that can reach the destination, with its hop.
+    pub fn hops(&self) -> impl Iterator<Item = (DatapathId, Hop<'_>)> {
+        self.hops.iter().map(|(&at, (distance, ports))| (at, Hop { distance: *distance, ports }))
     }
 }
 
@@ -170,35 +321,26 @@ impl Paths {
 pub struct Ways(Graph);
 
 impl Ways {
-    /// Of this network.
+    /// Of this network, every link at cost 1.
     pub fn new(network: &Network) -> Ways {
-        Ways(Graph::new(network))
+        let mut paths = Paths::new();
+        network.switches.keys().for_each(|&id| paths.add_switch(id));
+        for link in network.bidirectional_links() {
+            paths.follow_port(link.source, network);
+        }
+        Ways(paths.graph)
     }
 
     /// All shortest paths to a switch: what [`Paths`] has for it.
     pub fn tree(&self, to: DatapathId) -> Tree {
-        self.0.tree(to)
-    }
-}
-
-fn touches(tree: &Tree, destination: DatapathId, edge: &graph::Edge) -> bool {
-    let distance = |at| if at == destination { Some(0) } else { tree.hop(at).map(|hop| hop.distance) };
-    distance(edge.low.datapath_id) != distance(edge.high.datapath_id)
-}
-
-fn note_tree_changes(changes: &mut PathChanges, destination: DatapathId, old: &Tree, new: &Tree) {
-    let mut touched = BTreeSet::new();
-    for (at, hop) in new.hops() {
-        if old.hop(at) != Some(hop) {
-            touched.insert(at);
-        }
-    }
-    for (at, _) in old.hops() {
-        if new.hop(at).is_none() {
-            touched.insert(at);
-        }
-    }
-    if !touched.is_empty() {
-        changes.hops.insert(destination, touched);
+        let Some(node) = self.0.node(to) else { return Tree::default() };
+        let row = table::row(&self.0, node);
+        let hops = self.0.nodes().filter(|(_, at)| *at != node).filter_map(|(id, at)| {
+            let distance = row.get(at as usize).copied().filter(|&distance| distance != UNREACHABLE)?;
+            let mut ports = Vec::new();
+            table::next_hops(&self.0, node, &row, at, &mut ports);
+            Some((id, (distance, ports)))
+        });
+        Tree { hops: hops.collect() }
     }
 }

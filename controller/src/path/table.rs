@@ -1,0 +1,306 @@
+//! Distances and next hops between all pairs, and their repair after a change.
+//!
+//! One row per destination. A changed arc matters to a row only if it was on a shortest path or is to be on one; from there the repair goes as
+//! far as distances change and no further (G. Ramalingam and T. Reps, "An Incremental Algorithm for a Generalization of the Shortest-Path
+//! Problem", Journal of Algorithms 21, 1996: DynamicSWSF-FP, any number of changes at once, cheaper and dearer ones mixed). A distance is
+//! consistent if it is the least over the arcs of cost plus the next switch's distance. All costs are at least 1, so that distances that are
+//! consistent everywhere are the only ones.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use net::PortNo;
+
+use super::graph::{Graph, Node, Touched, UNREACHABLE};
+use super::next_hops::{NONE, Sets};
+
+/// All ways to one destination, by switch.
+#[derive(Clone, Debug, Default)]
+struct Row {
+    distance: Vec<u32>,
+    hops: Vec<u16>,
+    /// Switches other than the destination with a way to it.
+    reaching: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Table {
+    rows: Vec<Row>,
+    sets: Vec<Sets>,
+    work: Work,
+}
+
+/// What a repair needs besides the row; kept so that its memory is.
+#[derive(Clone, Debug, Default)]
+struct Work {
+    heap: BinaryHeap<Reverse<(u32, Node)>>,
+    /// By switch: the distance before this repair, valid where `seen` is this repair's number.
+    old: Vec<u32>,
+    seen: Vec<u32>,
+    listed: Vec<u32>,
+    repair: u32,
+    changed: Vec<Node>,
+    candidates: Vec<Node>,
+    seeds: Vec<Node>,
+    ports: Vec<PortNo>,
+}
+
+impl Work {
+    fn begin(&mut self, nodes: usize) {
+        self.old.resize(nodes, UNREACHABLE);
+        self.seen.resize(nodes, 0);
+        self.listed.resize(nodes, 0);
+        self.repair = self.repair.wrapping_add(1);
+        if self.repair == 0 {
+            self.seen.fill(0);
+            self.listed.fill(0);
+            self.repair = 1;
+        }
+        self.changed.clear();
+        self.candidates.clear();
+        self.heap.clear();
+    }
+
+    /// Before a distance is changed: what it was.
+    fn remember(&mut self, node: Node, distance: u32) {
+        if self.seen[node as usize] != self.repair {
+            self.seen[node as usize] = self.repair;
+            self.old[node as usize] = distance;
+            self.changed.push(node);
+        }
+    }
+
+    /// The next hops of a switch may be others.
+    fn list(&mut self, node: Node) {
+        if self.listed[node as usize] != self.repair {
+            self.listed[node as usize] = self.repair;
+            self.candidates.push(node);
+        }
+    }
+}
+
+impl Table {
+    pub(super) fn distance(&self, at: Node, to: Node) -> u32 {
+        let row = self.rows.get(to as usize);
+        row.and_then(|row| row.distance.get(at as usize)).copied().unwrap_or(UNREACHABLE)
+    }
+
+    pub(super) fn ports(&self, at: Node, to: Node) -> &[PortNo] {
+        let number = self.rows.get(to as usize).and_then(|row| row.hops.get(at as usize)).copied().unwrap_or(NONE);
+        self.sets.get(at as usize).map_or(&[], |sets| sets.ports(number))
+    }
+
+    /// Ordered pairs of different switches with a way.
+    pub(super) fn pair_count(&self) -> usize {
+        self.rows.iter().map(|row| row.reaching as usize).sum()
+    }
+
+    /// Octets in use, about.
+    pub(super) fn octets(&self) -> usize {
+        let rows = self.rows.iter().map(|row| row.distance.capacity() * 4 + row.hops.capacity() * 2);
+        rows.sum::<usize>() + self.sets.iter().map(Sets::octets).sum::<usize>()
+    }
+
+    /// Room for every switch of the graph.
+    pub(super) fn fit(&mut self, graph: &Graph) {
+        let nodes = graph.len();
+        if self.rows.len() == nodes {
+            return;
+        }
+        self.rows.resize_with(nodes, Row::default);
+        self.sets.resize_with(nodes, Sets::default);
+        for (at, row) in self.rows.iter_mut().enumerate() {
+            // A sixteenth in reserve, as there are as many rows as columns: doubling would cost more than the copies.
+            let more = nodes - row.distance.len();
+            if row.distance.capacity() < nodes {
+                row.distance.reserve_exact(more + nodes / 16);
+                row.hops.reserve_exact(more + nodes / 16);
+            }
+            row.distance.resize(nodes, UNREACHABLE);
+            row.hops.resize(nodes, NONE);
+            row.distance[at] = 0;
+        }
+    }
+
+    /// A destination that is gone: its row is emptied, `changed` gets the switches that had a way to it.
+    pub(super) fn clear_row(&mut self, to: Node, changed: &mut Vec<Node>) {
+        let Some(row) = self.rows.get_mut(to as usize) else { return };
+        for (at, number) in row.hops.iter_mut().enumerate() {
+            if *number != NONE {
+                self.sets[at].give_back(*number);
+                *number = NONE;
+                changed.push(at as Node);
+            }
+        }
+        row.distance.fill(UNREACHABLE);
+        row.distance[to as usize] = 0;
+        row.reaching = 0;
+    }
+
+    /// Repair the row of `to` after the arcs `touched` have changed; `changed` gets the switches whose distance or next hops did.
+    pub(super) fn repair(&mut self, graph: &Graph, to: Node, touched: &[Touched], changed: &mut Vec<Node>) {
+        let Some(row) = self.rows.get_mut(to as usize) else { return };
+        let distance = &mut row.distance;
+        self.work.seeds.clear();
+        let many = touched.len() > distance.len();
+        for arc in touched {
+            let (here, there) = (distance[arc.from as usize], distance[arc.to as usize]);
+            let (old, new) = (there.saturating_add(arc.old), there.saturating_add(arc.new));
+            let (was_used, is_used) = (old != UNREACHABLE && old == here, new != UNREACHABLE && new <= here);
+            if arc.from != to && (was_used || is_used) {
+                self.work.seeds.push(arc.from);
+                if many {
+                    break;
+                }
+            }
+        }
+        if self.work.seeds.is_empty() {
+            return;
+        }
+        let work = &mut self.work;
+        work.begin(distance.len());
+        if many || work.seeds.len() > distance.len() / 4 {
+            from_nothing(graph, to, distance, work);
+        } else {
+            mend(graph, to, distance, work);
+        }
+        for at in 0..work.changed.len() {
+            let node = work.changed[at];
+            let (old, new) = (work.old[node as usize], distance[node as usize]);
+            if old == new {
+                continue;
+            }
+            row.reaching = match (old == UNREACHABLE, new == UNREACHABLE) {
+                (true, false) => row.reaching + 1,
+                (false, true) => row.reaching.saturating_sub(1),
+                _ => row.reaching,
+            };
+            work.list(node);
+            if node != to && !graph.is_transit(node) {
+                continue;
+            }
+            for arc in &graph.arcs[node as usize] {
+                let near = distance[arc.to as usize];
+                if near == arc.back.saturating_add(old) || near == arc.back.saturating_add(new) {
+                    work.list(arc.to);
+                }
+            }
+        }
+        for &node in &work.candidates {
+            let now = distance[node as usize];
+            next_hops(graph, to, distance, node, &mut work.ports);
+            let (sets, number) = (&mut self.sets[node as usize], &mut row.hops[node as usize]);
+            let same = sets.ports(*number) == work.ports.as_slice();
+            if !same {
+                let old = std::mem::replace(number, sets.take(&work.ports));
+                sets.give_back(old);
+            }
+            if !same || (work.seen[node as usize] == work.repair && work.old[node as usize] != now) {
+                changed.push(node);
+            }
+        }
+    }
+}
+
+/// The ports of all arcs on shortest paths, ascending.
+pub(super) fn next_hops(graph: &Graph, to: Node, distance: &[u32], node: Node, ports: &mut Vec<PortNo>) {
+    ports.clear();
+    let now = distance[node as usize];
+    if node == to || now == UNREACHABLE {
+        return;
+    }
+    for arc in &graph.arcs[node as usize] {
+        if (arc.transit || arc.to == to) && distance[arc.to as usize].saturating_add(arc.cost) == now {
+            ports.push(arc.port);
+        }
+    }
+}
+
+/// Distances to one destination, by switch, from nothing.
+pub(super) fn row(graph: &Graph, to: Node) -> Vec<u32> {
+    let mut distance = vec![UNREACHABLE; graph.len()];
+    search(graph, to, &mut distance, &mut BinaryHeap::new());
+    distance
+}
+
+/// What the distance has to be, from the neighbours' ones.
+fn wanted(graph: &Graph, to: Node, distance: &[u32], node: Node) -> u32 {
+    if node == to {
+        return 0;
+    }
+    let arcs = graph.arcs[node as usize].iter().filter(|arc| arc.transit || arc.to == to);
+    arcs.map(|arc| distance[arc.to as usize].saturating_add(arc.cost)).min().unwrap_or(UNREACHABLE)
+}
+
+/// Distances made consistent again, beginning at the seeds.
+///
+/// Each inconsistent switch is in the heap, at the lesser of what its distance is and what it has to be, or at less than that: then it is
+/// put back where it belongs when it is taken out.
+fn mend(graph: &Graph, to: Node, distance: &mut [u32], work: &mut Work) {
+    for at in 0..work.seeds.len() {
+        let node = work.seeds[at];
+        work.list(node);
+        let (now, wanted) = (distance[node as usize], wanted(graph, to, distance, node));
+        if now != wanted {
+            work.heap.push(Reverse((now.min(wanted), node)));
+        }
+    }
+    while let Some(Reverse((key, node))) = work.heap.pop() {
+        let (now, wanted) = (distance[node as usize], wanted(graph, to, distance, node));
+        if now == wanted {
+            continue;
+        }
+        if key != now.min(wanted) {
+            work.heap.push(Reverse((now.min(wanted), node)));
+            continue;
+        }
+        work.remember(node, now);
+        let next = if wanted < now { wanted } else { UNREACHABLE };
+        distance[node as usize] = next;
+        if next == UNREACHABLE && wanted != UNREACHABLE {
+            work.heap.push(Reverse((wanted, node)));
+        }
+        if node != to && !graph.is_transit(node) {
+            continue;
+        }
+        for arc in &graph.arcs[node as usize] {
+            let near = distance[arc.to as usize];
+            if next != UNREACHABLE {
+                let by_here = arc.back.saturating_add(next);
+                if by_here < near {
+                    work.heap.push(Reverse((by_here, arc.to)));
+                }
+            } else if near != UNREACHABLE && near == arc.back.saturating_add(now) {
+                work.heap.push(Reverse((near, arc.to)));
+            }
+        }
+    }
+}
+
+/// All distances again; every switch is looked at.
+fn from_nothing(graph: &Graph, to: Node, distance: &mut [u32], work: &mut Work) {
+    for (node, distance) in (0..).zip(distance.iter_mut()) {
+        work.remember(node, *distance);
+        work.list(node);
+        *distance = UNREACHABLE;
+    }
+    search(graph, to, distance, &mut work.heap);
+}
+
+/// Dijkstra's algorithm, from the destination against the arcs.
+fn search(graph: &Graph, to: Node, distance: &mut [u32], heap: &mut BinaryHeap<Reverse<(u32, Node)>>) {
+    distance[to as usize] = 0;
+    heap.push(Reverse((0, to)));
+    while let Some(Reverse((key, node))) = heap.pop() {
+        if key != distance[node as usize] || (node != to && !graph.is_transit(node)) {
+            continue;
+        }
+        for arc in &graph.arcs[node as usize] {
+            let by_here = arc.back.saturating_add(key);
+            if by_here < distance[arc.to as usize] {
+                distance[arc.to as usize] = by_here;
+                heap.push(Reverse((by_here, arc.to)));
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What links cost: what is known of each, and a metric that makes whole numbers of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use net::{DatapathId, PortId};
+use topology::Network;
+
+/// The dearest that a link gets by its metric: about a second, where latency in microseconds is the metric.
+pub const MAX_COST: u32 = 1 << 20;
+/// What a drained link costs on top: more than 64 of the dearest links that are not drained, so that it is used where nothing else leads
+/// (as a link at the maximum metric, RFC 5305 §3, or a stub router's, RFC 6987). A way of more than 63 drained links counts as none.
+pub const DRAINED_COST: u32 = 1 << 26;
+/// Parts in a thousand that utilisation has to fall below a step's threshold before the step is left again.
+pub const UTILISATION_HYSTERESIS: u16 = 100;
+
+/// From so many parts in a thousand on a link costs so many times what it costs otherwise.
+const UTILISATION_STEPS: [(u16, u32); 4] = [(0, 1), (500, 2), (750, 4), (900, 16)];
+
+/// What is known of a link in one direction.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LinkAttributes {
+    /// Administrative cost, 1 to [`MAX_COST`].
+    pub cost: Option<u32>,
+    /// How long a frame is under way.
+    pub latency: Option<Duration>,
+    /// Bit rate in kbit/s; without it the port's own is taken.
+    pub bandwidth_kbps: Option<u64>,
+    /// Numbers of risks that it shares with other links (SRLG, RFC 4202 §2.3): one conduit, one amplifier.
+    pub risks: BTreeSet<u32>,
+    /// Under maintenance: used where nothing else leads.
+    pub drained: bool,
+}
+
+/// What makes a way short.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Metric {
+    /// Every link costs 1.
+    #[default]
+    Hops,
+    /// The administrative cost; 1 where none is stated.
+    Cost,
+    /// Microseconds, rounded up; [`MAX_COST`] where it is not known.
+    Latency,
+    /// How often the bit rate goes into this one, in kbit/s, rounded up (RFC 2328 §C.3); [`MAX_COST`] where it is not known.
+    Bandwidth {
+        /// The rate of a link that costs 1.
+        reference_kbps: u64,
+    },
+    /// The administrative cost times 1, 2, 4 or 16: from 50, 75 and 90 % of utilisation on, and back 10 points below each.
+    Utilisation,
+}
+
+/// A metric and what it is applied to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Weights {
+    /// What makes a way short.
+    pub metric: Metric,
+    /// What is known of links, by the port where frames leave. Both directions of a link are told apart.
+    pub links: BTreeMap<PortId, LinkAttributes>,
+    /// Switches under maintenance: destinations, but nobody's way (as with IS-IS's overload bit, ISO 10589 §7.2.8.1, RFC 3277).
+    pub drained: BTreeSet<DatapathId>,
+    /// Index of [`UTILISATION_STEPS`]; a direction without an entry is at the first.
+    steps: BTreeMap<PortId, usize>,
+}
+
+impl Weights {
+    /// Every link alike.
+    pub fn new(metric: Metric) -> Weights {
+        Weights { metric, ..Weights::default() }
+    }
+
+    /// How much of a link's bit rate is used in the direction out of `port`, in parts of a thousand. Whether it costs something else since.
+    pub fn note_utilisation(&mut self, port: PortId, permille: u16) -> bool {
+        let now = self.steps.get(&port).copied().unwrap_or(0);
+        let above = |(from, _): &(u16, u32)| permille >= *from;
+        let up = UTILISATION_STEPS.iter().rposition(above).unwrap_or(0);
+        let still = |(from, _): &(u16, u32)| permille.saturating_add(UTILISATION_HYSTERESIS) >= *from;
+        let down = UTILISATION_STEPS.iter().rposition(still).unwrap_or(0);
+        let next = now.clamp(up, down);
+        if next == 0 {
+            self.steps.remove(&port);
+        } else {
+            self.steps.insert(port, next);
+        }
+        next != now && self.metric == Metric::Utilisation
+    }
+
+    /// Bit rate out of a port in kbit/s: as stated, else the port's own.
+    pub fn bandwidth_kbps(&self, port: PortId, network: &Network) -> Option<u64> {
+        let stated = self.links.get(&port).and_then(|link| link.bandwidth_kbps);
+        stated.or_else(|| network.port(port).map(|port| u64::from(port.info.curr_speed_kbps))).filter(|&kbps| kbps > 0)
+    }
+
+    /// What the direction out of a port costs: 1 to [`MAX_COST`], and [`DRAINED_COST`] more if it is drained.
+    pub fn cost(&self, port: PortId, network: &Network) -> u32 {
+        let link = self.links.get(&port);
+        let stated = link.and_then(|link| link.cost).unwrap_or(1).clamp(1, MAX_COST);
+        let cost = match self.metric {
+            Metric::Hops => 1,
+            Metric::Cost => stated,
+            Metric::Latency => match link.and_then(|link| link.latency) {
+                Some(latency) => u32::try_from(latency.as_nanos().div_ceil(1_000)).unwrap_or(MAX_COST),
+                None => MAX_COST,
+            },
+            Metric::Bandwidth { reference_kbps } => match self.bandwidth_kbps(port, network) {
+                Some(kbps) => u32::try_from(reference_kbps.div_ceil(kbps)).unwrap_or(MAX_COST),
+                None => MAX_COST,
+            },
+            Metric::Utilisation => {
+                let step = self.steps.get(&port).copied().unwrap_or(0);
+                stated.saturating_mul(UTILISATION_STEPS.get(step).map_or(1, |(_, times)| *times))
+            }
+        };
+        let drained = link.is_some_and(|link| link.drained);
+        cost.clamp(1, MAX_COST) + if drained { DRAINED_COST } else { 0 }
+    }
+}

@@ -66,9 +66,14 @@ fn summary(switch: &Value) -> String {
     if number("added") + number("changed") + number("removed") > 0 {
         line.push_str("; they are put right");
     }
-    for (name, words) in [("foreign", "of others"), ("excepted", "passed over")] {
+    for (name, words) in [
+        ("foreign", "flows of others"),
+        ("foreign_groups", "groups of others"),
+        ("foreign_meters", "meters of others"),
+        ("excepted", "flows passed over"),
+    ] {
         if number(name) > 0 {
-            line.push_str(&format!("; {} flows {words}", number(name)));
+            line.push_str(&format!("; {} {words}", number(name)));
         }
     }
     let cut = text("cut_short");

@@ -48,12 +48,15 @@ impl Core {
         let host_timeout_changed = discovery.host_timeout != host_timeout;
         let none = self.config.rules.is_empty() && rules.is_empty();
         let same_rules = none || Arc::ptr_eq(&self.config.rules, &rules);
+        let [rules_differ, groups, meters] = if same_rules { [false; 3] } else { self.config.rules.differs(&rules) };
         let nobody = self.config.isolation.is_empty() && isolation.is_empty();
         let same_isolation = nobody || Arc::ptr_eq(&self.config.isolation, &isolation);
         let rows = [
             ("fabric.probe_interval", discovery.probe_interval != probe_interval),
             ("fabric.host_timeout", host_timeout_changed),
-            ("flows", !same_rules),
+            ("groups", groups),
+            ("meters", meters),
+            ("flows", !same_rules && (rules_differ || !groups && !meters)),
             ("isolate", !same_isolation),
         ];
         let rows = rows.into_iter().chain(own);

@@ -186,7 +186,7 @@ pub enum CoreEvent {
         datapath_id: DatapathId,
         /// What was refused.
         what: String,
-        /// The switch's error, in words.
+        /// The switch's error, or what it says that it cannot hold, in words.
         error: String,
         /// The application that wants it, if one still does.
         owner: Option<Owner>,
@@ -477,8 +477,8 @@ impl Core {
             for app in &self.apps {
                 let mut rules = effects.rule_set(datapath_id);
                 app.rules(datapath_id, &view, &mut rules);
-                let (rules, groups) = rules.into_parts();
-                effects.apply(datapath_id, rules, groups);
+                let stated = rules.into_parts();
+                effects.apply(datapath_id, stated);
             }
             result.insert(datapath_id, reconciler);
         }
@@ -604,8 +604,8 @@ impl Core {
                     self.events.push_back(CoreEvent::Rerouted { took: now.since(since) });
                 }
             }
-            FlowEvent::Refused { datapath_id, error, step: RefusedStep { what, key, table }, again } => {
-                let (error, owner) = (error.code().to_string(), key.map(|key| key.owner));
+            FlowEvent::Refused { datapath_id, cause, step: RefusedStep { what, key, table }, again } => {
+                let (error, owner) = (cause.to_string(), key.map(|key| key.owner));
                 let line = self.line_of(datapath_id, table, key);
                 self.events.push_back(CoreEvent::Refused { datapath_id, what, error, owner, line, again });
             }
@@ -619,7 +619,7 @@ impl Core {
 
     /// The line of the configuration that states a rule of the operator.
     fn line_of(&self, datapath_id: DatapathId, table: Option<TableId>, key: Option<Key>) -> Option<u32> {
-        self.config.rules.origin_of_key(datapath_id, table?, &key?)
+        self.config.rules.origin_of_key(datapath_id, table.unwrap_or(TableId::ALL), &key?)
     }
 
     /// Put everything that the turn has decided into the channels.

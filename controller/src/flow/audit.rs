@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::{DatapathId, Time};
-use openflow::{GroupId, Match, TableId};
+use openflow::{GroupId, Match, MeterId, TableId};
 
 use super::body::FlowBody;
 use super::rule::Key;
@@ -22,7 +22,7 @@ pub struct FlowSettings {
     pub bundles: super::BundleUse,
     /// Time between two audits of a switch; none at all if it is zero.
     pub audit_interval: Duration,
-    /// Rules that somebody else has put on a switch are removed; else they are let be.
+    /// Rules, groups and meters that somebody else has put on a switch are removed; else they are let be.
     pub remove_foreign: bool,
     /// Rules that audits pass over, and that are let be if somebody else has put them there.
     pub exceptions: Arc<[FlowException]>,
@@ -117,6 +117,8 @@ pub enum DriftedEntry {
     },
     /// A group.
     Group(GroupId),
+    /// A meter.
+    Meter(MeterId),
 }
 
 /// One difference.
@@ -148,6 +150,7 @@ impl Drift {
                 }
             }
             DriftedEntry::Group(id) => format!("group {}", id.0),
+            DriftedEntry::Meter(id) => format!("meter {}", id.0),
         }
     }
 
@@ -155,7 +158,7 @@ impl Drift {
     pub fn table(&self) -> Option<TableId> {
         match self.entry {
             DriftedEntry::Rule { table, .. } => Some(table),
-            DriftedEntry::Group(_) => None,
+            DriftedEntry::Group(_) | DriftedEntry::Meter(_) => None,
         }
     }
 }
@@ -175,8 +178,14 @@ pub struct AuditReport {
     pub rules: usize,
     /// Groups of ours that were looked at.
     pub groups: usize,
+    /// Meters of ours that were looked at.
+    pub meters: usize,
     /// Rules of others.
     pub foreign: usize,
+    /// Groups of others.
+    pub foreign_groups: usize,
+    /// Meters of others.
+    pub foreign_meters: usize,
     /// Rules that are passed over.
     pub excepted: usize,
     /// Differences by [`DriftKind`].
@@ -186,7 +195,7 @@ pub struct AuditReport {
 }
 
 impl AuditReport {
-    pub(super) fn new(datapath_id: DatapathId, began: Time) -> AuditReport {
+    pub(crate) fn new(datapath_id: DatapathId, began: Time) -> AuditReport {
         AuditReport {
             datapath_id,
             began,
@@ -194,7 +203,10 @@ impl AuditReport {
             cut_short: None,
             rules: 0,
             groups: 0,
+            meters: 0,
             foreign: 0,
+            foreign_groups: 0,
+            foreign_meters: 0,
             excepted: 0,
             counts: [0; DriftKind::NAMES.len()],
             drift: Vec::new(),

@@ -20,7 +20,7 @@ impl SwitchFlows {
     ) -> Option<usize> {
         let to = from.saturating_add(PICTURE_PIECE);
         for (at, slot) in self.slots.between(from, to) {
-            let refusal = self.refusals.get(&Item::Rule(at));
+            let refusal = self.refusal_now(&Item::Rule(at));
             let of = |refusal: Option<Refusal>, rest| if refusal.is_some() { EntryState::Refused } else { rest };
             let (state, cookie, other) = match (slot.desired, slot.held()) {
                 (true, Held::AsDesired) if unconfirmed.contains(&at) => (EntryState::Pending, slot.cookie(), None),

@@ -7,6 +7,7 @@
 mod counted;
 pub(crate) mod verified;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use topology::Network;
 use crate::app::static_rules::RuleDifference;
 use crate::config::{self, BgpConfig, Checked, Config, HttpConfig, LoadError, OpenflowConfig, TlsConfig};
 use crate::core::FabricSettings;
+use crate::flow::SwitchFeatures;
 use crate::history::Source;
 use crate::plan::FabricPlan;
 use crate::service::{Controller, speaker_config};
@@ -187,8 +189,9 @@ impl Reloader {
         let Checked { config: mut new, warnings } = self.checked(source, add).inspect_err(count(Refused::File))?;
         // The same rules in memory are no other ones.
         let difference = self.current.flows.difference(&new.flows);
-        if self.current.flows == new.flows {
-            new.flows = self.current.flows.clone();
+        match self.current.flows == new.flows {
+            true => new.flows = self.current.flows.clone(),
+            false => Arc::make_mut(&mut new.flows).share(&self.current.flows),
         }
         let isolation = self.current.isolate.rules().difference(new.isolate.rules());
         if self.current.isolate == new.isolate {
@@ -262,7 +265,12 @@ impl Planning {
     ///
     /// # Errors
     /// The BGP speaker would refuse it.
-    pub fn work_out(self, network: &Network, name: &dyn Fn(DatapathId) -> String) -> Result<Plan, Refusal> {
+    pub fn work_out(
+        self,
+        network: &Network,
+        features: &BTreeMap<DatapathId, Arc<SwitchFeatures>>,
+        name: &dyn Fn(DatapathId) -> String,
+    ) -> Result<Plan, Refusal> {
         let Planning { started, current, new, warnings } = self;
         let mut changed = match (&current.bgp, &new.bgp) {
             (Some(before), Some(bgp)) => {
@@ -279,7 +287,7 @@ impl Planning {
         let isolation = current.isolate.rules().difference(new.isolate.rules());
         changed.extend(of_fabric(&taken, difference, isolation));
         let restart = restart_keys(&started, &new);
-        let fabric = crate::plan::compute(network, &old, &other, name);
+        let fabric = crate::plan::compute(network, &old, &other, features, name);
         Ok(Plan { outcome: Outcome { changed, restart, warnings, ..Outcome::default() }, fabric })
     }
 }

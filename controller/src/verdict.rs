@@ -131,6 +131,10 @@ impl Question {
         for switch in config.switches.values() {
             let of_switch = ports.entry(switch.datapath_id).or_default();
             of_switch.extend(switch.ports.keys().copied());
+            for group in config.flows.numbered_of(switch.datapath_id).groups() {
+                let actions = group.group.buckets.iter().flat_map(|bucket| bucket.actions.clone()).collect();
+                of_switch.extend(outputs(&Instruction::ApplyActions(actions)));
+            }
             for rule in config.flows.of(switch.datapath_id).rules() {
                 of_switch.extend(rule.rule.body.match_().in_port());
                 of_switch.extend(rule.rule.body.instructions().iter().flat_map(outputs));

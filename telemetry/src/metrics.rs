@@ -132,14 +132,16 @@ metrics! {
         "Flow-mods sent, by command: add (also to overwrite), delete.";
     GroupModsSent Kind::Counter, Forever, "trunkline_reconciler_group_mods_sent_total", ["command"],
         "Group-mods sent, by command: add, modify, delete.";
+    MeterModsSent Kind::Counter, Forever, "trunkline_reconciler_meter_mods_sent_total", ["command"],
+        "Meter-mods sent, by command: add, modify, delete.";
     ModsRefused Kind::Counter, Forever, "trunkline_reconciler_mods_refused_total", ["reason"],
-        "Flow-mods and group-mods that a switch answered with an error, by what it was about: full, match, action, instruction, overlap, permission, group, other.";
+        "Flow-mods, group-mods and meter-mods that a switch answered with an error, or that were not sent because it says it cannot hold them, by what it was about: full, match, action, instruction, overlap, permission, group, meter, other.";
     Refused Kind::Gauge, WhileSampled, "trunkline_reconciler_refused", ["dpid"],
-        "Rules and groups that the switch has refused and that are not right yet.";
+        "Rules, groups and meters that the switch has refused and that are not right yet.";
     Repairs Kind::Counter, Forever, "trunkline_reconciler_repairs_total", [],
         "Rules that were found changed or missing on a switch and were put right.";
     Drift Kind::Counter, Forever, "trunkline_audit_drift_total", ["kind"],
-        "Flows and groups that audits found to be other than they should be, by what was done to them by hand: added, changed, removed.";
+        "Flows, groups and meters that audits found to be other than they should be, by what was done to them by hand: added, changed, removed.";
     Audits Kind::Counter, Forever, "trunkline_audit_audits_total", [],
         "Audits of switches, those that were cut short among them.";
     Bundles Kind::Counter, Forever, "trunkline_reconciler_bundles_total", ["result"],

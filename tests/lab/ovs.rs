@@ -114,6 +114,11 @@ pub fn flows(bridge: &str) -> Result<Vec<String>, Fail> {
     Ok(flows)
 }
 
+/// The meters of a bridge, as ovs-ofctl prints them.
+pub fn meters(bridge: &str) -> Result<String, Fail> {
+    run("ovs-ofctl", &["-O", "OpenFlow13", "dump-meters", bridge])
+}
+
 /// The groups of a bridge, sorted.
 pub fn groups(bridge: &str) -> Result<Vec<String>, Fail> {
     let text = run("ovs-ofctl", &["-O", "OpenFlow13", "dump-groups", bridge])?;

@@ -15,9 +15,14 @@ pub static DRIFT_FIELDS: &[Field] = &[
     field("kind", Kind::Text, "KIND", "`added`, `changed` or `removed` by hand."),
     field("owner", Kind::Text, "OWNER", "The application that wants it; empty if none does."),
     field("line", Kind::Number, "LINE", "The line of the configuration that states it."),
-    field("cookie", Kind::Text, "", "The cookie that the switch has, or had; empty for a group."),
+    field("cookie", Kind::Text, "", "The cookie that the switch has, or had; empty for a group or a meter."),
     field("repaired", Kind::Boolean, "REPAIRED", "It is put right."),
-    field("what", Kind::Text, "WHAT", "The flow in ovs-ofctl's words and what was found in its place, or the group."),
+    field(
+        "what",
+        Kind::Text,
+        "WHAT",
+        "The flow in ovs-ofctl's words and what was found in its place, or the group or meter.",
+    ),
 ];
 
 const fn field(name: &'static str, kind: Kind, heading: &'static str, about: &'static str) -> Field {
@@ -56,7 +61,10 @@ fn switch_row(look: Look<'_>, audited: &Audited) -> Value {
         "took_ms": report.ended.since(report.began).as_millis() as u64,
         "rules": report.rules,
         "groups": report.groups,
+        "meters": report.meters,
         "foreign": report.foreign,
+        "foreign_groups": report.foreign_groups,
+        "foreign_meters": report.foreign_meters,
         "excepted": report.excepted,
         "added": added,
         "changed": changed,
@@ -71,7 +79,7 @@ fn drift_rows<'a>(look: Look<'a>, audited: &'a Audited) -> impl Iterator<Item = 
     report.drift.iter().zip(&audited.lines).map(move |(drift, line)| {
         let cookie = match &drift.entry {
             DriftedEntry::Rule { cookie, .. } => Some(format!("{cookie:#x}")),
-            DriftedEntry::Group(_) => None,
+            DriftedEntry::Group(_) | DriftedEntry::Meter(_) => None,
         };
         json!({
             "switch": look.switch(id),

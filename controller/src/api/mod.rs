@@ -225,13 +225,14 @@ impl Api {
             What::Status => Ok(self.status(&snapshot).await),
             What::Flows => rules::flows(&self.pictures, snapshot, question).await,
             What::Groups => rules::groups(&self.pictures, snapshot, question).await,
+            What::Meters => rules::meters(&self.pictures, snapshot, question).await,
             What::History => {
                 let remembered = self.remembered.borrow().clone();
                 history::history(&remembered, &snapshot, &question)
             }
             What::Trace => trace::trace(&self.pictures, snapshot, question).await,
             What::Events => events::events(&self.happenings, &self.snapshots, self.started, question).await,
-            What::Switches | What::Ports | What::Links | What::Hosts | What::Paths | What::Path | What::Meters => {
+            What::Switches | What::Ports | What::Links | What::Hosts | What::Paths | What::Path => {
                 let made = tokio::task::spawn_blocking(move || network::answer(&snapshot, &question));
                 made.await.map_err(|_| Failure::busy("the answer could not be made"))?
             }

@@ -1,4 +1,4 @@
-//! Switches, ports, links, hosts, paths and meters, out of a snapshot.
+//! Switches, ports, links, hosts and paths, out of a snapshot.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,11 +23,7 @@ pub(super) fn answer(snapshot: &Snapshot, question: &Question) -> Result<Value, 
         What::Hosts => hosts(look, question)?,
         What::Paths => way::paths(look, question)?,
         What::Path => return way::path(look, question),
-        What::Meters => {
-            question.switch("switch", look)?;
-            Page::default()
-        }
-        What::Status | What::Flows | What::Groups | What::Events | What::Trace | What::History => {
+        What::Status | What::Flows | What::Groups | What::Meters | What::Events | What::Trace | What::History => {
             return Err(Failure::bad("not of the network"));
         }
     };

@@ -1,4 +1,4 @@
-//! Rules and groups, out of the pictures of the switches' tables.
+//! Rules, groups and meters, out of the pictures of the switches' tables.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::DatapathId;
-use openflow::{FlowModFlags, FlowStats, GroupDesc, TableId};
+use openflow::{FlowModFlags, FlowStats, GroupDesc, GroupId, MeterConfig, TableId};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::find::Look;
 use super::table::{FOREIGN, owners, states};
 use super::{Failure, Page, Question, beside};
-use crate::flow::{Again, EntryState, FlowBody, PicturedGroup, PicturedRule, Refusal, owner_of_cookie};
+use crate::flow::{Again, EntryState, FlowBody, PicturedGroup, PicturedMeter, PicturedRule, Refusal, owner_of_cookie};
 use crate::io::fabric::{EntryCounts, NoCounters, Ordered, Pictures, RuleOrder, Snapshot};
 
 /// Switches whose tables are looked at for one page. A page of a filter that nothing passes may be empty and have a next one.
@@ -231,7 +231,7 @@ fn refused(look: Look<'_>, row: &mut Value, refusal: Option<Refusal>) {
     let error = refusal.map(|refusal| {
         let times = if refusal.count > 1 { format!(" ({} times)", refusal.count) } else { String::new() };
         let ends = if refusal.again == Again::WhenDifferent { "; not sent again as it is" } else { "" };
-        format!("{}{times}{ends}", refusal.error)
+        format!("{}{times}{ends}", refusal.cause)
     });
     if let Value::Object(row) = row {
         row.insert("error".to_owned(), json!(error));
@@ -243,14 +243,14 @@ fn refused(look: Look<'_>, row: &mut Value, refusal: Option<Refusal>) {
     }
 }
 
-/// Where a list of groups goes on: behind a group, or at a switch.
+/// Where a list of groups or meters goes on: behind a number, or at a switch.
 #[derive(Clone, Copy)]
-struct GroupCursor {
+struct NumberCursor {
     switch: DatapathId,
     after: Option<u32>,
 }
 
-impl fmt::Display for GroupCursor {
+impl fmt::Display for NumberCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.after {
             Some(after) => write!(f, "{}-{after}", self.switch),
@@ -259,32 +259,55 @@ impl fmt::Display for GroupCursor {
     }
 }
 
-impl FromStr for GroupCursor {
+impl FromStr for NumberCursor {
     type Err = ();
 
-    fn from_str(text: &str) -> Result<GroupCursor, ()> {
+    fn from_str(text: &str) -> Result<NumberCursor, ()> {
         let (switch, after) = match text.split_once('-') {
             Some((switch, after)) => (switch, Some(after.parse().map_err(|_| ())?)),
             None => (text, None),
         };
-        Ok(GroupCursor { switch: switch.parse().map_err(|_| ())?, after })
+        Ok(NumberCursor { switch: switch.parse().map_err(|_| ())?, after })
     }
 }
 
 pub(super) async fn groups(pictures: &Pictures, snapshot: Arc<Snapshot>, question: Question) -> Result<Value, Failure> {
+    let of = |ordered: &Ordered| ordered.picture.groups.iter().map(|group| (group.id.0, group.state)).collect();
+    numbered(pictures, snapshot, question, of, |look, ordered, at, seen| {
+        ordered.picture.groups.get(at).map(|group| group_row(look, ordered, group, seen))
+    })
+    .await
+}
+
+pub(super) async fn meters(pictures: &Pictures, snapshot: Arc<Snapshot>, question: Question) -> Result<Value, Failure> {
+    let of = |ordered: &Ordered| ordered.picture.meters.iter().map(|meter| (meter.id.0, meter.state)).collect();
+    numbered(pictures, snapshot, question, of, |look, ordered, at, _| {
+        ordered.picture.meters.get(at).map(|meter| meter_row(look, ordered, meter))
+    })
+    .await
+}
+
+/// A list by switch and number: `of` says which numbers a picture has, in order, and `row` makes the row of one.
+async fn numbered(
+    pictures: &Pictures,
+    snapshot: Arc<Snapshot>,
+    question: Question,
+    of: impl Fn(&Ordered) -> Vec<(u32, EntryState)>,
+    row: impl Fn(Look<'_>, &Ordered, usize, Option<&EntryCounts>) -> Option<Value>,
+) -> Result<Value, Failure> {
     let look = Look { snapshot: &snapshot };
     let switch = question.switch("switch", look)?;
     let state = question.word("state", states())?;
     let asked = question.asks_switches();
     let (begun, mut notes) = (Instant::now(), Notes::default());
-    let cursor = question.after::<GroupCursor>()?;
+    let cursor = question.after::<NumberCursor>()?;
     let limit = question.limit();
     let mut page = Page::default();
     let mut left = switches(&snapshot, switch, cursor.map(|cursor| cursor.switch)).into_iter();
     let mut after = cursor.and_then(|cursor| cursor.after);
     for id in left.by_ref().take(SWITCHES_PER_PAGE) {
         if page.rows.len() >= limit || begun.elapsed() > COUNTING_LIMIT {
-            page.next = Some(GroupCursor { switch: id, after: None }.to_string());
+            page.next = Some(NumberCursor { switch: id, after: None }.to_string());
             break;
         }
         let ordered = pictures.picture(id, cursor.is_some()).await?;
@@ -297,29 +320,52 @@ pub(super) async fn groups(pictures: &Pictures, snapshot: Arc<Snapshot>, questio
             BTreeMap::new()
         });
         let after: RangeInclusive<u32> = after.take().map_or(0, |after| after.saturating_add(1))..=u32::MAX;
-        let is_wanted = |group: &&PicturedGroup| {
-            after.contains(&group.id.0) && state.is_none_or(|state| state == group.state.name())
+        let is_wanted = |(_, (number, its)): &(usize, (u32, EntryState))| {
+            after.contains(number) && state.is_none_or(|state| state == its.name())
         };
-        let mut some = ordered.picture.groups.iter().filter(is_wanted).peekable();
+        let mut some = of(&ordered).into_iter().enumerate().filter(is_wanted).peekable();
         let mut last = None;
         while page.rows.len() < limit
-            && let Some(group) = some.next()
+            && let Some((at, (number, _))) = some.next()
         {
-            page.rows.push(group_row(look, id, group, counted.get(&group.id)));
-            last = Some(group.id.0);
+            page.rows.extend(row(look, &ordered, at, counted.get(&GroupId(number))));
+            last = Some(number);
         }
         if some.peek().is_some() {
-            page.next = Some(GroupCursor { switch: id, after: last }.to_string());
+            page.next = Some(NumberCursor { switch: id, after: last }.to_string());
             break;
         }
     }
     if page.next.is_none() {
-        page.next = left.next().map(|switch| GroupCursor { switch, after: None }.to_string());
+        page.next = left.next().map(|switch| NumberCursor { switch, after: None }.to_string());
     }
     Ok(page.answer(beside([("at", json!(look.now())), ("note", notes.json())])))
 }
 
-fn group_row(look: Look<'_>, id: DatapathId, group: &PicturedGroup, seen: Option<&EntryCounts>) -> Value {
+fn meter_row(look: Look<'_>, ordered: &Ordered, meter: &PicturedMeter) -> Value {
+    let id = ordered.picture.datapath_id;
+    let config = MeterConfig { meter_id: meter.id, flags: meter.flags, bands: meter.bands.clone() };
+    let text = config.to_string();
+    let (head, bands) = text.split_once("bands=").unwrap_or((&text, ""));
+    let mut row = json!({
+        "switch": look.switch(id),
+        "datapath_id": id,
+        "meter": meter.id.0,
+        "flags": head.split_whitespace().skip(1).collect::<Vec<_>>(),
+        "bands": bands.split("type=").skip(1).map(|band| format!("type={}", band.trim_end())).collect::<Vec<_>>(),
+        "owner": meter.key.map(|key| key.owner.name()),
+        "line": meter.key.and_then(|key| ordered.line_of(TableId::ALL, &key)),
+        "state": meter.state.name(),
+    });
+    refused(look, &mut row, meter.refusal);
+    if let Value::Object(row) = &mut row {
+        row.insert("text".to_owned(), Value::String(text));
+    }
+    row
+}
+
+fn group_row(look: Look<'_>, ordered: &Ordered, group: &PicturedGroup, seen: Option<&EntryCounts>) -> Value {
+    let id = ordered.picture.datapath_id;
     let desc = GroupDesc { group_type: group.group_type, group_id: group.id, buckets: group.buckets.clone() };
     let text = desc.to_string();
     let mut parts = text.split(",bucket=");
@@ -332,6 +378,7 @@ fn group_row(look: Look<'_>, id: DatapathId, group: &PicturedGroup, seen: Option
         "type": group_type,
         "buckets": parts.collect::<Vec<_>>(),
         "owner": group.key.map(|key| key.owner.name()),
+        "line": group.key.and_then(|key| ordered.line_of(TableId::ALL, &key)),
         "state": group.state.name(),
     });
     counts(&mut row, seen);

@@ -321,8 +321,8 @@ fn rule(look: Look<'_>, seen: &[Arc<Ordered>], at: DatapathId, met: &Met, put: &
     put("line", json!(line));
     put("state", json!(entry.state.name()));
     let error = entry.refusal.map(|refusal| match refusal.again {
-        Again::At(at) => format!("{}; sent again at {}", refusal.error, look.time(at)),
-        Again::Now | Again::WhenDifferent => refusal.error.to_string(),
+        Again::At(at) => format!("{}; sent again at {}", refusal.cause, look.time(at)),
+        Again::Now | Again::WhenDifferent => refusal.cause.to_string(),
     });
     put("error", json!(error));
 }

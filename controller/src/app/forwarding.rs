@@ -48,8 +48,8 @@ impl Forwarding {
                 state_host(at, host.mac, host.port, view, &mut rules);
             }
         }
-        let (rules, groups) = rules.into_parts();
-        effects.apply(at, rules, groups);
+        let stated = rules.into_parts();
+        effects.apply(at, stated);
     }
 
     /// A port came, went, or changed its state: what it may do with frames follows from its state alone.

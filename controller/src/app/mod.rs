@@ -19,7 +19,7 @@ use topology::{Change, Network};
 
 use self::isolation::Isolation;
 use self::static_rules::OperatorRules;
-use crate::flow::{Group, Key, Owner, Reconciler, Rule, RuleId};
+use crate::flow::{Group, Key, Meter, Owner, Reconciler, Rule, RuleId};
 use crate::path::{PathChanges, Paths};
 
 /// All applications, in pipeline order. `seed` keys their hash maps.
@@ -164,8 +164,17 @@ impl<'a> Effects<'a> {
         self.reconciler.group_id(datapath_id, key)
     }
 
+    /// State that `key`'s meter on a switch is `meter`, or that there is none.
+    pub fn set_meter(&mut self, datapath_id: DatapathId, key: Key, meter: Option<Meter>) {
+        self.reconciler.set_meter(datapath_id, key, meter);
+    }
+
     /// A full statement for one switch, from [`App::rules`].
-    pub fn apply(&mut self, datapath_id: DatapathId, rules: BTreeMap<Key, Rule>, groups: BTreeMap<Key, Group>) {
+    pub fn apply(&mut self, datapath_id: DatapathId, stated: Stated) {
+        let Stated { rules, groups, meters } = stated;
+        for (key, meter) in meters {
+            self.set_meter(datapath_id, key, Some(meter));
+        }
         for (key, group) in groups {
             self.set_group(datapath_id, key, Some(group));
         }
@@ -187,27 +196,42 @@ impl<'a> Effects<'a> {
 
     /// A rule set whose group numbers come from the same place as these effects'.
     pub fn rule_set(&mut self, datapath_id: DatapathId) -> RuleSet<'_> {
-        RuleSet { datapath_id, reconciler: self.reconciler, rules: BTreeMap::new(), groups: BTreeMap::new() }
+        RuleSet { datapath_id, reconciler: self.reconciler, stated: Stated::default() }
     }
 }
 
-/// All rules and groups of one switch.
+/// What is stated for one switch, by key.
+#[derive(Debug, Default)]
+pub struct Stated {
+    /// Rules.
+    pub rules: BTreeMap<Key, Rule>,
+    /// Groups.
+    pub groups: BTreeMap<Key, Group>,
+    /// Meters.
+    pub meters: BTreeMap<Key, Meter>,
+}
+
+/// All rules, groups and meters of one switch.
 pub struct RuleSet<'a> {
     datapath_id: DatapathId,
     reconciler: &'a mut Reconciler,
-    rules: BTreeMap<Key, Rule>,
-    groups: BTreeMap<Key, Group>,
+    stated: Stated,
 }
 
 impl RuleSet<'_> {
     /// One rule.
     pub fn rule(&mut self, rule: Rule) {
-        self.rules.insert(rule.key, rule);
+        self.stated.rules.insert(rule.key, rule);
     }
 
     /// One group.
     pub fn group(&mut self, group: Group) {
-        self.groups.insert(group.key, group);
+        self.stated.groups.insert(group.key, group);
+    }
+
+    /// One meter.
+    pub fn meter(&mut self, meter: Meter) {
+        self.stated.meters.insert(meter.key, meter);
     }
 
     /// The number of `key`'s group on this switch.
@@ -216,8 +240,8 @@ impl RuleSet<'_> {
     }
 
     /// Everything that was stated.
-    pub fn into_parts(self) -> (BTreeMap<Key, Rule>, BTreeMap<Key, Group>) {
-        (self.rules, self.groups)
+    pub fn into_parts(self) -> Stated {
+        self.stated
     }
 }
 

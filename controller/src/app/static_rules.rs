@@ -1,7 +1,9 @@
-//! The first table: LLDP to the controller, the operator's rules, everything else to the next table. Also the tables that are the operator's own.
+//! The first table: LLDP to the controller, the operator's rules, everything else to the next table. Also the tables, groups and meters that are the
+//! operator's own.
 //!
 //! There may be a hundred thousand rules, so that they are stated in slices (`stating`).
 
+mod numbered;
 mod rules;
 mod stating;
 
@@ -15,6 +17,7 @@ use super::{App, Effects, Event, Recovered, RuleSet, View, to_controller};
 use crate::flow::pipeline::{CLASSIFY, STATIC, operator};
 use crate::flow::{Key, Owner, Rule, RuleId};
 
+pub use numbered::{Numbered, StaticGroup, StaticMeter};
 pub use rules::{OperatorRules, RuleDifference, RuleList, StaticRule};
 pub(in crate::app) use stating::Stating;
 
@@ -85,6 +88,9 @@ impl App for StaticRules {
     fn rules(&self, at: DatapathId, view: &View<'_>, rules: &mut RuleSet<'_>) {
         if view.network.switches.contains_key(&at) {
             fixed_rules().for_each(|rule| rules.rule(rule));
+            let numbered = self.rules.numbered_of(at);
+            numbered.meters().for_each(|meter| rules.meter(meter.meter.clone()));
+            numbered.groups().for_each(|group| rules.group(group.group.clone()));
             self.rules.of(at).rules().iter().for_each(|rule| rules.rule(rule.rule.clone()));
         }
     }

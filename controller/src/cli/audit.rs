@@ -71,9 +71,14 @@ fn summary(switch: &Value) -> String {
     if number("added") + number("changed") + number("removed") > 0 {
         line.push_str("; they are put right");
     }
-    for (name, words) in [("foreign", "of others"), ("excepted", "passed over")] {
+    for (name, what, words) in [
+        ("foreign", "flow", "of others"),
+        ("foreign_groups", "group", "of others"),
+        ("foreign_meters", "meter", "of others"),
+        ("excepted", "flow", "passed over"),
+    ] {
         if number(name) > 0 {
-            line.push_str(&format!("; {} {words}", counted(number(name), "flow")));
+            line.push_str(&format!("; {} {words}", counted(number(name), what)));
         }
     }
     let cut = text("cut_short");

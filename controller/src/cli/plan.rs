@@ -103,9 +103,17 @@ fn print(plan: &Value, out: &mut dyn Write) -> io::Result<()> {
             .map(|of| format!("table {}: {} -> {}", number(of, "table"), number(of, "before"), number(of, "after")))
             .collect();
         let tables = if tables.is_empty() { String::new() } else { format!(" ({})", tables.join(", ")) };
+        let meters = match both(switch, "meters") {
+            none if none == "0 -> 0" || none.is_empty() => String::new(),
+            meters => format!(", meters {meters}"),
+        };
+        let unfit = match number(switch, "unfit") {
+            0 => String::new(),
+            unfit => format!("; {unfit} of them it says it cannot hold"),
+        };
         writeln!(
             out,
-            "{}: rules {}{tables}, groups {}",
+            "{}: rules {}{tables}, groups {}{meters}{unfit}",
             text(switch, "switch"),
             both(switch, "rules"),
             both(switch, "groups")
@@ -130,7 +138,9 @@ fn line(of: &Value) -> String {
     };
     let was =
         of.get("was").and_then(Value::as_str).map_or_else(String::new, |was| format!("  (was {})", for_people(was)));
-    format!("{} {}{was}  # {cause}", text(of, "sign"), text(of, "text"))
+    let unfit = of.get("unfit").and_then(Value::as_str);
+    let unfit = unfit.map_or_else(String::new, |why| format!("; the switch says: {}", for_people(why)));
+    format!("{} {}{was}  # {cause}{unfit}", text(of, "sign"), text(of, "text"))
 }
 
 fn reachability(of: &Value, out: &mut dyn Write) -> io::Result<()> {

@@ -160,12 +160,18 @@ pub(super) enum ShowCommand {
         #[command(flatten)]
         ask: Ask,
     },
-    /// Meters of ours. There are none: nothing makes meters yet.
-    #[command(after_help = examples(&[("trunkline show meters", "none yet")]))]
+    /// Meters of ours, with their bands.
+    #[command(after_help = examples(&[
+        ("trunkline show meters --switch s1", "of one switch"),
+        ("trunkline show meters -o json | jq -r .text", "as ovs-ofctl dump-meters prints them"),
+    ]))]
     Meters {
         /// Only of this switch: its name or its datapath id.
         #[arg(long, value_name = "SWITCH")]
         switch: Option<String>,
+        /// Only in this state: installed, pending, refused or leaving.
+        #[arg(long, value_name = "STATE")]
+        state: Option<String>,
         #[command(flatten)]
         ask: Ask,
     },
@@ -285,7 +291,7 @@ pub(super) fn show(command: ShowCommand, out: &mut dyn Write, err: &mut dyn Writ
             let counters = counters.then(|| "1".to_owned());
             (What::Groups, vec![("switch", switch), ("state", state), ("counters", counters)], ask)
         }
-        ShowCommand::Meters { switch, ask } => (What::Meters, vec![("switch", switch)], ask),
+        ShowCommand::Meters { switch, state, ask } => (What::Meters, vec![("switch", switch), ("state", state)], ask),
         ShowCommand::Events { last, which, ask } => {
             let WhichEvents { kind, switch, after } = which;
             (What::Events, vec![("last", text(last)), ("kind", kind), ("switch", switch), ("after", text(after))], ask)

@@ -7,6 +7,7 @@
 mod audit;
 mod bgp;
 mod isolate;
+mod numbered;
 mod policy;
 mod problem;
 mod read;

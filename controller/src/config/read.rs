@@ -1,10 +1,12 @@
 //! From the tree to the typed [`Config`]: one function per section, and the rules that look at more than one key.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::audit;
 use super::bgp::bgp;
 use super::isolate;
+use super::numbered;
 use super::schema::{ROLES, VERIFY};
 use super::switches;
 use super::tree::Mark;
@@ -13,6 +15,7 @@ use super::types::{
     TlsConfig, VerifyMode,
 };
 use super::walk::{Field, Fields, Walk};
+use crate::app::static_rules::OperatorRules;
 
 /// Reads the whole document.
 pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
@@ -35,9 +38,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
     }
     config.vlans = walk.read(&fields, "vlans", switches::vlans).unwrap_or_default();
     config.switches = walk.read(&fields, "switches", switches::switches).unwrap_or_default();
-    let flows =
-        walk.read(&fields, "flows", |walk, field| switches::flows(walk, field, &config.switches, &config.vlans));
-    config.flows = flows.unwrap_or_default();
+    config.flows = operator_rules(walk, &fields, &config);
     let isolate = walk.read(&fields, "isolate", |walk, field| isolate::isolate(walk, field, &config.switches));
     (config.isolate, config.isolations) = isolate.unwrap_or_default();
     config.verify = walk.read(&fields, "verify", verify).unwrap_or_default();
@@ -45,11 +46,23 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
         config.history = history(walk, &section);
     }
     // A router on its own: no switch is waited for unless something in the file is about switches.
-    let of_switches = ["openflow", "fabric", "audit", "switches", "flows", "isolate"];
+    let of_switches = ["openflow", "fabric", "audit", "switches", "groups", "meters", "flows", "isolate"];
     if config.bgp.is_some() && of_switches.iter().all(|name| fields.get(name).is_none()) {
         config.openflow.listen.clear();
     }
     config
+}
+
+/// `groups` and `meters`, and `flows`, which may name them.
+fn operator_rules(walk: &mut Walk<'_>, fields: &Fields<'_>, config: &Config) -> Arc<OperatorRules> {
+    let Config { switches, vlans, .. } = config;
+    let groups = walk.read(fields, "groups", |walk, field| numbered::groups(walk, field, switches, vlans));
+    let meters = walk.read(fields, "meters", |walk, field| numbered::meters(walk, field, switches, vlans));
+    let (groups, meters) = (groups.unwrap_or_default(), meters.unwrap_or_default());
+    let flows =
+        walk.read(fields, "flows", |walk, field| switches::flows(walk, field, switches, vlans, &groups, &meters));
+    let (all, own) = switches::numbered(&groups, &meters);
+    Arc::new(flows.unwrap_or_default().with_numbered(all, own))
 }
 
 fn openflow(walk: &mut Walk<'_>, fields: &Fields<'_>) -> OpenflowConfig {

@@ -210,6 +210,25 @@ pub(super) static ROOT: Section = Section {
             about: "Names of VLANs, which rules in `flows` may use for the numbers: `office: 10`, or a section.",
         },
         Key {
+            name: "groups",
+            shape: switches::GROUPS,
+            need: Need::Default("{}"),
+            rule: "OpenFlow 1.3.5 §5.6.1",
+            reload: Reload::Hot,
+            about: "The operator's own groups, by the name of the switch, or under `all` for every one, as `ovs-ofctl add-group` takes them: \
+                    `group_id=1,type=select,bucket=output:1,bucket=output:2`. Rules in `flows` send packets to them by `group:1`. Numbers from 0x54000000 to \
+                    0x54ffffff are the controller's own. Buckets may lead to other groups, and never back; they do not look a packet up again. 1,024 of a switch at most.",
+        },
+        Key {
+            name: "meters",
+            shape: switches::METERS,
+            need: Need::Default("{}"),
+            rule: "OpenFlow 1.3.5 §5.7",
+            reload: Reload::Hot,
+            about: "The operator's own meters, in the same way, as `ovs-ofctl add-meter` takes them: `meter=1,pktps,bands=type=drop,rate=1000`. Rules in `flows` send \
+                    packets through them by `meter:1`. 1,024 of a switch at most.",
+        },
+        Key {
             name: "flows",
             shape: switches::FLOWS,
             need: Need::Default("{}"),
@@ -218,7 +237,7 @@ pub(super) static ROOT: Section = Section {
             about: "The operator's own rules, by the name of the switch, or under `all` for every one, in ovs-ofctl's syntax. They stand in table 0 with \
                     a priority from 1 to 65534 and are looked at before anything else; what none of them matches goes its usual way, and so does what one sends on by \
                     `goto_table:1`. Tables 100 to 199 are free for pipelines of one's own. A block of text (`|`) has a rule in each line; empty lines and lines that \
-                    start with `#` are passed over. LLDP never comes here. Groups and meters cannot be used yet.",
+                    start with `#` are passed over. LLDP never comes here. `group:N` and `meter:N` name what stands in `groups` and `meters`, for the same switch or for all.",
         },
         Key {
             name: "isolate",

@@ -1,4 +1,4 @@
-//! `switches`, `vlans` and `flows`: names, and the operator's rules in ovs-ofctl's syntax.
+//! `switches`, `vlans` and `flows`: names, and the operator's rules in ovs-ofctl's syntax; `numbered` has the groups and meters that they name.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,16 +8,17 @@ use openflow::nicira::NiciraAction;
 use openflow::syntax::{Names, SyntaxError, parse_flow_with};
 use openflow::{Action, BufferId, FlowMod, FlowModCommand, FlowModFlags, GroupId, Instruction, Message, TableId};
 
+use super::numbered::{self, Lists};
 use super::tree::{Mark, Node};
 use super::types::{PortConfig, SwitchConfig, VlanConfig};
 use super::walk::{Field, Walk, shorten};
 use super::words;
-use crate::app::static_rules::{OperatorRules, RuleList, StaticRule};
+use crate::app::static_rules::{Numbered, OperatorRules, RuleList, StaticGroup, StaticMeter, StaticRule};
 use crate::flow::pipeline::{CLASSIFY, OPERATOR, STATIC, operator};
 use crate::flow::{KEPT_BESIDES, STATED_OCTETS_MAX};
 
-/// The key of `flows` whose rules every switch has. No switch can have this name.
-const ALL: &str = "all";
+/// The key of `flows`, `groups` and `meters` whose entries every switch has. No switch can have this name.
+pub(super) const ALL: &str = "all";
 
 /// `vlans`. What has a problem has a number all the same, so that rules that name it have none because of that.
 pub(super) fn vlans(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<BTreeMap<String, VlanConfig>> {
@@ -94,59 +95,109 @@ fn ports(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<BTreeMap<net::PortNo,
     Some(ports)
 }
 
+/// What may stand for numbers in the rules and groups of one switch, or of all.
+pub(super) fn names_of(switch: Option<&SwitchConfig>, vlans: &BTreeMap<String, VlanConfig>) -> Names {
+    let named = |(port_no, port): (&net::PortNo, &PortConfig)| Some((port.name.clone()?, *port_no));
+    Names {
+        ports: switch.into_iter().flat_map(|switch| switch.ports.iter().filter_map(named)).collect(),
+        vlans: vlans.iter().map(|(name, vlan)| (name.clone(), vlan.id)).collect(),
+    }
+}
+
+/// The switch that a key is the name of.
+pub(super) fn by_switch<'s>(
+    walk: &mut Walk<'_>,
+    name: &str,
+    field: &Field<'_>,
+    switches: &'s BTreeMap<String, SwitchConfig>,
+) -> Option<&'s SwitchConfig> {
+    let switch = switches.get(name);
+    if switch.is_none() {
+        let known = switches.keys().map(String::as_str).chain([ALL]);
+        let hint = match words::nearest(name, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known are those of switches, and `{ALL}`"),
+        };
+        walk.refuse(field.node.mark, &field.path, format!("there is no switch of this name: {hint}"));
+    }
+    switch
+}
+
+/// The operator's groups and meters, for [`OperatorRules`].
+pub(super) fn numbered(
+    groups: &Lists<StaticGroup>,
+    meters: &Lists<StaticMeter>,
+) -> (Arc<Numbered>, BTreeMap<DatapathId, Arc<Numbered>>) {
+    let of = |id| Arc::new(Numbered::new(meters.of(id).to_vec(), groups.of(id).to_vec()));
+    let own = groups.own.keys().chain(meters.own.keys()).map(|&id| (id, of(Some(id)))).collect();
+    (of(None), own)
+}
+
 /// `flows`.
 pub(super) fn flows(
     walk: &mut Walk<'_>,
     field: &Field<'_>,
     switches: &BTreeMap<String, SwitchConfig>,
     vlans: &BTreeMap<String, VlanConfig>,
-) -> Option<Arc<OperatorRules>> {
-    let vlans: BTreeMap<String, VlanId> = vlans.iter().map(|(name, vlan)| (name.clone(), vlan.id)).collect();
+    groups: &Lists<StaticGroup>,
+    meters: &Lists<StaticMeter>,
+) -> Option<OperatorRules> {
     let entries = walk.named(field)?;
     let mut all = Vec::new();
     if let Some((_, field)) = entries.iter().find(|(name, _)| *name == ALL) {
-        all = rules(walk, field, &Names { vlans: vlans.clone(), ..Names::default() }, false);
+        let known = (groups.of(None), meters.of(None));
+        all = rules(walk, field, &names_of(None, vlans), false, known);
         let list = listed(walk, field, all.clone());
         all = list.rules().to_vec();
     }
     let mut own = BTreeMap::new();
     for (name, field) in entries.iter().filter(|(name, _)| *name != ALL) {
-        let Some(switch) = switches.get(*name) else {
-            let known = switches.keys().map(String::as_str).chain([ALL]);
-            let hint = match words::nearest(name, known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known are those of switches, and `{ALL}`"),
-            };
-            walk.refuse(field.node.mark, &field.path, format!("there is no switch of this name: {hint}"));
-            continue;
-        };
-        let named = |(port_no, port): (&net::PortNo, &PortConfig)| Some((port.name.clone()?, *port_no));
-        let names = Names { ports: switch.ports.iter().filter_map(named).collect(), vlans: vlans.clone() };
+        let Some(switch) = by_switch(walk, name, field, switches) else { continue };
+        let id = Some(switch.datapath_id);
         let mut list = all.clone();
-        list.extend(rules(walk, field, &names, true));
+        list.extend(rules(walk, field, &names_of(Some(switch), vlans), true, (groups.of(id), meters.of(id))));
         own.insert(switch.datapath_id, listed(walk, field, list));
     }
     // They are in order, and each identity is there once.
     let all = RuleList::new(all).unwrap_or_else(|(list, _)| list);
-    Some(Arc::new(OperatorRules::new(all, own)))
+    Some(OperatorRules::new(all, own))
 }
 
-/// The rules of one switch, `of_one`, or of all.
-fn rules(walk: &mut Walk<'_>, field: &Field<'_>, names: &Names, of_one: bool) -> Vec<StaticRule> {
-    let mut rules = Vec::new();
+/// Each line with something in it: its path, text and place.
+pub(super) fn each_line(walk: &mut Walk<'_>, field: &Field<'_>, take: &mut dyn FnMut(&mut Walk<'_>, &str, &str, Mark)) {
     for item in walk.items(field).unwrap_or_default() {
-        let Some((text, plain)) = walk.scalar(&item, "a rule, or a block with a rule in each line") else { continue };
-        let place = Place::new(item.node, text, plain, of_one);
+        let what = "a text, or a block of text with one in each line";
+        let Some((text, plain)) = walk.scalar(&item, what) else { continue };
+        let place = Place::new(item.node, text, plain);
         if !text.contains('\n') {
-            take(walk, &item.path, text, place.line(0), names, &place, &mut rules);
+            take(walk, &item.path, text, place.line(0));
             continue;
         }
         for (number, line) in text.lines().enumerate() {
             if !line.trim_start().is_empty() && !line.trim_start().starts_with('#') {
-                take(walk, &item.path, line, place.line(number), names, &place, &mut rules);
+                take(walk, &item.path, line, place.line(number));
             }
         }
     }
+}
+
+/// The rules of one switch, `of_one`, or of all.
+fn rules(
+    walk: &mut Walk<'_>,
+    field: &Field<'_>,
+    names: &Names,
+    of_one: bool,
+    (groups, meters): (&[StaticGroup], &[StaticMeter]),
+) -> Vec<StaticRule> {
+    let mut rules = Vec::new();
+    each_line(walk, field, &mut |walk, path, text, start| {
+        let line = u32::try_from(start.line).unwrap_or(u32::MAX);
+        let read = rule(text, names, line, |does| numbered::needs(text, does, groups, meters, of_one));
+        match read {
+            Ok(rule) => rules.push(rule),
+            Err(wrong) => refuse_line(walk, path, text, start, names, of_one, wrong),
+        }
+    });
     rules
 }
 
@@ -155,11 +206,10 @@ struct Place {
     /// Of the first one.
     first: Mark,
     block: bool,
-    of_one: bool,
 }
 
 impl Place {
-    fn new(node: &Node, text: &str, plain: bool, of_one: bool) -> Place {
+    fn new(node: &Node, text: &str, plain: bool) -> Place {
         let mut first = node.mark;
         if node.block {
             // The mark is that of the first line with something in it.
@@ -169,7 +219,7 @@ impl Place {
         } else if !plain {
             first.column += 1;
         }
-        Place { first, block: node.block, of_one }
+        Place { first, block: node.block }
     }
 
     /// Where a line starts. Texts that YAML has put together out of several lines have one place.
@@ -179,31 +229,33 @@ impl Place {
     }
 }
 
-fn take(
+/// Says what is wrong with a line.
+pub(super) fn refuse_line(
     walk: &mut Walk<'_>,
     path: &str,
     text: &str,
     start: Mark,
     names: &Names,
-    place: &Place,
-    rules: &mut Vec<StaticRule>,
+    of_one: bool,
+    wrong: Wrong,
 ) {
-    let line = u32::try_from(start.line).unwrap_or(u32::MAX);
-    match rule(text, names, line) {
-        Ok(rule) => rules.push(rule),
-        Err(Wrong::Syntax(error)) => {
-            let before = text.get(..error.offset).map_or(0, |before| before.chars().count());
-            let message = syntax_message(&error, names, place.of_one);
-            walk.refuse(Mark { column: start.column + before, ..start }, path, message);
-        }
-        Err(Wrong::Rule(message)) => walk.refuse(start, path, format!("{message}: `{}`", shorten(text.trim()))),
+    let at = |offset: usize| {
+        let before = text.get(..offset).map_or(0, |before| before.chars().count());
+        Mark { column: start.column + before, ..start }
+    };
+    match wrong {
+        Wrong::Syntax(error) => walk.refuse(at(error.offset), path, syntax_message(&error, names, of_one)),
+        Wrong::At(offset, message) => walk.refuse(at(offset), path, message),
+        Wrong::Rule(message) => walk.refuse(start, path, format!("{message}: `{}`", shorten(text.trim()))),
     }
 }
 
-/// What is wrong with a rule.
-enum Wrong {
+/// What is wrong with a rule, a group or a meter.
+pub(super) enum Wrong {
     /// It cannot be read.
     Syntax(SyntaxError),
+    /// What stands at this octet cannot be.
+    At(usize, String),
     /// It can be read, and cannot be.
     Rule(String),
 }
@@ -223,12 +275,18 @@ fn syntax_message(error: &SyntaxError, names: &Names, of_one: bool) -> String {
     format!("expected {}, found {found}{meant}{ports}", error.expected)
 }
 
-fn rule(text: &str, names: &Names, line: u32) -> Result<StaticRule, Wrong> {
+fn rule(
+    text: &str,
+    names: &Names,
+    line: u32,
+    needs: impl Fn(&[Instruction]) -> Result<(), Wrong>,
+) -> Result<StaticRule, Wrong> {
     let flow_mod = parse_flow_with(names, text).map_err(Wrong::Syntax)?;
     stated(&flow_mod).map_err(Wrong::Rule)?;
     placed(&flow_mod).map_err(Wrong::Rule)?;
     let table = flow_mod.table_id;
     flow_mod.instructions.iter().try_for_each(|does| instruction(does, table)).map_err(Wrong::Rule)?;
+    needs(&flow_mod.instructions)?;
     let message = Message::FlowMod(flow_mod);
     if let Some(problem) = message.problems().first() {
         return Err(Wrong::Rule(format!("a switch would refuse it: {}: {}", problem.field, problem.reason)));
@@ -279,11 +337,11 @@ fn placed(flow_mod: &FlowMod) -> Result<(), String> {
 fn instruction(does: &Instruction, table: TableId) -> Result<(), String> {
     match does {
         Instruction::GotoTable(to) => leads_to("goto_table", table, *to),
-        Instruction::Meter(_) => Err("meter: the configuration cannot state meters yet".to_owned()),
         Instruction::ApplyActions(actions) | Instruction::WriteActions(actions) => {
             actions.iter().try_for_each(|does| action(does, table))
         }
-        Instruction::WriteMetadata { .. }
+        Instruction::Meter(_)
+        | Instruction::WriteMetadata { .. }
         | Instruction::ClearActions
         | Instruction::Experimenter { .. }
         | Instruction::Unknown { .. } => Ok(()),
@@ -291,14 +349,8 @@ fn instruction(does: &Instruction, table: TableId) -> Result<(), String> {
 }
 
 fn action(does: &Action, table: TableId) -> Result<(), String> {
-    let Action::Nicira(nicira) = does else {
-        return match does {
-            Action::Group(_) => Err("group: the configuration cannot state groups yet".to_owned()),
-            _ => Ok(()),
-        };
-    };
+    let Action::Nicira(nicira) = does else { return Ok(()) };
     match nicira {
-        NiciraAction::Group(_) => Err("group: the configuration cannot state groups yet".to_owned()),
         NiciraAction::Learn(_) => Err("learn: the switch would make rules that nobody states".to_owned()),
         NiciraAction::FinTimeout { .. } => Err("fin_timeout: a stated rule has no timeouts".to_owned()),
         NiciraAction::Resubmit { .. } => Err("resubmit: name a table, as in resubmit(,100)".to_owned()),

@@ -40,10 +40,13 @@ impl FabricSettings {
         same_rules: bool,
         same_isolation: bool,
     ) -> Vec<&'static str> {
+        let [rules, groups, meters] = if same_rules { [false; 3] } else { self.rules.differs(&new.rules) };
         let rows = [
             ("fabric.probe_interval", self.probe_interval != new.probe_interval),
             ("fabric.host_timeout", self.host_timeout != new.host_timeout),
-            ("flows", !same_rules),
+            ("groups", groups),
+            ("meters", meters),
+            ("flows", !same_rules && (rules || !groups && !meters)),
             ("isolate", !same_isolation),
             ("openflow.bundles", self.flows.bundles != new.flows.bundles),
             ("audit.interval", self.flows.audit_interval != new.flows.audit_interval),

@@ -182,13 +182,26 @@ pub enum CoreEvent {
         /// From the loss being known to the last switch's barrier.
         took: Duration,
     },
-    /// A switch refused a rule.
+    /// Something goes to a switch that has told that it cannot hold it. The first few of a connection.
+    Foreseen {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// What goes out.
+        what: String,
+        /// What it has told, in words.
+        why: String,
+        /// The application that wants it, if one does.
+        owner: Option<Owner>,
+        /// The line of the configuration that states it, if one does.
+        line: Option<u32>,
+    },
+    /// A switch refused a rule, a group or a meter.
     Refused {
         /// The switch.
         datapath_id: DatapathId,
         /// What was refused.
         what: String,
-        /// The switch's error, in words.
+        /// The switch's error, and what it has told before, in words.
         error: String,
         /// The application that wants it, if one still does.
         owner: Option<Owner>,
@@ -498,8 +511,8 @@ impl Core {
             for app in &self.apps {
                 let mut rules = effects.rule_set(datapath_id);
                 app.rules(datapath_id, &view, &mut rules);
-                let (rules, groups) = rules.into_parts();
-                effects.apply(datapath_id, rules, groups);
+                let stated = rules.into_parts();
+                effects.apply(datapath_id, stated);
             }
             result.insert(datapath_id, reconciler);
         }
@@ -615,8 +628,13 @@ impl Core {
                     self.events.push_back(CoreEvent::Rerouted { took: now.since(since) });
                 }
             }
-            FlowEvent::Refused { datapath_id, error, step: RefusedStep { what, key, table }, again } => {
-                let (error, owner) = (error.code().to_string(), key.map(|key| key.owner));
+            FlowEvent::Foreseen { datapath_id, unfit, step: RefusedStep { what, key, table } } => {
+                let (why, owner) = (unfit.to_string(), key.map(|key| key.owner));
+                let line = self.line_of(datapath_id, table, key);
+                self.events.push_back(CoreEvent::Foreseen { datapath_id, what, why, owner, line });
+            }
+            FlowEvent::Refused { datapath_id, cause, step: RefusedStep { what, key, table }, again } => {
+                let (error, owner) = (cause.to_string(), key.map(|key| key.owner));
                 let line = self.line_of(datapath_id, table, key);
                 self.events.push_back(CoreEvent::Refused { datapath_id, what, error, owner, line, again });
             }
@@ -630,7 +648,7 @@ impl Core {
 
     /// The line of the configuration that states a rule of the operator.
     fn line_of(&self, datapath_id: DatapathId, table: Option<TableId>, key: Option<Key>) -> Option<u32> {
-        self.config.rules.origin_of_key(datapath_id, table?, &key?)
+        self.config.rules.origin_of_key(datapath_id, table.unwrap_or(TableId::ALL), &key?)
     }
 
     /// Put everything that the turn has decided into the channels.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::{DatapathId, Time};
-use openflow::{GroupId, Match, TableId};
+use openflow::{GroupId, Match, MeterId, TableId};
 
 use super::body::FlowBody;
 use super::rule::Key;
@@ -22,10 +22,18 @@ pub struct FlowSettings {
     pub bundles: super::BundleUse,
     /// Time between two audits of a switch; none at all if it is zero.
     pub audit_interval: Duration,
-    /// Rules that somebody else has put on a switch are removed; else they are let be.
+    /// Rules, groups and meters that somebody else has put on a switch are removed; else they are let be.
     pub remove_foreign: bool,
     /// Rules that audits pass over, and that are let be if somebody else has put them there.
     pub exceptions: Arc<[FlowException]>,
+}
+
+impl FlowSettings {
+    /// Whether groups and meters of somebody else are removed. Not where rules are excepted: a switch that loses a group or a meter drops the rules that
+    /// point to it (OpenFlow 1.3.5 §6.5), those that were to be let be among them.
+    pub fn removes_foreign_numbers(&self) -> bool {
+        self.remove_foreign && self.exceptions.is_empty()
+    }
 }
 
 impl Default for FlowSettings {
@@ -117,6 +125,8 @@ pub enum DriftedEntry {
     },
     /// A group.
     Group(GroupId),
+    /// A meter.
+    Meter(MeterId),
 }
 
 /// One difference.
@@ -148,6 +158,7 @@ impl Drift {
                 }
             }
             DriftedEntry::Group(id) => format!("group {}", id.0),
+            DriftedEntry::Meter(id) => format!("meter {}", id.0),
         }
     }
 
@@ -155,7 +166,7 @@ impl Drift {
     pub fn table(&self) -> Option<TableId> {
         match self.entry {
             DriftedEntry::Rule { table, .. } => Some(table),
-            DriftedEntry::Group(_) => None,
+            DriftedEntry::Group(_) | DriftedEntry::Meter(_) => None,
         }
     }
 }
@@ -175,8 +186,14 @@ pub struct AuditReport {
     pub rules: usize,
     /// Groups of ours that were looked at.
     pub groups: usize,
+    /// Meters of ours that were looked at.
+    pub meters: usize,
     /// Rules of others.
     pub foreign: usize,
+    /// Groups of others.
+    pub foreign_groups: usize,
+    /// Meters of others.
+    pub foreign_meters: usize,
     /// Rules that are passed over.
     pub excepted: usize,
     /// Differences by [`DriftKind`].
@@ -186,7 +203,7 @@ pub struct AuditReport {
 }
 
 impl AuditReport {
-    pub(super) fn new(datapath_id: DatapathId, began: Time) -> AuditReport {
+    pub(crate) fn new(datapath_id: DatapathId, began: Time) -> AuditReport {
         AuditReport {
             datapath_id,
             began,
@@ -194,7 +211,10 @@ impl AuditReport {
             cut_short: None,
             rules: 0,
             groups: 0,
+            meters: 0,
             foreign: 0,
+            foreign_groups: 0,
+            foreign_meters: 0,
             excepted: 0,
             counts: [0; DriftKind::NAMES.len()],
             drift: Vec::new(),

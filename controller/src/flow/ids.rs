@@ -15,7 +15,11 @@ pub struct GroupIds {
 
 impl GroupIds {
     /// The number of `key`'s group: its hash, or the next free number after it where two hashes meet.
+    /// The one that is stated, if the key states one.
     pub fn id(&mut self, key: Key) -> GroupId {
+        if let Some(id) = key.stated_group() {
+            return id;
+        }
         if let Some(&id) = self.by_key.get(&key) {
             return id;
         }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod body;
+mod features;
 mod ids;
 mod installed_group;
 mod picture;
@@ -14,16 +15,20 @@ mod slots;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod unfit;
 
 pub use audit::{AUDIT_INTERVAL, AuditReport, DRIFT_KEPT, Drift, DriftKind, DriftedEntry, FlowException, FlowSettings};
 pub use body::{BodyOctets, FlowBody, FlowKey};
+pub use features::SwitchFeatures;
 pub use installed_group::InstalledGroup;
-pub use picture::{Copying, EntryState, Picture, PicturedGroup, PicturedRule};
+pub use picture::{Copying, EntryState, Picture, PicturedGroup, PicturedMeter, PicturedRule};
 pub use reconciler::{BundleUse, FlowCounters, FlowEvent, Reconciler, RefusedStep, Transmit};
 pub(crate) use reconciler::{KEPT_BESIDES, READ_BACK_MAX, READ_BACK_OCTETS, STATED_OCTETS_MAX, flows_with, slices_for};
-pub use refusal::{Again, Refusal, RefusalReason};
-pub use rule::{Group, Key, Owner, Rule, RuleId, is_our_cookie, owner_of_cookie};
-pub use switch::InstalledRule;
+pub use refusal::{Again, Cause, Refusal, RefusalReason};
+pub(crate) use rule::is_for_operator;
+pub use rule::{Group, Key, Meter, Owner, Rule, RuleId, is_our_cookie, owner_of_cookie};
+pub use switch::{InstalledMeter, InstalledRule};
+pub use unfit::Unfit;
 
 use std::collections::{BTreeMap, BTreeSet};
 

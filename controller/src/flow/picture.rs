@@ -4,10 +4,13 @@
 //! Each rule is as it was when its piece was copied. Between two pieces the reconciler goes on, so a picture of a table that changes meanwhile is
 //! of no single moment.
 
+use std::sync::Arc;
+
 use net::DatapathId;
-use openflow::{Bucket, GroupId, GroupType, TableId};
+use openflow::{Bucket, GroupId, GroupType, MeterBand, MeterFlags, MeterId, TableId};
 
 use super::body::FlowBody;
+use super::features::SwitchFeatures;
 use super::refusal::Refusal;
 use super::rule::Key;
 
@@ -85,6 +88,23 @@ pub struct PicturedGroup {
     pub refusal: Option<Refusal>,
 }
 
+/// A meter of a [`Picture`].
+#[derive(Clone, Debug)]
+pub struct PicturedMeter {
+    /// Its number.
+    pub id: MeterId,
+    /// What it stands for; `None` if nobody wants it any more.
+    pub key: Option<Key>,
+    /// Its flags.
+    pub flags: MeterFlags,
+    /// Its bands.
+    pub bands: Vec<MeterBand>,
+    /// How far it has come.
+    pub state: EntryState,
+    /// Why not further.
+    pub refusal: Option<Refusal>,
+}
+
 /// What one switch should have and has.
 #[derive(Clone, Debug)]
 pub struct Picture {
@@ -98,6 +118,10 @@ pub struct Picture {
     pub rules: Vec<PicturedRule>,
     /// Groups by number.
     pub groups: Vec<PicturedGroup>,
+    /// Meters by number.
+    pub meters: Vec<PicturedMeter>,
+    /// What the switch says it can hold, if it has said so.
+    pub features: Option<Arc<SwitchFeatures>>,
 }
 
 /// A [`Picture`] while it is copied: give it to [`Reconciler::copy_picture`](super::Reconciler::copy_picture) until that says that nothing is left.
@@ -111,13 +135,22 @@ pub struct Copying {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
     Groups(Option<GroupId>),
+    Meters,
     Rules(usize),
 }
 
 impl Copying {
     /// Nothing copied yet.
     pub fn new(datapath_id: DatapathId) -> Copying {
-        let picture = Picture { datapath_id, live: false, held: false, rules: Vec::new(), groups: Vec::new() };
+        let picture = Picture {
+            datapath_id,
+            live: false,
+            held: false,
+            rules: Vec::new(),
+            groups: Vec::new(),
+            meters: Vec::new(),
+            features: None,
+        };
         Copying { picture, at: Place::Groups(None) }
     }
 

@@ -6,6 +6,7 @@
 
 mod audits;
 mod bundles;
+mod features;
 mod read_back;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -14,16 +15,17 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use net::{DatapathId, Time};
 use openflow::{
-    ErrorCode, ErrorMessage, FlowRemoved, GroupId, Message, MultipartRequest, MultipartRequestBody, TableId,
+    ErrorCode, ErrorMessage, FlowRemoved, GroupId, Message, MeterId, MultipartRequest, MultipartRequestBody, TableId,
 };
 use topology::{SeededMap, SeededState};
 
 use super::audit::{AuditReport, DriftKind, FlowSettings};
+use super::features::{Gathering, TableKinds};
 use super::picture::{Copying, Place};
 use super::pipeline::Lane;
-use super::refusal::{Again, RefusalReason};
+use super::refusal::{Again, Cause, RefusalReason};
 use super::rollout::Rollout;
-use super::rule::{Group, Key, Owner, Rule, RuleId};
+use super::rule::{Group, Key, Meter, Owner, Rule, RuleId};
 use super::switch::{InstalledRule, Op, Permit, Planned, Sent, Step, SwitchFlows};
 
 use audits::Audit;
@@ -73,12 +75,21 @@ pub enum FlowEvent {
         /// When the first of the changes was stated.
         since: Time,
     },
-    /// A switch refused a rule or group.
+    /// A rule, a group or a meter goes out although the switch has told that it cannot hold it. The first few of a connection.
+    Foreseen {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// What it has told.
+        unfit: Unfit,
+        /// What goes out.
+        step: RefusedStep,
+    },
+    /// A switch refused a rule, a group or a meter.
     Refused {
         /// The switch.
         datapath_id: DatapathId,
-        /// Its error.
-        error: ErrorMessage,
+        /// Its error, and what it has told before.
+        cause: Cause,
         /// What was refused.
         step: RefusedStep,
         /// When it is sent again.
@@ -109,6 +120,8 @@ pub struct FlowCounters {
     pub flow_mods: [u64; 2],
     /// Group-mods sent: additions, changes and deletions.
     pub group_mods: [u64; 3],
+    /// Meter-mods sent: additions, changes and deletions.
+    pub meter_mods: [u64; 3],
     /// Barriers sent.
     pub barriers: u64,
     /// Bundles that were committed, and that came to nothing.
@@ -128,9 +141,9 @@ pub struct FlowCounters {
 }
 
 impl FlowCounters {
-    /// Flow-mods and group-mods sent, of any kind.
+    /// Flow-mods, group-mods and meter-mods sent, of any kind.
     pub fn mods(&self) -> u64 {
-        self.flow_mods.iter().sum::<u64>() + self.group_mods.iter().sum::<u64>()
+        self.flow_mods.iter().chain(&self.group_mods).chain(&self.meter_mods).sum::<u64>()
     }
 }
 
@@ -151,6 +164,14 @@ struct SwitchEntry {
     /// Steps that no barrier has confirmed yet, in the order in which they were sent.
     sent: VecDeque<Sent>,
     bundles: Bundles,
+    /// What it is asked about what it can hold, until all is answered.
+    gathering: Option<Box<Gathering>>,
+    /// The question for its meters, until it is answered.
+    meters_asked: Option<u32>,
+    /// It has answered that.
+    meters_told: bool,
+    /// Octets of the meters that it has told.
+    meters_octets: usize,
     audit: Option<Box<Audit>>,
     /// Its place in the order of the audits.
     audit_at: Option<Time>,
@@ -171,6 +192,10 @@ impl SwitchEntry {
             next_xid: XID_FIRST,
             sent: VecDeque::new(),
             bundles: Bundles::new(bundle_use),
+            gathering: None,
+            meters_asked: None,
+            meters_told: false,
+            meters_octets: 0,
             audit: None,
             audit_at: None,
             audit_asked: false,
@@ -249,6 +274,9 @@ pub struct Reconciler {
     /// Those that wait for one of these to end.
     waiting_audits: VecDeque<DatapathId>,
     bundle_use: BundleUse,
+    /// What tables of switches are like.
+    table_kinds: TableKinds,
+    features_told: u64,
     /// Bundles of all switches whose last barrier is out.
     open_bundles: usize,
     changed_since: Option<Time>,
@@ -329,6 +357,16 @@ impl Reconciler {
         }
     }
 
+    /// State that `key`'s meter on a switch is `meter`, or that there is none.
+    pub fn set_meter(&mut self, datapath_id: DatapathId, key: Key, meter: Option<Meter>) {
+        if meter.is_none() && !self.switches.contains_key(&datapath_id) {
+            return;
+        }
+        if self.entry(datapath_id).flows.set_meter(key, meter) {
+            self.list(datapath_id, [true, false]);
+        }
+    }
+
     /// The number of `key`'s group on a switch, for rules that point to it. State the group too.
     pub fn group_id(&mut self, datapath_id: DatapathId, key: Key) -> GroupId {
         match self.switches.get_mut(&datapath_id) {
@@ -366,6 +404,7 @@ impl Reconciler {
         self.forget_audit(datapath_id, now);
         if let Some(entry) = self.switches.get_mut(&datapath_id) {
             entry.session = Session::Down;
+            (entry.gathering, entry.meters_asked) = (None, None);
             entry.flows.clear_installed();
             entry.sent.clear();
         }
@@ -407,6 +446,9 @@ impl Reconciler {
             self.reading_refused(datapath_id, now);
             return true;
         }
+        if entry.is_asked_besides(xid) {
+            return true;
+        }
         if entry.bundle_error(xid, error.code()) {
             return true;
         }
@@ -416,8 +458,8 @@ impl Reconciler {
         let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
         let Some(sent) = entry.take_sent(xid) else { return false };
         let there = match error.code() {
-            ErrorCode::GROUP_MOD_GROUP_EXISTS => Some(true),
-            ErrorCode::GROUP_MOD_UNKNOWN_GROUP => Some(false),
+            ErrorCode::GROUP_MOD_GROUP_EXISTS | ErrorCode::METER_MOD_METER_EXISTS => Some(true),
+            ErrorCode::GROUP_MOD_UNKNOWN_GROUP | ErrorCode::METER_MOD_UNKNOWN_METER => Some(false),
             _ => None,
         };
         let step = entry.flows.describe(&sent);
@@ -426,11 +468,12 @@ impl Reconciler {
             self.refusing.insert(datapath_id);
             self.next_retry = Some(self.next_retry.map_or(at, |next| next.min(at)));
         }
-        if error.code() == ErrorCode::ACTION_BAD_OUT_GROUP {
+        let cause = entry.flows.cause_of(&sent, error.code());
+        if cause.points_nowhere() && step.table.is_some() {
             self.suspect(datapath_id, now);
         }
-        self.counters.refused[RefusalReason::of(error.code()) as usize] += 1;
-        self.events.push_back(FlowEvent::Refused { datapath_id, error: error.clone(), step, again });
+        self.counters.refused[cause.reason() as usize] += 1;
+        self.events.push_back(FlowEvent::Refused { datapath_id, cause, step, again });
         true
     }
 
@@ -513,7 +556,7 @@ impl Reconciler {
                     // Its later phases must not overtake them (a group would be deleted under a rule): all of it is compared again.
                     entry.flows.mark_all();
                     self.list(id, [true; 2]);
-                    self.unicast.drop_switch(id);
+                    drop(self.unicast.drop_switch(id));
                 }
             }
         }
@@ -590,6 +633,16 @@ impl Reconciler {
         self.switches.get(&datapath_id).into_iter().flat_map(|entry| entry.flows.desired_groups())
     }
 
+    /// Meters that should be on a switch.
+    pub fn desired_meters(&self, datapath_id: DatapathId) -> impl Iterator<Item = (MeterId, &Meter)> {
+        self.switches.get(&datapath_id).into_iter().flat_map(|entry| entry.flows.desired_meters())
+    }
+
+    /// Meters of ours on a switch.
+    pub fn installed_meters(&self, datapath_id: DatapathId) -> impl Iterator<Item = (MeterId, &super::InstalledMeter)> {
+        self.switches.get(&datapath_id).into_iter().flat_map(|entry| entry.flows.installed_meters())
+    }
+
     /// Groups of ours on a switch: number, type and buckets.
     pub fn installed_groups(&self, datapath_id: DatapathId) -> impl Iterator<Item = (GroupId, &super::InstalledGroup)> {
         self.switches.get(&datapath_id).into_iter().flat_map(|entry| entry.flows.installed_groups())
@@ -638,7 +691,17 @@ impl Reconciler {
                 });
                 let unconfirmed = sent.collect();
                 let next = entry.flows.picture_groups(after, &unconfirmed, &mut picture.groups);
-                copying.at = next.map_or(Place::Rules(0), |id| Place::Groups(Some(id)));
+                copying.at = next.map_or(Place::Meters, |id| Place::Groups(Some(id)));
+                false
+            }
+            Place::Meters => {
+                let sent = entry.sent.iter().filter_map(|sent| match sent.op {
+                    Op::PutMeter(id) => Some(id),
+                    _ => None,
+                });
+                entry.flows.picture_meters(&sent.collect(), &mut picture.meters);
+                picture.features = entry.flows.features().cloned();
+                copying.at = Place::Rules(0);
                 false
             }
             Place::Rules(from) => {
@@ -722,11 +785,15 @@ impl Reconciler {
                 (_, false, _) => Permit::All,
             };
             entry.flows.take_steps(lane, permit, id, &mut steps);
+            for (step, unfit) in entry.flows.foreseen() {
+                self.events.push_back(FlowEvent::Foreseen { datapath_id: id, unfit, step });
+            }
             if lane == Lane::Unicast && entry.bundles.takes_all() {
                 // One phase, in the order of them all.
                 let own = steps.get_mut(before..).unwrap_or_default();
                 own.sort_by_key(|planned| planned.step);
-                own.iter_mut().for_each(|planned| planned.step = WHOLE);
+                // Meters go before it and after it.
+                own.iter_mut().filter(|planned| !planned.op.is_of_meter()).for_each(|planned| planned.step = WHOLE);
             }
         }
         listed.clear();
@@ -782,8 +849,8 @@ impl Reconciler {
     }
 
     fn drop_from_rollouts(&mut self, id: DatapathId) {
-        self.unicast.drop_switch(id);
-        self.flood.drop_switch(id);
+        drop(self.unicast.drop_switch(id));
+        drop(self.flood.drop_switch(id));
     }
 
     fn request(&mut self, datapath_id: DatapathId, xid: u32, body: MultipartRequestBody) {

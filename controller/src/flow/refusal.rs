@@ -2,15 +2,17 @@
 //!
 //! A table that is full may have room after a removal, or a while later: a few of those that wait are tried then, more as long as they are taken. A
 //! match or an action that the switch doesn't take is not sent again until the rule is another one, or the switch connects anew. Everything
-//! else is tried again after a wait that grows.
+//! else is tried again after a wait that grows. What a switch says it cannot hold is sent all the same: its word is a hint, its error is the answer.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 use net::Time;
-use openflow::{ErrorCode, ErrorType, GroupId, TableId};
+use openflow::{ErrorCode, ErrorType, GroupId, MeterId, TableId};
 
 use super::slots::SlotRef;
+use super::unfit::Unfit;
 
 /// First wait before something refused is sent again; it doubles each time.
 const RETRY_FIRST_MS: u64 = 1_000;
@@ -21,11 +23,54 @@ const ROOM_FIRST: usize = 8;
 /// Most rules that such a switch is tried with at a time: half of what goes out before a barrier.
 const ROOM_LAST: usize = 256;
 
-/// A rule or a group of one switch.
+/// A rule, a group or a meter of one switch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Item {
     Rule(SlotRef),
     Group(GroupId),
+    Meter(MeterId),
+}
+
+/// Why something is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// The switch has answered with this error.
+    Error(ErrorCode),
+    /// The same, and what the switch has told before of what it can hold says why.
+    Foreseen(ErrorCode, Unfit),
+}
+
+impl Cause {
+    /// The switch's error.
+    pub fn error(self) -> ErrorCode {
+        let (Cause::Error(error) | Cause::Foreseen(error, _)) = self;
+        error
+    }
+
+    /// As metrics tell refusals apart.
+    pub fn reason(self) -> RefusalReason {
+        RefusalReason::of(self.error())
+    }
+
+    /// The same message would be refused again, whatever the switch holds.
+    fn is_for_good(self) -> bool {
+        is_for_good(self.error())
+    }
+
+    /// Something that the rule points to is not there.
+    pub(super) fn points_nowhere(self) -> bool {
+        let error = self.error();
+        error == ErrorCode::ACTION_BAD_OUT_GROUP || error.error_type == ErrorType::METER_MOD_FAILED
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Error(error) => error.fmt(f),
+            Cause::Foreseen(error, unfit) => write!(f, "{error}; the switch says: {unfit}"),
+        }
+    }
 }
 
 /// When something that was refused is sent again.
@@ -39,11 +84,11 @@ pub enum Again {
     WhenDifferent,
 }
 
-/// A switch's word against a rule or a group.
+/// A switch's word against a rule, a group or a meter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refusal {
-    /// Its last error.
-    pub error: ErrorCode,
+    /// Its last error, and what it has told before.
+    pub cause: Cause,
     /// How often it has refused since it was last right.
     pub count: u32,
     /// When it is sent again.
@@ -68,13 +113,15 @@ pub enum RefusalReason {
     Permission,
     /// The group, or one that the rule points to.
     Group,
+    /// The meter, or one that the rule points to.
+    Meter,
     /// Anything else.
     Other,
 }
 
 impl RefusalReason {
     /// All of them with their names, in the order of their numbers.
-    pub const NAMES: [(RefusalReason, &'static str); 8] = [
+    pub const NAMES: [(RefusalReason, &'static str); 9] = [
         (RefusalReason::Full, "full"),
         (RefusalReason::Match, "match"),
         (RefusalReason::Action, "action"),
@@ -82,6 +129,7 @@ impl RefusalReason {
         (RefusalReason::Overlap, "overlap"),
         (RefusalReason::Permission, "permission"),
         (RefusalReason::Group, "group"),
+        (RefusalReason::Meter, "meter"),
         (RefusalReason::Other, "other"),
     ];
 
@@ -105,6 +153,7 @@ impl RefusalReason {
             ErrorCode { error_type: ErrorType::BAD_ACTION, .. } => RefusalReason::Action,
             ErrorCode { error_type: ErrorType::BAD_INSTRUCTION, .. } => RefusalReason::Instruction,
             ErrorCode { error_type: ErrorType::GROUP_MOD_FAILED, .. } => RefusalReason::Group,
+            ErrorCode { error_type: ErrorType::METER_MOD_FAILED, .. } => RefusalReason::Meter,
             _ => RefusalReason::Other,
         }
     }
@@ -128,7 +177,13 @@ fn is_for_good(error: ErrorCode) -> bool {
         | ErrorCode::GROUP_MOD_WATCH_UNSUPPORTED
         | ErrorCode::GROUP_MOD_BAD_TYPE
         | ErrorCode::GROUP_MOD_BAD_COMMAND
-        | ErrorCode::GROUP_MOD_BAD_BUCKET => true,
+        | ErrorCode::GROUP_MOD_BAD_BUCKET
+        | ErrorCode::METER_MOD_BAD_COMMAND
+        | ErrorCode::METER_MOD_BAD_FLAGS
+        | ErrorCode::METER_MOD_BAD_RATE
+        | ErrorCode::METER_MOD_BAD_BURST
+        | ErrorCode::METER_MOD_BAD_BAND
+        | ErrorCode::METER_MOD_BAD_BAND_VALUE => true,
         _ => matches!(
             RefusalReason::of(error),
             RefusalReason::Match | RefusalReason::Action | RefusalReason::Instruction
@@ -138,7 +193,7 @@ fn is_for_good(error: ErrorCode) -> bool {
 
 #[derive(Clone, Copy, Debug)]
 struct Refused {
-    error: ErrorCode,
+    cause: Cause,
     count: u32,
     sleeps: Sleeps,
 }
@@ -152,8 +207,13 @@ enum Sleeps {
     ForGood,
 }
 
-/// What may be full: a table, or, as `None`, the groups.
-pub(super) type Place = Option<TableId>;
+/// What may be full.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Place {
+    Table(TableId),
+    Groups,
+    Meters,
+}
 
 /// Those that wait for room in one place.
 #[derive(Debug)]
@@ -210,20 +270,20 @@ impl Refusals {
     }
 
     /// A switch has refused it; `place` is what may have been full. When it is sent again.
-    pub(super) fn add(&mut self, item: Item, place: Place, error: ErrorCode, now: Time) -> Again {
+    pub(super) fn add(&mut self, item: Item, place: Place, cause: Cause, now: Time) -> Again {
         self.wake(&item);
-        let refused = self.items.entry(item).or_insert(Refused { error, count: 0, sleeps: Sleeps::No });
+        let refused = self.items.entry(item).or_insert(Refused { cause, count: 0, sleeps: Sleeps::No });
         let wait = wait(refused.count);
         refused.count = refused.count.saturating_add(1);
-        refused.error = error;
-        refused.sleeps = if RefusalReason::of(error) == RefusalReason::Full {
+        refused.cause = cause;
+        refused.sleeps = if cause.is_for_good() {
+            Sleeps::ForGood
+        } else if cause.reason() == RefusalReason::Full {
             let room = self.rooms.entry(place).or_default();
             room.waiting.push_back(item);
             room.batch = ROOM_FIRST;
             room.at.get_or_insert(now + self::wait(room.tries));
             Sleeps::UntilRoom(place)
-        } else if is_for_good(error) {
-            Sleeps::ForGood
         } else {
             self.times.insert((now + wait, item));
             Sleeps::Until(now + wait)
@@ -245,7 +305,7 @@ impl Refusals {
     pub(super) fn taken(&mut self, item: &Item, place: Place, now: Time) -> Option<Vec<Item>> {
         let refused = *self.items.get(item)?;
         self.forget(item);
-        if RefusalReason::of(refused.error) == RefusalReason::Full
+        if refused.cause.reason() == RefusalReason::Full
             && let Some(room) = self.rooms.get_mut(&place)
         {
             room.tries = 0;
@@ -254,12 +314,11 @@ impl Refusals {
                 room.at = Some(now + wait(0));
             }
         }
-        if !matches!(item, Item::Group(_)) {
+        if matches!(item, Item::Rule(_)) {
             return Some(Vec::new());
         }
-        // Rules that point to the group.
-        let points =
-            |item: &Item| self.items.get(item).is_some_and(|refused| refused.error == ErrorCode::ACTION_BAD_OUT_GROUP);
+        // Rules that point to the group or the meter.
+        let points = |item: &Item| self.items.get(item).is_some_and(|refused| refused.cause.points_nowhere());
         let woken: Vec<Item> = self.times.iter().map(|(_, item)| *item).filter(points).collect();
         woken.iter().for_each(|item| self.wake(item));
         Some(woken)
@@ -328,8 +387,8 @@ impl Refusals {
         if self.items.is_empty() {
             return None;
         }
-        let Refused { error, count, sleeps } = *self.items.get(item)?;
-        Some(Refusal { error, count, again: self.again(sleeps) })
+        let Refused { cause, count, sleeps } = *self.items.get(item)?;
+        Some(Refusal { cause, count, again: self.again(sleeps) })
     }
 }
 
@@ -360,12 +419,16 @@ mod tests {
     fn what_can_never_be_right_is_not_tried_again_and_what_may_come_is() {
         let mut refusals = Refusals::default();
         for error in [ErrorCode::MATCH_BAD_FIELD, ErrorCode::ACTION_BAD_TYPE, ErrorCode::INSTRUCTION_UNSUP_INST] {
-            assert_eq!(refusals.add(group(1), None, error, at(0)), Again::WhenDifferent, "{error}");
+            assert_eq!(
+                refusals.add(group(1), Place::Groups, Cause::Error(error), at(0)),
+                Again::WhenDifferent,
+                "{error}"
+            );
         }
         assert_eq!((refusals.next_due(), refusals.due(at(9_999))), (None, Vec::new()));
         for error in [ErrorCode::ACTION_BAD_OUT_PORT, ErrorCode::FLOW_MOD_OVERLAP, ErrorCode::FLOW_MOD_EPERM] {
             refusals.clear();
-            assert_eq!(refusals.add(group(1), None, error, at(0)), Again::At(at(1)), "{error}");
+            assert_eq!(refusals.add(group(1), Place::Groups, Cause::Error(error), at(0)), Again::At(at(1)), "{error}");
         }
     }
 
@@ -373,14 +436,14 @@ mod tests {
     fn a_full_switch_is_tried_with_few_and_with_more_as_long_as_they_are_taken() {
         let mut refusals = Refusals::default();
         for number in 0..1_000 {
-            refusals.add(group(number), None, ErrorCode::FLOW_MOD_TABLE_FULL, at(0));
+            refusals.add(group(number), Place::Groups, Cause::Error(ErrorCode::FLOW_MOD_TABLE_FULL), at(0));
         }
         let mut now = at(1);
         assert_eq!(refusals.next_due(), Some(now));
         let few = refusals.due(now);
         assert_eq!(few.len(), ROOM_FIRST);
         for item in &few {
-            refusals.add(*item, None, ErrorCode::FLOW_MOD_TABLE_FULL, now);
+            refusals.add(*item, Place::Groups, Cause::Error(ErrorCode::FLOW_MOD_TABLE_FULL), now);
         }
         assert_eq!(refusals.next_due(), Some(now + Duration::from_secs(2)), "a longer wait");
         let mut sizes = Vec::new();
@@ -388,7 +451,7 @@ mod tests {
             now = next;
             let some = refusals.due(now);
             sizes.push(some.len());
-            some.iter().for_each(|item| drop(refusals.taken(item, None, now)));
+            some.iter().for_each(|item| drop(refusals.taken(item, Place::Groups, now)));
         }
         assert_eq!(sizes.iter().sum::<usize>(), 1_000);
         assert!(sizes.is_sorted_by(|a, b| a <= b || *b == *sizes.last().unwrap()) && sizes.len() < 12, "{sizes:?}");
@@ -398,18 +461,18 @@ mod tests {
     #[test]
     fn nobody_starves_behind_those_that_are_always_refused_nor_behind_another_table() {
         let mut refusals = Refusals::default();
-        let (full, other) = (Some(TableId(100)), Some(TableId(0)));
+        let (full, other) = (Place::Table(TableId(100)), Place::Table(TableId(0)));
         for number in 0..20 {
-            refusals.add(group(number), full, ErrorCode::FLOW_MOD_TABLE_FULL, at(0));
+            refusals.add(group(number), full, Cause::Error(ErrorCode::FLOW_MOD_TABLE_FULL), at(0));
         }
-        refusals.add(group(99), other, ErrorCode::FLOW_MOD_TABLE_FULL, at(0));
+        refusals.add(group(99), other, Cause::Error(ErrorCode::FLOW_MOD_TABLE_FULL), at(0));
         let mut tried = BTreeSet::new();
         for _ in 0..3 {
             let now = refusals.next_due().unwrap();
             for item in refusals.due(now) {
                 tried.insert(item);
                 let place = if item == group(99) { other } else { full };
-                refusals.add(item, place, ErrorCode::FLOW_MOD_TABLE_FULL, now);
+                refusals.add(item, place, Cause::Error(ErrorCode::FLOW_MOD_TABLE_FULL), now);
             }
         }
         assert_eq!(tried.len(), 21, "{tried:?}");
@@ -418,11 +481,11 @@ mod tests {
     #[test]
     fn a_removal_makes_room_for_one() {
         let mut refusals = Refusals::default();
-        assert_eq!(refusals.freed(None), None);
-        refusals.add(group(1), None, ErrorCode::GROUP_MOD_OUT_OF_GROUPS, at(0));
+        assert_eq!(refusals.freed(Place::Groups), None);
+        refusals.add(group(1), Place::Groups, Cause::Error(ErrorCode::GROUP_MOD_OUT_OF_GROUPS), at(0));
         assert!(refusals.sleeps(&group(1)));
-        assert_eq!(refusals.freed(Some(TableId(0))), None, "room elsewhere");
-        assert_eq!(refusals.freed(None), Some(group(1)));
+        assert_eq!(refusals.freed(Place::Table(TableId(0))), None, "room elsewhere");
+        assert_eq!(refusals.freed(Place::Groups), Some(group(1)));
         assert!(!refusals.sleeps(&group(1)));
         assert_eq!(refusals.get(&group(1)).map(|refusal| refusal.again), Some(Again::Now));
     }
@@ -430,10 +493,10 @@ mod tests {
     #[test]
     fn rules_that_point_to_a_group_are_tried_when_it_is_there() {
         let mut refusals = Refusals::default();
-        refusals.add(group(1), None, ErrorCode::GROUP_MOD_EPERM, at(0));
+        refusals.add(group(1), Place::Groups, Cause::Error(ErrorCode::GROUP_MOD_EPERM), at(0));
         // Any item does for a rule.
-        refusals.add(group(2), Some(TableId(0)), ErrorCode::ACTION_BAD_OUT_GROUP, at(0));
-        assert_eq!(refusals.taken(&group(1), None, at(1)), Some(vec![group(2)]));
+        refusals.add(group(2), Place::Table(TableId(0)), Cause::Error(ErrorCode::ACTION_BAD_OUT_GROUP), at(0));
+        assert_eq!(refusals.taken(&group(1), Place::Groups, at(1)), Some(vec![group(2)]));
         assert!(!refusals.sleeps(&group(2)));
     }
 }

@@ -124,17 +124,22 @@ impl Rollout {
         late
     }
 
-    /// A switch's steps are taken back.
-    pub(super) fn drop_switch(&mut self, datapath_id: DatapathId) {
+    /// A switch's steps are taken back: those that were not sent.
+    pub(super) fn drop_switch(&mut self, datapath_id: DatapathId) -> Vec<Op> {
+        let mut dropped = Vec::new();
         if let Some(queue) = self.find(datapath_id).and_then(|at| self.queues.get_mut(at)) {
             self.waiting -= usize::from(queue.barrier.take().is_some());
+            let rest = self.steps.get(queue.next..queue.end).unwrap_or_default();
+            dropped.extend(rest.iter().map(|planned| planned.op));
             queue.next = queue.end;
         }
         for planned in self.steps.iter_mut().skip(self.next) {
             if planned.datapath_id == datapath_id {
+                dropped.push(planned.op);
                 planned.op = Op::Nothing;
             }
         }
+        dropped
     }
 
     fn find(&self, datapath_id: DatapathId) -> Option<usize> {

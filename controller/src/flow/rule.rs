@@ -1,6 +1,8 @@
 //! What an application states: rules and groups under keys, and the cookie that marks them as ours on the switch.
 
-use openflow::{Bucket, FlowModFlags, GroupId, GroupType, Instruction, Match, TableId, TooLong};
+use openflow::{
+    Bucket, FlowModFlags, GroupId, GroupType, Instruction, Match, MeterBand, MeterFlags, MeterId, TableId, TooLong,
+};
 
 use super::body::FlowBody;
 
@@ -63,6 +65,31 @@ impl Key {
     /// another table, priority or match: "this host at this port", not "this host". Their rules are found by identity alone, which
     /// saves a hash table where there are many of them; they are taken back with [`Reconciler::remove_rule`](super::Reconciler::remove_rule).
     pub const IDENTITY_KINDS: u8 = 0x80;
+
+    /// A group whose number is stated: it is `a`.
+    const NUMBERED_GROUP: u8 = 0x40;
+    /// A meter, whose number is `a`.
+    const NUMBERED_METER: u8 = 0x41;
+
+    /// The key of a group whose number is stated, and not the reconciler's business.
+    pub const fn of_group(owner: Owner, id: GroupId) -> Key {
+        Key { owner, kind: Key::NUMBERED_GROUP, a: id.0 as u64, b: 0 }
+    }
+
+    /// The key of a meter. Its number is always stated.
+    pub const fn of_meter(owner: Owner, id: MeterId) -> Key {
+        Key { owner, kind: Key::NUMBERED_METER, a: id.0 as u64, b: 0 }
+    }
+
+    /// See [`Key::of_group`].
+    pub fn stated_group(&self) -> Option<GroupId> {
+        (self.kind == Key::NUMBERED_GROUP).then_some(GroupId(self.a as u32))
+    }
+
+    /// See [`Key::of_meter`].
+    pub fn stated_meter(&self) -> Option<MeterId> {
+        (self.kind == Key::NUMBERED_METER).then_some(MeterId(self.a as u32))
+    }
 
     /// See [`Key::IDENTITY_KINDS`].
     pub(super) fn names_identity(&self) -> bool {
@@ -155,7 +182,7 @@ pub struct RuleId {
     pub match_: Match,
 }
 
-/// A group that should be on a switch. Its number is the reconciler's business.
+/// A group that should be on a switch. Its number is the reconciler's business, unless the key states it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Group {
     /// What it stands for.
@@ -168,10 +195,26 @@ pub struct Group {
     pub stage: u16,
 }
 
-/// Group numbers of ours are `54xxxxxx`: groups have no cookie to tell whose they are.
+/// A meter that should be on a switch. The key states its number.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Meter {
+    /// What it stands for.
+    pub key: Key,
+    /// In which unit its rates are, and what else it does.
+    pub flags: MeterFlags,
+    /// Its bands.
+    pub bands: Vec<MeterBand>,
+}
+
+/// Numbers of groups that the controller gives are `54xxxxxx`: groups have no cookie to tell whose they are.
 pub(crate) const GROUP_MARK: u32 = (COOKIE_MARK as u32) << 24;
 
-/// Whether a group found on a switch is ours.
+/// Whether a group's or a meter's number is one that the operator may state: any but those that the controller gives.
+pub(crate) fn is_for_operator(number: u32) -> bool {
+    number & 0xff00_0000 != GROUP_MARK
+}
+
+/// Whether a group found on a switch has a number that the controller gives.
 pub fn is_our_group(id: GroupId) -> bool {
     id.0 & 0xff00_0000 == GROUP_MARK
 }

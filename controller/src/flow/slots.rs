@@ -3,6 +3,7 @@
 //! A rule that is installed as it is desired is held once. A slot that is used again has another generation, so that an old reference
 //! finds nothing.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use openflow::{FlowModFlags, Match, TableId};
@@ -157,6 +158,8 @@ pub(super) struct Slots {
     by_key: Index,
     state: SeededState,
     desired: usize,
+    /// Of these, by table.
+    desired_in: BTreeMap<TableId, usize>,
     held: usize,
     /// The number of the last audit; never 0 while there is one.
     epoch: u8,
@@ -170,6 +173,11 @@ impl Slots {
     /// Desired rules.
     pub(super) fn desired_count(&self) -> usize {
         self.desired
+    }
+
+    /// Desired rules of a table.
+    pub(super) fn desired_in(&self, table: TableId) -> usize {
+        self.desired_in.get(&table).copied().unwrap_or(0)
     }
 
     /// Flow entries of ours that the switch has.
@@ -269,7 +277,10 @@ impl Slots {
         if (!was_desired || other_key.is_some()) && !rule.key.names_identity() {
             self.by_key.insert(self.key_hash(&rule.key), at.slot);
         }
-        self.desired += usize::from(!was_desired);
+        if !was_desired {
+            self.desired += 1;
+            *self.desired_in.entry(rule.table).or_default() += 1;
+        }
     }
 
     /// No rule is desired in this slot any more.
@@ -277,8 +288,11 @@ impl Slots {
         let Some(slot) = self.slots.get_mut(at.slot as usize).filter(|slot| slot.desired) else { return };
         slot.part();
         slot.desired = false;
-        let key = slot.key;
+        let (key, table) = (slot.key, slot.table);
         self.desired -= 1;
+        if let Some(count) = self.desired_in.get_mut(&table) {
+            *count = count.saturating_sub(1);
+        }
         self.unindex_key(at.slot, &key);
         self.tidy(at);
     }

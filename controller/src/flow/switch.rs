@@ -1,27 +1,36 @@
 //! Desired against installed, for one switch: what the difference is, and nothing about when to send it.
 
 mod audited;
+mod fitting;
+mod meters;
 mod pictured;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use net::{DatapathId, Time};
 use openflow::{
     Bucket, ErrorCode, FlowModCommand, FlowModFlags, FlowModHead, FlowRemoved, FlowStats, GroupDesc, GroupId, GroupMod,
-    GroupModCommand, GroupType, Instruction, Match, Message, TableId,
+    GroupModCommand, GroupType, Instruction, Match, Message, MeterId, TableId,
 };
 use topology::SeededState;
 
 use super::audit::{FlowSettings, is_excepted};
 use super::body::FlowBody;
+use super::features::SwitchFeatures;
 use super::ids::GroupIds;
 use super::installed_group::InstalledGroup;
 use super::pipeline::{self, Lane};
-use super::reconciler::{FlowCounters, RefusedStep};
-use super::refusal::{Again, Item, Refusals};
+use super::reconciler::FlowCounters;
+use super::refusal::{Again, Cause, Item, Place, Refusals};
 use super::rule::{self, Group, Key, Owner, RULE_FLAGS, Rule, RuleId};
 use super::slots::{Held, Other, Slot, SlotRef, Slots};
+
+pub use meters::InstalledMeter;
+use meters::Meters;
+pub(super) use words::flow_words;
 
 /// A flow entry of ours as the switch has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,6 +54,8 @@ pub(super) enum Op {
     /// Only those buckets of the installed group that the desired one keeps.
     ShrinkGroup(GroupId),
     DeleteGroup(GroupId),
+    PutMeter(MeterId),
+    DeleteMeter(MeterId),
     /// A step that was taken back.
     Nothing,
 }
@@ -53,9 +64,14 @@ impl Op {
     /// Flooding by this switch becomes less.
     fn takes_away(&self) -> bool {
         match self {
-            Op::DeleteRule(_) | Op::ShrinkGroup(_) | Op::DeleteGroup(_) => true,
-            Op::PutRule(_) | Op::PutGroup(_) | Op::Nothing => false,
+            Op::DeleteRule(_) | Op::ShrinkGroup(_) | Op::DeleteGroup(_) | Op::DeleteMeter(_) => true,
+            Op::PutRule(_) | Op::PutGroup(_) | Op::PutMeter(_) | Op::Nothing => false,
         }
+    }
+
+    /// Bundles have no meters in them: Open vSwitch takes none, and no rule would come before its meter or stay after it.
+    pub(super) fn is_of_meter(&self) -> bool {
+        matches!(self, Op::PutMeter(_) | Op::DeleteMeter(_))
     }
 }
 
@@ -118,12 +134,21 @@ pub(super) struct SwitchFlows {
     desired_groups: BTreeMap<GroupId, Group>,
     ids: GroupIds,
     installed_groups: BTreeMap<GroupId, InstalledGroup>,
+    /// Numbers that have been stated since the start: whatever has them is ours.
+    stated_groups: BTreeSet<GroupId>,
+    /// Groups of others, that are let be.
+    foreign_groups: BTreeMap<GroupId, InstalledGroup>,
+    meters: Meters,
     /// Rules to compare, by lane, in the order in which they came up. A slot that does not say so itself has been dealt with.
     dirty: [Vec<SlotRef>; 2],
     dirty_groups: BTreeSet<GroupId>,
     refusals: Refusals,
     /// While an audit looks at groups: those that it has seen, and those that were sent meanwhile.
     seen_groups: Option<audited::SeenGroups>,
+    /// What the switch says it can hold, on this connection.
+    features: Option<Arc<SwitchFeatures>>,
+    /// What goes out although the switch says it cannot hold it.
+    foreseen: fitting::Foreseen,
 }
 
 impl SwitchFlows {
@@ -209,6 +234,13 @@ impl SwitchFlows {
                     return false;
                 }
                 self.desired_groups.insert(id, group);
+                // Whoever has made it, it is ours from now on.
+                if !rule::is_our_group(id) {
+                    self.stated_groups.insert(id);
+                }
+                if let Some(found) = self.foreign_groups.remove(&id) {
+                    self.installed_groups.insert(id, found);
+                }
             }
             None => {
                 if self.desired_groups.remove(&id).is_none() {
@@ -231,6 +263,7 @@ impl SwitchFlows {
             self.slots.undesire(at);
         }
         self.desired_groups.clear();
+        self.clear_desired_meters();
         self.refusals.clear();
         self.mark_all();
     }
@@ -245,7 +278,10 @@ impl SwitchFlows {
             self.slots.hold_nothing(at);
         }
         self.slots.compact();
+        self.clear_features();
+        self.clear_installed_meters();
         self.installed_groups.clear();
+        self.foreign_groups.clear();
         self.dirty = Default::default();
         self.dirty_groups.clear();
         self.refusals.clear();
@@ -271,15 +307,21 @@ impl SwitchFlows {
         Some(kept)
     }
 
-    /// A group found on the switch: how many octets are kept of it. Foreign ones are not ours to know.
-    pub(super) fn read_group(&mut self, desc: &GroupDesc) -> Option<usize> {
-        if !rule::is_our_group(desc.group_id) {
-            return None;
-        }
+    /// A group found on the switch: whether it is ours, and how many octets are kept of it. One of others may be wanted later.
+    pub(super) fn read_group(&mut self, desc: &GroupDesc, settings: &FlowSettings) -> (bool, usize) {
+        let id = desc.group_id;
+        let ours = self.is_ours(id);
         let installed = InstalledGroup::new(desc.group_type, &desc.buckets);
         let kept = installed.octets();
-        self.installed_groups.insert(desc.group_id, installed);
-        Some(kept)
+        let is_removed = settings.removes_foreign_numbers();
+        let groups = if ours || is_removed { &mut self.installed_groups } else { &mut self.foreign_groups };
+        groups.insert(id, installed);
+        (ours, kept)
+    }
+
+    /// Whether a group on the switch is ours, wanted or not.
+    fn is_ours(&self, id: GroupId) -> bool {
+        rule::is_our_group(id) || self.stated_groups.contains(&id) || self.installed_groups.contains_key(&id)
     }
 
     /// Compare everything again, after a read-back.
@@ -289,6 +331,7 @@ impl SwitchFlows {
             self.mark(at, &mut [false; 2]);
         }
         self.dirty_groups.extend(self.desired_groups.keys().chain(self.installed_groups.keys()));
+        self.mark_meters();
     }
 
     /// The switch says that a flow entry is gone. Whether we believed it to be there.
@@ -318,20 +361,15 @@ impl SwitchFlows {
                 Some(Item::Group(id))
             }
             Op::DeleteGroup(_) => None,
+            Op::DeleteMeter(_) if error == ErrorCode::METER_MOD_UNKNOWN_METER => None,
             _ => self.not_done(sent, there),
         }?;
-        let place = match item {
-            Item::Rule(at) => {
-                let slot = self.slots.get_mut(at)?;
-                slot.dirty = false;
-                Some(slot.table)
-            }
-            Item::Group(id) => {
-                self.dirty_groups.remove(&id);
-                None
-            }
-        };
-        Some(self.refusals.add(item, place, error, now))
+        match item {
+            Item::Rule(at) => self.slots.get_mut(at)?.dirty = false,
+            Item::Group(id) => drop(self.dirty_groups.remove(&id)),
+            Item::Meter(id) => drop(self.meters.dirty.remove(&id)),
+        }
+        Some(self.refusals.add(item, self.place_of(&item), self.cause(&item, error), now))
     }
 
     /// A step was not done: what the switch holds there is what it held before.
@@ -358,6 +396,14 @@ impl SwitchFlows {
                 Some(Item::Group(id))
             }
             Op::DeleteGroup(id) => Some(Item::Group(id)),
+            Op::PutMeter(id) => {
+                self.meter_not_done(id, there.unwrap_or(sent.existed));
+                Some(Item::Meter(id))
+            }
+            Op::DeleteMeter(id) => {
+                self.meter_not_done(id, true);
+                Some(Item::Meter(id))
+            }
             // What could not be deleted was not there, as far as anybody can tell.
             Op::DeleteRule(_) | Op::Nothing => None,
         }
@@ -392,23 +438,26 @@ impl SwitchFlows {
         let item = match sent.op {
             Op::PutRule(at) => Item::Rule(at),
             Op::PutGroup(id) => Item::Group(id),
+            Op::PutMeter(id) => Item::Meter(id),
             Op::DeleteRule(at) => {
                 self.refusals.forget(&Item::Rule(at));
-                let place = sent.deleted.as_deref().map(|deleted| deleted.id.table);
-                let woken = self.refusals.freed(place);
+                let table = sent.deleted.as_deref().map(|deleted| deleted.id.table);
+                let woken = table.and_then(|table| self.refusals.freed(Place::Table(table)));
                 return self.wake(woken.as_slice());
             }
             Op::DeleteGroup(id) => {
                 self.refusals.forget(&Item::Group(id));
-                let woken = self.refusals.freed(None);
+                let woken = self.refusals.freed(Place::Groups);
+                return self.wake(woken.as_slice());
+            }
+            Op::DeleteMeter(id) => {
+                self.refusals.forget(&Item::Meter(id));
+                let woken = self.refusals.freed(Place::Meters);
                 return self.wake(woken.as_slice());
             }
             Op::ShrinkGroup(_) | Op::Nothing => return false,
         };
-        let place = match item {
-            Item::Rule(at) => self.slots.get(at).map(|slot| slot.table),
-            Item::Group(_) => None,
-        };
+        let place = self.place_of(&item);
         let Some(woken) = self.refusals.taken(&item, place, now) else { return false };
         self.wake(&woken);
         true
@@ -419,6 +468,7 @@ impl SwitchFlows {
             match *item {
                 Item::Rule(at) => self.mark(at, &mut [false; 2]),
                 Item::Group(id) => drop(self.dirty_groups.insert(id)),
+                Item::Meter(id) => drop(self.meters.dirty.insert(id)),
             }
         }
         !items.is_empty()
@@ -443,12 +493,16 @@ impl SwitchFlows {
     /// Take the difference of one lane out of the dirty lists, as steps: groups before the rules that point to them. What the permit does
     /// not cover stays dirty.
     pub(super) fn take_steps(&mut self, lane: Lane, permit: Permit, id: DatapathId, steps: &mut Vec<Planned>) {
+        if lane == Lane::Unicast && !self.meters.dirty.is_empty() {
+            self.meter_steps(permit == Permit::Additions, id, steps);
+        }
         if !self.dirty_groups.is_empty() {
             for group in std::mem::take(&mut self.dirty_groups) {
                 if self.refusals.sleeps(&Item::Group(group)) {
                     continue;
                 }
                 let keep = self.lane_of_group(group) != lane || {
+                    self.foresee(Item::Group(group));
                     let before = steps.len();
                     let changes = self.group_steps(group, lane, id, steps);
                     permitted(permit, changes, before, steps)
@@ -465,6 +519,7 @@ impl SwitchFlows {
             if self.refusals.sleeps(&Item::Rule(at)) {
                 return false;
             }
+            self.foresee(Item::Rule(at));
             let before = steps.len();
             let changes = self.rule_steps(at, lane, id, steps);
             let keep = permitted(permit, changes, before, steps);
@@ -482,10 +537,14 @@ impl SwitchFlows {
 
     /// Whether there is something to compare.
     pub(super) fn has_dirty(&self) -> bool {
-        !self.dirty_groups.is_empty() || self.dirty.iter().any(|list| !list.is_empty())
+        !self.dirty_groups.is_empty() || !self.meters.dirty.is_empty() || self.dirty.iter().any(|list| !list.is_empty())
     }
 
     fn lane_of_group(&self, id: GroupId) -> Lane {
+        // The operator's rules point to them, whatever their type is.
+        if !rule::is_our_group(id) {
+            return Lane::Unicast;
+        }
         let desired = self.desired_groups.get(&id).map(|group| group.group_type);
         let installed = self.installed_groups.get(&id).map(|group| group.group_type);
         pipeline::group_lane(desired.or(installed).unwrap_or(GroupType::SELECT))
@@ -519,8 +578,10 @@ impl SwitchFlows {
     fn group_steps(&self, id: GroupId, lane: Lane, datapath_id: DatapathId, steps: &mut Vec<Planned>) -> bool {
         let mut push = |step, op| steps.push(Planned { step, datapath_id, op });
         match (self.desired_groups.get(&id), self.installed_groups.get(&id)) {
-            (Some(_), None) => {
-                push(if lane == Lane::Unicast { (0, 0) } else { (1, 0) }, Op::PutGroup(id));
+            (Some(desired), None) => {
+                // Groups of the operator may point to each other: those that others point to come first.
+                let first = if rule::is_our_group(id) { 0 } else { desired.stage };
+                push(if lane == Lane::Unicast { (0, first) } else { (1, 0) }, Op::PutGroup(id));
                 false
             }
             (Some(desired), Some(installed)) => {
@@ -561,6 +622,9 @@ impl SwitchFlows {
     ) -> Option<Sent> {
         match op {
             Op::PutRule(at) => {
+                if self.is_outside(at) {
+                    return None;
+                }
                 let slot = self.slots.get(at).filter(|slot| slot.desired)?;
                 let head = FlowModHead {
                     command: FlowModCommand::ADD,
@@ -577,7 +641,9 @@ impl SwitchFlows {
                 Some(Sent { xid, op, existed, deleted: None, bundled: false })
             }
             Op::DeleteRule(at) => {
-                let slot = self.slots.get(at).filter(|slot| !slot.desired && slot.held() != Held::Nothing)?;
+                let outside = self.is_outside(at);
+                let may = |slot: &&Slot| (!slot.desired || outside) && slot.held() != Held::Nothing;
+                let slot = self.slots.get(at).filter(may)?;
                 let head = FlowModHead {
                     command: FlowModCommand::DELETE_STRICT,
                     table_id: slot.table,
@@ -633,6 +699,7 @@ impl SwitchFlows {
                 counters.group_mods[2] += 1;
                 Some(Sent { xid, op, existed: true, deleted: None, bundled: false })
             }
+            Op::PutMeter(_) | Op::DeleteMeter(_) => self.perform_meter(op, xid, counters, out),
             Op::Nothing => None,
         }
     }
@@ -641,31 +708,6 @@ impl SwitchFlows {
     fn group_sent(&mut self, id: GroupId) {
         if let Some(seen) = &mut self.seen_groups {
             seen.insert(id);
-        }
-    }
-
-    /// A step that was refused, in words, and whose rule it was about.
-    pub(super) fn describe(&self, sent: &Sent) -> RefusedStep {
-        let nothing = |what: &str| RefusedStep { what: what.to_owned(), key: None, table: None };
-        match (sent.op, &sent.deleted) {
-            (_, Some(deleted)) => {
-                let RuleId { table, priority, match_ } = &deleted.id;
-                let what = format!("delete flow table={table}, priority={priority},{match_}");
-                RefusedStep { what, key: None, table: Some(*table) }
-            }
-            (Op::PutRule(at), None) => match self.slots.get(at) {
-                Some(slot) => {
-                    let what = format!("flow {}", flow_words(slot.table, slot.priority, &slot.body));
-                    RefusedStep { what, key: slot.desired.then_some(slot.key), table: Some(slot.table) }
-                }
-                None => nothing("a flow that nobody wants any more"),
-            },
-            (Op::PutGroup(id) | Op::ShrinkGroup(id), None) => {
-                let key = self.desired_groups.get(&id).map(|group| group.key);
-                RefusedStep { what: format!("group {}", id.0), key, table: None }
-            }
-            (Op::DeleteGroup(id), None) => nothing(&format!("delete group {}", id.0)),
-            (Op::DeleteRule(_) | Op::Nothing, None) => nothing("nothing"),
         }
     }
 
@@ -766,37 +808,6 @@ fn permitted(permit: Permit, changes: bool, before: usize, steps: &mut Vec<Plann
 
 /// Places that a list of dirty rules keeps for the next ones.
 const DIRTY_KEPT: usize = 64;
-
-/// Longest text of a flow in an event: a log line carries it.
-const FLOW_WORDS: usize = 512;
-
-/// A flow as `ovs-ofctl` prints it, cut if it is very long.
-pub(super) fn flow_words(table_id: TableId, priority: u16, body: &FlowBody) -> String {
-    let stats = FlowStats {
-        table_id,
-        duration_sec: 0,
-        duration_nsec: 0,
-        priority,
-        idle_timeout: 0,
-        hard_timeout: 0,
-        flags: FlowModFlags::NONE,
-        cookie: 0,
-        packet_count: 0,
-        byte_count: 0,
-        match_: body.match_(),
-        instructions: body.instructions(),
-    };
-    let mut text = stats.entry().to_string();
-    if let Some(rest) = text.strip_prefix("cookie=0x0, ") {
-        text = rest.to_owned();
-    }
-    if text.len() > FLOW_WORDS {
-        let end = (0..=FLOW_WORDS).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
 
 /// In a fast-failover group the order of the buckets is their ranking (OpenFlow 1.3.5 §5.6.1); elsewhere it means nothing.
 fn same_buckets(group_type: GroupType, a: &[Bucket], b: &[Bucket]) -> bool {

@@ -3,6 +3,8 @@
 mod audited;
 mod bundled;
 mod failing;
+mod fitting;
+mod numbered;
 mod picture;
 mod read_back;
 mod refused;
@@ -14,7 +16,8 @@ use net::{DatapathId, PortNo, Time};
 use openflow::{
     Action, AggregateStats, Bucket, BundleControl, BundleControlType, BundleFlags, ErrorCode, ErrorMessage,
     FlowModCommand, FlowStats, GroupDesc, GroupId, GroupMod, GroupModCommand, GroupType, Instruction, Match, Message,
-    MultipartReply, MultipartReplyBody, MultipartRequestBody,
+    MeterBand, MeterConfig, MeterFlags, MeterId, MeterMod, MeterModCommand, MultipartReply, MultipartReplyBody,
+    MultipartRequestBody, TableFeatures, TableId,
 };
 use proptest::prelude::*;
 
@@ -26,6 +29,11 @@ use super::*;
 struct Model {
     rules: BTreeMap<RuleId, (u64, Vec<Instruction>)>,
     groups: BTreeMap<GroupId, GroupMod>,
+    meters: BTreeMap<MeterId, MeterMod>,
+    /// What it says of its tables; it refuses to say anything if that is nothing.
+    tables: Vec<TableFeatures>,
+    /// Rules that its tables hold.
+    room: BTreeMap<TableId, usize>,
     inbox: VecDeque<(u32, Message)>,
     log: Vec<String>,
     takes_bundles: bool,
@@ -51,7 +59,7 @@ impl Model {
         let Some((xid, message)) = self.inbox.pop_front() else { return Vec::new() };
         let error = |xid, code| (xid, Message::Error(ErrorMessage::new(code, bytes::Bytes::new())));
         match message {
-            Message::FlowMod(_) | Message::GroupMod(_) => match self.change(&message) {
+            Message::FlowMod(_) | Message::GroupMod(_) | Message::MeterMod(_) => match self.change(&message) {
                 Ok(()) => Vec::new(),
                 Err(code) => vec![error(xid, code)],
             },
@@ -108,6 +116,17 @@ impl Model {
                             .map(flow_stats)
                             .collect(),
                     ),
+                    MultipartRequestBody::MeterConfig(_) => {
+                        MultipartReplyBody::MeterConfig(self.meters.values().map(meter_config).collect())
+                    }
+                    MultipartRequestBody::TableFeatures(_) if !self.tables.is_empty() => {
+                        MultipartReplyBody::TableFeatures(self.tables.clone())
+                    }
+                    MultipartRequestBody::TableFeatures(_)
+                    | MultipartRequestBody::GroupFeatures
+                    | MultipartRequestBody::MeterFeatures => {
+                        return vec![error(xid, ErrorCode::REQUEST_BAD_MULTIPART)];
+                    }
                     other => panic!("not asked for: {other:?}"),
                 };
                 vec![(xid, Message::MultipartReply(MultipartReply { more: false, body }))]
@@ -133,6 +152,17 @@ impl Model {
                             assert!(!is_right, "a rule points to a group that is not there");
                             return Err(ErrorCode::ACTION_BAD_OUT_GROUP);
                         }
+                    }
+                    for meter in metered_by(&flow_mod.instructions) {
+                        if !self.meters.contains_key(&meter) {
+                            assert!(!is_right, "a rule names a meter that is not there");
+                            return Err(ErrorCode::METER_MOD_INVALID_METER);
+                        }
+                    }
+                    let held = self.rules.keys().filter(|other| other.table == id.table && **other != id).count();
+                    if self.room.get(&id.table).is_some_and(|room| held >= *room) {
+                        assert!(!is_right || self.tables.is_empty(), "more than it has said it holds");
+                        return Err(ErrorCode::FLOW_MOD_TABLE_FULL);
                     }
                     self.log.push(format!("add {} {:?}", id.priority, id.match_));
                     self.rules.insert(id, (flow_mod.cookie, flow_mod.instructions));
@@ -165,6 +195,29 @@ impl Model {
                     _ => drop(self.groups.insert(group_mod.group_id, group_mod)),
                 }
             }
+            Message::MeterMod(meter_mod) => {
+                let there = self.meters.contains_key(&meter_mod.meter_id);
+                self.log.push(format!("meter {:?}", meter_mod.command));
+                match meter_mod.command {
+                    MeterModCommand::ADD if there => {
+                        assert!(!is_right, "a meter is added twice");
+                        return Err(ErrorCode::METER_MOD_METER_EXISTS);
+                    }
+                    MeterModCommand::MODIFY if !there => {
+                        assert!(!is_right, "a meter is changed that is not there");
+                        return Err(ErrorCode::METER_MOD_UNKNOWN_METER);
+                    }
+                    MeterModCommand::DELETE => {
+                        let names = |does: &[Instruction]| metered_by(does).contains(&meter_mod.meter_id);
+                        let used = self.rules.values().any(|(_, does)| names(does));
+                        assert!(!used || !is_right, "a meter is deleted under a rule");
+                        // OpenFlow 1.3.5 §6.4: the rules go with it.
+                        self.rules.retain(|_, (_, does)| !names(does));
+                        self.meters.remove(&meter_mod.meter_id);
+                    }
+                    _ => drop(self.meters.insert(meter_mod.meter_id, meter_mod)),
+                }
+            }
             other => panic!("no change: {other:?}"),
         }
         Ok(())
@@ -194,6 +247,15 @@ fn pointed_to(instructions: &[Instruction]) -> Vec<GroupId> {
         }
     }
     groups
+}
+
+fn metered_by(instructions: &[Instruction]) -> Vec<MeterId> {
+    let meter = |does: &Instruction| if let Instruction::Meter(id) = does { Some(*id) } else { None };
+    instructions.iter().filter_map(meter).collect()
+}
+
+fn meter_config(meter: &MeterMod) -> MeterConfig {
+    MeterConfig { flags: meter.flags, meter_id: meter.meter_id, bands: meter.bands.clone() }
 }
 
 fn group_desc(group: &GroupMod) -> GroupDesc {
@@ -297,6 +359,10 @@ impl Lab {
                 self.reconciler.desired_groups(id).map(|(group_id, group)| (group_id, group.buckets.clone())).collect();
             let held: BTreeMap<_, _> = model.groups.iter().map(|(&id, group)| (id, group.buckets.clone())).collect();
             assert_eq!(held, groups, "groups of {id}");
+            let meters: BTreeMap<_, _> =
+                self.reconciler.desired_meters(id).map(|(meter_id, meter)| (meter_id, meter.bands.clone())).collect();
+            let held: BTreeMap<_, _> = model.meters.iter().map(|(&id, meter)| (id, meter.bands.clone())).collect();
+            assert_eq!(held, meters, "meters of {id}");
         }
     }
 }
@@ -317,6 +383,25 @@ fn host_rule(a: u64, port: u32, stage: u16) -> Rule {
 fn group(a: u64, group_type: GroupType, ports: &[u32]) -> Group {
     let buckets = ports.iter().map(|&port| Bucket::new(vec![Action::output(PortNo(port))])).collect();
     Group { key: key(a), group_type, buckets, stage: 0 }
+}
+
+/// A group of the operator's.
+fn stated_group(number: u32, group_type: GroupType, ports: &[u32]) -> Group {
+    Group { key: Key::of_group(Owner::StaticRules, GroupId(number)), ..group(0, group_type, ports) }
+}
+
+/// A meter of the operator's.
+fn stated_meter(number: u32, rate: u32) -> Meter {
+    let key = Key::of_meter(Owner::StaticRules, MeterId(number));
+    Meter { key, flags: MeterFlags::PKTPS, bands: vec![MeterBand::Drop { rate, burst_size: 0 }] }
+}
+
+/// A rule of the operator's that goes through a meter, and to a group.
+fn pointing(a: u64, meter: Option<u32>, group: Option<u32>) -> Rule {
+    let match_ = Match::new().with_eth_src(net::MacAddr::from_u64(a));
+    let group = group.map(|group| Instruction::ApplyActions(vec![Action::Group(GroupId(group))]));
+    let does = meter.map(|meter| Instruction::Meter(MeterId(meter))).into_iter().chain(group).collect();
+    Rule::new(key(a), TableId(0), 7, match_, does).unwrap()
 }
 
 #[test]
@@ -534,7 +619,7 @@ fn a_switch_that_is_given_up_while_it_connects_again_is_still_read_back() {
 fn an_answer_of_another_kind_is_none() {
     let mut reconciler = Reconciler::default();
     reconciler.handle_connected(S1, Time::ZERO);
-    let [(S1, xid, _)] = sent(&mut reconciler)[..] else { panic!("one question") };
+    let [(S1, xid, _), ..] = sent(&mut reconciler)[..] else { panic!("one question") };
     let reply = |body| MultipartReply { more: false, body };
     for body in [MultipartReplyBody::Flow(Vec::new()), MultipartReplyBody::GroupDesc(Vec::new())] {
         assert!(reconciler.handle_multipart(S1, xid, &reply(body), Time::ZERO));
@@ -553,7 +638,7 @@ fn an_answer_of_another_kind_is_none() {
 fn a_switch_that_reports_without_an_end_is_not_believed_even_if_nothing_is_in_it() {
     let mut reconciler = Reconciler::default();
     reconciler.handle_connected(S1, Time::ZERO);
-    let [(S1, xid, _)] = sent(&mut reconciler)[..] else { panic!("one question") };
+    let [(S1, xid, _), ..] = sent(&mut reconciler)[..] else { panic!("one question") };
     let count = AggregateStats { packet_count: 0, byte_count: 0, flow_count: 0 };
     let part = MultipartReply { more: true, body: MultipartReplyBody::Aggregate(count) };
     assert!((0..=1_000_000).all(|_| reconciler.handle_multipart(S1, xid, &part, Time::ZERO)));

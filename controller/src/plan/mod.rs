@@ -2,18 +2,20 @@
 //! works on a snapshot of the network, with the same recompute by which the applications' incremental work is checked, and touches nothing.
 
 mod reach;
+mod unfit;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use net::DatapathId;
-use openflow::{GroupDesc, GroupId, TableId};
+use openflow::{GroupDesc, GroupId, MeterConfig, MeterId, TableId};
 use serde::Serialize;
 use topology::Network;
 
-use crate::app::{App, Effects, PacketOuts, View, apps};
+use crate::app::{App, Effects, PacketOuts, Stated, View, apps};
 use crate::core::FabricSettings;
-use crate::flow::{Group, Key, Owner, Reconciler, Rule};
+use crate::flow::{Group, Key, Meter, Owner, Reconciler, Rule, SwitchFeatures};
 use crate::path::Paths;
 use crate::trace::flow_text;
 
@@ -47,12 +49,12 @@ impl Sign {
     }
 }
 
-/// One rule or group that is different.
+/// One rule, group or meter that is different.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Line {
     /// What becomes of it.
     pub sign: Sign,
-    /// The rule as `ovs-ofctl add-flow` takes it, or the group as `add-group` does: as it will be, or as it was if it goes.
+    /// The rule as `ovs-ofctl add-flow` takes it, the group as `add-group` or the meter as `add-meter` does: as it will be, or as it was if it goes.
     pub text: String,
     /// As it was, if it does something else.
     pub was: Option<String>,
@@ -62,6 +64,8 @@ pub struct Line {
     pub line: Option<u32>,
     /// Why, if no line states it: a key of the configuration.
     pub key: Option<&'static str>,
+    /// Why the switch will not have it, as it has told what it can hold.
+    pub unfit: Option<String>,
 }
 
 /// How full a table is.
@@ -90,6 +94,10 @@ pub struct SwitchPlan {
     pub rules: [usize; 2],
     /// Groups now, and then.
     pub groups: [usize; 2],
+    /// Meters now, and then.
+    pub meters: [usize; 2],
+    /// Rules, groups and meters that are wanted then and that the switch says it cannot hold, those that are wanted now among them.
+    pub unfit: usize,
 }
 
 /// What another configuration would do to the fabric.
@@ -109,6 +117,7 @@ pub struct FabricPlan {
 struct Desired {
     rules: BTreeMap<Identity, Rule>,
     groups: BTreeMap<GroupId, Group>,
+    meters: BTreeMap<Key, Meter>,
 }
 
 /// Table, priority, and match: two rules of one identity can't be on a switch.
@@ -123,11 +132,12 @@ impl Desired {
         let mut effects = Effects::new(&mut reconciler, &mut packet_outs);
         let mut set = effects.rule_set(at);
         apps.iter().for_each(|app| app.rules(at, view, &mut set));
-        let (rules, groups) = set.into_parts();
+        let Stated { rules, groups, meters } = set.into_parts();
         let identity = |rule: &Rule| (rule.table.0, Reverse(rule.priority), rule.body.octets().of_match().to_vec());
         Desired {
             rules: rules.into_values().map(|rule| (identity(&rule), rule)).collect(),
             groups: groups.into_iter().map(|(key, group)| (effects.group_id(at, key), group)).collect(),
+            meters,
         }
     }
 }
@@ -159,11 +169,12 @@ impl<'a> Side<'a> {
     }
 }
 
-/// The difference between two configurations on this network. `name` is what people call a switch.
+/// The difference between two configurations on this network. `features` is what switches have told that they can hold; `name` is what people call one.
 pub fn compute(
     network: &Network,
     old: &FabricSettings,
     new: &FabricSettings,
+    features: &BTreeMap<DatapathId, Arc<SwitchFeatures>>,
     name: &dyn Fn(DatapathId) -> String,
 ) -> FabricPlan {
     let paths = Paths::compute(network);
@@ -174,7 +185,8 @@ pub fn compute(
     let mut kinds = reach::Kinds::default();
     for &at in network.switches.keys() {
         let (before, after) = (old.desired(at), new.desired(at));
-        let mut lines = differences(at, &old, &before, &new, &after, &mut kinds);
+        let unfit = features.get(&at).map(|features| unfit::of(&after, features)).unwrap_or_default();
+        let mut lines = differences(at, &old, &before, &new, &after, &unfit, &mut kinds);
         if lines.is_empty() {
             continue;
         }
@@ -190,6 +202,8 @@ pub fn compute(
             tables: occupancy(&before, &after),
             rules: [before.rules.len(), after.rules.len()],
             groups: [before.groups.len(), after.groups.len()],
+            meters: [before.meters.len(), after.meters.len()],
+            unfit: unfit.len(),
         });
     }
     if !changed.is_empty() {
@@ -206,24 +220,66 @@ fn group_text(id: GroupId, group: &Group) -> String {
     GroupDesc { group_type: group.group_type, group_id: id, buckets: group.buckets.clone() }.to_string()
 }
 
+fn meter_text(meter: &Meter) -> String {
+    let meter_id = meter.key.stated_meter().unwrap_or(MeterId(0));
+    MeterConfig { meter_id, flags: meter.flags, bands: meter.bands.clone() }.to_string()
+}
+
+/// A group or a meter that is different: what it was and is, in words.
+fn numbered(
+    at: DatapathId,
+    sides: [&Side<'_>; 2],
+    key: Key,
+    texts: [Option<String>; 2],
+    unfit: &unfit::Found,
+) -> Option<Line> {
+    let [was, is] = texts;
+    let sign = match (&was, &is) {
+        (Some(was), Some(is)) if was == is => return None,
+        (Some(_), Some(_)) => Sign::Changed,
+        (None, _) => Sign::Added,
+        (_, None) => Sign::Removed,
+    };
+    let [old, new] = sides;
+    let side = if sign == Sign::Removed { old } else { new };
+    let was_before = was.clone().filter(|_| sign == Sign::Changed);
+    Some(Line {
+        sign,
+        text: is.or(was)?,
+        was: was_before,
+        owner: key.owner.name(),
+        line: side.line(at, TableId::ALL, &key),
+        key: None,
+        unfit: unfit.numbered.get(&key).filter(|_| sign != Sign::Removed).map(ToString::to_string),
+    })
+}
+
 fn differences(
     at: DatapathId,
     old: &Side<'_>,
     before: &Desired,
     new: &Side<'_>,
     after: &Desired,
+    unfit: &unfit::Found,
     kinds: &mut reach::Kinds,
 ) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for (id, group) in &after.groups {
-        let text = group_text(*id, group);
-        let was = before.groups.get(id).map(|group| group_text(*id, group)).filter(|was| *was != text);
-        let (owner, line, key) = (group.key.owner.name(), None, None);
-        match (was, before.groups.contains_key(id)) {
-            (Some(was), _) => lines.push(Line { sign: Sign::Changed, text, was: Some(was), owner, line, key }),
-            (None, false) => lines.push(Line { sign: Sign::Added, text, was: None, owner, line, key }),
-            (None, true) => {}
+    let (mut lines, mut gone) = (Vec::new(), Vec::new());
+    let mut tell = |line: Option<Line>| {
+        if let Some(line) = line {
+            if line.sign == Sign::Removed { &mut gone } else { &mut lines }.push(line);
         }
+    };
+    let keys: BTreeSet<&Key> = before.meters.keys().chain(after.meters.keys()).collect();
+    for key in keys {
+        let texts = [before, after].map(|side| side.meters.get(key).map(meter_text));
+        tell(numbered(at, [old, new], *key, texts, unfit));
+    }
+    let ids: BTreeSet<&GroupId> = before.groups.keys().chain(after.groups.keys()).collect();
+    for id in ids {
+        let [was, is] = [before, after].map(|side| side.groups.get(id));
+        let Some(key) = is.or(was).map(|group| group.key) else { continue };
+        let texts = [was, is].map(|group| group.map(|group| group_text(*id, group)));
+        tell(numbered(at, [old, new], key, texts, unfit));
     }
     let identities: BTreeSet<&Identity> = before.rules.keys().chain(after.rules.keys()).collect();
     for identity in identities {
@@ -247,17 +303,10 @@ fn differences(
             owner: rule.key.owner.name(),
             line,
             key: (line.is_none() && timeout_alone).then_some("fabric.host_timeout"),
+            unfit: unfit.rules.get(&rule.key).filter(|_| sign != Sign::Removed).map(ToString::to_string),
         });
     }
-    let gone = before.groups.iter().filter(|(id, _)| !after.groups.contains_key(id));
-    lines.extend(gone.map(|(id, group)| Line {
-        sign: Sign::Removed,
-        text: group_text(*id, group),
-        was: None,
-        owner: group.key.owner.name(),
-        line: None,
-        key: None,
-    }));
+    lines.append(&mut gone);
     lines
 }
 

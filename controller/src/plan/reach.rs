@@ -199,7 +199,7 @@ impl<'a> Models<'a> {
             return Some(model.clone());
         }
         let [old, new] = self.sides;
-        let Desired { rules, groups } = if then { new } else { old }.desired(at);
+        let Desired { rules, groups, .. } = if then { new } else { old }.desired(at);
         *self.rules.borrow_mut() += rules.len();
         if self.is_full() {
             return None;

@@ -199,6 +199,9 @@ impl Replay {
                 }
                 CoreEvent::Close { connection, cause } => format!("connection {}: closed, {cause}", connection.0 + 1),
                 CoreEvent::Malformed { connection, what } => format!("connection {}: {what}", connection.0 + 1),
+                CoreEvent::Foreseen { datapath_id, what, why, .. } => {
+                    format!("switch {datapath_id} says of {what}: {why}")
+                }
                 CoreEvent::Refused { datapath_id, what, error, .. } => {
                     format!("switch {datapath_id} refused {what}: {error}")
                 }

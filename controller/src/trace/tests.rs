@@ -5,7 +5,9 @@ use openflow::{Bucket, ErrorCode, GroupId, GroupType, syntax};
 use topology::{Link, Port, PortInfo, PortState, Switch};
 
 use super::*;
-use crate::flow::{Again, EntryState, FlowBody, Key, Owner, Picture, PicturedGroup, PicturedRule, Refusal};
+use crate::flow::{
+    Again, Cause, Copying, EntryState, FlowBody, Key, Owner, Picture, PicturedGroup, PicturedRule, Refusal,
+};
 
 fn port(switch: u64, port: u32) -> PortId {
     PortId::new(DatapathId(switch), PortNo(port))
@@ -55,7 +57,7 @@ fn walked(network: &Arc<Network>, pictures: Vec<Picture>, flow: &str) -> Walk {
     let octets = packet::frame(PortNo(3), &packet::parse_flow(flow).unwrap()).unwrap();
     let mut walk = Walk::new(network.clone(), port(1, 3), octets);
     while let Some(id) = walk.needs() {
-        let unknown = Picture { datapath_id: id, live: false, held: false, rules: Vec::new(), groups: Vec::new() };
+        let unknown = Copying::new(id).finish();
         let picture = pictures.iter().find(|picture| picture.datapath_id == id).unwrap_or(&unknown);
         walk.supply(id, SwitchModel::of_picture(network, picture));
     }
@@ -63,7 +65,7 @@ fn walked(network: &Arc<Network>, pictures: Vec<Picture>, flow: &str) -> Walk {
 }
 
 fn picture(id: u64, rules: Vec<PicturedRule>) -> Picture {
-    Picture { datapath_id: DatapathId(id), live: true, held: false, rules, groups: Vec::new() }
+    Picture { live: true, rules, ..Copying::new(DatapathId(id)).finish() }
 }
 
 /// Where the packet leaves the network, and on which side.
@@ -139,7 +141,8 @@ fn where_desired_and_installed_differ_both_are_followed_each_on_its_side() {
 fn a_refused_rule_is_desired_and_not_installed_and_one_that_leaves_the_other_way_round() {
     let network = network(1, &[]);
     let mut refused = rule("table=0,priority=9,ip,actions=output:1", EntryState::Refused);
-    refused.refusal = Some(Refusal { error: ErrorCode::FLOW_MOD_TABLE_FULL, count: 1, again: Again::Now });
+    refused.refusal =
+        Some(Refusal { cause: Cause::Error(ErrorCode::FLOW_MOD_TABLE_FULL), count: 1, again: Again::Now });
     let leaving = rule("table=0,priority=8,ip,actions=output:2", EntryState::Leaving);
     let walk = walked(&network, vec![picture(1, vec![refused, leaving])], "in_port=3,ip");
     assert_eq!(leaves(&walk), [(port(1, 1), "desired"), (port(1, 2), "installed")]);

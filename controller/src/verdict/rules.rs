@@ -9,7 +9,7 @@ use openflow::{Action, FlowModFlags, FlowStats, GroupId, Instruction, Match, Oxm
 use topology::{Link, Network, Port, PortState};
 
 use super::{FaultyRule, Question};
-use crate::app::{Effects, PacketOuts, View, apps};
+use crate::app::{Effects, PacketOuts, Stated, View, apps};
 use crate::flow::pipeline::{CLASSIFY, FORWARD, ISOLATE_SOURCE, ISOLATE_TO, classify, forward, isolate};
 use crate::flow::{Group, Owner, Reconciler, Rule};
 use crate::path::Paths;
@@ -75,7 +75,7 @@ impl Translated {
             for app in &apps {
                 let mut rules = effects.rule_set(at);
                 app.rules(at, &view, &mut rules);
-                let (rules, groups) = rules.into_parts();
+                let Stated { rules, groups, .. } = rules.into_parts();
                 let numbers: HashMap<GroupId, &Group> =
                     groups.values().map(|group| (effects.group_id(at, group.key), group)).collect();
                 for rule in rules.into_values() {

@@ -100,6 +100,20 @@ pub fn parse_group(text: &str) -> Result<GroupMod, SyntaxError> {
     group::group(piece(text)?, None)
 }
 
+/// The same as [`parse_group`], where names of ports and VLANs may stand for their numbers.
+///
+/// ```
+/// let mut names = openflow::syntax::Names::default();
+/// names.ports.insert("uplink".to_owned(), net::PortNo(3));
+/// let text = "group_id=1,type=ff,bucket=watch_port:uplink,output:uplink";
+/// let group = openflow::syntax::parse_group_with(&names, text)?;
+/// assert_eq!(group, openflow::syntax::parse_group("group_id=1,type=ff,bucket=watch_port:3,output:3")?);
+/// # Ok::<(), openflow::syntax::SyntaxError>(())
+/// ```
+pub fn parse_group_with(names: &Names, text: &str) -> Result<GroupMod, SyntaxError> {
+    group::group(Piece { names: Some(names), ..piece(text)? }, None)
+}
+
 /// A group for a command that is known.
 pub fn parse_group_as(command: GroupModCommand, text: &str) -> Result<GroupMod, SyntaxError> {
     group::group(piece(text)?, Some(command))

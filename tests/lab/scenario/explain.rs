@@ -42,6 +42,7 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     report.check("a plan is what is sent afterwards, line by line, and sends nothing itself", changes.plan());
     report.check("what nobody confirms goes back by itself", changes.not_confirmed());
     report.check("what is confirmed stays, and a rollback takes it away", changes.confirmed());
+    report.check("groups and meters of the operator are what ovs-ofctl dumps, and come back", changes.numbered());
     report.check("SIGTERM ends the controller in good order", super::fabric::terminate(&mut controller));
     Ok(())
 }
@@ -286,6 +287,63 @@ impl Changes<'_> {
         self.command(&["rollback"])?;
         self.becomes(false, SETTLE_LIMIT)?;
         Ok(format!("{} lines", lines.len()))
+    }
+
+    /// Groups and meters with a rule that needs both: on the switch, shown, put back when deleted by hand, and gone with the configuration.
+    fn numbered(&self) -> Outcome {
+        let before = ovs::groups(BRIDGE)?;
+        let port = HOST_PORTS[0];
+        let rule = "table=199,priority=7,dl_vlan=99,actions=meter:9,group:8".to_owned();
+        let rules: Vec<String> = self.rules.iter().cloned().chain([rule]).collect();
+        let text = format!(
+            "{}groups:\n  all: [\"group_id=7,type=all,bucket=output:{port}\"]\n  s1: [\"group_id=8,type=select,bucket=group:7\"]\n\
+             meters:\n  s1: [\"meter=9,pktps,burst,bands=type=drop,rate=1000,burst_size=100\"]\n",
+            config(&rules)
+        );
+        self.controller.write_config(&text)?;
+        let (status, out, err, _) = self.controller.reload()?;
+        wait::ensure(status == Some(0), || format!("{out}{err}"))?;
+        let own = |groups: Vec<String>| -> Vec<String> {
+            groups
+                .into_iter()
+                .filter(|group| ["7", "8"].iter().any(|id| group.starts_with(&format!("group_id={id},"))))
+                .collect()
+        };
+        let are_there = || {
+            let (groups, meters) = (own(ovs::groups(BRIDGE)?), ovs::meters(BRIDGE)?);
+            let rule = ovs::flows(BRIDGE)?.iter().any(|flow| flow.contains("meter:9,group:8"));
+            wait::ensure(groups.len() == 2 && meters.contains("meter=9") && rule, || {
+                format!("{groups:?} {meters} {rule}")
+            })
+        };
+        wait::until(SETTLE_LIMIT, are_there)?;
+        let shown = |what: &str| -> Result<Vec<Value>, Fail> {
+            let text = self.command(&["show", what, "--switch", "s1", "-o", "json"])?;
+            let rows = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
+            let rows = rows.map_err(|error| format!("{text}: {error}"))?;
+            Ok(rows.into_iter().filter(|row| row.get("line").is_some_and(Value::is_u64)).collect())
+        };
+        let texts = |rows: &[Value]| -> Vec<String> {
+            rows.iter().filter_map(|row| Some(row.get("text")?.as_str()?.to_owned())).collect()
+        };
+        let (groups, meters) = (shown("groups")?, shown("meters")?);
+        let (ours, theirs) = (texts(&groups), own(ovs::groups(BRIDGE)?));
+        wait::ensure(ours == theirs, || format!("{ours:?} for {theirs:?}"))?;
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let (ours, theirs) = (texts(&meters).join(" "), ovs::meters(BRIDGE)?);
+        wait::ensure(words(&theirs).ends_with(&words(&ours)), || format!("{ours:?} for {theirs:?}"))?;
+        // With the group go the rules that point to it, and the other group does not.
+        for words in [["del-groups", BRIDGE, "group_id=8"], ["del-meter", BRIDGE, "meter=9"]] {
+            crate::process::run("ovs-ofctl", &[&["-O", "OpenFlow13"][..], &words].concat())?;
+        }
+        self.command(&["audit", "s1"])?;
+        wait::until(SETTLE_LIMIT, are_there)?;
+        configure(self.controller, self.rules)?;
+        wait::until(SETTLE_LIMIT, || {
+            let (groups, meters) = (ovs::groups(BRIDGE)?, ovs::meters(BRIDGE)?);
+            wait::ensure(groups == before && !meters.contains("meter=9"), || format!("{groups:?} {meters}"))
+        })?;
+        Ok(format!("{} groups, {} meter", 2, meters.len()))
     }
 
     fn not_confirmed(&self) -> Outcome {

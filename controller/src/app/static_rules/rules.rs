@@ -8,6 +8,7 @@ use net::DatapathId;
 use openflow::{Instruction, Match, TableId, TooLong};
 use sha2::{Digest, Sha256};
 
+use super::Numbered;
 use crate::flow::pipeline::OPERATOR;
 use crate::flow::{FlowBody, Key, Owner, Rule, RuleId};
 
@@ -129,6 +130,10 @@ pub struct OperatorRules {
     all: RuleList,
     /// Of switches that have: theirs and those of all.
     own: BTreeMap<DatapathId, RuleList>,
+    /// Groups and meters of switches that have none of their own.
+    numbered: Arc<Numbered>,
+    /// Of switches that have: theirs and those of all.
+    numbered_own: BTreeMap<DatapathId, Arc<Numbered>>,
 }
 
 /// How many rules two configurations do not have in common.
@@ -145,7 +150,48 @@ pub struct RuleDifference {
 impl OperatorRules {
     /// Rules that hold everywhere, and rules of switches, each list with those of all in it.
     pub fn new(all: RuleList, own: BTreeMap<DatapathId, RuleList>) -> OperatorRules {
-        OperatorRules { all, own }
+        OperatorRules { all, own, ..OperatorRules::default() }
+    }
+
+    /// The same with groups and meters that hold everywhere, and those of switches, each with those of all in it.
+    #[must_use]
+    pub fn with_numbered(self, all: Arc<Numbered>, own: BTreeMap<DatapathId, Arc<Numbered>>) -> OperatorRules {
+        OperatorRules { numbered: all, numbered_own: own, ..self }
+    }
+
+    /// The groups and meters that a switch should have.
+    pub fn numbered_of(&self, datapath_id: DatapathId) -> &Arc<Numbered> {
+        self.numbered_own.get(&datapath_id).unwrap_or(&self.numbered)
+    }
+
+    /// What is the same as in other ones is the same in memory from here on, so that it is known for the same at once.
+    pub fn share(&mut self, other: &OperatorRules) {
+        let same = |list: &mut RuleList, of: &RuleList| {
+            if list == of {
+                *list = of.clone();
+            }
+        };
+        same(&mut self.all, &other.all);
+        self.own.iter_mut().for_each(|(&at, list)| same(list, other.of(at)));
+        let same = |numbered: &mut Arc<Numbered>, of: &Arc<Numbered>| {
+            if numbered == of {
+                *numbered = of.clone();
+            }
+        };
+        same(&mut self.numbered, &other.numbered);
+        self.numbered_own.iter_mut().for_each(|(&at, numbered)| same(numbered, other.numbered_of(at)));
+    }
+
+    /// Whether `flows`, `groups` and `meters` say something else, be it in which lines the rules stand.
+    pub fn differs(&self, new: &OperatorRules) -> [bool; 3] {
+        let switches = self.numbered_own.keys().chain(new.numbered_own.keys());
+        let pairs = switches.map(|&at| (self.numbered_of(at), new.numbered_of(at)));
+        let pairs = pairs.chain([(&self.numbered, &new.numbered)]);
+        let [groups, meters] = pairs.fold([false; 2], |[groups, meters], (old, new)| {
+            let differs = if Arc::ptr_eq(old, new) { [false; 2] } else { old.differs(new) };
+            [groups || differs[0], meters || differs[1]]
+        });
+        [self.all != new.all || self.own != new.own, groups, meters]
     }
 
     /// What a switch should have.
@@ -160,8 +206,11 @@ impl OperatorRules {
         self.origin_of_key(datapath_id, rule.table, &key)
     }
 
-    /// The same for who has the key.
+    /// The same for who has the key, be it a group's or a meter's.
     pub fn origin_of_key(&self, datapath_id: DatapathId, table: TableId, key: &Key) -> Option<u32> {
+        if key.stated_group().is_some() || key.stated_meter().is_some() {
+            return self.numbered_of(datapath_id).line(key);
+        }
         self.of(datapath_id).find(table, key).map(|rule| rule.line)
     }
 
@@ -170,9 +219,9 @@ impl OperatorRules {
         self.all.rules().len() + self.own.values().map(|list| list.rules().len()).sum::<usize>()
     }
 
-    /// Whether there is no rule at all.
+    /// Whether there is no rule at all, no group and no meter.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == 0 && self.numbered.is_empty() && self.numbered_own.is_empty()
     }
 
     /// What is different in `new`, list by list.

@@ -3,10 +3,11 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use net::DatapathId;
 
-use super::{OperatorRules, RuleList, StaticRule};
+use super::{Numbered, OperatorRules, RuleList, StaticRule};
 use crate::app::{Effects, SLICE_CHANGES};
 
 /// Rules that are looked at in a slice, whether something has to be stated for them or not: comparing one takes about a fiftieth of stating one.
@@ -29,6 +30,9 @@ struct Stated {
     old: RuleList,
     /// All of this will be. The same as `old` when nothing is left to state.
     new: RuleList,
+    /// The same for groups and meters.
+    old_numbered: Arc<Numbered>,
+    new_numbered: Arc<Numbered>,
     pass: Pass,
     /// Rules of `old` and of `new` that this pass is done with.
     done: (usize, usize),
@@ -59,8 +63,8 @@ impl Stating {
     pub(in crate::app) fn switch_up(&mut self, at: DatapathId) {
         // A switch that comes back was in the network all the time: what is stated for it stays stated.
         if !self.switches.contains_key(&at) {
-            let new = self.rules.of(at).clone();
-            self.switches.insert(at, Stated { new, ..Stated::default() });
+            let (new, new_numbered) = (self.rules.of(at).clone(), self.rules.numbered_of(at).clone());
+            self.switches.insert(at, Stated { new, new_numbered, ..Stated::default() });
             self.stating.insert(at);
         }
     }
@@ -76,7 +80,7 @@ impl Stating {
         self.rules = rules.clone();
         for (&at, stated) in &mut self.switches {
             // Who is in the middle of something finishes that first.
-            if !self.stating.contains(&at) && stated.go_on_to(rules.of(at)) {
+            if !self.stating.contains(&at) && stated.go_on_to(rules.of(at), rules.numbered_of(at)) {
                 self.stating.insert(at);
             }
         }
@@ -104,7 +108,9 @@ impl Stating {
                 continue;
             };
             // The configuration may have changed meanwhile.
-            if stated.advance(at, &mut budget, effects) && !stated.go_on_to(self.rules.of(at)) {
+            if stated.advance(at, &mut budget, effects)
+                && !stated.go_on_to(self.rules.of(at), self.rules.numbered_of(at))
+            {
                 self.stating.remove(&at);
             }
         }
@@ -113,11 +119,11 @@ impl Stating {
 
 impl Stated {
     /// Begins with the difference to another list; false if it is the same one.
-    fn go_on_to(&mut self, new: &RuleList) -> bool {
-        if self.old.is(new) {
+    fn go_on_to(&mut self, new: &RuleList, numbered: &Arc<Numbered>) -> bool {
+        if self.old.is(new) && Arc::ptr_eq(&self.old_numbered, numbered) {
             return false;
         }
-        (self.new, self.pass, self.done) = (new.clone(), Pass::Put, (0, 0));
+        (self.new, self.new_numbered, self.pass, self.done) = (new.clone(), numbered.clone(), Pass::Put, (0, 0));
         true
     }
 
@@ -127,6 +133,11 @@ impl Stated {
             budget.looks -= 1;
             match self.pass {
                 Pass::Put => {
+                    if self.done == (0, 0) {
+                        // Before the rules that point to them, and all in this turn.
+                        self.new_numbered.put(at, &self.old_numbered, effects);
+                        budget.changes = budget.changes.saturating_sub(self.new_numbered.len()).max(1);
+                    }
                     let (old, new) = (self.old.rules().get(self.done.0), self.new.rules().get(self.done.1));
                     let Some(new) = new else {
                         (self.pass, self.done) = (Pass::Remove, (0, 0));
@@ -149,6 +160,8 @@ impl Stated {
                     let old = from_end(self.old.rules(), self.done.0).and_then(|n| self.old.rules().get(n));
                     let new = from_end(self.new.rules(), self.done.1).and_then(|n| self.new.rules().get(n));
                     let Some(old) = old else {
+                        self.new_numbered.remove(at, &self.old_numbered, effects);
+                        self.old_numbered = self.new_numbered.clone();
                         (self.old, self.pass, self.done) = (self.new.clone(), Pass::Put, (0, 0));
                         return true;
                     };

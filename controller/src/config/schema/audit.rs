@@ -8,7 +8,7 @@ use super::{Key, MAX_PATTERN, Need, Reload, SECOND, Section, Shape, Term};
 static COOKIES: Term = Term { what: "cookie or range of cookies", plural: "cookies" };
 
 pub(super) static AUDIT: Section = Section {
-    about: "What is done about flows and groups on the switches that are not as the controller has put them there.",
+    about: "What is done about flows, groups and meters on the switches that are not as the controller has put them there.",
     keys: &[
         Key {
             name: "interval",
@@ -26,7 +26,8 @@ pub(super) static AUDIT: Section = Section {
             rule: "",
             reload: Reload::Hot,
             about: "What becomes of flows without this controller's mark in their cookies: `keep` lets them be and counts them, `remove` removes them, when a \
-                    switch connects and at each audit. Groups of others are always let be.",
+                    switch connects and at each audit. So it is with groups and meters whose numbers are neither the controller's own nor stated in `groups` and `meters`; where there are `exceptions`, \
+                    these are kept all the same, for flows that are let be may point to them.",
         },
         Key {
             name: "exceptions",

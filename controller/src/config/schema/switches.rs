@@ -77,6 +77,18 @@ static VLAN: Section = Section {
     ],
 };
 
+/// The values of `groups`.
+static GROUP_OF_PORTS: Term = Term { what: "group or block of groups", plural: "groups or blocks of groups" };
+
+/// `groups`.
+pub(super) const GROUPS: Shape = Shape::Map { of: &Shape::List { of: &Shape::Term(&GROUP_OF_PORTS), min: 0 } };
+
+/// The values of `meters`.
+static METER: Term = Term { what: "meter or block of meters", plural: "meters or blocks of meters" };
+
+/// `meters`.
+pub(super) const METERS: Shape = Shape::Map { of: &Shape::List { of: &Shape::Term(&METER), min: 0 } };
+
 /// `flows`.
 pub(super) const FLOWS: Shape = Shape::Map { of: &Shape::List { of: &Shape::Term(&RULE), min: 0 } };
 

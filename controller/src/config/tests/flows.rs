@@ -1,4 +1,4 @@
-//! `switches`, `vlans` and `flows`.
+//! `switches`, `vlans` and `flows`; `groups` and `meters`.
 
 use net::{DatapathId, PortNo};
 use openflow::syntax::parse_flow;
@@ -133,14 +133,14 @@ fn a_mistake_in_a_rule_is_told_with_its_place() {
             "delete in_port=1",
             "7:7: flows.s1[0]: rules are stated: a rule that stands here is there, one that does not is not; leave out the command: `delete in_port=1`",
         ),
-        ("actions=group:1", "7:7: flows.s1[0]: group: the configuration cannot state groups yet: `actions=group:1`"),
+        ("actions=group:1", "7:21: flows.s1[0]: there is no group 1: `groups` has none of this switch or of all"),
         (
             "actions=meter:1,output:1",
-            "7:7: flows.s1[0]: meter: the configuration cannot state meters yet: `actions=meter:1,output:1`",
+            "7:21: flows.s1[0]: there is no meter 1: `meters` has none of this switch or of all",
         ),
         (
-            "actions=clone(group:1)",
-            "7:7: flows.s1[0]: group: the configuration cannot state groups yet: `actions=clone(group:1)`",
+            "actions=clone(group:0x11)",
+            "7:27: flows.s1[0]: there is no group 17: `groups` has none of this switch or of all",
         ),
         (
             "actions=goto_table:2",
@@ -251,4 +251,119 @@ fn a_hundred_thousand_rules_fit() {
     assert!(text.len() as u64 <= MAX_FILE_OCTETS);
     let config = Config::parse(&text).unwrap();
     assert_eq!(config.flows.of(DatapathId(1)).rules().len(), 100_000);
+}
+
+/// Groups and meters of a switch: their lines, stages and texts, in the order of their numbers.
+fn numbered(text: &str, datapath_id: u64) -> Vec<(u32, u16, String)> {
+    let config = Config::parse(text).unwrap_or_else(|problems| panic!("{problems}"));
+    let numbered = config.flows.numbered_of(DatapathId(datapath_id)).clone();
+    let groups = numbered.groups().map(|of| {
+        let group_id = of.group.key.stated_group().unwrap();
+        let desc = openflow::GroupDesc { group_type: of.group.group_type, group_id, buckets: of.group.buckets.clone() };
+        (of.line, of.group.stage, desc.to_string())
+    });
+    let meters = numbered.meters().map(|of| {
+        let meter_id = of.meter.key.stated_meter().unwrap();
+        let config = openflow::MeterConfig { meter_id, flags: of.meter.flags, bands: of.meter.bands.clone() };
+        (of.line, 0, config.to_string())
+    });
+    groups.chain(meters).collect()
+}
+
+#[test]
+fn groups_and_meters_are_read_with_their_lines_and_rules_name_them() {
+    let text = with(
+        "groups:
+  all:
+    - group_id=1,type=all,bucket=output:1
+  s1:
+    - |
+      # what others lead to may stand behind them
+      group_id=2,type=ff,bucket=watch_port:uplink,output:uplink,bucket=watch_group:3,group:3
+      group_id=3,type=select,bucket=group:1
+meters:
+  s1: [\"meter=4,pktps,burst,bands=type=drop,rate=100,burst_size=10\"]
+flows:
+  all: [\"dl_vlan=office,actions=group:1\"]
+  s1:
+    - in_port=uplink,actions=meter:4,group:2
+    - in_port=rack-4,actions=clone(group:3),group:1
+",
+    );
+    assert_eq!(numbered(&text, 2), [(7, 0, "group_id=1,type=all,bucket=actions=output:1".to_owned())]);
+    assert_eq!(
+        numbered(&text, 1),
+        [
+            (7, 0, "group_id=1,type=all,bucket=actions=output:1".to_owned()),
+            (
+                11,
+                2,
+                "group_id=2,type=ff,bucket=watch_port:1,actions=output:1,bucket=watch_group:3,actions=group:3"
+                    .to_owned()
+            ),
+            (12, 1, "group_id=3,type=select,bucket=actions=group:1".to_owned()),
+            (14, 0, "meter=4 pktps burst bands= type=drop rate=100 burst_size=10".to_owned()),
+        ]
+    );
+    assert_eq!(rules(&text, 1).len(), 3);
+    let config = Config::parse(&text).unwrap();
+    let key = crate::flow::Key::of_group(crate::flow::Owner::StaticRules, openflow::GroupId(3));
+    assert_eq!(config.flows.origin_of_key(DatapathId(1), openflow::TableId::ALL, &key), Some(12));
+}
+
+#[test]
+fn a_mistake_in_a_group_or_a_meter_is_told_with_its_place() {
+    for (text, problem) in [
+        (
+            "groups: { s1: [\"group_id=1,type=al,bucket=output:1\"] }",
+            "5:33: groups.s1[0]: expected one of all, select, indirect, ff, found `al` (did you mean all?)",
+        ),
+        (
+            "groups: { s1: [\"group_id=1,type=all,bucket=output:uplnk\"] }",
+            "5:51: groups.s1[0]: expected a port's number or name, found `uplnk` (did you mean uplink?)",
+        ),
+        (
+            "groups: { s1: [\"group_id=0x54000001,type=all,bucket=output:1\"] }",
+            "5:17: groups.s1[0]: group 0x54000001: numbers from 0x54000000 to 0x54ffffff are the controller's own: \
+             `group_id=0x54000001,type=all,bucket=output:1`",
+        ),
+        (
+            "groups: { s1: [\"group_id=1,type=all,bucket=group:2\"] }",
+            "5:50: groups.s1[0]: there is no group 2: `groups` has none of this switch or of all",
+        ),
+        (
+            "groups: { s1: [\"group_id=1,type=all,bucket=group:2\", \"group_id=2,type=all,bucket=group:1\"] }",
+            "5:17: groups.s1[0]: group 1: it leads back to itself\n5:56: groups.s1[1]: group 2: it leads back to itself",
+        ),
+        (
+            "groups: { s1: [\"group_id=1,type=all,bucket=resubmit(,100)\"] }",
+            "5:17: groups.s1[0]: resubmit: a bucket may not look a packet up again: \
+             `group_id=1,type=all,bucket=resubmit(,100)`",
+        ),
+        (
+            "groups:\n  all: [\"group_id=1,type=all,bucket=output:1\"]\n  s1:\n    - \"group_id=1,type=all,bucket=output:2\"",
+            "8:8: groups.s1[0]: line 6 has a group of the same number: one of them has to go",
+        ),
+        ("groups: { s3: [] }", "5:15: groups.s3: there is no switch of this name: did you mean `s1`?"),
+        (
+            "meters: { s1: [\"meter=0,kbps,bands=type=drop,rate=5\"] }",
+            "5:17: meters.s1[0]: meter 0: the first number is 1 (OpenFlow 1.3.5 §7.3.4.4): \
+             `meter=0,kbps,bands=type=drop,rate=5`",
+        ),
+        (
+            "meters: { s1: [\"meter=all,kbps,bands=type=drop,rate=5\"] }",
+            "5:17: meters.s1[0]: meter 4294967295: the last number is 4294901760: \
+             `meter=all,kbps,bands=type=drop,rate=5`",
+        ),
+        (
+            "meters: { s1: [\"meter=1,bands=type=drop,rate=5\"] }",
+            "5:17: meters.s1[0]: expected kbps or pktps, found `meter=1,bands=type=drop,rate=5`",
+        ),
+        (
+            "groups: { s1: [\"group_id=1,type=all,bucket=output:1\"] }\nflows: { all: [\"actions=group:1\"] }",
+            "6:31: flows.all[0]: there is no group 1: `groups` has none of all, as the rule is",
+        ),
+    ] {
+        assert_eq!(lines(&with(text)), problem, "{text}");
+    }
 }

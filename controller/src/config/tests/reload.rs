@@ -1,6 +1,7 @@
 //! What the table says of a reload is what a reload does: one key after the other is changed in a file that has every key.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ::bgp::speaker::Speaker;
 use net::Time;
@@ -43,6 +44,8 @@ const CHANGES: &[(&str, &[(&str, &str)])] = &[
     ("switches.NAME.ports.PORT.description", &[("to the core", "to nowhere")]),
     ("vlans.NAME.id", &[("{ id: 20", "{ id: 21")]),
     ("vlans.NAME.description", &[("telephones", "phones")]),
+    ("groups", &[("type=select,bucket", "type=all,bucket")]),
+    ("meters", &[("type=drop,rate=1000", "type=drop,rate=2000")]),
     ("flows", &[("tp_dst=23", "tp_dst=24")]),
     ("isolate.NAME.description", &[("people must not see", "nobody sees")]),
     ("isolate.NAME.groups.NAME.hosts", &[("10.0.5.0/24", "10.0.6.0/24")]),
@@ -207,8 +210,9 @@ fn reload(old: &Config, new: &Config) -> Outcome {
     changed.extend(of_names(old, new));
     let mut core = Core::new(CoreConfig { seed: 1, ..core_config(old) }, now);
     let mut settings = FabricSettings::from(new);
-    if old.flows == new.flows {
-        settings.rules = old.flows.clone();
+    match old.flows == new.flows {
+        true => settings.rules = old.flows.clone(),
+        false => Arc::make_mut(&mut settings.rules).share(&old.flows),
     }
     if old.isolate == new.isolate {
         settings.isolation = old.isolate.clone();
@@ -251,7 +255,7 @@ fn every_key_is_as_hot_as_the_table_says() {
         let outcome = reload(&old, &new);
         // A plan says the same, before.
         let planning = Planning::new(&old, &old, &new, Vec::new());
-        let planned = planning.work_out(&topology::Network::new(1), &|at| at.to_string()).unwrap();
+        let planned = planning.work_out(&topology::Network::new(1), &BTreeMap::new(), &|at| at.to_string()).unwrap();
         assert_eq!(planned.outcome, outcome, "{path}");
         let reset = outcome.changed.iter().any(|changed| changed.session_reset);
         // A key that needs a restart is told by its name, or by that of the list that it is in.

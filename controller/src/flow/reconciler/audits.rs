@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use net::{DatapathId, Time};
-use openflow::{MultipartReply, MultipartReplyBody, MultipartRequestBody};
+use openflow::{MeterId, MultipartReply, MultipartReplyBody, MultipartRequestBody};
 
 use super::read_back::{READ_BACK_MAX, flows_with, slices_for};
 use super::{FlowEvent, Reconciler, Session, SwitchEntry};
@@ -29,6 +29,7 @@ const SUSPECT_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 enum Step {
     Groups,
+    Meters,
     Flows { slice: u64 },
     Missing { from: usize },
 }
@@ -160,7 +161,13 @@ impl Reconciler {
             _ => None,
         });
         let groups = groups.collect();
+        let meters = entry.sent.iter().filter_map(|sent| match sent.op {
+            Op::PutMeter(id) | Op::DeleteMeter(id) => Some(id),
+            _ => None,
+        });
+        let meters = meters.collect();
         entry.flows.begin_audit(&unconfirmed, groups);
+        entry.flows.begin_meter_audit(meters);
         let slices = slices_for(entry.flows.installed_count() as u64);
         let xid = entry.xid();
         let report = AuditReport::new(datapath_id, now);
@@ -179,6 +186,13 @@ impl Reconciler {
             return self.end_audit(datapath_id, Some("the switch did not answer in time"), now);
         }
         match audit.step {
+            Step::Meters => {
+                let xid = super::take_xid(&mut entry.next_xid);
+                audit.xid = Some(xid);
+                audit.at = now + ANSWER_LIMIT;
+                self.request(datapath_id, xid, MultipartRequestBody::MeterConfig(MeterId::ALL));
+                self.put_audit(datapath_id, now + ANSWER_LIMIT);
+            }
             Step::Groups | Step::Flows { .. } => {
                 let slice = match audit.step {
                     Step::Flows { slice } => slice,
@@ -215,7 +229,11 @@ impl Reconciler {
         match (&audit.step, &reply.body) {
             (Step::Groups, MultipartReplyBody::GroupDesc(groups)) => {
                 audit.told += groups.len();
-                groups.iter().for_each(|group| flows.audit_group(group, &mut audit.report));
+                groups.iter().for_each(|group| flows.audit_group(group, &self.settings, &mut audit.report));
+            }
+            (Step::Meters, MultipartReplyBody::MeterConfig(meters)) => {
+                audit.told += meters.len();
+                meters.iter().for_each(|meter| flows.audit_meter(meter, &self.settings, &mut audit.report));
             }
             (Step::Flows { .. }, MultipartReplyBody::Flow(stats)) => {
                 audit.told += stats.len();
@@ -261,6 +279,11 @@ impl Reconciler {
         audit.step = match audit.step {
             Step::Groups => {
                 entry.flows.audit_missing_groups(&mut audit.report);
+                // A switch that has no meters and is to have none may not know what they are.
+                if entry.meters_told || entry.flows.has_meters() { Step::Meters } else { Step::Flows { slice: 0 } }
+            }
+            Step::Meters => {
+                entry.flows.audit_missing_meters(&mut audit.report);
                 Step::Flows { slice: 0 }
             }
             Step::Flows { slice } if slice + 1 < audit.slices => Step::Flows { slice: slice + 1 },

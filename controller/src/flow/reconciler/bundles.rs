@@ -289,9 +289,9 @@ impl Reconciler {
                 continue;
             };
             let message = self.outbox.get_mut(at..).unwrap_or_default();
-            step.bundled = write_bundle_add_head(xid, bundle.id, flags, message).is_ok();
+            step.bundled = !op.is_of_meter() && write_bundle_add_head(xid, bundle.id, flags, message).is_ok();
             if !step.bundled {
-                // As long as a message can be: it goes by itself.
+                // A meter, or as long as a message can be: it goes by itself.
                 let rest = self.outbox.split_off(at + BUNDLE_ADD_HEAD);
                 self.outbox.truncate(at);
                 self.outbox.extend_from_slice(&rest);
@@ -336,7 +336,7 @@ impl Reconciler {
         Progress::Done
     }
 
-    /// Nothing of an open bundle has been done, or will be: all of it is compared again.
+    /// Nothing of an open bundle has been done, or will be: what was in it and what was to follow is compared again.
     fn give_bundle_up(&mut self, datapath_id: DatapathId) {
         let start = self.outbox.len();
         let Some(entry) = self.switches.get_mut(&datapath_id) else { return };
@@ -352,18 +352,20 @@ impl Reconciler {
             std::mem::take(&mut entry.sent).into_iter().partition(|sent| sent.bundled);
         entry.sent = sent;
         for sent in &undone {
-            entry.flows.undone(sent);
+            let at = entry.flows.undone(sent);
+            entry.flows.compare_again(sent.op, at);
         }
+        // Of the rest of the switch nothing is other than it was.
+        let unsent = bundle.ops.iter().copied().chain(self.unicast.drop_switch(datapath_id));
+        unsent.for_each(|op| entry.flows.compare_again(op, None));
         entry.bundles.failures += 1;
         if !bundle.atomic || entry.bundles.failures >= ATOMIC_TRIES {
             // One by one each has its own error.
             entry.bundles.plain = bundle.size;
             entry.bundles.failures = 0;
         }
-        entry.flows.mark_all();
         self.list(datapath_id, [true; 2]);
         self.wrote(datapath_id, start);
-        self.unicast.drop_switch(datapath_id);
     }
 
     /// The connection has ended, and its bundles with it.

@@ -63,11 +63,16 @@ impl Reconciler {
         entry.session =
             Session::Reading(Reading { xid, step: ReadStep::Count, groups: 0, rules: 0, told: 0, octets: 0 });
         self.request(datapath_id, xid, MultipartRequestBody::Aggregate(flows_with(0, 0)));
+        self.ask_besides(datapath_id);
     }
 
     /// A part of a multipart reply. True if it was an answer to the reconciler.
     pub fn handle_multipart(&mut self, datapath_id: DatapathId, xid: u32, reply: &MultipartReply, now: Time) -> bool {
         if self.audit_reply(datapath_id, xid, reply, now) {
+            return true;
+        }
+        if self.told_besides(datapath_id, xid, reply) {
+            self.advance(now);
             return true;
         }
         let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
@@ -85,8 +90,9 @@ impl Reconciler {
             }
             (ReadStep::Flows { slice: 0, .. }, MultipartReplyBody::GroupDesc(groups)) => {
                 reading.told += groups.len();
-                for kept in groups.iter().filter_map(|group| entry.flows.read_group(group)) {
-                    reading.groups += 1;
+                for group in groups {
+                    let (ours, kept) = entry.flows.read_group(group, &self.settings);
+                    reading.groups += usize::from(ours);
                     reading.octets += kept + KEPT_BESIDES;
                 }
             }
@@ -102,10 +108,7 @@ impl Reconciler {
             _ => is_asked = false,
         }
         if reading.told > READ_BACK_MAX || reading.octets > READ_BACK_OCTETS {
-            entry.session = Session::Down;
-            entry.flows.clear_installed();
-            self.events.push_back(FlowEvent::TooMuch { datapath_id });
-            return true;
+            return self.told_too_much(datapath_id);
         }
         if reply.more || !is_asked {
             return true;

@@ -11,7 +11,7 @@ use crate::flow::audit::{AuditReport, Drift, DriftKind, DriftedEntry, FlowSettin
 use crate::flow::body::FlowBody;
 use crate::flow::installed_group::InstalledGroup;
 use crate::flow::refusal::Item;
-use crate::flow::rule::{is_our_cookie, is_our_group};
+use crate::flow::rule::is_our_cookie;
 use crate::flow::slots::{Held, Other, Slot, SlotRef};
 
 /// Groups that an audit has seen, or that were sent meanwhile.
@@ -109,16 +109,19 @@ impl SwitchFlows {
     }
 
     /// A group that the switch says it has.
-    pub(in crate::flow) fn audit_group(&mut self, desc: &GroupDesc, report: &mut AuditReport) {
+    pub(in crate::flow) fn audit_group(&mut self, desc: &GroupDesc, settings: &FlowSettings, report: &mut AuditReport) {
         let id = desc.group_id;
-        if !is_our_group(id) {
-            return;
-        }
-        report.groups += 1;
+        let ours = self.is_ours(id);
+        report.groups += usize::from(ours);
+        report.foreign_groups += usize::from(!ours);
         if self.seen_groups.as_mut().is_none_or(|seen| !seen.insert(id)) {
             return;
         }
         let found = InstalledGroup::new(desc.group_type, &desc.buckets);
+        if !ours && !settings.removes_foreign_numbers() {
+            self.foreign_groups.insert(id, found);
+            return;
+        }
         let kind = match self.installed_groups.get(&id) {
             Some(held) if *held == found => return,
             Some(held)
@@ -130,6 +133,7 @@ impl SwitchFlows {
             Some(_) => DriftKind::Changed,
             None => DriftKind::Added,
         };
+        self.foreign_groups.remove(&id);
         self.installed_groups.insert(id, found);
         self.dirty_groups.insert(id);
         self.drifted_group(kind, id, report);
@@ -138,6 +142,7 @@ impl SwitchFlows {
     /// The switch has told all of its groups.
     pub(in crate::flow) fn audit_missing_groups(&mut self, report: &mut AuditReport) {
         let Some(seen) = self.seen_groups.take() else { return };
+        self.foreign_groups.retain(|id, _| seen.contains(id));
         let missing: Vec<GroupId> = self.installed_groups.keys().filter(|id| !seen.contains(id)).copied().collect();
         for id in missing {
             self.installed_groups.remove(&id);
@@ -188,5 +193,6 @@ impl SwitchFlows {
     /// An audit has ended, to its end or not.
     pub(in crate::flow) fn end_audit(&mut self) {
         self.seen_groups = None;
+        self.end_meter_audit();
     }
 }

@@ -30,7 +30,7 @@ impl Random {
     }
 }
 
-const ERRORS: [ErrorCode; 9] = [
+const ERRORS: [ErrorCode; 11] = [
     ErrorCode::FLOW_MOD_TABLE_FULL,
     ErrorCode::FLOW_MOD_UNKNOWN,
     ErrorCode::FLOW_MOD_OVERLAP,
@@ -40,6 +40,8 @@ const ERRORS: [ErrorCode; 9] = [
     ErrorCode::ACTION_BAD_TYPE,
     ErrorCode::GROUP_MOD_OUT_OF_GROUPS,
     ErrorCode::GROUP_MOD_UNKNOWN_GROUP,
+    ErrorCode::METER_MOD_OUT_OF_METERS,
+    ErrorCode::METER_MOD_UNKNOWN,
 ];
 
 /// A switch that refuses one message in `refuses`, and loses one in `loses`.
@@ -48,8 +50,12 @@ fn faults(random: &Random, refuses: u64, loses: u64) -> Option<Faults> {
     Some(Box::new(move |message| {
         if random.one_in(refuses) {
             let code = ERRORS[random.below(ERRORS.len() as u64) as usize];
-            let is_of_group = code.error_type == openflow::ErrorType::GROUP_MOD_FAILED;
-            return (is_of_group == matches!(message, Message::GroupMod(_))).then_some(Fault::Refuse(code));
+            let is_of = match code.error_type {
+                openflow::ErrorType::GROUP_MOD_FAILED => matches!(message, Message::GroupMod(_)),
+                openflow::ErrorType::METER_MOD_FAILED => matches!(message, Message::MeterMod(_)),
+                _ => matches!(message, Message::FlowMod(_)),
+            };
+            return is_of.then_some(Fault::Refuse(code));
         }
         random.one_in(loses).then_some(Fault::Lose)
     }))
@@ -90,7 +96,26 @@ impl Days {
         let first = random.below(400);
         let port = 1 + random.below(4) as u32;
         let grouped = 1_000 + random.below(4);
-        match random.below(4) {
+        let number = 1 + random.below(4) as u32;
+        match random.below(7) {
+            4 => {
+                let meter = stated_meter(number, 1 + random.below(3) as u32);
+                let ports: Vec<u32> = (1..=1 + random.below(3) as u32).collect();
+                let group_type = if random.one_in(2) { GroupType::ALL } else { GroupType::SELECT };
+                // A group does not change its type under way here: a switch may refuse that for ever.
+                let group =
+                    Group { group_type: GroupType((number & 1) as u8), ..stated_group(number, group_type, &ports) };
+                let rule = pointing(5_000 + u64::from(number), Some(number), Some(number));
+                reconciler.set_meter(id, meter.key, Some(meter));
+                reconciler.set_group(id, group.key, Some(group));
+                reconciler.set_rule(id, rule.key, Some(&rule));
+            }
+            5 => {
+                let rule = pointing(5_000 + u64::from(number), Some(number), Some(number));
+                reconciler.set_rule(id, rule.key, None);
+                reconciler.set_group(id, Key::of_group(Owner::StaticRules, GroupId(number)), None);
+                reconciler.set_meter(id, Key::of_meter(Owner::StaticRules, MeterId(number)), None);
+            }
             0 => (first..first + many).for_each(|a| reconciler.set_rule(id, key(a), None)),
             1 => {
                 let ports: Vec<u32> = (1..=1 + random.below(3) as u32).collect();
@@ -124,6 +149,7 @@ impl Days {
                 if random.one_in(2) {
                     model.rules.clear();
                     model.groups.clear();
+                    model.meters.clear();
                 }
                 self.lab.collect();
                 self.deaf.retain(|deaf| *deaf != id);

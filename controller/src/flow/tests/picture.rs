@@ -81,7 +81,7 @@ fn a_refused_rule_says_the_error_and_when_it_is_sent_again() {
     let (picture, _) = picture(&lab.reconciler, S1);
     let refusal = picture.rules.iter().find_map(|rule| rule.refusal).expect("one is refused");
     let again = Again::At(Time::from_millis(1_000));
-    assert_eq!(refusal, Refusal { error: ErrorCode::FLOW_MOD_TABLE_FULL, count: 1, again });
+    assert_eq!(refusal, Refusal { cause: Cause::Error(ErrorCode::FLOW_MOD_TABLE_FULL), count: 1, again });
     lab.now += 1_000;
     lab.reconciler.handle_timeout(lab.now());
     lab.collect();

@@ -30,7 +30,16 @@ fn answer(reconciler: &mut Reconciler, xid: Option<u32>, body: MultipartReplyBod
 }
 
 fn only_question(reconciler: &mut Reconciler) -> u32 {
-    let [(S1, xid, Message::MultipartRequest(_))] = sent(reconciler)[..] else { panic!("one question") };
+    let waits = |message: &Message| match message {
+        Message::MultipartRequest(request) => matches!(
+            request.body,
+            MultipartRequestBody::Aggregate(_) | MultipartRequestBody::GroupDesc | MultipartRequestBody::Flow(_)
+        ),
+        _ => panic!("no question: {message:?}"),
+    };
+    let questions: Vec<u32> =
+        sent(reconciler).iter().filter(|(_, _, message)| waits(message)).map(|(_, xid, _)| *xid).collect();
+    let [xid] = questions[..] else { panic!("one question that is waited for") };
     xid
 }
 

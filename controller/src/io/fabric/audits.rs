@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::DatapathId;
+use net::{DatapathId, Time};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::Fabric;
 use crate::flow::AuditReport;
@@ -15,7 +16,10 @@ use crate::flow::AuditReport;
 /// Requests that wait for the fabric thread. Who asks beyond waits too.
 const REQUESTS: usize = 8;
 /// How long an audit of all may take: a switch with 100,000 rules takes a second or two, and four are looked at at a time.
+/// What has been found by then is told, and which switches are missing.
 const AUDIT_LIMIT: Duration = Duration::from_secs(100);
+/// How long who asks waits for that.
+const ANSWER_LIMIT: Duration = Duration::from_secs(110);
 
 /// What an audit of a switch has found.
 #[derive(Debug)]
@@ -57,7 +61,7 @@ impl Auditor {
             self.requests.send(Request { of, answer }).await.map_err(|_| NoAudit)?;
             answered.await.map_err(|_| NoAudit)
         };
-        tokio::time::timeout(AUDIT_LIMIT, ask).await.map_err(|_| NoAudit)?
+        tokio::time::timeout(ANSWER_LIMIT, ask).await.map_err(|_| NoAudit)?
     }
 }
 
@@ -65,13 +69,36 @@ impl Auditor {
 #[derive(Default)]
 pub(super) struct Waiting(RefCell<Vec<One>>);
 
+/// Why an audit of a switch that was not reached in time has found nothing.
+const TOO_LATE: &str = "its turn had not come, or it was not done, when the time for all was over";
+
 struct One {
+    /// Until when it is waited for.
+    until: Instant,
     left: BTreeSet<DatapathId>,
     done: Vec<Arc<Audited>>,
     answer: oneshot::Sender<Vec<Arc<Audited>>>,
 }
 
 impl Waiting {
+    /// When the time for one who waits is over. Who has asked first is the first.
+    fn next(&self) -> Option<Instant> {
+        self.0.borrow().first().map(|one| one.until)
+    }
+
+    /// The time for some who wait is over: the switches that are missing are told as such.
+    fn give_up(&self, at: Instant, now: Time) {
+        let mut waiting = self.0.borrow_mut();
+        for mut one in waiting.extract_if(.., |one| one.until <= at) {
+            one.done.extend(one.left.iter().map(|&id| {
+                let report = AuditReport { cut_short: Some(TOO_LATE), ..AuditReport::new(id, now) };
+                Arc::new(Audited { report, lines: Vec::new() })
+            }));
+            // Who has asked may be gone.
+            let _ = one.answer.send(one.done);
+        }
+    }
+
     /// A switch has been audited.
     pub(super) fn audited(&self, report: &AuditReport, lines: &[Option<u32>]) {
         let mut waiting = self.0.borrow_mut();
@@ -94,7 +121,19 @@ impl Waiting {
 
 /// Takes requests for ever.
 pub(super) async fn answer(fabric: Rc<Fabric>, mut requests: mpsc::Receiver<Request>) {
-    while let Some(Request { of, answer }) = requests.recv().await {
+    loop {
+        let request = match fabric.audits.next() {
+            Some(until) => match tokio::time::timeout_at(until, requests.recv()).await {
+                Ok(request) => request,
+                Err(_) => {
+                    fabric.audits.give_up(until, fabric.clock.now());
+                    continue;
+                }
+            },
+            None => requests.recv().await,
+        };
+        let Some(Request { of, answer }) = request else { return };
+        let until = Instant::now() + AUDIT_LIMIT;
         // Nothing is told before the turn is over, and then this request is there.
         fabric.turn(|core, now| {
             let left = core.handle_audit(of, now);
@@ -102,7 +141,7 @@ pub(super) async fn answer(fabric: Rc<Fabric>, mut requests: mpsc::Receiver<Requ
                 // Who has asked may be gone.
                 let _ = answer.send(Vec::new());
             } else {
-                fabric.audits.0.borrow_mut().push(One { left, done: Vec::new(), answer });
+                fabric.audits.0.borrow_mut().push(One { until, left, done: Vec::new(), answer });
             }
         });
     }

@@ -14,7 +14,7 @@ use super::Directory;
 use super::happened::{About, HappeningKind, Happenings};
 use super::told::{self, Told, Topic};
 use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent, SwitchDescription};
-use crate::flow::{Again, Drift, DriftKind, FlowCounters, Owner, RefusalReason};
+use crate::flow::{Again, Drift, DriftKind, FlowCounters, Owner, RefusalReason, SwitchFeatures};
 use crate::io::clock::{self, Clock};
 
 /// Copying the network takes at most one part in so many of the thread's time: some milliseconds for 65,536 hosts, so every second or two.
@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub paths: usize,
     /// Per switch: rules installed, rules desired, groups installed, rules refused.
     pub flows: Arc<BTreeMap<DatapathId, [usize; 4]>>,
+    /// What switches have told that they can hold.
+    pub features: Arc<BTreeMap<DatapathId, Arc<SwitchFeatures>>>,
     /// Counters of the core.
     pub counters: CoreCounters,
     /// Counters of the reconciler.
@@ -128,6 +130,8 @@ pub(super) struct Collector {
     flows: Arc<BTreeMap<DatapathId, [usize; 4]>>,
     /// Generation and counters with which `flows` was counted.
     flows_at: Option<(u64, FlowCounters)>,
+    features: Arc<BTreeMap<DatapathId, Arc<SwitchFeatures>>>,
+    features_at: (u64, usize),
     peers: BTreeMap<ConnectionId, String>,
     /// Connections that have been in the network.
     live: BTreeSet<ConnectionId>,
@@ -157,6 +161,8 @@ impl Collector {
             next_copy: Time::ZERO,
             flows: Arc::default(),
             flows_at: None,
+            features: Arc::default(),
+            features_at: (0, 0),
             peers: BTreeMap::new(),
             live: BTreeSet::new(),
             malformed: BTreeMap::new(),
@@ -209,6 +215,11 @@ impl Collector {
             self.flows = Arc::new(reconciler.sizes().collect());
             self.flows_at = reconciler.is_idle().then_some((generation, flow_counters));
         }
+        let features_at = (reconciler.features_told(), core.switches_connected());
+        if self.features_at != features_at {
+            self.features = Arc::new(reconciler.all_features().map(|(id, features)| (id, features.clone())).collect());
+            self.features_at = features_at;
+        }
         Snapshot {
             at: now,
             switches_connected: core.switches_connected(),
@@ -216,6 +227,7 @@ impl Collector {
             network: self.network.clone(),
             paths: core.paths().pair_count(),
             flows: self.flows.clone(),
+            features: self.features.clone(),
             counters: core.counters(),
             flow_counters,
             discovery: *core.discovery_counters(),
@@ -303,6 +315,11 @@ impl Collector {
             CoreEvent::Rerouted { took } => {
                 push(About::new(HappeningKind::Rerouted), &|| {
                     format!("paths around a lost link stand after {} us", took.as_micros())
+                });
+            }
+            CoreEvent::Foreseen { datapath_id, what, why, owner, line } => {
+                push(About::new(HappeningKind::Refused).at(*datapath_id), &|| {
+                    format!("{what}: sent, but the switch says: {why}{}", of_whom(*owner, *line))
                 });
             }
             CoreEvent::Refused { datapath_id, what, error, owner, line, again } => {
@@ -426,6 +443,10 @@ impl Collector {
                 self.reroute.observe(took);
                 self.reroutes += 1;
                 self.last_reroute = Some(took);
+            }
+            CoreEvent::Foreseen { datapath_id, what, why, owner, line } => {
+                let owner = owner.map(|owner| owner.name());
+                tracing::warn!(dpid = %datapath_id, what, why, owner, line, "the switch says that it cannot hold this; it is sent all the same");
             }
             CoreEvent::Refused { datapath_id, what, error, owner, line, again } => {
                 let owner = owner.map(|owner| owner.name());
@@ -621,6 +642,9 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
     }
     for (command, count) in ["add", "modify", "delete"].iter().zip(flows.group_mods) {
         samples.push(Sample::total(Metric::GroupModsSent, count).label(command));
+    }
+    for (command, count) in ["add", "modify", "delete"].iter().zip(flows.meter_mods) {
+        samples.push(Sample::total(Metric::MeterModsSent, count).label(command));
     }
     for ((_, reason), count) in RefusalReason::NAMES.iter().zip(flows.refused) {
         samples.push(Sample::total(Metric::ModsRefused, count).label(reason));

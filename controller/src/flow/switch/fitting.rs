@@ -1,0 +1,145 @@
+//! What of the desired rules, groups and meters a switch says it cannot hold, before it is sent.
+//!
+//! The switch's word is a hint: everything is sent, and its error is what counts. What is foreseen is told for the first few of a connection, and
+//! beside the error of what is refused then.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use openflow::{ErrorCode, GroupId, MeterId, TableId};
+
+use super::{Op, Sent, SwitchFlows};
+use crate::flow::features::SwitchFeatures;
+use crate::flow::reconciler::RefusedStep;
+use crate::flow::refusal::{Cause, Item, Place};
+use crate::flow::slots::{Held, SlotRef};
+use crate::flow::unfit::Unfit;
+
+/// What is told of one connection; all of it is in a plan, and in what is refused.
+const FORESEEN_TOLD: usize = 16;
+
+/// What goes out although the switch says it cannot hold it.
+#[derive(Debug, Default)]
+pub(super) struct Foreseen {
+    /// Not told yet.
+    waiting: Vec<(Item, Unfit)>,
+    /// On this connection.
+    so_far: usize,
+    /// Tables that hold fewer rules than are wanted: told once.
+    full: BTreeSet<TableId>,
+}
+
+impl SwitchFlows {
+    /// What the switch says it can hold.
+    pub(in crate::flow) fn features(&self) -> Option<&Arc<SwitchFeatures>> {
+        self.features.as_ref()
+    }
+
+    /// The switch has told what it can hold.
+    pub(in crate::flow) fn set_features(&mut self, features: Arc<SwitchFeatures>) {
+        self.features = Some(features);
+    }
+
+    /// Nothing is known of what the switch can hold.
+    pub(super) fn clear_features(&mut self) {
+        (self.features, self.foreseen) = (None, Foreseen::default());
+    }
+
+    fn table_full(&self, table: TableId) -> Option<Unfit> {
+        let (max, wanted) = (self.features.as_ref()?.max_entries(table)?, self.slots.desired_in(table));
+        (wanted > max as usize).then_some(Unfit::TableFull { table, max, wanted })
+    }
+
+    fn unfit_rule(&self, at: SlotRef) -> Option<Unfit> {
+        let features = self.features.as_ref()?;
+        let slot = self.slots.get(at).filter(|slot| slot.desired && slot.held() != Held::AsDesired)?;
+        features.unfit_rule(slot.table, slot.priority, &slot.body).or_else(|| self.table_full(slot.table))
+    }
+
+    fn unfit_group(&self, id: GroupId) -> Option<Unfit> {
+        let (features, group) = (self.features.as_ref()?, self.desired_groups.get(&id)?);
+        if self.installed_groups.get(&id).is_some_and(|held| held.group_type == group.group_type) {
+            return None;
+        }
+        // All are at least as many as those of its type, which are counted where it matters.
+        match features.unfit_group(group.group_type, &group.buckets, self.installed_groups.len()) {
+            Some(Unfit::GroupsFull { .. }) => {
+                let is_alike = |held: &&super::InstalledGroup| held.group_type == group.group_type;
+                let others = self.installed_groups.values().filter(is_alike).count();
+                features.unfit_group(group.group_type, &group.buckets, others)
+            }
+            unfit => unfit,
+        }
+    }
+
+    fn unfit_meter(&self, id: MeterId) -> Option<Unfit> {
+        let (features, meter) = (self.features.as_ref()?, self.meters.desired.get(&id)?);
+        let others = self.meters.installed.len() - usize::from(self.meters.installed.contains_key(&id));
+        features.unfit_meter(meter.flags, &meter.bands, others)
+    }
+
+    /// Why the switch cannot hold what is desired and not there, as it says.
+    fn unfit(&self, item: &Item) -> Option<Unfit> {
+        match *item {
+            Item::Rule(at) => self.unfit_rule(at),
+            Item::Group(id) => self.unfit_group(id),
+            Item::Meter(id) => self.unfit_meter(id),
+        }
+    }
+
+    /// It is about to be sent.
+    pub(super) fn foresee(&mut self, item: Item) {
+        let is_told = self.foreseen.so_far >= FORESEEN_TOLD || self.features.is_none();
+        if is_told || self.refusals.get(&item).is_some() {
+            return;
+        }
+        let Some(unfit) = self.unfit(&item) else { return };
+        if let Unfit::TableFull { table, .. } = unfit
+            && !self.foreseen.full.insert(table)
+        {
+            return;
+        }
+        self.foreseen.so_far += 1;
+        self.foreseen.waiting.push((item, unfit));
+    }
+
+    /// What has been foreseen since the last time.
+    pub(in crate::flow) fn foreseen(&mut self) -> Vec<(RefusedStep, Unfit)> {
+        let waiting = std::mem::take(&mut self.foreseen.waiting);
+        waiting.into_iter().map(|(item, unfit)| (self.describe_item(item), unfit)).collect()
+    }
+
+    /// An error, and what the switch has told before that explains it.
+    pub(super) fn cause(&self, item: &Item, error: ErrorCode) -> Cause {
+        self.unfit(item).map_or(Cause::Error(error), |unfit| Cause::Foreseen(error, unfit))
+    }
+
+    /// The same of a step that was refused.
+    pub(in crate::flow) fn cause_of(&self, sent: &Sent, error: ErrorCode) -> Cause {
+        match sent.op {
+            Op::PutRule(at) => self.cause(&Item::Rule(at), error),
+            Op::PutGroup(id) | Op::ShrinkGroup(id) => self.cause(&Item::Group(id), error),
+            Op::PutMeter(id) => self.cause(&Item::Meter(id), error),
+            Op::DeleteRule(_) | Op::DeleteGroup(_) | Op::DeleteMeter(_) | Op::Nothing => Cause::Error(error),
+        }
+    }
+
+    /// A step was planned and not done: what it is about is compared again. `at` is where it is now, if it was deleted.
+    pub(in crate::flow) fn compare_again(&mut self, op: Op, at: Option<SlotRef>) {
+        match op {
+            Op::PutRule(old) | Op::DeleteRule(old) => self.mark(at.unwrap_or(old), &mut [false; 2]),
+            Op::PutGroup(id) | Op::ShrinkGroup(id) | Op::DeleteGroup(id) => drop(self.dirty_groups.insert(id)),
+            Op::PutMeter(id) | Op::DeleteMeter(id) => drop(self.meters.dirty.insert(id)),
+            Op::Nothing => {}
+        }
+    }
+
+    /// What may be full where this is to be.
+    pub(super) fn place_of(&self, item: &Item) -> Place {
+        match item {
+            Item::Rule(at) => Place::Table(self.slots.get(*at).map_or(TableId::ALL, |slot| slot.table)),
+            Item::Group(_) => Place::Groups,
+            Item::Meter(_) => Place::Meters,
+        }
+    }
+}

@@ -33,7 +33,7 @@ pub use unfit::Unfit;
 use std::collections::{BTreeMap, BTreeSet};
 
 use net::DatapathId;
-use openflow::{Action, Bucket, GroupId, GroupType, Instruction};
+use openflow::{Action, Bucket, GroupId, GroupType, Instruction, MeterBand, MeterFlags, MeterId};
 
 /// A switch's rules and groups with every group number replaced by what the group does: two tables are the same network behaviour exactly if
 /// these are equal.
@@ -43,6 +43,8 @@ pub struct Normalized {
     pub rules: BTreeMap<RuleId, (u64, String)>,
     /// What the groups do, in words.
     pub groups: BTreeSet<String>,
+    /// What the meters do, in words, by their numbers.
+    pub meters: BTreeMap<MeterId, String>,
 }
 
 /// What should be on a switch.
@@ -55,7 +57,11 @@ pub fn normalized_desired(reconciler: &Reconciler, datapath_id: DatapathId) -> N
         .desired(datapath_id)
         .map(|(id, rule)| (id, (rule.key.cookie(), words(&rule.body.instructions(), &groups))))
         .collect();
-    Normalized { rules, groups: groups.into_values().collect() }
+    let meters = reconciler
+        .desired_meters(datapath_id)
+        .map(|(id, meter)| (id, meter_words(meter.flags, Some(&meter.bands))))
+        .collect();
+    Normalized { rules, groups: groups.into_values().collect(), meters }
 }
 
 /// What is on a switch, as far as the reconciler knows.
@@ -68,7 +74,11 @@ pub fn normalized_installed(reconciler: &Reconciler, datapath_id: DatapathId) ->
         .installed(datapath_id)
         .map(|(id, rule)| (id, (rule.cookie, words(&rule.instructions, &groups))))
         .collect();
-    Normalized { rules, groups: groups.into_values().collect() }
+    let meters = reconciler
+        .installed_meters(datapath_id)
+        .map(|(id, meter)| (id, meter_words(meter.flags, meter.bands.as_deref())))
+        .collect();
+    Normalized { rules, groups: groups.into_values().collect(), meters }
 }
 
 fn group_words(group_type: GroupType, buckets: &[Bucket]) -> String {
@@ -77,6 +87,10 @@ fn group_words(group_type: GroupType, buckets: &[Bucket]) -> String {
         buckets.sort();
     }
     format!("{group_type} {}", buckets.join(" "))
+}
+
+fn meter_words(flags: MeterFlags, bands: Option<&[MeterBand]>) -> String {
+    format!("{flags:?} {bands:?}")
 }
 
 fn words(instructions: &[Instruction], groups: &BTreeMap<GroupId, String>) -> String {

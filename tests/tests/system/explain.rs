@@ -88,7 +88,7 @@ fn a_trace_through_a_rule_that_drops_ends_there_and_names_it() {
 }
 
 fn planned(simulator: &Simulator, old: &FabricSettings, new: &FabricSettings) -> FabricPlan {
-    plan::compute(simulator.core().network(), old, new, &|at| at.to_string())
+    plan::compute(simulator.core().network(), old, new, &std::collections::BTreeMap::new(), &|at| at.to_string())
 }
 
 #[test]

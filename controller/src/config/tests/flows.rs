@@ -333,7 +333,7 @@ fn a_mistake_in_a_group_or_a_meter_is_told_with_its_place() {
         ),
         (
             "groups: { s1: [\"group_id=1,type=all,bucket=group:2\", \"group_id=2,type=all,bucket=group:1\"] }",
-            "5:17: groups.s1[0]: group 1: it leads back to itself\n5:56: groups.s1[1]: group 2: it leads back to itself",
+            "5:17: groups.s1[0]: group 1: it leads back to itself\n5:55: groups.s1[1]: group 2: it leads back to itself",
         ),
         (
             "groups: { s1: [\"group_id=1,type=all,bucket=resubmit(,100)\"] }",

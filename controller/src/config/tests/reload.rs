@@ -44,7 +44,7 @@ const CHANGES: &[(&str, &[(&str, &str)])] = &[
     ("switches.NAME.ports.PORT.description", &[("to the core", "to nowhere")]),
     ("vlans.NAME.id", &[("{ id: 20", "{ id: 21")]),
     ("vlans.NAME.description", &[("telephones", "phones")]),
-    ("groups", &[("type=select,bucket", "type=all,bucket")]),
+    ("groups", &[("bucket=weight:2", "bucket=weight:3")]),
     ("meters", &[("type=drop,rate=1000", "type=drop,rate=2000")]),
     ("flows", &[("tp_dst=23", "tp_dst=24")]),
     ("isolate.NAME.description", &[("people must not see", "nobody sees")]),

@@ -350,7 +350,7 @@ fn what_is_kept_from_change_to_change_says_the_same_as_packets_followed_one_by_o
     let told = (0..24)
         .map(|seed| goes_through_many_changes(seed, 100))
         .fold([0; 2], |sum, told| [sum[0] + told[0], sum[1] + told[1]]);
-    assert!(told[0] > 1_000 && told[1] > 60, "well and wrong: {told:?}");
+    assert!(told[0] > 500 && told[1] > 20, "well and wrong: {told:?}");
 }
 
 fn rule(number: u32, switch: u64, priority: u16, header: Ternary, outputs: &[u32]) -> Box<VerifiedRule> {

@@ -310,7 +310,9 @@ impl Fabric {
             let before: Vec<VerifiedRule> = numbered.collect();
             rules = rules.max(before.len());
             let mut after = before.clone();
-            after.iter_mut().for_each(|rule| drop(rule.effect.outputs.remove(&uplink(n))));
+            for rule in &mut after {
+                rule.effect.outputs.remove(&uplink(n));
+            }
             let changes = |rules: &[VerifiedRule]| -> Vec<RuleChange> {
                 rules.iter().map(|rule| RuleChange::Put(Box::new(rule.clone()))).collect()
             };

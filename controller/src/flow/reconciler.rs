@@ -27,6 +27,7 @@ use super::refusal::{Again, Cause, RefusalReason};
 use super::rollout::Rollout;
 use super::rule::{Group, Key, Meter, Owner, Rule, RuleId};
 use super::switch::{InstalledRule, Op, Permit, Planned, Sent, Step, SwitchFlows};
+use super::unfit::Unfit;
 
 use audits::Audit;
 pub use bundles::BundleUse;

@@ -24,7 +24,7 @@ use super::ids::GroupIds;
 use super::installed_group::InstalledGroup;
 use super::pipeline::{self, Lane};
 use super::reconciler::FlowCounters;
-use super::refusal::{Again, Cause, Item, Place, Refusals};
+use super::refusal::{Again, Item, Place, Refusals};
 use super::rule::{self, Group, Key, Owner, RULE_FLAGS, Rule, RuleId};
 use super::slots::{Held, Other, Slot, SlotRef, Slots};
 
@@ -622,9 +622,6 @@ impl SwitchFlows {
     ) -> Option<Sent> {
         match op {
             Op::PutRule(at) => {
-                if self.is_outside(at) {
-                    return None;
-                }
                 let slot = self.slots.get(at).filter(|slot| slot.desired)?;
                 let head = FlowModHead {
                     command: FlowModCommand::ADD,
@@ -641,8 +638,7 @@ impl SwitchFlows {
                 Some(Sent { xid, op, existed, deleted: None, bundled: false })
             }
             Op::DeleteRule(at) => {
-                let outside = self.is_outside(at);
-                let may = |slot: &&Slot| (!slot.desired || outside) && slot.held() != Held::Nothing;
+                let may = |slot: &&Slot| !slot.desired && slot.held() != Held::Nothing;
                 let slot = self.slots.get(at).filter(may)?;
                 let head = FlowModHead {
                     command: FlowModCommand::DELETE_STRICT,

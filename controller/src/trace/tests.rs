@@ -225,8 +225,15 @@ fn a_walk_over_more_rules_than_there_is_room_for_stops_and_says_so() {
     let octets = packet::frame(PortNo(3), &packet::parse_flow("ip").unwrap()).unwrap();
     let mut walk = Walk::new(network.clone(), port(1, 3), octets);
     let to_the_next = installed(&["table=0,ip,actions=output:1"]);
-    let picture =
-        Picture { datapath_id: DatapathId(1), live: true, held: false, rules: to_the_next, groups: Vec::new() };
+    let picture = Picture {
+        datapath_id: DatapathId(1),
+        live: true,
+        held: false,
+        rules: to_the_next,
+        groups: Vec::new(),
+        meters: Vec::new(),
+        features: None,
+    };
     assert_eq!(walk.needs(), Some(DatapathId(1)));
     walk.supply(DatapathId(1), SwitchModel::of_picture(&network, &picture));
     // As if that switch had as many.

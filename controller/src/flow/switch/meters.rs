@@ -52,11 +52,11 @@ impl InstalledMeter {
 /// Meters of one switch.
 #[derive(Debug, Default)]
 pub(super) struct Meters {
-    desired: BTreeMap<MeterId, Meter>,
+    pub(super) desired: BTreeMap<MeterId, Meter>,
     /// Numbers that have been stated since the start: whatever has them is ours.
     stated: BTreeSet<MeterId>,
     /// Those of ours.
-    installed: BTreeMap<MeterId, InstalledMeter>,
+    pub(super) installed: BTreeMap<MeterId, InstalledMeter>,
     /// Those of others, that are let be.
     foreign: BTreeMap<MeterId, InstalledMeter>,
     pub(super) dirty: BTreeSet<MeterId>,
@@ -122,12 +122,7 @@ impl SwitchFlows {
     }
 
     /// Take the difference out of the dirty ones, as steps: before the rules that point to them, and after those that have.
-    pub(super) fn meter_steps(
-        &mut self,
-        additions_only: bool,
-        datapath_id: DatapathId,
-        steps: &mut Vec<Planned>,
-    ) {
+    pub(super) fn meter_steps(&mut self, additions_only: bool, datapath_id: DatapathId, steps: &mut Vec<Planned>) {
         for id in std::mem::take(&mut self.meters.dirty) {
             if self.refusals.sleeps(&Item::Meter(id)) {
                 continue;

@@ -338,9 +338,10 @@ impl Beside {
         };
         all.sort_by_cached_key(|(rule, _)| RuleOrder::of(rule));
         let (rules, counts) = all.into_iter().unzip();
-        let Picture { datapath_id, live, held, ref groups, .. } = ordered.picture;
+        let Picture { datapath_id, live, held, rules: _, ref groups, ref meters, ref features } = ordered.picture;
+        let (groups, meters, features) = (groups.clone(), meters.clone(), features.clone());
         Ordered {
-            picture: Picture { datapath_id, live, held, rules, groups: groups.clone() },
+            picture: Picture { datapath_id, live, held, rules, groups, meters, features },
             at: ordered.at,
             operator_rules: ordered.operator_rules.clone(),
             isolation: ordered.isolation.clone(),

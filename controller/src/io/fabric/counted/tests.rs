@@ -27,7 +27,15 @@ fn pictured(text: &str, state: EntryState) -> PicturedRule {
 fn ordered(mut rules: Vec<PicturedRule>) -> Ordered {
     rules.sort_by_cached_key(RuleOrder::of);
     Ordered {
-        picture: Picture { datapath_id: DatapathId(1), live: true, held: false, rules, groups: Vec::new() },
+        picture: Picture {
+            datapath_id: DatapathId(1),
+            live: true,
+            held: false,
+            rules,
+            groups: Vec::new(),
+            meters: Vec::new(),
+            features: None,
+        },
         at: Time::ZERO,
         operator_rules: Arc::default(),
         isolation: Arc::default(),

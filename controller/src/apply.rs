@@ -72,20 +72,33 @@ impl Changes {
             }
         }
         let mut changes = Changes { reloader, history, clock: Clock::start(), plans, told, store, problems };
-        changes.remember(started, How::Start, 0);
+        changes.remember(started, How::Start, 0, false);
+        if changes.history.current().is_some_and(|one| one.unconfirmed) {
+            tracing::warn!(
+                "the configuration that the process starts with was applied to be confirmed, and was not: it counts; `trunkline rollback` goes to the one before"
+            );
+        }
         changes.tell();
         changes
     }
 
     /// A configuration counts; its number, and what is to be said if it is not on the disk.
-    fn remember(&mut self, source: Source, how: How, changed: usize) -> (u64, Option<String>) {
+    fn remember(&mut self, source: Source, how: How, changed: usize, waits: bool) -> (u64, Option<String>) {
+        let before = self.history.current().map(|one| one.number);
         let number = self.history.taken_on(source, how, changed, clock::wall());
+        // Before it is on the disk: a process that ends now must not take it for one that is good.
+        if waits && before != Some(number) {
+            self.history.mark(number, true);
+        }
+        (number, self.keep(number))
+    }
+
+    fn keep(&self, number: u64) -> Option<String> {
         let why = self.store.as_ref().and_then(|store| store.keep(&self.history).err());
-        let said = why.map(|why| {
+        why.map(|why| {
             tracing::warn!(number, "a configuration counts and is not kept: history.directory: {why}");
             format!("configuration {number} counts, and is forgotten when the process ends: history.directory: {why}")
-        });
-        (number, said)
+        })
     }
 
     /// The file that is read again.
@@ -104,11 +117,23 @@ impl Changes {
         controller: &Controller,
         add: impl FnOnce(&mut Config),
     ) -> Result<Outcome, Refusal> {
+        self.take_on_for(given, how, false, controller, add).await
+    }
+
+    /// The same; whether it then waits to be confirmed.
+    async fn take_on_for(
+        &mut self,
+        given: Option<Source>,
+        how: How,
+        waits: bool,
+        controller: &Controller,
+        add: impl FnOnce(&mut Config),
+    ) -> Result<Outcome, Refusal> {
         let source = self.reloader.source(given)?;
         // The way back is not to be barred by what is odd about the network just now.
         let is_way_back = matches!(how, How::Rollback | How::NotConfirmed);
         let mut outcome = self.reloader.take_on(&source, is_way_back, controller, add).await?;
-        let (number, unkept) = self.remember(source, how, outcome.changed.len());
+        let (number, unkept) = self.remember(source, how, outcome.changed.len(), waits);
         outcome.number = number;
         outcome.warnings.extend(unkept);
         self.tell();
@@ -133,8 +158,9 @@ impl Changes {
             }
             Wish::Confirm(number) => {
                 let number = self.history.confirm(number).map_err(Refusal::Process)?;
+                let warnings = self.keep(number).into_iter().collect();
                 self.tell();
-                Ok(Outcome { number, ..Outcome::default() })
+                Ok(Outcome { number, warnings, ..Outcome::default() })
             }
             Wish::Apply(source, confirm) => {
                 // Who has an apply waiting would lose the way back to what was before that one.
@@ -146,7 +172,8 @@ impl Changes {
                     return Err(Refusal::Process(reason));
                 }
                 let before = self.history.current().map(|one| one.number);
-                let mut outcome = self.take_on(Some(source), How::Apply, controller, add).await?;
+                let mut outcome =
+                    self.take_on_for(Some(source), How::Apply, confirm.is_some(), controller, add).await?;
                 // The same text again is no other configuration: there is nothing to confirm.
                 if let Some(time) = confirm
                     && before != Some(outcome.number)

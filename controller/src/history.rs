@@ -95,6 +95,8 @@ pub struct TakenOn {
     pub digest: String,
     /// A line for each thing that it has changed.
     pub changes: usize,
+    /// It was applied to be confirmed, and has not been: nobody goes back to it without saying so.
+    pub unconfirmed: bool,
 }
 
 /// The configuration that waits.
@@ -144,13 +146,18 @@ impl History {
     /// A configuration counts from now on; its number. Whatever waited waits no more. The text that counts already is no other configuration, and
     /// has the number that it has.
     pub fn taken_on(&mut self, source: Source, how: How, changes: usize, wall: Duration) -> u64 {
-        self.waiting = None;
+        // Another one that is taken on ends the wait, and what waited stays; on the way back it does not.
+        if let Some(waited) = self.waiting.take()
+            && !matches!(how, How::Rollback | How::NotConfirmed)
+        {
+            self.mark(waited.number, false);
+        }
         if let Some(current) = self.taken.back().filter(|current| current.source.text == source.text) {
             return current.number;
         }
         self.last += 1;
         let digest = digest_of(&source.text);
-        self.taken.push_back(TakenOn { number: self.last, at: wall, how, source, digest, changes });
+        self.taken.push_back(TakenOn { number: self.last, at: wall, how, source, digest, changes, unconfirmed: false });
         let octets = |taken: &VecDeque<TakenOn>| taken.iter().map(|one| one.source.text.len()).sum::<usize>();
         while self.taken.len() > self.keep || (self.taken.len() > 2 && octets(&self.taken) > OCTETS_MAX) {
             self.taken.pop_front();
@@ -170,6 +177,7 @@ impl History {
         let waiting =
             Waiting { number: one.number, back_to: before.number, deadline: now + time, until: wall + time, tries: 0 };
         self.waiting = Some(waiting);
+        self.mark(waiting.number, true);
         Ok(waiting)
     }
 
@@ -183,7 +191,15 @@ impl History {
             return Err(format!("it is configuration {} that waits to be confirmed", waiting.number));
         }
         self.waiting = None;
+        self.mark(waiting.number, false);
         Ok(waiting.number)
+    }
+
+    /// Whether one is still to be confirmed, whoever waits for it.
+    pub fn mark(&mut self, number: u64, unconfirmed: bool) {
+        if let Some(one) = self.taken.iter_mut().find(|one| one.number == number) {
+            one.unconfirmed = unconfirmed;
+        }
     }
 
     /// What a rollback goes to: the one with this number, else what was before the one that counts.
@@ -201,7 +217,7 @@ impl History {
         }
         let wanted = match number.or(self.waiting.map(|waiting| waiting.back_to)) {
             Some(number) => number,
-            None => self.taken.iter().rev().nth(1).map_or(0, |one| one.number),
+            None => self.taken.iter().rev().skip(1).find(|one| !one.unconfirmed).map_or(0, |one| one.number),
         };
         if wanted == current && wanted != 0 {
             return Err(format!("configuration {wanted} counts already"));
@@ -308,6 +324,20 @@ mod tests {
         assert!(history.target(None).unwrap_err().contains("gone back to already"));
         assert_eq!(history.target(Some(2)), Ok(source("b")));
         assert!(History::new(REMEMBERED).target(None).unwrap_err().contains("no configuration to go back to"));
+    }
+
+    #[test]
+    fn a_rollback_passes_over_what_was_never_confirmed() {
+        let before = waiting(Time::ZERO);
+        // The process ends while it waits, and starts with its own file.
+        let mut history = History::restored(before.iter().cloned().collect(), 2, REMEMBERED);
+        history.taken_on(source("own"), How::Start, 0, WALL);
+        assert_eq!(history.target(None), Ok(source("a")));
+        assert_eq!(history.target(Some(2)), Ok(source("b")), "who says its number means it");
+        let mut history = waiting(Time::ZERO);
+        history.confirm(None).unwrap();
+        history.taken_on(source("own"), How::Start, 0, WALL);
+        assert_eq!(history.target(None), Ok(source("b")));
     }
 
     #[test]

@@ -46,7 +46,12 @@ impl Core {
         let number = CountingNumber(self.last_counting);
         let message = Message::MultipartRequest(MultipartRequest::new(body));
         self.ask(id, Question::Counters(number), &message, COUNT_LIMIT);
-        if let Some(connection) = self.connections.get_mut(&id) {
+        let connection = self.connections.get_mut(&id)?;
+        // One that is about to end asks nothing.
+        if !connection.asks(Question::Counters(number)) {
+            return None;
+        }
+        {
             // Its time begins now, not with what the switch says next.
             connection.channel.handle_timeout(now);
         }

@@ -1,7 +1,7 @@
 //! Configurations that were taken on, as files in a folder: what is remembered outlives the process.
 //!
 //! One file for each, `NUMBER.configuration`: a line of JSON, then the text as it was given. A file comes to its name when all of it is on the disk,
-//! and none is ever changed. They are for their owner alone (0600), for a text may have passwords. A file that is not what its own digest says is
+//! and none is ever changed. They are for their owner alone (0600), for a text may have passwords. (One is written anew, as a whole too, when it is confirmed.) A file that is not what its own digest says is
 //! named and passed over; it goes when its turn comes.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -66,7 +66,7 @@ impl Store {
         for entry in fs::read_dir(&self.folder)?.take(NAMES_MAX) {
             let name = entry?.file_name();
             let Some(name) = name.to_str() else { continue };
-            if name.ends_with(UNFINISHED) {
+            if is_unfinished(name) {
                 fs::remove_file(self.folder.join(name))?;
             }
             numbers.extend(number_of(name));
@@ -113,7 +113,13 @@ impl Store {
     fn written(&self, history: &History) -> io::Result<()> {
         let (Some(newest), Some(oldest)) = (history.current(), history.iter().next()) else { return Ok(()) };
         let path = self.path(newest.number);
-        if !path.exists() {
+        // What another process has put there is nobody's to write over: two must not share a folder.
+        let kept = path.exists().then(|| read_one(&path, newest.number).ok()).flatten();
+        if path.exists() && kept.as_ref().is_none_or(|kept| kept.source != newest.source) {
+            let why = format!("{} is there already: another process keeps its own in this folder", path.display());
+            return Err(io::Error::other(why));
+        }
+        if kept.as_ref().is_none_or(|kept| kept.unconfirmed != newest.unconfirmed) {
             let unfinished = self.folder.join(format!("{:06}{UNFINISHED}", newest.number));
             // What another one of this name was never finished with.
             let _ = fs::remove_file(&unfinished);
@@ -140,14 +146,21 @@ fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// A file of ours that was never finished.
+fn is_unfinished(name: &str) -> bool {
+    let number = name.strip_suffix(UNFINISHED);
+    number.is_some_and(|number| number == "probe" || number_of(&format!("{number}{SUFFIX}")).is_some())
+}
+
 /// Of a file that we have named; as we name it.
 fn number_of(name: &str) -> Option<u64> {
-    let number = name.strip_suffix(SUFFIX)?.parse().ok()?;
-    (format!("{number:06}{SUFFIX}") == name).then_some(number)
+    let number: u64 = name.strip_suffix(SUFFIX)?.parse().ok()?;
+    // None is so high that there is no next one.
+    (format!("{number:06}{SUFFIX}") == name && number < u64::MAX / 2).then_some(number)
 }
 
 fn octets(one: &TakenOn) -> Vec<u8> {
-    let TakenOn { number, at, how, source, changes, .. } = one;
+    let TakenOn { number, at, how, source, changes, unconfirmed, .. } = one;
     let head = json!({
         "format": FORMAT,
         "number": number,
@@ -155,6 +168,7 @@ fn octets(one: &TakenOn) -> Vec<u8> {
         "how": how.name(),
         "file": source.name,
         "changes": changes,
+        "unconfirmed": unconfirmed,
         "sha256": whole_digest(&source.text),
     });
     format!("{head}\n{}", source.text).into_bytes()
@@ -191,6 +205,7 @@ fn read_one(path: &Path, number: u64) -> Result<TakenOn, String> {
         source: Source { name: text_at("file").ok_or_else(missing)?.to_owned(), text: text.into() },
         digest: digest_of(text),
         changes: number_at("changes").and_then(|changes| usize::try_from(changes).ok()).ok_or_else(missing)?,
+        unconfirmed: head.get("unconfirmed").and_then(Value::as_bool).unwrap_or(false),
     })
 }
 

@@ -16,8 +16,8 @@ use crate::api::{Api, Failure, Question, document};
 
 /// Questions that wait for events at the same time: half of the connections, so that others are still served.
 const MAX_WAITING: usize = 32;
-/// Answers that switches are asked for and that are made at the same time: a silent switch keeps its own askers waiting and nobody else. The others
-/// wait.
+/// Lists that switches are asked for and that are made at the same time, and as many traces: a silent switch keeps those waiting who ask switches, and
+/// nobody who does not.
 const MAX_COUNTING: usize = 2;
 /// Answers that are made at the same time, so that many clients cost no more memory than a few. The others wait.
 const MAX_ANSWERS: usize = 4;
@@ -28,6 +28,7 @@ struct Served {
     waiting: Arc<Semaphore>,
     answers: Arc<Semaphore>,
     counting: Arc<Semaphore>,
+    traces: Arc<Semaphore>,
 }
 
 /// `/api/…` and `/openapi.json`.
@@ -38,7 +39,8 @@ pub(super) fn router(api: Api) -> Router {
     }
     let (waiting, answers) = (Arc::new(Semaphore::new(MAX_WAITING)), Arc::new(Semaphore::new(MAX_ANSWERS)));
     let counting = Arc::new(Semaphore::new(MAX_COUNTING));
-    router.with_state(Served { api, waiting, answers, counting })
+    let traces = Arc::new(Semaphore::new(MAX_COUNTING));
+    router.with_state(Served { api, waiting, answers, counting, traces })
 }
 
 async fn openapi() -> Response {
@@ -64,7 +66,11 @@ async fn found(route: &'static Route, served: &Served, query: &str) -> Result<Va
         };
         return served.api.answer(question).await;
     }
-    let slots = if question.asks_switches() { &served.counting } else { &served.answers };
+    let slots = match route.what {
+        What::Trace => &served.traces,
+        _ if question.asks_switches() => &served.counting,
+        _ => &served.answers,
+    };
     // The semaphore is never closed, so this only waits.
     let _slot = slots.acquire().await.ok();
     served.api.answer(question).await

@@ -44,7 +44,7 @@ pub(super) fn packet_in(
     let tagged = !packet.ethernet.tags.as_slice().is_empty();
     let mut apart =
         |never: u64, effects: &mut Effects<'_>| match floods(port, view).then(|| floods_so_far.turn(port, now)) {
-            Some(Turn::Goes) => flood_apart(port, floods_so_far.ways(never, view), frame, effects),
+            Some(Turn::Goes) => flood_apart(port, floods_so_far.ways(port, never, view), frame, effects),
             Some(Turn::Dropped(tell)) => effects.flood_dropped(port, tell),
             None => {}
         };

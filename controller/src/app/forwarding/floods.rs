@@ -16,6 +16,10 @@ use crate::app::View;
 const PORT: Share = Share { a_second: 100, at_once: 200 };
 /// Work for all of them: ports looked at, and four for each packet-out, some 2 µs. So a tenth of the thread's time.
 const ALL: Share = Share { a_second: 100_000, at_once: 200_000 };
+/// One port's part of that work: whatever it sends, the others have the rest.
+const WORK: Share = Share { a_second: 12_500, at_once: 50_000 };
+/// So many ports that are looked at, when the list is worked out, cost one.
+const LOOKS: i64 = 32;
 /// What a packet-out costs of that.
 const PACKET_OUT: i64 = 4;
 /// Ports whose share is remembered. Those that have used nothing of it lately are as good as forgotten; if there are none of these, a new port waits.
@@ -63,6 +67,7 @@ impl Bucket {
 #[derive(Debug)]
 struct Sender {
     bucket: Bucket,
+    work: Bucket,
     told: Option<Time>,
     untold: u64,
 }
@@ -96,7 +101,7 @@ impl Floods {
     /// Whether a frame from this port may go on.
     pub(super) fn turn(&mut self, from: PortId, now: Time) -> Turn {
         if self.senders.len() >= PORTS_MAX && !self.senders.contains_key(&from) {
-            self.senders.retain(|_, sender| !sender.bucket.is_whole(PORT, now));
+            self.senders.retain(|_, sender| !(sender.bucket.is_whole(PORT, now) && sender.work.is_whole(WORK, now)));
             if self.senders.len() >= PORTS_MAX {
                 return Turn::Dropped(None);
             }
@@ -105,13 +110,18 @@ impl Floods {
         all.fill(ALL, now);
         let sender = self.senders.entry(from).or_insert_with(|| Sender {
             bucket: Bucket::new(PORT, now),
+            work: Bucket::new(WORK, now),
             told: None,
             untold: 0,
         });
         sender.bucket.fill(PORT, now);
-        if sender.bucket.left >= ONE && all.left > 0 {
+        sender.work.fill(WORK, now);
+        if sender.bucket.left >= ONE && sender.work.left > 0 {
+            // A frame that all of them together leave no room for is one of its sender's too: who sends more gets no more of what is left.
             sender.bucket.left -= ONE;
-            return Turn::Goes;
+            if all.left > 0 {
+                return Turn::Goes;
+            }
         }
         if sender.told.is_some_and(|told| now.since(told) < PAUSE) {
             sender.untold += 1;
@@ -122,20 +132,19 @@ impl Floods {
     }
 
     /// The edge ports, of whatever switch, where nobody hears a frame who is in one of these groups. What that costs is paid for.
-    pub(super) fn ways(&mut self, never: u64, view: &View<'_>) -> &Ways {
+    pub(super) fn ways(&mut self, from: PortId, never: u64, view: &View<'_>) -> &Ways {
         let mut cost = 0;
         if self.ways.len() >= LISTS_MAX && !self.ways.contains_key(&never) {
             self.ways.clear();
         }
         let ways = self.ways.entry(never).or_insert_with(|| {
             let (ways, looked) = find(never, view);
-            cost += looked;
+            cost += looked / LOOKS;
             ways
         });
         cost += PACKET_OUT * i64::try_from(ways.len()).unwrap_or(i64::MAX / PACKET_OUT);
-        if let Some(all) = &mut self.all {
-            all.left = all.left.saturating_sub(cost.saturating_mul(ONE));
-        }
+        let buckets = self.all.iter_mut().chain(self.senders.get_mut(&from).map(|sender| &mut sender.work));
+        buckets.for_each(|bucket| bucket.left = bucket.left.saturating_sub(cost.saturating_mul(ONE)));
         ways
     }
 }
@@ -204,11 +213,40 @@ mod tests {
         for frame in 0..100_000_u32 {
             now = now + Duration::from_micros(100);
             if floods.turn(port(frame % 1_000), now) == Turn::Goes {
-                packet_outs += floods.ways(0, &view).len();
+                packet_outs += floods.ways(port(frame % 1_000), 0, &view).len();
             }
         }
         // Ten seconds: 200,000 parts at once and 100,000 a second, four for each.
         assert!((250_000..=320_000).contains(&packet_outs), "{packet_outs}");
+    }
+
+    #[test]
+    fn a_port_that_sends_without_end_leaves_the_others_their_part() {
+        let mut floods = Floods::default();
+        // A frame to all costs so much that all together have 25 a second.
+        floods.ways.insert(0, (1..=1_000).map(|at| (DatapathId(at), vec![PortNo(1)])).collect());
+        let network = topology::Network::new(1);
+        let view = crate::app::View {
+            network: &network,
+            paths: &crate::path::Paths::new(),
+            host_timeout: Duration::from_secs(300),
+            isolation: &Default::default(),
+        };
+        let mut gone = [0; 2];
+        let mut now = T0;
+        for turn in 0..100_000 {
+            now = now + Duration::from_micros(100);
+            // One sends 10,000 a second, the other one.
+            let senders = if turn % 10_000 == 0 { vec![1, 2] } else { vec![1] };
+            for sender in senders {
+                if floods.turn(port(sender), now) == Turn::Goes {
+                    floods.ways(port(sender), 0, &view);
+                    gone[sender as usize - 1] += 1;
+                }
+            }
+        }
+        assert_eq!(gone[1], 10, "each of its ten frames");
+        assert!((20..=60).contains(&gone[0]), "{gone:?}");
     }
 
     #[test]

@@ -130,12 +130,14 @@ pub struct Pictures {
     counters: Counters,
     /// Pictures with counters, by what was asked for.
     counted: Arc<Mutex<BTreeMap<Counting, Kept>>>,
+    /// One asks, the others wait for what it gets: each switch by itself.
+    asking: Arc<Mutex<BTreeMap<Counting, Arc<Mutex<()>>>>>,
 }
 
 impl Pictures {
     pub(super) fn new(counters: Counters) -> (Pictures, mpsc::Receiver<Question>) {
         let (questions, asked) = mpsc::channel(QUESTIONS);
-        (Pictures { questions, kept: Arc::default(), counters, counted: Arc::default() }, asked)
+        (Pictures { questions, kept: Arc::default(), counters, counted: Arc::default(), asking: Arc::default() }, asked)
     }
 
     /// What a switch should have and has: at most `YOUNG` old, or `YOUNG_FOR_NEXT_PAGE` for the next page of a list.
@@ -182,18 +184,24 @@ impl Pictures {
         table: Option<TableId>,
     ) -> Result<Arc<Ordered>, NoPicture> {
         let good = if next_page { KEPT } else { YOUNG };
-        // Held until the switch has answered: who asks for the same meanwhile gets this one.
-        let mut kept = self.counted.lock().await;
+        // Held until this switch has answered: who asks for the same meanwhile gets this one.
+        let turn = self.asking.lock().await.entry((datapath_id, table)).or_default().clone();
+        let _turn = turn.lock().await;
         let now = Instant::now();
-        if let Some(kept) = kept.get_mut(&(datapath_id, table)).filter(|kept| now - kept.taken <= good) {
+        if let Some(kept) =
+            self.counted.lock().await.get_mut(&(datapath_id, table)).filter(|kept| now - kept.taken <= good)
+        {
             kept.asked = now;
             return Ok(kept.ordered.clone());
         }
         let ordered = self.picture(datapath_id, false).await?;
         let beside = self.counters.beside(&ordered, table).await;
+        // As it is now: rules that came while the switch was asked are ours.
+        let ordered = self.picture(datapath_id, false).await?;
         let put = tokio::task::spawn_blocking(move || beside.put(&ordered));
         let ordered = Arc::new(put.await.map_err(|_| NoPicture)?);
         let now = Instant::now();
+        let mut kept = self.counted.lock().await;
         kept.insert((datapath_id, table), Kept { ordered: ordered.clone(), taken: now, asked: now });
         forget(&mut kept, now);
         Ok(ordered)
@@ -211,6 +219,9 @@ impl Pictures {
         }
         if let Ok(mut counted) = self.counted.try_lock() {
             forget(&mut counted, Instant::now());
+        }
+        if let Ok(mut asking) = self.asking.try_lock() {
+            asking.retain(|_, turn| Arc::strong_count(turn) > 1);
         }
     }
 }

@@ -24,7 +24,7 @@ use super::asked::{Ordered, RuleOrder};
 use crate::core::{COUNT_LIMIT, CountingFailure, CountingNumber};
 use crate::flow::{
     EntryState, FlowBody, FlowKey, KEPT_BESIDES, Picture, PicturedRule, READ_BACK_MAX, READ_BACK_OCTETS, flows_with,
-    slices_for,
+    is_our_cookie, slices_for,
 };
 
 /// Questions that wait for the fabric thread. Who asks beyond waits too.
@@ -317,7 +317,9 @@ impl Beside {
                     }
                 }
                 None => {
-                    let (key, refusal, other, state) = (None, None, None, EntryState::Found);
+                    // What has our mark and is in no picture has just been given up, or an audit will find it.
+                    let state = if is_our_cookie(cookie) { EntryState::Leaving } else { EntryState::Found };
+                    let (key, refusal, other) = (None, None, None);
                     let rule = PicturedRule { key, cookie, table, priority, idle_timeout, body, state, refusal, other };
                     all.push((rule, Some(counts)));
                 }

@@ -32,6 +32,8 @@ struct Walker {
     links: BTreeMap<PortId, PortId>,
     /// Where they are.
     hosts: Vec<PortId>,
+    /// One that is nowhere at the moment: it sends nothing, and nobody has to reach it. What is sent to it must not go round.
+    away: Option<usize>,
     now: Time,
 }
 
@@ -48,7 +50,7 @@ impl Walker {
         let spec = simulator.fabric.spec();
         let alive = spec.links.iter().enumerate().filter(|(n, _)| simulator.fabric.link_cut(LinkIndex(*n)).is_none());
         let links = alive.flat_map(|(_, link)| [(link.a, link.b), (link.b, link.a)]).collect();
-        Walker { links, hosts: places.to_vec(), now: simulator.now() }
+        Walker { links, hosts: places.to_vec(), away: None, now: simulator.now() }
     }
 
     fn go(&self, tables: &Tables, from: PortId, frame: &Bytes, way: &mut Vec<PortId>, fate: &mut Fate) {
@@ -77,12 +79,12 @@ impl Walker {
     /// Which host reaches which. Panics if something goes round.
     fn pairs(&self, spec: &FabricSpec, tables: &Tables, what: &dyn Fn() -> String) -> BTreeSet<(usize, usize)> {
         let mut pairs = BTreeSet::new();
-        for source in 0..self.hosts.len() {
+        for source in (0..self.hosts.len()).filter(|source| Some(*source) != self.away) {
             for target in (0..self.hosts.len()).filter(|target| *target != source) {
                 let mut fate = Fate::default();
                 self.go(tables, self.hosts[source], &self.frame(spec, source, target), &mut Vec::new(), &mut fate);
                 assert!(!fate.looped, "{source} to {target} goes round: {}", what());
-                if fate.reached.contains_key(&self.hosts[target]) {
+                if Some(target) != self.away && fate.reached.contains_key(&self.hosts[target]) {
                     pairs.insert((source, target));
                 }
             }
@@ -131,6 +133,7 @@ struct Looked {
 fn look(
     simulator: &mut Simulator,
     places: &[PortId],
+    away: Option<usize>,
     random: &mut Random,
     story: &str,
     looked: &mut Looked,
@@ -145,7 +148,7 @@ fn look(
     let after_it = simulator.core().isolation();
     let regrouped = !before_it.is_empty() && !after_it.is_empty() && before_it.groups() != after_it.groups();
     simulator.run_for(Duration::from_secs(4));
-    let walker = Walker::new(simulator, places);
+    let walker = Walker { away, ..Walker::new(simulator, places) };
     let all = batches(simulator.delivered.take().unwrap_or_default());
     let end = tables(simulator);
     // Ports are as they are in the end: what the change itself breaks is not the update's.
@@ -249,14 +252,14 @@ fn changes(spec: &FabricSpec, seed: u64, count: usize) -> Looked {
         match random.below(4) {
             0 | 1 if simulator.fabric.link_cut(link).is_none() => {
                 story.push_str(&format!(", link {} down", link.0));
-                look(&mut simulator, &places, &mut random, &story, &mut looked, |simulator| {
+                look(&mut simulator, &places, None, &mut random, &story, &mut looked, |simulator| {
                     let now = simulator.now();
                     simulator.fabric.cut_link(link, CutKind::PortDown, now);
                 });
             }
             0 | 1 => {
                 story.push_str(&format!(", link {} up", link.0));
-                look(&mut simulator, &places, &mut random, &story, &mut looked, |simulator| {
+                look(&mut simulator, &places, None, &mut random, &story, &mut looked, |simulator| {
                     let now = simulator.now();
                     simulator.fabric.mend_link(link, now);
                 });
@@ -268,6 +271,12 @@ fn changes(spec: &FabricSpec, seed: u64, count: usize) -> Looked {
                 if places.contains(&target) {
                     continue;
                 }
+                // It is forgotten where it was: its rules go, one switch after the other.
+                story.push_str(&format!(", host {host} unplugged"));
+                look(&mut simulator, &places, Some(host), &mut random, &story, &mut looked, |simulator| {
+                    let now = simulator.now();
+                    simulator.fabric.set_host_up(HostIndex(host), false, now);
+                });
                 let now = simulator.now();
                 if !simulator.fabric.move_host(HostIndex(host), target, now) {
                     continue;
@@ -276,7 +285,7 @@ fn changes(spec: &FabricSpec, seed: u64, count: usize) -> Looked {
                 simulator.run_for(Duration::from_secs(3));
                 places[host] = target;
                 story.push_str(&format!(", host {host} to {target}"));
-                look(&mut simulator, &places, &mut random, &story, &mut looked, |simulator| {
+                look(&mut simulator, &places, None, &mut random, &story, &mut looked, |simulator| {
                     let now = simulator.now();
                     simulator.fabric.announce(HostIndex(host), now);
                 });
@@ -288,7 +297,7 @@ fn changes(spec: &FabricSpec, seed: u64, count: usize) -> Looked {
                     settings.isolation.groups().len(),
                     settings.rules.len()
                 ));
-                look(&mut simulator, &places, &mut random, &story, &mut looked, |simulator| {
+                look(&mut simulator, &places, None, &mut random, &story, &mut looked, |simulator| {
                     simulator.configure(settings);
                 });
             }

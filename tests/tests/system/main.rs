@@ -2,6 +2,7 @@
 
 mod chaos;
 mod configuration;
+mod events;
 mod explain;
 mod forwarding;
 mod healing;

@@ -161,7 +161,7 @@ impl Model {
                     }
                     let held = self.rules.keys().filter(|other| other.table == id.table && **other != id).count();
                     if self.room.get(&id.table).is_some_and(|room| held >= *room) {
-                        assert!(!is_right || self.tables.is_empty(), "more than it has said it holds");
+                        assert!(!is_right || !self.tables.is_empty(), "more than it holds");
                         return Err(ErrorCode::FLOW_MOD_TABLE_FULL);
                     }
                     self.log.push(format!("add {} {:?}", id.priority, id.match_));

@@ -1,4 +1,4 @@
-//! What a switch says it cannot hold is not sent, and is shown as refused.
+//! What a switch says it cannot hold is told, and sent all the same.
 
 use openflow::{GroupFeatures, MeterFeatures, OxmId, OxmKind, TableFeatureProperty};
 
@@ -39,22 +39,32 @@ fn on_switch(lab: &Lab) -> Vec<u64> {
     lab.switches[&S1].rules.keys().map(of).collect()
 }
 
-fn refused(lab: &mut Lab) -> Vec<String> {
-    let events = std::iter::from_fn(|| lab.reconciler.poll_event());
-    let refused = |event| match event {
-        FlowEvent::Refused { cause, again, .. } => Some(format!("{cause}; {again:?}")),
-        _ => None,
-    };
-    events.filter_map(refused).collect()
-}
-
-fn host_rule_at(a: u64, priority: u16) -> Rule {
-    Rule { priority, ..host_rule(a, 1, 0) }
+/// What was foreseen, and what was refused.
+fn told(lab: &mut Lab) -> [Vec<String>; 2] {
+    let (mut foreseen, mut refused) = (Vec::new(), Vec::new());
+    for event in std::iter::from_fn(|| lab.reconciler.poll_event()) {
+        match event {
+            FlowEvent::Foreseen { unfit, .. } => foreseen.push(unfit.to_string()),
+            FlowEvent::Refused { cause, again, .. } => refused.push(format!("{cause}; {again:?}")),
+            _ => {}
+        }
+    }
+    foreseen.sort();
+    refused.sort();
+    [foreseen, refused]
 }
 
 #[test]
-fn what_a_table_cannot_match_is_not_sent_and_shown() {
+fn what_a_switch_says_it_cannot_hold_is_told_and_sent_and_its_error_decides() {
     let mut lab = lab(tables(1_000));
+    // What it says of masks is so; what it says of ports and tables is not.
+    let refuse = |message: &Message| match message {
+        Message::FlowMod(flow_mod) if flow_mod.match_.fields().any(|field| field.mask.is_some()) => {
+            Some(Fault::Refuse(ErrorCode::MATCH_BAD_MASK))
+        }
+        _ => None,
+    };
+    lab.switches.get_mut(&S1).unwrap().faults = Some(Box::new(refuse));
     let masked = Match::new().with_eth_dst_masked(net::MacAddr::from_u64(1), net::MacAddr::from_u64(0xff));
     let does = || vec![Instruction::ApplyActions(vec![Action::output(PortNo(1))])];
     for rule in [
@@ -66,28 +76,36 @@ fn what_a_table_cannot_match_is_not_sent_and_shown() {
         lab.reconciler.set_rule(S1, rule.key, Some(&rule));
     }
     lab.pump();
-    assert_eq!(on_switch(&lab), [1]);
-    let mut told = refused(&mut lab);
-    told.sort();
+    assert_eq!(lab.switches[&S1].rules.len(), 3);
+    let [foreseen, refused] = told(&mut lab);
     let table = FORWARD.0;
+    let no_mask = format!("table {table} does not match dl_dst with a mask");
     assert_eq!(
-        told,
-        [
-            format!("not sent, for the switch says: table {table} does not match dl_dst with a mask; WhenDifferent"),
-            format!("not sent, for the switch says: table {table} does not match in_port; WhenDifferent"),
-            "not sent, for the switch says: there is no table 77; WhenDifferent".to_owned(),
-        ]
+        foreseen,
+        [no_mask.clone(), format!("table {table} does not match in_port"), "there is no table 77".to_owned()]
     );
-    let counters = lab.reconciler.counters();
-    assert_eq!((counters.flow_mods, counters.refused[RefusalReason::Match as usize]), ([1, 0], 2));
-    let mut copying = Copying::new(S1);
-    while !lab.reconciler.copy_picture(&mut copying) {}
-    let states: BTreeMap<Option<Key>, EntryState> =
-        copying.finish().rules.iter().map(|rule| (rule.key, rule.state)).collect();
-    assert_eq!(states[&Some(key(1))], EntryState::Installed);
-    assert!((2..=4).all(|a| states[&Some(key(a))] == EntryState::Refused), "{states:?}");
-    // The switch is another one when it comes back.
-    lab.switches.get_mut(&S1).unwrap().tables.clear();
+    let error = ErrorCode::MATCH_BAD_MASK;
+    assert_eq!(refused, [format!("{error}; the switch says: {no_mask}; WhenDifferent")]);
+    assert_eq!(lab.reconciler.counters().refused[RefusalReason::Match as usize], 1);
+}
+
+#[test]
+fn a_table_that_is_too_small_is_told_once_and_the_switch_decides_what_is_in_it() {
+    let mut lab = lab(tables(10));
+    for a in 1..=14 {
+        lab.reconciler.set_rule(S1, key(a), Some(&host_rule(a, 1, 0)));
+        lab.pump();
+    }
+    assert_eq!(on_switch(&lab).len(), 10);
+    let [foreseen, refused] = told(&mut lab);
+    assert_eq!(foreseen, [format!("table {} holds at most 10 rules, 11 are wanted", FORWARD.0)]);
+    let error = ErrorCode::FLOW_MOD_TABLE_FULL;
+    let wanted =
+        |count| format!("{error}; the switch says: table {} holds at most 10 rules, {count} are wanted", FORWARD.0);
+    assert!(refused.iter().any(|text| text.starts_with(&wanted(14))), "{refused:?}");
+    assert_eq!(lab.reconciler.sizes().map(|(_, sizes)| sizes[3]).sum::<usize>(), 4);
+    // One that has more room than it says has all.
+    lab.switches.get_mut(&S1).unwrap().room.clear();
     lab.connect(S1);
     lab.pump();
     lab.release_all();
@@ -96,37 +114,14 @@ fn what_a_table_cannot_match_is_not_sent_and_shown() {
 }
 
 #[test]
-fn of_more_rules_than_a_table_holds_the_most_important_ones_are_there_whatever_came_first() {
-    let mut lab = lab(tables(10));
-    for a in 1..=14 {
-        lab.reconciler.set_rule(S1, key(a), Some(&host_rule_at(a, 100 + a as u16)));
-        lab.pump();
+fn no_more_is_told_of_a_connection_than_a_reader_can_bear() {
+    let mut lab = lab(tables(1_000));
+    for a in 1..=200 {
+        let rule = Rule::new(key(a), TableId(77), a as u16, Match::new(), Vec::new()).unwrap();
+        lab.reconciler.set_rule(S1, rule.key, Some(&rule));
     }
-    let mut there = on_switch(&lab);
-    there.sort_unstable();
-    assert_eq!(there, (5..=14).collect::<Vec<u64>>());
-    assert_eq!(lab.reconciler.counters().refused[RefusalReason::Full as usize], 4);
-    let told = refused(&mut lab);
-    let last = format!(
-        "not sent, for the switch says: table {} holds at most 10 rules, 14 are wanted; WhenDifferent",
-        FORWARD.0
-    );
-    assert_eq!(told.last(), Some(&last));
-    // The other order of things comes to the same.
-    let mut other = super::fitting::lab(tables(10));
-    for a in (1..=14).rev() {
-        other.reconciler.set_rule(S1, key(a), Some(&host_rule_at(a, 100 + a as u16)));
-    }
-    other.pump();
-    assert_eq!(other.switches[&S1].rules, lab.switches[&S1].rules);
-    // Room comes when an important one goes.
-    lab.reconciler.set_rule(S1, key(14), None);
-    lab.reconciler.set_rule(S1, key(2), None);
     lab.pump();
-    let mut there = on_switch(&lab);
-    there.sort_unstable();
-    assert_eq!(there, (4..=13).collect::<Vec<u64>>());
-    assert_eq!(lab.reconciler.sizes().map(|(_, sizes)| sizes[3]).sum::<usize>(), 2);
+    assert_eq!((told(&mut lab)[0].len(), lab.switches[&S1].rules.len()), (16, 200));
 }
 
 #[test]
@@ -151,25 +146,12 @@ fn a_switch_that_says_nothing_or_nonsense_is_taken_to_hold_everything() {
         (1..=50).for_each(|a| lab.reconciler.set_rule(S1, key(a), Some(&host_rule(a, 1, 0))));
         lab.pump();
         lab.assert_equal();
-        assert_eq!(refused(&mut lab), Vec::<String>::new());
+        assert_eq!(told(&mut lab), [Vec::<String>::new(), Vec::new()]);
     }
 }
 
 #[test]
-fn a_switch_that_has_more_rules_than_it_says_it_holds_is_not_believed() {
-    let mut lab = lab(Vec::new());
-    (1..=50).for_each(|a| lab.reconciler.set_rule(S1, key(a), Some(&host_rule(a, 1, 0))));
-    lab.pump();
-    lab.switches.get_mut(&S1).unwrap().tables = tables(20);
-    lab.connect(S1);
-    lab.pump();
-    lab.release_all();
-    lab.pump();
-    lab.assert_equal();
-}
-
-#[test]
-fn groups_and_meters_that_a_switch_does_not_have_are_not_sent() {
+fn groups_and_meters_that_a_switch_says_it_does_not_have_are_told() {
     let mut lab = Lab::default();
     lab.reconciler.set_group(S1, key(1), Some(group(1, GroupType::SELECT, &[1])));
     lab.reconciler.set_group(S1, key(2), Some(group(2, GroupType::FF, &[1])));
@@ -197,16 +179,10 @@ fn groups_and_meters_that_a_switch_does_not_have_are_not_sent() {
     lab.switches.insert(S1, model);
     lab.pump();
     let model = &lab.switches[&S1];
-    assert_eq!((model.groups.len(), model.meters.len()), (1, 0));
-    let mut told = refused(&mut lab);
-    told.sort();
-    assert_eq!(
-        told,
-        [
-            "not sent, for the switch says: there are no groups of type ff; WhenDifferent",
-            "not sent, for the switch says: there are no meters; WhenDifferent"
-        ]
-    );
+    assert_eq!((model.groups.len(), model.meters.len()), (2, 1));
+    let [foreseen, refused] = told(&mut lab);
+    assert_eq!(foreseen, ["there are no groups of type ff", "there are no meters"]);
+    assert_eq!(refused, Vec::<String>::new());
 }
 
 #[test]

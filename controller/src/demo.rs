@@ -55,7 +55,8 @@ pub fn demo(options: DemoOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
     })?;
     // It has no file: who wants another configuration is told so at once.
     drop(controller.take_reloads());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().thread_stack_size(crate::verify::STACK).enable_all().build()?;
     let local = LocalSet::new();
     let result = local.block_on(&runtime, show(&controller, options));
     controller.stop();

@@ -59,7 +59,8 @@ impl RunOptions {
 pub fn run(options: RunOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut config = options.config.clone();
     options.add_to(&mut config);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().thread_stack_size(crate::verify::STACK).enable_all().build()?;
     let ended = runtime.block_on(async {
         // Before anything starts: a signal in between must not end the process half-way.
         let mut terminate = signal(SignalKind::terminate())?;
@@ -72,7 +73,7 @@ pub fn run(options: RunOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
         let mut controller = Controller::start(&config)?;
         // It only warns: nobody waits for it.
         let named = config.clone();
-        std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
+        std::thread::Builder::new().name("verify".to_owned()).stack_size(crate::verify::STACK).spawn(move || {
             verified::before_the_start(&named).iter().for_each(|line| tracing::warn!("{line}"));
         })?;
         announce(&controller, &config, options.config_file.as_deref());

@@ -10,11 +10,11 @@ use super::fields::{FIELDS, Field, Shape, Ternary};
 use super::glance::Care;
 use super::{Effect, RuleNumber, VerifiedRule};
 
-/// A rule's place in its table: the first one that matches counts.
-type Rank = (Reverse<u16>, RuleNumber);
+/// The place in its table of a rule that matches every packet, as [`VerifiedRule::order`] has it.
+type Rank = (Reverse<u16>, (u64, u64), Option<PortNo>, RuleNumber);
 
 fn rank(rule: &VerifiedRule) -> Rank {
-    (Reverse(rule.priority), rule.number)
+    (Reverse(rule.priority), rule.metadata, rule.in_port, rule.number)
 }
 
 /// What packets of a class meet in a table.
@@ -181,7 +181,7 @@ impl Table {
             (Some(destination), None) => {
                 self.destinations.add(rule, does);
                 let rules = self.by_destination.entry(destination).or_default();
-                let at = rules.partition_point(|other| rank(other) < rank(rule));
+                let at = rules.partition_point(|other| other.order(rule).is_lt());
                 rules.insert(at, rule.clone());
                 false
             }
@@ -249,12 +249,12 @@ impl Table {
         let named = one.into_iter().flatten().map(|rule| &**rule).filter(|rule| class.is_inside(&rule.header));
         let in_port = if let At::Port(port) = at { self.by_in_port.get(&port) } else { None };
         let others = in_port.into_iter().chain([&self.others]).flat_map(|rules| rules.shapes.covering(class));
-        named.chain(others).filter(|rule| covers(rule, at, metadata)).min_by_key(|rule| rank(rule))
+        named.chain(others).filter(|rule| covers(rule, at, metadata)).min_by(|one, other| one.order(other))
     }
 
     /// The first rule that one packet matches.
     pub(super) fn first(&self, in_port: PortNo, packet: &Ternary, metadata: u64) -> Option<&VerifiedRule> {
-        self.candidates(At::Port(in_port), packet, metadata).min_by_key(|rule| rank(rule))
+        self.candidates(At::Port(in_port), packet, metadata).min_by(|one, other| one.order(other))
     }
 
     /// What packets of a class meet.
@@ -264,7 +264,7 @@ impl Table {
         // The first rule that matches all of them: nothing behind it counts.
         let certain = self.certain(at, class, metadata);
         for rule in self.candidates(at, class, metadata) {
-            let counts = certain.is_none_or(|first| rank(rule) < rank(first) && first.effect != rule.effect);
+            let counts = certain.is_none_or(|first| rule.order(first).is_lt() && first.effect != rule.effect);
             match class.open_field(&rule.header) {
                 Some(field) if counts => return Lookup::Divided(field),
                 None if counts && rule.partial => unclear = true,
@@ -288,10 +288,10 @@ impl Table {
         let everything = in_port.into_iter().chain([&self.others]).flat_map(|rules| rules.everything.values());
         let named = rules.clone().filter(|rule| class.is_inside(&rule.header));
         let covering = named.chain(everything.map(|rule| &**rule)).filter(|rule| covers(rule, at, metadata));
-        let certain = covering.min_by_key(|rule| rank(rule));
+        let certain = covering.min_by(|one, other| one.order(other));
         let below = certain.map(|rule| rule.priority);
         let counts = |rule: &&VerifiedRule| {
-            let first = certain.is_none_or(|first| rank(rule) < rank(first));
+            let first = certain.is_none_or(|first| rule.order(first).is_lt());
             first && metadata & rule.metadata.1 == rule.metadata.0 && class.meets(&rule.header)
         };
         rules.filter(counts).for_each(|rule| meet(Some(&rule.effect)));
@@ -316,7 +316,7 @@ impl Table {
     ) {
         let certain = self.certain(at, class, metadata);
         for rule in self.candidates(at, class, metadata) {
-            if certain.is_none_or(|first| rank(rule) < rank(first)) {
+            if certain.is_none_or(|first| rule.order(first).is_lt()) {
                 meet(Some(&rule.effect));
             }
         }
@@ -362,7 +362,7 @@ impl Table {
         let named = of_one.into_iter().flatten().map(|rule| &**rule).filter(|other| class.is_inside(&other.header));
         let in_port = rule.in_port.and_then(|port| self.by_in_port.get(&port));
         let others = in_port.into_iter().chain([&self.others]).flat_map(|rules| rules.shapes.covering(class));
-        named.chain(others).filter(|other| rank(other) < rank(rule)).any(|other| {
+        named.chain(others).filter(|other| other.order(rule).is_lt()).any(|other| {
             !other.partial
                 && at.is(other.in_port)
                 && other.metadata.1 & !rule.metadata.1 == 0

@@ -52,6 +52,8 @@ pub const CUT_SHORT: &str =
     "too many classes of packets, too many that go wrong, or too little time: the rest was not looked at";
 /// Links that one packet is followed over; a longer way is told as [`Problem::NotProven`]. Each takes some of the thread's stack.
 pub const WAY_MAX: usize = 500;
+/// Octets of stack for a thread that looks: a way of [`WAY_MAX`] is followed by recursion.
+pub const STACK: usize = 32 << 20;
 
 /// A rule, by its number: its owner's business.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -70,7 +72,7 @@ pub struct Effect {
     pub unknown: bool,
 }
 
-/// A rule of one switch. Of two rules of a table that match a packet, the one with the higher priority counts, and the smaller number among equals.
+/// A rule of one switch. Of two rules of a table that match a packet, the first by [`VerifiedRule::order`] counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifiedRule {
     /// Its number, which no other rule has.
@@ -91,6 +93,20 @@ pub struct VerifiedRule {
     pub partial: bool,
     /// What it does.
     pub effect: Effect,
+}
+
+impl VerifiedRule {
+    /// Which of two rules of a table counts: the one with the higher priority. Which one of equals it is, a switch decides (OpenFlow 1.3.5 §5.3); here it
+    /// is the one that names the destination, and then what is asked of the packet decides and not the rules' numbers, so
+    /// that it is the same for all destinations that are forwarded alike.
+    pub fn order(&self, other: &VerifiedRule) -> std::cmp::Ordering {
+        let priority = other.priority.cmp(&self.priority);
+        priority.then_with(|| {
+            let names = |rule: &VerifiedRule| rule.header.exact(Field::EthDst).is_some();
+            let asks = |rule: &VerifiedRule| (!names(rule), rule.header, rule.metadata, rule.in_port, rule.number);
+            asks(self).cmp(&asks(other))
+        })
+    }
 }
 
 /// A change of one rule.

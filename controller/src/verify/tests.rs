@@ -188,7 +188,7 @@ fn fate(verifier: &Verifier, rules: &[VerifiedRule], enters: PortId, header: &He
                     && rule.header.matches(header)
                     && metadata & rule.metadata.1 == rule.metadata.0
             });
-            let first = matching.min_by_key(|rule| (std::cmp::Reverse(rule.priority), rule.number));
+            let first = matching.min_by(|one, other| one.order(other));
             missed = first.is_none();
             outputs.extend(first.iter().flat_map(|rule| rule.effect.outputs.iter().copied()));
             metadata |= first.map_or(0, |rule| rule.effect.metadata.0);
@@ -455,4 +455,34 @@ fn prefixes_divide_a_field_as_any_other_masks_do() {
     // A mask that is no prefix, which divides nothing further: the other way to the same.
     constraints.add(&Ternary::default().with(Field::Ipv4Dst, 0, 0x00ff_00ff & !0xff));
     assert!(of(&constraints).1.is_superset(&classes));
+}
+
+#[test]
+fn which_of_two_equals_counts_is_the_same_for_all_destinations_whatever_their_numbers() {
+    let to = |number, destination| rule(number, 1, 5, Ternary::default().with_exact(Field::EthDst, destination), &[3]);
+    let of_type = |number| rule(number, 1, 5, Ternary::default().with_exact(Field::EthType, 0x800), &[2]);
+    for (one, other, named) in [(1, 2, 3), (3, 2, 1), (1, 3, 2), (2, 1, 3)] {
+        assert!(to(one, 7).order(&of_type(other)).is_lt() && to(named, 8).order(&of_type(other)).is_lt());
+    }
+    assert!(of_type(1).order(&rule(2, 1, 6, Ternary::default(), &[2])).is_gt(), "the priority comes first");
+}
+
+#[test]
+fn the_longest_way_fits_on_the_stack_that_is_stated() {
+    // A line of more switches than are followed, with ten tables each.
+    let length = WAY_MAX as u64 + 100;
+    let links = (1..length).flat_map(|n| [(port(n, 2), port(n + 1, 1)), (port(n + 1, 1), port(n, 2))]);
+    let mut verifier = Verifier::new(links, (1..=length).map(|n| port(n, 3)), Members::default());
+    let mut number = 0;
+    for switch in 1..=length {
+        for table in 0..10 {
+            number += 1;
+            let mut next = *rule(number, switch, 5, Ternary::default(), if table == 9 { &[2] } else { &[] });
+            (next.table, next.effect.goto) = (table, (table < 9).then_some(table + 1));
+            verifier.apply(RuleChange::Put(Box::new(next)));
+        }
+    }
+    let look = move || verifier.all();
+    let problems = std::thread::Builder::new().stack_size(STACK).spawn(look).unwrap().join().unwrap();
+    assert!(!problems.is_empty(), "the packets never leave");
 }

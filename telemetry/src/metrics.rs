@@ -135,7 +135,7 @@ metrics! {
     MeterModsSent Kind::Counter, Forever, "trunkline_reconciler_meter_mods_sent_total", ["command"],
         "Meter-mods sent, by command: add, modify, delete.";
     ModsRefused Kind::Counter, Forever, "trunkline_reconciler_mods_refused_total", ["reason"],
-        "Flow-mods, group-mods and meter-mods that a switch answered with an error, or that were not sent because it says it cannot hold them, by what it was about: full, match, action, instruction, overlap, permission, group, meter, other.";
+        "Flow-mods, group-mods and meter-mods that a switch answered with an error, by what it was about: full, match, action, instruction, overlap, permission, group, meter, other.";
     Refused Kind::Gauge, WhileSampled, "trunkline_reconciler_refused", ["dpid"],
         "Rules, groups and meters that the switch has refused and that are not right yet.";
     Repairs Kind::Counter, Forever, "trunkline_reconciler_repairs_total", [],

@@ -1,7 +1,7 @@
 //! What a switch that has just connected is asked besides its rules and groups: its meters, and what it can hold.
 //!
 //! Nothing waits for the answers. A switch answers in order, so that they are there before the last of its rules has been read back; one that is slow
-//! is sent what is desired, and judged by its word from then on.
+//! is sent what is desired all the same.
 
 use std::sync::Arc;
 

@@ -125,6 +125,14 @@ pub struct SwitchDescription {
     pub datapath: String,
 }
 
+impl SwitchDescription {
+    /// Whether it may be asked what its tables can hold. Open vSwitch has 254 tables that are all alike, and while it writes 1.2 MB about them its
+    /// userspace datapath forwards nothing.
+    fn tells_tables(&self) -> bool {
+        self.hardware != "Open vSwitch"
+    }
+}
+
 impl From<&SwitchDesc> for SwitchDescription {
     /// Copies: the texts would keep the octets around them alive.
     fn from(desc: &SwitchDesc) -> SwitchDescription {
@@ -414,7 +422,13 @@ impl Core {
                 Message::MultipartReply(MultipartReply { body: MultipartReplyBody::Desc(desc), .. }),
             ) => {
                 let description = Box::new(SwitchDescription::from(&desc));
+                let claim = connection.stage.claim();
+                let datapath_id = claim.map(|claim| claim.datapath_id).filter(|_| description.tells_tables());
                 connection.description = Some(description.clone());
+                if let Some(datapath_id) = datapath_id {
+                    self.reconciler.ask_tables(datapath_id);
+                }
+                let Some(connection) = self.connections.get(&id) else { return };
                 if let Some(Claim { datapath_id, .. }) = connection.stage.claim() {
                     self.events.push_back(CoreEvent::SwitchDescribed { datapath_id, description });
                 }
@@ -464,7 +478,11 @@ impl Core {
         if let Stage::Describing { datapath_id, all_ports: true, .. } = connection.stage
             && !connection.asks(Question::Role)
         {
+            let tells_tables = connection.description.as_ref().is_some_and(|description| description.tells_tables());
             self.reconciler.handle_connected(datapath_id, now);
+            if tells_tables {
+                self.reconciler.ask_tables(datapath_id);
+            }
         }
     }
 

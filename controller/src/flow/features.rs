@@ -1,8 +1,7 @@
 //! What a switch says it can hold: its tables, groups and meters (OpenFlow 1.3.5 §7.3.5.5, §7.3.5.11, §7.3.5.14), and what of ours that is not.
 //!
-//! It is the switch's own word, and no more than a hint. What it does not tell it is taken to hold; an answer that makes no sense counts as none. Open
-//! vSwitch tells 254 tables in 1.2 MB, all alike: of tables that are alike one is kept, whichever switches they are on. What tables lead to, the bits of
-//! the metadata, and fields and actions of experimenters are not looked at: switches have more of these than they tell.
+//! It is the switch's own word, and no more than a hint. What it does not tell it is taken to hold; an answer that makes no sense counts as none. Of
+//! tables that are alike one is kept, whichever switches they are on. What tables lead to, the bits of the metadata, and fields and actions of experimenters are not looked at: switches have more of these than they tell.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -306,6 +305,8 @@ pub(super) struct Gathering {
     pub(super) tables: Option<u32>,
     pub(super) groups: Option<u32>,
     pub(super) meters: Option<u32>,
+    /// The question for tables has been asked.
+    asks_tables: bool,
     told: usize,
     collected: BTreeMap<TableId, Table>,
     /// What is known so far.
@@ -326,16 +327,26 @@ pub(super) enum Gathered {
 }
 
 impl Gathering {
-    /// With the numbers of the questions.
-    pub(super) fn new([tables, groups, meters]: [u32; 3]) -> Gathering {
+    /// With the numbers of the questions for groups and meters.
+    pub(super) fn new([groups, meters]: [u32; 2]) -> Gathering {
         Gathering {
-            tables: Some(tables),
+            tables: None,
             groups: Some(groups),
             meters: Some(meters),
+            asks_tables: false,
             told: 0,
             collected: BTreeMap::new(),
             known: SwitchFeatures::default(),
         }
+    }
+
+    /// The question for tables has this number, if it was not asked before.
+    pub(super) fn begin_tables(&mut self, xid: u32) -> bool {
+        let is_first = !std::mem::replace(&mut self.asks_tables, true);
+        if is_first {
+            self.tables = Some(xid);
+        }
+        is_first
     }
 
     /// A part of an answer.

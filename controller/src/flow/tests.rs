@@ -294,6 +294,7 @@ impl Lab {
         model.bundles.clear();
         let now = self.now();
         self.reconciler.handle_connected(id, now);
+        self.reconciler.ask_tables(id);
         self.collect();
     }
 

@@ -134,7 +134,11 @@ fn foreign_flow(asker: &Asker, bridge: &str) -> Outcome {
     let flow = "table=200,priority=77,cookie=0xbeef,udp,actions=drop";
     command("ovs-ofctl", &["-O", "OpenFlow13", "add-flow", bridge, flow])?;
     let plain = asker.rows(&["show", "flows", "--switch", bridge])?;
-    let shown = asker.rows(&["show", "flows", "--switch", bridge, "--owner", "foreign"])?;
+    // What a switch has just been asked is not asked again for a tenth of a second.
+    let shown = wait::until(SAME_LIMIT, || {
+        let shown = asker.rows(&["show", "flows", "--switch", bridge, "--owner", "foreign"])?;
+        if shown.is_empty() { Err("nothing is shown".to_owned()) } else { Ok(shown) }
+    })?;
     command("ovs-ofctl", &["-O", "OpenFlow13", "del-flows", bridge, "table=200"])?;
     wait::ensure(!plain.iter().any(|row| text(row, "cookie") == "0xbeef"), || "it is shown without asking".to_owned())?;
     let [row] = &shown[..] else { return Err(format!("{shown:?}")) };

@@ -30,13 +30,23 @@ impl Reconciler {
     /// Ask for meters, and for what the switch can hold. Meters come first: they are few.
     pub(super) fn ask_besides(&mut self, datapath_id: DatapathId) {
         let entry = self.entry(datapath_id);
-        let [meters, of_groups, of_meters, of_tables] = [entry.xid(), entry.xid(), entry.xid(), entry.xid()];
+        let [meters, of_groups, of_meters] = [entry.xid(), entry.xid(), entry.xid()];
         (entry.meters_asked, entry.meters_told, entry.meters_octets) = (Some(meters), false, 0);
-        entry.gathering = Some(Box::new(Gathering::new([of_tables, of_groups, of_meters])));
+        entry.gathering = Some(Box::new(Gathering::new([of_groups, of_meters])));
         self.request(datapath_id, meters, MultipartRequestBody::MeterConfig(openflow::MeterId::ALL));
         self.request(datapath_id, of_groups, MultipartRequestBody::GroupFeatures);
         self.request(datapath_id, of_meters, MultipartRequestBody::MeterFeatures);
-        self.request(datapath_id, of_tables, MultipartRequestBody::TableFeatures(Vec::new()));
+    }
+
+    /// Ask what its tables can hold, once a connection. Not every switch bears the question: the answer is long.
+    pub fn ask_tables(&mut self, datapath_id: DatapathId) {
+        let Some(entry) = self.switches.get_mut(&datapath_id) else { return };
+        let xid = entry.next_xid;
+        if !entry.gathering.as_mut().is_some_and(|gathering| gathering.begin_tables(xid)) {
+            return;
+        }
+        super::take_xid(&mut entry.next_xid);
+        self.request(datapath_id, xid, MultipartRequestBody::TableFeatures(Vec::new()));
     }
 
     /// A part of an answer. True if it was an answer to one of these questions.

@@ -189,6 +189,7 @@ fn groups_and_meters_that_a_switch_says_it_does_not_have_are_told() {
 fn an_answer_without_end_ends_the_connection() {
     let mut lab = Lab::default();
     lab.reconciler.handle_connected(S1, Time::ZERO);
+    lab.reconciler.ask_tables(S1);
     let asked = sent(&mut lab.reconciler).into_iter().find_map(|(_, xid, message)| match message {
         Message::MultipartRequest(request) if matches!(request.body, MultipartRequestBody::TableFeatures(_)) => {
             Some(xid)

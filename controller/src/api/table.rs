@@ -505,7 +505,7 @@ pub static ROUTES: &[Route] = &[
         about: "Meters of ours on the switches, desired and installed, by switch and number.",
         parameters: &[SWITCH, STATE, AFTER, LIMIT],
         form: Form::Pages,
-        beside: &[AT],
+        beside: &[AT, NOTE],
         row: &[
             SWITCH_NAME,
             DATAPATH_ID,

@@ -113,10 +113,10 @@ impl Flood {
             .beginning
             .push_back((1..16).flat_map(|xid| reply(xid, MultipartReplyBody::PortDesc(Vec::new()))).collect());
         let count = openflow::AggregateStats { packet_count: 0, byte_count: 0, flow_count: 0 };
-        // The reconciler's own numbers; four are of questions that nothing waits for.
+        // The reconciler's own numbers; three are of questions that nothing waits for.
         flood.beginning.push_back(reply(0x8000_0000, MultipartReplyBody::Aggregate(count)));
-        flood.beginning.push_back(reply(0x8000_0005, MultipartReplyBody::GroupDesc(Vec::new())));
-        flood.beginning.push_back(reply(0x8000_0006, MultipartReplyBody::Flow(Vec::new())));
+        flood.beginning.push_back(reply(0x8000_0004, MultipartReplyBody::GroupDesc(Vec::new())));
+        flood.beginning.push_back(reply(0x8000_0005, MultipartReplyBody::Flow(Vec::new())));
         (flood, said)
     }
 }

@@ -33,7 +33,7 @@ impl Flood {
         self.tree.resize_with(graph.len(), Vec::new);
         let mut before = Before::new();
         if gone.len() + come.len() > FEW {
-            self.from_nothing(graph, &mut before);
+            self.compute_anew(graph, &mut before);
         } else {
             self.step(graph, gone, come, &mut before);
         }
@@ -55,7 +55,7 @@ impl Flood {
             }
         }
         if lost.len() > 2 {
-            return self.from_nothing(graph, before);
+            return self.compute_anew(graph, before);
         }
         let mut come: Vec<u32> = come.iter().copied().filter(|&link| graph.link(link).is_some()).collect();
         come.sort_unstable();
@@ -147,7 +147,7 @@ impl Flood {
     }
 
     /// All of it again (Kruskal).
-    fn from_nothing(&mut self, graph: &Graph, before: &mut Before) {
+    fn compute_anew(&mut self, graph: &Graph, before: &mut Before) {
         let nodes = 0..self.tree.len() as Node;
         for node in nodes.clone() {
             self.remember(node, before);

@@ -100,7 +100,8 @@ impl Bits {
                         other
                     }
                     Ordering::Equal => {
-                        (ours.next(), theirs.next());
+                        ours.next();
+                        theirs.next();
                         (one.0, one.1 | other.1)
                     }
                 },

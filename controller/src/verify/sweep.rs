@@ -173,7 +173,8 @@ impl<'v> Sweep<'v> {
         let begin = |sweep: &mut Sweep<'v>, never: u64| {
             if sweep.never != never {
                 sweep.never = never;
-                (sweep.clean.clear(), sweep.wrong.clear());
+                sweep.clean.clear();
+                sweep.wrong.clear();
             }
         };
         for (never, port) in starts {

@@ -282,7 +282,7 @@ fn goes_through_many_changes(seed: u64, count: usize) -> [usize; 2] {
     let octets: Vec<u8> = seed.to_be_bytes().repeat(4);
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &octets);
     let mut runner = TestRunner::new_with_rng(Config::default(), random);
-    let mut verifier = verifier(if seed % 2 == 0 { Members::default() } else { members() });
+    let mut verifier = verifier(if seed.is_multiple_of(2) { Members::default() } else { members() });
     trees().into_iter().for_each(|rule| verifier.apply(RuleChange::Put(Box::new(rule))));
     let wrong = |verifier: &Verifier| {
         let rules: Vec<VerifiedRule> = verifier.rules.values().map(|rule| (**rule).clone()).collect();

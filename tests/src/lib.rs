@@ -5,4 +5,4 @@
 
 pub mod simulator;
 
-pub use simulator::{Simulator, SimulatorOptions};
+pub use simulator::{Simulator, SimulatorOptions, Stopwatch};

@@ -27,6 +27,35 @@ impl Default for SimulatorOptions {
     }
 }
 
+/// Adds up what the controller's turns take by somebody's clock: the simulation itself has none.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch {
+    /// Nanoseconds since any moment.
+    pub clock: fn() -> u64,
+    /// Nanoseconds of all turns.
+    pub total: u64,
+    /// Nanoseconds of the longest turn.
+    pub longest: u64,
+}
+
+impl Stopwatch {
+    /// Nothing measured yet.
+    pub fn new(clock: fn() -> u64) -> Stopwatch {
+        Stopwatch { clock, total: 0, longest: 0 }
+    }
+}
+
+/// One turn of the controller, with the clock beside it if there is one.
+fn timed<T>(stopwatch: &mut Option<Stopwatch>, turn: impl FnOnce() -> T) -> T {
+    let Some(stopwatch) = stopwatch else { return turn() };
+    let start = (stopwatch.clock)();
+    let result = turn();
+    let took = (stopwatch.clock)().saturating_sub(start);
+    stopwatch.total += took;
+    stopwatch.longest = stopwatch.longest.max(took);
+    result
+}
+
 /// Octets, or an end of a connection, under way in the control network.
 enum Parcel {
     ToController(ConnectionId, Bytes),
@@ -56,6 +85,8 @@ pub struct Simulator {
     pub to_strangers: BTreeMap<ConnectionId, BytesMut>,
     /// What has come to which switch from the controller and when, from the moment on when this is some.
     pub delivered: Option<Vec<(Time, DatapathId, Bytes)>>,
+    /// What the controller's turns take, if somebody holds a clock beside them.
+    pub stopwatch: Option<Stopwatch>,
     options: SimulatorOptions,
     now: Time,
     runs: u64,
@@ -76,6 +107,7 @@ impl Simulator {
             fabric_events: Vec::new(),
             to_strangers: BTreeMap::new(),
             delivered: None,
+            stopwatch: None,
             options,
             now: Time::ZERO,
             runs: 0,
@@ -123,7 +155,8 @@ impl Simulator {
         config.rules = settings.rules.clone();
         config.isolation = settings.isolation.clone();
         let now = self.now;
-        self.core.as_mut().map(|core| core.handle_config(settings, now)).unwrap_or_default()
+        let Some(core) = &mut self.core else { return Vec::new() };
+        timed(&mut self.stopwatch, || core.handle_config(settings, now))
     }
 
     /// The controller dies without a word: its connections break, its rules stay.
@@ -222,7 +255,7 @@ impl Simulator {
         if let Some(core) = &mut self.core
             && core.poll_timeout().is_some_and(|(at, _)| at <= now)
         {
-            core.handle_timeout(now);
+            timed(&mut self.stopwatch, || core.handle_timeout(now));
             let later = core.poll_timeout();
             assert!(later.is_none_or(|(at, _)| at > now), "a deadline that handle_timeout does not move: {later:?}");
         }
@@ -242,7 +275,7 @@ impl Simulator {
                         Err(error) => panic!("a software switch lost its framing: {error}"),
                     }
                 }
-                core.handle_frames(id, frames, now);
+                timed(&mut self.stopwatch, || core.handle_frames(id, frames, now));
             }
             Parcel::ToSwitch(datapath_id, id, octets) => {
                 if self.by_switch.get(&datapath_id) == Some(&id) {
@@ -260,13 +293,13 @@ impl Simulator {
                 }
                 self.links.remove(&id);
                 if let Some(core) = &mut self.core {
-                    core.handle_closed(id, now);
+                    timed(&mut self.stopwatch, || core.handle_closed(id, now));
                 }
             }
             Parcel::CloseFromSwitch(id) => {
                 self.links.remove(&id);
                 if let Some(core) = &mut self.core {
-                    core.handle_closed(id, now);
+                    timed(&mut self.stopwatch, || core.handle_closed(id, now));
                 }
             }
         }

@@ -267,6 +267,8 @@ pub struct Reconciler {
     unicast: Rollout,
     flood: Rollout,
     flood_held: bool,
+    /// Switches of which something was held back by that.
+    flood_waiting: BTreeSet<DatapathId>,
     settings: FlowSettings,
     /// Switches to be audited, and those that are, by the time of the next step.
     audits: BTreeSet<(Time, DatapathId)>,
@@ -392,6 +394,7 @@ impl Reconciler {
             }
             _ => {
                 self.switches.remove(&datapath_id);
+                self.flood_waiting.remove(&datapath_id);
             }
         }
     }
@@ -514,8 +517,7 @@ impl Reconciler {
     /// Hold back (or let go) every flood port that would be added, on all switches: a tree that is half known may close a loop.
     pub fn hold_flood(&mut self, held: bool) {
         if !held && self.flood_held {
-            let ids: Vec<DatapathId> = self.switches.keys().copied().collect();
-            for id in ids {
+            for id in std::mem::take(&mut self.flood_waiting) {
                 self.list(id, [false, true]);
             }
         }
@@ -779,6 +781,9 @@ impl Reconciler {
                 continue;
             }
             let before = steps.len();
+            if lane == Lane::Flood && self.flood_held {
+                self.flood_waiting.insert(id);
+            }
             let permit = match (lane, entry.held, self.flood_held) {
                 (Lane::Flood, true, true) => continue,
                 (Lane::Flood, false, true) => Permit::Removals,

@@ -163,11 +163,23 @@ metrics! {
     Hosts Kind::Gauge, Forever, "trunkline_topology_hosts", [],
         "Hosts known.";
     HostChanges Kind::Counter, Forever, "trunkline_topology_host_changes_total", ["change"],
-        "Changes of the host table; change: learned, moved, forgotten.";
+        "Changes of the host table; change: learned, moved, forgotten, and move_refused: a host seemed to move and is still where it was.";
     ProbesSent Kind::Counter, Forever, "trunkline_topology_probes_sent_total", [],
         "LLDP probes sent.";
     ProbesReceived Kind::Counter, Forever, "trunkline_topology_probes_received_total", ["result"],
-        "LLDP probes received, by result: valid, foreign (of another controller or run), forged (wrong code), replayed, stale, late (longer on their way than a link takes); and of the valid ones host_port (a host was seen there, no link is made) and damped (the link goes down too often).";
+        "LLDP probes received, by result: valid, foreign (of another controller or run), forged (wrong code), replayed, duplicated (by a second port), stale, late (longer on their way than a link takes); and of the valid ones host_port (a host was seen there, no link is made) and damped (the link goes down too often).";
+    LinkLatency Kind::Gauge, WhileSampled, "trunkline_topology_link_latency_seconds", ["dpid", "port"],
+        "Time that frames take through the link out of this port, smoothed, less the time that the control channels take.";
+    Conditions Kind::Gauge, Forever, "trunkline_topology_conditions", ["kind"],
+        "What is odd about the network now, by kind: one_way, loopback, miswired, flapping, speed_mismatch, mtu_mismatch, short_frames, link_at_host_port, late_probes, link_missing, link_elsewhere, link_unexpected, host_contested.";
+    Neighbors Kind::Gauge, Forever, "trunkline_topology_lldp_neighbors", [],
+        "LLDP neighbours that are not switches of this network.";
+    NeighborsRefused Kind::Counter, Forever, "trunkline_topology_lldp_neighbors_refused_total", [],
+        "LLDP frames of neighbours that are not shown because there are too many of them, or too many new ones.";
+    ProbeInterval Kind::Gauge, Forever, "trunkline_topology_probe_interval_seconds", [],
+        "Time between two probes of a link now: longer than configured if the budget asks for it.";
+    DetectionTime Kind::Gauge, Forever, "trunkline_topology_detection_seconds", [],
+        "Longest time from a link's silent failure to its end at that interval.";
     ForeignLldp Kind::Counter, Forever, "trunkline_topology_foreign_lldp_received_total", [],
         "LLDP frames received that are no probes: neighbours that are not ours.";
 

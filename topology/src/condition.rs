@@ -158,44 +158,148 @@ impl Condition {
     }
 }
 
-/// For people, with switches by their datapath ids.
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// What stays the same of a condition while it lasts, however its details change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Subject {
+    /// One of [`Condition::KINDS`].
+    pub kind: &'static str,
+    /// The port that it is about.
+    pub port: PortId,
+    /// The other port, where two make it what it is.
+    pub other: Option<PortId>,
+    /// The host that it is about.
+    pub mac: Option<MacAddr>,
+}
+
+impl Condition {
+    /// What it is about: two looks at the network find the same condition if this is the same.
+    pub fn subject(&self) -> Subject {
+        let (port, other, mac) = match *self {
+            Condition::OneWay { source, target }
+            | Condition::Loopback { source, target }
+            | Condition::LinkAtHostPort { source, target }
+            | Condition::LateProbes { source, target } => (source, Some(target), None),
+            Condition::Miswired { port, .. } | Condition::ShortFrames { port, .. } => (port, None, None),
+            Condition::Flapping { source, .. } => (source, None, None),
+            Condition::SpeedMismatch { ends: [a, b], .. }
+            | Condition::MtuMismatch { ends: [a, b], .. }
+            | Condition::LinkMissing(ExpectedLink { ends: [a, b] })
+            | Condition::LinkElsewhere { expected: ExpectedLink { ends: [a, b] }, .. }
+            | Condition::LinkUnexpected { ends: [a, b] } => (a, Some(b), None),
+            Condition::HostContested { mac, port, .. } => (port, None, Some(mac)),
+        };
+        Subject { kind: self.kind(), port, other, mac }
+    }
+
+    /// What an operator can do about it.
+    pub const fn advice(&self) -> &'static str {
         match self {
-            Condition::OneWay { source, target } => write!(f, "{source} -> {target}: nothing comes back"),
+            Condition::OneWay { .. } => {
+                "check both fibres or pairs of the cable and the transceivers; until both directions are there the link carries nothing"
+            }
+            Condition::Loopback { .. } => "take the cable out, unless it is meant: nothing is flooded into it",
+            Condition::Miswired { .. } => {
+                "follow the cables of this port: a receiving and a sending fibre go to different places, or a hub is between"
+            }
+            Condition::Flapping { .. } => {
+                "check cable, transceiver and the far end's port; the link is taken back when it has been quiet, and at once without `fabric.damping`"
+            }
+            Condition::SpeedMismatch { .. } => "set both ports to the same rate, or replace the slower transceiver",
+            Condition::MtuMismatch { .. } => {
+                "set both interfaces to the same MTU: larger packets are lost without a word"
+            }
+            Condition::ShortFrames { .. } => {
+                "lower the interface's MTU or raise the neighbour's: larger packets are lost without a word"
+            }
+            Condition::LinkAtHostPort { .. } => {
+                "if a switch was plugged in here, take the port down and up; if not, a host sends copies of probes"
+            }
+            Condition::LateProbes { .. } => {
+                "look for something that relays or delays frames between the two ports, and at the load of the controller"
+            }
+            Condition::LinkMissing(_) => {
+                "check cable and ports at both ends, or take the link out of `fabric.expected_links`"
+            }
+            Condition::LinkElsewhere { .. } => "put the cable where it is expected, or change `fabric.expected_links`",
+            Condition::LinkUnexpected { .. } => "take the cable out, or add the link to `fabric.expected_links`",
+            Condition::HostContested { .. } => {
+                "find who is at the other port: a second device with the same address, or somebody who takes its place"
+            }
+        }
+    }
+
+    /// In one sentence, with each port as `name` calls it.
+    pub fn words(&self, name: &dyn Fn(PortId) -> String) -> String {
+        match self {
+            Condition::OneWay { source, target } => {
+                format!("probes get from {} to {}, and none come back", name(*source), name(*target))
+            }
             Condition::Loopback { source, target } if source == target => {
-                write!(f, "{source}: leads back to itself")
+                format!("{} leads back to itself", name(*source))
             }
-            Condition::Loopback { source, target } => write!(f, "{source} -> {target}: the same switch"),
+            Condition::Loopback { source, target } => {
+                format!("{} leads to {} of the same switch", name(*source), name(*target))
+            }
             Condition::Miswired { port, far_ends } => {
-                write!(f, "{port}: several ports at the other end:")?;
-                far_ends.iter().try_for_each(|end| write!(f, " {end}"))
+                let far_ends: Vec<String> = far_ends.iter().map(|end| name(*end)).collect();
+                format!("{} has several ports at its other end: {}", name(*port), far_ends.join(", "))
             }
-            Condition::Flapping { source, target, flaps, last, until } => {
-                write!(f, "{source} -> {target}: went down {flaps} times, last by {last:?}, kept down until {until}")
+            Condition::Flapping { source, target, flaps, last, until: _ } => {
+                let last = match last {
+                    LinkDownReason::PortDown => "its port went down",
+                    LinkDownReason::PortRemoved => "its port was removed",
+                    LinkDownReason::ProbesMissed => "its probes were lost",
+                    LinkDownReason::FarEndChanged => "it led elsewhere",
+                    LinkDownReason::SwitchGone => "its switch was gone",
+                };
+                let (source, target) = (name(*source), name(*target));
+                format!(
+                    "the link from {source} to {target} went down {flaps} times, at last because {last}: it is kept down"
+                )
             }
             Condition::SpeedMismatch { ends: [a, b], kbps: [one, other] } => {
-                write!(f, "{a} - {b}: {one} kbit/s at one end, {other} kbit/s at the other")
+                format!("{} runs at {one} kbit/s and {} at {other} kbit/s", name(*a), name(*b))
             }
             Condition::MtuMismatch { ends: [a, b], mtus: [one, other] } => {
-                write!(f, "{a} - {b}: MTU {one} at one end, {other} at the other")
+                format!("{} has an MTU of {one} octets and {} one of {other}", name(*a), name(*b))
             }
             Condition::ShortFrames { port, mtu, max_frame_size } => {
-                write!(f, "{port}: MTU {mtu}, yet the neighbour takes frames of {max_frame_size} octets only")
+                format!(
+                    "{} has an MTU of {mtu} octets, and its neighbour takes frames of {max_frame_size} only",
+                    name(*port)
+                )
             }
             Condition::LinkAtHostPort { source, target } => {
-                write!(f, "{source} -> {target}: a host was seen there, no link until the port was down")
+                format!(
+                    "probes get from {} to {}, where a host was seen: no link until the port was down",
+                    name(*source),
+                    name(*target)
+                )
             }
             Condition::LateProbes { source, target } => {
-                write!(f, "{source} -> {target}: probes arrive too late, relayed or delayed")
+                format!("probes from {} to {} arrive too late: relayed, or delayed", name(*source), name(*target))
             }
-            Condition::LinkMissing(ExpectedLink { ends: [a, b] }) => write!(f, "{a} - {b}: expected, not there"),
+            Condition::LinkMissing(ExpectedLink { ends: [a, b] }) => {
+                format!("the link between {} and {} is expected and not there", name(*a), name(*b))
+            }
             Condition::LinkElsewhere { expected: ExpectedLink { ends: [a, b] }, from, to } => {
-                write!(f, "{a} - {b}: expected, yet {from} leads to {to}")
+                let (a, b, from, to) = (name(*a), name(*b), name(*from), name(*to));
+                format!("the link between {a} and {b} is expected, and {from} leads to {to}")
             }
-            Condition::LinkUnexpected { ends: [a, b] } => write!(f, "{a} - {b}: not expected"),
-            Condition::HostContested { mac, port, at } => write!(f, "{mac}: is at {port}, somebody uses it at {at}"),
+            Condition::LinkUnexpected { ends: [a, b] } => {
+                format!("the link between {} and {} is not expected", name(*a), name(*b))
+            }
+            Condition::HostContested { mac, port, at } => {
+                format!("{mac} is at {}, and somebody uses its address at {}", name(*port), name(*at))
+            }
         }
+    }
+}
+
+/// [`Condition::words`] with switches by their datapath ids.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words(&|port| port.to_string()))
     }
 }
 

@@ -18,7 +18,7 @@ mod seeded_map;
 mod sighting;
 mod slab;
 
-pub use condition::{Condition, Conditions, ExpectedLink, MAX_CONDITIONS};
+pub use condition::{Condition, Conditions, ExpectedLink, MAX_CONDITIONS, Subject};
 pub use config::{
     CONTESTED_HOST_PAUSE, DiscoveryConfig, EXPECTED_LINK_LIMIT, HOST_SILENCE_FACTOR, MAX_ADDRESSES_PER_HOST, MAX_HOSTS,
     MAX_HOSTS_PER_PORT, MAX_LLDP_NEIGHBORS, MAX_LLDP_NEIGHBORS_PER_PORT, MAX_OUTSTANDING_PROBES, MAX_PENDING_MOVES,

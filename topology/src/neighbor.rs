@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use net::Time;
+
 use crate::lldp::{Lldpdu, Organizational};
 
 /// Management addresses that are kept of one neighbour. The others are left out.
@@ -31,11 +33,13 @@ pub struct LldpNeighbor {
     pub port_vlan_id: Option<u16>,
     /// The longest frame that its port takes, in octets with header and FCS (IEEE 802.3-2018 §79.3.4).
     pub max_frame_size: Option<u16>,
+    /// Since when it is there. What it says of itself may be newer.
+    pub since: Time,
 }
 
 impl LldpNeighbor {
-    /// What a data unit says.
-    pub(crate) fn of(lldpdu: &Lldpdu) -> LldpNeighbor {
+    /// What a data unit says of a neighbour that is there since then.
+    pub(crate) fn of(lldpdu: &Lldpdu, since: Time) -> LldpNeighbor {
         let mut neighbor = LldpNeighbor {
             chassis_id: lldpdu.chassis_id.to_text(),
             port_id: lldpdu.port_id.to_text(),
@@ -46,6 +50,7 @@ impl LldpNeighbor {
             management_addresses: Vec::new(),
             port_vlan_id: None,
             max_frame_size: None,
+            since,
         };
         for ip in lldpdu.management_addresses().filter_map(|address| address.ip()) {
             let addresses = &mut neighbor.management_addresses;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 use smallvec::SmallVec;
 
-use crate::{Hosts, LldpNeighbors, SeededMap};
+use crate::{Hosts, LldpNeighbor, LldpNeighbors, SeededMap};
 
 /// A port as its switch describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -242,6 +242,11 @@ impl Network {
         self.latencies.get(&source)
     }
 
+    /// The same of all links of which it is known, by their sources.
+    pub fn latencies(&self) -> impl ExactSizeIterator<Item = (PortId, &LinkLatency)> {
+        self.latencies.iter().map(|(source, latency)| (*source, latency))
+    }
+
     /// Whether the link out of `source` is known in both directions, so that it may carry traffic. A plug that leads a port back to
     /// itself is no such link.
     pub fn is_bidirectional(&self, source: PortId) -> bool {
@@ -259,6 +264,13 @@ impl Network {
         self.switches.iter().flat_map(|(datapath_id, switch)| {
             switch.ports.iter().map(|(port_no, port)| (PortId::new(*datapath_id, *port_no), port))
         })
+    }
+
+    /// All LLDP neighbours with the ports that they are at.
+    pub fn lldp_neighbors(&self) -> impl Iterator<Item = (PortId, &LldpNeighbor)> {
+        self.ports()
+            .filter_map(move |(id, port)| Some((id, port.lldp_neighbor.as_deref()?)))
+            .flat_map(|(id, neighbors)| neighbors.iter().map(move |neighbor| (id, neighbor)))
     }
 
     pub(crate) fn port_mut(&mut self, port: PortId) -> Option<&mut Port> {

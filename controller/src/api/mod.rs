@@ -8,6 +8,7 @@ mod events;
 mod find;
 mod history;
 mod network;
+mod odd;
 mod openapi;
 mod rules;
 pub mod table;
@@ -232,7 +233,14 @@ impl Api {
             }
             What::Trace => trace::trace(&self.pictures, snapshot, question).await,
             What::Events => events::events(&self.happenings, &self.snapshots, self.started, question).await,
-            What::Switches | What::Ports | What::Links | What::Hosts | What::Paths | What::Path => {
+            What::Switches
+            | What::Ports
+            | What::Links
+            | What::Neighbors
+            | What::Conditions
+            | What::Hosts
+            | What::Paths
+            | What::Path => {
                 let made = tokio::task::spawn_blocking(move || network::answer(&snapshot, &question));
                 made.await.map_err(|_| Failure::busy("the answer could not be made"))?
             }
@@ -268,6 +276,10 @@ impl Api {
             "ports": network.ports().count(),
             "links": both,
             "links_one_way": one_way,
+            "neighbors": network.lldp_neighbors().count(),
+            "conditions": snapshot.looked.counts.values().sum::<usize>(),
+            "probe_interval_ms": snapshot.pace.map(|pace| pace.link_interval.as_millis() as u64),
+            "detection_ms": snapshot.pace.map(|pace| pace.detection.as_millis() as u64),
             "hosts": network.hosts.len(),
             "paths": snapshot.paths,
             "paths_missing": (switches * switches.saturating_sub(1)).saturating_sub(snapshot.paths),

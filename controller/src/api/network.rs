@@ -1,18 +1,18 @@
 //! Switches, ports, links, hosts and paths, out of a snapshot.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use net::{DatapathId, MacAddr, PortId, PortNo};
 use serde_json::{Value, json};
-use topology::{Host, Link, Network, Port, PortState, Switch};
+use topology::{Condition, Host, Link, Network, Port, PortState, Switch};
 
 use super::find::Look;
 use super::table::What;
-use super::{Failure, Page, Question, beside, way};
-use crate::io::fabric::{PORT_COUNTERS, Snapshot};
+use super::{Failure, Page, Question, beside, odd, way};
+use crate::io::fabric::{Alarm, PORT_COUNTERS, Snapshot};
 
 pub(super) fn answer(snapshot: &Snapshot, question: &Question) -> Result<Value, Failure> {
     let look = Look { snapshot };
@@ -21,6 +21,8 @@ pub(super) fn answer(snapshot: &Snapshot, question: &Question) -> Result<Value, 
         What::Ports => ports(look, question)?,
         What::Links => links(look, question)?,
         What::Hosts => hosts(look, question)?,
+        What::Neighbors => odd::neighbors(look, question)?,
+        What::Conditions => odd::conditions(look, question)?,
         What::Paths => way::paths(look, question)?,
         What::Path => return way::path(look, question),
         What::Status | What::Flows | What::Groups | What::Meters | What::Events | What::Trace | What::History => {
@@ -50,7 +52,7 @@ impl FromStr for ById {
 
 /// A port as a page's cursor has it: its number is told as a number, whatever it is called.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct ByPort(PortId);
+pub(super) struct ByPort(pub(super) PortId);
 
 impl fmt::Display for ByPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,8 +152,22 @@ fn links(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
     let of = |link: &&Link| {
         wanted.is_none_or(|wanted| wanted == link.source.datapath_id || wanted == link.target.datapath_id)
     };
-    let rows = shown_links(network).filter(of).map(|link| (ByPort(link.source), link));
-    Ok(Page::of(rows, question.after()?, question.limit(), |_, link| {
+    let damped = damped(look.snapshot);
+    let damped_rows = damped.iter().filter(|(source, link)| {
+        !network.links.contains_key(source)
+            && (link.source < link.target || damped.get(&link.target).is_none_or(|back| back.target != **source))
+    });
+    let damped_rows = damped_rows.map(|(source, link)| (*source, (link, true)));
+    let all: BTreeMap<PortId, (&Link, bool)> =
+        shown_links(network).map(|link| (link.source, (link, false))).chain(damped_rows).collect();
+    let rows = all.into_iter().filter(|(_, (link, _))| of(&link)).map(|(source, link)| (ByPort(source), link));
+    Ok(Page::of(rows, question.after()?, question.limit(), |_, (link, is_damped)| {
+        let state = match is_damped {
+            true => "damped",
+            false if network.is_bidirectional(link.source) => "both",
+            false => "one-way",
+        };
+        let latency = look.snapshot.looked.latencies.get(&link.source).filter(|_| !is_damped);
         json!({
             "switch": look.switch(link.source.datapath_id),
             "datapath_id": link.source.datapath_id,
@@ -159,10 +175,21 @@ fn links(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
             "to_switch": look.switch(link.target.datapath_id),
             "to_datapath_id": link.target.datapath_id,
             "to_port": link.target.port_no.to_string(),
-            "state": if network.is_bidirectional(link.source) { "both" } else { "one-way" },
+            "state": state,
+            "latency_us": latency.map(|latency| latency.smoothed.as_micros() as u64),
+            "via_others": !is_damped && network.crosses_others(link.source),
             "since": look.time(link.since),
         })
     }))
+}
+
+/// Links that are kept down because they went down too often, by their sources, and since when.
+fn damped(snapshot: &Snapshot) -> BTreeMap<PortId, Link> {
+    let link = |alarm: &Alarm| match alarm.condition {
+        Condition::Flapping { source, target, .. } => Some((source, Link { source, target, since: alarm.since })),
+        _ => None,
+    };
+    snapshot.looked.alarms.iter().filter_map(link).collect()
 }
 
 fn hosts(look: Look<'_>, question: &Question) -> Result<Page, Failure> {

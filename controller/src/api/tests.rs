@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 use serde_json::{Value, json};
-use topology::{Link, Network, Port, PortInfo, PortState, Switch};
+use topology::{Condition, Link, LinkDownReason, LinkLatency, Network, Port, PortInfo, PortState, Switch};
 
 use super::find::Look;
 use super::*;
+use crate::io::fabric::{Alarm, Looked};
 
 /// One direction of a link: switch and port, twice.
 type Wire = ((u64, u32), (u64, u32));
@@ -177,4 +178,46 @@ fn times_are_those_of_the_day() {
     assert_eq!(look.now(), "1970-01-12T13:46:40.000Z");
     assert_eq!(look.time(Time::from_secs(99)), "1970-01-12T13:46:39.000Z");
     assert_eq!(look.time(Time::from_millis(101_500)), "1970-01-12T13:46:41.500Z", "a time to come");
+}
+
+#[test]
+fn conditions_are_told_with_names_and_damped_links_stand_among_the_links() {
+    let mut snapshot = snapshot(2, &both(&[((1, 1), (2, 1))]));
+    let port = |switch, number| PortId::new(DatapathId(switch), PortNo(number));
+    let flapping = |source, target| Condition::Flapping {
+        source,
+        target,
+        flaps: 9,
+        last: LinkDownReason::ProbesMissed,
+        until: Time::from_secs(9),
+    };
+    let host = MacAddr([2, 0, 0, 0, 0, 9]);
+    let conditions = [
+        flapping(port(1, 2), port(2, 2)),
+        flapping(port(2, 2), port(1, 2)),
+        Condition::HostContested { mac: host, port: port(1, 3), at: port(2, 3) },
+    ];
+    let alarms = conditions.into_iter().map(|condition| Alarm { condition, since: Time::from_secs(5) }).collect();
+    let latency = std::time::Duration::from_micros(70);
+    let latency = LinkLatency { last: latency, smoothed: latency, min: latency, samples: 1 };
+    let latencies = BTreeMap::from([(port(1, 1), latency)]);
+    snapshot.looked = Arc::new(Looked { alarms, latencies, counts: BTreeMap::new() });
+    let answer = asked(&snapshot, What::Conditions, &[]).unwrap();
+    let rows = answer["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[2]["what"], "02:00:00:00:00:09 is at s1:3, and somebody uses its address at s2:3");
+    assert_eq!((&rows[2]["host"], &rows[0]["until"].is_null()), (&json!(host.to_string()), &false));
+    let next = asked(&snapshot, What::Conditions, &[("limit", "1")]).unwrap()["next"].clone();
+    let page = asked(&snapshot, What::Conditions, &[("after", next.as_str().unwrap())]).unwrap();
+    assert_eq!(page["rows"].as_array().unwrap(), &rows[1..]);
+    for (filter, count) in [(("kind", "flapping"), 2), (("switch", "s1"), 2)] {
+        let answer = asked(&snapshot, What::Conditions, &[filter]).unwrap();
+        assert_eq!(answer["rows"].as_array().unwrap().len(), count, "{filter:?}");
+    }
+    let failure = asked(&snapshot, What::Conditions, &[("kind", "flaping")]).unwrap_err();
+    assert!(failure.message.contains("did you mean `flapping`?"), "{failure:?}");
+    let links = asked(&snapshot, What::Links, &[]).unwrap();
+    let shown = |row: &Value| (row["port"].clone(), row["state"].clone(), row["latency_us"].clone());
+    let rows: Vec<_> = links["rows"].as_array().unwrap().iter().map(shown).collect();
+    assert_eq!(rows, [(json!("1"), json!("both"), json!(70)), (json!("2"), json!("damped"), Value::Null)]);
 }

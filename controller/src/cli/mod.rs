@@ -157,7 +157,7 @@ enum Command {
         ("trunkline status -o json", "for programs"),
     ]))]
     Status(show::StatusArgs),
-    /// Show what a running controller knows: switches, ports, links, hosts, paths, flows, groups, meters, events.
+    /// Show what a running controller knows: switches, ports, links, neighbours, conditions, hosts, paths, flows, groups, meters, events.
     #[command(subcommand, arg_required_else_help = true, after_help = examples(&[
         ("trunkline show switches", "a table"),
         ("trunkline show flows --switch s1 -o json", "an object per line"),

@@ -82,6 +82,33 @@ pub(super) enum ShowCommand {
         #[command(flatten)]
         ask: Ask,
     },
+    /// LLDP neighbours that are not switches of this network: other switches, routers, servers that run lldpd.
+    #[command(after_help = examples(&[
+        ("trunkline show neighbors", "who says what at which port"),
+        ("trunkline show neighbors --switch s1 -o json", "with all that they say of themselves"),
+    ]))]
+    Neighbors {
+        /// Only at this switch: its name or its datapath id.
+        #[arg(long, value_name = "SWITCH")]
+        switch: Option<String>,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// What is odd about the network, since when, and what to do: missing and one-way links, miswiring, flapping, contested hosts.
+    #[command(after_help = examples(&[
+        ("trunkline show conditions", "all of them; none is a good sign"),
+        ("trunkline show conditions --kind link_missing", "expected links that are not there"),
+    ]))]
+    Conditions {
+        /// Only of this kind, such as flapping.
+        #[arg(long, value_name = "KIND")]
+        kind: Option<String>,
+        /// Only at this switch: its name or its datapath id.
+        #[arg(long, value_name = "SWITCH")]
+        switch: Option<String>,
+        #[command(flatten)]
+        ask: Ask,
+    },
     /// Hosts: addresses, and the port that they are behind.
     #[command(after_help = examples(&[
         ("trunkline show hosts", "all of them, by MAC address"),
@@ -279,6 +306,10 @@ pub(super) fn show(command: ShowCommand, out: &mut dyn Write, err: &mut dyn Writ
         ShowCommand::Switches { switch, ask } => (What::Switches, vec![("switch", switch)], ask),
         ShowCommand::Ports { switch, ask } => (What::Ports, vec![("switch", switch)], ask),
         ShowCommand::Links { switch, ask } => (What::Links, vec![("switch", switch)], ask),
+        ShowCommand::Neighbors { switch, ask } => (What::Neighbors, vec![("switch", switch)], ask),
+        ShowCommand::Conditions { kind, switch, ask } => {
+            (What::Conditions, vec![("kind", kind), ("switch", switch)], ask)
+        }
         ShowCommand::Hosts { host, switch, ask } => (What::Hosts, vec![("host", host), ("switch", switch)], ask),
         ShowCommand::Paths { from, to, ask } => (What::Paths, vec![("from", from), ("to", to)], ask),
         ShowCommand::Flows { switch, table, owner, state, counters, ask } => {

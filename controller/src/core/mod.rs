@@ -25,7 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use net::{DatapathId, PortId, PortNo, Time};
 use openflow::{Action, ChannelConfig, ControllerRole, FrameError, Message, TableId, frame_length};
-use topology::{Change, Discovery, DiscoveryConfig, Network};
+use topology::{Change, Conditions, Discovery, DiscoveryConfig, Network, ProbePace};
 
 use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
@@ -448,6 +448,16 @@ impl Core {
     /// Probes, links and hosts, counted.
     pub fn discovery_counters(&self) -> &topology::DiscoveryCounters {
         self.discovery.counters()
+    }
+
+    /// What is odd about the network now. Looks at all links.
+    pub fn conditions(&self, now: Time) -> Conditions {
+        self.discovery.conditions(now)
+    }
+
+    /// How often ports are probed now.
+    pub fn probe_pace(&self) -> ProbePace {
+        self.discovery.probe_pace()
     }
 
     /// Counters since the start, those of ended connections included.

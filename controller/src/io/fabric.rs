@@ -6,6 +6,7 @@
 //! ```
 
 mod accept;
+mod alarms;
 mod asked;
 mod audits;
 mod connection;
@@ -38,6 +39,7 @@ use crate::config::Connect;
 use crate::core::{ConnectionId, Core, CoreConfig, FINISH_LIMIT, FabricSettings};
 
 pub use accept::AcceptLimits;
+pub use alarms::{Alarm, Looked};
 pub use asked::{NoPicture, Ordered, Pictures, RuleOrder};
 pub use audits::{Audited, Auditor, NoAudit};
 pub use counted::{Counted, Counters, EntryCounts, NoCounters};

@@ -16,6 +16,8 @@ pub enum Order {
     Announce,
     /// A link is cut.
     Cut(LinkIndex),
+    /// A host sends a frame.
+    Send(HostIndex, Vec<u8>),
 }
 
 /// Runs until it is dropped.
@@ -62,6 +64,7 @@ fn run(spec: &FabricSpec, controller: SocketAddr, orders: &Receiver<Order>) {
         match orders.try_recv() {
             Ok(Order::Announce) => (0..spec.hosts.len()).for_each(|host| fabric.announce(HostIndex(host), now())),
             Ok(Order::Cut(link)) => fabric.cut_link(link, CutKind::PortDown, now()),
+            Ok(Order::Send(host, frame)) => fabric.send_frame(host, frame.into(), now()),
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Disconnected) => return,
         }

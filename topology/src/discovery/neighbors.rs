@@ -78,9 +78,9 @@ impl Discovery {
             }
             None if lldpdu.ttl == 0 => return,
             Some(at) => {
-                let neighbor = LldpNeighbor::of(lldpdu);
                 let place = shown.lldp_neighbor.as_mut().and_then(|shown| shown.list.get_mut(at));
                 let (Some(known), Some(place)) = (control.list.get(at), place) else { return };
+                let neighbor = LldpNeighbor::of(lldpdu, place.since);
                 let changed = *place != neighbor;
                 if changed && (now.since(known.changed_at) < NEIGHBOR_CHANGE_INTERVAL || !control.may_change(now)) {
                     return;
@@ -103,7 +103,7 @@ impl Discovery {
                 let (chassis_id, port_id) = (lldpdu.chassis_id.clone(), lldpdu.port_id.clone());
                 control.list.push(NeighborControl { chassis_id, port_id, until, changed_at: now });
                 let empty = || Box::new(LldpNeighbors { list: Vec::new() });
-                shown.lldp_neighbor.get_or_insert_with(empty).list.push(LldpNeighbor::of(lldpdu));
+                shown.lldp_neighbor.get_or_insert_with(empty).list.push(LldpNeighbor::of(lldpdu, now));
                 self.lldp_neighbors += 1;
             }
         }

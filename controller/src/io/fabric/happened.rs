@@ -44,11 +44,15 @@ pub enum HappeningKind {
     Reload,
     /// Packets go wrong by the rules as they are, or do so no more.
     Verify,
+    /// Something is odd about the network.
+    Condition,
+    /// It is so no more.
+    ConditionOver,
 }
 
 impl HappeningKind {
     /// All of them with their names.
-    pub const NAMES: [(HappeningKind, &'static str); 12] = [
+    pub const NAMES: [(HappeningKind, &'static str); 14] = [
         (HappeningKind::SwitchUp, "switch_up"),
         (HappeningKind::SwitchDown, "switch_down"),
         (HappeningKind::SwitchGone, "switch_gone"),
@@ -61,6 +65,8 @@ impl HappeningKind {
         (HappeningKind::Role, "role"),
         (HappeningKind::Reload, "reload"),
         (HappeningKind::Verify, "verify"),
+        (HappeningKind::Condition, "condition"),
+        (HappeningKind::ConditionOver, "condition_over"),
     ];
 
     /// As commands print it.

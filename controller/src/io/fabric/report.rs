@@ -8,9 +8,10 @@ use std::time::Duration;
 use net::{DatapathId, PortId, PortNo, Time};
 use openflow::{CloseReason, MessageType, PortStats};
 use telemetry::{Histogram, Metric, Sample};
-use topology::{Change, DiscoveryCounters, Network, PortState};
+use topology::{Change, Condition, DiscoveryCounters, Network, PortState, ProbePace};
 
 use super::Directory;
+use super::alarms::{Alarms, Looked};
 use super::happened::{About, HappeningKind, Happenings};
 use super::told::{self, Told, Topic};
 use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent, SwitchDescription};
@@ -46,6 +47,10 @@ pub struct Snapshot {
     pub flow_counters: FlowCounters,
     /// Counters of discovery.
     pub discovery: DiscoveryCounters,
+    /// What is odd about the network, and how long its links take.
+    pub looked: Arc<Looked>,
+    /// How often ports are probed; nothing before the first look.
+    pub pace: Option<ProbePace>,
     /// Control round-trip time per switch.
     pub round_trip_times: BTreeMap<DatapathId, Duration>,
     /// Reroutes so far.
@@ -143,6 +148,7 @@ pub(super) struct Collector {
     failed: u64,
     directory: Directory,
     happenings: Arc<Happenings>,
+    alarms: Alarms,
     switches: Arc<BTreeMap<DatapathId, SwitchFacts>>,
     port_counts: Arc<BTreeMap<DatapathId, PortCounts>>,
 }
@@ -171,6 +177,7 @@ impl Collector {
             failed: 0,
             directory,
             happenings,
+            alarms: Alarms::default(),
             switches: Arc::default(),
             port_counts: Arc::default(),
         }
@@ -231,6 +238,8 @@ impl Collector {
             counters: core.counters(),
             flow_counters,
             discovery: *core.discovery_counters(),
+            looked: self.alarms.look(core, clock, &self.happenings),
+            pace: Some(core.probe_pace()),
             round_trip_times: core.round_trip_times().collect(),
             reroutes: self.reroutes,
             last_reroute: self.last_reroute,
@@ -588,7 +597,11 @@ fn switch_samples(snapshot: &Snapshot) -> impl Iterator<Item = Sample> {
         ];
         rows.map(|(metric, count)| of_switch(metric, id, count as f64))
     });
-    connected.chain(ports).chain(round_trips).chain(flows)
+    let latencies = snapshot.looked.latencies.iter().map(move |(source, latency)| {
+        let sample = of_switch(Metric::LinkLatency, &source.datapath_id, latency.smoothed.as_secs_f64());
+        sample.label(source.port_no)
+    });
+    connected.chain(ports).chain(round_trips).chain(flows).chain(latencies)
 }
 
 fn sample_topology(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
@@ -597,6 +610,15 @@ fn sample_topology(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
     let network = &snapshot.network;
     samples.push(Sample::gauge(Metric::Links, network.bidirectional_links().count() as f64));
     samples.push(Sample::gauge(Metric::Hosts, network.hosts.len() as f64));
+    samples.push(Sample::gauge(Metric::Neighbors, network.lldp_neighbors().count() as f64));
+    for kind in Condition::KINDS {
+        let count = snapshot.looked.counts.get(kind).copied().unwrap_or(0);
+        samples.push(Sample::gauge(Metric::Conditions, count as f64).label(kind));
+    }
+    if let Some(pace) = snapshot.pace {
+        samples.push(Sample::gauge(Metric::ProbeInterval, pace.link_interval.as_secs_f64()));
+        samples.push(Sample::gauge(Metric::DetectionTime, pace.detection.as_secs_f64()));
+    }
     samples.push(Sample::gauge(Metric::Paths, snapshot.paths as f64));
     let switches = network.switches.len();
     let missing = (switches * switches.saturating_sub(1)).saturating_sub(snapshot.paths);
@@ -616,6 +638,7 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
         ("learned", discovery.hosts_learned),
         ("moved", discovery.hosts_moved),
         ("forgotten", discovery.hosts_forgotten + discovery.hosts_expired),
+        ("move_refused", discovery.moves_refused),
     ];
     for (change, count) in hosts {
         samples.push(Sample::total(Metric::HostChanges, count).label(change));
@@ -629,12 +652,14 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
         ("host_port", discovery.probes_at_host_ports),
         ("damped", discovery.probes_damped),
         ("replayed", discovery.probes_replayed),
+        ("duplicated", discovery.probes_duplicated),
         ("stale", discovery.probes_stale),
     ];
     for (result, count) in probes {
         samples.push(Sample::total(Metric::ProbesReceived, count).label(result));
     }
     samples.push(Sample::total(Metric::ForeignLldp, discovery.lldp_foreign));
+    samples.push(Sample::total(Metric::NeighborsRefused, discovery.neighbors_refused));
 
     let flows = &snapshot.flow_counters;
     for (command, count) in ["add", "delete"].iter().zip(flows.flow_mods) {

@@ -23,7 +23,7 @@ fn a_link_of_one_direction_is_a_condition_after_a_while() {
     let mut lab = Lab::settled_pair();
     lab.wires.get_mut(&id(1, 1)).unwrap().clear();
     lab.run(Duration::from_secs(10));
-    assert_eq!(told(&lab), [format!("{} -> {}: nothing comes back", id(2, 1), id(1, 1))]);
+    assert_eq!(told(&lab), [format!("probes get from {} to {}, and none come back", id(2, 1), id(1, 1))]);
 }
 
 #[test]
@@ -33,8 +33,8 @@ fn loops_to_the_same_switch_and_port_are_conditions() {
     lab.wires.insert(id(1, 3), vec![id(1, 3)]);
     lab.discovery.handle_switch_up(DatapathId(1), ports(3), lab.now);
     lab.run(Duration::from_secs(3));
-    let same = format!("{} -> {}: the same switch", id(1, 1), id(1, 2));
-    assert_eq!(told(&lab), [same, format!("{}: leads back to itself", id(1, 3))]);
+    let same = format!("{} leads to {} of the same switch", id(1, 1), id(1, 2));
+    assert_eq!(told(&lab), [same, format!("{} leads back to itself", id(1, 3))]);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn what_is_expected_and_what_is_there_are_compared() {
     lab.discovery.set_expected_links([link(id(1, 1), id(2, 2)), link(id(1, 3), id(2, 3))], true);
     assert_eq!(kinds(&lab), ["link_elsewhere", "link_missing", "link_unexpected"]);
     lab.discovery.set_expected_links([link(id(1, 3), id(2, 3))], false);
-    assert_eq!(told(&lab), [format!("{} - {}: expected, not there", id(1, 3), id(2, 3))]);
+    assert_eq!(told(&lab), [format!("the link between {} and {} is expected and not there", id(1, 3), id(2, 3))]);
 }
 
 #[test]

@@ -14,14 +14,15 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("openflow", &["net"]),
     ("bgp", &["net"]),
     ("topology", &["net"]),
+    ("ovsdb", &["net"]),
     ("telemetry", &["net"]),
     ("emulator", &["net", "openflow", "bgp"]),
-    ("controller", &["net", "openflow", "bgp", "topology", "telemetry", "emulator"]),
-    ("tests", &["net", "openflow", "bgp", "topology", "telemetry", "emulator", "controller"]),
+    ("controller", &["net", "openflow", "bgp", "topology", "ovsdb", "telemetry", "emulator"]),
+    ("tests", &["net", "openflow", "bgp", "topology", "ovsdb", "telemetry", "emulator", "controller"]),
 ];
 
 /// Crates without a runtime, a socket or a clock.
-const PURE: &[&str] = &["net", "openflow", "bgp", "topology", "emulator"];
+const PURE: &[&str] = &["net", "openflow", "bgp", "topology", "ovsdb", "emulator"];
 
 /// What a pure crate may have behind a feature only, if at all.
 const IMPURE: &[&str] = &[

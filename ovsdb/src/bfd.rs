@@ -1,0 +1,272 @@
+//! BFD (RFC 5880) on the interfaces between switches: what is written into which row, and when.
+//!
+//! An interface with BFD whose session is not up forwards nothing that a group watches: Open vSwitch takes its port for dead. So BFD goes on at
+//! both ends of a link or not at all, at one link after the other, so that what the network has beside it carries on; and what does not come
+//! up is taken back at both ends.
+
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use net::{PortId, Time};
+
+pub use rows::{MARK, PortBfd, Settings, adjust};
+
+/// How long a session may take to come up. Open vSwitch needs 1 to 2 s: until it is up it sends once a second (RFC 5880 §6.8.3).
+pub const START_LIMIT: Duration = Duration::from_secs(5);
+/// How long BFD stays where no link is known any more, or the session is down: it is what tells that the link is dead, and switching it off
+/// then would make the ports live again. Also how long what an earlier run has set may wait for its link to be found.
+pub const KEEP: Duration = Duration::from_secs(300);
+/// Pause after a session that did not come up; it doubles each time. Every try costs the link [`START_LIMIT`].
+pub const PAUSE_FIRST: Duration = Duration::from_secs(600);
+/// The longest pause.
+pub const PAUSE_LAST: Duration = Duration::from_secs(6 * 3_600);
+/// Links that are watched. Further ones have no BFD.
+pub const MAX_LINKS: usize = 16_384;
+
+/// Both ends of a link, the lower one first.
+pub type LinkEnds = (PortId, PortId);
+
+/// What has happened to a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BfdEvent {
+    /// It is up at both ends.
+    Up(LinkEnds),
+    /// It was up and is not any more.
+    Down(LinkEnds),
+    /// It did not come up in time, and is taken back.
+    Failed(LinkEnds),
+}
+
+/// How far a link is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkState {
+    /// It cannot have BFD, or another link is before it.
+    Waiting,
+    /// Switched on at both ends, and must be up by then.
+    Starting(Time),
+    /// Up at both ends.
+    Up,
+    /// Not up any more since then.
+    Down(Time),
+    /// It did not come up; not tried again before then.
+    Paused(Time),
+}
+
+impl LinkState {
+    /// In one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            LinkState::Waiting => "waiting",
+            LinkState::Starting(_) => "starting",
+            LinkState::Up => "up",
+            LinkState::Down(_) => "down",
+            LinkState::Paused(_) => "failed",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    state: LinkState,
+    /// Since when discovery does not know it.
+    gone: Option<Time>,
+    /// The last pause.
+    pause: Duration,
+}
+
+/// Decides which ports are to have BFD. Only one that an owner has [`Settings`] for is switched on.
+#[derive(Debug, Default)]
+pub struct Supervisor {
+    settings: Option<Settings>,
+    links: BTreeMap<LinkEnds, Link>,
+    ports: BTreeMap<PortId, PortBfd>,
+    /// Ports that have BFD from us and no link that wants it, since then.
+    idle: BTreeMap<PortId, Time>,
+    /// When it was looked at last.
+    now: Time,
+    events: VecDeque<BfdEvent>,
+}
+
+impl Supervisor {
+    /// Knows nothing, wants nothing.
+    pub fn new() -> Supervisor {
+        Supervisor::default()
+    }
+
+    /// What BFD is to be set to; `None` takes it back everywhere, at once.
+    pub fn handle_settings(&mut self, settings: Option<Settings>, now: Time) {
+        if self.settings != settings {
+            self.settings = settings;
+            self.links.retain(|_, link| !matches!(link.state, LinkState::Paused(_)) && settings.is_some());
+        }
+        self.step(now);
+    }
+
+    /// All links that discovery knows, each once. A port with several is on a shared segment, where BFD has no peer.
+    pub fn handle_links(&mut self, known: &BTreeSet<LinkEnds>, now: Time) {
+        let mut uses: BTreeMap<PortId, usize> = BTreeMap::new();
+        for end in known.iter().flat_map(|(a, b)| [a, b]) {
+            *uses.entry(*end).or_default() += 1;
+        }
+        let alone = |(a, b): &LinkEnds| uses.get(a) == Some(&1) && uses.get(b) == Some(&1) && a != b;
+        self.links.retain(|ends, link| {
+            if known.contains(ends) {
+                link.gone = None;
+                return alone(ends);
+            }
+            link.gone.get_or_insert(now);
+            // Where it was there is another one now.
+            !uses.contains_key(&ends.0) && !uses.contains_key(&ends.1)
+        });
+        for ends in known.iter().filter(|ends| alone(ends)) {
+            if self.links.len() < MAX_LINKS {
+                let new = Link { state: LinkState::Waiting, gone: None, pause: Duration::ZERO };
+                self.links.entry(*ends).or_insert(new);
+            }
+        }
+        self.step(now);
+    }
+
+    /// All ports whose database is at hand, and what it says of BFD there.
+    pub fn handle_ports(&mut self, ports: BTreeMap<PortId, PortBfd>, now: Time) {
+        self.ports = ports;
+        self.step(now);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.step(now);
+    }
+
+    fn step(&mut self, now: Time) {
+        self.now = now;
+        if self.settings.is_some() {
+            self.links.retain(|_, link| link.gone.is_none_or(|since| now < since + KEEP));
+            let mut starting = self.links.values().filter(|link| matches!(link.state, LinkState::Starting(_))).count();
+            for (ends, link) in &mut self.links {
+                let (a, b) = (self.ports.get(&ends.0), self.ports.get(&ends.1));
+                let before = link.state;
+                link.state = next(link, a.zip(b).map(|(a, b)| [*a, *b]), starting == 0, now);
+                match (before, link.state) {
+                    (LinkState::Waiting, LinkState::Starting(_)) => starting += 1,
+                    (LinkState::Starting(_), LinkState::Starting(_)) => {}
+                    (LinkState::Starting(_), _) => starting = starting.saturating_sub(1),
+                    _ => {}
+                }
+                match (before, link.state) {
+                    (LinkState::Up, LinkState::Up) | (LinkState::Down(_), LinkState::Down(_)) => {}
+                    (_, LinkState::Up) => self.events.push_back(BfdEvent::Up(*ends)),
+                    (_, LinkState::Down(_)) => self.events.push_back(BfdEvent::Down(*ends)),
+                    (LinkState::Starting(_), LinkState::Paused(_)) => self.events.push_back(BfdEvent::Failed(*ends)),
+                    _ => {}
+                }
+            }
+        } else {
+            self.links.clear();
+        }
+        let busy: BTreeSet<PortId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| wants(link.state) == Some(true))
+            .flat_map(|((a, b), _)| [*a, *b])
+            .collect();
+        let ours = |port: &PortBfd| matches!(port, PortBfd::On { ours: true, .. });
+        self.idle.retain(|port, _| !busy.contains(port) && self.ports.get(port).is_some_and(ours));
+        for (port, _) in self.ports.iter().filter(|(port, state)| ours(state) && !busy.contains(port)) {
+            self.idle.entry(*port).or_insert(now);
+        }
+    }
+
+    /// Whether a port is to have BFD; `None` leaves it as it is.
+    pub fn wanted(&self, port: PortId, now: Time) -> Option<bool> {
+        let (on, off) = self.wishes(now);
+        if on.contains(&port) {
+            return Some(true);
+        }
+        (self.settings.is_none() || off.contains(&port)).then_some(false)
+    }
+
+    /// All wishes at once: the ports that are to have BFD, and those that must not keep ours.
+    pub fn wishes(&self, now: Time) -> (BTreeSet<PortId>, BTreeSet<PortId>) {
+        let (mut on, mut off) = (BTreeSet::new(), BTreeSet::new());
+        for (ends, link) in &self.links {
+            match wants(link.state) {
+                Some(true) => on.extend([ends.0, ends.1]),
+                Some(false) => off.extend([ends.0, ends.1]),
+                None => {}
+            }
+        }
+        let all = self.settings.is_none();
+        off.extend(self.idle.iter().filter(|(_, since)| all || now >= **since + KEEP).map(|(port, _)| *port));
+        (on, off)
+    }
+
+    /// What is to be set.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref()
+    }
+
+    /// All links and how far they are.
+    pub fn links(&self) -> impl Iterator<Item = (LinkEnds, LinkState)> {
+        self.links.iter().map(|(ends, link)| (*ends, link.state))
+    }
+
+    /// What has happened.
+    pub fn poll_event(&mut self) -> Option<BfdEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`Supervisor::handle_timeout`] is wanted next, and why.
+    pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
+        let of_link = |link: &Link| {
+            let state = match link.state {
+                LinkState::Waiting | LinkState::Up => None,
+                LinkState::Starting(by) => Some((by, "session up")),
+                LinkState::Down(since) => Some((since + KEEP, "session down")),
+                LinkState::Paused(until) => Some((until, "try again")),
+            };
+            let gone = link.gone.map(|since| (since + KEEP, "link gone"));
+            [state, gone]
+        };
+        let idle = self.idle.values().map(|since| (*since + KEEP, "no link"));
+        // What has been due for a while waits for somebody else.
+        self.links.values().flat_map(of_link).flatten().chain(idle).filter(|(at, _)| *at > self.now).min()
+    }
+}
+
+/// Whether a link in this state wants BFD at its ends.
+fn wants(state: LinkState) -> Option<bool> {
+    match state {
+        LinkState::Waiting => None,
+        LinkState::Starting(_) | LinkState::Up | LinkState::Down(_) => Some(true),
+        LinkState::Paused(_) => Some(false),
+    }
+}
+
+/// How a link goes on. `ports` is what both databases say, if both are at hand; `free` whether none is starting.
+fn next(link: &mut Link, ports: Option<[PortBfd; 2]>, free: bool, now: Time) -> LinkState {
+    let up = ports.is_some_and(|ports| ports.iter().all(|port| matches!(port, PortBfd::On { up: true, .. })));
+    let able = ports.is_some_and(|ports| !ports.contains(&PortBfd::Unable));
+    let begun = ports.is_some_and(|ports| ports.iter().any(|port| matches!(port, PortBfd::On { ours: true, .. })));
+    match link.state {
+        _ if up => {
+            link.pause = Duration::ZERO;
+            LinkState::Up
+        }
+        // What an earlier run has begun costs nothing to go on with.
+        LinkState::Waiting if able && link.gone.is_none() && (free || begun) => LinkState::Starting(now + START_LIMIT),
+        LinkState::Starting(by) if now >= by => {
+            link.pause = (link.pause * 2).clamp(PAUSE_FIRST, PAUSE_LAST);
+            LinkState::Paused(now + link.pause)
+        }
+        // A database that is out of reach says nothing about its session.
+        LinkState::Up if ports.is_some() => LinkState::Down(now),
+        LinkState::Down(since) if now >= since + KEEP => LinkState::Paused(now + PAUSE_FIRST),
+        LinkState::Paused(until) if now >= until => LinkState::Waiting,
+        state => state,
+    }
+}

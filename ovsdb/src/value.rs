@@ -1,0 +1,119 @@
+//! Values of columns as RFC 7047 §5.1 writes them. Reading is tolerant: what has another form than was asked for is nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Value, json};
+
+/// The name of a row for ever: 128 bits (RFC 7047 §3.1 `<uuid>`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uuid(pub u128);
+
+impl Uuid {
+    /// From `8-4-4-4-12` hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Uuid> {
+        let parts: Vec<&str> = text.split('-').collect();
+        let lengths = [8, 4, 4, 4, 12];
+        let fits = parts.len() == lengths.len()
+            && parts.iter().zip(lengths).all(|(part, length)| part.len() == length)
+            && text.bytes().all(|octet| octet == b'-' || octet.is_ascii_hexdigit());
+        if !fits {
+            return None;
+        }
+        u128::from_str_radix(&parts.concat(), 16).ok().map(Uuid)
+    }
+
+    /// As a value of a column.
+    pub(crate) fn value(self) -> Value {
+        json!(["uuid", self.to_string()])
+    }
+}
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n = self.0;
+        let (a, b, c) = (n >> 96, (n >> 80) & 0xffff, (n >> 64) & 0xffff);
+        write!(f, "{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", (n >> 48) & 0xffff, n & 0xffff_ffff_ffff)
+    }
+}
+
+impl fmt::Debug for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The inside of `["word", inside]`.
+fn tagged<'a>(value: &'a Value, word: &str) -> Option<&'a Value> {
+    match value.as_array()?.as_slice() {
+        [name, inside] if name == word => Some(inside),
+        _ => None,
+    }
+}
+
+/// The members of a set. A set of one may be written as that one.
+pub(crate) fn members(value: &Value) -> &[Value] {
+    match tagged(value, "set") {
+        Some(inside) => inside.as_array().map_or(&[], Vec::as_slice),
+        None => std::slice::from_ref(value),
+    }
+}
+
+/// The value of an optional column.
+pub(crate) fn single(value: &Value) -> Option<&Value> {
+    match members(value) {
+        [one] => Some(one),
+        _ => None,
+    }
+}
+
+pub(crate) fn text(value: &Value) -> Option<String> {
+    single(value)?.as_str().map(str::to_owned)
+}
+
+pub(crate) fn uuids(value: &Value) -> Vec<Uuid> {
+    members(value).iter().filter_map(|member| Uuid::parse(tagged(member, "uuid")?.as_str()?)).collect()
+}
+
+/// A map of strings.
+pub(crate) fn map(value: &Value) -> BTreeMap<String, String> {
+    let pairs = tagged(value, "map").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let pair = |pair: &Value| match pair.as_array()?.as_slice() {
+        [key, value] => Some((key.as_str()?.to_owned(), value.as_str()?.to_owned())),
+        _ => None,
+    };
+    pairs.iter().filter_map(pair).collect()
+}
+
+pub(crate) fn map_value(map: &BTreeMap<String, String>) -> Value {
+    json!(["map", map.iter().map(|(key, value)| json!([key, value])).collect::<Vec<_>>()])
+}
+
+pub(crate) fn set_value(members: impl IntoIterator<Item = String>) -> Value {
+    json!(["set", members.into_iter().collect::<Vec<_>>()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuids_there_and_back() {
+        let text = "01234567-89ab-cdef-0123-456789abcdef";
+        assert_eq!(Uuid::parse(text).unwrap().to_string(), text);
+        for wrong in ["", "0123456789abcdef0123456789abcdef", "01234567-89ab-cdef-0123-456789abcde+", "é"] {
+            assert_eq!(Uuid::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn values_of_another_form_are_nothing() {
+        for value in [json!(1), json!(["set", 1]), json!(["map", [["a"], [1, "b"]]]), json!([]), Value::Null] {
+            assert_eq!(map(&value), BTreeMap::new());
+            assert_eq!(uuids(&value), []);
+            assert_eq!(text(&value), None);
+        }
+        assert_eq!(text(&json!(["set", ["a"]])), Some("a".to_owned()));
+        assert_eq!(text(&json!(["set", []])), None);
+    }
+}

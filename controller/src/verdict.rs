@@ -170,7 +170,8 @@ fn outputs(does: &Instruction) -> Vec<PortNo> {
 }
 
 fn edge(port_no: PortNo) -> Port {
-    let info = PortInfo { port_no, hw_addr: MacAddr::ZERO, name: String::new(), up: true, curr_speed_kbps: 0 };
+    let info =
+        PortInfo { port_no, hw_addr: MacAddr::ZERO, name: String::new(), up: true, live: true, curr_speed_kbps: 0 };
     Port { info, state: PortState::Edge, lldp_neighbor: None }
 }
 

@@ -109,6 +109,7 @@ fn ports() -> Vec<PortInfo> {
         hw_addr: MacAddr::from_u64(0x0200_0000_0000 + u64::from(number)),
         name: format!("p{number}"),
         up: true,
+        live: true,
         curr_speed_kbps: 10_000_000,
     };
     (1..=2 * LINKS_EACH).map(port).collect()

@@ -21,6 +21,10 @@ pub struct PortInfo {
     pub name: String,
     /// Not switched off by configuration, and the link layer is up.
     pub up: bool,
+    /// The switch says that it may be used for forwarding (OFPPS_LIVE, OpenFlow 1.3.5 §7.2.1). Many switches never say so of any port; of one that has
+    /// been live once it counts: with BFD on it, the other end does not answer.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub live: bool,
     /// Current bit rate in kbit/s; 0 if the switch does not say.
     pub curr_speed_kbps: u32,
 }

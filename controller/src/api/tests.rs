@@ -23,6 +23,7 @@ fn snapshot(switches: u64, links: &[Wire]) -> Snapshot {
             hw_addr: MacAddr([2, 0, 0, 0, 0, number as u8]),
             name: format!("s{number}"),
             up: true,
+            live: true,
             curr_speed_kbps: 0,
         };
         let ports = (1..=4).map(|port| {

@@ -12,7 +12,7 @@ use net::{DatapathId, PortId, PortNo, Time};
 use openflow::{
     Channel, ChannelConfig, ChannelEvent, CloseReason, ConfigFlags, ControllerRole, ErrorCode, ErrorMessage,
     FeaturesReply, Message, MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, PacketInRef,
-    Port, PortReason, PortStatus, RequestFailure, SwitchConfig, SwitchDesc,
+    Port, PortLinkState, PortReason, PortStatus, RequestFailure, SwitchConfig, SwitchDesc,
 };
 use topology::PortInfo;
 
@@ -698,6 +698,7 @@ fn port_info(port: &Port) -> PortInfo {
         hw_addr: port.hw_addr,
         name: port.name(),
         up: port.is_up(),
+        live: port.state.contains(PortLinkState::LIVE),
         curr_speed_kbps: port.curr_speed,
     }
 }

@@ -689,7 +689,7 @@ impl Reconciler {
         match copying.at {
             Place::Groups(after) => {
                 let sent = entry.sent.iter().filter_map(|sent| match sent.op {
-                    Op::PutGroup(id) | Op::ShrinkGroup(id) => Some(id),
+                    Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) => Some(id),
                     _ => None,
                 });
                 let unconfirmed = sent.collect();

@@ -50,7 +50,10 @@ pub struct InstalledRule {
 pub(super) enum Op {
     PutRule(SlotRef),
     DeleteRule(SlotRef),
+    /// Without the detour, if it has one.
     PutGroup(GroupId),
+    /// With it: when every switch has the rest.
+    PutDetour(GroupId),
     /// Only those buckets of the installed group that the desired one keeps.
     ShrinkGroup(GroupId),
     DeleteGroup(GroupId),
@@ -65,7 +68,7 @@ impl Op {
     fn takes_away(&self) -> bool {
         match self {
             Op::DeleteRule(_) | Op::ShrinkGroup(_) | Op::DeleteGroup(_) | Op::DeleteMeter(_) => true,
-            Op::PutRule(_) | Op::PutGroup(_) | Op::PutMeter(_) | Op::Nothing => false,
+            Op::PutRule(_) | Op::PutGroup(_) | Op::PutDetour(_) | Op::PutMeter(_) | Op::Nothing => false,
         }
     }
 
@@ -386,7 +389,7 @@ impl SwitchFlows {
                 }
                 self.slots.get(at).map(|_| Item::Rule(at))
             }
-            Op::PutGroup(id) | Op::ShrinkGroup(id) => {
+            Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) => {
                 if there.unwrap_or(sent.existed) {
                     let group_type = self.desired_groups.get(&id).map_or(GroupType::SELECT, |group| group.group_type);
                     self.installed_groups.insert(id, InstalledGroup::unknown(group_type));
@@ -437,7 +440,7 @@ impl SwitchFlows {
         }
         let item = match sent.op {
             Op::PutRule(at) => Item::Rule(at),
-            Op::PutGroup(id) => Item::Group(id),
+            Op::PutGroup(id) | Op::PutDetour(id) => Item::Group(id),
             Op::PutMeter(id) => Item::Meter(id),
             Op::DeleteRule(at) => {
                 self.refusals.forget(&Item::Rule(at));
@@ -578,6 +581,17 @@ impl SwitchFlows {
     fn group_steps(&self, id: GroupId, lane: Lane, datapath_id: DatapathId, steps: &mut Vec<Planned>) -> bool {
         let mut push = |step, op| steps.push(Planned { step, datapath_id, op });
         match (self.desired_groups.get(&id), self.installed_groups.get(&id)) {
+            (Some(desired), installed) if has_detour(id, desired) => {
+                let held = installed.map(|installed| (installed.group_type, installed.buckets()));
+                if held.as_ref().is_some_and(|held| (held.0, &held.1) == (desired.group_type, &desired.buckets)) {
+                    return false;
+                }
+                if held != Some(without_detour(desired)) {
+                    push(if installed.is_none() { (0, 0) } else { (1, desired.stage) }, Op::PutGroup(id));
+                }
+                push((1, u16::MAX), Op::PutDetour(id));
+                installed.is_some()
+            }
             (Some(desired), None) => {
                 // Groups of the operator may point to each other: those that others point to come first.
                 let first = if rule::is_our_group(id) { 0 } else { desired.stage };
@@ -658,17 +672,24 @@ impl SwitchFlows {
                 counters.flow_mods[1] += 1;
                 Some(Sent { xid, op, existed: true, deleted, bundled: false })
             }
-            Op::PutGroup(id) | Op::ShrinkGroup(id) => {
+            Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) => {
                 let desired = self.desired_groups.get(&id)?;
+                // It is to be something else by now: the next rollout brings both parts of that in their order.
+                if matches!(op, Op::PutDetour(_)) && (self.dirty_groups.contains(&id) || !has_detour(id, desired)) {
+                    return None;
+                }
                 let installed = self.installed_groups.get(&id);
                 let existed = installed.is_some();
                 let command = if existed { GroupModCommand::MODIFY } else { GroupModCommand::ADD };
-                let mut buckets = desired.buckets.clone();
+                let (group_type, mut buckets) = match op {
+                    Op::PutGroup(_) if has_detour(id, desired) => without_detour(desired),
+                    _ => (desired.group_type, desired.buckets.clone()),
+                };
                 if matches!(op, Op::ShrinkGroup(_)) {
                     let held = installed?.buckets();
                     buckets.retain(|bucket| has_bucket(&held, bucket));
                 }
-                let (group_type, start) = (desired.group_type, out.len());
+                let start = out.len();
                 Message::GroupMod(GroupMod { command, group_type, group_id: id, buckets }).encode(xid, out).ok()?;
                 let installed = InstalledGroup::of_message(group_type, out.get(start..).unwrap_or_default());
                 self.installed_groups.insert(id, installed);
@@ -811,6 +832,17 @@ fn same_buckets(group_type: GroupType, a: &[Bucket], b: &[Bucket]) -> bool {
         return a == b;
     }
     a.len() == b.len() && a.iter().all(|bucket| has_bucket(b, bucket))
+}
+
+/// Whether the last bucket may be there only when all switches have the other buckets of theirs (decision 0016).
+fn has_detour(id: GroupId, group: &Group) -> bool {
+    rule::is_our_group(id) && group.group_type == GroupType::FF
+}
+
+/// The same group with the way that it has while nothing is dead. A switch that knows no fast failover is left with this.
+fn without_detour(group: &Group) -> (GroupType, Vec<Bucket>) {
+    // Buckets of select groups alone have a weight (OpenFlow 1.3.5 §5.6.1).
+    (GroupType::SELECT, group.buckets.iter().take(1).map(|bucket| Bucket { weight: 1, ..bucket.clone() }).collect())
 }
 
 fn has_bucket(buckets: &[Bucket], bucket: &Bucket) -> bool {

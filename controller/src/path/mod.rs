@@ -4,6 +4,7 @@
 //! once per switch. A change recomputes only what it touches, and the result always equals a recompute from nothing (a property test says
 //! so). petgraph stays inside this module.
 
+mod alternate;
 mod backup;
 mod flood;
 mod graph;
@@ -35,12 +36,14 @@ pub struct Hop<'a> {
     pub distance: u32,
     /// Ports of all equal-cost next hops, ascending; at least one.
     pub ports: &'a [PortNo],
+    /// Where a packet goes while the only one of them is dead, so that it never goes round: see decision 0016.
+    pub alternate: Option<PortNo>,
 }
 
 /// What an update changed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PathChanges {
-    /// Per destination, the switches whose hop towards it changed, appeared or vanished, ascending.
+    /// Per destination, the switches whose hop towards it, its alternate included, changed, appeared or vanished, ascending.
     pub hops: BTreeMap<DatapathId, Vec<DatapathId>>,
     /// Switches whose set of flood-tree ports changed, ascending.
     pub flood: Vec<DatapathId>,
@@ -237,8 +240,8 @@ impl Paths {
     }
 
     fn hop_of(&self, at: Node, to: Node) -> Option<Hop<'_>> {
-        let ports = self.table.ports(at, to);
-        (!ports.is_empty()).then(|| Hop { distance: self.table.distance(at, to), ports })
+        let (ports, alternate) = self.table.hops(at, to);
+        (!ports.is_empty()).then(|| Hop { distance: self.table.distance(at, to), ports, alternate })
     }
 
     /// What the way from `at` to `to` costs: 0 at the same switch, `None` where no path exists.
@@ -302,18 +305,19 @@ impl fmt::Debug for Paths {
 /// All shortest paths to one destination switch, by themselves.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Tree {
-    hops: BTreeMap<DatapathId, (u32, Vec<PortNo>)>,
+    hops: BTreeMap<DatapathId, (u32, Vec<PortNo>, Option<PortNo>)>,
 }
 
 impl Tree {
     /// How `at` reaches the destination; `None` at the destination itself and where no path exists.
     pub fn hop(&self, at: DatapathId) -> Option<Hop<'_>> {
-        self.hops.get(&at).map(|(distance, ports)| Hop { distance: *distance, ports })
+        let hop = self.hops.get(&at);
+        hop.map(|(distance, ports, alternate)| Hop { distance: *distance, ports, alternate: *alternate })
     }
 
     /// Every switch that can reach the destination, with its hop.
     pub fn hops(&self) -> impl Iterator<Item = (DatapathId, Hop<'_>)> {
-        self.hops.iter().map(|(&at, (distance, ports))| (at, Hop { distance: *distance, ports }))
+        self.hops.keys().filter_map(|&at| Some((at, self.hop(at)?)))
     }
 }
 
@@ -338,8 +342,8 @@ impl Ways {
         let hops = self.0.nodes().filter(|(_, at)| *at != node).filter_map(|(id, at)| {
             let distance = row.get(at as usize).copied().filter(|&distance| distance != UNREACHABLE)?;
             let mut ports = Vec::new();
-            table::next_hops(&self.0, node, &row, at, &mut ports);
-            Some((id, (distance, ports)))
+            let alternate = table::next_hops(&self.0, node, &row, at, &mut ports);
+            Some((id, (distance, ports, alternate)))
         });
         Tree { hops: hops.collect() }
     }

@@ -11,6 +11,7 @@ use std::collections::BinaryHeap;
 
 use net::PortNo;
 
+use super::alternate::alternate;
 use super::graph::{Graph, Node, Touched, UNREACHABLE};
 use super::next_hops::{NONE, Sets};
 
@@ -42,6 +43,8 @@ struct Work {
     changed: Vec<Node>,
     candidates: Vec<Node>,
     seeds: Vec<Node>,
+    /// Switches with a changed arc to one that is as far as they are, or nearer: it may be their alternate.
+    beside: Vec<Node>,
     ports: Vec<PortNo>,
 }
 
@@ -85,9 +88,10 @@ impl Table {
         row.and_then(|row| row.distance.get(at as usize)).copied().unwrap_or(UNREACHABLE)
     }
 
-    pub(super) fn ports(&self, at: Node, to: Node) -> &[PortNo] {
+    /// Next hops, and the alternate to the only one.
+    pub(super) fn hops(&self, at: Node, to: Node) -> (&[PortNo], Option<PortNo>) {
         let number = self.rows.get(to as usize).and_then(|row| row.hops.get(at as usize)).copied().unwrap_or(NONE);
-        self.sets.get(at as usize).map_or(&[], |sets| sets.ports(number))
+        self.sets.get(at as usize).map_or((&[], None), |sets| sets.hops(number))
     }
 
     /// Ordered pairs of different switches with a way.
@@ -142,6 +146,7 @@ impl Table {
         let Some(row) = self.rows.get_mut(to as usize) else { return };
         let distance = &mut row.distance;
         self.work.seeds.clear();
+        self.work.beside.clear();
         let many = touched.len() > distance.len();
         for arc in touched {
             let (here, there) = (distance[arc.from as usize], distance[arc.to as usize]);
@@ -152,14 +157,21 @@ impl Table {
                 if many {
                     break;
                 }
+            } else if arc.from != to && there <= here && here != UNREACHABLE {
+                self.work.beside.push(arc.from);
             }
         }
-        if self.work.seeds.is_empty() {
+        if self.work.seeds.is_empty() && self.work.beside.is_empty() {
             return;
         }
         let work = &mut self.work;
         work.begin(distance.len());
-        if many || work.seeds.len() > distance.len() / 4 {
+        for at in 0..work.beside.len() {
+            work.list(work.beside[at]);
+        }
+        if work.seeds.is_empty() {
+            // No distance changes.
+        } else if many || work.seeds.len() > distance.len() / 4 {
             from_nothing(graph, to, distance, work);
         } else {
             mend(graph, to, distance, work);
@@ -181,18 +193,19 @@ impl Table {
             }
             for arc in &graph.arcs[node as usize] {
                 let near = distance[arc.to as usize];
-                if near == arc.back.saturating_add(old) || near == arc.back.saturating_add(new) {
+                // It was or is a next hop of theirs, or their alternate.
+                if near != UNREACHABLE && near >= old.min(new) {
                     work.list(arc.to);
                 }
             }
         }
         for &node in &work.candidates {
             let now = distance[node as usize];
-            next_hops(graph, to, distance, node, &mut work.ports);
+            let alternate = next_hops(graph, to, distance, node, &mut work.ports);
             let (sets, number) = (&mut self.sets[node as usize], &mut row.hops[node as usize]);
-            let same = sets.ports(*number) == work.ports.as_slice();
+            let same = sets.hops(*number) == (work.ports.as_slice(), alternate);
             if !same {
-                let old = std::mem::replace(number, sets.take(&work.ports));
+                let old = std::mem::replace(number, sets.take(&work.ports, alternate));
                 sets.give_back(old);
             }
             if !same || (work.seen[node as usize] == work.repair && work.old[node as usize] != now) {
@@ -202,17 +215,27 @@ impl Table {
     }
 }
 
-/// The ports of all arcs on shortest paths, ascending.
-pub(super) fn next_hops(graph: &Graph, to: Node, distance: &[u32], node: Node, ports: &mut Vec<PortNo>) {
+/// The ports of all arcs on shortest paths, ascending, and the alternate to the only one.
+pub(super) fn next_hops(
+    graph: &Graph,
+    to: Node,
+    distance: &[u32],
+    node: Node,
+    ports: &mut Vec<PortNo>,
+) -> Option<PortNo> {
     ports.clear();
     let now = distance[node as usize];
     if node == to || now == UNREACHABLE {
-        return;
+        return None;
     }
     for arc in &graph.arcs[node as usize] {
         if (arc.transit || arc.to == to) && distance[arc.to as usize].saturating_add(arc.cost) == now {
             ports.push(arc.port);
         }
+    }
+    match ports[..] {
+        [primary] => alternate(graph, to, distance, node, primary),
+        _ => None,
     }
 }
 

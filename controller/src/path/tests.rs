@@ -72,13 +72,19 @@ fn a_link_seen_in_one_direction_only_carries_nothing() {
 }
 
 #[test]
-fn a_cut_touches_only_the_trees_that_used_the_link() {
+fn a_cut_touches_who_used_the_link_or_would_have() {
     let (switches, mut links) = ring_with_chord();
     let mut paths = Paths::compute(&network(&switches, &links));
     links.remove(&4);
     let changes = paths.update(&network(&switches, &links));
-    let touched: Vec<u64> = changes.hops.keys().map(|id| id.0).collect();
-    assert_eq!(touched, [1, 3], "the chord is on no shortest path to 2 or 4");
+    let touched = |to| changes.hops.get(&DatapathId(to)).map(|switches| switches.iter().map(|id| id.0).collect());
+    for (to, expected) in [(1, vec![2, 3, 4]), (3, vec![1, 2, 4]), (2, vec![1, 3]), (4, vec![1, 3])] {
+        assert_eq!(
+            touched(to),
+            Some(expected),
+            "to {to}: of 1 and 3 the chord is next hop or alternate, and 2 and 4 lose theirs"
+        );
+    }
 }
 
 #[test]

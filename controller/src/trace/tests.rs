@@ -20,7 +20,7 @@ fn network(switches: u64, links: &[(PortId, PortId)]) -> Arc<Network> {
         let ports = (1..=4).map(|port_no| {
             let name = format!("s{number}-{port_no}");
             let hw_addr = MacAddr([2, 0, 0, 0, 0, 2]);
-            let info = PortInfo { port_no: PortNo(port_no), hw_addr, name, up: true, curr_speed_kbps: 0 };
+            let info = PortInfo { port_no: PortNo(port_no), hw_addr, name, up: true, live: true, curr_speed_kbps: 0 };
             (PortNo(port_no), Port { info, state: PortState::Edge, lldp_neighbor: None })
         });
         network.switches.insert(DatapathId(number), Switch { connected: true, ports: ports.collect() });

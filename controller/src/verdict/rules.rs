@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use net::{DatapathId, MacAddr, PortId, PortNo, Prefix};
 use openflow::nicira::NiciraAction;
-use openflow::{Action, FlowModFlags, FlowStats, GroupId, Instruction, Match, OxmKind};
+use openflow::{Action, Bucket, FlowModFlags, FlowStats, GroupId, GroupType, Instruction, Match, OxmKind};
 use topology::{Link, Network, Port, PortState};
 
 use super::{FaultyRule, Question};
@@ -342,7 +342,8 @@ fn apply(
             Action::Output { port, .. } => output(at, *port, network, effect),
             Action::Group(id) => match groups.get(id) {
                 Some(group) => {
-                    group.buckets.iter().for_each(|bucket| apply(at, &bucket.actions, groups, network, false, effect));
+                    let used = used_buckets(at, group, network);
+                    used.for_each(|bucket| apply(at, &bucket.actions, groups, network, false, effect));
                 }
                 None => effect.unknown = true,
             },
@@ -358,6 +359,16 @@ fn apply(
             _ => effect.unknown |= goes_on || n + 1 < actions.len() || matches!(action, Action::Nicira(_)),
         }
     }
+}
+
+/// Buckets that packets may take as the ports are. Of a fast failover group the first live one alone is used: what comes behind a port that is up
+/// is for when it is not, and may lead back to a switch that leads here when its own port is down.
+fn used_buckets<'a>(at: DatapathId, group: &'a Group, network: &'a Network) -> impl Iterator<Item = &'a Bucket> {
+    let is_failover = group.group_type == GroupType::FF;
+    let is_up = move |bucket: &Bucket| network.port(PortId::new(at, bucket.watch_port)).map(|port| port.info.up);
+    let first_up = group.buckets.iter().position(|bucket| is_failover && is_up(bucket) == Some(true));
+    let candidates = group.buckets.iter().take(first_up.map_or(usize::MAX, |at| at + 1));
+    candidates.filter(move |bucket| !is_failover || bucket.watch_group != GroupId::ANY || is_up(bucket) != Some(false))
 }
 
 fn output(at: DatapathId, port: PortNo, network: &Network, effect: &mut Effect) {

@@ -4,6 +4,8 @@
 //!
 //! Where few messages are under way at once every mix is looked at, else some at random. What the next barrier lets go comes only after all of it has
 //! been answered: the simulator's control network is as fast to all switches.
+//!
+//! In each state further links are dead that the controller knows nothing of yet: packets are lost then, or take detours, and still none goes round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -51,6 +53,17 @@ impl Walker {
         let alive = spec.links.iter().enumerate().filter(|(n, _)| simulator.fabric.link_cut(LinkIndex(*n)).is_none());
         let links = alive.flat_map(|(_, link)| [(link.a, link.b), (link.b, link.a)]).collect();
         Walker { links, hosts: places.to_vec(), away: None, now: simulator.now() }
+    }
+
+    /// With more links dead. The switches at their ends see that.
+    fn without(&self, dead: &[usize], spec: &FabricSpec, tables: &mut Tables) -> Walker {
+        let mut links = self.links.clone();
+        for port in dead.iter().flat_map(|link| [spec.links[*link].a, spec.links[*link].b]) {
+            links.remove(&port);
+            let switch = tables.get_mut(&port.datapath_id).expect("a switch of the fabric");
+            switch.set_port_up(port.port_no, false, self.now);
+        }
+        Walker { links, hosts: self.hosts.clone(), away: self.away, now: self.now }
     }
 
     fn go(&self, tables: &Tables, from: PortId, frame: &Bytes, way: &mut Vec<PortId>, fate: &mut Fate) {
@@ -198,6 +211,9 @@ fn look(
             let leaks: Vec<_> =
                 pairs.iter().filter(|pair| !before.contains(pair) && !in_the_end.contains(pair)).collect();
             assert!(leaks.is_empty(), "{leaks:?} are apart before and after and not in between: {}", what());
+            let dead: Vec<usize> = (0..=random.below(3)).map(|_| random.below(spec.links.len())).collect();
+            let walker = walker.without(&dead, &spec, &mut mix);
+            walker.pairs(&spec, &mix, &|| format!("links {dead:?} dead besides: {}", what()));
         }
         for (id, mut states) in prefixes {
             now.insert(id, states.pop().expect("the last one"));

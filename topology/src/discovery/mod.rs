@@ -420,9 +420,14 @@ impl Discovery {
         self.network.port(port).filter(|port| port.info.up)
     }
 
-    fn update_port(&mut self, datapath_id: DatapathId, info: PortInfo, now: Time) {
+    fn update_port(&mut self, datapath_id: DatapathId, mut info: PortInfo, now: Time) {
         let port = PortId::new(datapath_id, info.port_no);
-        let up = info.up;
+        let was_live = self.controls.get_mut(&port).is_some_and(|control| {
+            control.was_live |= info.live;
+            control.was_live
+        });
+        info.up &= info.live || !was_live;
+        let (up, live) = (info.up, info.live);
         let Some(switch) = self.network.switches.get_mut(&datapath_id) else { return };
         let full = switch.ports.len() >= MAX_PORTS_PER_SWITCH;
         let (was_up, changed) = match switch.ports.get_mut(&info.port_no) {
@@ -438,7 +443,9 @@ impl Discovery {
             None => {
                 let new = Port { info, state: PortState::Unknown, lldp_neighbor: None };
                 switch.ports.insert(port.port_no, new);
-                self.controls.insert(port, PortControl::new());
+                let mut control = PortControl::new();
+                control.was_live = live;
+                self.controls.insert(port, control);
                 (false, true)
             }
         };

@@ -57,6 +57,8 @@ pub(super) struct PortControl {
     /// There was a link here, or one is expected, and the port has not been down since: as an edge it is probed at a link's pace, so that a
     /// cable that comes back to life behind the port's back makes no loop for long.
     pub(super) was_link: bool,
+    /// The switch has called the port live at some time: from then on it is down while it is not.
+    pub(super) was_live: bool,
     pub(super) neighbors: NeighborsControl,
     /// Hosts that rules on the switch say are here, to be learned when the port becomes an edge.
     pub(super) expected_hosts: BTreeMap<MacAddr, BTreeSet<IpAddr>>,
@@ -74,6 +76,7 @@ impl PortControl {
             unknown_until: Time::ZERO,
             probes_since_unknown: 0,
             was_link: false,
+            was_live: false,
             neighbors: NeighborsControl::default(),
             expected_hosts: BTreeMap::new(),
         }
@@ -110,6 +113,7 @@ impl PortControl {
 
     /// The port went down: no probe that left before counts.
     pub(super) fn reset(&mut self) {
-        *self = PortControl { class: self.class, next_probe: self.next_probe, ..PortControl::new() };
+        let PortControl { class, next_probe, was_live, .. } = *self;
+        *self = PortControl { class, next_probe, was_live, ..PortControl::new() };
     }
 }

@@ -35,7 +35,14 @@ fn id(datapath_id: u64, port_no: u32) -> PortId {
 
 fn port(port_no: u32, up: bool) -> PortInfo {
     let hw_addr = MacAddr::from_u64(0x0200_0000_0000 + u64::from(port_no));
-    PortInfo { port_no: PortNo(port_no), hw_addr, name: format!("p{port_no}"), up, curr_speed_kbps: 10_000_000 }
+    PortInfo {
+        port_no: PortNo(port_no),
+        hw_addr,
+        name: format!("p{port_no}"),
+        up,
+        live: up,
+        curr_speed_kbps: 10_000_000,
+    }
 }
 
 fn ports(count: u32) -> Vec<PortInfo> {
@@ -259,6 +266,36 @@ fn a_port_going_down_takes_both_directions_down_at_once() {
     let reason = LinkDownReason::PortDown;
     assert_eq!(lab.links_down(), [(id(2, 1), reason), (id(1, 1), reason)]);
     assert_eq!((lab.state(id(1, 1)), lab.state(id(2, 1))), (PortState::Unknown, PortState::Unknown));
+}
+
+/// As Open vSwitch tells it when BFD on the port hears nothing any more.
+#[test]
+fn a_port_that_was_live_is_down_while_it_is_not() {
+    let mut lab = Lab::settled_pair();
+    lab.discovery.handle_port(DatapathId(1), PortInfo { live: false, ..port(1, true) }, lab.now);
+    assert!(lab.network().links.is_empty());
+    assert!(!lab.network().port(id(1, 1)).unwrap().info.up);
+    lab.run(ms(10_000));
+    assert!(lab.network().links.is_empty());
+    lab.discovery.handle_port(DatapathId(1), port(1, true), lab.now);
+    lab.run(ms(10));
+    assert!(lab.network().is_bidirectional(id(1, 1)));
+}
+
+/// Many switches never set the bit.
+#[test]
+fn a_port_that_never_was_live_is_up_by_its_link() {
+    let mut lab = Lab::new(DiscoveryConfig::default());
+    lab.wire(id(1, 1), id(2, 1));
+    for datapath_id in [1, 2] {
+        let silent = ports(3).into_iter().map(|port| PortInfo { live: false, ..port }).collect();
+        lab.discovery.handle_switch_up(DatapathId(datapath_id), silent, lab.now);
+    }
+    lab.run(ms(10));
+    lab.discovery.handle_port(DatapathId(1), PortInfo { live: false, ..port(1, true) }, lab.now);
+    assert!(lab.network().is_bidirectional(id(1, 1)));
+    lab.discovery.handle_port(DatapathId(1), PortInfo { live: false, ..port(1, false) }, lab.now);
+    assert!(lab.network().links.is_empty());
 }
 
 #[test]

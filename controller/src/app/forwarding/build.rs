@@ -127,13 +127,16 @@ fn to_host(mac: MacAddr, body: FlowBody) -> Rule {
     Rule::with_body(key(KIND_HOST_OUT, mac.to_u64()), FORWARD, forward::HOST, body)
 }
 
-/// All equal-cost next hops towards another switch. A bucket whose port is down is skipped by the switch itself.
+/// All equal-cost next hops towards another switch, or the only one and, behind it, the alternate. A bucket whose port is down is skipped by the
+/// switch itself.
 pub(super) fn path_group(at: DatapathId, destination: DatapathId, view: &View<'_>) -> Option<Group> {
     let hop = view.paths.hop(at, destination)?;
+    // Buckets of select groups alone have a weight (OpenFlow 1.3.5 §5.6.1).
+    let (group_type, weight) = if hop.alternate.is_some() { (GroupType::FF, 0) } else { (GroupType::SELECT, 1) };
     let bucket =
-        |&port: &PortNo| Bucket { weight: 1, watch_port: port, watch_group: GroupId::ANY, actions: vec![output(port)] };
-    let buckets = hop.ports.iter().map(bucket).collect();
-    Some(Group { key: path_key(destination), group_type: GroupType::SELECT, buckets, stage: stage(hop.distance) })
+        |&port: &PortNo| Bucket { weight, watch_port: port, watch_group: GroupId::ANY, actions: vec![output(port)] };
+    let buckets = hop.ports.iter().chain(&hop.alternate).map(bucket).collect();
+    Some(Group { key: path_key(destination), group_type, buckets, stage: stage(hop.distance) })
 }
 
 /// Whether broadcasts may enter and leave by this port: edge ports and links of the flood tree.

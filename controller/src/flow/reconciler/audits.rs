@@ -157,7 +157,7 @@ impl Reconciler {
         });
         let unconfirmed: Vec<_> = sent.collect();
         let groups = entry.sent.iter().filter_map(|sent| match sent.op {
-            Op::PutGroup(id) | Op::ShrinkGroup(id) | Op::DeleteGroup(id) => Some(id),
+            Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) | Op::DeleteGroup(id) => Some(id),
             _ => None,
         });
         let groups = groups.collect();

@@ -118,7 +118,7 @@ impl SwitchFlows {
     pub(in crate::flow) fn cause_of(&self, sent: &Sent, error: ErrorCode) -> Cause {
         match sent.op {
             Op::PutRule(at) => self.cause(&Item::Rule(at), error),
-            Op::PutGroup(id) | Op::ShrinkGroup(id) => self.cause(&Item::Group(id), error),
+            Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) => self.cause(&Item::Group(id), error),
             Op::PutMeter(id) => self.cause(&Item::Meter(id), error),
             Op::DeleteRule(_) | Op::DeleteGroup(_) | Op::DeleteMeter(_) | Op::Nothing => Cause::Error(error),
         }
@@ -128,7 +128,9 @@ impl SwitchFlows {
     pub(in crate::flow) fn compare_again(&mut self, op: Op, at: Option<SlotRef>) {
         match op {
             Op::PutRule(old) | Op::DeleteRule(old) => self.mark(at.unwrap_or(old), &mut [false; 2]),
-            Op::PutGroup(id) | Op::ShrinkGroup(id) | Op::DeleteGroup(id) => drop(self.dirty_groups.insert(id)),
+            Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) | Op::DeleteGroup(id) => {
+                self.dirty_groups.insert(id);
+            }
             Op::PutMeter(id) | Op::DeleteMeter(id) => drop(self.meters.dirty.insert(id)),
             Op::Nothing => {}
         }

@@ -19,7 +19,7 @@ impl SwitchFlows {
                 RefusedStep { what, key: None, table: Some(*table) }
             }
             (Op::PutRule(at), None) => self.describe_item(Item::Rule(at)),
-            (Op::PutGroup(id) | Op::ShrinkGroup(id), None) => self.describe_item(Item::Group(id)),
+            (Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id), None) => self.describe_item(Item::Group(id)),
             (Op::PutMeter(id), None) => self.describe_item(Item::Meter(id)),
             (Op::DeleteGroup(id), None) => nothing(format!("delete group {}", id.0)),
             (Op::DeleteMeter(id), None) => nothing(format!("delete meter {}", id.0)),

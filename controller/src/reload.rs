@@ -302,8 +302,8 @@ fn speaker_would(before: &BgpConfig, new: &BgpConfig) -> Result<Vec<Reconfigured
 impl From<&Config> for FabricSettings {
     fn from(config: &Config) -> FabricSettings {
         FabricSettings {
-            probe_interval: config.fabric.probe_interval,
-            host_timeout: config.fabric.host_timeout,
+            discovery: config.fabric.discovery.clone(),
+            wiring: config.fabric.wiring.clone(),
             rules: config.flows.clone(),
             flows: config.flow_settings(),
             isolation: config.isolate.clone(),

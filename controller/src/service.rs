@@ -170,8 +170,8 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
         Role::Slave => ControllerRole::SLAVE,
     };
     let mut core = CoreConfig { role, ..CoreConfig::default() };
-    core.discovery.probe_interval = config.fabric.probe_interval;
-    core.discovery.host_timeout = config.fabric.host_timeout;
+    core.discovery = config.fabric.discovery.clone();
+    core.wiring = config.fabric.wiring.clone();
     core.rules = config.flows.clone();
     core.flows = config.flow_settings();
     core.isolation = config.isolate.clone();

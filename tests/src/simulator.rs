@@ -150,8 +150,8 @@ impl Simulator {
     /// The controller takes on another configuration, if it lives; the next one starts with it. What was different, as keys of the file.
     pub fn configure(&mut self, settings: FabricSettings) -> Vec<&'static str> {
         let config = &mut self.options.core;
-        config.discovery.probe_interval = settings.probe_interval;
-        config.discovery.host_timeout = settings.host_timeout;
+        config.discovery = settings.discovery.clone();
+        config.wiring = settings.wiring.clone();
         config.rules = settings.rules.clone();
         config.isolation = settings.isolation.clone();
         let now = self.now;

@@ -46,6 +46,8 @@ pub struct View<'a> {
     pub host_timeout: Duration,
     /// Who must not reach whom.
     pub isolation: &'a Isolation,
+    /// Whether broadcast probes are sent, so that they have to be brought here.
+    pub broadcast_probes: bool,
 }
 
 impl<'a> View<'a> {

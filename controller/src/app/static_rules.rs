@@ -1,4 +1,4 @@
-//! The first table: LLDP to the controller, the operator's rules, everything else to the next table. Also the tables, groups and meters that are the
+//! The first table: LLDP, and broadcast probes where they are sent, to the controller, the operator's rules, everything else to the next table. Also the tables, groups and meters that are the
 //! operator's own.
 //!
 //! There may be a hundred thousand rules, so that they are stated in slices (`stating`).
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use net::DatapathId;
 use openflow::{Instruction, Match};
 use topology::Change;
+use topology::probe::BDDP;
 
 use super::{App, Effects, Event, Recovered, RuleSet, View, to_controller};
 use crate::flow::pipeline::{CLASSIFY, STATIC, operator};
@@ -22,6 +23,8 @@ pub use rules::{OperatorRules, RuleDifference, RuleList, StaticRule};
 pub(in crate::app) use stating::Stating;
 
 const KIND_FIXED: u8 = 1;
+/// Which of the fixed rules brings broadcast probes here.
+const FIXED_BDDP: u64 = 2;
 
 const ETH_TYPE_LLDP: u16 = 0x88cc;
 
@@ -30,27 +33,37 @@ const ETH_TYPE_LLDP: u16 = 0x88cc;
 pub struct StaticRules {
     rules: Arc<OperatorRules>,
     stating: Stating,
+    /// Whether the rule for broadcast probes is stated.
+    broadcast_probes: bool,
 }
 
 impl StaticRules {
     /// The operator's rules, for no switch yet.
     pub fn new(rules: Arc<OperatorRules>) -> StaticRules {
-        StaticRules { stating: Stating::new(&rules), rules }
+        StaticRules { stating: Stating::new(&rules), rules, broadcast_probes: false }
     }
 }
 
-/// Rules that every switch has.
+/// Rules that every switch has; the last one only where broadcast probes are sent.
 fn fixed_rules() -> impl Iterator<Item = Rule> {
     let to_controller = Instruction::ApplyActions(vec![to_controller()]);
+    let bddp_to_controller = to_controller.clone();
     let rows = [
         (operator::LLDP, Match::new().with_eth_type(ETH_TYPE_LLDP), to_controller),
         (operator::MISS, Match::new(), Instruction::GotoTable(CLASSIFY)),
+        (operator::LLDP, Match::new().with_eth_type(BDDP.0), bddp_to_controller),
     ];
     rows.into_iter().enumerate().filter_map(|(n, (priority, match_, does))| {
         let key = Key { owner: Owner::StaticRules, kind: KIND_FIXED, a: n as u64, b: 0 };
         // None of them is too long.
         Rule::new(key, STATIC, priority, match_, vec![does]).ok()
     })
+}
+
+/// Those of them that are wanted now, and the keys of the others.
+fn fixed(view: &View<'_>) -> impl Iterator<Item = (Key, Option<Rule>)> {
+    let broadcast = view.broadcast_probes;
+    fixed_rules().map(move |rule| (rule.key, Some(rule).filter(|rule| rule.key.a != FIXED_BDDP || broadcast)))
 }
 
 impl App for StaticRules {
@@ -61,13 +74,20 @@ impl App for StaticRules {
     fn handle(&mut self, event: Event<'_>, view: &View<'_>, effects: &mut Effects<'_>) {
         match event {
             Event::Change(Change::SwitchUp(at)) if view.network.switches.contains_key(at) => {
-                fixed_rules().for_each(|rule| effects.set_rule(*at, rule.key, Some(&rule)));
+                fixed(view).for_each(|(key, rule)| effects.set_rule(*at, key, rule.as_ref()));
+                self.broadcast_probes = view.broadcast_probes;
                 self.stating.switch_up(*at);
             }
             Event::Change(Change::SwitchGone(at)) => self.stating.switch_gone(*at),
             Event::Configured(configured) => {
                 self.rules = configured.rules.clone();
                 self.stating.configured(&self.rules);
+                let changed =
+                    std::mem::replace(&mut self.broadcast_probes, view.broadcast_probes) != view.broadcast_probes;
+                for at in view.network.switches.keys().filter(|_| changed) {
+                    let probes = fixed(view).filter(|(key, _)| key.a == FIXED_BDDP);
+                    probes.for_each(|(key, rule)| effects.set_rule(*at, key, rule.as_ref()));
+                }
             }
             _ => {}
         }
@@ -87,7 +107,7 @@ impl App for StaticRules {
 
     fn rules(&self, at: DatapathId, view: &View<'_>, rules: &mut RuleSet<'_>) {
         if view.network.switches.contains_key(&at) {
-            fixed_rules().for_each(|rule| rules.rule(rule));
+            fixed(view).filter_map(|(_, rule)| rule).for_each(|rule| rules.rule(rule));
             let numbered = self.rules.numbered_of(at);
             numbered.meters().for_each(|meter| rules.meter(meter.meter.clone()));
             numbered.groups().for_each(|group| rules.group(group.group.clone()));

@@ -120,29 +120,36 @@ fn host(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<Host> {
 }
 
 /// `SWITCH/PORT`: a switch of `switches`, and the number or the name of a port.
-fn port(walk: &mut Walk<'_>, field: &Field<'_>, switches: &BTreeMap<String, SwitchConfig>) -> Option<PortId> {
-    walk.parsed(field, "a switch and a port such as s1/3", |text| {
-        let Some((switch, port)) = text.split_once('/') else {
-            return Err(format!("`{text}`: not SWITCH/PORT, as in s1/3"));
-        };
-        let Some(of) = switches.get(switch) else {
-            let near = words::nearest(switch, switches.keys().map(String::as_str));
-            let hint =
-                near.map_or_else(|| "known are those of switches".to_owned(), |near| format!("did you mean `{near}`?"));
-            return Err(format!("`{switch}`: there is no switch of this name: {hint}"));
-        };
-        let names: HashMap<&str, PortNo> =
-            of.ports.iter().filter_map(|(number, port)| Some((port.name.as_deref()?, *number))).collect();
-        let number = words::number::<u32>(port).map(PortNo).filter(|port| port.is_physical());
-        match number.or_else(|| names.get(port).copied()) {
-            Some(port_no) => Ok(PortId::new(of.datapath_id, port_no)),
-            None => {
-                let near = words::nearest(port, names.keys().copied());
-                let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
-                Err(format!("`{port}`: neither a port's number nor the name of one of {switch}{hint}"))
-            }
+pub(super) fn port(
+    walk: &mut Walk<'_>,
+    field: &Field<'_>,
+    switches: &BTreeMap<String, SwitchConfig>,
+) -> Option<PortId> {
+    walk.parsed(field, "a switch and a port such as s1/3", |text| port_of(text, switches))
+}
+
+/// The same in a text. A colon is as good: commands print ports with one.
+pub(super) fn port_of(text: &str, switches: &BTreeMap<String, SwitchConfig>) -> Result<PortId, String> {
+    let Some((switch, port)) = text.split_once(['/', ':']) else {
+        return Err(format!("`{text}`: not SWITCH/PORT, as in s1/3"));
+    };
+    let Some(of) = switches.get(switch) else {
+        let near = words::nearest(switch, switches.keys().map(String::as_str));
+        let hint =
+            near.map_or_else(|| "known are those of switches".to_owned(), |near| format!("did you mean `{near}`?"));
+        return Err(format!("`{switch}`: there is no switch of this name: {hint}"));
+    };
+    let names: HashMap<&str, PortNo> =
+        of.ports.iter().filter_map(|(number, port)| Some((port.name.as_deref()?, *number))).collect();
+    let number = words::number::<u32>(port).map(PortNo).filter(|port| port.is_physical());
+    match number.or_else(|| names.get(port).copied()) {
+        Some(port_no) => Ok(PortId::new(of.datapath_id, port_no)),
+        None => {
+            let near = words::nearest(port, names.keys().copied());
+            let hint = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+            Err(format!("`{port}`: neither a port's number nor the name of one of {switch}{hint}"))
         }
-    })
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod switches;
 mod tree;
 mod types;
 mod walk;
+mod wiring;
 mod words;
 
 #[cfg(test)]

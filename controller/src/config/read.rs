@@ -11,10 +11,10 @@ use super::schema::{ROLES, VERIFY};
 use super::switches;
 use super::tree::Mark;
 use super::types::{
-    Config, Connect, FabricConfig, HistoryConfig, HttpConfig, Listen, OpenflowConfig, Role, SwitchCertificate,
-    TlsConfig, VerifyMode,
+    Config, Connect, HistoryConfig, HttpConfig, Listen, OpenflowConfig, Role, SwitchCertificate, TlsConfig, VerifyMode,
 };
 use super::walk::{Field, Fields, Walk};
+use super::wiring;
 use crate::app::static_rules::OperatorRules;
 
 /// Reads the whole document.
@@ -27,9 +27,6 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
     if let Some(section) = walk.read(&fields, "http", Walk::section) {
         config.http = http(walk, &section);
     }
-    if let Some(section) = walk.read(&fields, "fabric", Walk::section) {
-        config.fabric = fabric(walk, &section);
-    }
     if let Some(section) = walk.read(&fields, "audit", Walk::section) {
         config.audit = audit::audit(walk, &section);
     }
@@ -38,6 +35,9 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
     }
     config.vlans = walk.read(&fields, "vlans", switches::vlans).unwrap_or_default();
     config.switches = walk.read(&fields, "switches", switches::switches).unwrap_or_default();
+    if let Some(section) = walk.read(&fields, "fabric", Walk::section) {
+        config.fabric = wiring::fabric(walk, &section, &config.switches);
+    }
     config.flows = operator_rules(walk, &fields, &config);
     let isolate = walk.read(&fields, "isolate", |walk, field| isolate::isolate(walk, field, &config.switches));
     (config.isolate, config.isolations) = isolate.unwrap_or_default();
@@ -175,14 +175,6 @@ fn history(walk: &mut Walk<'_>, fields: &Fields<'_>) -> HistoryConfig {
     HistoryConfig {
         directory: walk.read(fields, "directory", Walk::folder),
         keep: walk.read(fields, "keep", |walk, field| walk.integer(field)).unwrap_or(HistoryConfig::default().keep),
-    }
-}
-
-fn fabric(walk: &mut Walk<'_>, fields: &Fields<'_>) -> FabricConfig {
-    let defaults = FabricConfig::default();
-    FabricConfig {
-        probe_interval: walk.read(fields, "probe_interval", Walk::duration).unwrap_or(defaults.probe_interval),
-        host_timeout: walk.read(fields, "host_timeout", Walk::duration).unwrap_or(defaults.host_timeout),
     }
 }
 

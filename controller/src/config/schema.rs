@@ -5,6 +5,7 @@
 
 mod audit;
 mod bgp;
+mod fabric;
 mod policy;
 mod switches;
 
@@ -179,7 +180,7 @@ pub(super) static ROOT: Section = Section {
         },
         Key {
             name: "fabric",
-            shape: Shape::Section(&FABRIC),
+            shape: Shape::Section(&fabric::FABRIC),
             need: Need::Without("the defaults below"),
             rule: "",
             reload: Reload::Inside,
@@ -451,38 +452,6 @@ static HTTP: Section = Section {
 
 /// Longest path of a Unix socket on Linux (`sun_path`, with its end).
 pub(super) const MAX_SOCKET_PATH: usize = 107;
-
-static FABRIC: Section = Section {
-    about: "How links and hosts are found and forgotten.",
-    keys: &[
-        Key {
-            name: "probe_interval",
-            shape: Shape::Duration {
-                min: Duration::from_millis(50),
-                max: Duration::from_secs(30),
-                step: MILLISECOND,
-                or_zero: false,
-            },
-            need: Need::Default("300ms"),
-            rule: "",
-            reload: Reload::Hot,
-            about: "Time between two LLDP probes of one link. Three missed probes take a link down; a port that goes down takes it down at once.",
-        },
-        Key {
-            name: "host_timeout",
-            shape: Shape::Duration {
-                min: Duration::from_secs(10),
-                max: Duration::from_secs(u16::MAX as u64),
-                step: SECOND,
-                or_zero: false,
-            },
-            need: Need::Default("5m"),
-            rule: "OpenFlow 1.3.5 §7.3.4.1",
-            reload: Reload::Hot,
-            about: "A host that sends nothing for this long is forgotten.",
-        },
-    ],
-};
 
 /// `openflow.bundles`, in the order of the words.
 pub(super) const BUNDLES: &[&str] = &["auto", "never", "atomic"];

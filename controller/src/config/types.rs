@@ -13,9 +13,12 @@ use bgp::rib::{MARTIANS, Reach};
 use bgp::{session, speaker};
 use net::{DatapathId, Ipv4Prefix, Ipv6Prefix, PortNo, Prefix, VlanId};
 
+use topology::DiscoveryConfig;
+
 use super::audit::AuditConfig;
 use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
+use crate::core::Wiring;
 use crate::flow::BundleUse;
 use crate::history::REMEMBERED;
 
@@ -215,10 +218,10 @@ pub enum ControlSocketPath {
 /// Section `fabric`: the switches, links and hosts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FabricConfig {
-    /// Time between two LLDP probes of one link.
-    pub probe_interval: Duration,
-    /// A host that is silent for this long is forgotten.
-    pub host_timeout: Duration,
+    /// How links and hosts are found and forgotten.
+    pub discovery: DiscoveryConfig,
+    /// Links and hosts that are said to be there.
+    pub wiring: Arc<Wiring>,
 }
 
 /// Section `bgp`: the BGP speaker.
@@ -628,7 +631,9 @@ impl Default for HttpConfig {
 
 impl Default for FabricConfig {
     fn default() -> FabricConfig {
-        FabricConfig { probe_interval: Duration::from_millis(300), host_timeout: Duration::from_secs(300) }
+        // An address in use is not given away before its place has been asked.
+        let discovery = DiscoveryConfig { move_confirmation: Duration::from_millis(300), ..DiscoveryConfig::default() };
+        FabricConfig { discovery, wiring: Arc::default() }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::Time;
+use topology::{DiscoveryConfig, ExpectedLink, StaticHost};
 
 use super::Core;
 use crate::app::isolation::Isolation;
@@ -20,16 +21,27 @@ const SLICE_PAUSE: Duration = Duration::from_millis(1);
 /// What can change while the core runs.
 #[derive(Clone, Debug)]
 pub struct FabricSettings {
-    /// Time between two probes of one link.
-    pub probe_interval: Duration,
-    /// A host that is silent for this long is forgotten.
-    pub host_timeout: Duration,
+    /// How links and hosts are found and forgotten.
+    pub discovery: DiscoveryConfig,
+    /// What the operator says of links and hosts.
+    pub wiring: Arc<Wiring>,
     /// The operator's rules. The same ones in memory are taken for unchanged.
     pub rules: Arc<OperatorRules>,
     /// Audits, bundles, and what becomes of rules of others.
     pub flows: FlowSettings,
     /// Who must not reach whom. The same in memory is taken for unchanged.
     pub isolation: Arc<Isolation>,
+}
+
+/// What the operator says is there.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Wiring {
+    /// Links that should be there; what differs is a condition.
+    pub expected_links: Vec<ExpectedLink>,
+    /// Any other link is a condition, too.
+    pub expected_links_only: bool,
+    /// Hosts that are where the operator says, whatever is seen.
+    pub static_hosts: Vec<StaticHost>,
 }
 
 impl FabricSettings {
@@ -41,9 +53,20 @@ impl FabricSettings {
         same_isolation: bool,
     ) -> Vec<&'static str> {
         let [rules, groups, meters] = if same_rules { [false; 3] } else { self.rules.differs(&new.rules) };
+        let (old, other) = (&self.discovery, &new.discovery);
         let rows = [
-            ("fabric.probe_interval", self.probe_interval != new.probe_interval),
-            ("fabric.host_timeout", self.host_timeout != new.host_timeout),
+            ("fabric.probe_interval", old.probe_interval != other.probe_interval),
+            ("fabric.probe_misses", old.probe_misses != other.probe_misses),
+            ("fabric.probe_budget_per_second", old.probe_budget_per_second != other.probe_budget_per_second),
+            ("fabric.host_timeout", old.host_timeout != other.host_timeout),
+            ("fabric.host_limit_per_port", old.max_hosts_per_port != other.max_hosts_per_port),
+            ("fabric.move_confirmation", old.move_confirmation != other.move_confirmation),
+            ("fabric.damping", old.flap_half_life != other.flap_half_life),
+            ("fabric.protect_host_ports", old.protect_host_ports != other.protect_host_ports),
+            ("fabric.broadcast_probes", old.broadcast_probes != other.broadcast_probes),
+            ("fabric.expected_links", self.wiring.expected_links != new.wiring.expected_links),
+            ("fabric.expected_links_only", self.wiring.expected_links_only != new.wiring.expected_links_only),
+            ("fabric.static_hosts", self.wiring.static_hosts != new.wiring.static_hosts),
             ("groups", groups),
             ("meters", meters),
             ("flows", !same_rules && (rules || !groups && !meters)),
@@ -61,27 +84,27 @@ impl Core {
     /// Take on another configuration; what was different, as keys of the file. Nothing is sent for what is the same. Rules go out in slices from
     /// here on: [`Core::is_stating`] says whether some are left.
     pub fn handle_config(&mut self, settings: FabricSettings, now: Time) -> Vec<&'static str> {
-        let FabricSettings { probe_interval, host_timeout, ref rules, ref isolation, .. } = settings;
-        let discovery = &mut self.config.discovery;
-        let host_timeout_changed = discovery.host_timeout != host_timeout;
+        let FabricSettings { ref rules, ref isolation, .. } = settings;
+        let host_timeout_changed = self.config.discovery.host_timeout != settings.discovery.host_timeout;
         let none = self.config.rules.is_empty() && rules.is_empty();
         let same_rules = none || Arc::ptr_eq(&self.config.rules, rules);
         let nobody = self.config.isolation.is_empty() && isolation.is_empty();
         let same_isolation = nobody || Arc::ptr_eq(&self.config.isolation, isolation);
         let before = FabricSettings {
-            probe_interval: discovery.probe_interval,
-            host_timeout: discovery.host_timeout,
+            discovery: self.config.discovery.clone(),
+            wiring: self.config.wiring.clone(),
             rules: self.config.rules.clone(),
             flows: self.config.flows.clone(),
             isolation: self.config.isolation.clone(),
         };
         let taken = before.changed_keys(&settings, same_rules, same_isolation);
-        let FabricSettings { rules, flows, isolation, .. } = settings;
+        let FabricSettings { discovery, wiring, rules, flows, isolation } = settings;
         if taken.is_empty() {
             return taken;
         }
-        (discovery.probe_interval, discovery.host_timeout) = (probe_interval, host_timeout);
+        self.config.discovery = discovery;
         self.discovery.handle_config(self.config.discovery.clone());
+        self.take_wiring(wiring, now);
         self.config.flows = flows.clone();
         self.reconciler.handle_settings(flows, now);
         if !same_isolation {
@@ -92,6 +115,17 @@ impl Core {
         self.tell_apps(Event::Configured(&Configured { rules, isolation, host_timeout_changed }));
         self.turn(now);
         taken
+    }
+
+    fn take_wiring(&mut self, wiring: Arc<Wiring>, now: Time) {
+        let before = std::mem::replace(&mut self.config.wiring, wiring);
+        let Wiring { expected_links, expected_links_only, static_hosts } = &*self.config.wiring;
+        if before.expected_links != *expected_links || before.expected_links_only != *expected_links_only {
+            self.discovery.set_expected_links(expected_links.iter().copied(), *expected_links_only);
+        }
+        if before.static_hosts != *static_hosts {
+            self.discovery.set_static_hosts(static_hosts.clone(), now);
+        }
     }
 
     /// Whether an application has more to state than it has stated so far.
@@ -119,6 +153,7 @@ impl Core {
             paths: &self.paths,
             host_timeout: self.config.discovery.host_timeout,
             isolation: &self.config.isolation,
+            broadcast_probes: self.config.discovery.broadcast_probes,
         };
         let mut effects = Effects::new(&mut self.reconciler, &mut self.packet_outs);
         for app in &mut self.apps {

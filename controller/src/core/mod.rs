@@ -34,7 +34,7 @@ use crate::flow::{Again, AuditReport, Drift, FlowEvent, FlowSettings, Key, Owner
 use crate::path::Paths;
 
 pub use admission::{Admission, AllowedDatapathIds};
-pub use configure::FabricSettings;
+pub use configure::{FabricSettings, Wiring};
 use connection::{Claim, Connection, Stage};
 pub use connection::{CloseCause, ConnectionId, FINISH_LIMIT, SwitchDescription};
 pub use counters::CoreCounters;
@@ -50,6 +50,8 @@ const PACKET_OUT_BACKLOG: usize = 1 << 20;
 pub struct CoreConfig {
     /// Probes, dwell, ageing.
     pub discovery: DiscoveryConfig,
+    /// Links and hosts that the operator says are there.
+    pub wiring: Arc<Wiring>,
     /// Handshake and liveness of the switch connections.
     pub channel: ChannelConfig,
     /// How often port statistics are asked for.
@@ -74,6 +76,7 @@ impl Default for CoreConfig {
     fn default() -> CoreConfig {
         CoreConfig {
             discovery: DiscoveryConfig::default(),
+            wiring: Arc::default(),
             channel: ChannelConfig::default(),
             port_stats_interval: Duration::from_secs(5),
             rules: Arc::default(),
@@ -289,8 +292,12 @@ impl Core {
     pub fn new(config: CoreConfig, now: Time) -> Core {
         let mut reconciler = Reconciler::with_seed(config.seed);
         reconciler.handle_settings(config.flows.clone(), now);
+        let mut discovery = Discovery::new(config.discovery.clone(), config.probe_key, config.seed, now);
+        let Wiring { expected_links, expected_links_only, static_hosts } = &*config.wiring;
+        discovery.set_expected_links(expected_links.iter().copied(), *expected_links_only);
+        discovery.set_static_hosts(static_hosts.clone(), now);
         Core {
-            discovery: Discovery::new(config.discovery.clone(), config.probe_key, config.seed, now),
+            discovery,
             connections: BTreeMap::new(),
             claims: BTreeMap::new(),
             by_datapath: BTreeMap::new(),
@@ -511,6 +518,7 @@ impl Core {
             paths: &paths,
             host_timeout: self.config.discovery.host_timeout,
             isolation: &self.config.isolation,
+            broadcast_probes: self.config.discovery.broadcast_probes,
         };
         let mut result = BTreeMap::new();
         for &datapath_id in self.network().switches.keys() {
@@ -622,6 +630,7 @@ impl Core {
             paths: &self.paths,
             host_timeout: self.config.discovery.host_timeout,
             isolation: &self.config.isolation,
+            broadcast_probes: self.config.discovery.broadcast_probes,
         };
         let mut effects = Effects::new(&mut self.reconciler, &mut self.packet_outs);
         for app in &mut self.apps {
@@ -667,6 +676,12 @@ impl Core {
             // A probe leaves by its port, whatever the tables say.
             let action = [Action::output(probe.port.port_no)];
             self.packet_outs.push(probe.port.datapath_id, PortNo::CONTROLLER, &action, &probe.frame);
+        }
+        while let Some(inquiry) = self.discovery.poll_host_inquiry() {
+            if let Some(frame) = self.inquiry_frame(inquiry) {
+                let action = [Action::output(inquiry.port.port_no)];
+                self.packet_outs.push(inquiry.port.datapath_id, PortNo::CONTROLLER, &action, &frame);
+            }
         }
         if !self.packet_outs.is_empty() {
             let mut packet_outs = std::mem::take(&mut self.packet_outs);

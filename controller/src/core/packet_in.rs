@@ -1,15 +1,28 @@
 //! Trip 1: a frame that a switch has sent to the controller.
 
-use net::packet::{EtherType, Packet};
-use net::{DatapathId, PortId, Time};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use bytes::Bytes;
+use net::packet::{EtherType, Packet, build};
+use net::{DatapathId, MacAddr, PortId, Time};
 use openflow::PacketInRef;
 use topology::probe::BDDP;
-use topology::{HostSighting, sender_address};
+use topology::{HostInquiry, HostSighting, sender_address};
 
 use super::{Core, CoreEvent};
 use crate::app::Event;
 
 impl Core {
+    /// Asks a host at its port whether it is still there: by an ARP probe (RFC 5227 §2.1.1: from no address, so that nobody's cache changes), or by a
+    /// neighbour solicitation from the port's own link-local address (RFC 4291 §2.5.6).
+    pub(super) fn inquiry_frame(&self, inquiry: HostInquiry) -> Option<Bytes> {
+        let own = self.network().port(inquiry.port)?.info.hw_addr;
+        Some(match inquiry.address {
+            IpAddr::V4(address) => build::arp_request(own, Ipv4Addr::UNSPECIFIED, address),
+            IpAddr::V6(address) => build::neighbor_solicitation(own, link_local(own), address),
+        })
+    }
+
     pub(super) fn packet_in(&mut self, datapath_id: DatapathId, packet_in: PacketInRef<'_>, now: Time) {
         self.counters.packet_ins += 1;
         let Some(port_no) = packet_in.in_port() else {
@@ -38,4 +51,10 @@ impl Core {
         let told = self.packet_outs.floods_told.drain(..);
         self.events.extend(told.map(|(from, before)| CoreEvent::FloodDropped { from, before }));
     }
+}
+
+/// fe80::/64 with the modified EUI-64 of a MAC address (RFC 4291 appendix A).
+fn link_local(mac: MacAddr) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac.0;
+    Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }

@@ -36,10 +36,9 @@ fn frame(xid: u32, message: &Message) -> Bytes {
 
 /// The defaults with these rules of the operator.
 fn settings(rules: Arc<OperatorRules>) -> FabricSettings {
-    let DiscoveryConfig { probe_interval, host_timeout, .. } = DiscoveryConfig::default();
     FabricSettings {
-        probe_interval,
-        host_timeout,
+        discovery: DiscoveryConfig::default(),
+        wiring: Default::default(),
         rules,
         flows: FlowSettings::default(),
         isolation: Default::default(),

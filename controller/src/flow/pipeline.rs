@@ -40,7 +40,8 @@ pub const OPERATOR: RangeInclusive<u8> = 100..=199;
 pub mod operator {
     use std::ops::RangeInclusive;
 
-    /// LLDP goes to the controller, whatever port it came by and whatever the operator's rules say: links are found by it.
+    /// LLDP goes to the controller, whatever port it came by and whatever the operator's rules say: links are found by it. So do broadcast
+    /// probes (ethertype 0x8942) where they are sent.
     pub const LLDP: u16 = u16::MAX;
     /// The operator's rules.
     pub const RULES: RangeInclusive<u16> = 1..=u16::MAX - 1;

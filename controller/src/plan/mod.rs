@@ -156,7 +156,13 @@ impl<'a> Side<'a> {
         Side {
             settings,
             apps,
-            view: View { network, paths, host_timeout: settings.host_timeout, isolation: &settings.isolation },
+            view: View {
+                network,
+                paths,
+                host_timeout: settings.discovery.host_timeout,
+                isolation: &settings.isolation,
+                broadcast_probes: settings.discovery.broadcast_probes,
+            },
         }
     }
 

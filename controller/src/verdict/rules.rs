@@ -43,7 +43,8 @@ impl Translated {
         let paths = Paths::compute(network);
         // How long a host is remembered says nothing about where packets go.
         let host_timeout = Duration::from_secs(1);
-        let view = View { network, paths: &paths, host_timeout, isolation: &question.isolation };
+        let view =
+            View { network, paths: &paths, host_timeout, isolation: &question.isolation, broadcast_probes: false };
         let both = |link: &Link| [(link.source, link.target), (link.target, link.source)];
         let links = network.bidirectional_links().flat_map(both);
         let is_edge = |port: &PortId| !network.is_bidirectional(*port);

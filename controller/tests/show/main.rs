@@ -34,7 +34,9 @@ impl Lab {
         let socket = folder.join("t.sock");
         let text = format!(
             "openflow: {{ listen: [\"ptcp:0:127.0.0.1\"] }}\nhttp: {{ listen: \"127.0.0.1:0\", socket: {} }}\n\
-             flows: {{ all: [\"priority=7,tcp,tp_dst=23,actions=drop\"] }}\n",
+             flows: {{ all: [\"priority=7,tcp,tp_dst=23,actions=drop\"] }}\n\
+             switches: {{ a: {{ datapath_id: \"0x1\" }}, b: {{ datapath_id: \"0x3\" }} }}\n\
+             fabric: {{ expected_links: [a/1 - b/77], move_confirmation: 0s }}\n",
             socket.display()
         );
         let controller = Controller::start(&Config::parse(&text).unwrap()).unwrap();
@@ -122,7 +124,7 @@ fn every_command_answers_in_every_form_and_each_form_says_the_same() {
         (&["show", "switches"][..], SWITCHES),
         (&["show", "links"], 5),
         (&["show", "neighbors"], 1),
-        (&["show", "conditions"], 0),
+        (&["show", "conditions"], 1),
         (&["show", "hosts"], HOSTS),
         (&["show", "paths"], SWITCHES * (SWITCHES - 1)),
         (&["show", "meters"], 0),
@@ -165,6 +167,13 @@ fn every_command_answers_in_every_form_and_each_form_says_the_same() {
     assert_eq!(neighbor["capabilities"], serde_json::json!(["router"]));
     assert_eq!(neighbor["management_addresses"], serde_json::json!(["192.0.2.7"]));
     assert!(neighbor["age_seconds"].as_u64().is_some_and(|age| age < LIMIT.as_secs()), "{neighbor}");
+    // A link that leads elsewhere than the configuration expects.
+    let condition = &lab.rows(&["show", "conditions"])[0];
+    assert_eq!((&condition["kind"], &condition["switch"]), (&"link_elsewhere".into(), &"s1".into()));
+    assert_eq!(condition["what"], "the link between s1:1 and s3:77 is expected, and s1:1 leads to s2:1");
+    let events = lab.rows(&["show", "events", "--kind", "condition"]);
+    assert!(events.iter().any(|event| event["what"].as_str().is_some_and(|what| what.starts_with("link_elsewhere"))));
+    assert_eq!(lab.rows(&["status"])[0]["conditions"], 1);
     let groups = lab.rows(&["show", "groups", "--switch", "s1"]);
     assert!(groups.iter().any(|group| group["type"] == "select" && group["owner"] == "forwarding"), "{groups:?}");
     // What is shown of the rules is what the emulated switches have.
@@ -347,8 +356,8 @@ fn each_route_answers_as_the_document_says() {
         let schema = &described["get"]["responses"]["200"]["content"]["application/json"]["schema"];
         assert_eq!(wrong(&answer, schema, path), None);
         let route = ROUTES.iter().find(|route| route.path == path).unwrap();
-        // There are no meters, nothing is odd, and nobody takes a configuration on here: `trunkline run` does.
-        let may_be_empty = ["/meters", "/history", "/conditions"].iter().any(|end| path.ends_with(end));
+        // There are no meters, and nobody takes a configuration on here: `trunkline run` does.
+        let may_be_empty = ["/meters", "/history"].iter().any(|end| path.ends_with(end));
         if route.form != Form::One && !may_be_empty {
             assert!(!answer["rows"].as_array().unwrap().is_empty(), "{path} has rows to look at");
         }

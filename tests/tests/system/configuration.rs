@@ -165,8 +165,8 @@ fn random_settings(random: &mut Random) -> FabricSettings {
         .collect();
     let half = random.below(rules.len() + 1);
     let mut settings = with_rules(&rules[..half], &rules[half..]);
-    settings.probe_interval = Duration::from_millis([200, 300, 400][random.below(3)]);
-    settings.host_timeout = Duration::from_secs([300, 400][random.below(2)]);
+    settings.discovery.probe_interval = Duration::from_millis([200, 300, 400][random.below(3)]);
+    settings.discovery.host_timeout = Duration::from_secs([300, 400][random.below(2)]);
     settings
 }
 

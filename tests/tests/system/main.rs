@@ -10,3 +10,4 @@ mod hostile;
 mod interleavings;
 mod isolation;
 mod restart;
+mod wiring;

@@ -207,6 +207,7 @@ mod tests {
             paths: &crate::path::Paths::new(),
             host_timeout: Duration::from_secs(300),
             isolation: &Default::default(),
+            broadcast_probes: false,
         };
         let mut packet_outs = 0;
         let mut now = T0;
@@ -231,6 +232,7 @@ mod tests {
             paths: &crate::path::Paths::new(),
             host_timeout: Duration::from_secs(300),
             isolation: &Default::default(),
+            broadcast_probes: false,
         };
         let mut gone = [0; 2];
         let mut now = T0;

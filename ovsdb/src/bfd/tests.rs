@@ -110,6 +110,15 @@ fn a_database_out_of_reach_says_nothing_about_its_session() {
     assert_eq!(bfd.wanted(port(1), at(1)), Some(true));
 }
 
+#[test]
+fn both_ends_go_off_when_the_database_of_one_is_left() {
+    let mut bfd = supervisor(&[link(1, 2)], &[(1, UP), (2, UP)]);
+    bfd.handle_withdrawn(&BTreeSet::from([port(2)]), at(1));
+    assert_eq!((bfd.wanted(port(1), at(1)), bfd.wanted(port(2), at(1))), (Some(false), Some(false)));
+    say(&mut bfd, &[(1, UP), (2, UP)], 2);
+    assert_eq!(bfd.wanted(port(1), at(2)), Some(false), "its session is still up for a moment");
+}
+
 fn interface(bfd: &[(&str, &str)], external_ids: &[(&str, &str)]) -> crate::Interface {
     let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
     crate::Interface { bfd: map(bfd), external_ids: map(external_ids), ..crate::Interface::default() }

@@ -44,11 +44,13 @@ pub enum HappeningKind {
     Reload,
     /// Packets go wrong by the rules as they are, or do so no more.
     Verify,
+    /// BFD on a link is up, is down, or did not come up.
+    Bfd,
 }
 
 impl HappeningKind {
     /// All of them with their names.
-    pub const NAMES: [(HappeningKind, &'static str); 12] = [
+    pub const NAMES: [(HappeningKind, &'static str); 13] = [
         (HappeningKind::SwitchUp, "switch_up"),
         (HappeningKind::SwitchDown, "switch_down"),
         (HappeningKind::SwitchGone, "switch_gone"),
@@ -61,6 +63,7 @@ impl HappeningKind {
         (HappeningKind::Role, "role"),
         (HappeningKind::Reload, "reload"),
         (HappeningKind::Verify, "verify"),
+        (HappeningKind::Bfd, "bfd"),
     ];
 
     /// As commands print it.

@@ -145,7 +145,10 @@ fn apply(row: &mut crate::Interface, transaction: &Transaction) {
             };
             match mutation[1].as_str() {
                 Some("delete") => {
-                    for key in crate::value::members(&mutation[2]) {
+                    let keys = crate::value::members(&mutation[2]);
+                    let different: BTreeSet<&str> = keys.iter().filter_map(|key| key.as_str()).collect();
+                    assert_eq!(different.len(), keys.len(), "a server refuses a set with a member twice");
+                    for key in keys {
                         column.remove(key.as_str().unwrap_or_default());
                     }
                 }

@@ -101,7 +101,9 @@ impl Supervisor {
     pub fn handle_settings(&mut self, settings: Option<Settings>, now: Time) {
         if self.settings != settings {
             self.settings = settings;
-            self.links.retain(|_, link| !matches!(link.state, LinkState::Paused(_)) && settings.is_some());
+            for link in self.links.values_mut().filter(|link| matches!(link.state, LinkState::Paused(_))) {
+                (link.state, link.pause) = (LinkState::Waiting, Duration::ZERO);
+            }
         }
         self.step(now);
     }
@@ -176,7 +178,10 @@ impl Supervisor {
                 }
             }
         } else {
-            self.links.clear();
+            self.links.retain(|_, link| link.gone.is_none());
+            for link in self.links.values_mut() {
+                (link.state, link.pause) = (LinkState::Waiting, Duration::ZERO);
+            }
         }
         let busy: BTreeSet<PortId> = self
             .links

@@ -89,6 +89,9 @@ fn what_an_earlier_run_has_set_is_left_until_its_link_is_found() {
     bfd.handle_settings(None, at(1_000));
     assert_eq!(bfd.wanted(port(1), at(1_000)), Some(false));
     assert_eq!(bfd.wishes(at(1_000)).1, BTreeSet::from([port(1), port(2)]));
+    say(&mut bfd, &[(1, PortBfd::Off), (2, PortBfd::Off)], 1_001);
+    bfd.handle_settings(Some(SETTINGS), at(1_002));
+    assert_eq!(bfd.wanted(port(1), at(1_002)), Some(true), "the links are still known");
 }
 
 #[test]

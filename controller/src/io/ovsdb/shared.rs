@@ -320,7 +320,11 @@ impl Shared {
                 status.ports.insert(port, row);
             }
         }
-        status.sessions = self.bfd.links().map(|(ends, state)| SessionStatus { ends, state: state.word() }).collect();
+        if self.bfd.settings().is_some() {
+            let session =
+                |(ends, state): (LinkEnds, ovsdb::bfd::LinkState)| SessionStatus { ends, state: state.word() };
+            status.sessions = self.bfd.links().map(session).collect();
+        }
         status
     }
 }

@@ -211,6 +211,7 @@ impl Reloader {
         changed.extend(of_names(&self.current, &new));
         let taken = controller.configure(FabricSettings::from(&new)).await.map_err(Refusal::Process);
         let taken = taken.inspect_err(count(Refused::Process))?;
+        controller.configure_ovsdb(&new.ovsdb);
         changed.extend(of_fabric(&taken, difference, isolation));
         let restart = restart_keys(&self.started, &new);
         self.looked_at.send_replace(verified::LookedAt::from(&new));
@@ -371,7 +372,7 @@ pub(crate) fn besides_the_speaker(old: &BgpConfig, new: &BgpConfig) -> Vec<Chang
     changed
 }
 
-/// Names and descriptions that are different. What they mean for rules is the rules' difference.
+/// Names, descriptions and databases that are different. What names mean for rules is the rules' difference.
 pub(crate) fn of_names(old: &Config, new: &Config) -> Vec<Changed> {
     let mut changed = Vec::new();
     let mut note = |differs: bool, path: String| {
@@ -407,6 +408,12 @@ pub(crate) fn of_names(old: &Config, new: &Config) -> Vec<Changed> {
         }
     }
     note(old.verify != new.verify, "verify".to_owned());
+    let (before, after) = (&old.ovsdb, &new.ovsdb);
+    note(before.connections != after.connections, "ovsdb.connections".to_owned());
+    note(before.bfd.enabled != after.bfd.enabled, "ovsdb.bfd.enabled".to_owned());
+    note(before.bfd.min_tx != after.bfd.min_tx, "ovsdb.bfd.min_tx".to_owned());
+    note(before.bfd.min_rx != after.bfd.min_rx, "ovsdb.bfd.min_rx".to_owned());
+    note(before.bfd.mult != after.bfd.mult, "ovsdb.bfd.mult".to_owned());
     for name in old.isolations.keys().chain(new.isolations.keys().filter(|name| !old.isolations.contains_key(*name))) {
         let description = |config: &Config| config.isolations.get(name).cloned().flatten();
         note(description(old) != description(new), format!("isolate.{name}.description"));
@@ -447,6 +454,7 @@ pub(crate) fn restart_keys(started: &Config, new: &Config) -> Vec<&'static str> 
         verify: _,
         history,
         bgp,
+        ovsdb: _,
     } = started;
     let OpenflowConfig { listen, plain_from, tls, connect, role, record, bundles: _ } = openflow;
     let tls_differs = |differs: fn(&TlsConfig, &TlsConfig) -> bool| match (tls, &new.openflow.tls) {

@@ -13,12 +13,13 @@ use openflow::ControllerRole;
 use tokio::sync::{mpsc, watch};
 
 use crate::apply::Remembered;
-use crate::config::{Config, Role};
+use crate::config::{Config, OvsdbConfig, Role};
 use crate::core::{CoreConfig, FabricSettings};
 use crate::http;
 use crate::io::control::ControlSocket;
-use crate::io::fabric::{self, AcceptLimits, FabricHandle, FabricOptions, Happenings, Snapshot};
+use crate::io::fabric::{self, AcceptLimits, FabricHandle, FabricOptions, FabricReader, Happenings, Snapshot};
 use crate::io::listen::Listener;
+use crate::io::ovsdb::{self, OvsdbHandle, OvsdbOptions};
 use crate::io::record::Recorder;
 use crate::io::tls::Tls;
 use crate::reload::{Counted, REQUESTS_WAITING, ReloadRequest};
@@ -30,6 +31,7 @@ pub(crate) use mrt::{FileName, table_octets};
 /// A controller that runs until [`Controller::stop`].
 pub struct Controller {
     fabric: FabricHandle,
+    ovsdb: OvsdbHandle,
     bgp: Option<BgpHandle>,
     telemetry: telemetry_service::TelemetryHandle,
     openflow: Vec<SocketAddr>,
@@ -75,6 +77,11 @@ impl Controller {
             recorder,
         };
         let fabric = fabric::spawn(options, samples).map_err(|error| format!("cannot start a thread: {error}"))?;
+        let FabricReader { snapshots, happenings, .. } = fabric.reader();
+        let tls = config.openflow.tls.as_ref().map(Tls::load).transpose()?;
+        let options =
+            OvsdbOptions { config: config.ovsdb.clone(), tls, snapshots, happenings, mtus: fabric.port_mtus() };
+        let ovsdb = ovsdb::spawn(options).map_err(|error| format!("cannot start a thread: {error}"))?;
         let (reload, reloads) = mpsc::channel(REQUESTS_WAITING);
         let (configurations, remembered) = watch::channel(Arc::default());
         let counted = Arc::<Counted>::default();
@@ -85,13 +92,14 @@ impl Controller {
             ticks: taken,
             fabric: fabric.reader(),
             bgp: bgp.clone(),
+            ovsdb: ovsdb.status(),
             reload,
             remembered,
             counted: counted.clone(),
         };
         let telemetry = telemetry_service::start(parts)?;
         let (socket, reloads) = (socket_path, Some(reloads));
-        Ok(Controller { fabric, bgp, telemetry, openflow, socket, reloads, configurations, counted })
+        Ok(Controller { fabric, ovsdb, bgp, telemetry, openflow, socket, reloads, configurations, counted })
     }
 
     /// Where switches connect over TCP.
@@ -152,11 +160,17 @@ impl Controller {
         self.fabric.configure(settings).await.ok_or_else(|| "the fabric thread has ended".to_owned())
     }
 
+    /// Have the databases' thread take on another section.
+    pub fn configure_ovsdb(&self, config: &OvsdbConfig) {
+        self.ovsdb.configure(config);
+    }
+
     /// Stop gracefully: BGP neighbours are told, the switches keep their rules. Returns when everything has ended.
     pub fn stop(self) {
         if let Some(bgp) = &self.bgp {
             bgp.stop();
         }
+        self.ovsdb.stop();
         self.fabric.stop();
         self.telemetry.stop();
     }

@@ -101,7 +101,9 @@ impl Supervisor {
     pub fn handle_settings(&mut self, settings: Option<Settings>, now: Time) {
         if self.settings != settings {
             self.settings = settings;
-            self.links.retain(|_, link| !matches!(link.state, LinkState::Paused(_)) && settings.is_some());
+            for link in self.links.values_mut().filter(|link| matches!(link.state, LinkState::Paused(_))) {
+                (link.state, link.pause) = (LinkState::Waiting, Duration::ZERO);
+            }
         }
         self.step(now);
     }
@@ -137,6 +139,16 @@ impl Supervisor {
         self.step(now);
     }
 
+    /// The databases of these ports are about to be left: BFD has to go at both ends of their links.
+    pub fn handle_withdrawn(&mut self, ports: &BTreeSet<PortId>, now: Time) {
+        for (ends, link) in &mut self.links {
+            if ports.contains(&ends.0) || ports.contains(&ends.1) {
+                link.state = LinkState::Paused(now + PAUSE_FIRST);
+            }
+        }
+        self.step(now);
+    }
+
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Time) {
         self.step(now);
@@ -166,7 +178,10 @@ impl Supervisor {
                 }
             }
         } else {
-            self.links.clear();
+            self.links.retain(|_, link| link.gone.is_none());
+            for link in self.links.values_mut() {
+                (link.state, link.pause) = (LinkState::Waiting, Duration::ZERO);
+            }
         }
         let busy: BTreeSet<PortId> = self
             .links
@@ -253,6 +268,7 @@ fn next(link: &mut Link, ports: Option<[PortBfd; 2]>, free: bool, now: Time) -> 
     let able = ports.is_some_and(|ports| !ports.contains(&PortBfd::Unable));
     let begun = ports.is_some_and(|ports| ports.iter().any(|port| matches!(port, PortBfd::On { ours: true, .. })));
     match link.state {
+        LinkState::Paused(until) if now < until => link.state,
         _ if up => {
             link.pause = Duration::ZERO;
             LinkState::Up
@@ -266,7 +282,7 @@ fn next(link: &mut Link, ports: Option<[PortBfd; 2]>, free: bool, now: Time) -> 
         // A database that is out of reach says nothing about its session.
         LinkState::Up if ports.is_some() => LinkState::Down(now),
         LinkState::Down(since) if now >= since + KEEP => LinkState::Paused(now + PAUSE_FIRST),
-        LinkState::Paused(until) if now >= until => LinkState::Waiting,
+        LinkState::Paused(_) => LinkState::Waiting,
         state => state,
     }
 }

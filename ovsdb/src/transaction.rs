@@ -1,6 +1,6 @@
 //! A transaction as a list of operations, all done or none, and what became of them (RFC 7047 §4.1.3, §5.2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::{Value, json};
@@ -46,8 +46,8 @@ impl Transaction {
         without: impl IntoIterator<Item = String>,
         with: &BTreeMap<String, String>,
     ) -> &mut Self {
-        // A key that is there is not replaced by "insert".
-        let gone = without.into_iter().chain(with.keys().cloned());
+        // A key that is there is not replaced by "insert"; a set with a member twice is refused.
+        let gone: BTreeSet<String> = without.into_iter().chain(with.keys().cloned()).collect();
         self.operations.push(json!({
             "op": "mutate", "table": table, "where": this_row(row),
             "mutations": [[column, "delete", set_value(gone)], [column, "insert", map_value(with)]],

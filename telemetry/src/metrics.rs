@@ -225,6 +225,14 @@ metrics! {
     BgpRibAttributeSets Kind::Gauge, Forever, "trunkline_bgp_rib_attribute_sets", [],
         "Distinct sets of path attributes in memory.";
 
+    // The databases of Open vSwitches.
+    OvsdbConnections Kind::Gauge, Forever, "trunkline_ovsdb_connections", ["state"],
+        "Databases of the configuration by state: up, down.";
+    OvsdbTransactionsFailed Kind::Counter, Forever, "trunkline_ovsdb_transactions_failed_total", [],
+        "Transactions that a database has refused.";
+    BfdSessions Kind::Gauge, Forever, "trunkline_bfd_sessions", ["state"],
+        "Links between switches that may have BFD, by state: waiting, starting, up, down, failed.";
+
     // The process itself.
     BuildInfo Kind::Gauge, Forever, "trunkline_build_info", ["version"],
         "Always 1; the version is in the label.";

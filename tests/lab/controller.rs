@@ -29,6 +29,10 @@ pub mod metric {
     pub const LINKS: &str = "trunkline_topology_links";
     /// Hosts learned.
     pub const HOSTS: &str = "trunkline_topology_hosts";
+    /// Databases, with the label `state`.
+    pub const OVSDB: &str = "trunkline_ovsdb_connections";
+    /// Links that may have BFD, with the label `state`.
+    pub const BFD: &str = "trunkline_bfd_sessions";
     /// Prefixes of a BGP neighbour that import policy accepted, with the labels `peer` and `family`.
     pub const BGP_ACCEPTED: &str = "trunkline_bgp_peer_prefixes_accepted";
 }

@@ -14,7 +14,7 @@ pub struct Ovs {
     directory: PathBuf,
     options: Vec<String>,
     vswitchd: Daemon,
-    _database: Daemon,
+    database: Daemon,
 }
 
 impl Ovs {
@@ -30,18 +30,18 @@ impl Ovs {
 
     fn start_with(directory: &Path, options: &[&str]) -> Result<Ovs, Fail> {
         run("ovsdb-tool", &["create", DATABASE, SCHEMA])?;
-        let socket = "--remote=punix:/run/openvswitch/db.sock";
-        let ssl = [
-            "--private-key=db:Open_vSwitch,SSL,private_key",
-            "--certificate=db:Open_vSwitch,SSL,certificate",
-            "--bootstrap-ca-cert=db:Open_vSwitch,SSL,ca_cert",
-        ];
-        let arguments = ["ovsdb-server", DATABASE, socket, "--pidfile", ssl[0], ssl[1], ssl[2]];
-        let mut database = Daemon::start(directory, "ovsdb-server", &arguments)?;
+        let mut database = start_database(directory)?;
         database.until(Duration::from_secs(10), |_| vsctl(&["--no-wait", "init"]).map(drop))?;
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
         let vswitchd = start_vswitchd(directory, &options)?;
-        Ok(Ovs { directory: directory.to_owned(), options, vswitchd, _database: database })
+        Ok(Ovs { directory: directory.to_owned(), options, vswitchd, database })
+    }
+
+    /// Ends the database without a warning and starts it again; the switch goes on meanwhile.
+    pub fn restart_database(&mut self) -> Result<(), Fail> {
+        self.database.kill();
+        self.database = start_database(&self.directory)?;
+        self.database.until(Duration::from_secs(10), |_| vsctl(&["--no-wait", "show"]).map(drop))
     }
 
     /// Ends the switch without a warning and starts it again: bridges and their controllers are in the database, flows are lost.
@@ -57,6 +57,17 @@ impl Ovs {
         self.vswitchd = start_vswitchd(&self.directory, &all)?;
         Ok(())
     }
+}
+
+fn start_database(directory: &Path) -> Result<Daemon, Fail> {
+    let socket = "--remote=punix:/run/openvswitch/db.sock";
+    let ssl = [
+        "--private-key=db:Open_vSwitch,SSL,private_key",
+        "--certificate=db:Open_vSwitch,SSL,certificate",
+        "--bootstrap-ca-cert=db:Open_vSwitch,SSL,ca_cert",
+    ];
+    let arguments = ["ovsdb-server", DATABASE, socket, "--pidfile", ssl[0], ssl[1], ssl[2]];
+    Daemon::start(directory, "ovsdb-server", &arguments)
 }
 
 fn start_vswitchd(directory: &Path, options: &[String]) -> Result<Daemon, Fail> {

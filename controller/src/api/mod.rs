@@ -10,6 +10,7 @@ mod history;
 mod network;
 mod odd;
 mod openapi;
+mod ovsdb;
 mod rules;
 pub mod table;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::apply::Remembered;
 use crate::flow::EntryState;
 use crate::io::clock;
 use crate::io::fabric::{Auditor, Happenings, NoPicture, Pictures, Snapshot};
+use crate::io::ovsdb::OvsdbStatus;
 use find::{Look, time_text};
 use table::{PAGE_ROWS, Route, Takes, What};
 
@@ -52,6 +54,8 @@ pub struct Api {
     pub happenings: Arc<Happenings>,
     /// The BGP speaker, if there is one.
     pub bgp: Option<bgp::io::Handle>,
+    /// What is known of the databases of Open vSwitches.
+    pub ovsdb: watch::Receiver<Arc<OvsdbStatus>>,
     /// When the program started, since 1970.
     pub started: Duration,
     /// Configurations that were taken on.
@@ -233,6 +237,8 @@ impl Api {
             }
             What::Trace => trace::trace(&self.pictures, snapshot, question).await,
             What::Events => events::events(&self.happenings, &self.snapshots, self.started, question).await,
+            What::Ovsdb => Ok(ovsdb::connections(&self.ovsdb.borrow(), &snapshot)),
+            What::Bfd => Ok(ovsdb::sessions(&self.ovsdb.borrow(), &snapshot)),
             What::Switches
             | What::Ports
             | What::Links
@@ -241,7 +247,14 @@ impl Api {
             | What::Hosts
             | What::Paths
             | What::Path => {
-                let made = tokio::task::spawn_blocking(move || network::answer(&snapshot, &question));
+                let known = self.ovsdb.borrow().clone();
+                let made = tokio::task::spawn_blocking(move || {
+                    let mut answer = network::answer(&snapshot, &question)?;
+                    if question.route.what == What::Ports {
+                        ovsdb::add_to_ports(&known, &mut answer);
+                    }
+                    Ok(answer)
+                });
                 made.await.map_err(|_| Failure::busy("the answer could not be made"))?
             }
         }

@@ -25,7 +25,15 @@ pub(super) fn answer(snapshot: &Snapshot, question: &Question) -> Result<Value, 
         What::Conditions => odd::conditions(look, question)?,
         What::Paths => way::paths(look, question)?,
         What::Path => return way::path(look, question),
-        What::Status | What::Flows | What::Groups | What::Meters | What::Events | What::Trace | What::History => {
+        What::Status
+        | What::Flows
+        | What::Groups
+        | What::Meters
+        | What::Events
+        | What::Trace
+        | What::History
+        | What::Ovsdb
+        | What::Bfd => {
             return Err(Failure::bad("not of the network"));
         }
     };

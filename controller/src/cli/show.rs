@@ -202,6 +202,24 @@ pub(super) enum ShowCommand {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Databases of Open vSwitches: connections, versions, bridges.
+    #[command(after_help = examples(&[
+        ("trunkline show ovsdb", "which databases of `ovsdb.connections` are connected"),
+        ("trunkline show bfd", "BFD that was switched on by them"),
+    ]))]
+    Ovsdb {
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// BFD on links between switches.
+    #[command(after_help = examples(&[
+        ("trunkline show bfd", "each link once, and what BFD says at both ends"),
+        ("trunkline show events --kind bfd", "when it came up and went down"),
+    ]))]
+    Bfd {
+        #[command(flatten)]
+        ask: Ask,
+    },
     /// What happened: switches, links, hosts that moved, refused rules, reloads. The newest 8,192 events are kept.
     #[command(after_help = examples(&[
         ("trunkline show events --last 20", "the newest twenty"),
@@ -323,6 +341,8 @@ pub(super) fn show(command: ShowCommand, out: &mut dyn Write, err: &mut dyn Writ
             (What::Groups, vec![("switch", switch), ("state", state), ("counters", counters)], ask)
         }
         ShowCommand::Meters { switch, state, ask } => (What::Meters, vec![("switch", switch), ("state", state)], ask),
+        ShowCommand::Ovsdb { ask } => (What::Ovsdb, Vec::new(), ask),
+        ShowCommand::Bfd { ask } => (What::Bfd, Vec::new(), ask),
         ShowCommand::Events { last, which, ask } => {
             let WhichEvents { kind, switch, after } = which;
             (What::Events, vec![("last", text(last)), ("kind", kind), ("switch", switch), ("after", text(after))], ask)

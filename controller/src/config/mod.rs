@@ -8,6 +8,7 @@ mod audit;
 mod bgp;
 mod isolate;
 mod numbered;
+mod ovsdb;
 mod policy;
 mod problem;
 mod read;
@@ -29,6 +30,7 @@ use std::path::Path;
 pub(crate) use words::{duration, nearest};
 
 pub use audit::AuditConfig;
+pub use ovsdb::{BfdConfig, OvsdbConfig};
 pub use policy::TWENTY_STATEMENTS;
 pub use problem::{LoadError, Problem, Problems, Severity};
 pub use reference::{json_schema, markdown};

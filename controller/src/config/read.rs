@@ -7,6 +7,7 @@ use super::audit;
 use super::bgp::bgp;
 use super::isolate;
 use super::numbered;
+use super::ovsdb;
 use super::schema::{ROLES, VERIFY};
 use super::switches;
 use super::tree::Mark;
@@ -33,6 +34,9 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
     if let Some(section) = walk.read(&fields, "bgp", Walk::section) {
         config.bgp = bgp(walk, &section);
     }
+    if let Some(section) = walk.read(&fields, "ovsdb", Walk::section) {
+        config.ovsdb = ovsdb::ovsdb(walk, &section, config.openflow.tls.is_some());
+    }
     config.vlans = walk.read(&fields, "vlans", switches::vlans).unwrap_or_default();
     config.switches = walk.read(&fields, "switches", switches::switches).unwrap_or_default();
     if let Some(section) = walk.read(&fields, "fabric", Walk::section) {
@@ -46,7 +50,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
         config.history = history(walk, &section);
     }
     // A router on its own: no switch is waited for unless something in the file is about switches.
-    let of_switches = ["openflow", "fabric", "audit", "switches", "groups", "meters", "flows", "isolate"];
+    let of_switches = ["openflow", "fabric", "audit", "switches", "groups", "meters", "flows", "isolate", "ovsdb"];
     if config.bgp.is_some() && of_switches.iter().all(|name| fields.get(name).is_none()) {
         config.openflow.listen.clear();
     }

@@ -6,6 +6,7 @@
 mod audit;
 mod bgp;
 mod fabric;
+mod ovsdb;
 mod policy;
 mod switches;
 
@@ -265,6 +266,14 @@ pub(super) static ROOT: Section = Section {
             rule: "",
             reload: Reload::Inside,
             about: "The BGP speaker.",
+        },
+        Key {
+            name: "ovsdb",
+            shape: Shape::Section(&ovsdb::OVSDB),
+            need: Need::Without("no database is connected to"),
+            rule: "",
+            reload: Reload::Inside,
+            about: "The databases of Open vSwitches, and BFD by them.",
         },
         Key {
             name: "history",

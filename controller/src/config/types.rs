@@ -16,6 +16,7 @@ use net::{DatapathId, Ipv4Prefix, Ipv6Prefix, PortNo, Prefix, VlanId};
 use topology::DiscoveryConfig;
 
 use super::audit::AuditConfig;
+use super::ovsdb::OvsdbConfig;
 use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::core::Wiring;
@@ -49,6 +50,8 @@ pub struct Config {
     pub history: HistoryConfig,
     /// The BGP speaker; off without the section.
     pub bgp: Option<BgpConfig>,
+    /// The databases of Open vSwitches.
+    pub ovsdb: OvsdbConfig,
 }
 
 /// Section `history`: configurations that were taken on.
@@ -554,6 +557,8 @@ pub enum AddressFamily {
 impl Config {
     /// A port for OpenFlow without a configuration (OpenFlow 1.3.5 §6.3.3, IANA `openflow`).
     pub const OPENFLOW_PORT: u16 = 6653;
+    /// The port of a database without a configuration (RFC 7047 §4.1, IANA `ovsdb`).
+    pub const OVSDB_PORT: u16 = 6640;
     /// The port for BGP without a configuration (RFC 4271 §8.2.1).
     pub const BGP_PORT: u16 = 179;
 }

@@ -335,7 +335,18 @@ impl Walk<'_> {
 
     /// A switch to connect to, in OVS's words.
     pub(super) fn connect(&mut self, field: &Field<'_>) -> Option<Connect> {
-        let mut connect = self.parsed(field, "tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH", words::connect)?;
+        let connect = self.parsed(field, "tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH", words::connect)?;
+        self.placed(connect)
+    }
+
+    /// The same with another usual port. `passive` says what the passive forms are.
+    pub(super) fn connect_to(&mut self, field: &Field<'_>, port: u16, passive: &str) -> Option<Connect> {
+        let parse = |text: &str| words::connect_to(text, port, passive);
+        let connect = self.parsed(field, "tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH", parse)?;
+        self.placed(connect)
+    }
+
+    fn placed(&self, mut connect: Connect) -> Option<Connect> {
         if let (Some(base), Connect::Unix(path)) = (self.base, &mut connect) {
             *path = base.join(&*path);
         }

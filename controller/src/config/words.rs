@@ -90,23 +90,26 @@ fn port_and_host(text: &str, rest: &str) -> Result<SocketAddr, String> {
 
 /// Reads `tcp:HOST[:PORT]`, `ssl:HOST[:PORT]`, `unix:PATH` (ovsdb(7), "Active Connection Methods").
 pub(super) fn connect(text: &str) -> Result<Connect, String> {
+    connect_to(text, Config::OPENFLOW_PORT, "waits for switches and belongs to openflow.listen")
+}
+
+/// The same with another usual port. `passive` says what the passive forms are.
+pub(super) fn connect_to(text: &str, port: u16, passive: &str) -> Result<Connect, String> {
     let (word, rest) = text.split_once(':').unwrap_or((text, ""));
     match word {
-        "tcp" => host_and_port(text, rest).map(Connect::Tcp),
-        "ssl" => host_and_port(text, rest).map(Connect::Ssl),
+        "tcp" => host_and_port(text, rest, port).map(Connect::Tcp),
+        "ssl" => host_and_port(text, rest, port).map(Connect::Ssl),
         "unix" => socket_path(text, rest).map(Connect::Unix),
         "ptcp" | "pssl" | "punix" => {
             let active = word.trim_start_matches('p');
-            Err(format!(
-                "`{text}` waits for switches and belongs to openflow.listen; to connect to one write {active}:…"
-            ))
+            Err(format!("`{text}` {passive}; to connect to one write {active}:…"))
         }
         _ => Err(format!("`{text}` is not tcp:HOST[:PORT], ssl:HOST[:PORT] or unix:PATH")),
     }
 }
 
-fn host_and_port(text: &str, rest: &str) -> Result<SocketAddr, String> {
-    let with_port = format!("{rest}:{}", Config::OPENFLOW_PORT);
+fn host_and_port(text: &str, rest: &str, port: u16) -> Result<SocketAddr, String> {
+    let with_port = format!("{rest}:{port}");
     match rest.parse::<SocketAddr>().or_else(|_| with_port.parse()) {
         Ok(address) if address.port() == 0 => Err(format!("`{text}`: nobody can be reached at port 0")),
         Ok(address) if address.ip().is_unspecified() => Err(format!("`{text}`: {} is no host", address.ip())),

@@ -12,6 +12,7 @@ mod counters;
 mod counting;
 mod malformed;
 mod packet_in;
+mod port_mtu;
 mod role;
 mod settle;
 #[cfg(test)]

@@ -33,6 +33,7 @@ use tokio::task::LocalSet;
 
 use super::clock::Clock;
 use super::listen::Listener;
+use super::ovsdb::{MTUS_WAITING, PortMtus};
 use super::record::Recorder;
 use super::tls::Tls;
 use crate::config::Connect;
@@ -100,6 +101,7 @@ pub struct FabricReader {
 pub struct FabricHandle {
     reader: FabricReader,
     settings: mpsc::Sender<Settings>,
+    port_mtus: mpsc::Sender<PortMtus>,
     stop: watch::Sender<bool>,
     thread: std::thread::JoinHandle<()>,
 }
@@ -122,6 +124,11 @@ impl FabricHandle {
         answered.await.ok()
     }
 
+    /// For who knows MTUs of ports.
+    pub fn port_mtus(&self) -> mpsc::Sender<PortMtus> {
+        self.port_mtus.clone()
+    }
+
     /// Stop: no new connections, the last octets flushed, rules left on the switches. Waits for the thread.
     pub fn stop(self) {
         let _ = self.stop.send(true);
@@ -134,6 +141,7 @@ pub fn spawn(options: FabricOptions, ticks: Sender<Tick>) -> std::io::Result<Fab
     let (snapshot_sender, snapshots) = watch::channel(Arc::new(Snapshot::default()));
     let (stop, stopped) = watch::channel(false);
     let (settings, taken) = mpsc::channel(SETTINGS_WAITING);
+    let (port_mtus, mtus) = mpsc::channel(MTUS_WAITING);
     let directory = Directory::default();
     let (counters, countings) = Counters::new();
     let (pictures, questions) = Pictures::new(counters);
@@ -150,10 +158,10 @@ pub fn spawn(options: FabricOptions, ticks: Sender<Tick>) -> std::io::Result<Fab
         };
         let local = LocalSet::new();
         let shown = Shown { directory: for_thread, happenings: told, ticks, snapshots: snapshot_sender };
-        local.block_on(&runtime, run(options, shown, (questions, audits, countings), taken, stopped));
+        local.block_on(&runtime, run(options, shown, (questions, audits, countings), (taken, mtus), stopped));
     })?;
     let reader = FabricReader { snapshots, pictures, auditor, happenings, directory };
-    Ok(FabricHandle { reader, settings, stop, thread })
+    Ok(FabricHandle { reader, settings, port_mtus, stop, thread })
 }
 
 /// One connection, as the core's turn sees it.
@@ -302,7 +310,7 @@ async fn run(
     options: FabricOptions,
     shown: Shown,
     (questions, audits, countings): Asked,
-    mut settings: mpsc::Receiver<Settings>,
+    (mut settings, mut mtus): (mpsc::Receiver<Settings>, mpsc::Receiver<PortMtus>),
     mut stopped: watch::Receiver<bool>,
 ) {
     let FabricOptions { listeners, plain_from, tls, connect, limits, core, recorder } = options;
@@ -338,6 +346,7 @@ async fn run(
                 // Who has asked may have gone.
                 let _ = answer.send(taken);
             }
+            Some(mtus) = mtus.recv() => fabric.turn(|core, _| core.handle_port_mtus(mtus)),
             _ = stopped.changed() => break,
         }
     }

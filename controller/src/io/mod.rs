@@ -4,5 +4,6 @@ pub mod clock;
 pub mod control;
 pub mod fabric;
 pub mod listen;
+pub mod ovsdb;
 pub mod record;
 pub mod tls;

@@ -18,6 +18,7 @@ use crate::http::{self, Door, Sources};
 use crate::io::clock::{self, Clock};
 use crate::io::control::ControlSocket;
 use crate::io::fabric::{FabricReader, Tick};
+use crate::io::ovsdb::OvsdbStatus;
 use crate::reload::{Counted, ReloadSender};
 
 /// How often samples are taken over.
@@ -52,6 +53,7 @@ pub(super) struct Parts {
     pub(super) ticks: Receiver<Tick>,
     pub(super) fabric: FabricReader,
     pub(super) bgp: Option<BgpHandle>,
+    pub(super) ovsdb: watch::Receiver<Arc<OvsdbStatus>>,
     pub(super) reload: ReloadSender,
     pub(super) remembered: watch::Receiver<Arc<Remembered>>,
     pub(super) counted: Arc<Counted>,
@@ -72,7 +74,7 @@ pub(super) fn start(parts: Parts) -> Result<TelemetryHandle, String> {
 }
 
 async fn run(parts: Parts, stopped: watch::Receiver<bool>) {
-    let Parts { listener, socket, ticks, fabric, bgp, reload, remembered, counted } = parts;
+    let Parts { listener, socket, ticks, fabric, bgp, ovsdb, reload, remembered, counted } = parts;
     let FabricReader { snapshots, pictures, auditor, happenings, directory } = fabric;
     let (mut pipeline, exporter) = Pipeline::new(Options::default());
     let clock = Clock::start();
@@ -84,6 +86,7 @@ async fn run(parts: Parts, stopped: watch::Receiver<bool>) {
         auditor,
         happenings,
         bgp: bgp.as_ref().map(|bgp| bgp.speaker().clone()),
+        ovsdb: ovsdb.clone(),
         started: clock::wall(),
         remembered,
     };
@@ -136,6 +139,7 @@ async fn run(parts: Parts, stopped: watch::Receiver<bool>) {
                 pipeline.record(tick.samples(), clock.now());
             }
             let mut batch = counted.samples();
+            batch.extend(ovsdb.borrow().samples());
             if let Some(bgp) = &bgp
                 && let Ok(Some(status)) = tokio::time::timeout(STATUS_LIMIT, bgp.status()).await
             {

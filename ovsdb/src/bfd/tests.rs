@@ -89,6 +89,9 @@ fn what_an_earlier_run_has_set_is_left_until_its_link_is_found() {
     bfd.handle_settings(None, at(1_000));
     assert_eq!(bfd.wanted(port(1), at(1_000)), Some(false));
     assert_eq!(bfd.wishes(at(1_000)).1, BTreeSet::from([port(1), port(2)]));
+    say(&mut bfd, &[(1, PortBfd::Off), (2, PortBfd::Off)], 1_001);
+    bfd.handle_settings(Some(SETTINGS), at(1_002));
+    assert_eq!(bfd.wanted(port(1), at(1_002)), Some(true), "the links are still known");
 }
 
 #[test]
@@ -108,6 +111,15 @@ fn a_database_out_of_reach_says_nothing_about_its_session() {
     assert_eq!(bfd.poll_event(), Some(BfdEvent::Up(link(1, 2))));
     assert_eq!(say(&mut bfd, &[(1, DOWN)], 1), []);
     assert_eq!(bfd.wanted(port(1), at(1)), Some(true));
+}
+
+#[test]
+fn both_ends_go_off_when_the_database_of_one_is_left() {
+    let mut bfd = supervisor(&[link(1, 2)], &[(1, UP), (2, UP)]);
+    bfd.handle_withdrawn(&BTreeSet::from([port(2)]), at(1));
+    assert_eq!((bfd.wanted(port(1), at(1)), bfd.wanted(port(2), at(1))), (Some(false), Some(false)));
+    say(&mut bfd, &[(1, UP), (2, UP)], 2);
+    assert_eq!(bfd.wanted(port(1), at(2)), Some(false), "its session is still up for a moment");
 }
 
 fn interface(bfd: &[(&str, &str)], external_ids: &[(&str, &str)]) -> crate::Interface {
@@ -136,7 +148,10 @@ fn apply(row: &mut crate::Interface, transaction: &Transaction) {
             };
             match mutation[1].as_str() {
                 Some("delete") => {
-                    for key in crate::value::members(&mutation[2]) {
+                    let keys = crate::value::members(&mutation[2]);
+                    let different: BTreeSet<&str> = keys.iter().filter_map(|key| key.as_str()).collect();
+                    assert_eq!(different.len(), keys.len(), "a server refuses a set with a member twice");
+                    for key in keys {
                         column.remove(key.as_str().unwrap_or_default());
                     }
                 }

@@ -15,6 +15,7 @@ mod interop;
 mod mininet;
 mod mrt;
 mod neighbour;
+mod ovsdb;
 mod readback;
 mod record;
 mod reload;
@@ -79,6 +80,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: cut::run,
         limit_s: (150, 900),
+    },
+    Scenario {
+        name: "ovsdb",
+        about: "BFD by the switches' database: up on all links, a silent cut, the database restarted, taken back without a trace",
+        full_only: false,
+        run: ovsdb::run,
+        limit_s: (180, 300),
     },
     Scenario {
         name: "show",

@@ -48,11 +48,13 @@ pub enum HappeningKind {
     Condition,
     /// It is so no more.
     ConditionOver,
+    /// BFD on a link is up, is down, or did not come up.
+    Bfd,
 }
 
 impl HappeningKind {
     /// All of them with their names.
-    pub const NAMES: [(HappeningKind, &'static str); 14] = [
+    pub const NAMES: [(HappeningKind, &'static str); 15] = [
         (HappeningKind::SwitchUp, "switch_up"),
         (HappeningKind::SwitchDown, "switch_down"),
         (HappeningKind::SwitchGone, "switch_gone"),
@@ -67,6 +69,7 @@ impl HappeningKind {
         (HappeningKind::Verify, "verify"),
         (HappeningKind::Condition, "condition"),
         (HappeningKind::ConditionOver, "condition_over"),
+        (HappeningKind::Bfd, "bfd"),
     ];
 
     /// As commands print it.

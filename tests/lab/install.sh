@@ -26,6 +26,7 @@ iputils-ping:ping
 arping:arping
 ethtool:ethtool
 tcpdump:tcpdump
+lldpd:lldpd
 openssl:openssl
 procps:sysctl
 util-linux:unshare

@@ -168,7 +168,7 @@ fn links(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
     let damped_rows = damped_rows.map(|(source, link)| (*source, (link, true)));
     let all: BTreeMap<PortId, (&Link, bool)> =
         shown_links(network).map(|link| (link.source, (link, false))).chain(damped_rows).collect();
-    let rows = all.into_iter().filter(|(_, (link, _))| of(&link)).map(|(source, link)| (ByPort(source), link));
+    let rows = all.into_iter().filter(|(_, (link, _))| of(link)).map(|(source, link)| (ByPort(source), link));
     Ok(Page::of(rows, question.after()?, question.limit(), |_, (link, is_damped)| {
         let state = match is_damped {
             true => "damped",

@@ -26,6 +26,7 @@ mod tls;
 mod trace;
 mod traffic;
 mod twin;
+mod wiring;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -192,6 +193,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: role::run,
         limit_s: (90, 90),
+    },
+    Scenario {
+        name: "wiring",
+        about: "a link that is expected and missing is a condition until it is there; a server that runs lldpd is a neighbour",
+        full_only: false,
+        run: wiring::run,
+        limit_s: (150, 150),
     },
     Scenario {
         name: "record",

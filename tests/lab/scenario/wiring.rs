@@ -1,0 +1,110 @@
+//! What is plugged in: a server that runs lldpd is shown as a neighbour of its port, and a link that the configuration expects and that is not
+//! there is a condition until it is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Lab, OPENFLOW, fabric_with};
+use crate::controller::HTTP;
+use crate::fabric::{self, BRIDGES, Fabric, LINKS, datapath_id};
+use crate::process::{Daemon, exists, run as command};
+use crate::report::{Fail, Outcome, Report};
+use crate::wait;
+
+/// The daemon, and what tells it what to say.
+const LLDPD: [&str; 2] = ["lldpd", "lldpcli"];
+/// What it calls itself.
+const SERVER: &str = "rack7-server3";
+/// It speaks once a second; a condition is looked for twice a second.
+const HEARD_LIMIT: Duration = Duration::from_secs(20);
+/// Expected links may be missing for 20 s after the start, while switches connect.
+const MISSING_LIMIT: Duration = Duration::from_secs(40);
+
+pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
+    let (fabric, _controller) = fabric_with(lab, report, &config(), OPENFLOW)?;
+    let binary = lab.binary.display().to_string();
+    let rows = |words: &[&str]| rows(&binary, words);
+    report.check("a link that was never there is a condition", missing(&rows, &["s2:9", "s4:9"], MISSING_LIMIT));
+    fabric::cut("s1", "s2")?;
+    report.check("so is one that is pulled", missing(&rows, &["s1:1", "s2:1"], HEARD_LIMIT));
+    fabric::mend("s1", "s2")?;
+    let back = wait::until(HEARD_LIMIT, || {
+        let left = rows(&["show", "conditions"])?;
+        wait::ensure(left.len() == 1, || format!("{left:?}"))?;
+        let over = rows(&["show", "events", "--kind", "condition_over"])?;
+        wait::ensure(!over.is_empty(), || "no event says that it is over".to_owned())
+    });
+    report.check("and no more when it is back, which is an event", back.map(|()| String::new()));
+    let latency = wait::until(HEARD_LIMIT, || {
+        let links = rows(&["show", "links"])?;
+        let known: Vec<u64> = links.iter().filter_map(|link| link.get("latency_us")?.as_u64()).collect();
+        wait::ensure(known.len() == LINKS.len(), || format!("{links:?}"))?;
+        Ok(format!("{known:?} us"))
+    });
+    report.check("the latency of each link is shown", latency);
+    match LLDPD.iter().find(|program| !exists(program)) {
+        Some(program) => report.skip("a server that runs lldpd is a neighbour", &format!("{program} is not installed")),
+        None => {
+            report.check("a server that runs lldpd is a neighbour", server(&lab.directory, &fabric, &rows));
+        }
+    }
+    Ok(())
+}
+
+fn config() -> String {
+    let switch = |name: &&str| format!("  {name}: {{ datapath_id: \"{:#x}\" }}\n", datapath_id(name));
+    let switches: String = BRIDGES.iter().map(switch).collect();
+    let links: String = (1..).zip(LINKS).map(|(port, (a, b))| format!("    - {a}/{port} - {b}/{port}\n")).collect();
+    format!(
+        "openflow: {{ listen: [\"ptcp:6653:127.0.0.1\"] }}\nhttp: {{ listen: \"{HTTP}\" }}\nswitches:\n{switches}\
+         fabric:\n  expected_links_only: true\n  expected_links:\n{links}    - s2/9 - s4/9\n"
+    )
+}
+
+/// The objects that a command prints.
+fn rows(binary: &str, words: &[&str]) -> Result<Vec<Value>, Fail> {
+    let text = command(binary, &[words, &["--at", HTTP, "-o", "json"]].concat())?;
+    text.lines().map(|line| serde_json::from_str(line).map_err(|error| format!("{line}: {error}"))).collect()
+}
+
+fn text<'v>(row: &'v Value, name: &str) -> &'v str {
+    row.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn missing(rows: &dyn Fn(&[&str]) -> Result<Vec<Value>, Fail>, ends: &[&str], limit: Duration) -> Outcome {
+    wait::until(limit, || {
+        let all = rows(&["show", "conditions"])?;
+        let found = all.iter().find(|row| ends.iter().all(|end| text(row, "what").contains(end)));
+        let found = found.ok_or_else(|| format!("{all:?}"))?;
+        wait::ensure(text(found, "kind") == "link_missing", || found.to_string())?;
+        Ok(text(found, "what").to_owned())
+    })
+}
+
+/// lldpd in the first host's namespace.
+fn server(directory: &Path, fabric: &Fabric, rows: &dyn Fn(&[&str]) -> Result<Vec<Value>, Fail>) -> Outcome {
+    let host = fabric.hosts.first().ok_or("no host")?;
+    let socket = directory.join("lldpd.sock").display().to_string();
+    let device = host.device();
+    // In the foreground, on the host's own device alone.
+    let daemon = host.command(&["lldpd", "-d", "-u", &socket, "-I", &device]);
+    let mut daemon = Daemon::start(directory, "lldpd", &daemon)?;
+    for words in [["system", "hostname", SERVER], ["lldp", "tx-interval", "1"]] {
+        let told = [&["lldpcli", "-u", &socket, "configure"][..], &words].concat();
+        daemon.until(HEARD_LIMIT, |_| {
+            let line = host.command(&told);
+            let (program, arguments) = line.split_first().ok_or("nothing to run")?;
+            command(program, arguments).map(drop)
+        })?;
+    }
+    daemon.until(HEARD_LIMIT, |_| {
+        let all = rows(&["show", "neighbors"])?;
+        let at = |row: &&Value| text(row, "switch") == host.bridge && text(row, "port_name") == host.port();
+        let found = all.iter().filter(at).find(|row| text(row, "system_name") == SERVER);
+        let found = found.ok_or_else(|| format!("{all:?}"))?;
+        wait::ensure(!text(found, "chassis_id").is_empty(), || found.to_string())?;
+        Ok(format!("{} {} at {}", text(found, "system_name"), text(found, "far_port"), text(found, "port_name")))
+    })
+}

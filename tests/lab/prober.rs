@@ -109,16 +109,18 @@ fn probe(number: &str, targets: &str) -> Result<(), Fail> {
     let socket = UdpSocket::bind(("0.0.0.0", PORT)).map_err(words)?;
     let sending = socket.try_clone().map_err(words)?;
     std::thread::spawn(move || {
-        let start = Instant::now();
-        for n in 1_u32.. {
+        let mut next = Instant::now();
+        for n in 1_u64.. {
             let mut datagram = [0; 12];
-            datagram[..8].copy_from_slice(&u64::from(n).to_be_bytes());
+            datagram[..8].copy_from_slice(&n.to_be_bytes());
             datagram[8] = number;
             for target in &targets {
                 // A host's own device is always up; what the network does with it is what is measured.
                 let _ = sending.send_to(&datagram, (*target, PORT));
             }
-            std::thread::sleep((start + INTERVAL * n).saturating_duration_since(Instant::now()));
+            // Who was kept waiting does not make up for it: a burst would be lost for its own sake.
+            next = (next + INTERVAL).max(Instant::now());
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
     });
     socket.set_read_timeout(Some(ALIVE)).map_err(words)?;

@@ -110,10 +110,14 @@ impl Shape {
     fn switch_bfd_on(&self) -> Result<(), Fail> {
         for link in 0..self.links.len() {
             let (a, b) = self.ends(link);
-            for device in [fabric::end(&a, &b), fabric::end(&b, &a)] {
+            let mut arguments = Vec::new();
+            let devices = [fabric::end(&a, &b), fabric::end(&b, &a)];
+            for device in &devices {
                 let settings = ["bfd:enable=true", "bfd:min_tx=10", "bfd:min_rx=10"];
-                ovs::vsctl(&["set", "interface", &device, settings[0], settings[1], settings[2]])?;
+                arguments.extend(["--", "set", "interface", device]);
+                arguments.extend(settings);
             }
+            ovs::vsctl(&arguments)?;
         }
         Ok(())
     }
@@ -154,10 +158,16 @@ fn heal(lab: &Lab, report: &mut Report, shape: &Shape) -> Result<(), Fail> {
     for kind in [Kind::PortDown, Kind::SilentProbes, Kind::SilentBfd] {
         if kind == Kind::SilentBfd {
             shape.switch_bfd_on()?;
-            // Links are down until their sessions are up.
-            wait::throughout(Duration::from_secs(2), || Ok(()))?;
-            controller.wait_metric(MEND_LIMIT, metric::LINKS, shape.links.len() as f64)?;
-            wait_all_heard(&mut probers)?;
+            // Links are down until their sessions are up; then they stay up, or the machine is too slow for it.
+            let links = shape.links.len() as f64;
+            let steady = wait::until(MEND_LIMIT, || {
+                controller.wait_metric(MEND_LIMIT, metric::LINKS, links)?;
+                wait::throughout(Duration::from_secs(2), || {
+                    controller.wait_metric(Duration::ZERO, metric::LINKS, links).map(drop)
+                })?;
+                wait_all_heard(&mut probers)
+            });
+            report.require("with BFD all links are up, and stay so", steady.map(|()| String::new()))?;
         }
         let mut cuts = Vec::new();
         for n in 0..lab.mode.pick(short, full) {

@@ -39,7 +39,7 @@ pub struct Fabric {
 }
 
 /// The name of the device at `near` of the cable to `far`.
-fn end(near: &str, far: &str) -> String {
+pub fn end(near: &str, far: &str) -> String {
     format!("{near}-{far}")
 }
 

@@ -17,6 +17,7 @@ mod oracle;
 mod ovs;
 mod peer;
 mod ping;
+mod prober;
 mod process;
 mod relay;
 mod report;
@@ -91,6 +92,9 @@ fn main() -> ExitCode {
             "--seed" => seed = arguments.next(),
             "--inside" => inside = arguments.next(),
             "--cell" => cell = arguments.next(),
+            "--prober" => {
+                return prober::run(&arguments.next().unwrap_or_default(), &arguments.next().unwrap_or_default());
+            }
             "--list" => {
                 for scenario in scenario::ALL {
                     println!("{:<12} {}", scenario.name, scenario.about);

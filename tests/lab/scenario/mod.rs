@@ -9,6 +9,7 @@ mod dial;
 mod dissect;
 mod explain;
 mod fabric;
+mod healing;
 mod hitless;
 mod hostile;
 mod interop;
@@ -88,6 +89,20 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: ovsdb::run,
         limit_s: (180, 300),
+    },
+    Scenario {
+        name: "healing",
+        about: "ring with a chord, a datagram every 5 ms between all pairs: how long cuts are felt, with loss of carrier, silent, and with BFD",
+        full_only: false,
+        run: healing::ring,
+        limit_s: (300, 2700),
+    },
+    Scenario {
+        name: "healing-tree",
+        about: "the same in a fat-tree of 20 bridges, between 32 pairs",
+        full_only: true,
+        run: healing::fat_tree,
+        limit_s: (400, 3600),
     },
     Scenario {
         name: "show",

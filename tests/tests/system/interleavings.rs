@@ -5,7 +5,7 @@
 //! Where few messages are under way at once every mix is looked at, else some at random. What the next barrier lets go comes only after all of it has
 //! been answered: the simulator's control network is as fast to all switches.
 //!
-//! In each state further links are dead that the controller knows nothing of yet: packets are lost then, or take detours, and still none goes round.
+//! In the states, or in some of many, further links are dead that the controller knows nothing of yet: packets are lost then, or take detours, and still none goes round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -211,6 +211,10 @@ fn look(
             let leaks: Vec<_> =
                 pairs.iter().filter(|pair| !before.contains(pair) && !in_the_end.contains(pair)).collect();
             assert!(leaks.is_empty(), "{leaks:?} are apart before and after and not in between: {}", what());
+            // Each look at many hosts takes long.
+            if state % places.len().div_ceil(6) > 0 {
+                continue;
+            }
             let dead: Vec<usize> = (0..=random.below(3)).map(|_| random.below(spec.links.len())).collect();
             let walker = walker.without(&dead, &spec, &mut mix);
             walker.pairs(&spec, &mix, &|| format!("links {dead:?} dead besides: {}", what()));

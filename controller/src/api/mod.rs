@@ -9,6 +9,7 @@ mod find;
 mod history;
 mod network;
 mod openapi;
+mod routes;
 mod rules;
 pub mod table;
 #[cfg(test)]
@@ -232,7 +233,7 @@ impl Api {
             }
             What::Trace => trace::trace(&self.pictures, snapshot, question).await,
             What::Events => events::events(&self.happenings, &self.snapshots, self.started, question).await,
-            What::Switches | What::Ports | What::Links | What::Hosts | What::Paths | What::Path => {
+            What::Switches | What::Ports | What::Links | What::Hosts | What::Paths | What::Path | What::Routes => {
                 let made = tokio::task::spawn_blocking(move || network::answer(&snapshot, &question));
                 made.await.map_err(|_| Failure::busy("the answer could not be made"))?
             }

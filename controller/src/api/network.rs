@@ -11,7 +11,7 @@ use topology::{Host, Link, Network, Port, PortState, Switch};
 
 use super::find::Look;
 use super::table::What;
-use super::{Failure, Page, Question, beside, way};
+use super::{Failure, Page, Question, beside, routes, way};
 use crate::io::fabric::{PORT_COUNTERS, Snapshot};
 
 pub(super) fn answer(snapshot: &Snapshot, question: &Question) -> Result<Value, Failure> {
@@ -23,6 +23,7 @@ pub(super) fn answer(snapshot: &Snapshot, question: &Question) -> Result<Value, 
         What::Hosts => hosts(look, question)?,
         What::Paths => way::paths(look, question)?,
         What::Path => return way::path(look, question),
+        What::Routes => return routes::routes(look, question),
         What::Status | What::Flows | What::Groups | What::Meters | What::Events | What::Trace | What::History => {
             return Err(Failure::bad("not of the network"));
         }

@@ -83,8 +83,9 @@ impl NoRoute {
             NoRoute::TooMany(most) => format!("at most {most} switches and links to pass can be asked for"),
             NoRoute::LedgerFull(most) => format!("{most} reservations are held, and no more are"),
             NoRoute::Parted { from, to, near, far } => format!(
-                "{from} and {to} are in different parts of the network: {from}'s part has {near} {}, {to}'s has {far}",
-                if *near == 1 { "switch" } else { "switches" },
+                "{from} and {to} are in different parts of the network: {from}'s part has {}, {to}'s has {}",
+                switches(*near),
+                switches(*far),
                 from = switch(*from),
                 to = switch(*to),
             ),
@@ -128,6 +129,10 @@ impl fmt::Display for NoRoute {
 }
 
 impl std::error::Error for NoRoute {}
+
+fn switches(count: usize) -> String {
+    if count == 1 { "1 switch".to_owned() } else { format!("{count} switches") }
+}
 
 /// A bit rate for people: `800 Mbit/s`, `2.5 Gbit/s`.
 pub fn bandwidth_text(kbps: u64) -> String {

@@ -294,7 +294,7 @@ fn reasons_name_what_would_have_to_change() {
     assert_eq!(text(0, 9, none()), "switch s9 is not in the network");
     assert_eq!(
         text(0, 4, none()),
-        "s1 and s4 are in different parts of the network: s1's part has 3 switches, s4's has 2"
+        "s1 and s4 are in different parts of the network: s1's part has 3 switches, s4's has 2 switches"
     );
     assert_eq!(text(3, 2, none()), "switch s3 is drained, and no way leads around drained switches");
     assert_eq!(text(0, 2, avoid), "each way passes what is to be avoided; the cheapest one switch s3");

@@ -41,10 +41,22 @@ pub(super) struct Query<'q> {
     pub(super) to: usize,
     pub(super) may: &'q dyn Fn(&Edge) -> bool,
     pub(super) include: &'q [Waypoint],
+    /// Of which so many have been passed before.
+    pub(super) passed: usize,
+    /// From another query that may take all that this one may, and more.
+    pub(super) bounds: Option<&'q Bounds>,
     pub(super) max_latency: Option<Duration>,
     pub(super) objective: Objective,
     /// Drained switches let others' traffic through.
     pub(super) through_drained: bool,
+}
+
+/// The least that the rest of the way takes, by layer and switch; `None` where nothing leads on.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    objective: Vec<Option<u64>>,
+    /// Nanoseconds; where there is a bound on latency.
+    latency: Option<Vec<Option<u64>>>,
 }
 
 struct Label {
@@ -64,7 +76,18 @@ impl<'q> Query<'q> {
         may: &'q dyn Fn(&Edge) -> bool,
     ) -> Query<'q> {
         let (include, objective): (&[Waypoint], _) = (&[], Objective::Cost);
-        Query { database, from, to, may, include, max_latency: None, objective, through_drained: false }
+        Query {
+            database,
+            from,
+            to,
+            may,
+            include,
+            passed: 0,
+            bounds: None,
+            max_latency: None,
+            objective,
+            through_drained: false,
+        }
     }
 
     fn usable(&self, edge: &Edge) -> bool {
@@ -78,8 +101,17 @@ impl<'q> Query<'q> {
         self.include.len() - pass(left, edge, at).len()
     }
 
-    /// The least that the rest of the way takes, by layer and switch; `None` where nothing leads on.
-    fn bounds(&self, weight: &dyn Fn(&Edge) -> u64) -> Vec<Option<u64>> {
+    pub(super) fn bounds(&self) -> Bounds {
+        let latency = self.max_latency.map(|_| self.least(&nanoseconds));
+        let cost = |edge: &Edge| edge.cost;
+        let objective = match self.objective {
+            Objective::Cost => self.least(&cost),
+            Objective::Latency => self.least(&nanoseconds),
+        };
+        Bounds { objective, latency }
+    }
+
+    fn least(&self, weight: &dyn Fn(&Edge) -> u64) -> Vec<Option<u64>> {
         let nodes = self.database.len();
         let mut bounds = vec![None; nodes * (self.include.len() + 1)];
         let mut heap = BinaryHeap::from([Reverse((0_u64, self.include.len(), self.to))]);
@@ -103,18 +135,18 @@ impl<'q> Query<'q> {
     /// The best way as edges; `None` if there is none.
     pub(super) fn run(&self) -> Result<Option<Vec<usize>>, NoRoute> {
         let nodes = self.database.len();
-        let cost = |edge: &Edge| edge.cost;
-        let nanoseconds = |edge: &Edge| u64::try_from(edge.latency.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX);
         let by_cost = self.objective == Objective::Cost;
-        let bounds = self.bounds(if by_cost { &cost } else { &nanoseconds });
-        let fastest = self.max_latency.map(|_| self.bounds(&nanoseconds));
-        let bound = |layer: usize, at: usize| bounds[layer * nodes + at];
-        let in_time = |layer: usize, at: usize, latency: Duration| match (self.max_latency, &fastest) {
+        let own = if self.bounds.is_none() { Some(self.bounds()) } else { None };
+        let Some(bounds) = self.bounds.or(own.as_ref()) else {
+            return Ok(None);
+        };
+        let bound = |layer: usize, at: usize| bounds.objective[layer * nodes + at];
+        let in_time = |layer: usize, at: usize, latency: Duration| match (self.max_latency, &bounds.latency) {
             (Some(most), Some(fastest)) => fastest[layer * nodes + at]
                 .is_some_and(|rest| latency.saturating_add(Duration::from_nanos(rest)) <= most),
             _ => true,
         };
-        let start = self.layer(0, None, self.from);
+        let start = self.layer(self.passed, None, self.from);
         let first = Label { at: self.from, layer: start, by: None, cost: 0, latency: Duration::ZERO };
         let Some(whole) = bound(start, self.from).filter(|_| in_time(start, self.from, Duration::ZERO)) else {
             return Ok(None);
@@ -138,7 +170,9 @@ impl<'q> Query<'q> {
                 let (cost, latency) =
                     (cost.saturating_add(edge.cost), latency.saturating_add(edge.latency.unwrap_or_default()));
                 let layer = self.layer(layer, Some(edge), edge.to);
-                let Some(rest) = bound(layer, edge.to).filter(|_| in_time(layer, edge.to, latency)) else { continue };
+                let Some(rest) = bound(layer, edge.to).filter(|_| in_time(layer, edge.to, latency)) else {
+                    continue;
+                };
                 if !self.include.is_empty() && self.repeats(&labels, number, edge.to) {
                     continue;
                 }
@@ -165,6 +199,10 @@ impl<'q> Query<'q> {
             }
         }
     }
+}
+
+fn nanoseconds(edge: &Edge) -> u64 {
+    u64::try_from(edge.latency.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What is still to be passed after this edge and the switch where it ends, in this order.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use net::DatapathId;
 
 use super::database::{Asked, Edge, TrafficDatabase};
-use super::search::{Query, pass};
+use super::search::{Bounds, Query, pass};
 use super::{Constraints, NoRoute, Route};
 
 /// Routes that are asked for at once at most.
@@ -44,19 +44,26 @@ pub(super) struct Routes<'q> {
     database: &'q TrafficDatabase,
     asked: &'q Asked<'q>,
     found: Vec<Vec<usize>>,
-    candidates: BTreeSet<(u64, Vec<usize>)>,
+    /// Cost, edges, and where the route leaves the one before: what leaves earlier has been looked at with that one (E. L. Lawler, 1972).
+    candidates: BTreeSet<(u64, Vec<usize>, usize)>,
+    leaves_at: usize,
+    bounds: Bounds,
 }
 
 impl<'q> Routes<'q> {
     pub(super) fn new(database: &'q TrafficDatabase, asked: &'q Asked<'q>) -> Routes<'q> {
-        Routes { database, asked, found: Vec::new(), candidates: BTreeSet::new() }
+        let may = |edge: &Edge| asked.fits(edge);
+        let (include, max_latency) = (&asked.include, asked.constraints.max_latency);
+        let whole = Query { include, max_latency, ..Query::new(database, asked.from, asked.to, &may) };
+        let bounds = whole.bounds();
+        Routes { database, asked, found: Vec::new(), candidates: BTreeSet::new(), leaves_at: 0, bounds }
     }
 
     pub(super) fn next(&mut self) -> Result<Option<(u64, Vec<usize>)>, NoRoute> {
         match self.found.last().cloned() {
             None => self.leave(&[], &[])?,
             Some(last) => {
-                for spur in 0..last.len() {
+                for spur in self.leaves_at..last.len() {
                     let root = &last[..spur];
                     let alike = self.found.iter().filter(|route| route.starts_with(root));
                     let taken: Vec<usize> = alike.filter_map(|route| route.get(spur).copied()).collect();
@@ -64,9 +71,12 @@ impl<'q> Routes<'q> {
                 }
             }
         }
-        let next = self.candidates.pop_first();
-        self.found.extend(next.iter().map(|(_, edges)| edges.clone()));
-        Ok(next)
+        let Some((cost, edges, leaves_at)) = self.candidates.pop_first() else {
+            return Ok(None);
+        };
+        self.leaves_at = leaves_at;
+        self.found.push(edges.clone());
+        Ok(Some((cost, edges)))
     }
 
     /// The best way that begins with `root` and goes on over none of `taken`.
@@ -91,15 +101,19 @@ impl<'q> Routes<'q> {
             },
             None => None,
         };
+        let start = pass(&asked.include, None, asked.from);
+        let left = edges().fold(start, |left, edge| pass(left, Some(edge), edge.to));
         let query = Query {
-            include: edges().fold(pass(&asked.include, None, asked.from), |left, edge| pass(left, Some(edge), edge.to)),
+            include: &asked.include,
+            passed: asked.include.len() - left.len(),
+            bounds: Some(&self.bounds),
             max_latency,
             ..Query::new(database, at, asked.to, &may)
         };
         if let Some(rest) = query.run()? {
             let whole = [root, &rest].concat();
             let cost = whole.iter().filter_map(|&number| database.edges.get(number)).map(|edge| edge.cost).sum();
-            self.candidates.insert((cost, whole));
+            self.candidates.insert((cost, whole, root.len()));
         }
         Ok(())
     }

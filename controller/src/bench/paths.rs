@@ -1,10 +1,12 @@
 //! Path computation by itself: no sockets, no processes.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use emulator::Shape;
+use emulator::shape::graphml::graphml;
 use serde::Serialize;
 
 use super::figures::median;
@@ -27,6 +29,9 @@ pub struct PathsArgs {
     /// Ports of a fat-tree's switches: 16 makes 320 switches, 48 makes 2,880.
     #[arg(long, value_delimiter = ',', default_values_t = [16, 48], value_parser = clap::value_parser!(u16).range(2..=64))]
     k: Vec<u16>,
+    /// Networks from GraphML files, as the Internet Topology Zoo has them, instead of fat-trees.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "k")]
+    graphml: Vec<PathBuf>,
     /// Links that are lost and come back, one after the other; a tenth as many switches.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     changes: u32,
@@ -49,10 +54,10 @@ struct Step {
     most_hops: usize,
 }
 
-/// One fat-tree.
+/// One network.
 #[derive(Clone, Debug, Serialize)]
 struct Row {
-    k: u16,
+    shape: String,
     switches: usize,
     links: usize,
     pairs: usize,
@@ -69,7 +74,12 @@ struct Row {
 
 /// Measures as the command line says.
 pub(super) fn paths(arguments: &PathsArgs, out: &mut dyn Write) -> Result<(), String> {
-    let rows: Vec<Row> = arguments.k.iter().map(|&k| measure(k, arguments.changes as usize)).collect();
+    let changes = arguments.changes as usize;
+    let rows: Vec<Row> = if arguments.graphml.is_empty() {
+        arguments.k.iter().map(|&k| fat_tree(k, changes)).collect()
+    } else {
+        arguments.graphml.iter().map(|file| imported(file, changes)).collect::<Result<_, String>>()?
+    };
     let written = if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &rows).map_err(Into::into).and_then(|()| writeln!(out))
     } else {
@@ -78,8 +88,21 @@ pub(super) fn paths(arguments: &PathsArgs, out: &mut dyn Write) -> Result<(), St
     written.map_err(|error| format!("cannot write: {error}"))
 }
 
-fn measure(k: u16, changes: usize) -> Row {
-    let shape = Shape::fat_tree(usize::from(k));
+fn fat_tree(k: u16, changes: usize) -> Row {
+    measure(format!("fat-tree of {k}-port switches"), &Shape::fat_tree(usize::from(k)), changes)
+}
+
+fn imported(file: &Path, changes: usize) -> Result<Row, String> {
+    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| told(&error))?;
+    let imported = graphml(&text).map_err(|error| told(&error))?;
+    if imported.shape.links.is_empty() {
+        return Err(told(&"no links between different nodes"));
+    }
+    Ok(measure(file.display().to_string(), &imported.shape, changes))
+}
+
+fn measure(name: String, shape: &Shape, changes: usize) -> Row {
     let before = process::own_resident();
     let mut paths = Paths::new();
     let (all, _) = timed(&mut paths, |paths| {
@@ -111,7 +134,7 @@ fn measure(k: u16, changes: usize) -> Row {
         milliseconds(begin.elapsed())
     });
     Row {
-        k,
+        shape: name,
         switches: shape.switches.len(),
         links: shape.links.len(),
         pairs: paths.pair_count(),
@@ -160,8 +183,8 @@ fn step(what: &'static str, seen: &[(Duration, usize)]) -> Step {
 }
 
 fn print(row: &Row, out: &mut dyn Write) -> std::io::Result<()> {
-    let Row { k, switches, links, pairs, .. } = row;
-    writeln!(out, "fat-tree of {k}-port switches: {switches} switches, {links} links, {pairs} pairs")?;
+    let Row { shape, switches, links, pairs, .. } = row;
+    writeln!(out, "{shape}: {switches} switches, {links} links, {pairs} pairs")?;
     writeln!(
         out,
         "  all next hops from nothing   {:10.1} ms   {:.1} MB ({:.1} octets a pair; the process has grown by {:.1} MB)",
@@ -199,11 +222,17 @@ mod tests {
 
     #[test]
     fn a_small_fat_tree_is_measured_and_what_changed_is_counted() {
-        let row = measure(4, 10);
+        let row = fat_tree(4, 10);
         assert_eq!((row.switches, row.links, row.pairs), (20, 32, 20 * 19));
         assert!(row.steps.iter().all(|step| step.median_hops > 0.0), "{row:?}");
         let mut text = Vec::new();
         print(&row, &mut text).unwrap();
         assert_eq!(String::from_utf8(text).unwrap().lines().count(), 7);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let error = imported(Path::new("nowhere.graphml"), 10).unwrap_err();
+        assert!(error.starts_with("nowhere.graphml: "), "{error}");
     }
 }

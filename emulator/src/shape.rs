@@ -1,6 +1,8 @@
 //! The usual shapes of networks: switches and the links between them, without hosts. What is emulated, benchmarked and tested in them is made
 //! of the same lists.
 
+pub mod graphml;
+
 use std::collections::BTreeMap;
 
 use net::{DatapathId, PortId, PortNo};

@@ -86,7 +86,8 @@ impl Bench {
         options.core.port_stats_interval = Duration::from_secs(100_000);
         let mut simulator = Simulator::new(&spec, options);
         let mut settings = settings(&spec, rules, &[]);
-        (settings.probe_interval, settings.host_timeout) = (Duration::from_secs(100_000), Duration::from_secs(60_000));
+        (settings.discovery.probe_interval, settings.discovery.host_timeout) =
+            (Duration::from_secs(100_000), Duration::from_secs(60_000));
         simulator.configure(settings);
         simulator.run_for(Duration::from_secs(30));
         simulator.announce_all();
@@ -188,7 +189,7 @@ fn main() {
         let mut edits: Vec<Cost> = Vec::new();
         for n in 0..5 {
             let mut settings = settings(&spec, rules, &[format!("priority=5,udp,tp_dst={},actions=drop", 5000 + n)]);
-            (settings.probe_interval, settings.host_timeout) =
+            (settings.discovery.probe_interval, settings.discovery.host_timeout) =
                 (Duration::from_secs(100_000), Duration::from_secs(60_000));
             let mut answer = None;
             edits.push(bench.measure(Duration::from_secs(2), |simulator| answer = Some(simulator.configure(settings))));

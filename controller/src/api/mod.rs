@@ -11,6 +11,7 @@ mod network;
 mod odd;
 mod openapi;
 mod ovsdb;
+mod routes;
 mod rules;
 pub mod table;
 #[cfg(test)]
@@ -246,7 +247,8 @@ impl Api {
             | What::Conditions
             | What::Hosts
             | What::Paths
-            | What::Path => {
+            | What::Path
+            | What::Routes => {
                 let known = self.ovsdb.borrow().clone();
                 let made = tokio::task::spawn_blocking(move || {
                     let mut answer = network::answer(&snapshot, &question)?;

@@ -222,3 +222,39 @@ fn conditions_are_told_with_names_and_damped_links_stand_among_the_links() {
     let rows: Vec<_> = links["rows"].as_array().unwrap().iter().map(shown).collect();
     assert_eq!(rows, [(json!("1"), json!("both"), json!(70)), (json!("2"), json!("damped"), Value::Null)]);
 }
+
+#[test]
+fn routes_keep_to_what_is_asked_and_say_why_there_is_none() {
+    let network =
+        snapshot(5, &both(&[((1, 1), (2, 1)), ((1, 2), (3, 1)), ((2, 2), (4, 1)), ((2, 3), (4, 2)), ((3, 2), (4, 3))]));
+    let routes = |more: &[(&'static str, &'static str)]| {
+        asked(&network, What::Routes, &[&[("from", "s1"), ("to", "s4")], more].concat())
+    };
+    let switches = |answer: &Value| -> Vec<Value> {
+        answer["rows"].as_array().unwrap().iter().map(|row| row["switches"].clone()).collect()
+    };
+    let three = routes(&[("count", "9")]).unwrap();
+    assert_eq!(three["rows"].as_array().unwrap().len(), 3, "and no more");
+    assert_eq!(three["rows"][0]["links"], json!(["s1:1 to s2:1", "s2:2 to s4:1"]));
+    let around = routes(&[("avoid", "s2")]).unwrap();
+    assert_eq!(switches(&around), [json!(["s1", "s3", "s4"])]);
+    let pair = routes(&[("disjoint", "node")]).unwrap();
+    assert_eq!(switches(&pair), [json!(["s1", "s2", "s4"]), json!(["s1", "s3", "s4"])]);
+    let over = routes(&[("include", "s3:2,s4:2,s2:1")]).unwrap();
+    assert_eq!(
+        over["reason"],
+        json!("no way passes the link at s4:2 in the order asked without coming by a switch twice")
+    );
+    let avoided = routes(&[("avoid", "s2, s1:2")]).unwrap();
+    assert_eq!(avoided["reachable"], json!(false));
+    assert_eq!(avoided["reason"], json!("each way passes what is to be avoided; the cheapest one switch s2"));
+    let parted = asked(&network, What::Routes, &[("from", "s1"), ("to", "s5"), ("count", "2")]).unwrap();
+    let reason = "s1 and s5 are in different parts of the network: s1's part has 4 switches, s5's has 1 switch";
+    assert_eq!(parted["reason"], json!(reason));
+    for (name, value) in
+        [("max_latency", "5"), ("min_bandwidth", "wide"), ("avoid", "s9"), ("include", "s1:x"), ("disjoint", "srlg")]
+    {
+        assert!(matches!(routes(&[(name, value)]), Err(failure) if failure.status >= 400), "{name}={value}");
+    }
+    assert!(routes(&[("count", "2"), ("disjoint", "link")]).is_err());
+}

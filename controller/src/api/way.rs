@@ -65,13 +65,13 @@ pub(super) fn paths(look: Look<'_>, question: &Question) -> Result<Page, Failure
 
 /// Where a path begins or ends.
 #[derive(Clone, Copy)]
-enum End<'s> {
+pub(super) enum End<'s> {
     Host(&'s Host),
     Switch(DatapathId),
 }
 
 impl End<'_> {
-    fn find<'s>(look: Look<'s>, text: &str) -> Result<End<'s>, Failure> {
+    pub(super) fn find<'s>(look: Look<'s>, text: &str) -> Result<End<'s>, Failure> {
         match look.find_host(text) {
             Some(host) => host.map(End::Host),
             None => look.find_switch(text).map(End::Switch).map_err(|failure| Failure {
@@ -81,7 +81,7 @@ impl End<'_> {
         }
     }
 
-    fn switch(&self) -> DatapathId {
+    pub(super) fn switch(&self) -> DatapathId {
         match self {
             End::Host(host) => host.port.datapath_id,
             End::Switch(id) => *id,
@@ -95,7 +95,7 @@ impl End<'_> {
         }
     }
 
-    fn text(&self, look: Look<'_>) -> String {
+    pub(super) fn text(&self, look: Look<'_>) -> String {
         match self {
             End::Host(host) => {
                 let addresses: Vec<String> = host.addresses.iter().map(|address| address.to_string()).collect();

@@ -15,6 +15,7 @@ mod figures;
 mod flood;
 mod floor;
 mod load;
+mod paths;
 mod process;
 mod switch;
 mod traffic;
@@ -33,6 +34,7 @@ use process::{Folder, Process};
 pub use bgp::{BgpArgs, BgpFloorArgs};
 pub use flood::FloodArgs;
 pub use floor::FloorArgs;
+pub use paths::PathsArgs;
 pub use traffic::{Frame, Workload};
 
 /// What to measure.
@@ -52,6 +54,12 @@ pub enum BenchCommand {
     /// much that is.
     #[command(after_help = crate::cli::examples(bgp::EXAMPLES))]
     Bgp(Box<BgpArgs>),
+    /// Path computation: time and memory for the next hops between all pairs of a fat-tree's switches, and what a lost link or switch takes.
+    ///
+    /// Runs in this process, on one thread, beside petgraph's Dijkstra for each destination, which finds distances and no next hops. Each
+    /// change is made and taken back; links and switches are taken from all over the tree, the same ones in each run.
+    #[command(after_help = crate::cli::examples(paths::EXAMPLES))]
+    Paths(PathsArgs),
     /// The floor of `bgp` by itself; `bgp` starts it.
     #[command(hide = true)]
     BgpFloor(BgpFloorArgs),
@@ -246,6 +254,7 @@ pub fn bench(command: BenchCommand, out: &mut dyn Write) -> Result<(), String> {
     match command {
         BenchCommand::Bgp(arguments) => bgp::bgp(*arguments, out),
         BenchCommand::BgpFloor(arguments) => bgp::bgp_floor(arguments),
+        BenchCommand::Paths(arguments) => paths::paths(&arguments, out),
         BenchCommand::Floor(arguments) => floor::floor(arguments),
         BenchCommand::Flood(arguments) => flood::flood(&arguments, out),
         BenchCommand::Openflow(arguments) => openflow(*arguments, out),

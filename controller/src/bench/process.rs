@@ -202,6 +202,11 @@ fn cpu(pid: u32) -> u64 {
         .sum()
 }
 
+/// Octets of memory that this process has in use.
+pub(super) fn own_resident() -> u64 {
+    memory(std::process::id(), "VmRSS:")
+}
+
 /// A row of a process's status that counts KiB, in octets.
 fn memory(pid: u32, row: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

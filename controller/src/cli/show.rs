@@ -250,6 +250,29 @@ pub(super) struct WhichEvents {
     after: Option<u64>,
 }
 
+/// Any of these asks for whole routes instead of the one that packets take.
+#[derive(Debug, Args)]
+struct WhichRoutes {
+    /// Over all links, as probes have measured them: `5ms`, `300us`.
+    #[arg(long, value_name = "TIME")]
+    max_latency: Option<String>,
+    /// Bit rate of each link: `100M`, `2.5G`.
+    #[arg(long, value_name = "RATE")]
+    min_bandwidth: Option<String>,
+    /// Switches, and links by either port (`s1:2`), not to pass, with commas between.
+    #[arg(long, value_name = "WHAT")]
+    avoid: Option<String>,
+    /// Switches and links to pass, in this order.
+    #[arg(long, value_name = "WHAT", conflicts_with = "disjoint")]
+    include: Option<String>,
+    /// So many routes, the shortest first.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=64))]
+    count: Option<u64>,
+    /// Two routes that have no switch or no link in common.
+    #[arg(long, value_parser = ["node", "link"], conflicts_with = "count")]
+    disjoint: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct PathArgs {
     /// Where it begins: a host's MAC or IP address, or a switch.
@@ -258,6 +281,8 @@ pub(super) struct PathArgs {
     /// Where it ends.
     #[arg(value_name = "B")]
     to: String,
+    #[command(flatten)]
+    which: WhichRoutes,
     #[command(flatten)]
     ask: Ask,
 }
@@ -409,10 +434,21 @@ fn tell_missed(page: &Value, err: &mut dyn Write) {
 }
 
 pub(super) fn path(arguments: &PathArgs, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let PathArgs { from, to, ask } = arguments;
-    let route = Route::of(What::Path);
+    let PathArgs { from, to, which, ask } = arguments;
+    let WhichRoutes { max_latency, min_bandwidth, avoid, include, count, disjoint } = which;
+    let wanted = [
+        ("max_latency", max_latency.clone()),
+        ("min_bandwidth", min_bandwidth.clone()),
+        ("avoid", avoid.clone()),
+        ("include", include.clone()),
+        ("count", count.map(|count| count.to_string())),
+        ("disjoint", disjoint.clone()),
+    ];
+    let routes = wanted.iter().any(|(_, value)| value.is_some());
+    let route = Route::of(if routes { What::Routes } else { What::Path });
     let mut result = || -> Result<(), Failure> {
-        let parameters = [("from", Some(from.clone())), ("to", Some(to.clone()))];
+        let mut parameters = vec![("from", Some(from.clone())), ("to", Some(to.clone()))];
+        parameters.extend(wanted.clone());
         let answer = ask.at().get(&question(route.path, &parameters))?;
         let text = |name: &str| for_people(answer.get(name).and_then(Value::as_str).unwrap_or_default());
         let reachable = answer.get("reachable").and_then(Value::as_bool) == Some(true);

@@ -10,6 +10,7 @@ mod flood;
 mod graph;
 mod next_hops;
 pub mod reference;
+pub mod route;
 mod table;
 #[cfg(test)]
 mod tests;

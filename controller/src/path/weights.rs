@@ -92,6 +92,18 @@ impl Weights {
         stated.or_else(|| network.port(port).map(|port| u64::from(port.info.curr_speed_kbps))).filter(|&kbps| kbps > 0)
     }
 
+    /// How long a frame is under way out of a port: as stated, else the least that probes have measured, which is nearest to the wire's own.
+    pub fn latency(&self, port: PortId, network: &Network) -> Option<Duration> {
+        let stated = self.links.get(&port).and_then(|link| link.latency);
+        stated.or_else(|| network.latency(port).map(|measured| measured.min))
+    }
+
+    /// Numbers of risks that a link has, stated at either end.
+    pub fn risks(&self, a: PortId, b: PortId) -> BTreeSet<u32> {
+        let of = |port| self.links.get(&port).into_iter().flat_map(|link| link.risks.iter().copied());
+        of(a).chain(of(b)).collect()
+    }
+
     /// What the direction out of a port costs: 1 to [`MAX_COST`], and [`DRAINED_COST`] more if it is drained.
     pub fn cost(&self, port: PortId, network: &Network) -> u32 {
         let link = self.links.get(&port);

@@ -22,6 +22,10 @@ const RING_HOST: HostIndex = HostIndex(5);
 const RING_LINK: LinkIndex = LinkIndex(0);
 /// Virtual time that an event is given.
 const WINDOW: Duration = Duration::from_millis(400);
+const PROBE_INTERVAL: Duration = Duration::from_secs(60);
+const HOST_TIMEOUT: Duration = Duration::from_secs(60_000);
+/// Virtual time in which a port that came up is found to be an edge: several probes without an answer.
+const DWELL: Duration = Duration::from_secs(400);
 
 fn nanoseconds() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
@@ -66,6 +70,13 @@ fn settings(spec: &FabricSpec, rules: usize, more: &[String]) -> FabricSettings 
     FabricSettings::from(&Config::parse(&text).unwrap_or_else(|problems| panic!("{problems}")))
 }
 
+/// What goes on all the time would hide what an event costs.
+fn slow_down(settings: &mut FabricSettings) {
+    settings.discovery.probe_interval = PROBE_INTERVAL;
+    settings.discovery.edge_probe_interval = PROBE_INTERVAL;
+    settings.discovery.host_timeout = HOST_TIMEOUT;
+}
+
 struct Bench {
     simulator: Simulator,
     spare: PortId,
@@ -79,17 +90,15 @@ impl Bench {
     fn new(switches: u64, rules: usize) -> Bench {
         let spec = fabric(switches);
         let mut options = SimulatorOptions { seed: 7, ..SimulatorOptions::default() };
-        // What goes on all the time would hide what an event costs: `benches/probing.rs` of topology is about that.
-        options.core.discovery.probe_interval = Duration::from_secs(100_000);
-        options.core.discovery.edge_probe_interval = Duration::from_secs(100_000);
-        options.core.discovery.host_timeout = Duration::from_secs(60_000);
+        options.core.discovery.probe_interval = PROBE_INTERVAL;
+        options.core.discovery.edge_probe_interval = PROBE_INTERVAL;
+        options.core.discovery.host_timeout = HOST_TIMEOUT;
         options.core.port_stats_interval = Duration::from_secs(100_000);
         let mut simulator = Simulator::new(&spec, options);
         let mut settings = settings(&spec, rules, &[]);
-        (settings.discovery.probe_interval, settings.discovery.host_timeout) =
-            (Duration::from_secs(100_000), Duration::from_secs(60_000));
+        slow_down(&mut settings);
         simulator.configure(settings);
-        simulator.run_for(Duration::from_secs(30));
+        simulator.run_for(DWELL);
         simulator.announce_all();
         let home = simulator.fabric.spec().hosts[RING_HOST.0].port;
         let spare = spec.next_port(spec.switches[2].datapath_id);
@@ -137,7 +146,7 @@ impl Bench {
         self.simulator.run_for(Duration::from_secs(1));
         let now = self.simulator.now();
         self.simulator.fabric.set_host_up(RING_HOST, true, now);
-        self.simulator.run_for(Duration::from_secs(2));
+        self.simulator.run_for(DWELL);
         let announce = |simulator: &mut Simulator| {
             let now = simulator.now();
             simulator.fabric.announce(RING_HOST, now);
@@ -146,7 +155,7 @@ impl Bench {
         for (at, port) in [to, back].into_iter().enumerate() {
             let now = self.simulator.now();
             assert!(self.simulator.fabric.move_host(RING_HOST, port, now));
-            self.simulator.run_for(Duration::from_secs(2));
+            self.simulator.run_for(DWELL);
             let cost = self.measure(WINDOW, announce);
             if at == 0 {
                 costs.push(("a host is seen at another port", cost));
@@ -189,8 +198,7 @@ fn main() {
         let mut edits: Vec<Cost> = Vec::new();
         for n in 0..5 {
             let mut settings = settings(&spec, rules, &[format!("priority=5,udp,tp_dst={},actions=drop", 5000 + n)]);
-            (settings.discovery.probe_interval, settings.discovery.host_timeout) =
-                (Duration::from_secs(100_000), Duration::from_secs(60_000));
+            slow_down(&mut settings);
             let mut answer = None;
             edits.push(bench.measure(Duration::from_secs(2), |simulator| answer = Some(simulator.configure(settings))));
         }

@@ -63,6 +63,9 @@ fn config() -> String {
     )
 }
 
+/// What a command of this run's program prints.
+type Rows<'a> = dyn Fn(&[&str]) -> Result<Vec<Value>, Fail> + 'a;
+
 /// The objects that a command prints.
 fn rows(binary: &str, words: &[&str]) -> Result<Vec<Value>, Fail> {
     let text = command(binary, &[words, &["--at", HTTP, "-o", "json"]].concat())?;
@@ -73,7 +76,7 @@ fn text<'v>(row: &'v Value, name: &str) -> &'v str {
     row.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn missing(rows: &dyn Fn(&[&str]) -> Result<Vec<Value>, Fail>, ends: &[&str], limit: Duration) -> Outcome {
+fn missing(rows: &Rows<'_>, ends: &[&str], limit: Duration) -> Outcome {
     wait::until(limit, || {
         let all = rows(&["show", "conditions"])?;
         let found = all.iter().find(|row| ends.iter().all(|end| text(row, "what").contains(end)));
@@ -84,7 +87,7 @@ fn missing(rows: &dyn Fn(&[&str]) -> Result<Vec<Value>, Fail>, ends: &[&str], li
 }
 
 /// lldpd in the first host's namespace.
-fn server(directory: &Path, fabric: &Fabric, rows: &dyn Fn(&[&str]) -> Result<Vec<Value>, Fail>) -> Outcome {
+fn server(directory: &Path, fabric: &Fabric, rows: &Rows<'_>) -> Outcome {
     let host = fabric.hosts.first().ok_or("no host")?;
     let socket = directory.join("lldpd.sock").display().to_string();
     let device = host.device();

@@ -83,7 +83,7 @@ impl<'q> Routes<'q> {
     fn leave(&mut self, root: &[usize], taken: &[usize]) -> Result<(), NoRoute> {
         let (database, asked) = (self.database, self.asked);
         let edges = || root.iter().filter_map(|&number| database.edges.get(number));
-        let at = edges().last().map_or(asked.from, |edge| edge.to);
+        let at = edges().next_back().map_or(asked.from, |edge| edge.to);
         // A drained switch may begin a route and not continue one.
         if at != asked.from && database.is_drained(at) {
             return Ok(());

@@ -3,6 +3,9 @@
 //! The routes of the server, the OpenAPI document and the columns of the commands come out of it. A new field is one row here and one line where
 //! its rows are made; a test holds the two together.
 
+mod ovsdb;
+mod routes;
+
 use crate::flow::{EntryState, Owner};
 
 /// The form of a value.
@@ -349,48 +352,8 @@ pub static ROUTES: &[Route] = &[
             ),
         ],
     },
-    Route {
-        path: "/api/v1/ovsdb",
-        what: What::Ovsdb,
-        about: "Databases of Open vSwitches, in the order of the configuration.",
-        parameters: &[],
-        form: Form::Rows,
-        beside: &[AT],
-        row: &[
-            field("database", Kind::Text, "DATABASE", "Where it is, in the words of the configuration."),
-            field("state", Kind::Text, "STATE", "`up`, or `down`: it is tried again until it works."),
-            maybe("version", Kind::Text, "VERSION", "The version of its schema."),
-            maybe("ovs_version", Kind::Text, "OVS", "The switch's version, if it says so."),
-            field("bridges", Kind::Texts, "BRIDGES", "Its bridges, and which switches they are."),
-            field("interfaces", Kind::Number, "INTERFACES", "Its interfaces."),
-            field("bfd_interfaces", Kind::Number, "BFD", "Interfaces with BFD that the controller has switched on."),
-            maybe("error", Kind::Text, "ERROR", "Why it is not connected."),
-        ],
-    },
-    Route {
-        path: "/api/v1/bfd",
-        what: What::Bfd,
-        about: "BFD on links between switches, where the configuration switches it on (`ovsdb.bfd`).",
-        parameters: &[],
-        form: Form::Rows,
-        beside: &[AT],
-        row: &[
-            SWITCH_NAME,
-            DATAPATH_ID,
-            field("port", Kind::Text, "PORT", "The port at this end."),
-            field("to_switch", Kind::Text, "TO_SWITCH", "The switch at the other end."),
-            field("to_datapath_id", Kind::Text, "", "Its datapath id."),
-            field("to_port", Kind::Text, "TO_PORT", "The port at the other end."),
-            field(
-                "state",
-                Kind::Text,
-                "STATE",
-                "`up`: at both ends. `down`: it was up; BFD stays, for it is what tells that the link is dead. `starting`: switched on at both ends. `waiting`: for                  its turn, or the database of an end is not connected, or an interface cannot have BFD. `failed`: it did not come up and is taken back; tried again later.",
-            ),
-            maybe("local", Kind::Text, "LOCAL", "What BFD says at this end."),
-            maybe("remote", Kind::Text, "REMOTE", "What BFD says at the other end."),
-        ],
-    },
+    ovsdb::OVSDB,
+    ovsdb::BFD,
     Route {
         path: "/api/v1/links",
         what: What::Links,
@@ -576,69 +539,7 @@ pub static ROUTES: &[Route] = &[
             ),
         ],
     },
-    Route {
-        path: "/api/v1/routes",
-        what: What::Routes,
-        about: "Routes from one host or switch to another that keep to constraints, the shortest first, or why there is none. They are computed, \
-and nothing forwards by them.",
-        parameters: &[
-            Parameter { required: true, ..parameter("from", Takes::Text, "A host's MAC or IP address, or a switch.") },
-            Parameter { required: true, ..parameter("to", Takes::Text, "A host's MAC or IP address, or a switch.") },
-            parameter("max_latency", Takes::Text, "Over all links, as probes have measured them: `5ms`, `300us`."),
-            parameter("min_bandwidth", Takes::Text, "Bit rate of each link in bit/s: `100M`, `2.5G`."),
-            parameter(
-                "avoid",
-                Takes::Text,
-                "Switches, and links by either port (`s1:2`), not to pass, with commas between.",
-            ),
-            parameter(
-                "include",
-                Takes::Text,
-                "Switches and links to pass, in this order, with commas between; at most 16.",
-            ),
-            parameter("count", Takes::Number(1, 64), "So many routes; else 1."),
-            parameter(
-                "disjoint",
-                Takes::Text,
-                "Two routes without a common switch but their ends (`node`), or without a common link (`link`).",
-            ),
-        ],
-        form: Form::Rows,
-        beside: &[
-            AT,
-            field("from", Kind::Text, "", "Where they begin."),
-            field("to", Kind::Text, "", "Where they end."),
-            field("reachable", Kind::Boolean, "", "There is a route."),
-            maybe("reason", Kind::Text, "", "Why there is none, with what comes nearest."),
-            field(
-                "cheapest",
-                Kind::Boolean,
-                "",
-                "No two such routes are shorter together; false where that was not proven.",
-            ),
-        ],
-        row: &[
-            field("route", Kind::Number, "ROUTE", "From 1 on, the shortest first."),
-            field("hops", Kind::Number, "HOPS", "Links on it."),
-            field("cost", Kind::Number, "COST", "Sum of what its links cost."),
-            maybe(
-                "latency_us",
-                Kind::Number,
-                "",
-                "Sum of its links' latencies in microseconds; null where one is not known.",
-            ),
-            maybe("latency", Kind::Text, "LATENCY", "The same for people."),
-            maybe(
-                "free_kbps",
-                Kind::Number,
-                "",
-                "Bit rate of its narrowest link in kbit/s; null where one is not known.",
-            ),
-            maybe("bandwidth", Kind::Text, "BANDWIDTH", "The same for people."),
-            field("switches", Kind::Texts, "SWITCHES", "The switches that it passes."),
-            field("links", Kind::Texts, "", "Its links, each with both ports."),
-        ],
-    },
+    routes::ROUTES,
     Route {
         path: "/api/v1/flows",
         what: What::Flows,

@@ -28,7 +28,7 @@ fn with_rules(all: &[&str], first: &[&str]) -> FabricSettings {
 fn ring(seed: u64) -> Simulator {
     let mut options = SimulatorOptions { seed, ..SimulatorOptions::default() };
     // As a file without a word about it has it.
-    options.core.flows = settings("").flows;
+    (options.core.flows, options.core.discovery) = (settings("").flows, settings("").discovery);
     let mut simulator = Simulator::new(&FabricSpec::ring_with_chord(4, 6), options);
     simulator.converge();
     simulator

@@ -38,6 +38,11 @@ impl InstalledGroup {
         InstalledGroup { group_type, buckets: Box::default() }
     }
 
+    /// Whether it has no buckets here: it has none, or nobody knows them.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
     /// Octets that are kept of it.
     pub(super) fn octets(&self) -> usize {
         self.buckets.len()

@@ -37,6 +37,8 @@ pub(crate) use read_back::{KEPT_BESIDES, READ_BACK_MAX, READ_BACK_OCTETS, STATED
 
 /// Messages to one switch without a barrier: more would queue where nobody can reorder or take them back.
 const WINDOW: usize = 512;
+/// Nor more octets than these and one message, which is well below what a connection takes at once: 512 long messages would be 32 MiB.
+const WINDOW_OCTETS: usize = 512 * 1024;
 /// A unicast phase waits this long for a slow switch, then goes on without it: one sick switch must not hold up the others' paths. The
 /// channel ends the connection if the barrier stays out.
 const PHASE_LIMIT: Duration = Duration::from_secs(1);
@@ -494,6 +496,13 @@ impl Reconciler {
     /// next [`Reconciler::advance`]: the applications may not want it any more.
     pub fn handle_flow_removed(&mut self, datapath_id: DatapathId, removed: &FlowRemoved) -> bool {
         let Some(entry) = self.switches.get_mut(&datapath_id) else { return false };
+        if removed.reason == openflow::FlowRemovedReason::GROUP_DELETE {
+            let under_way = |id: GroupId| {
+                entry.sent.iter().any(|sent| matches!(sent.op, Op::PutGroup(of) | Op::PutDetour(of) if of == id))
+            };
+            let gone: Vec<GroupId> = entry.flows.groups_of(removed).into_iter().filter(|id| !under_way(*id)).collect();
+            entry.flows.groups_removed(&gone);
+        }
         let known = entry.flows.rule_removed(removed);
         if known {
             self.list(datapath_id, [true; 2]);
@@ -834,7 +843,7 @@ impl Reconciler {
         let Some(entry) = self.switches.get_mut(&id) else { return };
         let start = self.outbox.len();
         let mut sent = 0;
-        while sent < WINDOW {
+        while sent < WINDOW && self.outbox.len() - start < WINDOW_OCTETS {
             let Some(op) = rollout.next_op(queue) else { break };
             let xid = entry.next_xid;
             let Some(step) = entry.flows.perform(op, xid, &mut self.counters, &mut self.outbox) else { continue };

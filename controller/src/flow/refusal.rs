@@ -264,6 +264,11 @@ impl Refusals {
         }
     }
 
+    /// Whether a switch has refused it, and it is not right since.
+    pub(super) fn holds(&self, item: &Item) -> bool {
+        self.items.contains_key(item)
+    }
+
     /// Whether it is not to be sent now.
     pub(super) fn sleeps(&self, item: &Item) -> bool {
         !self.items.is_empty() && self.items.get(item).is_some_and(|refused| refused.sleeps != Sleeps::No)

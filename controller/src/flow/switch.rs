@@ -12,8 +12,8 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use net::{DatapathId, Time};
 use openflow::{
-    Bucket, ErrorCode, FlowModCommand, FlowModFlags, FlowModHead, FlowRemoved, FlowStats, GroupDesc, GroupId, GroupMod,
-    GroupModCommand, GroupType, Instruction, Match, Message, MeterId, TableId,
+    Action, Bucket, ErrorCode, FlowModCommand, FlowModFlags, FlowModHead, FlowRemoved, FlowStats, GroupDesc, GroupId,
+    GroupMod, GroupModCommand, GroupType, Instruction, Match, Message, MeterId, TableId,
 };
 use topology::SeededState;
 
@@ -335,6 +335,29 @@ impl SwitchFlows {
         }
         self.dirty_groups.extend(self.desired_groups.keys().chain(self.installed_groups.keys()));
         self.mark_meters();
+    }
+
+    /// The groups to which a rule leads that the switch says is gone, if we believed it to be there.
+    pub(super) fn groups_of(&self, removed: &FlowRemoved) -> Vec<GroupId> {
+        let at = self.slots.find_match(removed.table_id, removed.priority, &removed.match_.canonical());
+        let Some(slot) = at.and_then(|at| self.slots.get(at)).filter(|slot| slot.held() != Held::Nothing) else {
+            return Vec::new();
+        };
+        let instructions = slot.held_body().instructions();
+        let actions = instructions.iter().flat_map(|instruction| match instruction {
+            Instruction::ApplyActions(actions) | Instruction::WriteActions(actions) => actions.as_slice(),
+            _ => &[],
+        });
+        actions.filter_map(|action| if let Action::Group(id) = action { Some(*id) } else { None }).collect()
+    }
+
+    /// Somebody has deleted these groups.
+    pub(super) fn groups_removed(&mut self, gone: &[GroupId]) {
+        for id in gone {
+            if self.installed_groups.remove(id).is_some() {
+                self.dirty_groups.insert(*id);
+            }
+        }
     }
 
     /// The switch says that a flow entry is gone. Whether we believed it to be there.

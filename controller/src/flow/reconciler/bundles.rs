@@ -13,7 +13,7 @@ use openflow::{
     write_bundle_add_head,
 };
 
-use super::{Reconciler, SwitchEntry, WINDOW, is_before, take_xid};
+use super::{Reconciler, SwitchEntry, WINDOW, WINDOW_OCTETS, is_before, take_xid};
 use crate::flow::pipeline::Lane;
 use crate::flow::switch::{Op, Sent};
 
@@ -280,6 +280,7 @@ impl Reconciler {
         }
         let mut sent = 0;
         while sent < WINDOW
+            && self.outbox.len() - start < WINDOW_OCTETS
             && let Some(op) = bundle.ops.pop_front()
         {
             let (xid, at) = (entry.next_xid, self.outbox.len());

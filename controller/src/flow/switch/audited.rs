@@ -122,6 +122,7 @@ impl SwitchFlows {
             self.foreign_groups.insert(id, found);
             return;
         }
+        let sleeps = self.refusals.sleeps(&Item::Group(id));
         let kind = match self.installed_groups.get(&id) {
             Some(held) if *held == found => return,
             Some(held)
@@ -130,13 +131,17 @@ impl SwitchFlows {
             {
                 return;
             }
-            Some(_) => DriftKind::Changed,
-            None => DriftKind::Added,
+            // Left there by a step that was refused, not by anybody's hand.
+            Some(held) if held.is_unknown() && self.refusals.holds(&Item::Group(id)) => None,
+            Some(_) => Some(DriftKind::Changed),
+            None => Some(DriftKind::Added),
         };
         self.foreign_groups.remove(&id);
         self.installed_groups.insert(id, found);
         self.dirty_groups.insert(id);
-        self.drifted_group(kind, id, report);
+        if let Some(kind) = kind {
+            self.drifted_group(kind, id, !sleeps, report);
+        }
     }
 
     /// The switch has told all of its groups.
@@ -150,13 +155,13 @@ impl SwitchFlows {
             if !self.desired_groups.contains_key(&id) {
                 self.refusals.forget(&Item::Group(id));
             }
-            self.drifted_group(DriftKind::Removed, id, report);
+            self.drifted_group(DriftKind::Removed, id, true, report);
         }
     }
 
-    fn drifted_group(&self, kind: DriftKind, id: GroupId, report: &mut AuditReport) {
+    fn drifted_group(&self, kind: DriftKind, id: GroupId, repaired: bool, report: &mut AuditReport) {
         let key = self.desired_groups.get(&id).map(|group| group.key);
-        report.add(Drift { kind, key, entry: DriftedEntry::Group(id), repaired: true });
+        report.add(Drift { kind, key, entry: DriftedEntry::Group(id), repaired });
     }
 
     /// The switch has told all of its rules: those at these places that it has not told are gone. Where the next ones are.

@@ -182,3 +182,119 @@ fn a_rule_whose_meter_was_refused_comes_when_the_meter_does() {
     lab.assert_equal();
     assert_eq!(lab.reconciler.poll_timeout().map(|(at, _)| at.since(lab.now()) > Duration::ZERO), None);
 }
+
+/// What a switch says of the rules that pointed to a group which somebody has deleted (OpenFlow 1.3.5 §6.5).
+fn group_deleted(rule: &Rule) -> openflow::FlowRemoved {
+    openflow::FlowRemoved {
+        cookie: rule.key.cookie(),
+        priority: rule.priority,
+        reason: openflow::FlowRemovedReason::GROUP_DELETE,
+        table_id: rule.table,
+        duration_sec: 1,
+        duration_nsec: 0,
+        idle_timeout: 0,
+        hard_timeout: 0,
+        packet_count: 0,
+        byte_count: 0,
+        match_: rule.body.match_(),
+    }
+}
+
+#[test]
+fn a_group_that_somebody_deletes_is_back_at_once_with_what_pointed_to_it() {
+    let mut lab = lab();
+    state(&mut lab);
+    let others = [pointing(4, None, Some(7)), pointing(5, None, Some(7))];
+    for rule in &others {
+        lab.reconciler.set_rule(S1, rule.key, Some(rule));
+    }
+    lab.pump();
+    lab.assert_equal();
+    let pointed = [pointing(1, Some(1), Some(7)), others[0].clone(), others[1].clone()];
+    let model = model(&mut lab);
+    model.groups.remove(&GroupId(7));
+    let keys: Vec<u64> = pointed.iter().map(|rule| rule.key.cookie()).collect();
+    model.rules.retain(|_, (cookie, _)| !keys.contains(cookie));
+    let before = lab.reconciler.counters();
+    // The last of them tells after the first have been put back.
+    for rule in &pointed[..2] {
+        assert!(lab.reconciler.handle_flow_removed(S1, &group_deleted(rule)));
+    }
+    lab.reconciler.advance(lab.now());
+    lab.collect();
+    assert!(lab.reconciler.handle_flow_removed(S1, &group_deleted(&pointed[2])));
+    lab.pump();
+    lab.assert_equal();
+    let after = lab.reconciler.counters();
+    assert_eq!(after.group_mods[0] - before.group_mods[0], 1, "added once");
+    assert_eq!(after.refused, before.refused, "nothing pointed nowhere");
+    assert_eq!(after.audits, before.audits);
+}
+
+#[test]
+fn a_group_that_was_refused_is_nobodys_change() {
+    let mut lab = lab();
+    state(&mut lab);
+    lab.pump();
+    model(&mut lab).faults = Some(Box::new(|message| match message {
+        Message::GroupMod(_) => Some(Fault::Refuse(ErrorCode::GROUP_MOD_BAD_TYPE)),
+        _ => None,
+    }));
+    let other = stated_group(8, GroupType::FF, &[2]);
+    lab.reconciler.set_group(S1, other.key, Some(other));
+    lab.pump();
+    let report = audit(&mut lab);
+    assert_eq!(report.drift, [], "the switch has what it had before it refused");
+}
+
+#[test]
+fn long_messages_are_sent_as_far_as_a_connection_takes_them() {
+    for bundles in [BundleUse::Never, BundleUse::Auto, BundleUse::Atomic] {
+        let mut lab = lab();
+        lab.reconciler.set_bundles(bundles);
+        model(&mut lab).takes_bundles = true;
+        for a in 1..600 {
+            let match_ = Match::new().with_eth_dst(net::MacAddr::from_u64(a));
+            let outputs = (1..1_000).map(|port| Action::output(PortNo(port))).collect();
+            let does = vec![Instruction::ApplyActions(outputs)];
+            lab.reconciler.set_rule(
+                S1,
+                key(a),
+                Some(&Rule::new(key(a), FORWARD, forward::HOST, match_, does).unwrap()),
+            );
+        }
+        lab.reconciler.advance(lab.now());
+        let mut longest = 0;
+        loop {
+            let mut turn = 0;
+            while let Some(Transmit { mut frames, .. }) = lab.reconciler.poll_transmit() {
+                turn += frames.len();
+                while let Some(length) = openflow::frame_length(&frames).unwrap() {
+                    let message = Message::decode(&frames.split_to(length)).unwrap();
+                    model(&mut lab).inbox.push_back(message);
+                }
+            }
+            longest = longest.max(turn);
+            if turn == 0 && model(&mut lab).inbox.is_empty() {
+                break;
+            }
+            let replies: Vec<_> = std::iter::from_fn(|| {
+                let model = model(&mut lab);
+                (!model.inbox.is_empty()).then(|| model.step())
+            })
+            .flatten()
+            .collect();
+            for (xid, reply) in replies {
+                let now = lab.now();
+                match reply {
+                    Message::BarrierReply => drop(lab.reconciler.handle_barrier_reply(S1, xid, now)),
+                    Message::BundleControl(control) => drop(lab.reconciler.handle_bundle_reply(S1, xid, &control)),
+                    other => panic!("not expected: {other:?}"),
+                }
+            }
+            lab.reconciler.advance(lab.now());
+        }
+        lab.assert_equal();
+        assert!(longest < 1024 * 1024, "{longest} octets at once");
+    }
+}

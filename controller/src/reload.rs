@@ -308,6 +308,7 @@ impl From<&Config> for FabricSettings {
             rules: config.flows.clone(),
             flows: config.flow_settings(),
             isolation: config.isolate.clone(),
+            names: Arc::new(config.switch_names()),
         }
     }
 }

@@ -38,9 +38,17 @@ impl<'s> Look<'s> {
         format!("{}:{}", self.switch(port.datapath_id), port.port_no)
     }
 
-    /// The switch of this name or datapath id.
+    /// The switch of this name, which the configuration or the switch itself has given it, or of this datapath id.
     pub(super) fn find_switch(&self, text: &str) -> Result<DatapathId, Failure> {
         let known = &self.snapshot.network.switches;
+        if let Some(id) = self.snapshot.names.get(text) {
+            return match known.contains_key(id) {
+                true => Ok(*id),
+                false => {
+                    Err(Failure::unknown(format!("switch `{text}` of the configuration, {id}, has not connected yet")))
+                }
+            };
+        }
         let named: Vec<DatapathId> = known.keys().copied().filter(|id| self.name(*id) == Some(text)).collect();
         match named[..] {
             [id] => return Ok(id),
@@ -58,7 +66,8 @@ impl<'s> Look<'s> {
         }
         let names: Vec<String> = known.keys().map(|id| self.switch(*id)).collect();
         let ids: Vec<String> = known.keys().map(DatapathId::to_string).collect();
-        let near = nearest(text, names.iter().chain(&ids).map(String::as_str));
+        let called = self.snapshot.names.keys().map(String::as_str);
+        let near = nearest(text, names.iter().chain(&ids).map(String::as_str).chain(called));
         let meant = near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"));
         let there = match names.len() {
             0 => " (no switch has connected yet)".to_owned(),

@@ -561,6 +561,11 @@ impl Config {
     pub const OVSDB_PORT: u16 = 6640;
     /// The port for BGP without a configuration (RFC 4271 §8.2.1).
     pub const BGP_PORT: u16 = 179;
+
+    /// Which switch has which name.
+    pub fn switch_names(&self) -> BTreeMap<String, DatapathId> {
+        self.switches.iter().map(|(name, switch)| (name.clone(), switch.datapath_id)).collect()
+    }
 }
 
 impl BgpConfig {

@@ -3,10 +3,11 @@
 //! A configuration is a difference like any other: applications state what is other than before, the reconciler sends that. What takes long is
 //! stated in slices; between two of them everybody else has a turn, and the next one waits until the reconciler has taken the one before.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::Time;
+use net::{DatapathId, Time};
 use topology::{DiscoveryConfig, ExpectedLink, StaticHost};
 
 use super::Core;
@@ -31,6 +32,8 @@ pub struct FabricSettings {
     pub flows: FlowSettings,
     /// Who must not reach whom. The same in memory is taken for unchanged.
     pub isolation: Arc<Isolation>,
+    /// What the configuration calls switches. Nothing is done by it.
+    pub names: Arc<BTreeMap<String, DatapathId>>,
 }
 
 /// What the operator says is there.
@@ -96,9 +99,11 @@ impl Core {
             rules: self.config.rules.clone(),
             flows: self.config.flows.clone(),
             isolation: self.config.isolation.clone(),
+            names: self.config.names.clone(),
         };
         let taken = before.changed_keys(&settings, same_rules, same_isolation);
-        let FabricSettings { discovery, wiring, rules, flows, isolation } = settings;
+        let FabricSettings { discovery, wiring, rules, flows, isolation, names } = settings;
+        self.config.names = names;
         if taken.is_empty() {
             return taken;
         }

@@ -53,6 +53,8 @@ pub struct CoreConfig {
     pub discovery: DiscoveryConfig,
     /// Links and hosts that the operator says are there.
     pub wiring: Arc<Wiring>,
+    /// What the configuration calls switches.
+    pub names: Arc<BTreeMap<String, DatapathId>>,
     /// Handshake and liveness of the switch connections.
     pub channel: ChannelConfig,
     /// How often port statistics are asked for.
@@ -78,6 +80,7 @@ impl Default for CoreConfig {
         CoreConfig {
             discovery: DiscoveryConfig::default(),
             wiring: Arc::default(),
+            names: Arc::default(),
             channel: ChannelConfig::default(),
             port_stats_interval: Duration::from_secs(5),
             rules: Arc::default(),
@@ -436,6 +439,11 @@ impl Core {
     /// The next thing to know or to do.
     pub fn poll_event(&mut self) -> Option<CoreEvent> {
         self.events.pop_front()
+    }
+
+    /// What the configuration calls switches.
+    pub fn names(&self) -> &Arc<BTreeMap<String, DatapathId>> {
+        &self.config.names
     }
 
     /// Switches, ports, links and hosts.

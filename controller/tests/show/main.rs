@@ -174,7 +174,9 @@ fn every_command_answers_in_every_form_and_each_form_says_the_same() {
     let events = lab.rows(&["show", "events", "--kind", "condition"]);
     assert!(events.iter().any(|event| event["what"].as_str().is_some_and(|what| what.starts_with("link_elsewhere"))));
     assert_eq!(lab.rows(&["status"])[0]["conditions"], 1);
+    // The configuration calls the switch `a`.
     let groups = lab.rows(&["show", "groups", "--switch", "s1"]);
+    assert_eq!(lab.rows(&["show", "groups", "--switch", "a"]), groups);
     assert!(groups.iter().any(|group| group["type"] == "ff" && group["owner"] == "forwarding"), "{groups:?}");
     // What is shown of the rules is what the emulated switches have.
     let flows = lab.rows(&["show", "flows"]);

@@ -35,6 +35,8 @@ pub struct Snapshot {
     /// Switches, ports, links, hosts: the same one until a change of its generation, which a host that is seen once more is not. Of a large
     /// network it may be some seconds old while hosts keep coming.
     pub network: Arc<Network>,
+    /// What the configuration calls switches.
+    pub names: Arc<BTreeMap<String, DatapathId>>,
     /// Ordered pairs of switches with a path.
     pub paths: usize,
     /// Per switch: rules installed, rules desired, groups installed, rules refused.
@@ -232,6 +234,7 @@ impl Collector {
             switches_connected: core.switches_connected(),
             settling: core.switches_settling(),
             network: self.network.clone(),
+            names: core.names().clone(),
             paths: core.paths().pair_count(),
             flows: self.flows.clone(),
             features: self.features.clone(),

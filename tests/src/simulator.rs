@@ -433,6 +433,8 @@ impl Simulator {
             assert_eq!(installed, want, "seed {}: what is believed installed on {id}", self.options.seed);
             let switch = self.fabric.switch(*id).expect("a switch of the fabric");
             assert_eq!(switch.flow_count(), want.rules.len(), "seed {}: flow entries on {id}", self.options.seed);
+            let held = controller::flow::normalized_held(switch);
+            assert_eq!(held, want, "seed {}: what is on {id}", self.options.seed);
         }
     }
 }

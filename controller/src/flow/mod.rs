@@ -33,6 +33,7 @@ pub use unfit::Unfit;
 use std::collections::{BTreeMap, BTreeSet};
 
 use net::DatapathId;
+use openflow::switch::Switch;
 use openflow::{Action, Bucket, GroupId, GroupType, Instruction, MeterBand, MeterFlags, MeterId};
 
 /// A switch's rules and groups with every group number replaced by what the group does: two tables are the same network behaviour exactly if
@@ -77,6 +78,35 @@ pub fn normalized_installed(reconciler: &Reconciler, datapath_id: DatapathId) ->
     let meters = reconciler
         .installed_meters(datapath_id)
         .map(|(id, meter)| (id, meter_words(meter.flags, meter.bands.as_deref())))
+        .collect();
+    Normalized { rules, groups: groups.into_values().collect(), meters }
+}
+
+/// What a software switch holds.
+pub fn normalized_held(switch: &Switch) -> Normalized {
+    let groups: BTreeMap<GroupId, String> = switch
+        .groups()
+        .iter()
+        .map(|(id, group)| {
+            let buckets: Vec<Bucket> = group.buckets.iter().map(|state| state.bucket.clone()).collect();
+            (id, group_words(group.group_type, &buckets))
+        })
+        .collect();
+    let rules = switch
+        .tables()
+        .iter()
+        .map(|(_, flow)| {
+            let id = RuleId { table: flow.table_id, priority: flow.priority, match_: flow.match_.canonical() };
+            (id, (flow.cookie, words(&flow.instructions, &groups)))
+        })
+        .collect();
+    let meters = switch
+        .meters()
+        .iter()
+        .map(|(id, meter)| {
+            let bands: Vec<MeterBand> = meter.bands.iter().map(|state| state.band.clone()).collect();
+            (id, meter_words(meter.flags, Some(&bands)))
+        })
         .collect();
     Normalized { rules, groups: groups.into_values().collect(), meters }
 }

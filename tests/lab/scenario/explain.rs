@@ -173,6 +173,8 @@ struct Told {
     controller: bool,
     /// A select group may choose other ports.
     is_choice: bool,
+    /// A fast-failover group takes the first bucket whose port lives.
+    is_failover: bool,
 }
 
 fn compare(random: &mut Random, packets: usize) -> Outcome {
@@ -202,7 +204,8 @@ fn compare(random: &mut Random, packets: usize) -> Outcome {
         }
         dropped += usize::from(ours.ports.is_empty() && !ours.controller);
         punted += usize::from(ours.controller);
-        chosen += usize::from(ours.is_choice);
+        // Which it is follows from the shape of the network.
+        chosen += usize::from(ours.is_choice || ours.is_failover);
         met += usize::from(ours.rules.iter().any(|(_, priority)| priority.is_some_and(|priority| priority >= 100)));
     }
     different.iter().take(SHOWN).for_each(|text| println!("{text}"));
@@ -210,7 +213,9 @@ fn compare(random: &mut Random, packets: usize) -> Outcome {
     // Else nothing has been shown.
     let all = [dropped, punted, chosen, met];
     wait::ensure(all.iter().all(|count| *count > 0), || format!("{all:?}"))?;
-    Ok(format!("{packets} packets: {dropped} dropped, {punted} to the controller, {chosen} through select groups"))
+    Ok(format!(
+        "{packets} packets: {dropped} dropped, {punted} to the controller, {chosen} through groups with a choice"
+    ))
 }
 
 /// Another configuration by the commands, for a while and for good.
@@ -435,7 +440,10 @@ fn ours(answer: &Value) -> Result<Told, Fail> {
                 let priority = rule.split_once("priority=").map(|(_, rest)| rest.split(',').next().unwrap_or_default());
                 told.rules.push((table, priority.and_then(|number| number.parse().ok())));
             }
-            "group" => told.is_choice |= text(row, "rule").contains("type=select"),
+            "group" => {
+                told.is_choice |= text(row, "rule").contains("type=select");
+                told.is_failover |= text(row, "rule").contains("type=ff");
+            }
             "out" => told.ports.extend(text(row, "port").parse::<u32>()),
             "controller" => told.controller = true,
             _ => {}

@@ -100,6 +100,7 @@ impl Bench {
         simulator.configure(settings);
         simulator.run_for(DWELL);
         simulator.announce_all();
+        simulator.run_for(Duration::from_secs(2));
         let home = simulator.fabric.spec().hosts[RING_HOST.0].port;
         let spare = spec.next_port(spec.switches[2].datapath_id);
         let done = simulator.run_while(Duration::from_secs(60), |simulator| !simulator.core().reconciler().is_idle());

@@ -381,6 +381,23 @@ fn host_rule(a: u64, port: u32, stage: u16) -> Rule {
     Rule { stage, ..Rule::new(key(a), FORWARD, forward::HOST, match_, does).unwrap() }
 }
 
+/// What a switch says of a rule that went (OpenFlow 1.3.5 §7.4.2).
+fn removed(rule: &Rule, reason: openflow::FlowRemovedReason) -> openflow::FlowRemoved {
+    openflow::FlowRemoved {
+        cookie: rule.key.cookie(),
+        priority: rule.priority,
+        reason,
+        table_id: rule.table,
+        duration_sec: 1,
+        duration_nsec: 0,
+        idle_timeout: 0,
+        hard_timeout: 0,
+        packet_count: 0,
+        byte_count: 0,
+        match_: rule.body.match_(),
+    }
+}
+
 fn group(a: u64, group_type: GroupType, ports: &[u32]) -> Group {
     let buckets = ports.iter().map(|&port| Bucket::new(vec![Action::output(PortNo(port))])).collect();
     Group { key: key(a), group_type, buckets, stage: 0 }
@@ -796,20 +813,7 @@ fn a_rule_that_somebody_deletes_is_put_back() {
     lab.pump();
     let rule = host_rule(1, 1, 0);
     lab.switches.get_mut(&S1).expect("connected").rules.clear();
-    let removed = openflow::FlowRemoved {
-        cookie: rule.key.cookie(),
-        priority: rule.priority,
-        reason: openflow::FlowRemovedReason::DELETE,
-        table_id: rule.table,
-        duration_sec: 1,
-        duration_nsec: 0,
-        idle_timeout: 0,
-        hard_timeout: 0,
-        packet_count: 0,
-        byte_count: 0,
-        match_: rule.body.match_(),
-    };
-    assert!(lab.reconciler.handle_flow_removed(S1, &removed));
+    assert!(lab.reconciler.handle_flow_removed(S1, &removed(&rule, openflow::FlowRemovedReason::DELETE)));
     lab.pump();
     lab.assert_equal();
     assert_eq!(lab.reconciler.counters().drifted, 1);

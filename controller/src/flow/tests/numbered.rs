@@ -183,23 +183,6 @@ fn a_rule_whose_meter_was_refused_comes_when_the_meter_does() {
     assert_eq!(lab.reconciler.poll_timeout().map(|(at, _)| at.since(lab.now()) > Duration::ZERO), None);
 }
 
-/// What a switch says of the rules that pointed to a group which somebody has deleted (OpenFlow 1.3.5 §6.5).
-fn group_deleted(rule: &Rule) -> openflow::FlowRemoved {
-    openflow::FlowRemoved {
-        cookie: rule.key.cookie(),
-        priority: rule.priority,
-        reason: openflow::FlowRemovedReason::GROUP_DELETE,
-        table_id: rule.table,
-        duration_sec: 1,
-        duration_nsec: 0,
-        idle_timeout: 0,
-        hard_timeout: 0,
-        packet_count: 0,
-        byte_count: 0,
-        match_: rule.body.match_(),
-    }
-}
-
 #[test]
 fn a_group_that_somebody_deletes_is_back_at_once_with_what_pointed_to_it() {
     let mut lab = lab();
@@ -218,11 +201,11 @@ fn a_group_that_somebody_deletes_is_back_at_once_with_what_pointed_to_it() {
     let before = lab.reconciler.counters();
     // The last of them tells after the first have been put back.
     for rule in &pointed[..2] {
-        assert!(lab.reconciler.handle_flow_removed(S1, &group_deleted(rule)));
+        assert!(lab.reconciler.handle_flow_removed(S1, &removed(rule, openflow::FlowRemovedReason::GROUP_DELETE)));
     }
     lab.reconciler.advance(lab.now());
     lab.collect();
-    assert!(lab.reconciler.handle_flow_removed(S1, &group_deleted(&pointed[2])));
+    assert!(lab.reconciler.handle_flow_removed(S1, &removed(&pointed[2], openflow::FlowRemovedReason::GROUP_DELETE)));
     lab.pump();
     lab.assert_equal();
     let after = lab.reconciler.counters();

@@ -608,6 +608,7 @@ impl Core {
     fn apply_changes(&mut self, changes: &[Change], now: Time) {
         // Hosts first: what is stated for them follows the paths as they were. Where paths have changed, it is restated for every host
         // that there is, and for none that is gone.
+        self.judge_haste(changes);
         for change in changes.iter().filter(|change| is_of_host(change)) {
             self.tell_apps(Event::Change(change));
         }
@@ -630,6 +631,21 @@ impl Core {
                 _ => {}
             }
             self.tell_apps(Event::Change(change));
+        }
+    }
+
+    /// Whether packets are lost until the new paths are installed, or go by the old ones meanwhile.
+    fn judge_haste(&mut self, changes: &[Change]) {
+        let loses = |change: &Change| {
+            matches!(
+                change,
+                Change::LinkDown { .. } | Change::SwitchDown(_) | Change::SwitchGone(_) | Change::HostMoved { .. }
+            )
+        };
+        if changes.iter().any(loses) {
+            self.reconciler.hurry();
+        } else if changes.iter().any(|change| matches!(change, Change::LinkUp(_))) {
+            self.reconciler.take_time();
         }
     }
 

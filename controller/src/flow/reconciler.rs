@@ -7,6 +7,7 @@
 mod audits;
 mod bundles;
 mod features;
+mod haste;
 mod read_back;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -284,6 +285,8 @@ pub struct Reconciler {
     features_told: u64,
     /// Bundles of all switches whose last barrier is out.
     open_bundles: usize,
+    /// Packets find their way as it is: what is being changed has time.
+    unhurried: bool,
     changed_since: Option<Time>,
     /// How often what was stated has been taken into a unicast rollout.
     plans: u64,
@@ -551,7 +554,7 @@ impl Reconciler {
             // A lane is idle only when nothing that may be sent is left to be planned.
             let waits = self.open_bundles > 0 || self.has_unplanned();
             if self.unicast.is_idle() && self.flood.is_idle() && !waits {
-                self.changed_since = None;
+                (self.changed_since, self.unhurried) = (None, false);
                 self.counters.rollouts += 1;
                 self.events.push_back(FlowEvent::Quiescent { since });
             }
@@ -619,8 +622,9 @@ impl Reconciler {
     /// The next deadline.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
         let phase = self.unicast.deadline.map(|at| (at, "rollout phase"));
+        let follows = self.follows_at().map(|at| (at, "next phase"));
         let retry = self.next_retry.map(|at| (at, "refused rule"));
-        [phase, retry, self.audit_timeout()].into_iter().flatten().min()
+        [phase, follows, retry, self.audit_timeout()].into_iter().flatten().min()
     }
 
     // ---- reading ------------------------------------------------------------------------------------------------
@@ -749,8 +753,11 @@ impl Reconciler {
             if rollout.is_waiting() {
                 return;
             }
-            rollout.deadline = None;
-            let queues = rollout.next_phase();
+            let ended = rollout.deadline.take().is_some();
+            if lane == Lane::Unicast && !self.has_followed(ended, now) {
+                return;
+            }
+            let queues = self.rollout(lane).next_phase();
             if queues > 0 {
                 for queue in 0..queues {
                     self.send_window(lane, queue);

@@ -29,11 +29,18 @@ pub(super) struct Rollout {
     /// Barriers of the current phase that are out.
     waiting: usize,
     pub(super) deadline: Option<Time>,
+    /// The next phase begins at the earliest now: what forwards has not yet followed the last one.
+    pub(super) follows_at: Option<Time>,
 }
 
 impl Rollout {
     pub(super) fn is_idle(&self) -> bool {
         self.waiting == 0 && self.next >= self.steps.len()
+    }
+
+    /// Whether steps of a later phase are left.
+    pub(super) fn has_more(&self) -> bool {
+        self.next < self.steps.len()
     }
 
     /// Whether a barrier of the current phase is out.

@@ -4,6 +4,7 @@ mod audited;
 mod bundled;
 mod failing;
 mod fitting;
+mod haste;
 mod numbered;
 mod picture;
 mod read_back;

@@ -1,0 +1,45 @@
+//! How long a phase of a rollout waits for the one before it.
+
+use std::time::Duration;
+
+use net::Time;
+
+use super::super::pipeline::Lane;
+use super::Reconciler;
+
+/// A barrier's answer tells of the tables. What forwards may follow them later: Open vSwitch looks through its cached flows behind the
+/// answer, in any order, for some milliseconds; in that time a switch upstream could already use what one downstream does not yet do. A
+/// change that mends nothing has the time to wait for it between two phases.
+const CATCH_UP: Duration = Duration::from_millis(30);
+
+impl Reconciler {
+    /// What is stated from now on, until all of it is installed, mends nothing: between two phases switches are given time to follow in
+    /// what forwards, and not only in their tables.
+    pub fn take_time(&mut self) {
+        self.unhurried = true;
+    }
+
+    /// Something is lost until what is stated is installed: no phase waits longer than for its barriers.
+    pub fn hurry(&mut self) {
+        self.unhurried = false;
+        self.unicast.follows_at = None;
+    }
+
+    /// Whether what forwards has had its time since the last phase, which has `ended` just now.
+    pub(super) fn has_followed(&mut self, ended: bool, now: Time) -> bool {
+        if ended && self.unhurried {
+            self.unicast.follows_at = Some(now + CATCH_UP);
+        }
+        if self.unicast.follows_at.is_some_and(|at| now < at) {
+            return false;
+        }
+        self.unicast.follows_at = None;
+        true
+    }
+
+    /// When the next phase may begin, if there is one.
+    pub(super) fn follows_at(&self) -> Option<Time> {
+        let more = self.unicast.has_more() || !self.dirty[Lane::Unicast as usize].is_empty();
+        self.unicast.follows_at.filter(|_| more)
+    }
+}

@@ -1,0 +1,73 @@
+//! Phases of changes that have time, and of those that have not.
+
+use super::*;
+
+/// Two switches that know the way to a host, and are told another one: the phase of the nearer one is confirmed.
+fn changed(unhurried: bool) -> Lab {
+    let mut lab = Lab::default();
+    lab.connect(S1);
+    lab.connect(S2);
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 1, 1)));
+    lab.reconciler.set_rule(S2, key(1), Some(&host_rule(1, 5, 0)));
+    lab.pump();
+    lab.assert_equal();
+    if unhurried {
+        lab.reconciler.take_time();
+    }
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 2, 1)));
+    lab.reconciler.set_rule(S2, key(1), Some(&host_rule(1, 6, 0)));
+    lab.reconciler.advance(lab.now());
+    lab.pump();
+    lab
+}
+
+#[test]
+fn a_change_that_mends_nothing_gives_switches_time_to_follow_between_two_phases() {
+    let mut lab = changed(true);
+    assert!(lab.switches[&S1].inbox.is_empty());
+    assert!(!lab.reconciler.is_idle(), "it is not done");
+    let (follows, why) = lab.reconciler.poll_timeout().unwrap();
+    assert_eq!(why, "next phase");
+    lab.reconciler.handle_timeout(Time::from_nanos(follows.as_nanos() - 1));
+    lab.collect();
+    assert!(lab.switches[&S1].inbox.is_empty(), "not a moment earlier");
+    lab.reconciler.handle_timeout(follows);
+    lab.collect();
+    assert!(!lab.switches[&S1].inbox.is_empty());
+    lab.pump();
+    lab.assert_equal();
+    assert_eq!(lab.reconciler.poll_timeout(), None, "nothing comes behind the last phase");
+}
+
+#[test]
+fn a_change_that_mends_something_does_not_wait() {
+    let lab = changed(false);
+    lab.assert_equal();
+    assert!(lab.reconciler.is_idle());
+}
+
+#[test]
+fn whoever_waits_goes_on_at_once_when_something_breaks() {
+    let mut lab = changed(true);
+    assert!(!lab.reconciler.is_idle());
+    lab.reconciler.hurry();
+    lab.reconciler.advance(lab.now());
+    lab.pump();
+    lab.assert_equal();
+    assert!(lab.reconciler.is_idle());
+}
+
+#[test]
+fn the_next_change_does_not_wait_because_the_last_one_had_time() {
+    let mut lab = changed(true);
+    let (follows, _) = lab.reconciler.poll_timeout().unwrap();
+    lab.reconciler.handle_timeout(follows);
+    lab.pump();
+    lab.assert_equal();
+    lab.reconciler.hurry();
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 3, 1)));
+    lab.reconciler.set_rule(S2, key(1), Some(&host_rule(1, 7, 0)));
+    lab.reconciler.advance(lab.now());
+    lab.pump();
+    lab.assert_equal();
+}

@@ -27,6 +27,8 @@ pub mod metric {
     pub const SETTLING: &str = "trunkline_reconciler_switches_settling";
     /// Links that are up in both directions, each counted once.
     pub const LINKS: &str = "trunkline_topology_links";
+    /// Link directions that came up or went down, with the label `change`.
+    pub const LINK_CHANGES: &str = "trunkline_topology_link_changes_total";
     /// Hosts learned.
     pub const HOSTS: &str = "trunkline_topology_hosts";
     /// Databases, with the label `state`.

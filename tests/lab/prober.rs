@@ -1,7 +1,8 @@
 //! One-way probes: the lab's own program, started in a host, sends numbered datagrams to others at a steady pace and tells what is missing of theirs.
 //!
 //! A line `gap FROM LOST SINCE UNTIL` says that between two datagrams of host FROM so many are missing, and when the two came (nanoseconds since 1970);
-//! `late FROM` that one came after a later one; `alive COUNT` how many hosts were heard in the last `ALIVE`, told that often.
+//! `late FROM` that one came after a later one; `alive COUNT` how many hosts were heard in the last `ALIVE`, told that often; `stalled FOR AT` that
+//! the prober itself was kept from sending for so long, or that a datagram was so long on its way.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -18,11 +19,19 @@ pub const INTERVAL: Duration = Duration::from_millis(5);
 /// Who has not been heard for so long is not alive.
 const ALIVE: Duration = Duration::from_millis(100);
 
+/// Who wakes up so much too late was not given a processor; nor was what forwards, if a datagram takes so long.
+const STALLED: Duration = Duration::from_millis(50);
+
 const PORT: u16 = 7_777;
+
+/// Octets of a datagram: its number, when it was sent, by which host.
+const LENGTH: usize = 17;
 
 /// What is missing of what one host sent to another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Gap {
+    /// Whose datagrams, by the number of the host.
+    pub from: u64,
     /// Datagrams.
     pub lost: u64,
     /// From the last one before to the first one behind, less one interval.
@@ -75,7 +84,7 @@ impl Prober {
                 Some(&"gap") if Duration::from_nanos(number(4)) >= since => {
                     let (from, until) = (Duration::from_nanos(number(3)), Duration::from_nanos(number(4)));
                     let outage = until.saturating_sub(from).saturating_sub(INTERVAL);
-                    gaps.push(Gap { lost: number(2), outage, until });
+                    gaps.push(Gap { from: number(1), lost: number(2), outage, until });
                 }
                 Some(&"late") if Duration::from_nanos(number(2)) >= since => late += 1,
                 _ => {}
@@ -83,6 +92,30 @@ impl Prober {
         }
         (gaps, late)
     }
+}
+
+/// The longest time since a moment for which any of them, or what forwards, was not given a processor.
+pub fn longest_stall(probers: &[Prober], since: Duration) -> Option<Duration> {
+    let stalls = |prober: &Prober| -> Vec<Duration> {
+        let output = prober.daemon.output();
+        let lines = output.lines().filter_map(|line| line.strip_prefix("stalled ")?.split_once(' '));
+        let times = lines.filter_map(|(length, at)| Some((length.parse().ok()?, at.parse().ok()?)));
+        times
+            .filter(|(_, at)| Duration::from_nanos(*at) >= since)
+            .map(|(length, _)| Duration::from_nanos(length))
+            .collect()
+    };
+    probers.iter().flat_map(stalls).max()
+}
+
+/// The longest outage by who sent.
+pub fn longest_by_sender(gaps: &[Gap]) -> BTreeMap<u64, Duration> {
+    let mut longest = BTreeMap::new();
+    for gap in gaps {
+        let outage: &mut Duration = longest.entry(gap.from).or_default();
+        *outage = gap.outage.max(*outage);
+    }
+    longest
 }
 
 /// The time that probers tell.
@@ -111,9 +144,10 @@ fn probe(number: &str, targets: &str) -> Result<(), Fail> {
     std::thread::spawn(move || {
         let mut next = Instant::now();
         for n in 1_u64.. {
-            let mut datagram = [0; 12];
+            let mut datagram = [0; LENGTH];
             datagram[..8].copy_from_slice(&n.to_be_bytes());
-            datagram[8] = number;
+            datagram[8..16].copy_from_slice(&(now().as_nanos() as u64).to_be_bytes());
+            datagram[16] = number;
             for target in &targets {
                 // A host's own device is always up; what the network does with it is what is measured.
                 let _ = sending.send_to(&datagram, (*target, PORT));
@@ -121,19 +155,26 @@ fn probe(number: &str, targets: &str) -> Result<(), Fail> {
             // Who was kept waiting does not make up for it: a burst would be lost for its own sake.
             next = (next + INTERVAL).max(Instant::now());
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
+            let late = next.elapsed();
+            if late >= STALLED {
+                println!("stalled {} {}", late.as_nanos(), now().as_nanos());
+            }
         }
     });
     socket.set_read_timeout(Some(ALIVE)).map_err(words)?;
     let mut heard: BTreeMap<u8, (u64, Duration)> = BTreeMap::new();
     let mut told = now();
     loop {
-        let mut datagram = [0; 12];
+        let mut datagram = [0; LENGTH];
         let received = socket.recv(&mut datagram);
         let at = now();
         if received.is_ok_and(|len| len == datagram.len()) {
-            let mut octets = [0; 8];
-            octets.copy_from_slice(&datagram[..8]);
-            let (sequence, from) = (u64::from_be_bytes(octets), datagram[8]);
+            let field = |at: usize| datagram[at..at + 8].iter().fold(0, |value, octet| value << 8 | u64::from(*octet));
+            let (sequence, sent, from) = (field(0), field(8), datagram[16]);
+            let way = at.saturating_sub(Duration::from_nanos(sent));
+            if way >= STALLED {
+                println!("stalled {} {}", way.as_nanos(), at.as_nanos());
+            }
             let (last, since) = heard.get(&from).copied().unwrap_or((sequence.saturating_sub(1), at));
             if sequence <= last {
                 println!("late {from} {}", at.as_nanos());

@@ -95,14 +95,14 @@ pub const ALL: &[Scenario] = &[
         about: "ring with a chord, a datagram every 5 ms between all pairs: how long cuts are felt, with loss of carrier, silent, and with BFD",
         full_only: false,
         run: healing::ring,
-        limit_s: (300, 2700),
+        limit_s: (480, 2700),
     },
     Scenario {
         name: "healing-tree",
         about: "the same in a fat-tree of 20 bridges, between 32 pairs",
         full_only: true,
         run: healing::fat_tree,
-        limit_s: (400, 3600),
+        limit_s: (600, 3600),
     },
     Scenario {
         name: "show",

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use net::{DatapathId, MacAddr, PortId, PortNo, Time};
@@ -209,6 +210,9 @@ pub struct Network {
     pub(crate) latencies: BTreeMap<PortId, LinkLatency>,
     /// Hosts.
     pub hosts: Hosts,
+    /// Where the operator says that hosts are. Shared: copies of the network are made often, and this changes with the configuration alone.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) static_ports: Arc<BTreeMap<MacAddr, PortId>>,
     /// Ports in state Edge of connected switches: what is asked for each packet.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) edges: SeededMap<PortId, ()>,
@@ -233,6 +237,11 @@ impl Network {
     /// The host that used `address` last.
     pub fn host_at(&self, address: IpAddr) -> Option<&Host> {
         self.hosts.at(address)
+    }
+
+    /// Where the operator says that this host is, if he does: there it never ages. Whether it is there at all is in [`Network::hosts`].
+    pub fn static_port(&self, mac: MacAddr) -> Option<PortId> {
+        self.static_ports.get(&mac).copied()
     }
 
     /// Whether the link out of `source` passes through switches that are not ours: only broadcast probes come through. What
@@ -356,6 +365,8 @@ pub enum Change {
     },
     /// The addresses of a host changed: it used a new one, or another host took one over.
     HostAddressed(MacAddr),
+    /// The operator says from now on that a host is always where it is, or says so no more: see [`Network::static_port`].
+    HostFixed(MacAddr),
     /// A host is no more.
     HostForgotten {
         /// As it was. Elsewhere: every change would be as large.

@@ -198,6 +198,12 @@ impl App for Forwarding {
                         self.host_placed(host, view, effects);
                     }
                 }
+                Change::HostFixed(mac) => {
+                    if let Some(host) = view.network.hosts.get(mac) {
+                        let rule = build::host_in_rule(host.mac, host.port, view);
+                        effects.set_rule(host.port.datapath_id, rule.key, Some(&rule));
+                    }
+                }
                 Change::HostForgotten { host, .. } => self.host_left(host.mac, host.port, view, effects),
                 // Links act through paths and port states.
                 _ => {}

@@ -85,8 +85,12 @@ pub(super) fn link_rule(port: PortId, view: &View<'_>) -> Option<Rule> {
     Some(Rule::with_body(link_key(port), CLASSIFY, classify::LINK, body))
 }
 
-/// A host is where it is known to be: its frames are not looked at again, and the switch tells when they stop.
+/// A host is where it is known to be: its frames are not looked at again, and the switch tells when they stop. Of a host that the operator says is
+/// there the rule stays, however silent it is.
 pub(super) fn host_in_rule(mac: MacAddr, port: PortId, view: &View<'_>) -> Rule {
+    if view.network.static_port(mac) == Some(port) {
+        return no_host_in_rule(mac, port);
+    }
     let idle_timeout = u16::try_from(view.host_timeout.as_secs()).unwrap_or(u16::MAX).max(1);
     Rule { idle_timeout, ..no_host_in_rule(mac, port) }
 }

@@ -250,6 +250,18 @@ impl Network {
         self.crossing.contains(&source)
     }
 
+    /// The ports whose links pass through switches that are not ours, ascending.
+    pub fn crossing_links(&self) -> impl Iterator<Item = PortId> + '_ {
+        self.crossing.iter().copied()
+    }
+
+    /// Whether this port is on a segment of switches that are not ours with more than two of ours, and is none of the two between which the
+    /// segment is a link: the port that its probes reach hears those of another one.
+    pub fn is_left_over(&self, port: PortId) -> bool {
+        let back = || self.links.get(&self.links.get(&port)?.target);
+        self.crosses_others(port) && back().is_some_and(|back| back.target != port)
+    }
+
     /// How long frames take through the link out of `source`; `None` until the round trips of both switches are known.
     pub fn latency(&self, source: PortId) -> Option<&LinkLatency> {
         self.latencies.get(&source)

@@ -1,11 +1,13 @@
 //! Switches, links and hosts as one machine.
 
+mod bridges;
 mod control;
 mod frames;
 mod probing;
 mod stats;
 mod wiring;
 
+use bridges::Bridge;
 pub use stats::{FabricStats, HostStats, LinkStats};
 
 use crate::host::Host;
@@ -83,6 +85,7 @@ pub struct Fabric {
     hop_limit: u32,
     nodes: Vec<Node>,
     index: BTreeMap<DatapathId, usize>,
+    bridges: BTreeMap<DatapathId, Bridge>,
     hosts: Vec<HostSlot>,
     links: Vec<Link>,
     /// What is plugged into each switch port.
@@ -170,10 +173,11 @@ impl Fabric {
     pub fn new(seed: u64, spec: &FabricSpec, now: Time) -> Fabric {
         let mut random = Random::new(seed);
         let mut fabric = Fabric {
-            hop_limit: spec.hop_limit.unwrap_or(spec.switches.len() as u32 + 1),
+            hop_limit: spec.hop_limit.unwrap_or((spec.switches.len() + spec.bridges.len()) as u32 + 1),
             spec: spec.clone(),
             nodes: Vec::new(),
             index: BTreeMap::new(),
+            bridges: BTreeMap::new(),
             hosts: Vec::new(),
             links: Vec::new(),
             plugs: BTreeMap::new(),
@@ -199,6 +203,9 @@ impl Fabric {
             let mut switch = Switch::new(config, now);
             switch.handle_disconnected(now);
             fabric.nodes.push(Node { switch, channel: None, received: BytesMut::new(), armed: [None; 2] });
+        }
+        for bridge in spec.bridges.iter().filter(|bridge| !spec.is_switch(bridge.datapath_id)) {
+            fabric.bridges.insert(bridge.datapath_id, Bridge::default());
         }
         for (index, link) in spec.links.iter().enumerate() {
             let ends = [link.a, link.b];
@@ -232,9 +239,11 @@ impl Fabric {
         fabric
     }
 
-    /// Whether this is a port for a cable, of a switch that is there, with no cable in it.
+    /// Whether this is a port for a cable, of a switch or bridge that is there, with no cable in it.
     fn is_free(&self, port: PortId) -> bool {
-        self.index.contains_key(&port.datapath_id) && port.port_no.is_physical() && !self.plugs.contains_key(&port)
+        let id = port.datapath_id;
+        let is_there = self.index.contains_key(&id) || self.bridges.contains_key(&id);
+        is_there && port.port_no.is_physical() && !self.plugs.contains_key(&port)
     }
 
     /// Gives the switch this port, unless it has it.

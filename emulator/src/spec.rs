@@ -79,6 +79,9 @@ pub struct HostSpec {
 pub struct FabricSpec {
     /// Switches, each datapath id once.
     pub switches: Vec<SwitchSpec>,
+    /// Learning bridges of somebody else's, which speak no OpenFlow: they flood what they do not know and let nothing through that is for the nearest
+    /// bridge. They have their numbers from the switches' datapath ids, so that their ports have names; nobody is told of them.
+    pub bridges: Vec<SwitchSpec>,
     /// Links between switches.
     pub links: Vec<LinkSpec>,
     /// Hosts.
@@ -106,6 +109,7 @@ impl FabricSpec {
     pub const fn new() -> FabricSpec {
         FabricSpec {
             switches: Vec::new(),
+            bridges: Vec::new(),
             links: Vec::new(),
             hosts: Vec::new(),
             n_tables: DEFAULT_TABLES,
@@ -132,6 +136,22 @@ impl FabricSpec {
             self.switches.push(SwitchSpec { datapath_id, name: name.to_owned() });
         }
         self
+    }
+
+    /// Adds a learning bridge under a number that neither a switch nor another bridge has.
+    pub fn add_bridge(&mut self, datapath_id: DatapathId, name: &str) -> &mut FabricSpec {
+        if !self.is_switch(datapath_id) && !self.is_bridge(datapath_id) {
+            self.bridges.push(SwitchSpec { datapath_id, name: name.to_owned() });
+        }
+        self
+    }
+
+    pub(crate) fn is_switch(&self, id: DatapathId) -> bool {
+        self.switches.iter().any(|switch| switch.datapath_id == id)
+    }
+
+    fn is_bridge(&self, id: DatapathId) -> bool {
+        self.bridges.iter().any(|bridge| bridge.datapath_id == id)
     }
 
     /// The next port of a switch that neither a link nor a host has.
@@ -226,9 +246,9 @@ impl FabricSpec {
         spec
     }
 
-    /// The name of a switch.
+    /// The name of a switch or a bridge.
     pub fn name(&self, datapath_id: DatapathId) -> Option<&str> {
-        let switch = self.switches.iter().find(|switch| switch.datapath_id == datapath_id)?;
+        let switch = self.switches.iter().chain(&self.bridges).find(|switch| switch.datapath_id == datapath_id)?;
         Some(&switch.name)
     }
 
@@ -241,7 +261,7 @@ impl FabricSpec {
         let ends = ends.map(|(port, index)| (port, LinkIndex(index).to_string()));
         let hosts = self.hosts.iter().map(|host| (host.port, host.name.clone()));
         for (port, owner) in ends.chain(hosts) {
-            if !self.switches.iter().any(|switch| switch.datapath_id == port.datapath_id) {
+            if !self.is_switch(port.datapath_id) && !self.is_bridge(port.datapath_id) {
                 problems.push(format!("{owner}: there is no switch {}", port.datapath_id));
             }
             if !port.port_no.is_physical() {

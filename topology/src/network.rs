@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use net::{DatapathId, MacAddr, PortId, PortNo, Time};
@@ -209,6 +210,9 @@ pub struct Network {
     pub(crate) latencies: BTreeMap<PortId, LinkLatency>,
     /// Hosts.
     pub hosts: Hosts,
+    /// Where the operator says that hosts are. Shared: copies of the network are made often, and this changes with the configuration alone.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) static_ports: Arc<BTreeMap<MacAddr, PortId>>,
     /// Ports in state Edge of connected switches: what is asked for each packet.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) edges: SeededMap<PortId, ()>,
@@ -235,10 +239,27 @@ impl Network {
         self.hosts.at(address)
     }
 
+    /// Where the operator says that this host is, if he does: there it never ages. Whether it is there at all is in [`Network::hosts`].
+    pub fn static_port(&self, mac: MacAddr) -> Option<PortId> {
+        self.static_ports.get(&mac).copied()
+    }
+
     /// Whether the link out of `source` passes through switches that are not ours: only broadcast probes come through. What
     /// else is there, and what it does with frames, is unknown.
     pub fn crosses_others(&self, source: PortId) -> bool {
         self.crossing.contains(&source)
+    }
+
+    /// The ports whose links pass through switches that are not ours, ascending.
+    pub fn crossing_links(&self) -> impl Iterator<Item = PortId> + '_ {
+        self.crossing.iter().copied()
+    }
+
+    /// Whether this port is on a segment of switches that are not ours with more than two of ours, and is none of the two between which the
+    /// segment is a link: the port that its probes reach hears those of another one.
+    pub fn is_left_over(&self, port: PortId) -> bool {
+        let back = || self.links.get(&self.links.get(&port)?.target);
+        self.crosses_others(port) && back().is_some_and(|back| back.target != port)
     }
 
     /// How long frames take through the link out of `source`; `None` until the round trips of both switches are known.
@@ -356,6 +377,8 @@ pub enum Change {
     },
     /// The addresses of a host changed: it used a new one, or another host took one over.
     HostAddressed(MacAddr),
+    /// The operator says from now on that a host is always where it is, or says so no more: see [`Network::static_port`].
+    HostFixed(MacAddr),
     /// A host is no more.
     HostForgotten {
         /// As it was. Elsewhere: every change would be as large.

@@ -63,6 +63,13 @@ impl Forwarding {
         effects.set_rule(at, build::flood_in_key(port), build::flood_in_rule(port, group_id, view).as_ref());
     }
 
+    /// Which two of the ports on a segment of others' switches are a link may be otherwise.
+    fn segments_changed(&mut self, view: &View<'_>, effects: &mut Effects<'_>) {
+        for port in view.network.crossing_links() {
+            effects.set_rule(port.datapath_id, build::link_key(port), build::link_rule(port, view).as_ref());
+        }
+    }
+
     fn restate_flood(&mut self, at: DatapathId, view: &View<'_>, effects: &mut Effects<'_>) {
         let Some(switch) = view.network.switches.get(&at) else { return };
         effects.set_group(at, build::flood_key(), build::flood_group(at, view));
@@ -198,9 +205,16 @@ impl App for Forwarding {
                         self.host_placed(host, view, effects);
                     }
                 }
+                Change::HostFixed(mac) => {
+                    if let Some(host) = view.network.hosts.get(mac) {
+                        let rule = build::host_in_rule(host.mac, host.port, view);
+                        effects.set_rule(host.port.datapath_id, rule.key, Some(&rule));
+                    }
+                }
                 Change::HostForgotten { host, .. } => self.host_left(host.mac, host.port, view, effects),
-                // Links act through paths and port states.
-                _ => {}
+                Change::LinkUp(_) | Change::LinkDown { .. } => self.segments_changed(view, effects),
+                // Links act through paths and port states otherwise.
+                Change::SwitchDown(_) | Change::SwitchGone(_) | Change::HostAddressed(_) => {}
             },
             Event::Paths(changes) => self.paths_changed(changes, view, effects),
             // The rules of hosts that come have the new timeout; those of the hosts that there are get it in slices.

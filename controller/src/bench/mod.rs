@@ -56,8 +56,10 @@ pub enum BenchCommand {
     Bgp(Box<BgpArgs>),
     /// Path computation: time and memory for the next hops between all pairs of a fat-tree's switches, and what a lost link or switch takes.
     ///
-    /// Runs in this process, on one thread, beside petgraph's Dijkstra for each destination, which finds distances and no next hops. Each
-    /// change is made and taken back; links and switches are taken from all over the tree, the same ones in each run.
+    /// Runs in this process, on one thread, beside petgraph's Dijkstra for each destination and for each pair, which finds distances and no next hops,
+    /// and beside networkx where TRUNKLINE_PYTHON names a Python that has it. Each change is made and taken back; links and switches are taken from
+    /// all over the tree, the same ones in each run. Then the same changes at the whole core with emulated switches and hosts around it: rules and groups
+    /// that are sent, and how long packet-ins wait while ten links a second come and go.
     #[command(after_help = crate::cli::examples(paths::EXAMPLES))]
     Paths(PathsArgs),
     /// The floor of `bgp` by itself; `bgp` starts it.

@@ -9,6 +9,7 @@ mod audit;
 mod bgp;
 mod check;
 mod decode;
+mod drawing;
 mod flow;
 mod form;
 mod log;
@@ -78,6 +79,7 @@ enum Command {
         ("trunkline demo", "watch until Ctrl-C"),
         ("trunkline demo --once", "one full scenario and a summary; exit status 0 if every host reached every other"),
         ("trunkline demo --once --seed 7", "the same scenario again"),
+        ("trunkline demo --graphml Abilene.graphml", "with the switches and links of a file, as the Internet Topology Zoo has them"),
     ]))]
     Demo(DemoArgs),
     /// Check a configuration file and say everything that is wrong with it.
@@ -278,6 +280,9 @@ struct DemoArgs {
     /// The seed of everything random: the same seed, the same course of events.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// The switches and links of a GraphML file, with a host at each switch, instead of a fat-tree.
+    #[arg(long, value_name = "FILE")]
+    graphml: Option<PathBuf>,
 }
 
 /// Does what the command line says, and returns the exit status.
@@ -304,8 +309,8 @@ fn run_command(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Writ
             Ok(()) => start(arguments, err),
             Err(status) => status,
         },
-        Command::Demo(DemoArgs { once, seed }) => match start_logging(&line.log, log::DEMO_FILTER, err) {
-            Ok(()) => report(demo(DemoOptions { once, seed }), err),
+        Command::Demo(DemoArgs { once, seed, graphml }) => match start_logging(&line.log, log::DEMO_FILTER, err) {
+            Ok(()) => report(demo(DemoOptions { once, seed, graphml }), err),
             Err(status) => status,
         },
         Command::Check { file } => check::check(&file, out, err),

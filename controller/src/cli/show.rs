@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::ask::{AskError, At, question};
+use super::drawing::{AskLinks, drawing};
 use super::examples;
 use super::form::{Form, Printer, for_people, object};
 use crate::api::Question;
@@ -22,7 +23,7 @@ pub(super) struct Ask {
     /// Where to ask: the address of http.listen or the path of http.socket. Without it the usual socket (/run/trunkline/trunkline.sock) if a process
     /// listens there, else 127.0.0.1:9653.
     #[arg(long, value_name = "ADDRESS:PORT|PATH")]
-    at: Option<At>,
+    pub(super) at: Option<At>,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = Form::Text)]
     pub(super) output: Form,
@@ -74,13 +75,14 @@ pub(super) enum ShowCommand {
     #[command(after_help = examples(&[
         ("trunkline show links", "each link once; `one-way` ones carry nothing"),
         ("trunkline show links --switch 0x1", "of one switch"),
+        ("trunkline show links -o dot | dot -Tsvg > network.svg", "a drawing of the network, by Graphviz"),
     ]))]
     Links {
         /// Only of this switch: its name or its datapath id.
         #[arg(long, value_name = "SWITCH")]
         switch: Option<String>,
         #[command(flatten)]
-        ask: Ask,
+        ask: AskLinks,
     },
     /// LLDP neighbours that are not switches of this network: other switches, routers, servers that run lldpd.
     #[command(after_help = examples(&[
@@ -348,7 +350,10 @@ pub(super) fn show(command: ShowCommand, out: &mut dyn Write, err: &mut dyn Writ
     let (what, parameters, ask) = match command {
         ShowCommand::Switches { switch, ask } => (What::Switches, vec![("switch", switch)], ask),
         ShowCommand::Ports { switch, ask } => (What::Ports, vec![("switch", switch)], ask),
-        ShowCommand::Links { switch, ask } => (What::Links, vec![("switch", switch)], ask),
+        ShowCommand::Links { switch, ask } => match ask.split() {
+            (ask, true) => return ended(draw(switch, &ask, out), err),
+            (ask, false) => (What::Links, vec![("switch", switch)], ask),
+        },
         ShowCommand::Neighbors { switch, ask } => (What::Neighbors, vec![("switch", switch)], ask),
         ShowCommand::Conditions { kind, switch, ask } => {
             (What::Conditions, vec![("kind", kind), ("switch", switch)], ask)
@@ -374,6 +379,35 @@ pub(super) fn show(command: ShowCommand, out: &mut dyn Write, err: &mut dyn Writ
         }
     };
     ended(list(what, parameters, &ask, out, err), err)
+}
+
+/// The links, those of one switch or all, and the switches at their ends, or all.
+fn draw(switch: Option<String>, ask: &Ask, out: &mut dyn Write) -> Result<(), Failure> {
+    let links = collected(What::Links, vec![("switch", switch.clone())], ask)?;
+    let mut switches = collected(What::Switches, Vec::new(), ask)?;
+    if switch.is_some() {
+        let ends: Vec<&Value> =
+            links.iter().flat_map(|link| [link.get("datapath_id"), link.get("to_datapath_id")]).flatten().collect();
+        switches.retain(|row| row.get("datapath_id").is_some_and(|id| ends.contains(&id)));
+    }
+    Ok(write!(out, "{}", drawing(&switches, &links))?)
+}
+
+/// All pages of a list at once.
+fn collected(
+    what: What,
+    mut parameters: Vec<(&'static str, Option<String>)>,
+    ask: &Ask,
+) -> Result<Vec<Value>, Failure> {
+    let (route, at) = (Route::of(what), ask.at());
+    let mut all = Vec::new();
+    loop {
+        let page = at.get(&question(route.path, &parameters))?;
+        all.extend_from_slice(rows(&page));
+        let Some(next) = page.get("next").and_then(Value::as_str) else { return Ok(all) };
+        parameters.retain(|(name, _)| *name != "after");
+        parameters.push(("after", Some(next.to_owned())));
+    }
 }
 
 /// A whole list.

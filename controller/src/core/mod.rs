@@ -774,9 +774,11 @@ impl Core {
 
 fn is_of_host(change: &Change) -> bool {
     match change {
-        Change::HostLearned(_) | Change::HostMoved { .. } | Change::HostAddressed(_) | Change::HostForgotten { .. } => {
-            true
-        }
+        Change::HostLearned(_)
+        | Change::HostMoved { .. }
+        | Change::HostAddressed(_)
+        | Change::HostFixed(_)
+        | Change::HostForgotten { .. } => true,
         Change::SwitchUp(_)
         | Change::SwitchDown(_)
         | Change::SwitchGone(_)

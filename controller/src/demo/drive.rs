@@ -117,6 +117,10 @@ impl Drive {
         Ok(Drive { shared })
     }
 
+    pub(crate) fn switch_count(&self) -> usize {
+        self.shared.fabric.borrow().datapath_ids().count()
+    }
+
     pub(crate) fn host_count(&self) -> usize {
         self.shared.fabric.borrow().spec().hosts.len()
     }

@@ -14,6 +14,8 @@ use crate::io::fabric::Snapshot;
 const LINE_EVERY: u32 = 4;
 
 pub(super) struct Facts<'a> {
+    /// What the emulated network is called.
+    pub(super) name: &'a str,
     pub(super) snapshot: &'a Snapshot,
     pub(super) fabric: FabricStats,
     pub(super) bgp: Option<&'a SpeakerStatus>,
@@ -88,7 +90,7 @@ fn page(facts: &Facts<'_>) -> String {
     row("", String::new());
     row("metrics", format!("http://{}/metrics", facts.metrics));
     row("", "Ctrl-C ends the demo".to_owned());
-    format!("Trunkline demo: the real controller, an emulated fat-tree, two BGP routers\n{text}")
+    format!("Trunkline demo: the real controller, an emulated {}, two BGP routers\n{text}", facts.name)
 }
 
 fn line(facts: &Facts<'_>) -> String {

@@ -39,6 +39,13 @@ impl Reference {
         self.search(to).len()
     }
 
+    /// One search from switch to switch that ends at the second, and what the way costs: what who asks pair by pair has to do. For measuring.
+    pub fn distance(&self, from: DatapathId, to: DatapathId) -> Option<u64> {
+        let (&from, &to) = (self.nodes.get(&to)?, self.nodes.get(&from)?);
+        let found = petgraph::algo::dijkstra(&self.graph, from, Some(to), |edge| u64::from(edge.weight().1));
+        found.get(&to).copied()
+    }
+
     /// Hops towards one destination: distance and ports, ascending.
     pub fn hops(&self, to: DatapathId) -> BTreeMap<DatapathId, (u64, Vec<PortNo>)> {
         let found: BTreeMap<NodeIndex, u64> = self.search(to).into_iter().collect();

@@ -25,6 +25,9 @@ impl Fabric {
     }
 
     pub(super) fn deliver(&mut self, port: PortId, frame: Bytes, hops: u32, now: Time) {
+        if self.bridged(port, &frame, hops, now) {
+            return;
+        }
         let Some(&index) = self.index.get(&port.datapath_id) else { return };
         if let Some(node) = self.nodes.get_mut(index) {
             node.switch.handle_packet(port.port_no, frame, now);
@@ -59,7 +62,7 @@ impl Fabric {
         }
     }
 
-    fn out_of_port(&mut self, port: PortId, frame: Bytes, hops: u32, now: Time) {
+    pub(super) fn out_of_port(&mut self, port: PortId, frame: Bytes, hops: u32, now: Time) {
         if hops > self.hop_limit {
             self.stats.looped_frames += 1;
             return;

@@ -30,6 +30,9 @@ impl Fabric {
     }
 
     fn set_port_up(&mut self, port: PortId, up: bool, now: Time) {
+        if !up {
+            self.bridge_port_down(port);
+        }
         let Some(&index) = self.index.get(&port.datapath_id) else { return };
         if let Some(node) = self.nodes.get_mut(index) {
             node.switch.set_port_up(port.port_no, up, now);

@@ -2,6 +2,7 @@
 
 mod attack;
 mod bgp;
+mod bridge;
 mod bundle;
 mod compare;
 mod cut;
@@ -215,6 +216,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: wiring::run,
         limit_s: (150, 150),
+    },
+    Scenario {
+        name: "bridge",
+        about: "a bridge of the kernel's between two of ours, beside a cable: broadcasts find the link, frames go over it, nothing comes twice",
+        full_only: false,
+        run: bridge::run,
+        limit_s: (120, 120),
     },
     Scenario {
         name: "record",

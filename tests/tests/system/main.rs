@@ -1,5 +1,6 @@
 //! The whole system under virtual time: real core, channels and software switches; one `mod` per trip.
 
+mod bridges;
 mod chaos;
 mod configuration;
 mod events;

@@ -148,9 +148,12 @@ fn a_static_host_is_there_unseen_stays_when_silent_and_over_a_restart_and_nobody
     let mut simulator = simulator(&spec, &settings);
     assert_eq!(port_of(&simulator, host.mac), Some(host.port), "nothing was seen of it");
     simulator.assert_installed_is_desired();
+    let before = simulator.core().reconciler().counters().flow_mods[0];
     simulator.run_for(Duration::from_secs(200));
     assert_eq!(port_of(&simulator, host.mac), Some(host.port), "it does not age");
     simulator.assert_installed_is_desired();
+    let added = simulator.core().reconciler().counters().flow_mods[0] - before;
+    assert_eq!(added, 0, "its rule does not go and come back");
     claim(&mut simulator, HostIndex(0), host.mac, host.ipv4);
     claim(&mut simulator, HostIndex(2), spec.hosts[2].mac, host.ipv4);
     simulator.run_for(Duration::from_secs(1));

@@ -15,7 +15,7 @@ impl Discovery {
     pub(super) fn learn(&mut self, sighting: HostSighting, now: Time) {
         let HostSighting { port, mac, address } = sighting;
         let Some(at) = self.network.hosts.find(mac) else {
-            if self.moves.static_port(mac).is_some_and(|place| place != port) {
+            if self.network.static_port(mac).is_some_and(|place| place != port) {
                 return self.contest(mac, port, now);
             }
             return self.add_host(sighting, now);
@@ -103,7 +103,7 @@ impl Discovery {
 
     pub(super) fn forget(&mut self, mac: MacAddr, reason: HostForgottenReason) {
         let is_quiet = matches!(reason, HostForgottenReason::Idle | HostForgottenReason::Silent);
-        if is_quiet && self.moves.static_port(mac).is_some() {
+        if is_quiet && self.network.static_port(mac).is_some() {
             return;
         }
         let Some(host) = self.network.hosts.remove(mac) else { return };
@@ -175,7 +175,7 @@ impl Discovery {
     /// Sightings don't move the timer, they are too many: when it fires it is seen whether there was one.
     pub(super) fn check_silence(&mut self, mac: MacAddr, now: Time) {
         let Some(host) = self.network.hosts.get(&mac) else { return };
-        let frozen = !self.is_connected(host.port.datapath_id) || self.moves.static_port(mac).is_some();
+        let frozen = !self.is_connected(host.port.datapath_id) || self.network.static_port(mac).is_some();
         let seen = if frozen { now } else { host.last_seen };
         let until = seen + self.silence_limit();
         if until > now {

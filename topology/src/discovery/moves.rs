@@ -1,8 +1,9 @@
 //! Hosts that seem to have moved, and hosts that may not: a frame with somebody else's source address is soon made. Before a move is believed the
 //! old place is asked; if it answers, or the operator has said where the host is, nothing moves and a condition tells of it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use net::{MacAddr, PortId, Time};
 
@@ -23,15 +24,10 @@ pub(super) struct Moves {
     pub(super) contested: BTreeMap<MacAddr, (PortId, Time)>,
     /// Where the operator says that hosts are.
     statics: BTreeMap<PortId, Vec<StaticHost>>,
-    static_ports: BTreeMap<MacAddr, PortId>,
     static_addresses: BTreeMap<IpAddr, MacAddr>,
 }
 
 impl Moves {
-    pub(super) fn static_port(&self, mac: MacAddr) -> Option<PortId> {
-        self.static_ports.get(&mac).copied()
-    }
-
     /// The operator says that this address is another host's.
     pub(super) fn is_anothers(&self, address: IpAddr, mac: MacAddr) -> bool {
         self.static_addresses.get(&address).is_some_and(|owner| *owner != mac)
@@ -43,17 +39,27 @@ impl Discovery {
     /// their port is an edge. Replaces those of before, which are ordinary hosts from now on. Of two for one MAC address the last counts.
     pub fn set_static_hosts(&mut self, hosts: Vec<StaticHost>, now: Time) {
         self.moves.statics.clear();
-        self.moves.static_ports.clear();
         self.moves.static_addresses.clear();
+        let mut static_ports = BTreeMap::new();
         let by_mac: BTreeMap<MacAddr, StaticHost> = hosts.into_iter().map(|host| (host.mac, host)).collect();
         for host in by_mac.into_values().filter(|host| host.mac.is_unicast()) {
-            self.moves.static_ports.insert(host.mac, host.port);
+            static_ports.insert(host.mac, host.port);
             self.moves.static_addresses.extend(host.addresses.iter().map(|address| (*address, host.mac)));
             self.moves.statics.entry(host.port).or_default().push(host);
         }
+        let before = std::mem::replace(&mut self.network.static_ports, Arc::new(static_ports));
         let ports: Vec<PortId> = self.moves.statics.keys().copied().collect();
         for port in ports {
             self.adopt_static_hosts(port, now);
+        }
+        // Those that are there as they were, and age no more, or again.
+        let after = self.network.static_ports.clone();
+        let either: BTreeSet<MacAddr> = before.keys().chain(after.keys()).copied().collect();
+        for mac in either {
+            let port = self.network.hosts.get(&mac).map(|host| host.port);
+            if port.is_some() && (before.get(&mac) == port.as_ref()) != (after.get(&mac) == port.as_ref()) {
+                self.emit(crate::Change::HostFixed(mac));
+            }
         }
     }
 
@@ -100,7 +106,7 @@ impl Discovery {
         let HostSighting { port, mac, address } = sighting;
         let Some(host) = self.network.hosts.host(at) else { return false };
         let (from, asked) = (host.port, host.addresses.iter().next());
-        if self.moves.static_port(mac) == Some(from) {
+        if self.network.static_port(mac) == Some(from) {
             self.contest(mac, port, now);
             return false;
         }
@@ -168,7 +174,7 @@ impl Discovery {
     pub(super) fn contested_hosts(&self, now: Time, found: &mut Conditions) {
         for (&mac, &(at, since)) in &self.moves.contested {
             let known = self.network.hosts.get(&mac).map(|host| host.port);
-            if let Some(port) = known.or(self.moves.static_port(mac))
+            if let Some(port) = known.or(self.network.static_port(mac))
                 && now.since(since) <= CONTESTED_HOST_PAUSE * TOLD_PAUSES
                 && port != at
             {

@@ -6,9 +6,12 @@ use net::Time;
 
 use crate::{DiscoveryConfig, PortState};
 
-/// Probes that may leave at one instant; the next ones follow at the pace of the budget. Sixteen fill a small switch's ports at once
+/// Probes that may leave at one instant at least; the next ones follow at the pace of the budget. Sixteen fill a small switch's ports at once
 /// and are no burst to a controller that takes them in within a millisecond.
-const BURST: u64 = 16;
+const MIN_BURST: u64 = 16;
+/// The budget of so long may leave at one instant. An owner whose timer counts milliseconds comes late by up to one and comes again one later at
+/// the soonest: with less, sixteen probes a millisecond would be all that any budget gives.
+const GRAIN: Duration = Duration::from_millis(2);
 /// Probes that a port sends in the time of a dwell.
 const PROBES_PER_DWELL: u32 = 4;
 /// No interval is shorter, whatever the configuration says: it keeps a zero from turning into a loop without end.
@@ -67,6 +70,8 @@ pub(super) struct Schedule {
     budget: u64,
     /// Nanoseconds between two probes at the full budget.
     gap: u64,
+    /// Probes that may leave at one instant.
+    burst: u64,
     /// When the next probe would leave if all had kept to `gap`.
     next: Time,
     random: u64,
@@ -75,7 +80,7 @@ pub(super) struct Schedule {
 impl Schedule {
     pub(super) fn new(config: &DiscoveryConfig, seed: u64) -> Schedule {
         let mut schedule =
-            Schedule { intervals: [0; 3], ports: [0; 3], budget: 1, gap: 0, next: Time::ZERO, random: seed };
+            Schedule { intervals: [0; 3], ports: [0; 3], budget: 1, gap: 0, burst: 1, next: Time::ZERO, random: seed };
         schedule.set(config);
         schedule
     }
@@ -90,6 +95,8 @@ impl Schedule {
         ];
         self.budget = u64::from(config.probe_budget_per_second).max(1);
         self.gap = 1_000_000_000 / self.budget;
+        let grain = u64::try_from(GRAIN.as_nanos()).unwrap_or(u64::MAX);
+        self.burst = self.budget.saturating_mul(grain).div_ceil(1_000_000_000).max(MIN_BURST);
     }
 
     /// A port is probed from now on as `new` and no more as `old`.
@@ -149,7 +156,7 @@ impl Schedule {
 
     /// When the next probe may leave.
     pub(super) fn ready_at(&self) -> Time {
-        self.next - Duration::from_nanos(self.gap.saturating_mul(BURST - 1))
+        self.next - Duration::from_nanos(self.gap.saturating_mul(self.burst - 1))
     }
 
     /// Takes the right to send one probe now, if there is one.
@@ -209,13 +216,34 @@ mod tests {
         while schedule.take(now) {
             at_once += 1;
         }
-        assert_eq!(at_once, BURST);
+        assert_eq!(at_once, MIN_BURST);
         let start = now;
         for _ in 0..500 {
             now = schedule.ready_at();
             assert!(schedule.take(now));
         }
         assert_eq!(now.since(start), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn an_owner_whose_timer_counts_milliseconds_spends_the_whole_budget() {
+        for budget in [500, 4_000, 66_000, 250_000] {
+            let config = DiscoveryConfig { probe_budget_per_second: budget, ..DiscoveryConfig::default() };
+            let mut schedule = Schedule::new(&config, 1);
+            let (mut now, mut left) = (Time::from_secs(100), 0);
+            while schedule.take(now) {}
+            for _ in 0..1_000 {
+                // It is woken at the next whole millisecond.
+                let at = schedule.ready_at().as_nanos().max(now.as_nanos() + 1);
+                now = Time::from_nanos(at.next_multiple_of(1_000_000));
+                while schedule.take(now) {
+                    left += 1;
+                }
+            }
+            let seconds = now.since(Time::from_secs(100)).as_secs_f64();
+            let rate = f64::from(left) / seconds;
+            assert!((0.99..=1.01).contains(&(rate / f64::from(budget))), "{budget}: {rate}");
+        }
     }
 
     #[test]

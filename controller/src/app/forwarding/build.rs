@@ -75,18 +75,27 @@ pub(super) fn fixed_rules() -> Vec<Rule> {
         .collect()
 }
 
-/// A frame from another switch goes straight on: it was looked at where it entered.
+/// A frame from another switch goes straight on: it was looked at where it entered. By a port that is left over on a segment of others' switches
+/// nothing is sent to this switch: what comes is a copy that they have flooded.
 pub(super) fn link_rule(port: PortId, view: &View<'_>) -> Option<Rule> {
     let state = view.network.port(port)?.state;
     if state != PortState::Link {
         return None;
     }
-    let body = FlowBody::goto(&Match::new().with_in_port(port.port_no), ISOLATE_PORT).ok()?;
+    let match_ = Match::new().with_in_port(port.port_no);
+    if view.network.is_left_over(port) {
+        return Rule::new(link_key(port), CLASSIFY, classify::LINK, match_, Vec::new()).ok();
+    }
+    let body = FlowBody::goto(&match_, ISOLATE_PORT).ok()?;
     Some(Rule::with_body(link_key(port), CLASSIFY, classify::LINK, body))
 }
 
-/// A host is where it is known to be: its frames are not looked at again, and the switch tells when they stop.
+/// A host is where it is known to be: its frames are not looked at again, and the switch tells when they stop. Of a host that the operator says is
+/// there the rule stays, however silent it is.
 pub(super) fn host_in_rule(mac: MacAddr, port: PortId, view: &View<'_>) -> Rule {
+    if view.network.static_port(mac) == Some(port) {
+        return no_host_in_rule(mac, port);
+    }
     let idle_timeout = u16::try_from(view.host_timeout.as_secs()).unwrap_or(u16::MAX).max(1);
     Rule { idle_timeout, ..no_host_in_rule(mac, port) }
 }

@@ -379,6 +379,7 @@ impl Collector {
                 | Change::PortChanged(_)
                 | Change::HostLearned(_)
                 | Change::HostAddressed(_)
+                | Change::HostFixed(_)
                 | Change::HostForgotten { .. } => {}
             },
             CoreEvent::AuxiliaryConnected { .. }
@@ -749,6 +750,7 @@ fn log_change(change: &Change) {
         Change::HostLearned(mac) => tracing::debug!(%mac, "host learned"),
         Change::HostMoved { mac, from } => tracing::info!(%mac, %from, "host moved"),
         Change::HostAddressed(mac) => tracing::debug!(%mac, "host has a new address"),
+        Change::HostFixed(mac) => tracing::debug!(%mac, "host is in fabric.static_hosts, or no more"),
         Change::HostForgotten { host, reason } => tracing::debug!(mac = %host.mac, ?reason, "host forgotten"),
         Change::PortChanged(port) => tracing::debug!(%port, "port changed"),
         Change::SwitchUp(id) => tracing::debug!(dpid = %id, "switch is in the network"),

@@ -204,7 +204,7 @@ impl Chaos {
                 });
                 assert_eq!(self.hosts.insert(mac, host), None);
             }
-            Change::HostMoved { mac, .. } | Change::HostAddressed(mac) => {
+            Change::HostMoved { mac, .. } | Change::HostAddressed(mac) | Change::HostFixed(mac) => {
                 let host = self.hosts.get_mut(&mac).expect("a host that nobody told of changed");
                 if let Some(now) = network.hosts.get(&mac) {
                     *host = now.clone();

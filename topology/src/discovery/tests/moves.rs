@@ -110,7 +110,11 @@ fn a_static_host_is_there_without_a_word_and_stays() {
     lab.discovery.handle_port(DatapathId(1), port(1, true), lab.now);
     lab.run(Duration::from_secs(1));
     assert_eq!(place(&lab), id(1, 1));
+    assert_eq!(lab.network().static_port(mac(1)), Some(id(1, 1)));
+    while lab.discovery.poll_event().is_some() {}
     lab.discovery.set_static_hosts(Vec::new(), lab.now);
+    assert_eq!(lab.network().static_port(mac(1)), None);
+    assert_eq!(lab.discovery.poll_event(), Some(crate::Change::HostFixed(mac(1))));
     lab.discovery.handle_host_idle(id(1, 1), mac(1), lab.now);
     assert_eq!(lab.host(1), None);
 }

@@ -308,6 +308,7 @@ impl From<&Config> for FabricSettings {
             rules: config.flows.clone(),
             flows: config.flow_settings(),
             isolation: config.isolate.clone(),
+            weights: config.weights.clone(),
             names: Arc::new(config.switch_names()),
         }
     }
@@ -389,6 +390,7 @@ pub(crate) fn of_names(old: &Config, new: &Config) -> Vec<Changed> {
         };
         note(old.datapath_id != new.datapath_id, format!("{path}.datapath_id"));
         note(old.description != new.description, format!("{path}.description"));
+        note(old.drain != new.drain, format!("{path}.drain"));
         for port in old.ports.keys().chain(new.ports.keys().filter(|port| !old.ports.contains_key(*port))) {
             let (before, after) = (old.ports.get(port), new.ports.get(port));
             let path = format!("{path}.ports.{}", port.0);
@@ -448,6 +450,7 @@ pub(crate) fn restart_keys(started: &Config, new: &Config) -> Vec<&'static str> 
         fabric: _,
         audit: _,
         switches: _,
+        weights: _,
         vlans: _,
         flows: _,
         isolate: _,

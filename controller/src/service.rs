@@ -186,6 +186,7 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
     let mut core = CoreConfig { role, ..CoreConfig::default() };
     core.discovery = config.fabric.discovery.clone();
     core.wiring = config.fabric.wiring.clone();
+    core.weights = config.weights.clone();
     core.names = Arc::new(config.switch_names());
     core.rules = config.flows.clone();
     core.flows = config.flow_settings();

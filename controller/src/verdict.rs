@@ -23,6 +23,7 @@ use topology::{Network, Port, PortInfo, PortState, Switch};
 use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::config::Config;
+use crate::path::Weights;
 use crate::verify::{CUT_SHORT, Example, Field, Header, Problem};
 
 use rules::Translated;
@@ -36,6 +37,8 @@ pub struct Question {
     pub rules: Arc<OperatorRules>,
     /// Who must not reach whom.
     pub isolation: Arc<Isolation>,
+    /// What links cost.
+    pub weights: Arc<Weights>,
 }
 
 /// What is wrong, as one thing.
@@ -122,7 +125,8 @@ pub fn made_worse(old: &Question, new: &Question, go_on: &dyn Fn() -> bool) -> V
 impl Question {
     /// A configuration in a network.
     pub fn new(config: &Config, network: Arc<Network>) -> Question {
-        Question { network, rules: config.flows.clone(), isolation: config.isolate.clone() }
+        let (rules, isolation, weights) = (config.flows.clone(), config.isolate.clone(), config.weights.clone());
+        Question { network, rules, isolation, weights }
     }
 
     /// A configuration before anything is known: the switches that it names, with the ports that it or its rules name, and no links.

@@ -13,6 +13,7 @@ use super::find::Look;
 use super::table::What;
 use super::{Failure, Page, Question, beside, odd, routes, way};
 use crate::io::fabric::{Alarm, PORT_COUNTERS, Snapshot};
+use crate::path::DRAINED_COST;
 
 pub(super) fn answer(snapshot: &Snapshot, question: &Question) -> Result<Value, Failure> {
     let look = Look { snapshot };
@@ -96,6 +97,7 @@ fn switch_row(look: Look<'_>, id: DatapathId, switch: &Switch) -> Value {
         "switch": look.switch(id),
         "datapath_id": id,
         "state": if switch.connected { "connected" } else { "lost" },
+        "drained": snapshot.weights.drained.contains(&id),
         "address": said(facts.map(|facts| &facts.peer)),
         "since": facts.map(|facts| look.time(facts.since)),
         "ports": switch.ports.len(),
@@ -185,11 +187,31 @@ fn links(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
             "to_datapath_id": link.target.datapath_id,
             "to_port": link.target.port_no.to_string(),
             "state": state,
+            "cost": cost(look, link),
+            "drained": is_drained(look, link),
+            "srlg": risks(look, link),
             "latency_us": latency.map(|latency| latency.smoothed.as_micros() as u64),
             "via_others": !is_damped && network.crosses_others(link.source),
             "since": look.time(link.since),
         })
     }))
+}
+
+/// What forwarding counts for the direction, maintenance aside.
+fn cost(look: Look<'_>, link: &Link) -> u32 {
+    let cost = look.snapshot.weights.cost(link.source, &look.snapshot.network);
+    if cost > DRAINED_COST { cost - DRAINED_COST } else { cost }
+}
+
+/// Whether the link is under maintenance, or a switch at one of its ends.
+fn is_drained(look: Look<'_>, link: &Link) -> bool {
+    [link.source, link.target].iter().any(|end| look.snapshot.weights.is_drained(*end, &look.snapshot.network))
+}
+
+fn risks(look: Look<'_>, link: &Link) -> Vec<String> {
+    let weights = &look.snapshot.weights;
+    let risks = weights.risks(link.source, link.target, &look.snapshot.network);
+    risks.iter().map(|risk| weights.risk_name(*risk)).collect()
 }
 
 /// Links that are kept down because they went down too often, by their sources, and since when.

@@ -1,16 +1,14 @@
 //! Routes between two hosts or switches under constraints: one, several, or two that share nothing.
 
-use std::time::Duration;
-
 use net::{DatapathId, PortId, PortNo};
 use serde_json::{Value, json};
 
 use super::find::Look;
 use super::way::End;
 use super::{Failure, Page, Question, beside};
-use crate::path::Weights;
 use crate::path::route::{
     Constraints, Disjoint, DisjointPair, MAX_ROUTES, Part, Route, TrafficDatabase, bandwidth_text, latency_text,
+    parse_kbps, parse_latency,
 };
 
 pub(super) fn routes(look: Look<'_>, question: &Question) -> Result<Value, Failure> {
@@ -18,7 +16,7 @@ pub(super) fn routes(look: Look<'_>, question: &Question) -> Result<Value, Failu
     let to = End::find(look, question.text("to").unwrap_or_default())?;
     let constraints = constraints(look, question)?;
     let count = question.number("count").and_then(|count| usize::try_from(count).ok());
-    let database = TrafficDatabase::new(&look.snapshot.network, &Weights::default());
+    let database = TrafficDatabase::new(&look.snapshot.network, &look.snapshot.weights);
     let (a, b) = (from.switch(), to.switch());
     let mut cheapest = true;
     let found = match question.word("disjoint", ["node", "link"].into_iter())? {
@@ -68,9 +66,10 @@ fn row(look: Look<'_>, from: DatapathId, number: usize, route: &Route) -> Value 
 fn constraints(look: Look<'_>, question: &Question) -> Result<Constraints, Failure> {
     let value = |name| question.text(name).filter(|text: &&str| !text.is_empty());
     let min_bandwidth_kbps = value("min_bandwidth")
-        .map(|text| kbps(text).ok_or_else(|| not_one("min_bandwidth", text, "a bit rate like 100M or 2.5G")));
-    let max_latency = value("max_latency")
-        .map(|text| latency(text).ok_or_else(|| not_one("max_latency", text, "a latency like 5ms, 0.8ms or 300us")));
+        .map(|text| parse_kbps(text).ok_or_else(|| not_one("min_bandwidth", text, "a bit rate like 100M or 2.5G")));
+    let max_latency = value("max_latency").map(|text| {
+        parse_latency(text).ok_or_else(|| not_one("max_latency", text, "a latency like 5ms, 0.8ms or 300us"))
+    });
     let mut constraints = Constraints {
         min_bandwidth_kbps: min_bandwidth_kbps.transpose()?,
         max_latency: max_latency.transpose()?,
@@ -104,47 +103,4 @@ fn part(look: Look<'_>, text: &str) -> Result<Part, Failure> {
     let Some((switch, number)) = text.rsplit_once(':') else { return Err(failure) };
     let number = number.parse().map_err(|_| not_one("a link", text, "a switch and a port's number, like s1:2"))?;
     Ok(Part::Link(PortId::new(look.find_switch(switch)?, PortNo(number))))
-}
-
-/// Bits a second with a suffix of `k`, `M`, `G` or `T`, in kbit/s, rounded up.
-fn kbps(text: &str) -> Option<u64> {
-    let (digits, factor) = match text.strip_suffix(['k', 'K', 'M', 'G', 'T']).zip(text.chars().last()) {
-        Some((digits, 'k' | 'K')) => (digits, 1.0),
-        Some((digits, 'M')) => (digits, 1e3),
-        Some((digits, 'G')) => (digits, 1e6),
-        Some((digits, _)) => (digits, 1e9),
-        None => (text, 1e-3),
-    };
-    let kbps = number(digits)? * factor;
-    (kbps <= u64::MAX as f64).then_some(kbps.ceil() as u64)
-}
-
-fn latency(text: &str) -> Option<Duration> {
-    let units = [("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)];
-    let (digits, nanoseconds) = units.iter().find_map(|(unit, ns)| Some((text.strip_suffix(unit)?, ns)))?;
-    let total = (number(digits)? * nanoseconds).round();
-    (total <= u64::MAX as f64).then(|| Duration::from_nanos(total as u64))
-}
-
-/// A decimal number that is not negative: no signs, exponents, infinities.
-fn number(text: &str) -> Option<f64> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    plain.then(|| text.parse().ok()).flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rates_and_latencies_are_read_with_their_units() {
-        assert_eq!(
-            ["1500", "64k", "100M", "2.5G", "1T"].map(kbps),
-            [2, 64, 100_000, 2_500_000, 1_000_000_000].map(Some)
-        );
-        assert_eq!(["", "M", "1e9G", "-1M", "infG", "1.2.3k", "µ"].map(kbps), [None; 7]);
-        let read = ["300us", "35µs", "0.8ms", "2s"].map(latency);
-        assert_eq!(read, [300, 35, 800, 2_000_000].map(|us| Some(Duration::from_micros(us))));
-        assert_eq!(["5", "ms", "-1ms", "99999999999999999999s", "NaNs"].map(latency), [None; 5]);
-    }
 }

@@ -265,6 +265,12 @@ pub static ROUTES: &[Route] = &[
                 "STATE",
                 "`connected`, or `lost`: it forwards without a controller and stays in the network for a while.",
             ),
+            field(
+                "drained",
+                Kind::Boolean,
+                "DRAINED",
+                "Under maintenance: others' traffic goes through it where nothing else leads.",
+            ),
             maybe("address", Kind::Text, "ADDRESS", "Where its connection comes from."),
             maybe("since", Kind::Time, "SINCE", "Since when it is connected and read back."),
             field("ports", Kind::Number, "PORTS", "Its ports."),
@@ -374,6 +380,14 @@ pub static ROUTES: &[Route] = &[
                 "STATE",
                 "`both`: known in both directions. `one-way`: it carries nothing. `damped`: it went down too often and is kept down for a while.",
             ),
+            field("cost", Kind::Number, "COST", "What `paths.metric` counts for it in this direction."),
+            field(
+                "drained",
+                Kind::Boolean,
+                "DRAINED",
+                "It is under maintenance, or a switch at one of its ends: used where nothing else leads.",
+            ),
+            field("srlg", Kind::Texts, "SRLG", "Risks that it shares with other links."),
             maybe(
                 "latency_us",
                 Kind::Number,
@@ -479,7 +493,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/api/v1/paths",
         what: What::Paths,
-        about: "The way from each switch to each other one: hops, and all ports that lead there over the fewest.",
+        about: "The shortest way from each switch to each other one: cost, hops, and all ports that lead there as cheaply.",
         parameters: &[
             parameter("from", Takes::Switch, "Only from this switch."),
             parameter("to", Takes::Switch, "Only to this switch."),
@@ -493,12 +507,13 @@ pub static ROUTES: &[Route] = &[
             field("from_datapath_id", Kind::Text, "", "Its datapath id."),
             field("to", Kind::Text, "TO", "The switch where it ends."),
             field("to_datapath_id", Kind::Text, "", "Its datapath id."),
-            maybe("hops", Kind::Number, "HOPS", "Links on the way; null if there is none."),
+            maybe("cost", Kind::Number, "COST", "What its links cost by `paths.metric`; null if there is none."),
+            maybe("hops", Kind::Number, "HOPS", "Links on the way by the first port; null if there is none."),
             field(
                 "ports",
                 Kind::Texts,
                 "PORTS",
-                "Ports of the first switch that lead there over so many links: packets are spread over them.",
+                "Ports of the first switch that lead there at that cost: packets are spread over them.",
             ),
         ],
     },

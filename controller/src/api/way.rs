@@ -38,7 +38,7 @@ pub(super) fn paths(look: Look<'_>, question: &Question) -> Result<Page, Failure
     let (from, to) = (question.switch("from", look)?, question.switch("to", look)?);
     let after = question.after::<Pair>()?;
     let network = &look.snapshot.network;
-    let ways = Ways::new(network);
+    let ways = Ways::new(network, look.snapshot.weights.clone());
     let is = |wanted: Option<DatapathId>, id: DatapathId| wanted.is_none_or(|wanted| wanted == id);
     let destinations = network.switches.keys().copied().filter(|id| is(to, *id));
     // Each tree is computed when its first row is looked at.
@@ -47,20 +47,34 @@ pub(super) fn paths(look: Look<'_>, question: &Question) -> Result<Page, Failure
         let tree = ways.tree(to);
         let sources = network.switches.keys().copied().filter(move |id| *id != to && is(from, *id));
         sources
-            .map(move |from| (Pair { to, from }, tree.hop(from).map(|hop| (hop.distance, hop.ports.to_vec()))))
+            .map(move |from| {
+                let hop = tree.hop(from).map(|hop| (hop.distance, links_on(network, &tree, from), hop.ports.to_vec()));
+                (Pair { to, from }, hop)
+            })
             .collect::<Vec<_>>()
     });
     Ok(Page::of(rows, after, question.limit(), |pair, hop| {
-        let ports = hop.iter().flat_map(|(_, ports)| ports.iter().map(PortNo::to_string));
+        let ports = hop.iter().flat_map(|(_, _, ports)| ports.iter().map(PortNo::to_string));
         json!({
             "from": look.switch(pair.from),
             "from_datapath_id": pair.from,
             "to": look.switch(pair.to),
             "to_datapath_id": pair.to,
-            "hops": hop.as_ref().map(|(distance, _)| *distance),
+            "cost": hop.as_ref().map(|(distance, _, _)| *distance),
+            "hops": hop.as_ref().map(|(_, links, _)| *links),
             "ports": ports.collect::<Vec<_>>(),
         })
     }))
+}
+
+/// The links of a way, the first port taken at each switch.
+fn links_on(network: &Network, tree: &Tree, from: DatapathId) -> usize {
+    let next = |at: &DatapathId| {
+        let port_no = *tree.hop(*at)?.ports.first()?;
+        network.links.get(&PortId::new(*at, port_no)).map(|link| link.target.datapath_id)
+    };
+    // Each switch on it is nearer to the end.
+    std::iter::successors(next(&from), next).count()
 }
 
 /// Where a path begins or ends.
@@ -112,7 +126,7 @@ pub(super) fn path(look: Look<'_>, question: &Question) -> Result<Value, Failure
     let from = End::find(look, question.text("from").unwrap_or_default())?;
     let to = End::find(look, question.text("to").unwrap_or_default())?;
     let network = &look.snapshot.network;
-    let ways = Ways::new(network);
+    let ways = Ways::new(network, look.snapshot.weights.clone());
     let tree = ways.tree(to.switch());
     let reason = (from.switch() != to.switch() && tree.hop(from.switch()).is_none())
         .then(|| why_not(look, &ways, &tree, from.switch(), to.switch()));

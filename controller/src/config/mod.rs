@@ -7,6 +7,7 @@
 mod audit;
 mod bgp;
 mod isolate;
+mod links;
 mod numbered;
 mod ovsdb;
 mod policy;

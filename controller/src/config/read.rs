@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::audit;
 use super::bgp::bgp;
 use super::isolate;
+use super::links;
 use super::numbered;
 use super::ovsdb;
 use super::schema::{ROLES, VERIFY};
@@ -42,6 +43,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
     if let Some(section) = walk.read(&fields, "fabric", Walk::section) {
         config.fabric = wiring::fabric(walk, &section, &config.switches);
     }
+    config.weights = Arc::new(links::weights(walk, &fields, &config.switches));
     config.flows = operator_rules(walk, &fields, &config);
     let isolate = walk.read(&fields, "isolate", |walk, field| isolate::isolate(walk, field, &config.switches));
     (config.isolate, config.isolations) = isolate.unwrap_or_default();
@@ -50,7 +52,8 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
         config.history = history(walk, &section);
     }
     // A router on its own: no switch is waited for unless something in the file is about switches.
-    let of_switches = ["openflow", "fabric", "audit", "switches", "groups", "meters", "flows", "isolate", "ovsdb"];
+    let of_switches =
+        ["openflow", "fabric", "audit", "switches", "links", "paths", "groups", "meters", "flows", "isolate", "ovsdb"];
     if config.bgp.is_some() && of_switches.iter().all(|name| fields.get(name).is_none()) {
         config.openflow.listen.clear();
     }

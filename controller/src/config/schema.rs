@@ -6,6 +6,7 @@
 mod audit;
 mod bgp;
 mod fabric;
+mod links;
 mod ovsdb;
 mod policy;
 mod switches;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub(super) use audit::FOREIGN_FLOWS;
 pub(super) use bgp::FAMILIES;
+pub(super) use links::METRICS;
 pub(super) use policy::{ACTIONS, ORIGINS, ROLES as NEIGHBOR_ROLES, SOURCES};
 
 /// A mapping with known keys.
@@ -202,6 +204,22 @@ pub(super) static ROOT: Section = Section {
             rule: "",
             reload: Reload::Inside,
             about: "Switches by name.",
+        },
+        Key {
+            name: "links",
+            shape: links::LINKS,
+            need: Need::Default("[]"),
+            rule: "",
+            reload: Reload::Inside,
+            about: "What is known of single links: cost, bit rate, latency, risks, maintenance. 65,536 at most.",
+        },
+        Key {
+            name: "paths",
+            shape: Shape::Section(&links::PATHS),
+            need: Need::Without("the defaults below"),
+            rule: "",
+            reload: Reload::Inside,
+            about: "What makes a way short.",
         },
         Key {
             name: "vlans",

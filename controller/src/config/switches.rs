@@ -70,7 +70,8 @@ pub(super) fn switches(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<BTreeMa
         let ports = walk.read(&section, "ports", ports).unwrap_or_default();
         // Of a switch without one the rules are read for what is wrong with them.
         let datapath_id = datapath_id.unwrap_or(DatapathId(0));
-        switches.insert(name.to_owned(), SwitchConfig { datapath_id, description, ports });
+        let drain = walk.read(&section, "drain", Walk::boolean).unwrap_or(false);
+        switches.insert(name.to_owned(), SwitchConfig { datapath_id, description, drain, ports });
     }
     Some(switches)
 }

@@ -22,6 +22,7 @@ use crate::app::static_rules::OperatorRules;
 use crate::core::Wiring;
 use crate::flow::BundleUse;
 use crate::history::REMEMBERED;
+use crate::path::Weights;
 
 /// The whole configuration. The default is what `trunkline run` does without a file.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -36,6 +37,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Switches by name.
     pub switches: BTreeMap<String, SwitchConfig>,
+    /// What is known of links, and what makes a way short.
+    pub weights: Arc<Weights>,
     /// VLANs by name.
     pub vlans: BTreeMap<String, VlanConfig>,
     /// The operator's rules.
@@ -91,6 +94,8 @@ pub struct SwitchConfig {
     pub datapath_id: DatapathId,
     /// For people.
     pub description: Option<String>,
+    /// Under maintenance: nobody's way where another one leads.
+    pub drain: bool,
     /// Ports of which there is something to say.
     pub ports: BTreeMap<PortNo, PortConfig>,
 }

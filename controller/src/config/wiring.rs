@@ -14,7 +14,7 @@ use super::walk::{Field, Fields, Walk};
 use crate::core::Wiring;
 
 /// Links that may be expected: three times those of the largest network that is planned for. Each is looked for at every tick.
-const EXPECTED_LINKS_MAX: usize = 65_536;
+pub(super) const EXPECTED_LINKS_MAX: usize = 65_536;
 
 /// `fabric`.
 pub(super) fn fabric(
@@ -67,21 +67,7 @@ fn expected_links(
     for item in walk.items(field)? {
         let line = item.node.mark.line;
         let link = walk.parsed(&item, "a link such as s1/3 - s2/uplink", |text| {
-            let Some((one, other)) = text.split_once(" - ") else {
-                return Err(format!("`{text}`: not SWITCH/PORT - SWITCH/PORT, as in s1/3 - s2/uplink"));
-            };
-            let mut ends = [port_of(one.trim(), switches)?, port_of(other.trim(), switches)?];
-            if ends[0] == ends[1] {
-                return Err(format!("`{text}`: both ends are the same port"));
-            }
-            for (end, written) in ends.iter().zip([one, other]) {
-                if let Some(first) = lines.get(end) {
-                    return Err(format!("`{}` stands in the link of line {first} too", written.trim()));
-                }
-            }
-            ends.sort_unstable();
-            lines.extend(ends.map(|end| (end, line)));
-            Ok(ExpectedLink { ends })
+            ends_of(text, switches, &mut lines, line).map(|ends| ExpectedLink { ends })
         });
         links.extend(link);
     }
@@ -90,6 +76,30 @@ fn expected_links(
         walk.refuse(field.node.mark, &field.path, message);
     }
     Some(links)
+}
+
+/// `SWITCH/PORT - SWITCH/PORT`, the lower port first. `lines` has the ports of the links before, with the line of each.
+pub(super) fn ends_of(
+    text: &str,
+    switches: &BTreeMap<String, SwitchConfig>,
+    lines: &mut HashMap<PortId, usize>,
+    line: usize,
+) -> Result<[PortId; 2], String> {
+    let Some((one, other)) = text.split_once(" - ") else {
+        return Err(format!("`{text}`: not SWITCH/PORT - SWITCH/PORT, as in s1/3 - s2/uplink"));
+    };
+    let mut ends = [port_of(one.trim(), switches)?, port_of(other.trim(), switches)?];
+    if ends[0] == ends[1] {
+        return Err(format!("`{text}`: both ends are the same port"));
+    }
+    for (end, written) in ends.iter().zip([one, other]) {
+        if let Some(first) = lines.get(end) {
+            return Err(format!("`{}` stands in the link of line {first} too", written.trim()));
+        }
+    }
+    ends.sort_unstable();
+    lines.extend(ends.map(|end| (end, line)));
+    Ok(ends)
 }
 
 /// `static_hosts`: each MAC address and each IP address once, at ports that may have hosts.

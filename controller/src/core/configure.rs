@@ -15,6 +15,7 @@ use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::app::{Configured, Effects, Event, View};
 use crate::flow::FlowSettings;
+use crate::path::Weights;
 
 /// At least so long between two slices: frames that have come in meanwhile are read before the next one.
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
@@ -32,6 +33,8 @@ pub struct FabricSettings {
     pub flows: FlowSettings,
     /// Who must not reach whom. The same in memory is taken for unchanged.
     pub isolation: Arc<Isolation>,
+    /// What links cost.
+    pub weights: Arc<Weights>,
     /// What the configuration calls switches. Nothing is done by it.
     pub names: Arc<BTreeMap<String, DatapathId>>,
 }
@@ -57,6 +60,7 @@ impl FabricSettings {
     ) -> Vec<&'static str> {
         let [rules, groups, meters] = if same_rules { [false; 3] } else { self.rules.differs(&new.rules) };
         let (old, other) = (&self.discovery, &new.discovery);
+        let (old_weights, weights) = (&self.weights, &new.weights);
         let rows = [
             ("fabric.probe_interval", old.probe_interval != other.probe_interval),
             ("fabric.probe_misses", old.probe_misses != other.probe_misses),
@@ -70,6 +74,8 @@ impl FabricSettings {
             ("fabric.expected_links", self.wiring.expected_links != new.wiring.expected_links),
             ("fabric.expected_links_only", self.wiring.expected_links_only != new.wiring.expected_links_only),
             ("fabric.static_hosts", self.wiring.static_hosts != new.wiring.static_hosts),
+            ("links", (&old_weights.links, &old_weights.risk_names) != (&weights.links, &weights.risk_names)),
+            ("paths", old_weights.metric != weights.metric),
             ("groups", groups),
             ("meters", meters),
             ("flows", !same_rules && (rules || !groups && !meters)),
@@ -99,12 +105,15 @@ impl Core {
             rules: self.config.rules.clone(),
             flows: self.config.flows.clone(),
             isolation: self.config.isolation.clone(),
+            weights: self.config.weights.clone(),
             names: self.config.names.clone(),
         };
         let taken = before.changed_keys(&settings, same_rules, same_isolation);
-        let FabricSettings { discovery, wiring, rules, flows, isolation, names } = settings;
+        let FabricSettings { discovery, wiring, rules, flows, isolation, weights, names } = settings;
         self.config.names = names;
-        if taken.is_empty() {
+        // Which switches are drained is told with the switches.
+        let same_weights = self.config.weights == weights;
+        if taken.is_empty() && same_weights {
             return taken;
         }
         self.config.discovery = discovery;
@@ -116,6 +125,9 @@ impl Core {
             self.config.isolation = isolation;
         }
         self.config.rules = rules.clone();
+        if !same_weights {
+            self.take_weights(weights);
+        }
         let isolation = self.config.isolation.clone();
         self.tell_apps(Event::Configured(&Configured { rules, isolation, host_timeout_changed }));
         self.turn(now);
@@ -130,6 +142,16 @@ impl Core {
         }
         if before.static_hosts != *static_hosts {
             self.discovery.set_static_hosts(static_hosts.clone(), now);
+        }
+    }
+
+    /// Links cost something else. What follows goes out as with any change of ways: make before break.
+    fn take_weights(&mut self, weights: Arc<Weights>) {
+        self.config.weights = weights;
+        let changes = self.paths.set_weights(self.config.weights.clone(), self.discovery.network());
+        if !changes.is_empty() {
+            self.counters.path_updates += 1;
+            self.tell_apps(Event::Paths(&changes));
         }
     }
 

@@ -32,7 +32,7 @@ use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::app::{App, Effects, Event, PacketOuts, View, apps};
 use crate::flow::{Again, AuditReport, Drift, FlowEvent, FlowSettings, Key, Owner, Reconciler, RefusedStep};
-use crate::path::Paths;
+use crate::path::{Paths, Weights};
 
 pub use admission::{Admission, AllowedDatapathIds};
 pub use configure::{FabricSettings, Wiring};
@@ -59,6 +59,8 @@ pub struct CoreConfig {
     pub channel: ChannelConfig,
     /// How often port statistics are asked for.
     pub port_stats_interval: Duration,
+    /// What links cost.
+    pub weights: Arc<Weights>,
     /// The operator's rules.
     pub rules: Arc<OperatorRules>,
     /// Audits, bundles, and what becomes of rules of others.
@@ -80,6 +82,7 @@ impl Default for CoreConfig {
         CoreConfig {
             discovery: DiscoveryConfig::default(),
             wiring: Arc::default(),
+            weights: Arc::default(),
             names: Arc::default(),
             channel: ChannelConfig::default(),
             port_stats_interval: Duration::from_secs(5),
@@ -306,7 +309,7 @@ impl Core {
             claims: BTreeMap::new(),
             by_datapath: BTreeMap::new(),
             waiting: BTreeSet::new(),
-            paths: Paths::new(),
+            paths: Paths::with_weights(config.weights.clone()),
             reconciler,
             apps: apps(config.seed, &config.rules, &config.isolation),
             settling: Settling::new(),
@@ -521,7 +524,7 @@ impl Core {
 
     /// What every switch should hold, recomputed from nothing: the measure for the incremental path.
     pub fn recompute(&self) -> BTreeMap<DatapathId, Reconciler> {
-        let paths = Paths::compute(self.network());
+        let paths = Paths::compute_with(self.network(), self.paths.weights().clone());
         let view = View {
             network: self.network(),
             paths: &paths,

@@ -42,6 +42,7 @@ fn settings(rules: Arc<OperatorRules>) -> FabricSettings {
         rules,
         flows: FlowSettings::default(),
         isolation: Default::default(),
+        weights: Default::default(),
         names: Default::default(),
     }
 }

@@ -144,7 +144,7 @@ pub struct Rule {
     pub body: FlowBody,
     /// Seconds without a packet until the switch removes it and says so; 0 for never.
     pub idle_timeout: u16,
-    /// Hops to the destination. Orders the rollout, never diffed.
+    /// Place in the order in which rules towards one destination go in, the nearest to it first. Never diffed.
     pub stage: u16,
 }
 
@@ -191,7 +191,7 @@ pub struct Group {
     pub group_type: GroupType,
     /// Its buckets.
     pub buckets: Vec<Bucket>,
-    /// Hops to the destination. Orders the rollout, never diffed.
+    /// Place in the order in which groups towards one destination change, the nearest to it first. Never diffed.
     pub stage: u16,
 }
 

@@ -5,22 +5,32 @@
 //! takes the one whose lower end is lowest, as all of them do: along a circle of such choices each link would be at most the one before, so that it
 //! is one link, there and back, and no switch sends a frame out of the port by which it came (OpenFlow 1.3.5 §5.10). The distance never grows on any
 //! way of the packet, so that there are no other circles.
+//!
+//! The rank never grows on it either: while switches learn a new way in the order of ranks, a packet at one that has learned it meets only such
+//! ones, by an alternate that has not changed as well.
 
 use net::PortNo;
 
-use super::graph::{Graph, Node};
+use super::graph::{Arc, Graph, Node};
+use super::table::Ways;
 
-/// The port besides `primary`, the only next hop of `node`; `None` where every other way begins with a step back.
-pub(super) fn alternate(graph: &Graph, to: Node, distance: &[u32], node: Node, primary: PortNo) -> Option<PortNo> {
+/// The link, besides `primary`, to a switch that is nearer: the shortest way there is. None where maintenance is going on.
+pub(super) fn nearer<'g>(graph: &'g Graph, distance: &[u32], node: Node, primary: PortNo) -> Option<&'g Arc> {
     let here = distance[node as usize];
-    let others = || graph.arcs(node).iter().filter(move |arc| arc.port != primary && (arc.transit || arc.to == to));
-    let nearer = others().filter(|arc| distance[arc.to as usize] < here);
-    let nearest = nearer.min_by_key(|arc| (arc.cost.saturating_add(distance[arc.to as usize]), arc.port));
-    let beside = || {
-        let beside = others().filter(|arc| distance[arc.to as usize] == here);
-        beside.min_by_key(|arc| graph.link(arc.link).map(|link| link.low))
-    };
-    nearest.or_else(beside).map(|arc| arc.port)
+    let nearer = others(graph, node, primary).filter(|arc| distance[arc.to as usize] < here);
+    nearer.min_by_key(|arc| (arc.cost.saturating_add(distance[arc.to as usize]), arc.port))
+}
+
+/// The link to a switch that is as far and does not come later: the lowest of them.
+pub(super) fn beside<'g>(graph: &'g Graph, ways: Ways<'_>, node: Node, primary: PortNo) -> Option<&'g Arc> {
+    let (here, rank) = (ways.distance[node as usize], ways.rank(node));
+    let beside =
+        others(graph, node, primary).filter(|arc| ways.distance[arc.to as usize] == here && ways.rank(arc.to) <= rank);
+    beside.min_by_key(|arc| graph.link(arc.link).map(|link| link.low))
+}
+
+fn others(graph: &Graph, node: Node, primary: PortNo) -> impl Iterator<Item = &Arc> {
+    graph.arcs(node).iter().filter(move |arc| arc.port != primary && !arc.is_drained())
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use net::{DatapathId, PortId, PortNo};
 
+use super::weights::DRAINED_COST;
+
 /// A switch's number. Numbers of switches that are gone are given out again.
 pub(super) type Node = u32;
 /// No path, no arc: more than any distance.
@@ -22,8 +24,13 @@ pub(super) struct Arc {
     pub(super) cost: u32,
     pub(super) back: u32,
     pub(super) link: u32,
-    /// Whether the switch at the other end lets others' traffic through.
-    pub(super) transit: bool,
+}
+
+impl Arc {
+    /// Whether one direction of the link costs what maintenance costs.
+    pub(super) fn is_drained(&self) -> bool {
+        self.cost.max(self.back) >= DRAINED_COST
+    }
 }
 
 /// A link that carries traffic both ways. `low` is the smaller of its two ends.
@@ -50,12 +57,13 @@ pub(super) struct Touched {
 pub(super) struct Graph {
     pub(super) arcs: Vec<Vec<Arc>>,
     pub(super) ids: Vec<Option<DatapathId>>,
-    transit: Vec<bool>,
     nodes: BTreeMap<DatapathId, Node>,
     free_nodes: Vec<Node>,
     links: Vec<Option<Link>>,
     free_links: Vec<u32>,
     ends: BTreeMap<PortId, u32>,
+    /// Arcs that cost more than 1.
+    dear: usize,
     pub(super) touched: Vec<Touched>,
     /// Links that came, went or changed their cost, as they were and as they are: for the flood tree.
     pub(super) gone: Vec<u32>,
@@ -85,9 +93,9 @@ impl Graph {
         self.arcs.get(node as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a switch lets others' traffic through.
-    pub(super) fn is_transit(&self, node: Node) -> bool {
-        self.transit.get(node as usize).copied().unwrap_or(false)
+    /// Whether every arc costs 1: then a way's cost is its links.
+    pub(super) fn is_uniform(&self) -> bool {
+        self.dear == 0
     }
 
     pub(super) fn link(&self, link: u32) -> Option<&Link> {
@@ -112,12 +120,10 @@ impl Graph {
             None => {
                 self.arcs.push(Vec::new());
                 self.ids.push(None);
-                self.transit.push(true);
                 (self.arcs.len() - 1) as Node
             }
         };
         self.ids[node as usize] = Some(id);
-        self.transit[node as usize] = true;
         self.nodes.insert(id, node);
         true
     }
@@ -136,26 +142,6 @@ impl Graph {
             *id = None;
             self.free_nodes.push(node);
         }
-    }
-
-    /// Whether it was otherwise.
-    pub(super) fn set_transit(&mut self, node: Node, transit: bool) -> bool {
-        match self.transit.get_mut(node as usize) {
-            Some(now) if *now != transit => *now = transit,
-            _ => return false,
-        }
-        for at in 0..self.arcs(node).len() {
-            let arc = self.arcs[node as usize][at];
-            self.touched.push(Touched { from: arc.to, to: node, old: arc.back, new: arc.back });
-            for back in &mut self.arcs[arc.to as usize] {
-                if back.link == arc.link {
-                    back.transit = transit;
-                }
-            }
-            self.gone.push(arc.link);
-            self.come.push(arc.link);
-        }
-        true
     }
 
     /// A link between two ports of different known switches, at these costs out of `a` and out of `b`; at least 1 each. What else was
@@ -183,11 +169,10 @@ impl Graph {
             }
         };
         self.links[number as usize] = Some(link);
+        self.dear += dear(costs);
         for (side, port) in [low, high].into_iter().enumerate() {
             let [here, there] = [link.nodes[side], link.nodes[1 - side]];
-            let transit = self.is_transit(there);
-            let arc =
-                Arc { to: there, port: port.port_no, cost: costs[side], back: costs[1 - side], link: number, transit };
+            let arc = Arc { to: there, port: port.port_no, cost: costs[side], back: costs[1 - side], link: number };
             let arcs = &mut self.arcs[here as usize];
             let at = arcs.partition_point(|other| other.port < arc.port);
             arcs.insert(at, arc);
@@ -204,14 +189,14 @@ impl Graph {
             return;
         }
         let nodes = link.nodes;
+        self.dear = self.dear + dear(costs) - dear(old);
         for side in 0..2 {
             let [here, there] = [nodes[side], nodes[1 - side]];
             if let Some(arc) = self.arcs[here as usize].iter_mut().find(|arc| arc.link == number) {
                 (arc.cost, arc.back) = (costs[side], costs[1 - side]);
             }
-            if old[side] != costs[side] {
-                self.touched.push(Touched { from: here, to: there, old: old[side], new: costs[side] });
-            }
+            // Both: whether a link is drained is asked from either end.
+            self.touched.push(Touched { from: here, to: there, old: old[side], new: costs[side] });
         }
         self.gone.push(number);
         self.come.push(number);
@@ -219,6 +204,7 @@ impl Graph {
 
     pub(super) fn remove_link(&mut self, number: u32) {
         let Some(link) = self.links.get_mut(number as usize).and_then(Option::take) else { return };
+        self.dear -= dear(link.costs);
         for (side, port) in [link.low, link.high].into_iter().enumerate() {
             let [here, there] = [link.nodes[side], link.nodes[1 - side]];
             self.arcs[here as usize].retain(|arc| arc.link != number);
@@ -229,10 +215,14 @@ impl Graph {
         self.gone.push(number);
     }
 
-    /// The link's place in the order of the flood tree: a link to a switch that lets nothing through is the last choice, so that such a
-    /// switch is a leaf where it can be; then what the dearer direction costs, then the ports.
-    pub(super) fn flood_order(&self, link: &Link) -> (bool, u32, PortId) {
-        let transit = link.nodes.iter().all(|&node| self.is_transit(node));
-        (!transit, link.costs[0].max(link.costs[1]), link.low)
+    /// The link's place in the order of the flood tree: what the dearer direction costs, then the ports. A drained link is the last choice, and so
+    /// is every link of a drained switch, so that it is a leaf where it can be.
+    pub(super) fn flood_order(&self, link: &Link) -> (u32, PortId) {
+        (link.costs[0].max(link.costs[1]), link.low)
     }
+}
+
+/// How many of them are more than 1.
+fn dear(costs: [u32; 2]) -> usize {
+    costs.iter().filter(|cost| **cost != 1).count()
 }

@@ -5,7 +5,6 @@
 //! so). petgraph stays inside this module.
 
 mod alternate;
-mod backup;
 mod flood;
 mod graph;
 mod next_hops;
@@ -18,6 +17,7 @@ mod weights;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use net::{DatapathId, PortId, PortNo};
 use topology::{Change, Network};
@@ -26,7 +26,6 @@ use flood::Flood;
 use graph::{Graph, Node, UNREACHABLE};
 use table::Table;
 
-pub use backup::{Backup, BackupKind};
 pub use graph::MAX_SWITCHES;
 pub use weights::{DRAINED_COST, LinkAttributes, MAX_COST, Metric, UTILISATION_HYSTERESIS, Weights};
 
@@ -35,6 +34,9 @@ pub use weights::{DRAINED_COST, LinkAttributes, MAX_COST, Metric, UTILISATION_HY
 pub struct Hop<'a> {
     /// What the way to the destination costs; at least 1. With [`Metric::Hops`] its links.
     pub distance: u32,
+    /// Place in the order in which switches learn a new way to the destination, at least 1: each next hop comes earlier, and no alternate later. The
+    /// distance, where every link costs 1; never more than there are switches.
+    pub rank: u16,
     /// Ports of all equal-cost next hops, ascending; at least one.
     pub ports: &'a [PortNo],
     /// Where a packet goes while the only one of them is dead, so that it never goes round: see decision 0016.
@@ -71,7 +73,7 @@ pub struct Paths {
     graph: Graph,
     table: Table,
     flood: Flood,
-    weights: Weights,
+    weights: Arc<Weights>,
     /// Switches that are gone since the last time.
     leaving: Vec<Node>,
 }
@@ -82,14 +84,19 @@ impl Paths {
         Paths::default()
     }
 
+    /// No switches; links that cost what `weights` says.
+    pub fn with_weights(weights: impl Into<Arc<Weights>>) -> Paths {
+        Paths { weights: weights.into(), ..Paths::new() }
+    }
+
     /// Everything from nothing: what any sequence of changes has to equal.
     pub fn compute(network: &Network) -> Paths {
         Paths::compute_with(network, Weights::default())
     }
 
     /// The same with links that cost what `weights` says.
-    pub fn compute_with(network: &Network, weights: Weights) -> Paths {
-        let mut paths = Paths { weights, ..Paths::new() };
+    pub fn compute_with(network: &Network, weights: impl Into<Arc<Weights>>) -> Paths {
+        let mut paths = Paths::with_weights(weights);
         paths.update(network);
         paths
     }
@@ -129,35 +136,26 @@ impl Paths {
     }
 
     /// Links cost something else from now on.
-    pub fn set_weights(&mut self, weights: Weights, network: &Network) -> PathChanges {
-        self.weights = weights;
-        let nodes: Vec<(DatapathId, Node)> = self.graph.nodes().collect();
-        for (id, node) in nodes {
-            self.graph.set_transit(node, !self.weights.drained.contains(&id));
-        }
+    pub fn set_weights(&mut self, weights: impl Into<Arc<Weights>>, network: &Network) -> PathChanges {
+        self.weights = weights.into();
         self.update(network)
     }
 
     /// What links cost.
-    pub fn weights(&self) -> &Weights {
+    pub fn weights(&self) -> &Arc<Weights> {
         &self.weights
     }
 
     /// A direction's utilisation in parts of a thousand; see [`Metric::Utilisation`].
     pub fn note_utilisation(&mut self, port: PortId, permille: u16, network: &Network) {
-        if self.weights.note_utilisation(port, permille) {
+        if Arc::make_mut(&mut self.weights).note_utilisation(port, permille) {
             self.follow_port(port, network);
         }
     }
 
     /// A switch without links, unless it is known already.
     pub fn add_switch(&mut self, id: DatapathId) {
-        if self.graph.add_switch(id)
-            && self.weights.drained.contains(&id)
-            && let Some(node) = self.graph.node(id)
-        {
-            self.graph.set_transit(node, false);
-        }
+        self.graph.add_switch(id);
     }
 
     /// A switch and its links are gone.
@@ -242,7 +240,14 @@ impl Paths {
 
     fn hop_of(&self, at: Node, to: Node) -> Option<Hop<'_>> {
         let (ports, alternate) = self.table.hops(at, to);
-        (!ports.is_empty()).then(|| Hop { distance: self.table.distance(at, to), ports, alternate })
+        let (distance, rank) = (self.table.distance(at, to), self.table.rank(at, to));
+        (!ports.is_empty()).then_some(Hop { distance, rank, ports, alternate })
+    }
+
+    /// Place of `at` in the order in which switches learn a new way to `to`: 0 at the same switch, `None` where no path exists. See [`Hop::rank`].
+    pub fn rank(&self, at: DatapathId, to: DatapathId) -> Option<u16> {
+        let (at, to) = (self.graph.node(at)?, self.graph.node(to)?);
+        (self.table.distance(at, to) != UNREACHABLE).then(|| self.table.rank(at, to))
     }
 
     /// What the way from `at` to `to` costs: 0 at the same switch, `None` where no path exists.
@@ -306,14 +311,28 @@ impl fmt::Debug for Paths {
 /// All shortest paths to one destination switch, by themselves.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Tree {
-    hops: BTreeMap<DatapathId, (u32, Vec<PortNo>, Option<PortNo>)>,
+    hops: BTreeMap<DatapathId, TreeHop>,
+}
+
+/// A [`Hop`] with ports of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct TreeHop {
+    distance: u32,
+    rank: u16,
+    ports: Vec<PortNo>,
+    alternate: Option<PortNo>,
 }
 
 impl Tree {
     /// How `at` reaches the destination; `None` at the destination itself and where no path exists.
     pub fn hop(&self, at: DatapathId) -> Option<Hop<'_>> {
         let hop = self.hops.get(&at);
-        hop.map(|(distance, ports, alternate)| Hop { distance: *distance, ports, alternate: *alternate })
+        hop.map(|TreeHop { distance, rank, ports, alternate }| Hop {
+            distance: *distance,
+            rank: *rank,
+            ports,
+            alternate: *alternate,
+        })
     }
 
     /// Every switch that can reach the destination, with its hop.
@@ -326,9 +345,9 @@ impl Tree {
 pub struct Ways(Graph);
 
 impl Ways {
-    /// Of this network, every link at cost 1.
-    pub fn new(network: &Network) -> Ways {
-        let mut paths = Paths::new();
+    /// Of this network, with links that cost what `weights` says.
+    pub fn new(network: &Network, weights: impl Into<Arc<Weights>>) -> Ways {
+        let mut paths = Paths::with_weights(weights);
         network.switches.keys().for_each(|&id| paths.add_switch(id));
         for link in network.bidirectional_links() {
             paths.follow_port(link.source, network);
@@ -340,11 +359,13 @@ impl Ways {
     pub fn tree(&self, to: DatapathId) -> Tree {
         let Some(node) = self.0.node(to) else { return Tree::default() };
         let row = table::row(&self.0, node);
+        let rank = table::ranks(&self.0, node, &row);
+        let ways = table::Ways { distance: &row, rank: &rank };
         let hops = self.0.nodes().filter(|(_, at)| *at != node).filter_map(|(id, at)| {
             let distance = row.get(at as usize).copied().filter(|&distance| distance != UNREACHABLE)?;
             let mut ports = Vec::new();
-            let alternate = table::next_hops(&self.0, node, &row, at, &mut ports);
-            Some((id, (distance, ports, alternate)))
+            let alternate = table::next_hops(&self.0, node, ways, at, &mut ports);
+            Some((id, TreeHop { distance, rank: ways.rank(at), ports, alternate }))
         });
         Tree { hops: hops.collect() }
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use net::{DatapathId, PortNo};
 use petgraph::data::Element;
 use petgraph::graph::{DiGraph, NodeIndex, UnGraph};
-use petgraph::visit::{EdgeFiltered, EdgeRef};
+use petgraph::visit::EdgeRef;
 
 use super::Paths;
 
@@ -15,7 +15,6 @@ pub struct Reference {
     /// Each direction of a link from where it leads to where it begins: searches start at the destination.
     graph: DiGraph<DatapathId, (PortNo, u32)>,
     nodes: BTreeMap<DatapathId, NodeIndex>,
-    drained: BTreeSet<NodeIndex>,
 }
 
 impl Reference {
@@ -29,9 +28,7 @@ impl Reference {
             graph.add_edge(high, low, (link.low.port_no, link.costs[0]));
             graph.add_edge(low, high, (link.high.port_no, link.costs[1]));
         }
-        let through = |id: &DatapathId| paths.graph.node(*id).is_some_and(|node| paths.graph.is_transit(node));
-        let drained = nodes.iter().filter(|(id, _)| !through(id)).map(|(_, &node)| node).collect();
-        Reference { graph, nodes, drained }
+        Reference { graph, nodes }
     }
 
     /// Switches with a way to `to`, itself among them: one search, nothing kept. For measuring.
@@ -51,7 +48,7 @@ impl Reference {
         let found: BTreeMap<NodeIndex, u64> = self.search(to).into_iter().collect();
         let mut hops = BTreeMap::new();
         for (&near, &distance) in &found {
-            for edge in self.graph.edges(near).filter(|_| self.leads_on(near, to)) {
+            for edge in self.graph.edges(near) {
                 let (port, cost) = *edge.weight();
                 let at = edge.target();
                 if found.get(&at) == Some(&(distance + u64::from(cost)))
@@ -65,14 +62,9 @@ impl Reference {
         hops
     }
 
-    fn leads_on(&self, node: NodeIndex, to: DatapathId) -> bool {
-        !self.drained.contains(&node) || self.nodes.get(&to) == Some(&node)
-    }
-
     fn search(&self, to: DatapathId) -> Vec<(NodeIndex, u64)> {
         let Some(&root) = self.nodes.get(&to) else { return Vec::new() };
-        let usable = EdgeFiltered::from_fn(&self.graph, |edge| self.leads_on(edge.source(), to));
-        petgraph::algo::dijkstra(&usable, root, None, |edge| u64::from(edge.weight().1)).into_iter().collect()
+        petgraph::algo::dijkstra(&self.graph, root, None, |edge| u64::from(edge.weight().1)).into_iter().collect()
     }
 
     /// Ports of a minimum spanning forest, by the order that the flood tree has.

@@ -11,6 +11,7 @@ mod reason;
 mod search;
 #[cfg(test)]
 mod tests;
+mod units;
 mod yen;
 
 use std::collections::BTreeSet;
@@ -21,8 +22,9 @@ use net::{DatapathId, PortId};
 pub use database::TrafficDatabase;
 pub use disjoint::{Disjoint, DisjointPair, MAX_FIRST_ROUTES};
 pub use ledger::{Ledger, MAX_RESERVATIONS, Readmission, Request, Reservation, ReservationId};
-pub use reason::{NoRoute, Part, bandwidth_text, latency_text};
+pub use reason::{NoRoute, Part};
 pub use search::MAX_LABELS;
+pub use units::{bandwidth_text, latency_text, parse_kbps, parse_latency};
 pub use yen::MAX_ROUTES;
 
 /// Switches and links to pass that are taken at most: a search has as many layers.

@@ -11,7 +11,7 @@ use std::collections::BinaryHeap;
 
 use net::PortNo;
 
-use super::alternate::alternate;
+use super::alternate::{beside, nearer};
 use super::graph::{Graph, Node, Touched, UNREACHABLE};
 use super::next_hops::{NONE, Sets};
 
@@ -19,6 +19,8 @@ use super::next_hops::{NONE, Sets};
 #[derive(Clone, Debug, Default)]
 struct Row {
     distance: Vec<u32>,
+    /// Empty where each is the distance, as where every link costs 1.
+    rank: Vec<u16>,
     hops: Vec<u16>,
     /// Switches other than the destination with a way to it.
     reaching: u32,
@@ -43,6 +45,8 @@ struct Work {
     changed: Vec<Node>,
     candidates: Vec<Node>,
     seeds: Vec<Node>,
+    /// Switches whose rank may be another one, by distance.
+    unranked: BinaryHeap<Reverse<(u32, Node)>>,
     /// Switches with a changed arc to one that is as far as they are, or nearer: it may be their alternate.
     beside: Vec<Node>,
     ports: Vec<PortNo>,
@@ -88,6 +92,11 @@ impl Table {
         row.and_then(|row| row.distance.get(at as usize)).copied().unwrap_or(UNREACHABLE)
     }
 
+    /// The place in the order in which switches learn a new way: see [`super::Hop::rank`].
+    pub(super) fn rank(&self, at: Node, to: Node) -> u16 {
+        self.rows.get(to as usize).map_or(0, |row| Ways { distance: &row.distance, rank: &row.rank }.rank(at))
+    }
+
     /// Next hops, and the alternate to the only one.
     pub(super) fn hops(&self, at: Node, to: Node) -> (&[PortNo], Option<PortNo>) {
         let number = self.rows.get(to as usize).and_then(|row| row.hops.get(at as usize)).copied().unwrap_or(NONE);
@@ -101,7 +110,8 @@ impl Table {
 
     /// Octets in use, about.
     pub(super) fn octets(&self) -> usize {
-        let rows = self.rows.iter().map(|row| row.distance.capacity() * 4 + row.hops.capacity() * 2);
+        let rows =
+            self.rows.iter().map(|row| row.distance.capacity() * 4 + (row.hops.capacity() + row.rank.capacity()) * 2);
         rows.sum::<usize>() + self.sets.iter().map(Sets::octets).sum::<usize>()
     }
 
@@ -122,6 +132,9 @@ impl Table {
             }
             row.distance.resize(nodes, UNREACHABLE);
             row.hops.resize(nodes, NONE);
+            if !row.rank.is_empty() {
+                row.rank.resize(nodes, 0);
+            }
             row.distance[at] = 0;
         }
     }
@@ -137,6 +150,7 @@ impl Table {
             }
         }
         row.distance.fill(UNREACHABLE);
+        row.rank = Vec::new();
         row.distance[to as usize] = 0;
         row.reaching = 0;
     }
@@ -144,7 +158,7 @@ impl Table {
     /// Repair the row of `to` after the arcs `touched` have changed; `changed` gets the switches whose distance or next hops did.
     pub(super) fn repair(&mut self, graph: &Graph, to: Node, touched: &[Touched], changed: &mut Vec<Node>) {
         let Some(row) = self.rows.get_mut(to as usize) else { return };
-        let distance = &mut row.distance;
+        let (distance, rank) = (&mut row.distance, &mut row.rank);
         self.work.seeds.clear();
         self.work.beside.clear();
         let many = touched.len() > distance.len();
@@ -162,7 +176,13 @@ impl Table {
             }
         }
         if self.work.seeds.is_empty() && self.work.beside.is_empty() {
+            if graph.is_uniform() {
+                *rank = Vec::new();
+            }
             return;
+        }
+        if rank.is_empty() && !graph.is_uniform() {
+            rank.extend(distance.iter().map(|&distance| as_rank(distance)));
         }
         let work = &mut self.work;
         work.begin(distance.len());
@@ -188,9 +208,6 @@ impl Table {
                 _ => row.reaching,
             };
             work.list(node);
-            if node != to && !graph.is_transit(node) {
-                continue;
-            }
             for arc in &graph.arcs[node as usize] {
                 let near = distance[arc.to as usize];
                 // It was or is a next hop of theirs, or their alternate.
@@ -199,9 +216,13 @@ impl Table {
                 }
             }
         }
+        if !rank.is_empty() {
+            mend_ranks(graph, to, distance, rank, work, changed);
+        }
+        let ways = Ways { distance, rank };
         for &node in &work.candidates {
-            let now = distance[node as usize];
-            let alternate = next_hops(graph, to, distance, node, &mut work.ports);
+            let now = ways.distance[node as usize];
+            let alternate = next_hops(graph, to, ways, node, &mut work.ports);
             let (sets, number) = (&mut self.sets[node as usize], &mut row.hops[node as usize]);
             let same = sets.hops(*number) == (work.ports.as_slice(), alternate);
             if !same {
@@ -212,31 +233,113 @@ impl Table {
                 changed.push(node);
             }
         }
+        if graph.is_uniform() {
+            row.rank = Vec::new();
+        }
     }
+}
+
+/// Distances and ranks towards one destination, by switch.
+#[derive(Clone, Copy)]
+pub(super) struct Ways<'a> {
+    pub(super) distance: &'a [u32],
+    /// Empty where each is the distance.
+    pub(super) rank: &'a [u16],
+}
+
+impl Ways<'_> {
+    pub(super) fn rank(&self, node: Node) -> u16 {
+        match self.distance.get(node as usize) {
+            None | Some(&UNREACHABLE) => 0,
+            Some(&distance) => self.rank.get(node as usize).copied().unwrap_or(as_rank(distance)),
+        }
+    }
+}
+
+/// Where every link costs 1. No way has more links than there are switches.
+fn as_rank(distance: u32) -> u16 {
+    if distance == UNREACHABLE { 0 } else { u16::try_from(distance).unwrap_or(u16::MAX - 1) }
 }
 
 /// The ports of all arcs on shortest paths, ascending, and the alternate to the only one.
 pub(super) fn next_hops(
     graph: &Graph,
     to: Node,
-    distance: &[u32],
+    ways: Ways<'_>,
     node: Node,
     ports: &mut Vec<PortNo>,
 ) -> Option<PortNo> {
     ports.clear();
-    let now = distance[node as usize];
+    let now = ways.distance[node as usize];
     if node == to || now == UNREACHABLE {
         return None;
     }
     for arc in &graph.arcs[node as usize] {
-        if (arc.transit || arc.to == to) && distance[arc.to as usize].saturating_add(arc.cost) == now {
+        if ways.distance[arc.to as usize].saturating_add(arc.cost) == now {
             ports.push(arc.port);
         }
     }
     match ports[..] {
-        [primary] => alternate(graph, to, distance, node, primary),
+        [primary] => nearer(graph, ways.distance, node, primary).or_else(|| beside(graph, ways, node, primary)),
         _ => None,
     }
+    .map(|arc| arc.port)
+}
+
+/// One more than the highest rank of the next hops, and of the alternate if that is nearer: it and all of them come before.
+fn rank_of(graph: &Graph, to: Node, distance: &[u32], rank: &[u16], node: Node) -> u16 {
+    let now = distance[node as usize];
+    if node == to || now == UNREACHABLE {
+        return 0;
+    }
+    let (mut highest, mut count, mut primary) = (0, 0, None);
+    for arc in &graph.arcs[node as usize] {
+        if distance[arc.to as usize].saturating_add(arc.cost) == now {
+            highest = highest.max(rank[arc.to as usize]);
+            count += 1;
+            primary = Some(arc.port);
+        }
+    }
+    if let (1, Some(primary)) = (count, primary)
+        && let Some(alternate) = nearer(graph, distance, node, primary)
+    {
+        highest = highest.max(rank[alternate.to as usize]);
+    }
+    highest.saturating_add(1)
+}
+
+/// Ranks made right again, beginning at the switches whose next hops may be others and going on to those that are farther. Who is as far as one with
+/// another rank, or farther, is listed: its alternate may be another one.
+fn mend_ranks(graph: &Graph, to: Node, distance: &[u32], rank: &mut [u16], work: &mut Work, changed: &mut Vec<Node>) {
+    work.unranked.clear();
+    work.unranked.extend(work.candidates.iter().map(|&node| Reverse((distance[node as usize], node))));
+    while let Some(Reverse((here, node))) = work.unranked.pop() {
+        let now = rank_of(graph, to, distance, rank, node);
+        if std::mem::replace(&mut rank[node as usize], now) == now {
+            continue;
+        }
+        changed.push(node);
+        for arc in &graph.arcs[node as usize] {
+            let there = distance[arc.to as usize];
+            if there >= here && there != UNREACHABLE {
+                work.list(arc.to);
+                if there > here {
+                    work.unranked.push(Reverse((there, arc.to)));
+                }
+            }
+        }
+    }
+}
+
+/// Ranks towards one destination, by switch, from nothing.
+pub(super) fn ranks(graph: &Graph, to: Node, distance: &[u32]) -> Vec<u16> {
+    let mut rank = vec![0; distance.len()];
+    let mut order: Vec<Node> = (0..distance.len() as Node).collect();
+    order.sort_by_key(|&node| distance[node as usize]);
+    for node in order {
+        rank[node as usize] = rank_of(graph, to, distance, &rank, node);
+    }
+    rank
 }
 
 /// Distances to one destination, by switch, from nothing.
@@ -251,8 +354,8 @@ fn wanted(graph: &Graph, to: Node, distance: &[u32], node: Node) -> u32 {
     if node == to {
         return 0;
     }
-    let arcs = graph.arcs[node as usize].iter().filter(|arc| arc.transit || arc.to == to);
-    arcs.map(|arc| distance[arc.to as usize].saturating_add(arc.cost)).min().unwrap_or(UNREACHABLE)
+    let by = graph.arcs[node as usize].iter().map(|arc| distance[arc.to as usize].saturating_add(arc.cost));
+    by.min().unwrap_or(UNREACHABLE)
 }
 
 /// Distances made consistent again, beginning at the seeds.
@@ -283,9 +386,6 @@ fn mend(graph: &Graph, to: Node, distance: &mut [u32], work: &mut Work) {
         if next == UNREACHABLE && wanted != UNREACHABLE {
             work.heap.push(Reverse((wanted, node)));
         }
-        if node != to && !graph.is_transit(node) {
-            continue;
-        }
         for arc in &graph.arcs[node as usize] {
             let near = distance[arc.to as usize];
             if next != UNREACHABLE {
@@ -315,7 +415,7 @@ fn search(graph: &Graph, to: Node, distance: &mut [u32], heap: &mut BinaryHeap<R
     distance[to as usize] = 0;
     heap.push(Reverse((0, to)));
     while let Some(Reverse((key, node))) = heap.pop() {
-        if key != distance[node as usize] || (node != to && !graph.is_transit(node)) {
+        if key != distance[node as usize] {
             continue;
         }
         for arc in &graph.arcs[node as usize] {

@@ -8,8 +8,9 @@ use topology::Network;
 
 /// The dearest that a link gets by its metric: about a second, where latency in microseconds is the metric.
 pub const MAX_COST: u32 = 1 << 20;
-/// What a drained link costs on top: more than 64 of the dearest links that are not drained, so that it is used where nothing else leads
-/// (as a link at the maximum metric, RFC 5305 §3, or a stub router's, RFC 6987). A way of more than 63 drained links counts as none.
+/// What a drained link costs on top, and every link out of a drained switch: more than 63 of the dearest links that are not drained, so that it is
+/// used where nothing else leads (as a link at the maximum metric, RFC 5305 §3, or a stub router's, RFC 6987). A way of more than 63
+/// of them counts as none.
 pub const DRAINED_COST: u32 = 1 << 26;
 /// Parts in a thousand that utilisation has to fall below a step's threshold before the step is left again.
 pub const UTILISATION_HYSTERESIS: u16 = 100;
@@ -20,6 +21,8 @@ const UTILISATION_STEPS: [(u16, u32); 4] = [(0, 1), (500, 2), (750, 4), (900, 16
 /// What is known of a link in one direction.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LinkAttributes {
+    /// The other end that this is said of: while the link leads elsewhere, nothing of it counts. `None` for any.
+    pub to: Option<PortId>,
     /// Administrative cost, 1 to [`MAX_COST`].
     pub cost: Option<u32>,
     /// How long a frame is under way.
@@ -58,7 +61,9 @@ pub struct Weights {
     pub metric: Metric,
     /// What is known of links, by the port where frames leave. Both directions of a link are told apart.
     pub links: BTreeMap<PortId, LinkAttributes>,
-    /// Switches under maintenance: destinations, but nobody's way (as with IS-IS's overload bit, ISO 10589 §7.2.8.1, RFC 3277).
+    /// What people call risks, by number.
+    pub risk_names: BTreeMap<u32, String>,
+    /// Switches under maintenance: destinations as ever, and somebody else's way only where nothing else leads (RFC 6987).
     pub drained: BTreeSet<DatapathId>,
     /// Index of [`UTILISATION_STEPS`]; a direction without an entry is at the first.
     steps: BTreeMap<PortId, usize>,
@@ -86,27 +91,43 @@ impl Weights {
         next != now && self.metric == Metric::Utilisation
     }
 
+    /// What people call a risk.
+    pub fn risk_name(&self, risk: u32) -> String {
+        self.risk_names.get(&risk).cloned().unwrap_or_else(|| risk.to_string())
+    }
+
+    /// What is stated of the link at a port.
+    pub fn stated(&self, port: PortId, network: &Network) -> Option<&LinkAttributes> {
+        let leads_there = |to| network.links.get(&port).is_none_or(|link| link.target == to);
+        self.links.get(&port).filter(|link| link.to.is_none_or(leads_there))
+    }
+
+    /// Whether the link at a port is under maintenance, or the switch that it leads out of.
+    pub fn is_drained(&self, port: PortId, network: &Network) -> bool {
+        self.drained.contains(&port.datapath_id) || self.stated(port, network).is_some_and(|link| link.drained)
+    }
+
     /// Bit rate out of a port in kbit/s: as stated, else the port's own.
     pub fn bandwidth_kbps(&self, port: PortId, network: &Network) -> Option<u64> {
-        let stated = self.links.get(&port).and_then(|link| link.bandwidth_kbps);
+        let stated = self.stated(port, network).and_then(|link| link.bandwidth_kbps);
         stated.or_else(|| network.port(port).map(|port| u64::from(port.info.curr_speed_kbps))).filter(|&kbps| kbps > 0)
     }
 
     /// How long a frame is under way out of a port: as stated, else the least that probes have measured, which is nearest to the wire's own.
     pub fn latency(&self, port: PortId, network: &Network) -> Option<Duration> {
-        let stated = self.links.get(&port).and_then(|link| link.latency);
+        let stated = self.stated(port, network).and_then(|link| link.latency);
         stated.or_else(|| network.latency(port).map(|measured| measured.min))
     }
 
     /// Numbers of risks that a link has, stated at either end.
-    pub fn risks(&self, a: PortId, b: PortId) -> BTreeSet<u32> {
-        let of = |port| self.links.get(&port).into_iter().flat_map(|link| link.risks.iter().copied());
+    pub fn risks(&self, a: PortId, b: PortId, network: &Network) -> BTreeSet<u32> {
+        let of = |port| self.stated(port, network).into_iter().flat_map(|link| link.risks.iter().copied());
         of(a).chain(of(b)).collect()
     }
 
     /// What the direction out of a port costs: 1 to [`MAX_COST`], and [`DRAINED_COST`] more if it is drained.
     pub fn cost(&self, port: PortId, network: &Network) -> u32 {
-        let link = self.links.get(&port);
+        let link = self.stated(port, network);
         let stated = link.and_then(|link| link.cost).unwrap_or(1).clamp(1, MAX_COST);
         let cost = match self.metric {
             Metric::Hops => 1,
@@ -124,7 +145,6 @@ impl Weights {
                 stated.saturating_mul(UTILISATION_STEPS.get(step).map_or(1, |(_, times)| *times))
             }
         };
-        let drained = link.is_some_and(|link| link.drained);
-        cost.clamp(1, MAX_COST) + if drained { DRAINED_COST } else { 0 }
+        cost.clamp(1, MAX_COST) + if self.is_drained(port, network) { DRAINED_COST } else { 0 }
     }
 }

@@ -183,8 +183,9 @@ pub fn compute(
     features: &BTreeMap<DatapathId, Arc<SwitchFeatures>>,
     name: &dyn Fn(DatapathId) -> String,
 ) -> FabricPlan {
-    let paths = Paths::compute(network);
-    let (old, new) = (Side::new(old, network, &paths), Side::new(new, network, &paths));
+    // What is measured is not asked for: it says which of two good ways is taken, not what is stated.
+    let [old_paths, new_paths] = [old, new].map(|side| Paths::compute_with(network, side.weights.clone()));
+    let (old, new) = (Side::new(old, network, &old_paths), Side::new(new, network, &new_paths));
     let mut plan = FabricPlan { switches_known: network.switches.len(), ..FabricPlan::default() };
     let mut told = 0;
     let mut changed: BTreeSet<DatapathId> = BTreeSet::new();

@@ -16,6 +16,7 @@ use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::config::{Config, VerifyMode};
 use crate::io::fabric::{About, HappeningKind, Happenings, Snapshot};
+use crate::path::Weights;
 use crate::verdict::{Finding, Question, Verdict, check_while, made_worse};
 
 /// A network that changes is looked at when it has rested for so long: a start brings one link after the other.
@@ -40,11 +41,17 @@ pub(crate) struct LookedAt {
     mode: VerifyMode,
     rules: Arc<OperatorRules>,
     isolation: Arc<Isolation>,
+    weights: Arc<Weights>,
 }
 
 impl From<&Config> for LookedAt {
     fn from(config: &Config) -> LookedAt {
-        LookedAt { mode: config.verify, rules: config.flows.clone(), isolation: config.isolate.clone() }
+        LookedAt {
+            mode: config.verify,
+            rules: config.flows.clone(),
+            isolation: config.isolate.clone(),
+            weights: config.weights.clone(),
+        }
     }
 }
 
@@ -159,6 +166,7 @@ pub(crate) async fn watch(
                 && of.mode == now.mode
                 && Arc::ptr_eq(&of.rules, &now.rules)
                 && Arc::ptr_eq(&of.isolation, &now.isolation)
+                && of.weights == now.weights
         };
         if now.mode == VerifyMode::Off {
             told.clear();
@@ -171,7 +179,8 @@ pub(crate) async fn watch(
         if self::shape(&snapshots.borrow().network) != shape {
             continue;
         }
-        let question = Question { network, rules: now.rules.clone(), isolation: now.isolation.clone() };
+        let LookedAt { rules, isolation, weights, .. } = now.clone();
+        let question = Question { network, rules, isolation, weights };
         seen = Some((shape, now));
         let Ok(verdict) = tokio::task::spawn_blocking(move || check_while(&question, &within(BEHIND))).await else {
             continue;

@@ -40,7 +40,7 @@ struct Ends {
 impl Translated {
     pub(super) fn new(question: &Question) -> Translated {
         let network = &*question.network;
-        let paths = Paths::compute(network);
+        let paths = Paths::compute_with(network, question.weights.clone());
         // How long a host is remembered says nothing about where packets go.
         let host_timeout = Duration::from_secs(1);
         let view =

@@ -226,11 +226,12 @@ fn look(
     }
 }
 
-/// Two hosts apart, by their ports or by their addresses; or nobody.
+/// Two hosts apart, by their ports or by their addresses, or nobody; and links and switches of other costs, or under maintenance.
 fn settings(spec: &FabricSpec, random: &mut Random) -> FabricSettings {
     let mut text = "switches:\n".to_owned();
     for (n, switch) in spec.switches.iter().enumerate() {
-        text.push_str(&format!("  s{n}: {{ datapath_id: \"{}\" }}\n", switch.datapath_id));
+        let drain = random.below(6) == 0;
+        text.push_str(&format!("  s{n}: {{ datapath_id: \"{}\", drain: {drain} }}\n", switch.datapath_id));
     }
     if random.below(3) > 0 {
         let member = |host: usize, first: bool, by_port: bool| {
@@ -255,6 +256,23 @@ fn settings(spec: &FabricSpec, random: &mut Random) -> FabricSettings {
             "flows: {{ all: [\"priority=5,udp,tp_dst={},actions=drop\"] }}\n",
             5_000 + random.below(9)
         ));
+    }
+    if random.below(3) > 0 {
+        let metric = ["cost", "latency", "cost", "bandwidth"][random.below(4)];
+        text.push_str(&format!("paths: {{ metric: {metric} }}\nlinks:\n"));
+        for link in &spec.links {
+            let end = |port: PortId| {
+                let switch = spec.switches.iter().position(|switch| switch.datapath_id == port.datapath_id).unwrap();
+                format!("s{switch}/{}", port.port_no)
+            };
+            let (cost, latency, gigabits) = (1 + random.below(4), 1 + random.below(4), [1, 10, 40][random.below(3)]);
+            let drain = random.below(5) == 0;
+            text.push_str(&format!(
+                "- {{ between: {} - {}, cost: {cost}, latency: {latency}us, bandwidth: {gigabits}G, drain: {drain} }}\n",
+                end(link.a),
+                end(link.b)
+            ));
+        }
     }
     FabricSettings::from(&Config::parse(&text).unwrap_or_else(|problems| panic!("{problems}\n{text}")))
 }
@@ -313,9 +331,12 @@ fn changes(spec: &FabricSpec, seed: u64, count: usize) -> Looked {
             _ => {
                 let settings = settings(spec, &mut random);
                 story.push_str(&format!(
-                    ", {} groups and {} rules",
+                    ", {} groups, {} rules, links by {:?}, {} and {} drained",
                     settings.isolation.groups().len(),
-                    settings.rules.len()
+                    settings.rules.len(),
+                    settings.weights.metric,
+                    settings.weights.links.values().filter(|link| link.drained).count(),
+                    settings.weights.drained.len(),
                 ));
                 look(&mut simulator, &places, None, &mut random, &story, &mut looked, |simulator| {
                     simulator.configure(settings);

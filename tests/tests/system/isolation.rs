@@ -154,7 +154,7 @@ fn a_host_that_moves_takes_its_group_along_or_leaves_it_as_it_is_named() {
 fn wrong(simulator: &Simulator, settings: &FabricSettings) -> Vec<Finding> {
     let network = Arc::new(simulator.core().network().clone());
     let (rules, isolation) = (settings.rules.clone(), settings.isolation.clone());
-    let verdict = check_configuration(&Question { network, rules, isolation });
+    let verdict = check_configuration(&Question { network, rules, isolation, weights: Default::default() });
     assert_eq!(verdict.not_proven, []);
     verdict.wrong
 }

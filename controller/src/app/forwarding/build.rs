@@ -114,17 +114,12 @@ pub(super) fn host_out_rule(
     group_id: GroupId,
     view: &View<'_>,
 ) -> Option<Rule> {
-    let stage = stage(view.paths.distance(at, port.datapath_id)?);
+    let stage = view.paths.rank(at, port.datapath_id)?;
     let body = match at == port.datapath_id {
         true => FlowBody::destination_output(mac, port.port_no, 0),
         false => FlowBody::destination_group(mac, group_id),
     };
     Some(Rule { stage, ..to_host(mac, body) })
-}
-
-/// Place in the order in which rules towards one destination go in. Distances are in links, of which no way has more than there are switches.
-fn stage(distance: u32) -> u16 {
-    u16::try_from(distance).unwrap_or(u16::MAX)
 }
 
 /// The same as far as it says which rule it is.
@@ -145,7 +140,7 @@ pub(super) fn path_group(at: DatapathId, destination: DatapathId, view: &View<'_
     let bucket =
         |&port: &PortNo| Bucket { weight, watch_port: port, watch_group: GroupId::ANY, actions: vec![output(port)] };
     let buckets = hop.ports.iter().chain(&hop.alternate).map(bucket).collect();
-    Some(Group { key: path_key(destination), group_type, buckets, stage: stage(hop.distance) })
+    Some(Group { key: path_key(destination), group_type, buckets, stage: hop.rank })
 }
 
 /// Whether broadcasts may enter and leave by this port: edge ports and links of the flood tree.

@@ -31,6 +31,14 @@ static SWITCH: Section = Section {
         },
         DESCRIPTION,
         Key {
+            name: "drain",
+            shape: Shape::Boolean,
+            need: Need::Default("false"),
+            rule: "RFC 6987",
+            reload: Reload::Hot,
+            about: "The switch is under maintenance: what is not for its own hosts leaves it without a lost packet, and goes through it where nothing else leads. Its                     hosts stay reachable.",
+        },
+        Key {
             name: "ports",
             shape: Shape::Ports { of: &Shape::Section(&PORT) },
             need: Need::Default("{}"),

@@ -17,6 +17,7 @@ use super::told::{self, Told, Topic};
 use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent, SwitchDescription};
 use crate::flow::{Again, Drift, DriftKind, FlowCounters, Owner, RefusalReason, SwitchFeatures};
 use crate::io::clock::{self, Clock};
+use crate::path::Weights;
 
 /// Copying the network takes at most one part in so many of the thread's time: some milliseconds for 65,536 hosts, so every second or two.
 const COPY_SHARE: u32 = 200;
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub network: Arc<Network>,
     /// What the configuration calls switches.
     pub names: Arc<BTreeMap<String, DatapathId>>,
+    /// What links cost.
+    pub weights: Arc<Weights>,
     /// Ordered pairs of switches with a path.
     pub paths: usize,
     /// Per switch: rules installed, rules desired, groups installed, rules refused.
@@ -235,6 +238,7 @@ impl Collector {
             settling: core.switches_settling(),
             network: self.network.clone(),
             names: core.names().clone(),
+            weights: core.paths().weights().clone(),
             paths: core.paths().pair_count(),
             flows: self.flows.clone(),
             features: self.features.clone(),

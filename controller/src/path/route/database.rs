@@ -71,7 +71,7 @@ impl TrafficDatabase {
                 latency: weights.latency(source, network),
                 bandwidth_kbps: weights.bandwidth_kbps(source, network),
                 reserved_kbps: 0,
-                risks: weights.risks(source, target),
+                risks: weights.risks(source, target, network),
             });
             database.out[from].push(number);
             database.into[to].push(number);

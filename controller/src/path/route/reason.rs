@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use net::{DatapathId, PortId};
 
+use super::units::{bandwidth_text, latency_text};
+
 /// A part of a network that a route passes, or has to, or must not.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Part {
@@ -132,22 +134,4 @@ impl std::error::Error for NoRoute {}
 
 fn switches(count: usize) -> String {
     if count == 1 { "1 switch".to_owned() } else { format!("{count} switches") }
-}
-
-/// A bit rate for people: `800 Mbit/s`, `2.5 Gbit/s`.
-pub fn bandwidth_text(kbps: u64) -> String {
-    match kbps {
-        0..1_000 => format!("{kbps} kbit/s"),
-        1_000..1_000_000 => format!("{} Mbit/s", kbps as f64 / 1e3),
-        _ => format!("{} Gbit/s", kbps as f64 / 1e6),
-    }
-}
-
-/// A latency for people: `7.2 ms`, `35 µs`.
-pub fn latency_text(latency: Duration) -> String {
-    match latency.as_micros() {
-        0..1_000 => format!("{} µs", latency.as_nanos() as f64 / 1e3),
-        1_000..1_000_000 => format!("{} ms", latency.as_micros() as f64 / 1e3),
-        _ => format!("{} s", latency.as_millis() as f64 / 1e3),
-    }
 }

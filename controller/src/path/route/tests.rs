@@ -30,6 +30,7 @@ fn database(switches: u64, links: &[Spec], drained: u64) -> TrafficDatabase {
         for (source, target) in [(port(a, n), port(b, n)), (port(b, n), port(a, n))] {
             network.links.insert(source, Link { source, target, since: Time::ZERO });
             let known = LinkAttributes {
+                to: None,
                 cost: Some(cost),
                 latency: (ms > 0).then(|| Duration::from_millis(ms)),
                 bandwidth_kbps: (kbps > 0).then_some(kbps),

@@ -151,6 +151,7 @@ impl Core {
         let changes = self.paths.set_weights(self.config.weights.clone(), self.discovery.network());
         if !changes.is_empty() {
             self.counters.path_updates += 1;
+            self.reconciler.take_time();
             self.tell_apps(Event::Paths(&changes));
         }
     }

@@ -33,6 +33,7 @@ use super::unfit::Unfit;
 use audits::Audit;
 pub use bundles::BundleUse;
 use bundles::Bundles;
+use haste::Haste;
 use read_back::Reading;
 pub(crate) use read_back::{KEPT_BESIDES, READ_BACK_MAX, READ_BACK_OCTETS, STATED_OCTETS_MAX, flows_with, slices_for};
 
@@ -285,8 +286,7 @@ pub struct Reconciler {
     features_told: u64,
     /// Bundles of all switches whose last barrier is out.
     open_bundles: usize,
-    /// Packets find their way as it is: what is being changed has time.
-    unhurried: bool,
+    haste: Haste,
     changed_since: Option<Time>,
     /// How often what was stated has been taken into a unicast rollout.
     plans: u64,
@@ -550,11 +550,11 @@ impl Reconciler {
     pub fn advance(&mut self, now: Time) {
         self.advance_lane(Lane::Unicast, now);
         self.advance_lane(Lane::Flood, now);
-        if let Some(since) = self.changed_since {
-            // A lane is idle only when nothing that may be sent is left to be planned.
-            let waits = self.open_bundles > 0 || self.has_unplanned();
-            if self.unicast.is_idle() && self.flood.is_idle() && !waits {
-                (self.changed_since, self.unhurried) = (None, false);
+        // A lane is idle only when nothing that may be sent is left to be planned.
+        let waits = self.open_bundles > 0 || self.has_unplanned();
+        if self.unicast.is_idle() && self.flood.is_idle() && !waits {
+            self.haste = Haste::Normal;
+            if let Some(since) = self.changed_since.take() {
                 self.counters.rollouts += 1;
                 self.events.push_back(FlowEvent::Quiescent { since });
             }

@@ -12,22 +12,36 @@ use super::Reconciler;
 /// change that mends nothing has the time to wait for it between two phases.
 const CATCH_UP: Duration = Duration::from_millis(30);
 
+/// What depends on the rollout that is under way.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(super) enum Haste {
+    /// Nobody has said.
+    #[default]
+    Normal,
+    /// Nothing: packets find their way as it is.
+    Unhurried,
+    /// Packets are lost until it is over.
+    Urgent,
+}
+
 impl Reconciler {
     /// What is stated from now on, until all of it is installed, mends nothing: between two phases switches are given time to follow in
-    /// what forwards, and not only in their tables.
+    /// what forwards, and not only in their tables. Not while something is lost.
     pub fn take_time(&mut self) {
-        self.unhurried = true;
+        if self.haste != Haste::Urgent {
+            self.haste = Haste::Unhurried;
+        }
     }
 
     /// Something is lost until what is stated is installed: no phase waits longer than for its barriers.
     pub fn hurry(&mut self) {
-        self.unhurried = false;
+        self.haste = Haste::Urgent;
         self.unicast.follows_at = None;
     }
 
     /// Whether what forwards has had its time since the last phase, which has `ended` just now.
     pub(super) fn has_followed(&mut self, ended: bool, now: Time) -> bool {
-        if ended && self.unhurried {
+        if ended && self.haste == Haste::Unhurried {
             self.unicast.follows_at = Some(now + CATCH_UP);
         }
         if self.unicast.follows_at.is_some_and(|at| now < at) {

@@ -71,3 +71,13 @@ fn the_next_change_does_not_wait_because_the_last_one_had_time() {
     lab.pump();
     lab.assert_equal();
 }
+
+#[test]
+fn a_link_that_is_back_does_not_slow_down_what_mends_another_one() {
+    let mut lab = changed(true);
+    lab.reconciler.hurry();
+    lab.reconciler.take_time();
+    lab.pump();
+    lab.assert_equal();
+    assert!(lab.reconciler.is_idle());
+}

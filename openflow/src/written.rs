@@ -53,6 +53,8 @@ pub struct FlowModHead {
     pub priority: u16,
     /// The controller's own number for the flow.
     pub cookie: u64,
+    /// Of a deletion: bits of the cookie that a flow must have as they are here. Of an addition 0.
+    pub cookie_mask: u64,
     /// Seconds without a packet until the flow goes; 0 for never.
     pub idle_timeout: u16,
     /// Flags.
@@ -67,7 +69,7 @@ impl FlowModHead {
         let mut fixed = [0; FLOW_MOD_FIXED];
         fixed[..8].copy_from_slice(&header(MessageType::FLOW_MOD, length, xid)?);
         fixed[8..16].copy_from_slice(&self.cookie.to_be_bytes());
-        // 16..24: no cookie mask.
+        fixed[16..24].copy_from_slice(&self.cookie_mask.to_be_bytes());
         fixed[24] = self.table_id.0;
         fixed[25] = self.command.0;
         fixed[26..28].copy_from_slice(&self.idle_timeout.to_be_bytes());
@@ -192,6 +194,7 @@ mod tests {
                     table_id: flow_mod.table_id,
                     priority: flow_mod.priority,
                     cookie: flow_mod.cookie,
+                    cookie_mask: 0,
                     idle_timeout: flow_mod.idle_timeout,
                     flags: flow_mod.flags,
                 };
@@ -207,12 +210,14 @@ mod tests {
     #[test]
     fn a_written_deletion_is_the_encoded_one() {
         for match_ in matches() {
-            let flow_mod = FlowMod::delete_strict(TableId(1), 5, match_.clone());
+            let (cookie, cookie_mask) = (0x5400_0000_0000_0000, 0xff00_0000_0000_0000);
+            let flow_mod = FlowMod { cookie, cookie_mask, ..FlowMod::delete_strict(TableId(1), 5, match_.clone()) };
             let head = FlowModHead {
                 command: FlowModCommand::DELETE_STRICT,
                 table_id: TableId(1),
                 priority: 5,
-                cookie: 0,
+                cookie,
+                cookie_mask,
                 idle_timeout: 0,
                 flags: FlowModFlags::NONE,
             };

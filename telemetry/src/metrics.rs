@@ -142,6 +142,8 @@ metrics! {
         "Rules that were found changed or missing on a switch and were put right.";
     Drift Kind::Counter, Forever, "trunkline_audit_drift_total", ["kind"],
         "Flows, groups and meters that audits found to be other than they should be, by what was done to them by hand: added, changed, removed.";
+    TakenOver Kind::Counter, Forever, "trunkline_reconciler_foreign_written_over_total", [],
+        "Flows without this controller's mark that were found, when a switch connected, with table, priority and match of one that is wanted.";
     Audits Kind::Counter, Forever, "trunkline_audit_audits_total", [],
         "Audits of switches, those that were cut short among them.";
     Bundles Kind::Counter, Forever, "trunkline_reconciler_bundles_total", ["result"],

@@ -63,6 +63,7 @@ fn switch_row(look: Look<'_>, audited: &Audited) -> Value {
         "groups": report.groups,
         "meters": report.meters,
         "foreign": report.foreign,
+        "foreign_unread": report.foreign_unread,
         "foreign_groups": report.foreign_groups,
         "foreign_meters": report.foreign_meters,
         "excepted": report.excepted,

@@ -125,6 +125,7 @@ pub(super) async fn flows(pictures: &Pictures, snapshot: Arc<Snapshot>, question
         state: question.word("state", states())?.map(str::to_owned),
     };
     let asked = question.asks_switches();
+    let foreign = wanted.owner.as_deref() == Some("foreign") || wanted.state.as_deref() == Some("found");
     let (begun, mut notes) = (Instant::now(), Notes::default());
     let cursor = question.after::<RuleCursor>()?;
     let limit = question.limit();
@@ -137,7 +138,7 @@ pub(super) async fn flows(pictures: &Pictures, snapshot: Arc<Snapshot>, question
             break;
         }
         let ordered = match asked {
-            true => pictures.counted(id, after.is_some(), wanted.table.map(TableId)).await?,
+            true => pictures.counted(id, after.is_some(), wanted.table.map(TableId), foreign).await?,
             false => pictures.picture(id, cursor.is_some()).await?,
         };
         if after.is_none() {

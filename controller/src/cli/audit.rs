@@ -73,6 +73,7 @@ fn summary(switch: &Value) -> String {
     }
     for (name, what, words) in [
         ("foreign", "flow", "of others"),
+        ("foreign_unread", "flow", "of these not looked at: too many with one cookie"),
         ("foreign_groups", "group", "of others"),
         ("foreign_meters", "meter", "of others"),
         ("excepted", "flow", "passed over"),

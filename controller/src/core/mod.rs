@@ -31,7 +31,7 @@ use topology::{Change, Conditions, Discovery, DiscoveryConfig, Network, ProbePac
 use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::app::{App, Effects, Event, PacketOuts, View, apps};
-use crate::flow::{Again, AuditReport, Drift, FlowEvent, FlowSettings, Key, Owner, Reconciler, RefusedStep};
+use crate::flow::{Again, AuditReport, Drift, FlowEvent, FlowSettings, Key, Owner, Reconciler, RefusedStep, TakenOver};
 use crate::path::{Paths, Weights};
 
 pub use admission::{Admission, AllowedDatapathIds};
@@ -204,6 +204,17 @@ pub enum CoreEvent {
         owner: Option<Owner>,
         /// The line of the configuration that states it, if one does.
         line: Option<u32>,
+    },
+    /// A switch that has been read back has rules of others where rules are stated, or more of others than can be looked at.
+    TakenOver {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// Those that will be written over.
+        taken: TakenOver,
+        /// Of the first of these, the line of the configuration that states the rule, if one does.
+        lines: Vec<Option<u32>>,
+        /// How many of others were counted and not looked at.
+        unread: u64,
     },
     /// A switch refused a rule, a group or a meter.
     Refused {
@@ -679,6 +690,11 @@ impl Core {
                 let (why, owner) = (unfit.to_string(), key.map(|key| key.owner));
                 let line = self.line_of(datapath_id, table, key);
                 self.events.push_back(CoreEvent::Foreseen { datapath_id, what, why, owner, line });
+            }
+            FlowEvent::TakenOver { datapath_id, taken, unread } => {
+                let line = |step: &RefusedStep| self.line_of(datapath_id, step.table, step.key);
+                let lines = taken.first.iter().map(line).collect();
+                self.events.push_back(CoreEvent::TakenOver { datapath_id, taken, lines, unread });
             }
             FlowEvent::Refused { datapath_id, cause, step: RefusedStep { what, key, table }, again } => {
                 let (error, owner) = (cause.to_string(), key.map(|key| key.owner));

@@ -8,6 +8,7 @@ use net::{DatapathId, Time};
 use openflow::{GroupId, Match, MeterId, TableId};
 
 use super::body::FlowBody;
+use super::reconciler::RefusedStep;
 use super::rule::Key;
 
 /// Time between two audits of a switch, unless the configuration says something else.
@@ -171,6 +172,18 @@ impl Drift {
     }
 }
 
+/// Rules of somebody else that have the table, priority and match of a stated one: a switch has room for one of them (OpenFlow 1.3.5 §6.4).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TakenOver {
+    /// How many there are.
+    pub count: usize,
+    /// The first [`TAKEN_OVER_TOLD`] of them: what is found there.
+    pub first: Vec<RefusedStep>,
+}
+
+/// Rules of others in the place of stated ones that are told one by one. Whoever has put more there knows what they are.
+pub const TAKEN_OVER_TOLD: usize = 8;
+
 /// What an audit of one switch has found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuditReport {
@@ -190,6 +203,8 @@ pub struct AuditReport {
     pub meters: usize,
     /// Rules of others.
     pub foreign: usize,
+    /// Of these, those that were counted and not looked at: too many in one table with the same cookie.
+    pub foreign_unread: usize,
     /// Groups of others.
     pub foreign_groups: usize,
     /// Meters of others.
@@ -213,6 +228,7 @@ impl AuditReport {
             groups: 0,
             meters: 0,
             foreign: 0,
+            foreign_unread: 0,
             foreign_groups: 0,
             foreign_meters: 0,
             excepted: 0,

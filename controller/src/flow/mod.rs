@@ -17,13 +17,18 @@ mod switch;
 mod tests;
 mod unfit;
 
-pub use audit::{AUDIT_INTERVAL, AuditReport, DRIFT_KEPT, Drift, DriftKind, DriftedEntry, FlowException, FlowSettings};
+pub use audit::{
+    AUDIT_INTERVAL, AuditReport, DRIFT_KEPT, Drift, DriftKind, DriftedEntry, FlowException, FlowSettings,
+    TAKEN_OVER_TOLD, TakenOver,
+};
 pub use body::{BodyOctets, FlowBody, FlowKey};
 pub use features::SwitchFeatures;
 pub use installed_group::InstalledGroup;
 pub use picture::{Copying, EntryState, Picture, PicturedGroup, PicturedMeter, PicturedRule};
 pub use reconciler::{BundleUse, FlowCounters, FlowEvent, Reconciler, RefusedStep, Transmit};
-pub(crate) use reconciler::{KEPT_BESIDES, READ_BACK_MAX, READ_BACK_OCTETS, STATED_OCTETS_MAX, flows_with, slices_for};
+pub(crate) use reconciler::{
+    KEPT_BESIDES, Others, READ_BACK_MAX, READ_BACK_OCTETS, STATED_OCTETS_MAX, flows_of_ours, flows_with, slices_for,
+};
 pub use refusal::{Again, Cause, Refusal, RefusalReason};
 pub(crate) use rule::is_for_operator;
 pub use rule::{Group, Key, Meter, Owner, Rule, RuleId, is_our_cookie, owner_of_cookie};

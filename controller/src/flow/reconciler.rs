@@ -8,6 +8,7 @@ mod audits;
 mod bundles;
 mod features;
 mod haste;
+mod others;
 mod read_back;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -20,7 +21,7 @@ use openflow::{
 };
 use topology::{SeededMap, SeededState};
 
-use super::audit::{AuditReport, DriftKind, FlowSettings};
+use super::audit::{AuditReport, DriftKind, FlowSettings, TakenOver};
 use super::features::{Gathering, TableKinds};
 use super::picture::{Copying, Place};
 use super::pipeline::Lane;
@@ -34,8 +35,11 @@ use audits::Audit;
 pub use bundles::BundleUse;
 use bundles::Bundles;
 use haste::Haste;
+pub(crate) use others::Others;
 use read_back::Reading;
-pub(crate) use read_back::{KEPT_BESIDES, READ_BACK_MAX, READ_BACK_OCTETS, STATED_OCTETS_MAX, flows_with, slices_for};
+pub(crate) use read_back::{
+    KEPT_BESIDES, READ_BACK_MAX, READ_BACK_OCTETS, STATED_OCTETS_MAX, flows_of_ours, flows_with, slices_for,
+};
 
 /// Messages to one switch without a barrier: more would queue where nobody can reorder or take them back.
 const WINDOW: usize = 512;
@@ -69,6 +73,15 @@ pub enum FlowEvent {
         rules: usize,
         /// Groups of ours that were found.
         groups: usize,
+    },
+    /// A switch that has been read back has rules of somebody else where rules are stated, or more of others than can be looked at.
+    TakenOver {
+        /// The switch.
+        datapath_id: DatapathId,
+        /// Those that will be written over.
+        taken: TakenOver,
+        /// How many were counted and not told, so that nobody knows about those.
+        unread: u64,
     },
     /// A switch claims to hold more rules and groups of ours, or larger ones, than we ever put there: what it says is not believed.
     TooMuch {
@@ -137,6 +150,8 @@ pub struct FlowCounters {
     pub refused: [u64; RefusalReason::NAMES.len()],
     /// Rules of ours that somebody else removed, as the switch told at once.
     pub drifted: u64,
+    /// Rules of others that were found, when a switch was read back, where rules are stated.
+    pub taken_over: u64,
     /// Differences that audits have found, by [`DriftKind`].
     pub drift: [u64; DriftKind::NAMES.len()],
     /// Audits of switches, those that were cut short among them.

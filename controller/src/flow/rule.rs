@@ -43,6 +43,8 @@ impl Owner {
 
 /// First octet of every cookie of ours; the second is the owner.
 const COOKIE_MARK: u8 = 0x54;
+/// Every cookie of ours, and none of others: cookie and mask.
+pub(crate) const OUR_COOKIES: (u64, u64) = ((COOKIE_MARK as u64) << 56, 0xff << 56);
 
 /// What a rule or group stands for, in its owner's words. One key names at most one rule and one group per switch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -180,6 +180,11 @@ impl Slots {
         self.desired_in.get(&table).copied().unwrap_or(0)
     }
 
+    /// Tables with desired rules.
+    pub(super) fn desired_tables(&self) -> impl Iterator<Item = TableId> {
+        self.desired_in.iter().filter(|(_, rules)| **rules > 0).map(|(table, _)| *table)
+    }
+
     /// Flow entries of ours that the switch has.
     pub(super) fn held_count(&self) -> usize {
         self.held

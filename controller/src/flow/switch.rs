@@ -2,6 +2,7 @@
 
 mod audited;
 mod fitting;
+mod foreign;
 mod meters;
 mod pictured;
 mod words;
@@ -17,7 +18,7 @@ use openflow::{
 };
 use topology::SeededState;
 
-use super::audit::{FlowSettings, is_excepted};
+use super::audit::{FlowSettings, TakenOver, is_excepted};
 use super::body::FlowBody;
 use super::features::SwitchFeatures;
 use super::ids::GroupIds;
@@ -25,7 +26,7 @@ use super::installed_group::InstalledGroup;
 use super::pipeline::{self, Lane};
 use super::reconciler::FlowCounters;
 use super::refusal::{Again, Item, Place, Refusals};
-use super::rule::{self, Group, Key, Owner, RULE_FLAGS, Rule, RuleId};
+use super::rule::{self, Group, Key, OUR_COOKIES, Owner, RULE_FLAGS, Rule, RuleId};
 use super::slots::{Held, Other, Slot, SlotRef, Slots};
 
 pub use meters::InstalledMeter;
@@ -146,6 +147,7 @@ pub(super) struct SwitchFlows {
     dirty: [Vec<SlotRef>; 2],
     dirty_groups: BTreeSet<GroupId>,
     refusals: Refusals,
+    taken_over: TakenOver,
     /// While an audit looks at groups: those that it has seen, and those that were sent meanwhile.
     seen_groups: Option<audited::SeenGroups>,
     /// What the switch says it can hold, on this connection.
@@ -289,6 +291,7 @@ impl SwitchFlows {
         self.dirty_groups.clear();
         self.refusals.clear();
         self.seen_groups = None;
+        self.taken_over = TakenOver::default();
     }
 
     /// A flow entry found on the switch: how many octets are kept of it. Foreign ones are not ours to know, unless they are to be removed.
@@ -296,7 +299,11 @@ impl SwitchFlows {
         let (table, priority, cookie) = (stats.table_id, stats.priority, stats.cookie);
         if !rule::is_our_cookie(cookie) {
             let excepted = || is_excepted(&settings.exceptions, table, priority, cookie, || stats.match_.canonical());
-            if !settings.remove_foreign || excepted() {
+            let is_stated = self.is_stated(stats);
+            if is_stated {
+                self.takes_over(stats);
+            }
+            if !is_stated && (!settings.remove_foreign || excepted()) {
                 return None;
             }
         }
@@ -665,6 +672,7 @@ impl SwitchFlows {
                     table_id: slot.table,
                     priority: slot.priority,
                     cookie: slot.cookie(),
+                    cookie_mask: 0,
                     idle_timeout: slot.idle_timeout,
                     flags: RULE_FLAGS,
                 };
@@ -677,11 +685,17 @@ impl SwitchFlows {
             Op::DeleteRule(at) => {
                 let may = |slot: &&Slot| !slot.desired && slot.held() != Held::Nothing;
                 let slot = self.slots.get(at).filter(may)?;
+                // Somebody may have put one of his own in its place since (OpenFlow 1.3.5 §6.4): that one stays.
+                let (cookie, cookie_mask) = match slot.held_cookie() {
+                    cookie if slot.is_unknown() || rule::is_our_cookie(cookie) => OUR_COOKIES,
+                    cookie => (cookie, u64::MAX),
+                };
                 let head = FlowModHead {
                     command: FlowModCommand::DELETE_STRICT,
                     table_id: slot.table,
                     priority: slot.priority,
-                    cookie: 0,
+                    cookie,
+                    cookie_mask,
                     idle_timeout: 0,
                     flags: FlowModFlags::NONE,
                 };

@@ -4,6 +4,7 @@ mod audited;
 mod bundled;
 mod failing;
 mod fitting;
+mod foreign;
 mod haste;
 mod numbered;
 mod picture;
@@ -16,9 +17,9 @@ use std::collections::{BTreeMap, VecDeque};
 use net::{DatapathId, PortNo, Time};
 use openflow::{
     Action, AggregateStats, Bucket, BundleControl, BundleControlType, BundleFlags, ErrorCode, ErrorMessage,
-    FlowModCommand, FlowStats, GroupDesc, GroupId, GroupMod, GroupModCommand, GroupType, Instruction, Match, Message,
-    MeterBand, MeterConfig, MeterFlags, MeterId, MeterMod, MeterModCommand, MultipartReply, MultipartReplyBody,
-    MultipartRequestBody, TableFeatures, TableId,
+    FlowModCommand, FlowStats, FlowStatsRequest, GroupDesc, GroupId, GroupMod, GroupModCommand, GroupType, Instruction,
+    Match, Message, MeterBand, MeterConfig, MeterFlags, MeterId, MeterMod, MeterModCommand, MultipartReply,
+    MultipartReplyBody, MultipartRequestBody, TableFeatures, TableId, TableStats,
 };
 use proptest::prelude::*;
 
@@ -36,6 +37,8 @@ struct Model {
     /// Rules that its tables hold.
     room: BTreeMap<TableId, usize>,
     inbox: VecDeque<(u32, Message)>,
+    /// Rules in one answer.
+    most_told: usize,
     log: Vec<String>,
     takes_bundles: bool,
     /// Open ones, with what is in them.
@@ -102,21 +105,20 @@ impl Model {
             }
             Message::MultipartRequest(request) => {
                 let body = match request.body {
-                    MultipartRequestBody::Aggregate(_) => MultipartReplyBody::Aggregate(AggregateStats {
+                    MultipartRequestBody::Aggregate(request) => MultipartReplyBody::Aggregate(AggregateStats {
                         packet_count: 0,
                         byte_count: 0,
-                        flow_count: self.rules.len() as u32,
+                        flow_count: self.asked_for(&request).count() as u32,
                     }),
+                    MultipartRequestBody::Table => MultipartReplyBody::Table(self.table_stats()),
                     MultipartRequestBody::GroupDesc => {
                         MultipartReplyBody::GroupDesc(self.groups.values().map(group_desc).collect())
                     }
-                    MultipartRequestBody::Flow(request) => MultipartReplyBody::Flow(
-                        self.rules
-                            .iter()
-                            .filter(|(_, (cookie, _))| cookie & request.cookie_mask == request.cookie)
-                            .map(flow_stats)
-                            .collect(),
-                    ),
+                    MultipartRequestBody::Flow(request) => {
+                        let told: Vec<FlowStats> = self.asked_for(&request).map(flow_stats).collect();
+                        self.most_told = self.most_told.max(told.len());
+                        MultipartReplyBody::Flow(told)
+                    }
                     MultipartRequestBody::MeterConfig(_) => {
                         MultipartReplyBody::MeterConfig(self.meters.values().map(meter_config).collect())
                     }
@@ -134,6 +136,21 @@ impl Model {
             }
             other => panic!("not a message of the funnel: {other:?}"),
         }
+    }
+
+    fn asked_for(&self, request: &FlowStatsRequest) -> impl Iterator<Item = (&RuleId, &(u64, Vec<Instruction>))> {
+        let (table, wanted, mask) = (request.table_id, request.cookie, request.cookie_mask);
+        let is_asked = move |(id, (cookie, _)): &(&RuleId, &(u64, Vec<Instruction>))| {
+            (table == TableId::ALL || table == id.table) && cookie & mask == wanted & mask
+        };
+        self.rules.iter().filter(is_asked)
+    }
+
+    fn table_stats(&self) -> Vec<TableStats> {
+        let mut tables: BTreeMap<TableId, u32> = BTreeMap::new();
+        self.rules.keys().for_each(|id| *tables.entry(id.table).or_default() += 1);
+        let stats = |(table_id, active_count)| TableStats { table_id, active_count, lookup_count: 0, matched_count: 0 };
+        tables.into_iter().map(stats).collect()
     }
 
     /// Do what a message says.
@@ -169,7 +186,10 @@ impl Model {
                     self.rules.insert(id, (flow_mod.cookie, flow_mod.instructions));
                 } else {
                     self.log.push(format!("delete {} {:?}", id.priority, id.match_));
-                    self.rules.remove(&id);
+                    let (wanted, mask) = (flow_mod.cookie, flow_mod.cookie_mask);
+                    if self.rules.get(&id).is_some_and(|(cookie, _)| cookie & mask == wanted & mask) {
+                        self.rules.remove(&id);
+                    }
                 }
             }
             Message::GroupMod(group_mod) => {

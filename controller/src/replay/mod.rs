@@ -202,6 +202,9 @@ impl Replay {
                 CoreEvent::Foreseen { datapath_id, what, why, .. } => {
                     format!("switch {datapath_id} says of {what}: {why}")
                 }
+                CoreEvent::TakenOver { datapath_id, taken, .. } => {
+                    format!("switch {datapath_id} has {} rules of others where rules are stated", taken.count)
+                }
                 CoreEvent::Refused { datapath_id, what, error, .. } => {
                     format!("switch {datapath_id} refused {what}: {error}")
                 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use net::{DatapathId, Time};
 use openflow::{MeterId, MultipartReply, MultipartReplyBody, MultipartRequestBody};
 
-use super::read_back::{READ_BACK_MAX, flows_with, slices_for};
+use super::others::Others;
+use super::read_back::{READ_BACK_MAX, flows_of_ours, slices_for};
 use super::{FlowEvent, Reconciler, Session, SwitchEntry};
 use crate::flow::audit::{AuditReport, FlowSettings};
 use crate::flow::switch::Op;
@@ -31,6 +32,7 @@ enum Step {
     Groups,
     Meters,
     Flows { slice: u64 },
+    Others(Others),
     Missing { from: usize },
 }
 
@@ -44,6 +46,8 @@ pub(super) struct Audit {
     /// When the next step is due, or the answer overdue.
     at: Time,
     told: usize,
+    /// Rules with our mark that were told.
+    ours: u64,
     report: AuditReport,
 }
 
@@ -172,7 +176,8 @@ impl Reconciler {
         let xid = entry.xid();
         let report = AuditReport::new(datapath_id, now);
         let at = now + ANSWER_LIMIT;
-        entry.audit = Some(Box::new(Audit { step: Step::Groups, slices, xid: Some(xid), at, told: 0, report }));
+        entry.audit =
+            Some(Box::new(Audit { step: Step::Groups, slices, xid: Some(xid), at, told: 0, ours: 0, report }));
         self.auditing += 1;
         self.request(datapath_id, xid, MultipartRequestBody::GroupDesc);
         self.put_audit(datapath_id, at);
@@ -202,7 +207,20 @@ impl Reconciler {
                 audit.step = Step::Flows { slice };
                 audit.xid = Some(xid);
                 audit.at = now + ANSWER_LIMIT;
-                self.request(datapath_id, xid, MultipartRequestBody::Flow(flows_with(slice, slices - 1)));
+                self.request(datapath_id, xid, MultipartRequestBody::Flow(flows_of_ours(slice, slices)));
+                self.put_audit(datapath_id, now + ANSWER_LIMIT);
+            }
+            Step::Others(ref mut others) => {
+                let Some(question) = others.next() else {
+                    audit.report.foreign_unread = others.unread() as usize;
+                    audit.report.foreign += audit.report.foreign_unread;
+                    audit.step = Step::Missing { from: 0 };
+                    return self.go_on_with_audit(datapath_id, now);
+                };
+                let xid = super::take_xid(&mut entry.next_xid);
+                audit.xid = Some(xid);
+                audit.at = now + ANSWER_LIMIT;
+                self.request(datapath_id, xid, question);
                 self.put_audit(datapath_id, now + ANSWER_LIMIT);
             }
             Step::Missing { from } => {
@@ -226,7 +244,7 @@ impl Reconciler {
         let SwitchEntry { flows, audit, sent, .. } = entry;
         let Some(audit) = audit else { return false };
         audit.told += 1;
-        match (&audit.step, &reply.body) {
+        match (&mut audit.step, &reply.body) {
             (Step::Groups, MultipartReplyBody::GroupDesc(groups)) => {
                 audit.told += groups.len();
                 groups.iter().for_each(|group| flows.audit_group(group, &self.settings, &mut audit.report));
@@ -235,8 +253,17 @@ impl Reconciler {
                 audit.told += meters.len();
                 meters.iter().for_each(|meter| flows.audit_meter(meter, &self.settings, &mut audit.report));
             }
-            (Step::Flows { .. }, MultipartReplyBody::Flow(stats)) => {
+            (Step::Others(others), body) if !others.asks_for_flows() => {
+                if !others.told(body) {
+                    return true;
+                }
+            }
+            (Step::Flows { .. } | Step::Others(_), MultipartReplyBody::Flow(stats)) => {
                 audit.told += stats.len();
+                match &mut audit.step {
+                    Step::Others(others) => others.read(stats.len() as u64),
+                    _ => audit.ours += stats.len() as u64,
+                }
                 for stats in stats {
                     let goes =
                         |match_: &_| sent.iter().any(|sent| sent.deletes(stats.table_id, stats.priority, match_));
@@ -262,7 +289,7 @@ impl Reconciler {
                 .switches
                 .get(&datapath_id)
                 .and_then(|entry| entry.audit.as_ref())
-                .is_some_and(|audit| matches!(audit.step, Step::Flows { .. }));
+                .is_some_and(|audit| matches!(audit.step, Step::Flows { .. } | Step::Others(_)));
             match flows {
                 true => self.end_audit(datapath_id, Some("the switch does not tell its flows"), now),
                 false => self.answered(datapath_id, now),
@@ -276,7 +303,8 @@ impl Reconciler {
         let Some(entry) = self.switches.get_mut(&datapath_id) else { return };
         let Some(audit) = entry.audit.as_mut() else { return };
         audit.xid = None;
-        audit.step = match audit.step {
+        let mut pause = Duration::ZERO;
+        audit.step = match std::mem::replace(&mut audit.step, Step::Groups) {
             Step::Groups => {
                 entry.flows.audit_missing_groups(&mut audit.report);
                 // A switch that has no meters and is to have none may not know what they are.
@@ -286,10 +314,22 @@ impl Reconciler {
                 entry.flows.audit_missing_meters(&mut audit.report);
                 Step::Flows { slice: 0 }
             }
-            Step::Flows { slice } if slice + 1 < audit.slices => Step::Flows { slice: slice + 1 },
-            Step::Flows { .. } | Step::Missing { .. } => Step::Missing { from: 0 },
+            Step::Flows { slice } if slice + 1 < audit.slices => {
+                pause = SLICE_PAUSE;
+                Step::Flows { slice: slice + 1 }
+            }
+            Step::Flows { .. } => {
+                let (everything, tables) = (self.settings.remove_foreign, entry.flows.desired_tables());
+                Step::Others(Others::new(None, audit.ours, everything, tables))
+            }
+            Step::Others(others) => {
+                if others.asks_for_flows() {
+                    pause = SLICE_PAUSE;
+                }
+                Step::Others(others)
+            }
+            Step::Missing { from } => Step::Missing { from },
         };
-        let pause = if matches!(audit.step, Step::Flows { slice: 1.. }) { SLICE_PAUSE } else { Duration::ZERO };
         self.put_audit(datapath_id, now + pause);
         if pause.is_zero() {
             self.advance_audits(now);

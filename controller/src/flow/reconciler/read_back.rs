@@ -1,15 +1,16 @@
-//! What a switch that has just connected holds: a count, the groups, then the flows in slices chosen by cookie bits.
+//! What a switch that has just connected holds: a count, the groups, then the flows with our mark in slices chosen by cookie bits, then others.
 
 use net::{DatapathId, PortNo, Time};
 use openflow::{FlowStatsRequest, GroupId, Match, MultipartReply, MultipartReplyBody, MultipartRequestBody, TableId};
 
+use super::others::Others;
 use super::{FlowEvent, Reconciler, Session, SwitchEntry};
-use crate::flow::rule::is_our_cookie;
+use crate::flow::rule::{OUR_COOKIES, is_our_cookie};
 
 /// Flows per slice of a read-back: one dump of 100,000 stalls Open vSwitch's userspace forwarding for 0.1 s, slices of this size lose nothing.
-const SLICE_FLOWS: u64 = 2_000;
+pub(super) const SLICE_FLOWS: u64 = 2_000;
 /// Most slices of a read-back: the low bits of the cookie hash select them.
-const SLICES_MAX: u64 = 4_096;
+pub(super) const SLICES_MAX: u64 = 4_096;
 /// Rules and groups, ours or not, that one switch may report; ten times what Open vSwitch is run with here. A switch that reports more is dropped.
 pub(crate) const READ_BACK_MAX: usize = 1_000_000;
 /// Octets of matches, instructions and buckets of ours that one switch may report, and [`KEPT_BESIDES`] for each rule and group: three times the
@@ -37,6 +38,7 @@ pub(super) enum ReadStep {
     Count,
     Groups { slices: u64 },
     Flows { slice: u64, slices: u64 },
+    Others(Others),
 }
 
 impl SwitchEntry {
@@ -62,7 +64,7 @@ impl Reconciler {
         let xid = entry.xid();
         entry.session =
             Session::Reading(Reading { xid, step: ReadStep::Count, groups: 0, rules: 0, told: 0, octets: 0 });
-        self.request(datapath_id, xid, MultipartRequestBody::Aggregate(flows_with(0, 0)));
+        self.request(datapath_id, xid, count_of_ours());
         self.ask_besides(datapath_id);
     }
 
@@ -83,8 +85,11 @@ impl Reconciler {
         // A part without anything in it counts too.
         reading.told += 1;
         let mut is_asked = true;
+        if let (ReadStep::Others(others), MultipartReplyBody::Flow(flows)) = (&mut reading.step, &reply.body) {
+            others.read(flows.len() as u64);
+        }
         // The step is what comes after the answer: groups are what is waited for before the first slice of flows.
-        match (&reading.step, &reply.body) {
+        match (&mut reading.step, &reply.body) {
             (ReadStep::Count, MultipartReplyBody::Aggregate(aggregate)) => {
                 reading.step = ReadStep::Groups { slices: slices_for(u64::from(aggregate.flow_count)) };
             }
@@ -96,7 +101,8 @@ impl Reconciler {
                     reading.octets += kept + KEPT_BESIDES;
                 }
             }
-            (ReadStep::Flows { slice: 1.., .. }, MultipartReplyBody::Flow(flows)) => {
+            (ReadStep::Others(others), body) if !others.asks_for_flows() => is_asked = others.told(body),
+            (ReadStep::Flows { slice: 1.., .. } | ReadStep::Others(_), MultipartReplyBody::Flow(flows)) => {
                 reading.told += flows.len();
                 for flow in flows {
                     let Some(kept) = entry.flows.read_rule(flow, &self.settings) else { continue };
@@ -139,30 +145,55 @@ impl Reconciler {
         let Some(entry) = self.switches.get_mut(&datapath_id) else { return };
         let next_xid = entry.xid();
         let Session::Reading(reading) = &mut entry.session else { return };
-        let body = match reading.step {
-            ReadStep::Count => MultipartRequestBody::Aggregate(flows_with(0, 0)),
+        if matches!(reading.step, ReadStep::Flows { slice, slices } if slice == slices) {
+            let tables = entry.flows.desired_tables();
+            reading.step =
+                ReadStep::Others(Others::new(None, reading.rules as u64, self.settings.remove_foreign, tables));
+        }
+        let body = match &mut reading.step {
+            ReadStep::Count => Some(count_of_ours()),
             ReadStep::Groups { slices } => {
-                reading.step = ReadStep::Flows { slice: 0, slices };
-                MultipartRequestBody::GroupDesc
+                reading.step = ReadStep::Flows { slice: 0, slices: *slices };
+                Some(MultipartRequestBody::GroupDesc)
             }
-            ReadStep::Flows { slice, slices } if slice < slices => {
-                reading.step = ReadStep::Flows { slice: slice + 1, slices };
-                MultipartRequestBody::Flow(flows_with(slice, slices - 1))
+            ReadStep::Flows { slice, slices } => {
+                let question = flows_of_ours(*slice, *slices);
+                *slice += 1;
+                Some(MultipartRequestBody::Flow(question))
             }
-            ReadStep::Flows { .. } => {
-                let (rules, groups) = (reading.rules, reading.groups);
-                entry.session = Session::Live;
-                // Nothing of ours is there: nothing can be harmed.
-                entry.held = rules + groups > 0;
-                entry.flows.mark_all();
-                self.list(datapath_id, [true; 2]);
-                self.events.push_back(FlowEvent::ReadBack { datapath_id, rules, groups });
-                return;
-            }
+            ReadStep::Others(others) => others.next(),
         };
+        let Some(body) = body else { return self.is_read_back(datapath_id) };
         reading.xid = next_xid;
         self.request(datapath_id, next_xid, body);
     }
+
+    fn is_read_back(&mut self, datapath_id: DatapathId) {
+        let Some(entry) = self.switches.get_mut(&datapath_id) else { return };
+        let Session::Reading(reading) = std::mem::replace(&mut entry.session, Session::Live) else { return };
+        let Reading { rules, groups, step, .. } = reading;
+        let taken = entry.flows.taken_over();
+        // Nothing of ours is there: nothing can be harmed.
+        entry.held = rules + groups > 0;
+        entry.flows.mark_all();
+        self.list(datapath_id, [true; 2]);
+        self.events.push_back(FlowEvent::ReadBack { datapath_id, rules, groups });
+        let unread = if let ReadStep::Others(others) = &step { others.unread() } else { 0 };
+        if taken.count > 0 || unread > 0 {
+            self.counters.taken_over += taken.count as u64;
+            self.events.push_back(FlowEvent::TakenOver { datapath_id, taken, unread });
+        }
+    }
+}
+
+fn count_of_ours() -> MultipartRequestBody {
+    MultipartRequestBody::Aggregate(flows_with(OUR_COOKIES.0, OUR_COOKIES.1))
+}
+
+/// A slice of the flows that have our mark. What others have put there has one cookie as a rule, and would be in one slice all together.
+pub(crate) fn flows_of_ours(slice: u64, slices: u64) -> FlowStatsRequest {
+    let (mark, mask) = OUR_COOKIES;
+    flows_with(mark | slice, mask | (slices - 1))
 }
 
 /// How many slices so many flows are read in: a power of two.

@@ -123,6 +123,9 @@ fn a_flow_whose_match_is_too_long_in_its_canonical_form_is_passed_over() {
     (flows[0].match_, flows[0].instructions) = (match_that_grows(), Vec::new());
     let part = MultipartReply { more: false, body: MultipartReplyBody::Flow(flows) };
     assert!(reconciler.handle_multipart(S1, xid, &part, Time::ZERO));
+    let xid = only_question(&mut reconciler);
+    let all = MultipartReplyBody::Aggregate(AggregateStats { packet_count: 0, byte_count: 0, flow_count: 0 });
+    assert!(reconciler.handle_multipart(S1, xid, &MultipartReply { more: false, body: all }, Time::ZERO));
     assert_eq!(reconciler.poll_event(), Some(FlowEvent::ReadBack { datapath_id: S1, rules: 0, groups: 0 }));
     let removed = openflow::FlowRemoved {
         cookie: key(1).cookie(),

@@ -114,7 +114,7 @@ pub(super) struct Question {
 }
 
 /// A switch that is asked for counters, and of which table, if not of all.
-type Counting = (DatapathId, Option<TableId>);
+type Counting = (DatapathId, Option<TableId>, bool);
 
 struct Kept {
     ordered: Arc<Ordered>,
@@ -182,27 +182,28 @@ impl Pictures {
         datapath_id: DatapathId,
         next_page: bool,
         table: Option<TableId>,
+        foreign: bool,
     ) -> Result<Arc<Ordered>, NoPicture> {
         let good = if next_page { KEPT } else { YOUNG };
         // Held until this switch has answered: who asks for the same meanwhile gets this one.
-        let turn = self.asking.lock().await.entry((datapath_id, table)).or_default().clone();
+        let turn = self.asking.lock().await.entry((datapath_id, table, foreign)).or_default().clone();
         let _turn = turn.lock().await;
         let now = Instant::now();
         if let Some(kept) =
-            self.counted.lock().await.get_mut(&(datapath_id, table)).filter(|kept| now - kept.taken <= good)
+            self.counted.lock().await.get_mut(&(datapath_id, table, foreign)).filter(|kept| now - kept.taken <= good)
         {
             kept.asked = now;
             return Ok(kept.ordered.clone());
         }
         let ordered = self.picture(datapath_id, false).await?;
-        let beside = self.counters.beside(&ordered, table).await;
+        let beside = self.counters.beside(&ordered, table, foreign).await;
         // As it is now: rules that came while the switch was asked are ours.
         let ordered = self.picture(datapath_id, false).await?;
         let put = tokio::task::spawn_blocking(move || beside.put(&ordered));
         let ordered = Arc::new(put.await.map_err(|_| NoPicture)?);
         let now = Instant::now();
         let mut kept = self.counted.lock().await;
-        kept.insert((datapath_id, table), Kept { ordered: ordered.clone(), taken: now, asked: now });
+        kept.insert((datapath_id, table, foreign), Kept { ordered: ordered.clone(), taken: now, asked: now });
         forget(&mut kept, now);
         Ok(ordered)
     }

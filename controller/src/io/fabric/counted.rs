@@ -23,8 +23,8 @@ use super::Fabric;
 use super::asked::{Ordered, RuleOrder};
 use crate::core::{COUNT_LIMIT, CountingFailure, CountingNumber};
 use crate::flow::{
-    EntryState, FlowBody, FlowKey, KEPT_BESIDES, Picture, PicturedRule, READ_BACK_MAX, READ_BACK_OCTETS, flows_with,
-    is_our_cookie, slices_for,
+    EntryState, FlowBody, FlowKey, KEPT_BESIDES, Others, Picture, PicturedRule, READ_BACK_MAX, READ_BACK_OCTETS,
+    flows_of_ours, flows_with, is_our_cookie, slices_for,
 };
 
 /// Questions that wait for the fabric thread. Who asks beyond waits too.
@@ -235,59 +235,109 @@ impl Counters {
         Ok(groups)
     }
 
-    /// All rules of a switch, or of one of its tables, in slices: `rules` is about how many there are. What was told before something went wrong is
-    /// given all the same.
+    /// All rules of a switch, or of one of its tables, in slices: `rules` is about how many of ours there are. Of what others have put there and
+    /// no slices can be made of, all is asked for if `foreign`, and nothing else. What was told before something went wrong is given all the same.
     async fn flows(
         &self,
         datapath_id: DatapathId,
         table: Option<TableId>,
         rules: usize,
-    ) -> (Vec<Told>, Option<NoCounters>) {
+        foreign: bool,
+    ) -> (ToldRules, Option<NoCounters>) {
         let slices = slices_for(rules as u64);
-        let begun = Instant::now();
-        let (mut told, mut octets) = (Vec::new(), 0);
+        let mut telling = ToldRules::none();
+        let table_id = table.unwrap_or(TableId::ALL);
+        let mut ours = 0;
         for slice in 0..slices {
-            if slice > 0 {
-                tokio::time::sleep(SLICE_PAUSE).await;
-            }
-            if begun.elapsed() > WHOLE_LIMIT {
-                let slow = format!("the switch has not told all of them in {} s", WHOLE_LIMIT.as_secs());
-                return (told, Some(NoCounters(slow)));
-            }
-            let table_id = table.unwrap_or(TableId::ALL);
-            let request = FlowStatsRequest { table_id, ..flows_with(slice, slices - 1) };
-            let mut answer = match self.ask(datapath_id, MultipartRequestBody::Flow(request)).await {
-                Ok(answer) => answer,
-                Err(failure) => return (told, Some(failure)),
-            };
-            loop {
-                let part = match answer.next().await {
-                    Ok(Some(MultipartReplyBody::Flow(part))) => part,
-                    Ok(Some(_)) => continue,
-                    Ok(None) => break,
-                    Err(failure) => return (told, Some(failure)),
-                };
-                let some = part.iter().filter(|stats| table.is_none_or(|table| table == stats.table_id));
-                for one in some.filter_map(Told::new) {
-                    octets += one.body.octets().all().len() + KEPT_BESIDES;
-                    told.push(one);
-                }
-                if told.len() > READ_BACK_MAX || octets > READ_BACK_OCTETS {
-                    return (told, Some(NoCounters::too_much()));
-                }
+            let request = FlowStatsRequest { table_id, ..flows_of_ours(slice, slices) };
+            match self.flows_into(datapath_id, table, request, &mut telling).await {
+                Ok(told) => ours += told,
+                Err(failure) => return (telling, Some(failure)),
             }
         }
-        (told, None)
+        let mut others = Others::new(table, ours, foreign, (0..TableId::ALL.0).map(TableId).collect());
+        while let Some(question) = others.next() {
+            let failure = match question {
+                MultipartRequestBody::Flow(request) => {
+                    self.flows_into(datapath_id, table, request, &mut telling).await.map(|told| others.read(told)).err()
+                }
+                question => self.ask_others(datapath_id, question, &mut others).await.err(),
+            };
+            if failure.is_some() {
+                return (telling, failure);
+            }
+        }
+        telling.unread = others.unread();
+        (telling, None)
     }
 
-    /// What a switch says beside a picture of it: all of its rules, or those of a table.
-    pub(super) async fn beside(&self, ordered: &Ordered, table: Option<TableId>) -> Beside {
+    async fn ask_others(
+        &self,
+        datapath_id: DatapathId,
+        question: MultipartRequestBody,
+        others: &mut Others,
+    ) -> Result<(), NoCounters> {
+        let mut answer = self.ask(datapath_id, question).await?;
+        while let Some(part) = answer.next().await? {
+            others.told(&part);
+        }
+        Ok(())
+    }
+
+    /// How many the switch has told.
+    async fn flows_into(
+        &self,
+        datapath_id: DatapathId,
+        table: Option<TableId>,
+        request: FlowStatsRequest,
+        telling: &mut ToldRules,
+    ) -> Result<u64, NoCounters> {
+        if !telling.rules.is_empty() {
+            tokio::time::sleep(SLICE_PAUSE).await;
+        }
+        if telling.begun.elapsed() > WHOLE_LIMIT {
+            return Err(NoCounters(format!("the switch has not told all of them in {} s", WHOLE_LIMIT.as_secs())));
+        }
+        let mut answer = self.ask(datapath_id, MultipartRequestBody::Flow(request)).await?;
+        let mut count = 0;
+        while let Some(part) = answer.next().await? {
+            let MultipartReplyBody::Flow(part) = part else { continue };
+            count += part.len() as u64;
+            let some = part.iter().filter(|stats| table.is_none_or(|table| table == stats.table_id));
+            for one in some.filter_map(Told::new) {
+                telling.octets += one.body.octets().all().len() + KEPT_BESIDES;
+                telling.rules.push(one);
+            }
+            if telling.rules.len() > READ_BACK_MAX || telling.octets > READ_BACK_OCTETS {
+                return Err(NoCounters::too_much());
+            }
+        }
+        Ok(count)
+    }
+
+    /// What a switch says beside a picture of it: all of its rules, or those of a table. See [`Counters::flows`] for `foreign`.
+    pub(super) async fn beside(&self, ordered: &Ordered, table: Option<TableId>, foreign: bool) -> Beside {
         let Picture { datapath_id, live, rules, .. } = &ordered.picture;
         let (told, failure) = match live {
-            true => self.flows(*datapath_id, table, rules.len()).await,
-            false => (Vec::new(), Some(NoCounters("it is not connected".to_owned()))),
+            true => self.flows(*datapath_id, table, rules.len(), foreign).await,
+            false => (ToldRules::none(), Some(NoCounters("it is not connected".to_owned()))),
         };
-        Beside { table, told, failure }
+        Beside { table, told: told.rules, unread: told.unread, failure }
+    }
+}
+
+/// Rules that a switch has told.
+struct ToldRules {
+    rules: Vec<Told>,
+    octets: usize,
+    /// Rules of others that it has counted and was not asked for.
+    unread: u64,
+    begun: Instant,
+}
+
+impl ToldRules {
+    fn none() -> ToldRules {
+        ToldRules { rules: Vec::new(), octets: 0, unread: 0, begun: Instant::now() }
     }
 }
 
@@ -295,13 +345,14 @@ impl Counters {
 pub(super) struct Beside {
     table: Option<TableId>,
     told: Vec<Told>,
+    unread: u64,
     failure: Option<NoCounters>,
 }
 
 impl Beside {
     /// The picture with counters, and with the rules that the switch has and nobody here has put there. Takes some 0.1 s for 100,000 rules.
     pub(super) fn put(self, ordered: &Ordered) -> Ordered {
-        let Beside { table, told, failure } = self;
+        let Beside { table, told, unread, failure } = self;
         let rules = &ordered.picture.rules;
         let index: HashMap<(TableId, u16, FlowKey<'_>), usize> =
             rules.iter().enumerate().map(|(at, rule)| ((rule.table, rule.priority, rule.body.key()), at)).collect();
@@ -330,6 +381,9 @@ impl Beside {
         };
         let note = match failure {
             Some(NoCounters(why)) => Some(format!("{why}: counters are missing")),
+            None if unread > 0 => Some(format!(
+                "about {unread} rules of others are not shown, too many in one table with one cookie: `--owner foreign` asks for them all the same"
+            )),
             None => {
                 let missing = all.iter().filter(is_missing).count();
                 (missing > 0).then(|| {

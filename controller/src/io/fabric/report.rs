@@ -15,7 +15,7 @@ use super::alarms::{Alarms, Looked};
 use super::happened::{About, HappeningKind, Happenings};
 use super::told::{self, Told, Topic};
 use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent, SwitchDescription};
-use crate::flow::{Again, Drift, DriftKind, FlowCounters, Owner, RefusalReason, SwitchFeatures};
+use crate::flow::{Again, Drift, DriftKind, FlowCounters, Owner, RefusalReason, RefusedStep, SwitchFeatures};
 use crate::io::clock::{self, Clock};
 use crate::path::Weights;
 
@@ -338,6 +338,14 @@ impl Collector {
                     format!("{what}: sent, but the switch says: {why}{}", of_whom(*owner, *line))
                 });
             }
+            CoreEvent::TakenOver { datapath_id, taken, lines, .. } => {
+                for (RefusedStep { what, key, .. }, line) in taken.first.iter().zip(lines) {
+                    push(About::new(HappeningKind::Drift).at(*datapath_id), &|| {
+                        let whose = of_whom(key.map(|key| key.owner), *line);
+                        format!("{what}: put there by somebody else, written over by a rule with the same match{whose}")
+                    });
+                }
+            }
             CoreEvent::Refused { datapath_id, what, error, owner, line, again } => {
                 push(About::new(HappeningKind::Refused).at(*datapath_id), &|| {
                     format!("{what}: {error}{}; {}", of_whom(*owner, *line), again_words(*again, now))
@@ -464,6 +472,19 @@ impl Collector {
             CoreEvent::Foreseen { datapath_id, what, why, owner, line } => {
                 let owner = owner.map(|owner| owner.name());
                 tracing::warn!(dpid = %datapath_id, what, why, owner, line, "the switch says that it cannot hold this; it is sent all the same");
+            }
+            CoreEvent::TakenOver { datapath_id, taken, lines, unread } => {
+                let first = taken.first.first().map(|step| step.what.as_str());
+                let line = lines.first().copied().flatten();
+                if taken.count > 0 {
+                    tracing::warn!(
+                        dpid = %datapath_id, rules = taken.count, first, line,
+                        "somebody else's rules have the table, priority and match of rules that are stated: they are written over"
+                    );
+                }
+                if unread > 0 {
+                    tracing::info!(dpid = %datapath_id, rules = unread, "rules of others were counted and not looked at: too many with one cookie");
+                }
             }
             CoreEvent::Refused { datapath_id, what, error, owner, line, again } => {
                 let owner = owner.map(|owner| owner.name());
@@ -686,6 +707,7 @@ fn sample_counters(snapshot: &Snapshot, samples: &mut Vec<Sample>) {
     for ((_, kind), count) in DriftKind::NAMES.iter().zip(flows.drift) {
         samples.push(Sample::total(Metric::Drift, count).label(kind));
     }
+    samples.push(Sample::total(Metric::TakenOver, flows.taken_over));
     samples.push(Sample::total(Metric::Audits, flows.audits));
     for (result, count) in ["committed", "failed"].iter().zip(flows.bundles) {
         samples.push(Sample::total(Metric::Bundles, count).label(result));

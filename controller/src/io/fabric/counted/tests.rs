@@ -63,7 +63,7 @@ fn stats(text: &str, cookie: u64, packets: u64) -> FlowStats {
 
 fn beside(table: Option<TableId>, told: &[FlowStats], failure: Option<&str>) -> Beside {
     let failure = failure.map(|why| NoCounters(why.to_owned()));
-    Beside { table, told: told.iter().filter_map(Told::new).collect(), failure }
+    Beside { table, told: told.iter().filter_map(Told::new).collect(), unread: 0, failure }
 }
 
 /// Table and priority of each rule, its state, its packets, and whether the switch has something else.

@@ -2,6 +2,7 @@
 
 mod live;
 mod peers;
+mod probing;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use emulator::Shape;
 use emulator::shape::graphml::graphml;
 use live::Live;
 use net::DatapathId;
+use probing::Probing;
 use serde::Serialize;
 
 use super::figures::median;
@@ -24,6 +26,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("trunkline bench paths", "fat-trees of 16-port and of 48-port switches"),
     ("trunkline bench paths --k 8 --changes 1000 --json", "a small one, a thousand changes, for a program to read"),
     ("trunkline bench paths --k 48 --seconds 0", "paths alone, without the core"),
+    ("trunkline bench paths --k 16 --probe-budgets 4000,20000", "and what probing of 10,976 links costs"),
     ("TRUNKLINE_PYTHON=python3 trunkline bench paths --k 16", "beside networkx, too"),
 ];
 
@@ -51,6 +54,12 @@ pub struct PathsArgs {
     /// switches and all their hosts; 0 leaves the core out.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=3_600))]
     seconds: u64,
+    /// Measure as well what probing the links of a fat-tree without hosts costs the whole core with these budgets, in probes a second.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    probe_budgets: Vec<u32>,
+    /// Ports of that fat-tree's switches: 28 makes 980 switches and 10,976 links.
+    #[arg(long, value_name = "K", default_value_t = 28, value_parser = clap::value_parser!(u16).range(2..=32))]
+    probe_k: u16,
     /// Write JSON.
     #[arg(long)]
     json: bool,
@@ -103,18 +112,29 @@ struct Row {
     live_note: Option<&'static str>,
 }
 
+/// All that was measured.
+#[derive(Clone, Debug, Serialize)]
+struct Measured {
+    networks: Vec<Row>,
+    probing: Vec<Probing>,
+}
+
 /// Measures as the command line says.
 pub(super) fn paths(arguments: &PathsArgs, out: &mut dyn Write) -> Result<(), String> {
     let changes = arguments.changes as usize;
-    let rows: Vec<Row> = if arguments.graphml.is_empty() {
+    let networks: Vec<Row> = if arguments.graphml.is_empty() {
         arguments.k.iter().map(|&k| fat_tree(k, changes, arguments.seconds)).collect::<Result<_, String>>()?
     } else {
         arguments.graphml.iter().map(|file| imported(file, changes)).collect::<Result<_, String>>()?
     };
+    let budgets = arguments.probe_budgets.iter();
+    let probing = budgets.map(|&budget| probing::probing(arguments.probe_k, budget)).collect::<Result<_, String>>()?;
+    let measured = Measured { networks, probing };
     let written = if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &rows).map_err(Into::into).and_then(|()| writeln!(out))
+        serde_json::to_writer_pretty(&mut *out, &measured).map_err(Into::into).and_then(|()| writeln!(out))
     } else {
-        rows.iter().try_for_each(|row| print(row, out))
+        let rows = measured.networks.iter().try_for_each(|row| print(row, out));
+        rows.and_then(|()| measured.probing.iter().try_for_each(|row| print_probing(row, out)))
     };
     written.map_err(|error| format!("cannot write: {error}"))
 }
@@ -353,6 +373,21 @@ fn print_live(live: &Live, out: &mut dyn Write) -> std::io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+fn print_probing(row: &Probing, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "probing {} links of {} switches: budget {} a second, {} come back; {:.2} % of a processor core, the longest turn {:.2} ms; a link is probed every {:.0} ms, and missed after {:.0} ms at most",
+        row.links,
+        row.switches,
+        row.budget,
+        row.probes,
+        100.0 * row.busy_share,
+        row.longest_ms,
+        row.interval_ms,
+        row.detection_ms,
+    )
 }
 
 #[cfg(test)]

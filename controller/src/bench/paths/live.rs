@@ -88,7 +88,7 @@ pub(super) struct PacketIns {
 pub(super) fn live(k: u16, times: usize, seconds: u64) -> Result<Live, String> {
     let before = crate::bench::process::own_resident();
     let spec = FabricSpec::fat_tree(usize::from(k));
-    let mut bench = Bench::new(&spec);
+    let mut bench = Bench::new(&spec, None);
     bench.start(&spec)?;
     let start_ms = milliseconds(bench.busy);
     let counted = |count: fn(&openflow::switch::Switch) -> usize| {
@@ -178,7 +178,7 @@ struct Arrival {
 }
 
 /// Core and fabric on one clock, on which the core's turns take what they take.
-struct Bench {
+pub(super) struct Bench {
     core: Core,
     fabric: Fabric,
     now: Time,
@@ -198,9 +198,14 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(spec: &FabricSpec) -> Bench {
+    /// Nothing is connected yet. With a budget of probes per second other than the usual one, perhaps.
+    pub(super) fn new(spec: &FabricSpec, probe_budget: Option<u32>) -> Bench {
         let now = Time::ZERO;
-        let core = Core::new(CoreConfig { seed: 1, probe_key: [1; 32], ..CoreConfig::default() }, now);
+        let mut config = CoreConfig { seed: 1, probe_key: [1; 32], ..CoreConfig::default() };
+        if let Some(budget) = probe_budget {
+            config.discovery.probe_budget_per_second = budget;
+        }
+        let core = Core::new(config, now);
         Bench {
             core,
             fabric: Fabric::new(1, spec, now),
@@ -221,7 +226,7 @@ impl Bench {
     }
 
     /// Until every link is found, every host learned, and all is installed.
-    fn start(&mut self, spec: &FabricSpec) -> Result<(), String> {
+    pub(super) fn start(&mut self, spec: &FabricSpec) -> Result<(), String> {
         for (number, switch) in (1..).zip(&spec.switches) {
             let (connection, id) = (ConnectionId(number), switch.datapath_id);
             self.connections.insert(id, connection);
@@ -240,6 +245,17 @@ impl Bench {
         let hosts = spec.hosts.len();
         self.run_until_true("hosts", START_LIMIT, |bench| bench.core.network().hosts.len() >= hosts)?;
         self.run_until_true("installed rules", START_LIMIT, |bench| bench.core.reconciler().is_idle())
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Nothing happens for so long: what all turns take, and the longest one.
+    pub(super) fn rest(&mut self, duration: Duration) -> Result<(Duration, Duration), String> {
+        (self.busy, self.longest) = (Duration::ZERO, Duration::ZERO);
+        self.run_for(duration)?;
+        Ok((self.busy, self.longest))
     }
 
     /// Something happens to the network; until there are so many links again, and all switches have confirmed.

@@ -162,9 +162,20 @@ impl Controller {
 
     /// Waits until a metric has a value.
     pub fn wait_metric(&mut self, limit: Duration, name: &str, value: f64) -> Result<Duration, Fail> {
+        self.wait_metric_of(limit, name, &[], value)
+    }
+
+    /// Waits until the sum of a metric's samples that have all of `labels` has a value.
+    pub fn wait_metric_of(
+        &mut self,
+        limit: Duration,
+        name: &str,
+        labels: &[(&str, &str)],
+        value: f64,
+    ) -> Result<Duration, Fail> {
         let start = Instant::now();
         self.daemon.until(limit, |_| {
-            let now = metric(name, &[])?;
+            let now = metric(name, labels)?;
             wait::ensure(now == value, || format!("{name} is {now}, not {value}"))
         })?;
         Ok(start.elapsed())

@@ -66,7 +66,8 @@ fn start_database(directory: &Path) -> Result<Daemon, Fail> {
         "--certificate=db:Open_vSwitch,SSL,certificate",
         "--bootstrap-ca-cert=db:Open_vSwitch,SSL,ca_cert",
     ];
-    let arguments = ["ovsdb-server", DATABASE, socket, "--pidfile", ssl[0], ssl[1], ssl[2]];
+    let managers = "--remote=db:Open_vSwitch,Open_vSwitch,manager_options";
+    let arguments = ["ovsdb-server", DATABASE, socket, managers, "--pidfile", ssl[0], ssl[1], ssl[2]];
     Daemon::start(directory, "ovsdb-server", &arguments)
 }
 

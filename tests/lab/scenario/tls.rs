@@ -92,7 +92,38 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     ovs::vsctl(&["del-br", "s4"])?;
     controller.terminate()?;
     drop(controller);
-    allowed_alone(lab, &config, report)
+    allowed_alone(lab, &config, report)?;
+    database(lab, &config, report)
+}
+
+/// The database of the switches, by TCP, and over TLS with the same certificates; an impostor's is refused.
+fn database(lab: &Lab, config: &str, report: &mut Report) -> Result<(), Fail> {
+    set_ssl(&lab.directory, "s1")?;
+    ovs::vsctl(&["set-manager", "pssl:6640:127.0.0.1", "ptcp:6641:127.0.0.1"])?;
+    for place in ["tcp:127.0.0.1:6641", "ssl:127.0.0.1:6640"] {
+        let config = format!("{config}ovsdb: {{ connections: [\"{place}\"] }}\n");
+        let mut controller = Controller::start(&lab.directory, &lab.binary, Some(&config))?;
+        let connected = controller.wait_metric_of(CONNECT_LIMIT, metric::OVSDB, &[("state", "up")], 1.0);
+        report.check(&format!("the switches' database at {place} is read"), connected.map(|_| String::new()));
+        if place.starts_with("ssl:") {
+            let path = |name: &str| lab.directory.join(name).display().to_string();
+            let authority = lab.directory.join("pki").join("ca.pem").display().to_string();
+            ovs::vsctl(&["set-ssl", &path("stranger.key"), &path("stranger.pem"), &authority])?;
+            // The server goes on with the connections that it has.
+            ovs::vsctl(&["del-manager"])?;
+            let gone = controller.wait_log(CONNECT_LIMIT, &["not connected to a database"]);
+            report.check("a database that goes is noticed", gone.map(|line| short(&line)));
+            ovs::vsctl(&["set-manager", "pssl:6640:127.0.0.1"])?;
+            let refused = wait::until(CONNECT_LIMIT, || {
+                let said = process::run(&lab.binary.display().to_string(), &["show", "ovsdb", "-o", "csv"])?;
+                wait::ensure(said.contains("certificate"), || format!("no error is seen: {said}"))?;
+                Ok(said.lines().last().unwrap_or_default().to_owned())
+            });
+            report.check("one that comes back with a stranger's certificate is refused", refused);
+        }
+        controller.terminate()?;
+    }
+    Ok(())
 }
 
 /// With a list of certificates only these are taken, and each for the switches of its line alone, whatever it says itself.

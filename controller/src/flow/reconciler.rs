@@ -768,8 +768,9 @@ impl Reconciler {
             if rollout.is_waiting() {
                 return;
             }
-            let ended = rollout.deadline.take().is_some();
-            if lane == Lane::Unicast && !self.has_followed(ended, now) {
+            rollout.deadline = None;
+            let ended = rollout.take_phase();
+            if !self.has_followed(lane, ended, now) {
                 return;
             }
             let queues = self.rollout(lane).next_phase();

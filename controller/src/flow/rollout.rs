@@ -28,6 +28,8 @@ pub(super) struct Rollout {
     queues: Vec<Queue>,
     /// Barriers of the current phase that are out.
     waiting: usize,
+    /// A phase has begun whose end nobody has heard of.
+    begun: bool,
     pub(super) deadline: Option<Time>,
     /// The next phase begins at the earliest now: what forwards has not yet followed the last one.
     pub(super) follows_at: Option<Time>,
@@ -41,6 +43,11 @@ impl Rollout {
     /// Whether steps of a later phase are left.
     pub(super) fn has_more(&self) -> bool {
         self.next < self.steps.len()
+    }
+
+    /// Whether a phase was under way, which it is not any more.
+    pub(super) fn take_phase(&mut self) -> bool {
+        std::mem::take(&mut self.begun)
     }
 
     /// Whether a barrier of the current phase is out.
@@ -71,6 +78,7 @@ impl Rollout {
         self.queues.clear();
         let Some(first) = self.steps.get(self.next) else { return 0 };
         let phase = first.step;
+        self.begun = true;
         while let Some(planned) = self.steps.get(self.next).filter(|planned| planned.step == phase) {
             let at = self.next;
             self.next += 1;

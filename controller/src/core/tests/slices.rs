@@ -81,7 +81,7 @@ impl Slow {
             Some(xid) => {
                 self.turn(|core, now| core.handle_frames(MAIN, [frame(xid, &Message::BarrierReply)], now));
             }
-            None if self.world.core.is_stating() => {
+            None if self.world.core.is_stating() || !self.world.core.reconciler().is_idle() => {
                 self.now = self.now.max(self.world.core.poll_timeout().unwrap().0);
                 self.turn(Core::handle_timeout);
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use net::Time;
 
 use super::super::pipeline::Lane;
+use super::super::rollout::Rollout;
 use super::Reconciler;
 
 /// A barrier's answer tells of the tables. What forwards may follow them later: Open vSwitch looks through its cached flows behind the
@@ -39,21 +40,31 @@ impl Reconciler {
         self.unicast.follows_at = None;
     }
 
-    /// Whether what forwards has had its time since the last phase, which has `ended` just now.
-    pub(super) fn has_followed(&mut self, ended: bool, now: Time) -> bool {
-        if ended && self.haste == Haste::Unhurried {
-            self.unicast.follows_at = Some(now + CATCH_UP);
+    /// Whether what forwards has had its time since the last phase, which has `ended` just now. A port that comes to a flood tree before
+    /// one that goes has gone is a loop: there it always has.
+    pub(super) fn has_followed(&mut self, lane: Lane, ended: bool, now: Time) -> bool {
+        let unhurried = self.haste == Haste::Unhurried;
+        let rollout = self.rollout(lane);
+        let waits = match lane {
+            Lane::Unicast => unhurried,
+            Lane::Flood => rollout.has_more(),
+        };
+        if ended && waits {
+            rollout.follows_at = Some(now + CATCH_UP);
         }
-        if self.unicast.follows_at.is_some_and(|at| now < at) {
+        if rollout.follows_at.is_some_and(|at| now < at) {
             return false;
         }
-        self.unicast.follows_at = None;
+        rollout.follows_at = None;
         true
     }
 
     /// When the next phase may begin, if there is one.
     pub(super) fn follows_at(&self) -> Option<Time> {
-        let more = self.unicast.has_more() || !self.dirty[Lane::Unicast as usize].is_empty();
-        self.unicast.follows_at.filter(|_| more)
+        let next = |lane: Lane, rollout: &Rollout| {
+            let more = rollout.has_more() || !self.dirty[lane as usize].is_empty();
+            rollout.follows_at.filter(|_| more)
+        };
+        [next(Lane::Unicast, &self.unicast), next(Lane::Flood, &self.flood)].into_iter().flatten().min()
     }
 }

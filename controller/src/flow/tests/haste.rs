@@ -16,8 +16,7 @@ fn changed(unhurried: bool) -> Lab {
     }
     lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 2, 1)));
     lab.reconciler.set_rule(S2, key(1), Some(&host_rule(1, 6, 0)));
-    lab.reconciler.advance(lab.now());
-    lab.pump();
+    lab.deliver();
     lab
 }
 
@@ -51,8 +50,7 @@ fn whoever_waits_goes_on_at_once_when_something_breaks() {
     let mut lab = changed(true);
     assert!(!lab.reconciler.is_idle());
     lab.reconciler.hurry();
-    lab.reconciler.advance(lab.now());
-    lab.pump();
+    lab.deliver();
     lab.assert_equal();
     assert!(lab.reconciler.is_idle());
 }
@@ -68,7 +66,7 @@ fn the_next_change_does_not_wait_because_the_last_one_had_time() {
     lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 3, 1)));
     lab.reconciler.set_rule(S2, key(1), Some(&host_rule(1, 7, 0)));
     lab.reconciler.advance(lab.now());
-    lab.pump();
+    lab.deliver();
     lab.assert_equal();
 }
 
@@ -77,6 +75,32 @@ fn a_link_that_is_back_does_not_slow_down_what_mends_another_one() {
     let mut lab = changed(true);
     lab.reconciler.hurry();
     lab.reconciler.take_time();
+    lab.deliver();
+    lab.assert_equal();
+    assert!(lab.reconciler.is_idle());
+}
+
+#[test]
+fn a_flood_port_is_gone_everywhere_in_what_forwards_too_before_one_is_added_anywhere() {
+    let mut lab = Lab::default();
+    for id in [S1, S2] {
+        lab.reconciler.set_group(id, key(1), Some(group(1, GroupType::ALL, &[1, 2])));
+        lab.connect(id);
+    }
+    lab.pump();
+    lab.assert_equal();
+    lab.reconciler.hurry();
+    lab.reconciler.set_group(S1, key(1), Some(group(1, GroupType::ALL, &[1])));
+    lab.reconciler.set_group(S2, key(1), Some(group(1, GroupType::ALL, &[1, 2, 3])));
+    lab.reconciler.advance(lab.now());
+    lab.collect();
+    assert!(lab.switches[&S2].inbox.is_empty(), "the addition waits for the removal's barrier");
+    lab.deliver();
+    assert!(lab.switches[&S2].inbox.is_empty() && !lab.reconciler.is_idle(), "and for what forwards");
+    let (follows, _) = lab.reconciler.poll_timeout().unwrap();
+    lab.reconciler.handle_timeout(follows);
+    lab.collect();
+    assert!(!lab.switches[&S2].inbox.is_empty());
     lab.pump();
     lab.assert_equal();
     assert!(lab.reconciler.is_idle());

@@ -29,6 +29,8 @@ const CONTROL_LATENCY: Duration = Duration::from_micros(50);
 const START_LIMIT: Duration = Duration::from_secs(600);
 /// After a change everything has to be confirmed within so long of its own time.
 const CHANGE_LIMIT: Duration = Duration::from_secs(120);
+/// How often it is looked whether something has come about: a look at ten thousand links takes longer than what happens in a millisecond.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Packet-ins that are measured, each so long after the other.
 const PACKET_IN_INTERVAL: Duration = Duration::from_millis(1);
 /// Random changes, ten a second.
@@ -192,7 +194,8 @@ pub(super) struct Bench {
     to_switches: BTreeMap<Time, VecDeque<(DatapathId, Bytes)>>,
     latencies: Vec<Duration>,
     answered: u64,
-    confirmed_at: Time,
+    /// When the last switch has confirmed, with what all turns had taken by then and the longest one; `None` while something is still to be confirmed.
+    confirmed: Option<(Time, Duration, Duration)>,
     random: u64,
     failed: Option<String>,
 }
@@ -219,7 +222,7 @@ impl Bench {
             to_switches: BTreeMap::new(),
             latencies: Vec::new(),
             answered: 0,
-            confirmed_at: now,
+            confirmed: None,
             random: 1,
             failed: None,
         }
@@ -265,7 +268,7 @@ impl Bench {
         let before = self.core.reconciler().counters();
         let begun = self.now;
         (self.busy, self.longest) = (Duration::ZERO, Duration::ZERO);
-        self.confirmed_at = begun;
+        self.confirmed = Some((begun, Duration::ZERO, Duration::ZERO));
         happens(&mut self.fabric, begun);
         // The news take their time to the core, which may be busy.
         self.run_for(4 * CONTROL_LATENCY)?;
@@ -278,8 +281,8 @@ impl Bench {
         }
         self.run_until_true("confirmations", CHANGE_LIMIT, |bench| bench.core.reconciler().is_idle())?;
         let counted = difference(&self.core.reconciler().counters(), &before);
-        let confirmed = self.confirmed_at.since(begun);
-        Ok(Cost { counted, busy: self.busy, longest: self.longest, confirmed })
+        let (at, busy, longest) = self.confirmed.unwrap_or((self.now, self.busy, self.longest));
+        Ok(Cost { counted, busy, longest, confirmed: at.since(begun) })
     }
 
     /// Packet-ins from all over for so many seconds of the network's time, with or without changes beside them.
@@ -374,7 +377,7 @@ impl Bench {
             if self.now >= end {
                 return Err(format!("no {what} after {limit:?} of the network's time"));
             }
-            self.run_for(Duration::from_millis(1))?;
+            self.run_for(LOOK_INTERVAL)?;
         }
         Ok(())
     }
@@ -452,9 +455,9 @@ impl Bench {
             }
         }
         if !self.core.reconciler().is_idle() {
-            self.confirmed_at = Time::ZERO;
-        } else if self.confirmed_at == Time::ZERO {
-            self.confirmed_at = self.free_at;
+            self.confirmed = None;
+        } else if self.confirmed.is_none() {
+            self.confirmed = Some((self.free_at, self.busy, self.longest));
         }
         let answers = sent.iter().filter(|(_, octets)| octets.get(1) == Some(&PACKET_OUT)).count();
         let due = self.to_switches.entry(self.free_at + CONTROL_LATENCY).or_default();

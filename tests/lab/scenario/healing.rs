@@ -43,12 +43,12 @@ impl Kind {
 }
 
 /// A fabric: bridges `s1` and so on, links and hosts by the number of the bridge, and who sends to whom, by the number of the host.
-struct Shape {
+pub(super) struct Shape {
     name: &'static str,
-    bridges: usize,
-    links: Vec<(usize, usize)>,
+    pub(super) bridges: usize,
+    pub(super) links: Vec<(usize, usize)>,
     hosts: Vec<usize>,
-    pairs: Vec<(usize, usize)>,
+    pub(super) pairs: Vec<(usize, usize)>,
 }
 
 impl Shape {
@@ -61,7 +61,7 @@ impl Shape {
         (Shape::bridge(a), Shape::bridge(b))
     }
 
-    fn ring_with_chord() -> Shape {
+    pub(super) fn ring_with_chord() -> Shape {
         let pairs = (1..=6).flat_map(|a| (1..=6).filter(move |b| a != *b).map(move |b| (a, b)));
         let links = vec![(1, 2), (2, 3), (3, 4), (4, 1), (1, 3)];
         Shape { name: "ring with a chord", bridges: 4, links, hosts: vec![1, 1, 2, 3, 3, 4], pairs: pairs.collect() }
@@ -80,7 +80,7 @@ impl Shape {
         Shape { name: "fat-tree k=4", bridges: 20, links, hosts, pairs: pairs.collect() }
     }
 
-    fn build(&self, lab: &Lab) -> Result<(Ovs, Vec<Host>), Fail> {
+    pub(super) fn build(&self, lab: &Lab) -> Result<(Ovs, Vec<Host>), Fail> {
         let ovs = Ovs::start(&lab.directory)?;
         for bridge in (1..=self.bridges).map(Shape::bridge) {
             ovs::add_bridge(&bridge, datapath_id(&bridge), OPENFLOW)?;
@@ -243,7 +243,7 @@ fn one(
     Ok((outage, lost))
 }
 
-fn wait_all_heard(probers: &mut [Prober]) -> Result<(), Fail> {
+pub(super) fn wait_all_heard(probers: &mut [Prober]) -> Result<(), Fail> {
     wait::until(HEAL_LIMIT, || {
         let mut deaf = 0;
         for prober in probers.iter_mut() {
@@ -254,7 +254,7 @@ fn wait_all_heard(probers: &mut [Prober]) -> Result<(), Fail> {
 }
 
 /// What is missing since a moment.
-fn felt(probers: &[Prober], since: Duration) -> (Duration, u64) {
+pub(super) fn felt(probers: &[Prober], since: Duration) -> (Duration, u64) {
     let (mut outage, mut lost) = (Duration::ZERO, 0_u64);
     for prober in probers {
         let (gaps, late) = prober.gaps(since);

@@ -7,6 +7,7 @@ mod compare;
 mod cut;
 mod dial;
 mod dissect;
+mod drain;
 mod explain;
 mod fabric;
 mod healing;
@@ -96,6 +97,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: healing::ring,
         limit_s: (300, 2700),
+    },
+    Scenario {
+        name: "drain",
+        about: "ring with a chord, a datagram every 5 ms between all pairs: each link and each switch drained and taken back without a lost one",
+        full_only: false,
+        run: drain::run,
+        limit_s: (200, 900),
     },
     Scenario {
         name: "healing-tree",

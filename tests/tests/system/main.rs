@@ -2,6 +2,7 @@
 
 mod chaos;
 mod configuration;
+mod draining;
 mod events;
 mod explain;
 mod forwarding;

@@ -18,6 +18,7 @@ mod weights;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use net::{DatapathId, PortId, PortNo};
 use topology::{Change, Network};
@@ -149,6 +150,14 @@ impl Paths {
     /// A direction's utilisation in parts of a thousand; see [`Metric::Utilisation`].
     pub fn note_utilisation(&mut self, port: PortId, permille: u16, network: &Network) {
         if Arc::make_mut(&mut self.weights).note_utilisation(port, permille) {
+            self.follow_port(port, network);
+        }
+    }
+
+    /// Latencies that are measured now: see [`Weights::measured_latency`].
+    pub(crate) fn note_latencies(&mut self, measured: BTreeMap<PortId, Duration>, network: &Network) {
+        for (port, us) in self.weights.latency_changes(&measured) {
+            Arc::make_mut(&mut self.weights).set_measured_latency(port, us);
             self.follow_port(port, network);
         }
     }

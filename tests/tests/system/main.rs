@@ -10,5 +10,6 @@ mod healing;
 mod hostile;
 mod interleavings;
 mod isolation;
+mod measured;
 mod restart;
 mod wiring;

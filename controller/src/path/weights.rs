@@ -174,8 +174,17 @@ impl Weights {
         of(a).chain(of(b)).collect()
     }
 
+    /// What the direction out of a port would cost if nothing were measured.
+    pub fn stated_cost(&self, port: PortId, network: &Network) -> u32 {
+        self.cost_by(port, network, false)
+    }
+
     /// What the direction out of a port costs: 1 to [`MAX_COST`], and [`DRAINED_COST`] more if it is drained.
     pub fn cost(&self, port: PortId, network: &Network) -> u32 {
+        self.cost_by(port, network, true)
+    }
+
+    fn cost_by(&self, port: PortId, network: &Network, as_measured: bool) -> u32 {
         let link = self.stated(port, network);
         let stated = link.and_then(|link| link.cost).unwrap_or(1).clamp(1, MAX_COST);
         let cost = match self.metric {
@@ -183,14 +192,14 @@ impl Weights {
             Metric::Cost => stated,
             Metric::Latency => match link.and_then(|link| link.latency) {
                 Some(latency) => u32::try_from(latency.as_nanos().div_ceil(1_000)).unwrap_or(MAX_COST),
-                None => self.latencies.get(&port).copied().unwrap_or(MAX_COST),
+                None => self.latencies.get(&port).copied().filter(|_| as_measured).unwrap_or(MAX_COST),
             },
             Metric::Bandwidth { reference_kbps } => match self.bandwidth_kbps(port, network) {
                 Some(kbps) => u32::try_from(reference_kbps.div_ceil(kbps)).unwrap_or(MAX_COST),
                 None => MAX_COST,
             },
             Metric::Utilisation => {
-                let step = self.steps.get(&port).copied().unwrap_or(0);
+                let step = if as_measured { self.step(port) } else { 0 };
                 stated.saturating_mul(UTILISATION_STEPS.get(step).map_or(1, |(_, times)| *times))
             }
         };

@@ -168,7 +168,7 @@ proptest! {
         drawn in proptest::collection::vec(any::<u32>(), 12),
         dead in proptest::collection::btree_set(0..18usize, 0..5),
     ) {
-        let of = |which: fn(&(u64, u64, [u32; 2], [u32; 2])) -> [u32; 2], there: fn(&(bool, bool)) -> bool| {
+        let of = |which: fn(&Drawn) -> [u32; 2], there: fn(&(bool, bool)) -> bool| {
             let (mut paths, mut cables) = (Paths::new(), Cables::new());
             (1..=8).for_each(|id| paths.add_switch(DatapathId(id)));
             for (n, (link, kept)) in (1..).zip(links.iter().zip(&kept)).filter(|(_, (link, _))| link.0 != link.1) {
@@ -206,6 +206,9 @@ proptest! {
         }
     }
 }
+
+/// A link: its ends, its costs before and after.
+type Drawn = (u64, u64, [u32; 2], [u32; 2]);
 
 /// What a switch has for a destination when all of a lower rank have learned, and some of that rank: a bit of `chosen` for each. What has changed comes
 /// without its alternate; from rank 9 on all have learned, and some have theirs.

@@ -131,6 +131,13 @@ pub fn meters(bridge: &str) -> Result<String, Fail> {
     run("ovs-ofctl", &["-O", "OpenFlow13", "dump-meters", bridge])
 }
 
+/// Packets that have left a port of a bridge.
+pub fn packets_sent(bridge: &str, number: u32) -> Result<u64, Fail> {
+    let text = run("ovs-ofctl", &["-O", "OpenFlow13", "dump-ports", bridge, &number.to_string()])?;
+    let sent = text.split_once("tx pkts=").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+    sent.ok_or_else(|| format!("{bridge}, port {number}: no counter in {text}"))
+}
+
 /// The groups of a bridge, sorted.
 pub fn groups(bridge: &str) -> Result<Vec<String>, Fail> {
     let text = run("ovs-ofctl", &["-O", "OpenFlow13", "dump-groups", bridge])?;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::hosts::Host;
 use crate::process::{Daemon, run_lines};
 use crate::report::Fail;
+use crate::wait;
 
 /// Between two probes of a pair.
 pub const INTERVAL: Duration = Duration::from_millis(5);
@@ -21,6 +22,9 @@ const ALIVE: Duration = Duration::from_millis(100);
 
 /// Who wakes up so much too late was not given a processor; nor was what forwards, if a datagram takes so long.
 const STALLED: Duration = Duration::from_millis(50);
+
+/// Everybody hears everybody again this long after a change, at the latest.
+const HEARD_LIMIT: Duration = Duration::from_secs(10);
 
 const PORT: u16 = 7_777;
 
@@ -38,6 +42,18 @@ pub struct Gap {
     pub outage: Duration,
     /// When the first one behind came, since 1970.
     pub until: Duration,
+}
+
+/// What a change did to those who sent.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Felt {
+    /// The longest outage of any pair.
+    pub longest: Duration,
+    /// Outages of the pairs that have lost something, together, and how many they are.
+    pub together: Duration,
+    pub pairs: u32,
+    /// Datagrams of all.
+    pub lost: u64,
 }
 
 /// A running prober.
@@ -108,8 +124,37 @@ pub fn longest_stall(probers: &[Prober], since: Duration) -> Option<Duration> {
     probers.iter().flat_map(stalls).max()
 }
 
+/// Until everybody hears all who send to them.
+pub fn wait_all_heard(probers: &mut [Prober]) -> Result<(), Fail> {
+    wait::until(HEARD_LIMIT, || {
+        let mut deaf = 0;
+        for prober in &mut *probers {
+            deaf += usize::from(!prober.hears_all()?);
+        }
+        wait::ensure(deaf == 0, || format!("{deaf} hosts do not hear all who send to them"))
+    })
+}
+
+/// What is missing since a moment.
+pub fn felt(probers: &[Prober], since: Duration) -> Felt {
+    let mut felt = Felt::default();
+    for prober in probers {
+        let (gaps, late) = prober.gaps(since);
+        let missing: u64 = gaps.iter().map(|gap| gap.lost).sum();
+        felt.lost += missing.saturating_sub(late);
+        if missing > late {
+            for (_, outage) in longest_by_sender(&gaps) {
+                felt.longest = felt.longest.max(outage);
+                felt.together += outage;
+                felt.pairs += 1;
+            }
+        }
+    }
+    felt
+}
+
 /// The longest outage by who sent.
-pub fn longest_by_sender(gaps: &[Gap]) -> BTreeMap<u64, Duration> {
+fn longest_by_sender(gaps: &[Gap]) -> BTreeMap<u64, Duration> {
     let mut longest = BTreeMap::new();
     for gap in gaps {
         let outage: &mut Duration = longest.entry(gap.from).or_default();

@@ -20,6 +20,11 @@ pub(super) struct Look<'s> {
 }
 
 impl<'s> Look<'s> {
+    /// What a port of a link sends, in kbit/s.
+    pub(super) fn load_kbps(&self, port: PortId) -> Option<u64> {
+        self.snapshot.loads.get(&port.datapath_id)?.get(&port.port_no).copied()
+    }
+
     /// What the switch is called: by the name of its own port, which Open vSwitch gives the bridge's name, or as it describes itself.
     pub(super) fn name(&self, id: DatapathId) -> Option<&'s str> {
         let own = self.snapshot.network.switches.get(&id).and_then(|switch| switch.ports.get(&PortNo::LOCAL));

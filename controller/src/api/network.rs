@@ -190,6 +190,9 @@ fn links(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
             "cost": cost(look, link),
             "drained": is_drained(look, link),
             "srlg": risks(look, link),
+            "bandwidth_kbps": look.snapshot.weights.bandwidth_kbps(link.source, network),
+            "load_kbps": look.load_kbps(link.source),
+            "utilisation_percent": utilisation_percent(look, link),
             "latency_us": latency.map(|latency| latency.smoothed.as_micros() as u64),
             "via_others": !is_damped && network.crosses_others(link.source),
             "since": look.time(link.since),
@@ -206,6 +209,11 @@ fn cost(look: Look<'_>, link: &Link) -> u32 {
 /// Whether the link is under maintenance, or a switch at one of its ends.
 fn is_drained(look: Look<'_>, link: &Link) -> bool {
     [link.source, link.target].iter().any(|end| look.snapshot.weights.is_drained(*end, &look.snapshot.network))
+}
+
+fn utilisation_percent(look: Look<'_>, link: &Link) -> Option<f64> {
+    let all = look.snapshot.weights.bandwidth_kbps(link.source, &look.snapshot.network)?;
+    Some((look.load_kbps(link.source)? as f64 * 1_000.0 / all as f64).round() / 10.0)
 }
 
 fn risks(look: Look<'_>, link: &Link) -> Vec<String> {

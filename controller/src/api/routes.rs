@@ -7,8 +7,8 @@ use super::find::Look;
 use super::way::End;
 use super::{Failure, Page, Question, beside};
 use crate::path::route::{
-    Constraints, Disjoint, DisjointPair, MAX_ROUTES, Part, Route, TrafficDatabase, bandwidth_text, latency_text,
-    parse_kbps, parse_latency,
+    Constraints, Disjoint, DisjointPair, MAX_ROUTES, NoRoute, Part, Route, TrafficDatabase, bandwidth_text,
+    latency_text, parse_kbps, parse_latency,
 };
 
 pub(super) fn routes(look: Look<'_>, question: &Question) -> Result<Value, Failure> {
@@ -17,15 +17,20 @@ pub(super) fn routes(look: Look<'_>, question: &Question) -> Result<Value, Failu
     let constraints = constraints(look, question)?;
     let count = question.number("count").and_then(|count| usize::try_from(count).ok());
     let database = TrafficDatabase::new(&look.snapshot.network, &look.snapshot.weights);
+    let database = database.with_load(|port| look.load_kbps(port).unwrap_or(0));
     let (a, b) = (from.switch(), to.switch());
     let mut cheapest = true;
-    let found = match question.word("disjoint", ["node", "link"].into_iter())? {
+    let found = match question.word("disjoint", ["node", "link", "srlg"].into_iter())? {
         Some(_) if count.is_some() => return Err(Failure::bad("`count` and `disjoint` do not go together")),
         Some(_) if !constraints.include.is_empty() => {
             return Err(Failure::bad("`include` and `disjoint` do not go together"));
         }
         Some(word) => {
-            let kind = if word == "node" { Disjoint::Switches } else { Disjoint::Links };
+            let kind = match word {
+                "node" => Disjoint::Switches,
+                "link" => Disjoint::Links,
+                _ => Disjoint::Risks,
+            };
             database.disjoint(a, b, kind, &constraints).map(|DisjointPair { routes, is_cheapest }| {
                 cheapest = is_cheapest;
                 routes.to_vec()
@@ -33,7 +38,10 @@ pub(super) fn routes(look: Look<'_>, question: &Question) -> Result<Value, Failu
         }
         None => database.k_shortest(a, b, count.unwrap_or(1).min(MAX_ROUTES), &constraints),
     };
-    let reason = found.as_ref().err().map(|reason| reason.text(&|id| look.switch(id), &|port| look.port(port)));
+    let weights = &look.snapshot.weights;
+    let names =
+        |reason: &NoRoute| reason.text(&|id| look.switch(id), &|port| look.port(port), &|risk| weights.risk_name(risk));
+    let reason = found.as_ref().err().map(names);
     let rows = (1..).zip(found.unwrap_or_default()).map(|(number, route)| row(look, a, number, &route));
     let page = Page { rows: rows.collect(), next: None };
     Ok(page.answer(beside([
@@ -94,8 +102,14 @@ fn not_one(name: &str, text: &str, form: &str) -> Failure {
     Failure::bad(format!("{name}: `{text}` is not {form}"))
 }
 
-/// A switch, or a link by one of its ports: `s1:2`.
+/// A switch, a link by one of its ports (`s1:2`), or a risk group (`srlg:conduit-7`).
 fn part(look: Look<'_>, text: &str) -> Result<Part, Failure> {
+    if let Some(risk) = text.strip_prefix("srlg:") {
+        return match look.snapshot.weights.risk(risk) {
+            Some(number) => Ok(Part::Risk(number)),
+            None => Err(not_one("a risk group", risk, "one that a link of `links` has by `srlg`, nor a number")),
+        };
+    }
     let failure = match look.find_switch(text) {
         Ok(id) => return Ok(Part::Switch(id)),
         Err(failure) => failure,

@@ -388,6 +388,9 @@ pub static ROUTES: &[Route] = &[
                 "It is under maintenance, or a switch at one of its ends: used where nothing else leads.",
             ),
             field("srlg", Kind::Texts, "SRLG", "Risks that it shares with other links."),
+            maybe("bandwidth_kbps", Kind::Number, "", "Its bit rate in kbit/s, as stated or as the port tells."),
+            maybe("load_kbps", Kind::Number, "", "What goes over it in this direction in kbit/s, smoothed over 15 s."),
+            maybe("utilisation_percent", Kind::Number, "LOAD_%", "The same of its bit rate."),
             maybe(
                 "latency_us",
                 Kind::Number,

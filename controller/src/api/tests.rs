@@ -251,10 +251,69 @@ fn routes_keep_to_what_is_asked_and_say_why_there_is_none() {
     let parted = asked(&network, What::Routes, &[("from", "s1"), ("to", "s5"), ("count", "2")]).unwrap();
     let reason = "s1 and s5 are in different parts of the network: s1's part has 4 switches, s5's has 1 switch";
     assert_eq!(parted["reason"], json!(reason));
-    for (name, value) in
-        [("max_latency", "5"), ("min_bandwidth", "wide"), ("avoid", "s9"), ("include", "s1:x"), ("disjoint", "srlg")]
-    {
+    for (name, value) in [
+        ("max_latency", "5"),
+        ("min_bandwidth", "wide"),
+        ("avoid", "s9"),
+        ("include", "s1:x"),
+        ("disjoint", "risk"),
+        ("avoid", "srlg:none"),
+    ] {
         assert!(matches!(routes(&[(name, value)]), Err(failure) if failure.status >= 400), "{name}={value}");
     }
     assert!(routes(&[("count", "2"), ("disjoint", "link")]).is_err());
+}
+
+#[test]
+fn what_the_configuration_says_of_links_is_shown_and_counts() {
+    let wires = both(&[((1, 1), (2, 1)), ((2, 2), (4, 1)), ((1, 2), (3, 1)), ((3, 2), (4, 2)), ((1, 3), (4, 3))]);
+    let mut network = snapshot(4, &wires);
+    let text = "switches:\n  a: { datapath_id: \"0x1\" }\n  b: { datapath_id: \"0x2\" }\n  c: { datapath_id: \"0x3\", drain: true }\n  d: { datapath_id: \"0x4\" }\n\
+                paths: { metric: cost }\n\
+                links:\n- { between: a/1 - b/1, cost: 3, bandwidth: 10M, srlg: [duct, 7] }\n- { between: a/3 - d/3, bandwidth: 1G, srlg: [duct], drain: true }\n- { between: b/2 - d/1, bandwidth: 1G }\n";
+    network.weights = crate::config::Config::parse(text).unwrap_or_else(|problems| panic!("{problems}")).weights;
+    let loads = BTreeMap::from([(PortNo(1), 2_500)]);
+    network.loads = Arc::new(BTreeMap::from([(DatapathId(1), Arc::new(loads))]));
+
+    let links = asked(&network, What::Links, &[]).unwrap();
+    let shown = |row: &Value| {
+        (row["cost"].clone(), row["drained"].clone(), row["srlg"].clone(), row["utilisation_percent"].clone())
+    };
+    let rows: Vec<_> = links["rows"].as_array().unwrap().iter().map(shown).collect();
+    let none = json!([]);
+    assert_eq!(
+        rows,
+        [
+            (json!(3), json!(false), json!(["7", "duct"]), json!(25.0)),
+            (json!(1), json!(true), none.clone(), Value::Null),
+            (json!(1), json!(true), json!(["duct"]), Value::Null),
+            (json!(1), json!(false), none.clone(), Value::Null),
+            (json!(1), json!(true), none, Value::Null),
+        ],
+        "the links of a drained switch are drained"
+    );
+    let switches = asked(&network, What::Switches, &[]).unwrap();
+    let drained: Vec<_> = switches["rows"].as_array().unwrap().iter().map(|row| row["drained"].clone()).collect();
+    assert_eq!(drained, [json!(false), json!(false), json!(true), json!(false)]);
+
+    // Packets go where forwarding leads them: over b, for c and the link to d are under maintenance.
+    let way = asked(&network, What::Path, &[("from", "s1"), ("to", "s4")]).unwrap();
+    assert_eq!(way["rows"][1]["switch"], json!("s2"));
+    let paths = asked(&network, What::Paths, &[("from", "s1"), ("to", "s4")]).unwrap();
+    assert_eq!((&paths["rows"][0]["cost"], &paths["rows"][0]["hops"]), (&json!(4), &json!(2)));
+
+    let routes = |more: &[(&'static str, &'static str)]| {
+        asked(&network, What::Routes, &[&[("from", "s1"), ("to", "s4")], more].concat()).unwrap()
+    };
+    // 10 Mbit/s, of which 2.5 are used.
+    assert_eq!(routes(&[("count", "1")])["rows"][0]["cost"], json!(4));
+    let narrow = routes(&[("min_bandwidth", "8M"), ("avoid", "s1:3")]);
+    assert_eq!(
+        narrow["reason"],
+        json!("the most that a way has free is 7.5 Mbit/s (at s1:1), under the 8 Mbit/s asked")
+    );
+    let apart = routes(&[("disjoint", "srlg")]);
+    assert_eq!(apart["reason"], json!("each way passes risk group duct"), "around c, which is drained");
+    let around = routes(&[("avoid", "srlg:7"), ("count", "1")]);
+    assert_eq!(around["rows"][0]["links"], json!(["s1:3 to s4:3"]));
 }

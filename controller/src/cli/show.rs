@@ -261,7 +261,7 @@ struct WhichRoutes {
     /// Bit rate of each link: `100M`, `2.5G`.
     #[arg(long, value_name = "RATE")]
     min_bandwidth: Option<String>,
-    /// Switches, and links by either port (`s1:2`), not to pass, with commas between.
+    /// Switches, links by either port (`s1:2`) and risk groups (`srlg:conduit-7`) not to pass, with commas between.
     #[arg(long, value_name = "WHAT")]
     avoid: Option<String>,
     /// Switches and links to pass, in this order.
@@ -270,8 +270,8 @@ struct WhichRoutes {
     /// So many routes, the shortest first.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=64))]
     count: Option<u64>,
-    /// Two routes that have no switch or no link in common.
-    #[arg(long, value_parser = ["node", "link"], conflicts_with = "count")]
+    /// Two routes that have no switch, no link or no risk group in common.
+    #[arg(long, value_parser = ["node", "link", "srlg"], conflicts_with = "count")]
     disjoint: Option<String>,
 }
 

@@ -22,6 +22,12 @@ pub(super) fn weights(walk: &mut Walk<'_>, fields: &Fields<'_>, switches: &BTree
     let mut weights = Weights::default();
     if let Some(section) = walk.read(fields, "paths", Walk::section) {
         weights.metric = metric(walk, &section);
+        weights.measured_latency = walk.read(&section, "measured_latency", Walk::boolean).unwrap_or(false);
+        if let Some(field) =
+            section.get("measured_latency").filter(|_| weights.measured_latency && weights.metric != Metric::Latency)
+        {
+            walk.warn(field.node.mark, &field.path, "nothing comes of it without `metric: latency`");
+        }
     }
     if let Some(links) = walk.read(fields, "links", |walk, field| links(walk, field, switches)) {
         number_risks(links, &mut weights);
@@ -42,6 +48,7 @@ fn metric(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Metric {
     match word {
         Some("cost") => Metric::Cost,
         Some("latency") => Metric::Latency,
+        Some("utilisation") => Metric::Utilisation,
         Some("bandwidth") => Metric::Bandwidth { reference_kbps: reference_kbps.unwrap_or(REFERENCE_KBPS) },
         _ => Metric::Hops,
     }

@@ -75,7 +75,7 @@ impl FabricSettings {
             ("fabric.expected_links_only", self.wiring.expected_links_only != new.wiring.expected_links_only),
             ("fabric.static_hosts", self.wiring.static_hosts != new.wiring.static_hosts),
             ("links", (&old_weights.links, &old_weights.risk_names) != (&weights.links, &weights.risk_names)),
-            ("paths", old_weights.metric != weights.metric),
+            ("paths", (old_weights.metric, old_weights.measured_latency) != (weights.metric, weights.measured_latency)),
             ("groups", groups),
             ("meters", meters),
             ("flows", !same_rules && (rules || !groups && !meters)),
@@ -148,7 +148,9 @@ impl Core {
     /// Links cost something else. What follows goes out as with any change of ways: make before break.
     fn take_weights(&mut self, weights: Arc<Weights>) {
         self.config.weights = weights;
-        let changes = self.paths.set_weights(self.config.weights.clone(), self.discovery.network());
+        let mut weights = (*self.config.weights).clone();
+        weights.go_on_from(self.paths.weights());
+        let changes = self.paths.set_weights(weights, self.discovery.network());
         if !changes.is_empty() {
             self.counters.path_updates += 1;
             self.reconciler.take_time();

@@ -443,6 +443,7 @@ impl Core {
                 // Each port is a row of metrics: only ports that are there.
                 let network = self.discovery.network();
                 stats.retain(|stats| network.port(PortId::new(datapath_id, stats.port_no)).is_some());
+                self.note_port_stats(datapath_id, &stats, now);
                 self.events.push_back(CoreEvent::PortStats { datapath_id, stats });
             }
             (Question::Counters(number), message) => self.counted(number, message, last),

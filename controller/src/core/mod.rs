@@ -11,6 +11,7 @@ mod connection;
 mod counters;
 mod counting;
 mod malformed;
+mod measured;
 mod packet_in;
 mod port_mtu;
 mod role;
@@ -41,6 +42,8 @@ pub use connection::{CloseCause, ConnectionId, FINISH_LIMIT, SwitchDescription};
 pub use counters::CoreCounters;
 pub use counting::{COUNT_LIMIT, CountingFailure, CountingNumber};
 pub use malformed::Malformed;
+pub use measured::Loads;
+use measured::Measured;
 use settle::Settling;
 
 /// Output that may wait for a switch before packet-outs to it are dropped, and counted: nobody waits for them, and rules must still get through.
@@ -285,6 +288,7 @@ pub struct Core {
     reconciler: Reconciler,
     apps: Vec<Box<dyn App>>,
     settling: Settling,
+    measured: Measured,
     reroute_since: Option<Time>,
     /// Questions for counters so far.
     last_counting: u64,
@@ -324,6 +328,7 @@ impl Core {
             reconciler,
             apps: apps(config.seed, &config.rules, &config.isolation),
             settling: Settling::new(),
+            measured: Measured::default(),
             reroute_since: None,
             last_counting: 0,
             next_port_stats: now + config.port_stats_interval,
@@ -420,6 +425,7 @@ impl Core {
         if self.next_port_stats <= now {
             self.next_port_stats = now + self.config.port_stats_interval;
             self.request_port_stats();
+            self.weigh(now);
         }
         self.turn(now);
     }

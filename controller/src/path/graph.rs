@@ -42,6 +42,8 @@ pub(super) struct Link {
     pub(super) nodes: [Node; 2],
     /// Out of `low`, out of `high`.
     pub(super) costs: [u32; 2],
+    /// What it counts for the flood tree.
+    pub(super) flood_cost: u32,
 }
 
 /// An arc that was changed: what it cost before and what it costs since, [`UNREACHABLE`] where it is not there.
@@ -144,9 +146,9 @@ impl Graph {
         }
     }
 
-    /// A link between two ports of different known switches, at these costs out of `a` and out of `b`; at least 1 each. What else was
-    /// plugged in there is no more.
-    pub(super) fn set_link(&mut self, a: PortId, b: PortId, costs: [u32; 2]) {
+    /// A link between two ports of different known switches, at these costs out of `a` and out of `b`, at least 1 each, and with what it counts for
+    /// the flood tree. What else was plugged in there is no more.
+    pub(super) fn set_link(&mut self, a: PortId, b: PortId, costs: [u32; 2], flood_cost: u32) {
         let (low, high, costs) = if a < b { (a, b, costs) } else { (b, a, [costs[1], costs[0]]) };
         let costs = costs.map(|cost| cost.clamp(1, UNREACHABLE - 1));
         let (Some(from), Some(to)) = (self.node(low.datapath_id), self.node(high.datapath_id)) else { return };
@@ -156,11 +158,11 @@ impl Graph {
         for port in [low, high] {
             let Some(link) = self.link_at(port) else { continue };
             if self.link(link).is_some_and(|found| found.low == low && found.high == high) {
-                return self.set_costs(link, costs);
+                return self.set_costs(link, costs, flood_cost);
             }
             self.remove_link(link);
         }
-        let link = Link { low, high, nodes: [from, to], costs };
+        let link = Link { low, high, nodes: [from, to], costs, flood_cost };
         let number = match self.free_links.pop() {
             Some(number) => number,
             None => {
@@ -182,13 +184,16 @@ impl Graph {
         self.come.push(number);
     }
 
-    fn set_costs(&mut self, number: u32, costs: [u32; 2]) {
+    fn set_costs(&mut self, number: u32, costs: [u32; 2], flood_cost: u32) {
         let Some(link) = self.links.get_mut(number as usize).and_then(Option::as_mut) else { return };
-        let old = std::mem::replace(&mut link.costs, costs);
+        let (old, nodes) = (std::mem::replace(&mut link.costs, costs), link.nodes);
+        if std::mem::replace(&mut link.flood_cost, flood_cost) != flood_cost {
+            self.gone.push(number);
+            self.come.push(number);
+        }
         if old == costs {
             return;
         }
-        let nodes = link.nodes;
         self.dear = self.dear + dear(costs) - dear(old);
         for side in 0..2 {
             let [here, there] = [nodes[side], nodes[1 - side]];
@@ -198,8 +203,6 @@ impl Graph {
             // Both: whether a link is drained is asked from either end.
             self.touched.push(Touched { from: here, to: there, old: old[side], new: costs[side] });
         }
-        self.gone.push(number);
-        self.come.push(number);
     }
 
     pub(super) fn remove_link(&mut self, number: u32) {
@@ -215,10 +218,10 @@ impl Graph {
         self.gone.push(number);
     }
 
-    /// The link's place in the order of the flood tree: what the dearer direction costs, then the ports. A drained link is the last choice, and so
+    /// The link's place in the order of the flood tree: what it counts there, then the ports. A drained link is the last choice, and so
     /// is every link of a drained switch, so that it is a leaf where it can be.
     pub(super) fn flood_order(&self, link: &Link) -> (u32, PortId) {
-        (link.costs[0].max(link.costs[1]), link.low)
+        (link.flood_cost, link.low)
     }
 }
 

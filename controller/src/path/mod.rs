@@ -18,6 +18,7 @@ mod weights;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use net::{DatapathId, PortId, PortNo};
 use topology::{Change, Network};
@@ -153,6 +154,14 @@ impl Paths {
         }
     }
 
+    /// Latencies that are measured now: see [`Weights::measured_latency`].
+    pub(crate) fn note_latencies(&mut self, measured: BTreeMap<PortId, Duration>, network: &Network) {
+        for (port, us) in self.weights.latency_changes(&measured) {
+            Arc::make_mut(&mut self.weights).set_measured_latency(port, us);
+            self.follow_port(port, network);
+        }
+    }
+
     /// A switch without links, unless it is known already.
     pub fn add_switch(&mut self, id: DatapathId) {
         self.graph.add_switch(id);
@@ -166,7 +175,7 @@ impl Paths {
     /// A link that carries traffic both ways, between ports of different known switches, and what it costs out of `a` and out of `b`: at
     /// least 1 each. A link that is there already costs that from now on.
     pub fn set_link(&mut self, a: PortId, b: PortId, costs: [u32; 2]) {
-        self.graph.set_link(a, b, costs);
+        self.graph.set_link(a, b, costs, costs[0].max(costs[1]));
     }
 
     /// The link at a port is no more.
@@ -191,7 +200,9 @@ impl Paths {
                 self.add_switch(port.datapath_id);
                 self.add_switch(link.target.datapath_id);
                 let costs = [self.weights.cost(port, network), self.weights.cost(link.target, network)];
-                self.set_link(port, link.target, costs);
+                // Broadcasts do not follow what is measured: each change of their tree may cost one.
+                let steady = [port, link.target].map(|end| self.weights.stated_cost(end, network));
+                self.graph.set_link(port, link.target, costs, steady[0].max(steady[1]));
             }
             None => self.remove_link(port),
         }

@@ -390,3 +390,49 @@ fn utilisation_steps_are_left_ten_points_below_where_they_are_entered() {
     }
     assert_eq!(seen, [1, 1, 2, 2, 2, 1, 4, 4, 2, 16, 16, 4, 1, 16, 16]);
 }
+
+#[test]
+fn ways_follow_what_is_measured_and_broadcasts_do_not() {
+    let (switches, links) = ring_with_chord();
+    let network = network(&switches, &links);
+    let mut paths = Paths::compute_with(&network, Weights::new(Metric::Utilisation));
+    let (busy, _) = ends(4, 1, 3);
+    paths.note_utilisation(busy, 950, &network);
+    let changes = paths.settle();
+    assert_eq!(paths.hop(DatapathId(1), DatapathId(3)).unwrap().ports.len(), 2, "over 2 and 4");
+    assert_eq!(paths.distance(DatapathId(3), DatapathId(1)), Some(1), "the other direction is idle");
+    assert!(changes.flood.is_empty() && !changes.hops.is_empty());
+    assert_eq!(paths, Paths::compute_with(&network, paths.weights().clone()));
+    // Another configuration goes on from what was measured, and forgets it where it is about something else.
+    let mut again = Weights::new(Metric::Utilisation);
+    again.go_on_from(paths.weights());
+    assert!(paths.set_weights(again, &network).is_empty());
+    paths.set_weights(Weights::default(), &network);
+    assert_eq!(paths, Paths::compute(&network));
+
+    let mut weights = Weights::new(Metric::Latency);
+    weights.measured_latency = true;
+    let mut paths = Paths::compute_with(&network, weights);
+    let us = |us| std::time::Duration::from_micros(us);
+    let all: Vec<PortId> = network.links.keys().copied().collect();
+    let mut measured: BTreeMap<PortId, std::time::Duration> = all.iter().map(|port| (*port, us(100))).collect();
+    let mut seen = Vec::new();
+    for chord in [500, 400, 370, 150, 120, 900] {
+        measured.insert(busy, us(chord));
+        paths.note_latencies(measured.clone(), &network);
+        let changes = paths.settle();
+        assert!(changes.flood.is_empty());
+        seen.push((paths.distance(DatapathId(1), DatapathId(3)), paths.weights().cost(busy, &network)));
+    }
+    let over_two = Some(200);
+    assert_eq!(
+        seen,
+        [(over_two, 500), (over_two, 500), (over_two, 370), (Some(150), 150), (Some(150), 150), (Some(150), 150)],
+        "a quarter less counts, and more does not"
+    );
+    measured.remove(&busy);
+    paths.note_latencies(measured, &network);
+    paths.settle();
+    assert_eq!(paths.weights().cost(busy, &network), MAX_COST, "the link is gone, and begins anew");
+    assert_eq!(paths, Paths::compute_with(&network, paths.weights().clone()));
+}

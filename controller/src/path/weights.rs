@@ -43,7 +43,7 @@ pub enum Metric {
     Hops,
     /// The administrative cost; 1 where none is stated.
     Cost,
-    /// Microseconds, rounded up; [`MAX_COST`] where it is not known.
+    /// Microseconds, rounded up: as stated, or as measured if [`Weights::measured_latency`] says so; [`MAX_COST`] where it is not known.
     Latency,
     /// How often the bit rate goes into this one, in kbit/s, rounded up (RFC 2328 §C.3); [`MAX_COST`] where it is not known.
     Bandwidth {
@@ -65,8 +65,12 @@ pub struct Weights {
     pub risk_names: BTreeMap<u32, String>,
     /// Switches under maintenance: destinations as ever, and somebody else's way only where nothing else leads (RFC 6987).
     pub drained: BTreeSet<DatapathId>,
+    /// With [`Metric::Latency`]: what is measured counts where nothing is stated.
+    pub measured_latency: bool,
     /// Index of [`UTILISATION_STEPS`]; a direction without an entry is at the first.
     steps: BTreeMap<PortId, usize>,
+    /// Measured latencies that count, in microseconds.
+    latencies: BTreeMap<PortId, u32>,
 }
 
 impl Weights {
@@ -77,12 +81,7 @@ impl Weights {
 
     /// How much of a link's bit rate is used in the direction out of `port`, in parts of a thousand. Whether it costs something else since.
     pub fn note_utilisation(&mut self, port: PortId, permille: u16) -> bool {
-        let now = self.steps.get(&port).copied().unwrap_or(0);
-        let above = |(from, _): &(u16, u32)| permille >= *from;
-        let up = UTILISATION_STEPS.iter().rposition(above).unwrap_or(0);
-        let still = |(from, _): &(u16, u32)| permille.saturating_add(UTILISATION_HYSTERESIS) >= *from;
-        let down = UTILISATION_STEPS.iter().rposition(still).unwrap_or(0);
-        let next = now.clamp(up, down);
+        let (now, next) = (self.step(port), self.step_at(port, permille));
         if next == 0 {
             self.steps.remove(&port);
         } else {
@@ -91,9 +90,59 @@ impl Weights {
         next != now && self.metric == Metric::Utilisation
     }
 
+    /// Which step of utilisation the direction out of a port is at.
+    pub(crate) fn step(&self, port: PortId) -> usize {
+        self.steps.get(&port).copied().unwrap_or(0)
+    }
+
+    /// Which one it would be at with so many parts in a thousand.
+    pub(crate) fn step_at(&self, port: PortId, permille: u16) -> usize {
+        let above = |(from, _): &(u16, u32)| permille >= *from;
+        let up = UTILISATION_STEPS.iter().rposition(above).unwrap_or(0);
+        let still = |(from, _): &(u16, u32)| permille.saturating_add(UTILISATION_HYSTERESIS) >= *from;
+        let down = UTILISATION_STEPS.iter().rposition(still).unwrap_or(0);
+        self.step(port).clamp(up, down)
+    }
+
+    /// What latencies that are measured now change, by port, in microseconds. One that is a quarter less than what counts so far counts from now on; so
+    /// does one that is new; that of a link that is gone does no more.
+    pub(crate) fn latency_changes(&self, measured: &BTreeMap<PortId, Duration>) -> Vec<(PortId, Option<u32>)> {
+        let gone = self.latencies.keys().filter(|port| !measured.contains_key(port)).map(|port| (*port, None));
+        let other = measured.iter().filter_map(|(port, latency)| {
+            let us = u32::try_from(latency.as_nanos().div_ceil(1_000)).unwrap_or(MAX_COST);
+            let counts = self.latencies.get(port);
+            counts.is_none_or(|counts| us < counts - counts / 4).then_some((*port, Some(us)))
+        });
+        gone.chain(other).collect()
+    }
+
+    /// From now on this latency counts, or none.
+    pub(crate) fn set_measured_latency(&mut self, port: PortId, us: Option<u32>) {
+        match us {
+            Some(us) => self.latencies.insert(port, us),
+            None => self.latencies.remove(&port),
+        };
+    }
+
+    /// What was measured so far counts as before, as far as the metric is still about it.
+    pub(crate) fn go_on_from(&mut self, before: &Weights) {
+        if self.metric == Metric::Utilisation {
+            self.steps = before.steps.clone();
+        }
+        if self.metric == Metric::Latency && self.measured_latency {
+            self.latencies = before.latencies.clone();
+        }
+    }
+
     /// What people call a risk.
     pub fn risk_name(&self, risk: u32) -> String {
         self.risk_names.get(&risk).cloned().unwrap_or_else(|| risk.to_string())
+    }
+
+    /// The risk that people call so, or that has this number.
+    pub fn risk(&self, text: &str) -> Option<u32> {
+        let named = self.risk_names.iter().find(|(_, name)| *name == text).map(|(number, _)| *number);
+        named.or_else(|| text.parse().ok())
     }
 
     /// What is stated of the link at a port.
@@ -125,8 +174,17 @@ impl Weights {
         of(a).chain(of(b)).collect()
     }
 
+    /// What the direction out of a port would cost if nothing were measured.
+    pub fn stated_cost(&self, port: PortId, network: &Network) -> u32 {
+        self.cost_by(port, network, false)
+    }
+
     /// What the direction out of a port costs: 1 to [`MAX_COST`], and [`DRAINED_COST`] more if it is drained.
     pub fn cost(&self, port: PortId, network: &Network) -> u32 {
+        self.cost_by(port, network, true)
+    }
+
+    fn cost_by(&self, port: PortId, network: &Network, as_measured: bool) -> u32 {
         let link = self.stated(port, network);
         let stated = link.and_then(|link| link.cost).unwrap_or(1).clamp(1, MAX_COST);
         let cost = match self.metric {
@@ -134,14 +192,14 @@ impl Weights {
             Metric::Cost => stated,
             Metric::Latency => match link.and_then(|link| link.latency) {
                 Some(latency) => u32::try_from(latency.as_nanos().div_ceil(1_000)).unwrap_or(MAX_COST),
-                None => MAX_COST,
+                None => self.latencies.get(&port).copied().filter(|_| as_measured).unwrap_or(MAX_COST),
             },
             Metric::Bandwidth { reference_kbps } => match self.bandwidth_kbps(port, network) {
                 Some(kbps) => u32::try_from(reference_kbps.div_ceil(kbps)).unwrap_or(MAX_COST),
                 None => MAX_COST,
             },
             Metric::Utilisation => {
-                let step = self.steps.get(&port).copied().unwrap_or(0);
+                let step = if as_measured { self.step(port) } else { 0 };
                 stated.saturating_mul(UTILISATION_STEPS.get(step).map_or(1, |(_, times)| *times))
             }
         };

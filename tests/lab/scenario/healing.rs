@@ -7,12 +7,12 @@ use crate::controller::{Controller, metric};
 use crate::fabric::{self, datapath_id};
 use crate::hosts::Host;
 use crate::ovs::{self, Ovs};
-use crate::prober::{self, Prober};
+use crate::prober::{self, Felt, Prober};
 use crate::process::run_lines;
 use crate::report::{Fail, Report};
 use crate::wait;
 
-/// Everybody hears everybody again this long after a cut, at the latest.
+/// A cut is noticed this long after it, at the latest.
 const HEAL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A link that drops in silence is known to be back when its ports, edges by then, are probed at a link's pace.
@@ -50,18 +50,6 @@ impl Kind {
     }
 }
 
-/// What a cut and its mend did to those who sent.
-#[derive(Clone, Copy, Default, Debug)]
-struct Felt {
-    /// The longest outage of any pair.
-    longest: Duration,
-    /// Outages of the pairs that have lost something, together, and how many they are.
-    together: Duration,
-    pairs: u32,
-    /// Datagrams of all.
-    lost: u64,
-}
-
 /// One cut.
 enum Cut {
     Seen {
@@ -73,12 +61,12 @@ enum Cut {
 }
 
 /// A fabric: bridges `s1` and so on, links and hosts by the number of the bridge, and who sends to whom, by the number of the host.
-struct Shape {
+pub(super) struct Shape {
     name: &'static str,
-    bridges: usize,
-    links: Vec<(usize, usize)>,
+    pub(super) bridges: usize,
+    pub(super) links: Vec<(usize, usize)>,
     hosts: Vec<usize>,
-    pairs: Vec<(usize, usize)>,
+    pub(super) pairs: Vec<(usize, usize)>,
 }
 
 impl Shape {
@@ -91,7 +79,7 @@ impl Shape {
         (Shape::bridge(a), Shape::bridge(b))
     }
 
-    fn ring_with_chord() -> Shape {
+    pub(super) fn ring_with_chord() -> Shape {
         let pairs = (1..=6).flat_map(|a| (1..=6).filter(move |b| a != *b).map(move |b| (a, b)));
         let links = vec![(1, 2), (2, 3), (3, 4), (4, 1), (1, 3)];
         Shape { name: "ring with a chord", bridges: 4, links, hosts: vec![1, 1, 2, 3, 3, 4], pairs: pairs.collect() }
@@ -110,7 +98,7 @@ impl Shape {
         Shape { name: "fat-tree k=4", bridges: 20, links, hosts, pairs: pairs.collect() }
     }
 
-    fn build(&self, lab: &Lab) -> Result<(Ovs, Vec<Host>), Fail> {
+    pub(super) fn build(&self, lab: &Lab) -> Result<(Ovs, Vec<Host>), Fail> {
         let ovs = Ovs::start(&lab.directory)?;
         for bridge in (1..=self.bridges).map(Shape::bridge) {
             ovs::add_bridge(&bridge, datapath_id(&bridge), OPENFLOW)?;
@@ -134,6 +122,18 @@ impl Shape {
             hosts.push(host);
         }
         Ok((ovs, hosts))
+    }
+
+    /// Who sends and hears, by the pairs.
+    pub(super) fn probers(&self, lab: &Lab, hosts: &[Host]) -> Result<Vec<Prober>, Fail> {
+        let mut probers = Vec::new();
+        for host in hosts {
+            let number = usize::from(host.number);
+            let targets = self.pairs.iter().filter(|(from, _)| *from == number).filter_map(|(_, to)| hosts.get(to - 1));
+            let senders = self.pairs.iter().filter(|(_, to)| *to == number).count();
+            probers.push(Prober::start(&lab.directory, host, &targets.collect::<Vec<_>>(), senders)?);
+        }
+        Ok(probers)
     }
 
     /// As somebody does who has not told the controller to do it.
@@ -176,13 +176,7 @@ fn heal(lab: &Lab, report: &mut Report, shape: &Shape) -> Result<(), Fail> {
     report.require("all bridges are connected", switches.map(took))?;
     let links = controller.wait_metric(MEND_LIMIT, metric::LINKS, shape.links.len() as f64);
     report.require("all links are discovered", links.map(took))?;
-    let mut probers = Vec::new();
-    for host in &hosts {
-        let number = usize::from(host.number);
-        let targets = shape.pairs.iter().filter(|(from, _)| *from == number).filter_map(|(_, to)| hosts.get(to - 1));
-        let senders = shape.pairs.iter().filter(|(_, to)| *to == number).count();
-        probers.push(Prober::start(&lab.directory, host, &targets.collect::<Vec<_>>(), senders)?);
-    }
+    let probers = shape.probers(lab, &hosts)?;
     let mut bench = Bench { shape, controller, probers, bfd_ms: lab.mode.pick(BFD_SHORT_MS, BFD_FULL_MS) };
     let heard = bench.wait_all_heard().map(|()| format!("{} pairs", shape.pairs.len()));
     report.require("every pair is heard", heard)?;
@@ -321,31 +315,12 @@ impl Bench<'_> {
     }
 
     fn wait_all_heard(&mut self) -> Result<(), Fail> {
-        wait::until(HEAL_LIMIT, || {
-            let mut deaf = 0;
-            for prober in &mut self.probers {
-                deaf += usize::from(!prober.hears_all()?);
-            }
-            wait::ensure(deaf == 0, || format!("{deaf} hosts do not hear all who send to them"))
-        })
+        prober::wait_all_heard(&mut self.probers)
     }
 
     /// What is missing since a moment.
     fn felt(&self, since: Duration) -> Felt {
-        let mut felt = Felt::default();
-        for prober in &self.probers {
-            let (gaps, late) = prober.gaps(since);
-            let missing: u64 = gaps.iter().map(|gap| gap.lost).sum();
-            felt.lost += missing.saturating_sub(late);
-            if missing > late {
-                for (_, outage) in prober::longest_by_sender(&gaps) {
-                    felt.longest = felt.longest.max(outage);
-                    felt.together += outage;
-                    felt.pairs += 1;
-                }
-            }
-        }
-        felt
+        prober::felt(&self.probers, since)
     }
 }
 

@@ -8,6 +8,7 @@ mod compare;
 mod cut;
 mod dial;
 mod dissect;
+mod drain;
 mod explain;
 mod fabric;
 mod healing;
@@ -97,6 +98,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: healing::ring,
         limit_s: (480, 2700),
+    },
+    Scenario {
+        name: "drain",
+        about: "ring with a chord, a datagram every 5 ms between all pairs: each link and each switch drained and taken back without a lost one",
+        full_only: false,
+        run: drain::run,
+        limit_s: (200, 900),
     },
     Scenario {
         name: "healing-tree",

@@ -3,6 +3,7 @@
 mod bridges;
 mod chaos;
 mod configuration;
+mod draining;
 mod events;
 mod explain;
 mod forwarding;
@@ -10,5 +11,6 @@ mod healing;
 mod hostile;
 mod interleavings;
 mod isolation;
+mod measured;
 mod restart;
 mod wiring;

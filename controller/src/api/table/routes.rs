@@ -15,7 +15,7 @@ and nothing forwards by them.",
         parameter(
             "avoid",
             Takes::Text,
-            "Switches, and links by either port (`s1:2`), not to pass, with commas between.",
+            "Switches, links by either port (`s1:2`) and risk groups (`srlg:conduit-7`) not to pass, with commas between.",
         ),
         parameter(
             "include",
@@ -26,7 +26,7 @@ and nothing forwards by them.",
         parameter(
             "disjoint",
             Takes::Text,
-            "Two routes without a common switch but their ends (`node`), or without a common link (`link`).",
+            "Two routes without a common switch but their ends (`node`), without a common link (`link`), or without a common risk of `links[].srlg` (`srlg`).",
         ),
     ],
     form: Form::Rows,

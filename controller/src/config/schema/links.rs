@@ -69,7 +69,7 @@ static LINK_SECTION: Section = Section {
 };
 
 /// `paths.metric`, in the order of the words.
-pub(in crate::config) const METRICS: &[&str] = &["hops", "cost", "latency", "bandwidth"];
+pub(in crate::config) const METRICS: &[&str] = &["hops", "cost", "latency", "bandwidth", "utilisation"];
 
 pub(super) static PATHS: Section = Section {
     about: "What makes a way short. Where several ways are equally short, all of them are used.",
@@ -82,7 +82,18 @@ pub(super) static PATHS: Section = Section {
             reload: Reload::Hot,
             about: "What is added up along a way. `hops`: every link counts 1. `cost`: `links[].cost`. `latency`: `links[].latency` in microseconds, rounded up; a \
                     link without one is as dear as a link can be (1,048,576). `bandwidth`: how often the link's bit rate goes into `reference_bandwidth`, rounded up, so that \
-                    fast links are preferred.",
+                    fast links are preferred. `utilisation`: `links[].cost` times 1, 2, 4 or 16, from 50, 75 and 90 % of the link's bit rate on, \
+                    and back 10 points below each: one direction of a link at a time, nothing for 30 s after that, and back after 2 minutes at the earliest, an hour where it becomes \
+                    busy again and again.",
+        },
+        Key {
+            name: "measured_latency",
+            shape: Shape::Boolean,
+            need: Need::Default("false"),
+            rule: "",
+            reload: Reload::Hot,
+            about: "With `metric: latency`: a link without `links[].latency` counts as what probes have measured, at least eight of them: the least since the link is up, \
+                    where that is a quarter less than what counted before. It never rises while the link is up, so that ways do not go to and fro.",
         },
         Key {
             name: "reference_bandwidth",

@@ -60,6 +60,7 @@ const CHANGES: &[(&str, &[(&str, &str)])] = &[
     ("links[].srlg", &[("[conduit-7, 12]", "[conduit-8, 12]")]),
     ("links[].drain", &[("12], drain: true", "12], drain: false")]),
     ("paths.metric", &[("{ metric: bandwidth", "{ metric: cost")]),
+    ("paths.measured_latency", &[("measured_latency: false", "measured_latency: true")]),
     ("paths.reference_bandwidth", &[("reference_bandwidth: 100G", "reference_bandwidth: 40G")]),
     ("switches.NAME.ports.PORT.name", &[("printer", "copier")]),
     ("switches.NAME.ports.PORT.description", &[("to the core", "to nowhere")]),

@@ -14,7 +14,7 @@ use super::Directory;
 use super::alarms::{Alarms, Looked};
 use super::happened::{About, HappeningKind, Happenings};
 use super::told::{self, Told, Topic};
-use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent, SwitchDescription};
+use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent, Loads, SwitchDescription};
 use crate::flow::{Again, Drift, DriftKind, FlowCounters, Owner, RefusalReason, RefusedStep, SwitchFeatures};
 use crate::io::clock::{self, Clock};
 use crate::path::Weights;
@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub names: Arc<BTreeMap<String, DatapathId>>,
     /// What links cost.
     pub weights: Arc<Weights>,
+    /// How much their ports send.
+    pub loads: Loads,
     /// Ordered pairs of switches with a path.
     pub paths: usize,
     /// Per switch: rules installed, rules desired, groups installed, rules refused.
@@ -239,6 +241,7 @@ impl Collector {
             network: self.network.clone(),
             names: core.names().clone(),
             weights: core.paths().weights().clone(),
+            loads: core.loads().clone(),
             paths: core.paths().pair_count(),
             flows: self.flows.clone(),
             features: self.features.clone(),

@@ -21,12 +21,14 @@ pub(super) struct Edge {
     pub(super) latency: Option<Duration>,
     pub(super) bandwidth_kbps: Option<u64>,
     pub(super) reserved_kbps: u64,
+    /// What is measured to go over it.
+    pub(super) used_kbps: u64,
     pub(super) risks: BTreeSet<u32>,
 }
 
 impl Edge {
     pub(super) fn free_kbps(&self) -> Option<u64> {
-        self.bandwidth_kbps.map(|kbps| kbps.saturating_sub(self.reserved_kbps))
+        self.bandwidth_kbps.map(|kbps| kbps.saturating_sub(self.reserved_kbps).saturating_sub(self.used_kbps))
     }
 }
 
@@ -71,6 +73,7 @@ impl TrafficDatabase {
                 latency: weights.latency(source, network),
                 bandwidth_kbps: weights.bandwidth_kbps(source, network),
                 reserved_kbps: 0,
+                used_kbps: 0,
                 risks: weights.risks(source, target, network),
             });
             database.out[from].push(number);
@@ -78,6 +81,12 @@ impl TrafficDatabase {
             database.ports.insert(source, number);
         }
         database
+    }
+
+    /// The same with what goes over links: that is not free.
+    pub fn with_load(mut self, kbps: impl Fn(PortId) -> u64) -> TrafficDatabase {
+        self.edges.iter_mut().for_each(|edge| edge.used_kbps = kbps(edge.source));
+        self
     }
 
     pub(super) fn len(&self) -> usize {

@@ -72,12 +72,17 @@ pub enum NoRoute {
 }
 
 impl NoRoute {
-    /// For people, with the names that switches and ports go by.
-    pub fn text(&self, switch: &dyn Fn(DatapathId) -> String, port: &dyn Fn(PortId) -> String) -> String {
+    /// For people, with the names that switches, ports and risks go by.
+    pub fn text(
+        &self,
+        switch: &dyn Fn(DatapathId) -> String,
+        port: &dyn Fn(PortId) -> String,
+        risk: &dyn Fn(u32) -> String,
+    ) -> String {
         let part = |part: &Part| match part {
             Part::Switch(id) => format!("switch {}", switch(*id)),
             Part::Link(at) => format!("the link at {}", port(*at)),
-            Part::Risk(risk) => format!("risk group {risk}"),
+            Part::Risk(number) => format!("risk group {}", risk(*number)),
         };
         match self {
             NoRoute::NoSwitch(id) => format!("switch {} is not in the network", switch(*id)),
@@ -126,7 +131,7 @@ impl NoRoute {
 
 impl fmt::Display for NoRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text(&|id| id.to_string(), &|port| port.to_string()))
+        f.write_str(&self.text(&|id| id.to_string(), &|port| port.to_string(), &|risk| risk.to_string()))
     }
 }
 

@@ -281,10 +281,11 @@ proptest! {
 fn reasons_name_what_would_have_to_change() {
     let links = [(1, 3, 1, 2, 1_000, 1), (3, 2, 1, 3, 4_000, 2), (4, 5, 1, 1, 9, 3)];
     let text = |drained, to, constraints: Constraints| {
-        database(6, &links, drained)
-            .route(FROM, DatapathId(to), &constraints)
-            .unwrap_err()
-            .text(&|id| format!("s{}", id.0), &|port| format!("s{}:{}", port.datapath_id.0, port.port_no))
+        database(6, &links, drained).route(FROM, DatapathId(to), &constraints).unwrap_err().text(
+            &|id| format!("s{}", id.0),
+            &|port| format!("s{}:{}", port.datapath_id.0, port.port_no),
+            &|risk| risk.to_string(),
+        )
     };
     let none = Constraints::default;
     let avoid = Constraints { avoid_switches: BTreeSet::from([DatapathId(3)]), ..none() };

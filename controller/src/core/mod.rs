@@ -11,6 +11,7 @@ mod connection;
 mod counters;
 mod counting;
 mod malformed;
+mod names;
 mod packet_in;
 mod port_mtu;
 mod role;
@@ -41,6 +42,7 @@ pub use connection::{CloseCause, ConnectionId, FINISH_LIMIT, SwitchDescription};
 pub use counters::CoreCounters;
 pub use counting::{COUNT_LIMIT, CountingFailure, CountingNumber};
 pub use malformed::Malformed;
+pub use names::{NamedPort, NamedSwitch, SwitchNames};
 use settle::Settling;
 
 /// Output that may wait for a switch before packet-outs to it are dropped, and counted: nobody waits for them, and rules must still get through.
@@ -54,7 +56,7 @@ pub struct CoreConfig {
     /// Links and hosts that the operator says are there.
     pub wiring: Arc<Wiring>,
     /// What the configuration calls switches.
-    pub names: Arc<BTreeMap<String, DatapathId>>,
+    pub names: Arc<SwitchNames>,
     /// Handshake and liveness of the switch connections.
     pub channel: ChannelConfig,
     /// How often port statistics are asked for.
@@ -453,7 +455,7 @@ impl Core {
     }
 
     /// What the configuration calls switches.
-    pub fn names(&self) -> &Arc<BTreeMap<String, DatapathId>> {
+    pub fn names(&self) -> &Arc<SwitchNames> {
         &self.config.names
     }
 

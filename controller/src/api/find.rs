@@ -25,8 +25,13 @@ impl<'s> Look<'s> {
         self.snapshot.loads.get(&port.datapath_id)?.get(&port.port_no).copied()
     }
 
-    /// What the switch is called: by the name of its own port, which Open vSwitch gives the bridge's name, or as it describes itself.
+    /// What the switch is called: by the configuration, or by itself.
     pub(super) fn name(&self, id: DatapathId) -> Option<&'s str> {
+        self.snapshot.names.switch(id).map(|named| named.name.as_str()).or_else(|| self.own_name(id))
+    }
+
+    /// By the name of its own port, which Open vSwitch gives the bridge's name, or as it describes itself.
+    fn own_name(&self, id: DatapathId) -> Option<&'s str> {
         let own = self.snapshot.network.switches.get(&id).and_then(|switch| switch.ports.get(&PortNo::LOCAL));
         let described = || self.snapshot.switches.get(&id)?.description.as_deref().map(|said| said.datapath.as_str());
         let is_name = |name: &&str| !name.is_empty() && *name != "None";
@@ -46,15 +51,15 @@ impl<'s> Look<'s> {
     /// The switch of this name, which the configuration or the switch itself has given it, or of this datapath id.
     pub(super) fn find_switch(&self, text: &str) -> Result<DatapathId, Failure> {
         let known = &self.snapshot.network.switches;
-        if let Some(id) = self.snapshot.names.get(text) {
-            return match known.contains_key(id) {
-                true => Ok(*id),
+        if let Some(id) = self.snapshot.names.find(text) {
+            return match known.contains_key(&id) {
+                true => Ok(id),
                 false => {
                     Err(Failure::unknown(format!("switch `{text}` of the configuration, {id}, has not connected yet")))
                 }
             };
         }
-        let named: Vec<DatapathId> = known.keys().copied().filter(|id| self.name(*id) == Some(text)).collect();
+        let named: Vec<DatapathId> = known.keys().copied().filter(|id| self.own_name(*id) == Some(text)).collect();
         match named[..] {
             [id] => return Ok(id),
             [] => {}
@@ -71,7 +76,7 @@ impl<'s> Look<'s> {
         }
         let names: Vec<String> = known.keys().map(|id| self.switch(*id)).collect();
         let ids: Vec<String> = known.keys().map(DatapathId::to_string).collect();
-        let called = self.snapshot.names.keys().map(String::as_str);
+        let called = self.snapshot.names.all().chain(known.keys().filter_map(|id| self.own_name(*id)));
         let near = nearest(text, names.iter().chain(&ids).map(String::as_str).chain(called));
         let meant = near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"));
         let there = match names.len() {

@@ -112,6 +112,7 @@ fn switch_row(look: Look<'_>, id: DatapathId, switch: &Switch) -> Value {
         "hardware": said(description.map(|said| &said.hardware)),
         "software": said(description.map(|said| &said.software)),
         "serial_number": said(description.map(|said| &said.serial_number)),
+        "description": snapshot.names.switch(id).and_then(|named| named.description.clone()),
     })
 }
 
@@ -131,11 +132,14 @@ fn port_row(look: Look<'_>, id: PortId, port: &Port) -> Value {
     };
     let link = snapshot.network.links.get(&id).map(|link| look.port(link.target));
     let foreign = || port.lldp_neighbor.as_ref().map(|neighbors| format!("{neighbors} (LLDP)"));
+    let named = snapshot.names.port(id.datapath_id, id.port_no);
     let mut row = json!({
         "switch": look.switch(id.datapath_id),
         "datapath_id": id.datapath_id,
         "port": id.port_no.to_string(),
         "name": port.info.name,
+        "called": named.and_then(|named| named.name.clone()),
+        "description": named.and_then(|named| named.description.clone()),
         "up": port.info.up,
         "state": state,
         "speed_mbps": port.info.curr_speed_kbps / 1_000,

@@ -295,6 +295,7 @@ pub static ROUTES: &[Route] = &[
             maybe("hardware", Kind::Text, "", "Its hardware, in its own words."),
             maybe("software", Kind::Text, "SOFTWARE", "Its software, in its own words."),
             maybe("serial_number", Kind::Text, "", "Its serial number, in its own words."),
+            maybe("description", Kind::Text, "DESCRIPTION", "What the configuration says of it."),
         ],
     },
     Route {
@@ -309,6 +310,8 @@ pub static ROUTES: &[Route] = &[
             DATAPATH_ID,
             field("port", Kind::Text, "PORT", "Its number, or `LOCAL`."),
             field("name", Kind::Text, "NAME", "Its name on the switch."),
+            maybe("called", Kind::Text, "CALLED", "Its name in the configuration."),
+            maybe("description", Kind::Text, "DESCRIPTION", "What the configuration says of it."),
             field("up", Kind::Boolean, "UP", "Not switched off, and the link layer is up."),
             field(
                 "state",

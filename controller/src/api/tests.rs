@@ -9,6 +9,7 @@ use topology::{Condition, Link, LinkDownReason, LinkLatency, Network, Port, Port
 
 use super::find::Look;
 use super::*;
+use crate::core::{NamedPort, NamedSwitch, SwitchNames};
 use crate::io::fabric::{Alarm, Looked};
 
 /// One direction of a link: switch and port, twice.
@@ -73,6 +74,32 @@ fn an_unknown_switch_is_answered_with_those_that_there_are_and_a_near_name() {
     port.ports.get_mut(&PortNo::LOCAL).unwrap().info.name = "edge-north".to_owned();
     let failure = Look { snapshot: &snapshot }.find_switch("edge-north").unwrap_err();
     assert!(failure.status == 400 && failure.message.contains("0000000000000002"), "{failure:?}");
+}
+
+#[test]
+fn what_the_configuration_calls_switches_and_ports_comes_first_and_both_names_are_taken() {
+    let mut snapshot = snapshot(2, &both(&[((1, 1), (2, 1))]));
+    let port = NamedPort { name: Some("uplink".to_owned()), description: Some("to the north".to_owned()) };
+    let named = NamedSwitch {
+        name: "core-1".to_owned(),
+        description: Some("room 7".to_owned()),
+        ports: [(PortNo(1), port)].into(),
+    };
+    snapshot.names = Arc::new(SwitchNames::new([(DatapathId(1), named)]));
+    let look = Look { snapshot: &snapshot };
+    for text in ["core-1", "s1", "0x1"] {
+        assert_eq!(look.find_switch(text), Ok(DatapathId(1)), "{text}");
+    }
+    let row = |what, at: usize| asked(&snapshot, what, &[]).unwrap()["rows"][at].clone();
+    let (first, second) = (row(What::Switches, 0), row(What::Switches, 1));
+    assert_eq!((&first["switch"], &first["description"]), (&json!("core-1"), &json!("room 7")));
+    assert_eq!((&second["switch"], &second["description"]), (&json!("s2"), &json!(null)));
+    let port = row(What::Ports, 0);
+    let [name, called, about] = ["name", "called", "description"].map(|field| port[field].clone());
+    assert_eq!([name, called, about], ["s1-1", "uplink", "to the north"].map(Value::from));
+    let flow = trace::flow_at(look, Some(DatapathId(1)), "in_port=uplink,icmp").unwrap();
+    assert_eq!(flow.in_port(), Some(PortNo(1)));
+    assert!(trace::flow_at(look, Some(DatapathId(2)), "in_port=uplink,icmp").is_err(), "a port's name is one switch's");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::{DatapathId, PortId};
+use openflow::syntax::Names;
 use openflow::{FlowStats, Match, OxmKind, TableId};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -119,10 +120,18 @@ fn told_of(told: &Told, row: &Row, met: &Met) -> Option<(Option<EntryCounts>, Op
     Some((Some(EntryCounts::of_flow(stats)), other))
 }
 
+/// A packet's fields; ports of the switch may have their names in the configuration.
+pub(super) fn flow_at(look: Look<'_>, switch: Option<DatapathId>, text: &str) -> Result<Match, Failure> {
+    let named = switch.and_then(|id| look.snapshot.names.switch(id)).into_iter().flat_map(|named| &named.ports);
+    let ports = named.filter_map(|(port_no, port)| Some((port.name.clone()?, *port_no))).collect();
+    let names = Names { ports, ..Names::default() };
+    parse_flow(text, &names).map_err(|error| Failure::bad(format!("flow: {error}")))
+}
+
 /// The packet and where it comes in, with what the text leaves out and the network knows.
 fn start(look: Look<'_>, question: &Question) -> Result<Start, Failure> {
-    let mut flow = parse_flow(question.text("flow").unwrap_or_default())
-        .map_err(|error| Failure::bad(format!("flow: {error}")))?;
+    let switch = question.switch("switch", look)?;
+    let mut flow = flow_at(look, switch, question.text("flow").unwrap_or_default())?;
     let hosts = &look.snapshot.network.hosts;
     let of_address = |kinds: [OxmKind; 2]| -> (Option<IpAddr>, Option<&Host>) {
         let mut addresses =
@@ -133,7 +142,6 @@ fn start(look: Look<'_>, question: &Question) -> Result<Start, Failure> {
     let (_, source) = of_address([OxmKind::IPV4_SRC, OxmKind::IPV6_SRC]);
     let (to_address, destination) = of_address([OxmKind::IPV4_DST, OxmKind::IPV6_DST]);
     let source = flow.eth_src().map_or(source, |mac| hosts.get(&mac));
-    let switch = question.switch("switch", look)?;
     let at = match (flow.in_port(), switch, source) {
         (Some(port_no), Some(id), _) => PortId::new(id, port_no),
         (Some(port_no), None, Some(host)) if host.port.port_no == port_no => host.port,

@@ -87,6 +87,8 @@ impl Forwarding {
         let is_first = self.destinations.insert(at, ()).is_none();
         for switch in view.reaching(at) {
             if is_first && switch != at {
+                // Before the group has a number: it may have had one before a restart.
+                effects.group_id_at(switch, build::path_key(at), &build::no_host_out_rule(host.mac));
                 effects.set_group(switch, build::path_key(at), build::path_group(switch, at, view));
             }
             self.state_host_out(switch, host.mac, host.port, view, effects);
@@ -121,7 +123,7 @@ impl Forwarding {
         // On the host's own switch no group is asked for.
         let group_id = match at == port.datapath_id {
             true => openflow::GroupId::ANY,
-            false => effects.group_id(at, build::path_key(port.datapath_id)),
+            false => effects.group_id_at(at, build::path_key(port.datapath_id), &build::no_host_out_rule(mac)),
         };
         match build::host_out_rule(at, mac, port, group_id, view) {
             Some(rule) => effects.set_rule(at, rule.key, Some(&rule)),
@@ -136,6 +138,9 @@ impl Forwarding {
             }
             // A switch that is gone has no rules to state.
             for &at in switches.iter().filter(|at| view.network.switches.contains_key(at)) {
+                for host in view.network.hosts.on_switch(destination).take(1) {
+                    effects.group_id_at(at, build::path_key(destination), &build::no_host_out_rule(host.mac));
+                }
                 effects.set_group(at, build::path_key(destination), build::path_group(at, destination, view));
                 for host in view.network.hosts.on_switch(destination) {
                     self.state_host_out(at, host.mac, host.port, view, effects);
@@ -175,7 +180,7 @@ fn state_host(at: DatapathId, mac: MacAddr, port: PortId, view: &View<'_>, rules
     } else if let Some(group) = build::path_group(at, destination, view) {
         rules.group(group);
     }
-    let group_id = rules.group_id(build::path_key(destination));
+    let group_id = rules.group_id_at(build::path_key(destination), &build::no_host_out_rule(mac));
     if let Some(rule) = build::host_out_rule(at, mac, port, group_id, view) {
         rules.rule(rule);
     }

@@ -166,6 +166,11 @@ impl<'a> Effects<'a> {
         self.reconciler.group_id(datapath_id, key)
     }
 
+    /// The same for `rule`, which points to it: where it is installed already, so is the group, under the number to which it points.
+    pub fn group_id_at(&mut self, datapath_id: DatapathId, key: Key, rule: &Rule) -> GroupId {
+        self.reconciler.group_id_at(datapath_id, key, rule)
+    }
+
     /// State that `key`'s meter on a switch is `meter`, or that there is none.
     pub fn set_meter(&mut self, datapath_id: DatapathId, key: Key, meter: Option<Meter>) {
         self.reconciler.set_meter(datapath_id, key, meter);
@@ -239,6 +244,11 @@ impl RuleSet<'_> {
     /// The number of `key`'s group on this switch.
     pub fn group_id(&mut self, key: Key) -> GroupId {
         self.reconciler.group_id(self.datapath_id, key)
+    }
+
+    /// The same for `rule`, which points to it: where it is installed already, so is the group, under the number to which it points.
+    pub fn group_id_at(&mut self, key: Key, rule: &Rule) -> GroupId {
+        self.reconciler.group_id_at(self.datapath_id, key, rule)
     }
 
     /// Everything that was stated.

@@ -46,6 +46,8 @@ impl<T> Lists<T> {
 /// One of them, as it is read.
 trait Stated: Clone {
     const WHAT: &'static str;
+    /// Each says this somewhere.
+    const WORD: &'static str;
 
     fn number(&self) -> u32;
     fn line(&self) -> u32;
@@ -53,6 +55,7 @@ trait Stated: Clone {
 
 impl Stated for StaticGroup {
     const WHAT: &'static str = "group";
+    const WORD: &'static str = "group_id=";
 
     fn number(&self) -> u32 {
         self.group.key.stated_group().map_or(0, |id| id.0)
@@ -65,6 +68,7 @@ impl Stated for StaticGroup {
 
 impl Stated for StaticMeter {
     const WHAT: &'static str = "meter";
+    const WORD: &'static str = "meter=";
 
     fn number(&self) -> u32 {
         self.meter.key.stated_meter().map_or(0, |id| id.0)
@@ -118,7 +122,7 @@ fn lists<T: Stated>(
     let mut lists = Lists::default();
     let one = |walk: &mut Walk<'_>, field: &Field<'_>, names: &Names, of_one: bool, all: &[T]| {
         let mut found: Vec<Found<T>> = Vec::new();
-        each_line(walk, field, &mut |walk, path, text, start| {
+        each_line(walk, field, T::WORD, &mut |walk, path, text, start| {
             let line = u32::try_from(start.line).unwrap_or(u32::MAX);
             match read(text, names, line) {
                 Ok(stated) => found.push(Found { stated, text: text.to_owned(), path: path.to_owned(), start }),

@@ -9,7 +9,7 @@ use openflow::syntax::{Names, SyntaxError, parse_flow_with};
 use openflow::{Action, BufferId, FlowMod, FlowModCommand, FlowModFlags, GroupId, Instruction, Message, TableId};
 
 use super::numbered::{self, Lists};
-use super::tree::{Mark, Node};
+use super::tree::{Content, Mark, Node};
 use super::types::{PortConfig, SwitchConfig, VlanConfig};
 use super::walk::{Field, Walk, shorten};
 use super::words;
@@ -165,8 +165,19 @@ pub(super) fn flows(
 }
 
 /// Each line with something in it: its path, text and place.
-pub(super) fn each_line(walk: &mut Walk<'_>, field: &Field<'_>, take: &mut dyn FnMut(&mut Walk<'_>, &str, &str, Mark)) {
-    for item in walk.items(field).unwrap_or_default() {
+/// Each of them says `word` somewhere.
+pub(super) fn each_line(
+    walk: &mut Walk<'_>,
+    field: &Field<'_>,
+    word: &str,
+    take: &mut dyn FnMut(&mut Walk<'_>, &str, &str, Mark),
+) {
+    let items = walk.items(field).unwrap_or_default();
+    if let Some(parted) = parted(&items, word) {
+        let message = "in `[…]` a comma begins another entry, and this is a part of one: put each entry in quotes, or in a line of its own behind `- `";
+        return walk.refuse(parted.node.mark, &parted.path, message);
+    }
+    for item in items {
         let what = "a text, or a block of text with one in each line";
         let Some((text, plain)) = walk.scalar(&item, what) else { continue };
         let place = Place::new(item.node, text, plain);
@@ -182,6 +193,24 @@ pub(super) fn each_line(walk: &mut Walk<'_>, field: &Field<'_>, take: &mut dyn F
     }
 }
 
+/// The first entry that is a part of what was meant to be one: it lacks the word that each has, and another one stands beside it in its line, which is so
+/// in `[…]` alone.
+fn parted<'f, 'n>(items: &'f [Field<'n>], word: &str) -> Option<&'f Field<'n>> {
+    let plain = |item: &Field<'_>| match &item.node.content {
+        Content::Scalar { text, plain: true } => Some(text.contains(word)),
+        _ => None,
+    };
+    let parts = items.windows(2).find_map(|pair| match pair {
+        [one, next] if one.node.mark.line == next.node.mark.line => match (plain(one)?, plain(next)?) {
+            (true, true) => None,
+            (false, _) => Some(one),
+            (true, false) => Some(next),
+        },
+        _ => None,
+    });
+    parts
+}
+
 /// The rules of one switch, `of_one`, or of all.
 fn rules(
     walk: &mut Walk<'_>,
@@ -191,7 +220,7 @@ fn rules(
     (groups, meters): (&[StaticGroup], &[StaticMeter]),
 ) -> Vec<StaticRule> {
     let mut rules = Vec::new();
-    each_line(walk, field, &mut |walk, path, text, start| {
+    each_line(walk, field, "actions=", &mut |walk, path, text, start| {
         let line = u32::try_from(start.line).unwrap_or(u32::MAX);
         let read = rule(text, names, line, |does| numbered::needs(text, does, groups, meters, of_one));
         match read {

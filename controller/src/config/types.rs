@@ -19,7 +19,7 @@ use super::audit::AuditConfig;
 use super::ovsdb::OvsdbConfig;
 use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
-use crate::core::Wiring;
+use crate::core::{NamedPort, NamedSwitch, SwitchNames, Wiring};
 use crate::flow::BundleUse;
 use crate::history::REMEMBERED;
 use crate::path::Weights;
@@ -567,9 +567,14 @@ impl Config {
     /// The port for BGP without a configuration (RFC 4271 §8.2.1).
     pub const BGP_PORT: u16 = 179;
 
-    /// Which switch has which name.
-    pub fn switch_names(&self) -> BTreeMap<String, DatapathId> {
-        self.switches.iter().map(|(name, switch)| (name.clone(), switch.datapath_id)).collect()
+    /// What switches and their ports are called.
+    pub fn switch_names(&self) -> SwitchNames {
+        let port = |port: &PortConfig| NamedPort { name: port.name.clone(), description: port.description.clone() };
+        SwitchNames::new(self.switches.iter().map(|(name, switch)| {
+            let ports = switch.ports.iter().map(|(port_no, named)| (*port_no, port(named))).collect();
+            let description = switch.description.clone();
+            (switch.datapath_id, NamedSwitch { name: name.clone(), description, ports })
+        }))
     }
 }
 

@@ -3,11 +3,10 @@
 //! A configuration is a difference like any other: applications state what is other than before, the reconciler sends that. What takes long is
 //! stated in slices; between two of them everybody else has a turn, and the next one waits until the reconciler has taken the one before.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::{DatapathId, Time};
+use net::Time;
 use topology::{DiscoveryConfig, ExpectedLink, StaticHost};
 
 use super::Core;
@@ -36,7 +35,7 @@ pub struct FabricSettings {
     /// What links cost.
     pub weights: Arc<Weights>,
     /// What the configuration calls switches. Nothing is done by it.
-    pub names: Arc<BTreeMap<String, DatapathId>>,
+    pub names: Arc<super::SwitchNames>,
 }
 
 /// What the operator says is there.

@@ -12,6 +12,7 @@ mod counters;
 mod counting;
 mod malformed;
 mod measured;
+mod names;
 mod packet_in;
 mod port_mtu;
 mod role;
@@ -44,6 +45,7 @@ pub use counting::{COUNT_LIMIT, CountingFailure, CountingNumber};
 pub use malformed::Malformed;
 pub use measured::Loads;
 use measured::Measured;
+pub use names::{NamedPort, NamedSwitch, SwitchNames};
 use settle::Settling;
 
 /// Output that may wait for a switch before packet-outs to it are dropped, and counted: nobody waits for them, and rules must still get through.
@@ -57,7 +59,7 @@ pub struct CoreConfig {
     /// Links and hosts that the operator says are there.
     pub wiring: Arc<Wiring>,
     /// What the configuration calls switches.
-    pub names: Arc<BTreeMap<String, DatapathId>>,
+    pub names: Arc<SwitchNames>,
     /// Handshake and liveness of the switch connections.
     pub channel: ChannelConfig,
     /// How often port statistics are asked for.
@@ -462,7 +464,7 @@ impl Core {
     }
 
     /// What the configuration calls switches.
-    pub fn names(&self) -> &Arc<BTreeMap<String, DatapathId>> {
+    pub fn names(&self) -> &Arc<SwitchNames> {
         &self.config.names
     }
 

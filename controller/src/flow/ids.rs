@@ -1,10 +1,14 @@
-//! Group numbers: each key's own hash, so that a restart finds the groups that it left.
+//! Group numbers: each key's own hash, so that a restart finds the groups that it left. Where two hashes meet, the rules that point to these groups
+//! tell which is whose.
 
 use std::collections::BTreeMap;
 
 use openflow::GroupId;
 
 use super::rule::{GROUP_MARK, Key};
+
+/// Numbers behind a key's hash that may be its own: of a thousand keys two meet, not nine.
+const MEETING: u32 = 8;
 
 /// Key ↔ group number, for one switch.
 #[derive(Clone, Debug, Default)]
@@ -20,16 +24,34 @@ impl GroupIds {
         if let Some(id) = key.stated_group() {
             return id;
         }
+        self.seeded(key, || None, |_| false)
+    }
+
+    /// The same on a switch where a rule that should lead to the group leads to `found` now, and where groups are `installed` of which nobody knows
+    /// yet whose they are: no key is given the number of another one's group while rules lead there.
+    pub fn seeded(
+        &mut self,
+        key: Key,
+        found: impl FnOnce() -> Option<GroupId>,
+        installed: impl Fn(GroupId) -> bool,
+    ) -> GroupId {
+        if let Some(id) = key.stated_group() {
+            return id;
+        }
         if let Some(&id) = self.by_key.get(&key) {
             return id;
         }
-        let mut number = key.hash() as u32 & 0x00ff_ffff;
-        let mut id = GroupId(GROUP_MARK | number);
+        let first = key.hash() as u32;
+        let place = |number: u32| GroupId(GROUP_MARK | first.wrapping_add(number) & 0x00ff_ffff);
+        let is_open = |id: &GroupId| !self.by_id.contains_key(id);
+        let found = found().filter(|found| (0..MEETING).any(|number| place(number) == *found)).filter(is_open);
+        // Two beside each other: hashes have met here, and which is whose cannot be told.
+        let is_doubtful = |number: u32| {
+            installed(place(number)) && (installed(place(number + 1)) || number > 0 && installed(place(number - 1)))
+        };
         // Ends: a switch holds far fewer than 2^24 groups.
-        while self.by_id.contains_key(&id) {
-            number = (number + 1) & 0x00ff_ffff;
-            id = GroupId(GROUP_MARK | number);
-        }
+        let free = || (0..).find(|number| is_open(&place(*number)) && !is_doubtful(*number)).map(place);
+        let id = found.or_else(free).unwrap_or_else(|| place(0));
         self.by_key.insert(key, id);
         self.by_id.insert(id, key);
         id

@@ -43,6 +43,11 @@ impl InstalledGroup {
         self.buckets.is_empty()
     }
 
+    /// A bucket as it stands on the wire.
+    pub(super) fn octets_of(bucket: &Bucket) -> Box<[u8]> {
+        InstalledGroup::new(GroupType::SELECT, std::slice::from_ref(bucket)).buckets
+    }
+
     /// Octets that are kept of it.
     pub(super) fn octets(&self) -> usize {
         self.buckets.len()

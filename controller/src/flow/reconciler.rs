@@ -9,6 +9,7 @@ mod bundles;
 mod features;
 mod haste;
 mod others;
+mod pictured;
 mod read_back;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -23,7 +24,6 @@ use topology::{SeededMap, SeededState};
 
 use super::audit::{AuditReport, DriftKind, FlowSettings, TakenOver};
 use super::features::{Gathering, TableKinds};
-use super::picture::{Copying, Place};
 use super::pipeline::Lane;
 use super::refusal::{Again, Cause, RefusalReason};
 use super::rollout::Rollout;
@@ -399,6 +399,14 @@ impl Reconciler {
         }
     }
 
+    /// The same for `rule`, which points to it, whatever number it has there: where it is installed, the number that the group has is found again.
+    pub fn group_id_at(&mut self, datapath_id: DatapathId, key: Key, rule: &Rule) -> GroupId {
+        match self.switches.get_mut(&datapath_id) {
+            Some(entry) => entry.flows.group_id_at(key, rule),
+            None => super::ids::GroupIds::default().id(key),
+        }
+    }
+
     /// A switch that may be given rules before it connects.
     pub fn add_switch(&mut self, datapath_id: DatapathId) {
         self.entry(datapath_id);
@@ -706,46 +714,6 @@ impl Reconciler {
     /// Whether a rule of ours is on the switch.
     pub fn is_installed(&self, datapath_id: DatapathId, id: &RuleId) -> bool {
         self.switches.get(&datapath_id).is_some_and(|entry| entry.flows.is_installed(id))
-    }
-
-    /// Copy the next piece of what a switch should have and has. True when nothing is left.
-    pub fn copy_picture(&self, copying: &mut Copying) -> bool {
-        let picture = &mut copying.picture;
-        let Some(entry) = self.switches.get(&picture.datapath_id) else { return true };
-        picture.live = matches!(entry.session, Session::Live);
-        picture.held = entry.held;
-        match copying.at {
-            Place::Groups(after) => {
-                let sent = entry.sent.iter().filter_map(|sent| match sent.op {
-                    Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) => Some(id),
-                    _ => None,
-                });
-                let unconfirmed = sent.collect();
-                let next = entry.flows.picture_groups(after, &unconfirmed, &mut picture.groups);
-                copying.at = next.map_or(Place::Meters, |id| Place::Groups(Some(id)));
-                false
-            }
-            Place::Meters => {
-                let sent = entry.sent.iter().filter_map(|sent| match sent.op {
-                    Op::PutMeter(id) => Some(id),
-                    _ => None,
-                });
-                entry.flows.picture_meters(&sent.collect(), &mut picture.meters);
-                picture.features = entry.flows.features().cloned();
-                copying.at = Place::Rules(0);
-                false
-            }
-            Place::Rules(from) => {
-                let sent = entry.sent.iter().filter_map(|sent| match sent.op {
-                    Op::PutRule(at) => Some(at),
-                    _ => None,
-                });
-                let unconfirmed = sent.collect();
-                let next = entry.flows.picture_rules(from, &unconfirmed, &mut picture.rules);
-                copying.at = Place::Rules(next.unwrap_or(from));
-                next.is_none()
-            }
-        }
     }
 
     /// Counters since the start.

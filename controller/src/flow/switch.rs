@@ -1,6 +1,7 @@
 //! Desired against installed, for one switch: what the difference is, and nothing about when to send it.
 
 mod audited;
+mod buckets;
 mod fitting;
 mod foreign;
 mod meters;
@@ -13,8 +14,8 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use net::{DatapathId, Time};
 use openflow::{
-    Action, Bucket, ErrorCode, FlowModCommand, FlowModFlags, FlowModHead, FlowRemoved, FlowStats, GroupDesc, GroupId,
-    GroupMod, GroupModCommand, GroupType, Instruction, Match, Message, MeterId, TableId,
+    ErrorCode, FlowModCommand, FlowModFlags, FlowModHead, FlowRemoved, FlowStats, GroupDesc, GroupId, GroupMod,
+    GroupModCommand, GroupType, Instruction, Match, Message, MeterId, TableId,
 };
 use topology::SeededState;
 
@@ -29,6 +30,7 @@ use super::refusal::{Again, Item, Place, Refusals};
 use super::rule::{self, Group, Key, OUR_COOKIES, Owner, RULE_FLAGS, Rule, RuleId};
 use super::slots::{Held, Other, Slot, SlotRef, Slots};
 
+use buckets::{has_bucket, has_detour, same_buckets, without_detour};
 pub use meters::InstalledMeter;
 use meters::Meters;
 pub(super) use words::flow_words;
@@ -163,6 +165,16 @@ impl SwitchFlows {
 
     pub(super) fn group_id(&mut self, key: Key) -> GroupId {
         self.ids.id(key)
+    }
+
+    /// The same for a rule that is to point to the group: where it is installed, it tells which number the group has.
+    pub(super) fn group_id_at(&mut self, key: Key, rule: &Rule) -> GroupId {
+        let (slots, installed) = (&self.slots, &self.installed_groups);
+        let found = || {
+            let slot = slots.get(slots.find(rule.table, rule.priority, rule.body.key())?)?;
+            (slot.held() != Held::Nothing).then(|| foreign::group_of(&slot.held_body())).flatten()
+        };
+        self.ids.seeded(key, found, |id| installed.contains_key(&id))
     }
 
     /// State that the rule of `rule`'s key is this one. The lane where there is something to compare now.
@@ -347,15 +359,8 @@ impl SwitchFlows {
     /// The groups to which a rule leads that the switch says is gone, if we believed it to be there.
     pub(super) fn groups_of(&self, removed: &FlowRemoved) -> Vec<GroupId> {
         let at = self.slots.find_match(removed.table_id, removed.priority, &removed.match_.canonical());
-        let Some(slot) = at.and_then(|at| self.slots.get(at)).filter(|slot| slot.held() != Held::Nothing) else {
-            return Vec::new();
-        };
-        let instructions = slot.held_body().instructions();
-        let actions = instructions.iter().flat_map(|instruction| match instruction {
-            Instruction::ApplyActions(actions) | Instruction::WriteActions(actions) => actions.as_slice(),
-            _ => &[],
-        });
-        actions.filter_map(|action| if let Action::Group(id) = action { Some(*id) } else { None }).collect()
+        let slot = at.and_then(|at| self.slots.get(at)).filter(|slot| slot.held() != Held::Nothing);
+        slot.map_or(Vec::new(), |slot| foreign::groups_of(&slot.held_body()))
     }
 
     /// Somebody has deleted these groups.
@@ -468,23 +473,31 @@ impl SwitchFlows {
         if self.refusals.is_empty() {
             return false;
         }
+        let outdated = self.is_outdated(sent.op);
         let item = match sent.op {
+            Op::PutRule(_) | Op::PutGroup(_) | Op::PutDetour(_) | Op::PutMeter(_) if outdated => return false,
             Op::PutRule(at) => Item::Rule(at),
             Op::PutGroup(id) | Op::PutDetour(id) => Item::Group(id),
             Op::PutMeter(id) => Item::Meter(id),
             Op::DeleteRule(at) => {
-                self.refusals.forget(&Item::Rule(at));
+                if !outdated {
+                    self.refusals.forget(&Item::Rule(at));
+                }
                 let table = sent.deleted.as_deref().map(|deleted| deleted.id.table);
                 let woken = table.and_then(|table| self.refusals.freed(Place::Table(table)));
                 return self.wake(woken.as_slice());
             }
             Op::DeleteGroup(id) => {
-                self.refusals.forget(&Item::Group(id));
+                if !outdated {
+                    self.refusals.forget(&Item::Group(id));
+                }
                 let woken = self.refusals.freed(Place::Groups);
                 return self.wake(woken.as_slice());
             }
             Op::DeleteMeter(id) => {
-                self.refusals.forget(&Item::Meter(id));
+                if !outdated {
+                    self.refusals.forget(&Item::Meter(id));
+                }
                 let woken = self.refusals.freed(Place::Meters);
                 return self.wake(woken.as_slice());
             }
@@ -494,6 +507,21 @@ impl SwitchFlows {
         let Some(woken) = self.refusals.taken(&item, place, now) else { return false };
         self.wake(&woken);
         true
+    }
+
+    /// A later step of the same rule, group or meter has been refused before this one was confirmed: that refusal stands.
+    fn is_outdated(&self, op: Op) -> bool {
+        match op {
+            Op::PutRule(at) => self.slots.get(at).is_some_and(|slot| slot.held() == Held::Nothing || slot.is_unknown()),
+            Op::DeleteRule(at) => self.slots.get(at).is_some_and(|slot| slot.desired),
+            Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) => {
+                self.installed_groups.get(&id).is_none_or(InstalledGroup::is_unknown)
+            }
+            Op::DeleteGroup(id) => self.desired_groups.contains_key(&id),
+            Op::DeleteMeter(id) => self.meters.desired.contains_key(&id),
+            Op::PutMeter(id) => self.meters.installed.get(&id).is_none_or(|meter| meter.bands.is_none()),
+            Op::Nothing => false,
+        }
     }
 
     fn wake(&mut self, items: &[Item]) -> bool {
@@ -613,6 +641,13 @@ impl SwitchFlows {
         match (self.desired_groups.get(&id), self.installed_groups.get(&id)) {
             (Some(desired), installed) if has_detour(id, desired) => {
                 let held = installed.map(|installed| (installed.group_type, installed.buckets()));
+                if self.knows_no(GroupType::FF) {
+                    if held.as_ref() == Some(&without_detour(desired)) {
+                        return false;
+                    }
+                    push(if installed.is_none() { (0, 0) } else { (1, desired.stage) }, Op::PutGroup(id));
+                    return installed.is_some();
+                }
                 if held.as_ref().is_some_and(|held| (held.0, &held.1) == (desired.group_type, &desired.buckets)) {
                     return false;
                 }
@@ -862,26 +897,3 @@ fn permitted(permit: Permit, changes: bool, before: usize, steps: &mut Vec<Plann
 
 /// Places that a list of dirty rules keeps for the next ones.
 const DIRTY_KEPT: usize = 64;
-
-/// In a fast-failover group the order of the buckets is their ranking (OpenFlow 1.3.5 §5.6.1); elsewhere it means nothing.
-fn same_buckets(group_type: GroupType, a: &[Bucket], b: &[Bucket]) -> bool {
-    if group_type == GroupType::FF {
-        return a == b;
-    }
-    a.len() == b.len() && a.iter().all(|bucket| has_bucket(b, bucket))
-}
-
-/// Whether the last bucket may be there only when all switches have the other buckets of theirs (decision 0016).
-fn has_detour(id: GroupId, group: &Group) -> bool {
-    rule::is_our_group(id) && group.group_type == GroupType::FF
-}
-
-/// The same group with the way that it has while nothing is dead. A switch that knows no fast failover is left with this.
-fn without_detour(group: &Group) -> (GroupType, Vec<Bucket>) {
-    // Buckets of select groups alone have a weight (OpenFlow 1.3.5 §5.6.1).
-    (GroupType::SELECT, group.buckets.iter().take(1).map(|bucket| Bucket { weight: 1, ..bucket.clone() }).collect())
-}
-
-fn has_bucket(buckets: &[Bucket], bucket: &Bucket) -> bool {
-    buckets.contains(bucket)
-}

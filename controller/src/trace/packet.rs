@@ -10,6 +10,7 @@ use net::packet::{
 };
 use net::{MacAddr, PortNo};
 use openflow::switch::{FlowMatch, pipeline};
+use openflow::syntax::Names;
 use openflow::{Match, OxmFieldOwned, OxmKind, oxm, syntax};
 
 /// The TTL of a packet of which the text says none.
@@ -21,12 +22,12 @@ const ND_HOP_LIMIT: u64 = 255;
 /// Octets behind headers that have no length of their own.
 const PAYLOAD: usize = 46;
 
-/// A flow as a text names it: every field whole.
+/// A flow as a text names it, ports by these names too: every field whole.
 ///
 /// # Errors
 /// The text is no flow, or a field has a mask, as a sentence.
-pub fn parse_flow(text: &str) -> Result<Match, String> {
-    let flow = syntax::parse_match(text).map_err(|error| error.to_string())?;
+pub fn parse_flow(text: &str, names: &Names) -> Result<Match, String> {
+    let flow = syntax::parse_match_with(names, text).map_err(|error| error.to_string())?;
     match flow.fields().find(|field| !field.is_exact()) {
         Some(field) => Err(format!("{field}: a packet has one value in each field: no mask may stand here")),
         None => Ok(flow),
@@ -320,7 +321,7 @@ mod tests {
     #[test]
     fn a_frame_has_every_field_that_the_text_names() {
         for text in FLOWS {
-            let flow = parse_flow(text).unwrap();
+            let flow = parse_flow(text, &Names::default()).unwrap();
             // `frame` looks at the frame with the eyes of a flow table.
             frame(PortNo(3), &flow).unwrap_or_else(|error| panic!("{text}: {error}"));
         }
@@ -329,13 +330,15 @@ mod tests {
     #[test]
     fn a_frame_read_back_is_a_flow_that_the_frame_fits() {
         for text in FLOWS {
-            let octets = frame(PortNo(3), &parse_flow(text).unwrap()).unwrap();
+            let octets = frame(PortNo(3), &parse_flow(text, &Names::default()).unwrap()).unwrap();
             let flow = flow_of(PortNo(3), &octets);
-            let again = parse_flow(&flow.to_string()).unwrap_or_else(|error| panic!("{text}: {flow}: {error}"));
+            let again = parse_flow(&flow.to_string(), &Names::default())
+                .unwrap_or_else(|error| panic!("{text}: {flow}: {error}"));
             let key = pipeline::fields(PortNo(3), &octets);
             assert!(FlowMatch::compile(&again).unwrap().matches(&key), "{text}: {flow}");
         }
-        let flow = flow_of(PortNo(3), &frame(PortNo(3), &parse_flow(FLOWS[2]).unwrap()).unwrap()).to_string();
+        let flow = flow_of(PortNo(3), &frame(PortNo(3), &parse_flow(FLOWS[2], &Names::default()).unwrap()).unwrap())
+            .to_string();
         assert!(
             flow.contains("nw_dst=10.0.0.2") && flow.contains("nw_ttl=3") && flow.contains("icmp_type=8"),
             "{flow}"
@@ -344,7 +347,7 @@ mod tests {
 
     #[test]
     fn what_no_packet_from_a_port_can_be_is_refused_by_name() {
-        let wrong = |text: &str| match parse_flow(text) {
+        let wrong = |text: &str| match parse_flow(text, &Names::default()) {
             Ok(flow) => frame(PortNo(1), &flow).unwrap_err(),
             Err(error) => error,
         };
@@ -358,7 +361,7 @@ mod tests {
 
     #[test]
     fn addresses_that_the_text_names_stay() {
-        let flow = parse_flow("ip,dl_dst=02:00:00:00:00:09").unwrap();
+        let flow = parse_flow("ip,dl_dst=02:00:00:00:00:09", &Names::default()).unwrap();
         let (source, other) = (MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2]));
         let flow = with_addresses(flow, Some(source), Some(other));
         assert_eq!((flow.eth_src(), flow.eth_dst()), (Some(source), Some(MacAddr([2, 0, 0, 0, 0, 9]))));

@@ -54,7 +54,7 @@ fn installed(texts: &[&str]) -> Vec<PicturedRule> {
 
 /// Follows a packet that comes in at port 3 of switch 1.
 fn walked(network: &Arc<Network>, pictures: Vec<Picture>, flow: &str) -> Walk {
-    let octets = packet::frame(PortNo(3), &packet::parse_flow(flow).unwrap()).unwrap();
+    let octets = packet::frame(PortNo(3), &packet::parse_flow(flow, &syntax::Names::default()).unwrap()).unwrap();
     let mut walk = Walk::new(network.clone(), port(1, 3), octets);
     while let Some(id) = walk.needs() {
         let unknown = Copying::new(id).finish();
@@ -222,7 +222,7 @@ fn of_a_switch_that_is_not_connected_the_desired_rules_are_followed_and_it_is_sa
 #[test]
 fn a_walk_over_more_rules_than_there_is_room_for_stops_and_says_so() {
     let network = network(2, &[(port(1, 1), port(2, 1))]);
-    let octets = packet::frame(PortNo(3), &packet::parse_flow("ip").unwrap()).unwrap();
+    let octets = packet::frame(PortNo(3), &packet::parse_flow("ip", &syntax::Names::default()).unwrap()).unwrap();
     let mut walk = Walk::new(network.clone(), port(1, 3), octets);
     let to_the_next = installed(&["table=0,ip,actions=output:1"]);
     let picture = Picture {

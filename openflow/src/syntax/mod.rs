@@ -85,6 +85,11 @@ pub fn parse_match(text: &str) -> Result<Match, SyntaxError> {
     flow::match_of(piece(text)?)
 }
 
+/// The same as [`parse_match`], where names of ports and VLANs may stand for their numbers.
+pub fn parse_match_with(names: &Names, text: &str) -> Result<Match, SyntaxError> {
+    flow::match_of(Piece { names: Some(names), ..piece(text)? })
+}
+
 /// A list of actions: `set_field:10.0.0.1->ip_dst,output:2`. `drop` or nothing is an empty list.
 pub fn parse_actions(text: &str) -> Result<Vec<Action>, SyntaxError> {
     action::actions(piece(text)?, action::Context::default())

@@ -35,7 +35,11 @@ fn model(simulator: &Simulator, at: DatapathId) -> SwitchModel {
 fn walked(simulator: &Simulator, from: &Host, to: &Host) -> Walk {
     let address = |host: &Host| host.addresses.iter().find(std::net::IpAddr::is_ipv4).unwrap();
     let flow = format!("icmp,icmp_type=8,nw_src={},nw_dst={}", address(from), address(to));
-    let flow = packet::with_addresses(packet::parse_flow(&flow).unwrap(), Some(from.mac), Some(to.mac));
+    let flow = packet::with_addresses(
+        packet::parse_flow(&flow, &syntax::Names::default()).unwrap(),
+        Some(from.mac),
+        Some(to.mac),
+    );
     let frame = packet::frame(from.port.port_no, &flow).unwrap();
     let mut walk = Walk::new(simulator.core().network().clone().into(), from.port, frame);
     while let Some(at) = walk.needs() {

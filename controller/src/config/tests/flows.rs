@@ -367,3 +367,19 @@ fn a_mistake_in_a_group_or_a_meter_is_told_with_its_place() {
         assert_eq!(lines(&with(text)), problem, "{text}");
     }
 }
+
+#[test]
+fn an_entry_that_falls_apart_at_its_commas_is_told_to_need_quotes() {
+    for (text, place) in [
+        ("flows: { s1: [priority=100,tcp,tp_dst=23,actions=drop] }", "5:15: flows.s1[0]"),
+        ("flows: { all: [\"priority=1,actions=drop\", priority=100, actions=drop] }", "5:43: flows.all[1]"),
+        ("groups: { s1: [group_id=1,type=all,bucket=output:1] }", "5:27: groups.s1[1]"),
+        ("meters: { s1: [meter=1,kbps,band=type=drop rate=100] }", "5:24: meters.s1[1]"),
+    ] {
+        let problems = Config::parse(&with(text)).unwrap_err().to_string();
+        assert!(problems.contains(place) && problems.contains("put each entry in quotes"), "{text}: {problems}");
+        assert_eq!(problems.matches("s1[").count() + problems.matches("all[").count(), 1, "once: {problems}");
+    }
+    let whole = with("flows: { s1: [in_port=1 actions=drop, in_port=2 actions=drop] }");
+    assert_eq!(rules(&whole, 1).len(), 2);
+}

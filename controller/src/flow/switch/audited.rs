@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use openflow::{FlowStats, GroupDesc, GroupId, Match};
 
-use super::{SwitchFlows, same_buckets};
+use super::SwitchFlows;
+use super::buckets::same_buckets;
 use crate::flow::audit::{AuditReport, Drift, DriftKind, DriftedEntry, FlowSettings, is_excepted};
 use crate::flow::body::FlowBody;
 use crate::flow::installed_group::InstalledGroup;

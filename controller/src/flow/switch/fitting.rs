@@ -6,12 +6,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use openflow::{ErrorCode, GroupId, MeterId, TableId};
+use openflow::{Bucket, ErrorCode, GroupId, GroupType, MeterId, TableId};
 
+use super::buckets::{has_detour, without_detour};
 use super::{Op, Sent, SwitchFlows};
 use crate::flow::features::SwitchFeatures;
 use crate::flow::reconciler::RefusedStep;
 use crate::flow::refusal::{Cause, Item, Place};
+use crate::flow::rule::Group;
 use crate::flow::slots::{Held, SlotRef};
 use crate::flow::unfit::Unfit;
 
@@ -61,6 +63,10 @@ impl SwitchFlows {
         if self.installed_groups.get(&id).is_some_and(|held| held.group_type == group.group_type) {
             return None;
         }
+        // It is sent without its detour.
+        if has_detour(id, group) && self.knows_no(GroupType::FF) {
+            return None;
+        }
         // All are at least as many as those of its type, which are counted where it matters.
         match features.unfit_group(group.group_type, &group.buckets, self.installed_groups.len()) {
             Some(Unfit::GroupsFull { .. }) => {
@@ -69,6 +75,20 @@ impl SwitchFlows {
                 features.unfit_group(group.group_type, &group.buckets, others)
             }
             unfit => unfit,
+        }
+    }
+
+    /// The switch says that it has no groups of this type.
+    pub(super) fn knows_no(&self, group_type: GroupType) -> bool {
+        let told = self.features.as_ref().and_then(|features| features.unfit_group(group_type, &[], 0));
+        matches!(told, Some(Unfit::GroupType(_)))
+    }
+
+    /// A group as it is on this switch when all of it is done.
+    pub(super) fn as_it_can_be(&self, id: GroupId, group: &Group) -> (GroupType, Vec<Bucket>) {
+        match has_detour(id, group) && self.knows_no(GroupType::FF) {
+            true => without_detour(group),
+            false => (group.group_type, group.buckets.clone()),
         }
     }
 

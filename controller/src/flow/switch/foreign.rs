@@ -1,8 +1,8 @@
-//! Rules of somebody else where rules are stated.
+//! What rules on a switch say besides what is stated: of somebody else, and of the groups to which they lead.
 
 use std::collections::BTreeSet;
 
-use openflow::{FlowStats, TableId};
+use openflow::{Action, FlowStats, GroupId, Instruction, TableId};
 
 use super::{SwitchFlows, flow_words};
 use crate::flow::audit::{TAKEN_OVER_TOLD, TakenOver};
@@ -36,5 +36,23 @@ impl SwitchFlows {
     /// Tables that are to have rules.
     pub(in crate::flow) fn desired_tables(&self) -> BTreeSet<TableId> {
         self.slots.desired_tables().collect()
+    }
+}
+
+/// The groups to which a rule leads.
+pub(super) fn groups_of(body: &FlowBody) -> Vec<GroupId> {
+    let instructions = body.instructions();
+    let actions = instructions.iter().flat_map(|instruction| match instruction {
+        Instruction::ApplyActions(actions) | Instruction::WriteActions(actions) => actions.as_slice(),
+        _ => &[],
+    });
+    actions.filter_map(|action| if let Action::Group(id) = action { Some(*id) } else { None }).collect()
+}
+
+/// The only one.
+pub(super) fn group_of(body: &FlowBody) -> Option<GroupId> {
+    match groups_of(body)[..] {
+        [id] => Some(id),
+        _ => None,
     }
 }

@@ -81,9 +81,9 @@ impl SwitchFlows {
             let installed = self.installed_groups.get(&id);
             let (key, group_type, buckets, state) = match (self.desired_groups.get(&id), installed) {
                 (Some(group), installed) => {
+                    let (group_type, buckets) = self.as_it_can_be(id, group);
                     let same = installed.is_some_and(|held| {
-                        held.group_type == group.group_type
-                            && same_buckets(group.group_type, &group.buckets, &held.buckets())
+                        held.group_type == group_type && same_buckets(group_type, &buckets, &held.buckets())
                     });
                     let state = match (same, refusal) {
                         (true, _) if unconfirmed.contains(&id) => EntryState::Pending,
@@ -91,7 +91,7 @@ impl SwitchFlows {
                         (false, Some(_)) => EntryState::Refused,
                         (false, None) => EntryState::Pending,
                     };
-                    (Some(group.key), group.group_type, group.buckets.clone(), state)
+                    (Some(group.key), group_type, buckets, state)
                 }
                 (None, Some(held)) => (self.ids.key(id), held.group_type, held.buckets(), EntryState::Leaving),
                 (None, None) => continue,

@@ -220,6 +220,24 @@ fn assert_believed(lab: &Lab) {
     }
 }
 
+/// What is desired and not believed to be installed, or the other way round, is what refusals name, and each of them is for good: there was time
+/// enough for all others.
+fn assert_gaps_are_named(lab: &Lab) {
+    for (id, sizes) in lab.reconciler.sizes() {
+        let (picture, _) = super::picture::picture(&lab.reconciler, id);
+        let rules = picture.rules.iter().map(|rule| (rule.state, rule.refusal, format!("{:?}", rule.body)));
+        let groups = picture.groups.iter().map(|group| (group.state, group.refusal, format!("group {}", group.id.0)));
+        let meters = picture.meters.iter().map(|meter| (meter.state, meter.refusal, format!("meter {}", meter.id.0)));
+        let mut named = 0;
+        for (state, refusal, what) in rules.chain(groups).chain(meters) {
+            let is_named = refusal.is_some_and(|refusal| refusal.again == Again::WhenDifferent);
+            assert_eq!(state != EntryState::Installed, is_named, "{what} on {id}: {state:?}, {refusal:?}");
+            named += usize::from(is_named);
+        }
+        assert_eq!(named, sizes[3], "refusals of {id}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
@@ -248,6 +266,7 @@ proptest! {
             }
         }
         days.settle();
+        assert_gaps_are_named(&days.lab);
         // What a switch has refused for good is sent again when it connects; what it has lost is found by an audit, or then.
         for id in 1..=3 {
             days.reconnect(DatapathId(id));

@@ -154,11 +154,48 @@ fn a_switch_that_says_nothing_or_nonsense_is_taken_to_hold_everything() {
 fn groups_and_meters_that_a_switch_says_it_does_not_have_are_told() {
     let mut lab = Lab::default();
     lab.reconciler.set_group(S1, key(1), Some(group(1, GroupType::SELECT, &[1])));
-    lab.reconciler.set_group(S1, key(2), Some(group(2, GroupType::FF, &[1])));
+    let other = stated_group(2, GroupType::FF, &[1]);
+    lab.reconciler.set_group(S1, other.key, Some(other));
     let meter = stated_meter(5, 100);
     lab.reconciler.set_meter(S1, meter.key, Some(meter));
+    connect_without_fast_failover(&mut lab);
+    lab.pump();
+    let model = &lab.switches[&S1];
+    assert_eq!((model.groups.len(), model.meters.len()), (2, 1));
+    let [foreseen, refused] = told(&mut lab);
+    assert_eq!(foreseen, ["there are no groups of type ff", "there are no meters"]);
+    assert_eq!(refused, Vec::<String>::new());
+}
+
+#[test]
+fn a_detour_is_left_out_where_the_switch_says_that_it_has_no_fast_failover() {
+    let mut lab = Lab::default();
+    lab.reconciler.set_group(S1, key(2), Some(group(2, GroupType::FF, &[1, 2])));
+    connect_without_fast_failover(&mut lab);
+    lab.switches.get_mut(&S1).unwrap().faults = Some(Box::new(|message| match message {
+        Message::GroupMod(group) if group.group_type == GroupType::FF => {
+            Some(Fault::Refuse(ErrorCode::GROUP_MOD_BAD_TYPE))
+        }
+        _ => None,
+    }));
+    for ports in [[1, 2], [3, 2]] {
+        lab.reconciler.set_group(S1, key(2), Some(group(2, GroupType::FF, &ports)));
+        lab.pump();
+        let held: Vec<_> = lab.switches[&S1].groups.values().collect();
+        let [held] = held[..] else { panic!("{held:?}") };
+        assert_eq!((held.group_type, held.buckets.len()), (GroupType::SELECT, 1));
+        assert_eq!(held.buckets[0].actions, [Action::output(PortNo(ports[0]))]);
+        let (picture, _) = super::picture::picture(&lab.reconciler, S1);
+        assert_eq!((picture.groups[0].state, picture.groups[0].group_type), (EntryState::Installed, GroupType::SELECT));
+    }
+    assert!(lab.reconciler.is_idle());
+    assert_eq!(told(&mut lab), [Vec::<String>::new(), Vec::new()]);
+    assert_eq!(lab.reconciler.counters().group_mods, [1, 1, 0]);
+}
+
+/// The features come first here; the rest is answered by a model.
+fn connect_without_fast_failover(lab: &mut Lab) {
     lab.reconciler.handle_connected(S1, Time::ZERO);
-    // The features come first here; the rest is answered by a model.
     let mut model = Model::default();
     for (id, xid, message) in sent(&mut lab.reconciler) {
         let Message::MultipartRequest(request) = &message else { panic!("{message:?}") };
@@ -177,12 +214,6 @@ fn groups_and_meters_that_a_switch_says_it_does_not_have_are_told() {
         assert!(lab.reconciler.handle_multipart(id, xid, &MultipartReply { more: false, body }, Time::ZERO));
     }
     lab.switches.insert(S1, model);
-    lab.pump();
-    let model = &lab.switches[&S1];
-    assert_eq!((model.groups.len(), model.meters.len()), (2, 1));
-    let [foreseen, refused] = told(&mut lab);
-    assert_eq!(foreseen, ["there are no groups of type ff", "there are no meters"]);
-    assert_eq!(refused, Vec::<String>::new());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::flow::picture::PICTURE_PIECE;
 
-fn picture(reconciler: &Reconciler, id: DatapathId) -> (Picture, usize) {
+pub(super) fn picture(reconciler: &Reconciler, id: DatapathId) -> (Picture, usize) {
     let mut copying = Copying::new(id);
     let mut pieces = 1;
     let mut before = 0;

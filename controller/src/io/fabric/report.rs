@@ -14,7 +14,7 @@ use super::Directory;
 use super::alarms::{Alarms, Looked};
 use super::happened::{About, HappeningKind, Happenings};
 use super::told::{self, Told, Topic};
-use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent, Loads, SwitchDescription};
+use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent, Loads, SwitchDescription, SwitchNames};
 use crate::flow::{Again, Drift, DriftKind, FlowCounters, Owner, RefusalReason, RefusedStep, SwitchFeatures};
 use crate::io::clock::{self, Clock};
 use crate::path::Weights;
@@ -37,7 +37,7 @@ pub struct Snapshot {
     /// network it may be some seconds old while hosts keep coming.
     pub network: Arc<Network>,
     /// What the configuration calls switches.
-    pub names: Arc<BTreeMap<String, DatapathId>>,
+    pub names: Arc<SwitchNames>,
     /// What links cost.
     pub weights: Arc<Weights>,
     /// How much their ports send.

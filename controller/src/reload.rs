@@ -28,8 +28,8 @@ use crate::plan::FabricPlan;
 use crate::service::{Controller, speaker_config};
 
 pub use counted::Counted;
-pub(crate) use kept::Kept;
 pub(crate) use counted::Refused;
+pub(crate) use kept::Kept;
 
 /// Requests that wait for the main thread: one is answered before the next is looked at.
 pub const REQUESTS_WAITING: usize = 4;

@@ -3,6 +3,9 @@
 //! What it takes is done in a thread of its own, with the newest picture of the network. A change of the network is not for us to refuse: what goes wrong
 //! by it is told in the log and among the events, once, and once more when it is over.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -23,8 +26,9 @@ use crate::verdict::{Finding, Question, Verdict, check_while, made_worse};
 /// A network that changes is looked at when it has rested for so long: a start brings one link after the other.
 const REST: Duration = Duration::from_secs(2);
 /// A look that somebody waits for takes so long at most; a hundred thousand rules take a part of a second. What could not be looked at whole by then is refused, for
-/// nothing is taken on that was not verified, and with `verify: warn` told as not proven. Who asks over HTTP waits a minute.
-const WAITED_FOR: Duration = Duration::from_secs(30);
+/// nothing is taken on that was not verified, and with `verify: warn` told as not proven. Who asks over HTTP waits a minute. Without
+/// optimisation everything takes some ten times as long.
+const WAITED_FOR: Duration = Duration::from_secs(if cfg!(debug_assertions) { 300 } else { 30 });
 /// A look that nobody waits for.
 const BEHIND: Duration = Duration::from_secs(10);
 /// Lines of one answer that are told; the first finding is what to look at first.
@@ -89,11 +93,19 @@ impl Change {
         Some(Change { before, after, is_known })
     }
 
-    /// What goes wrong by it that did not before.
-    fn look(&self, kept: &Kept, go_on: &dyn Fn() -> bool) -> Verdict {
+    /// What goes wrong by it that did not before. The time counts from when it is known what counts now.
+    fn look(&self, kept: &Kept) -> Verdict {
         match self.is_known {
-            true => kept.with(&self.before, |standing| standing.made_worse(&self.after, go_on)),
-            false => made_worse(&self.before, &self.after, go_on),
+            true => kept.with(&self.before, |standing| standing.made_worse(&self.after, &within(WAITED_FOR))),
+            false => made_worse(&self.before, &self.after, &within(WAITED_FOR)),
+        }
+    }
+
+    /// The same for who may take long: a reload does not wait for it.
+    fn look_beside(&self, kept: &Kept) -> Verdict {
+        match self.is_known {
+            true => kept.copy(&self.before).made_worse(&self.after, &within(WAITED_FOR)),
+            false => made_worse(&self.before, &self.after, &within(WAITED_FOR)),
         }
     }
 
@@ -115,7 +127,7 @@ pub(super) async fn reload(
 ) -> Result<Vec<String>, Refusal> {
     let Some(change) = Change::new(old, new, network) else { return Ok(Vec::new()) };
     let mode = if is_way_back { VerifyMode::Warn } else { new.verify };
-    let looked = tokio::task::spawn_blocking(move || (change.look(&kept, &within(WAITED_FOR)), change.place())).await;
+    let looked = tokio::task::spawn_blocking(move || (change.look(&kept), change.place())).await;
     let (verdict, place) =
         looked.map_err(|error| Refusal::Process(format!("the rules could not be looked at: {error}")))?;
     decided(mode, &verdict, &place).map_err(|lines| Refusal::File(lines.join("\n")))
@@ -124,11 +136,7 @@ pub(super) async fn reload(
 /// What [`reload`] would say, worked out here and now: warnings, or why it would be refused.
 pub(super) fn would(old: &Config, new: &Config, network: Arc<Network>, kept: &Kept) -> Vec<String> {
     let Some(change) = Change::new(old, new, network) else { return Vec::new() };
-    let go_on = within(WAITED_FOR);
-    let verdict = match change.is_known {
-        true => kept.copy(&change.before).made_worse(&change.after, &go_on),
-        false => made_worse(&change.before, &change.after, &go_on),
-    };
+    let verdict = change.look_beside(kept);
     decided(new.verify, &verdict, "in the network as it is now").unwrap_or_else(|mut lines| {
         lines.insert(0, "verify: this configuration would be refused".to_owned());
         lines

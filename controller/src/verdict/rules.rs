@@ -29,6 +29,10 @@ pub(super) struct Translated {
     switches: BTreeMap<DatapathId, OfSwitch>,
     ground: Ground,
     paths: Paths,
+    /// By switch: the destinations and sources that its rules name.
+    named: BTreeMap<DatapathId, (RuleList, Arc<Named>)>,
+    /// Hosts that stand for themselves and others.
+    kept: BTreeSet<MacAddr>,
 }
 
 /// What is different between two questions.
@@ -110,14 +114,24 @@ impl Translated {
             switches: BTreeMap::new(),
             ground: Ground::default(),
             paths: Paths::new(),
+            named: BTreeMap::new(),
+            kept: BTreeSet::new(),
         }
     }
 
     /// From `old`, which all this is of, to `new`. The operator's rules of a switch are looked through where their list is another one, what follows from the
     /// network where that is.
     pub(super) fn follow(&mut self, old: Option<&Question>, new: &Question) -> Difference {
-        let kept = kept_hosts(new);
-        let is_same_host = old.is_none_or(|old| kept_hosts(old) == kept);
+        self.named.retain(|at, _| new.network.switches.contains_key(at));
+        for &at in new.network.switches.keys() {
+            let list = new.rules.of(at);
+            if !self.named.get(&at).is_some_and(|(of, _)| of.is(list)) {
+                self.named.insert(at, (list.clone(), Arc::new(Named::of(list))));
+            }
+        }
+        let kept = kept_hosts(new, self.named.values().map(|(_, named)| &**named));
+        let is_same_host = self.kept == kept;
+        self.kept.clone_from(&kept);
         self.follow_hosts(old.filter(|_| is_same_host), old.is_none(), new, &kept)
     }
 
@@ -172,7 +186,8 @@ impl Translated {
         };
         for (&at, switch) in &network.switches {
             let mut of = self.switches.remove(&at).unwrap_or_default();
-            let ports = switch.ports.iter().map(|(&at, port)| (at, port.info.up, port.state == PortState::Link)).collect();
+            let ports =
+                switch.ports.iter().map(|(&at, port)| (at, port.info.up, port.state == PortState::Link)).collect();
             let numbered = new.rules.numbered_of(at);
             let around = of.ports == ports && Arc::ptr_eq(&of.numbered, numbered) && !of.numbers.is_empty();
             let is_same_list = around && of.list.is(new.rules.of(at));
@@ -199,7 +214,8 @@ impl Translated {
                 for (key, rule) in rules {
                     let number = of.numbers.get(&key).copied();
                     // The same rule does the same where groups and ports are the same.
-                    if is_settled && number.and_then(|number| self.stated(number)).is_some_and(|(_, old)| *old == rule) {
+                    if is_settled && number.and_then(|number| self.stated(number)).is_some_and(|(_, old)| *old == rule)
+                    {
                         continue;
                     }
                     let number = number.unwrap_or_else(|| self.number());
@@ -348,19 +364,37 @@ fn ones(bits: u32) -> u64 {
     if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
 }
 
-/// Hosts that stand for themselves: those that rules name, and of the others one of each switch, of each port that is a group's, and of each set
-/// of masks that they match.
-fn kept_hosts(question: &Question) -> BTreeSet<MacAddr> {
-    let (mut named, mut masks) = (BTreeSet::new(), BTreeSet::new());
-    for rule in question.network.switches.keys().flat_map(|at| question.rules.of(*at).rules()) {
-        let header = asked(&rule.rule.body.match_()).header;
-        for field in [Field::EthSrc, Field::EthDst] {
-            match (header.exact(field), header.field(field)) {
-                (Some(mac), _) => drop(named.insert(mac)),
-                (None, (_, 0)) => {}
-                (None, masked) => drop(masks.insert(masked)),
+/// MAC addresses that rules of a list name, and masks on them.
+#[derive(Default)]
+struct Named {
+    addresses: BTreeSet<u64>,
+    masks: BTreeSet<(u64, u64)>,
+}
+
+impl Named {
+    fn of(list: &RuleList) -> Named {
+        let mut named = Named::default();
+        for rule in list.rules() {
+            let header = asked(&rule.rule.body.match_()).header;
+            for field in [Field::EthSrc, Field::EthDst] {
+                match (header.exact(field), header.field(field)) {
+                    (Some(mac), _) => drop(named.addresses.insert(mac)),
+                    (None, (_, 0)) => {}
+                    (None, masked) => drop(named.masks.insert(masked)),
+                }
             }
         }
+        named
+    }
+}
+
+/// Hosts that stand for themselves: those that rules name, and of the others one of each switch, of each port that is a group's, and of each set
+/// of masks that they match.
+fn kept_hosts<'n>(question: &Question, of_rules: impl Iterator<Item = &'n Named>) -> BTreeSet<MacAddr> {
+    let (mut named, mut masks) = (BTreeSet::new(), BTreeSet::new());
+    for of in of_rules {
+        named.extend(of.addresses.iter().copied());
+        masks.extend(of.masks.iter().copied());
     }
     let isolation = &question.isolation;
     named.extend(isolation.macs().map(|(mac, _)| mac.to_u64()));

@@ -406,11 +406,7 @@ impl Verifier {
         self.change_within(changes, Budget { classes: CLASSES_MAX, again: AGAIN_MAX, go_on })
     }
 
-    fn change_within(
-        &mut self,
-        changes: impl IntoIterator<Item = RuleChange>,
-        mut budget: Budget<'_>,
-    ) -> Vec<Problem> {
+    fn change_within(&mut self, changes: impl IntoIterator<Item = RuleChange>, mut budget: Budget<'_>) -> Vec<Problem> {
         let mut touched: Vec<Arc<VerifiedRule>> = Vec::new();
         for change in changes {
             let number = match &change {

@@ -50,7 +50,7 @@ fn mac(n: u64) -> MacAddr {
     MacAddr::from_u64(0x0200_0000_0000 + n)
 }
 
-const RULES: [&str; 10] = [
+const RULES: [&str; 12] = [
     "priority=7,udp,actions=output:2",
     "priority=9,udp,in_port=1,actions=in_port",
     "priority=9,tcp,in_port=3,actions=output:40",
@@ -61,9 +61,12 @@ const RULES: [&str; 10] = [
     "priority=3,icmp,actions=group:1",
     "priority=11,in_port=2,udp,actions=goto_table:1",
     "priority=2,tcp,tp_dst=80,actions=mod_dl_dst:02:00:00:00:00:03,output:2",
+    "priority=12,udp,in_port=1,dl_dst=02:00:00:00:00:1e,actions=in_port",
+    "priority=12,udp,in_port=2,dl_dst=02:00:00:00:00:1e,actions=in_port",
 ];
 
-const ISOLATE: &str = "isolate:\n  plant: { groups: { a: { ports: [s1/3] }, b: { ports: [s2/4], hosts: [\"02:00:00:00:00:03\"] } } }\n";
+const ISOLATE: &str =
+    "isolate:\n  plant: { groups: { a: { ports: [s1/3] }, b: { ports: [s2/4], hosts: [\"02:00:00:00:00:03\"] } } }\n";
 
 /// `rules` are bits of [`RULES`] by switch.
 fn config(rules: &[u16], bucket: u32, isolated: bool) -> Config {
@@ -123,7 +126,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 24 } else { 128 }))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 12 } else { 128 }))]
 
     /// A configuration that makes things worse is refused and the old one stays; a network is followed.
     #[test]
@@ -228,10 +231,10 @@ fn a_host_that_no_rule_tells_apart_brings_nothing_to_look_at() {
 
 #[test]
 fn a_way_that_another_cost_makes_is_looked_at_before_it_is_taken() {
-    // What comes to the second switch from the first is sent back by a rule, and the first one sends it where it came from: as long as nothing leads there, nobody meets it.
+    // Two switches send packets to a host back to each other, and nobody meets that as long as its ways do not lead over their link.
     let mut network = ring();
     network.hosts.add(mac(30), at(3, 3), Time::ZERO);
-    let mut settings = config(&[0, 1 << 1, 0, 0], 3, false);
+    let mut settings = config(&[1 << 11, 1 << 10, 0, 0], 3, false);
     let cost = |of: &[(u64, u32)]| {
         let mut weights = Weights::new(Metric::Cost);
         for &(switch, cost) in of {
@@ -246,7 +249,6 @@ fn a_way_that_another_cost_makes_is_looked_at_before_it_is_taken() {
     let new = Question::new(&settings, network);
     let mut standing = Standing::new(&old);
     let worse = standing.made_worse(&new, &|| true);
-    println!("{worse:#?}");
     assert!(worse.wrong.iter().any(|finding| finding.kind == "loop"), "{worse:?}");
     assert!(worse.wrong.iter().flat_map(|finding| &finding.rules).any(|rule| rule.line.is_some()), "{worse:?}");
 }

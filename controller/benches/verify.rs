@@ -7,10 +7,16 @@
 #![allow(clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Instant;
 
+use controller::app::static_rules::{OperatorRules, RuleList, StaticRule};
+use controller::verdict::{Question, Standing};
 use controller::verify::{Effect, Field, Members, Membership, RuleChange, RuleNumber, Ternary, VerifiedRule, Verifier};
-use net::{DatapathId, PortId, PortNo};
+use net::{DatapathId, MacAddr, PortId, PortNo, Time};
+use openflow::{Action, Instruction, Match, TableId};
+use topology::{Link, Network, Port, PortInfo, PortState, Switch};
 
 const LEAVES: u64 = 28;
 const SPINES: u64 = 4;
@@ -47,6 +53,78 @@ fn main() {
             problems.len()
         );
     }
+    measure_configuration();
+}
+
+/// A configuration in the same fabric, from nothing and with one line more: a third of it on one leaf.
+fn measure_configuration() {
+    let switch = |ports: u32| Switch { connected: true, ports: (1..=ports).map(|n| (PortNo(n), up(n))).collect() };
+    let mut network = Network::new(1);
+    for leaf in 0..LEAVES {
+        network.switches.insert(self::leaf(leaf), switch(SPINES as u32 + EDGES));
+    }
+    for spine in 0..SPINES {
+        network.switches.insert(self::spine(spine), switch(LEAVES as u32));
+        for leaf in 0..LEAVES {
+            let ends = [
+                PortId::new(self::leaf(leaf), PortNo(1 + spine as u32)),
+                PortId::new(self::spine(spine), PortNo(1 + leaf as u32)),
+            ];
+            for (source, target) in [(ends[0], ends[1]), (ends[1], ends[0])] {
+                network.links.insert(source, Link { source, target, since: Time::ZERO });
+                let ports = &mut network.switches.get_mut(&source.datapath_id).unwrap().ports;
+                ports.get_mut(&source.port_no).unwrap().state = PortState::Link;
+            }
+        }
+    }
+    let network = Arc::new(network);
+    let rule = |priority: u16, n: u32, proto: u8, does: &[Action], line: u32| {
+        let match_ = Match::new().with_eth_type(IPV4 as u16).with_ip_proto(proto).with_ipv4_src(Ipv4Addr::from_bits(n));
+        StaticRule::new(TableId(0), priority, &match_, &[Instruction::ApplyActions(does.to_vec())], line).unwrap()
+    };
+    let rules = 100_000;
+    let place = |n: u32| if n % 3 == 0 { leaf(0) } else { leaf(u64::from(n)) };
+    let mut lists: BTreeMap<DatapathId, Vec<StaticRule>> = BTreeMap::new();
+    for n in 0..rules {
+        lists.entry(place(n)).or_default().push(rule(100, n, TCP as u8, &[], n + 1));
+    }
+    let question = |lists: &BTreeMap<DatapathId, Vec<StaticRule>>, old: Option<&OperatorRules>| {
+        let lists = lists.iter().map(|(&at, list)| (at, RuleList::new(list.clone()).unwrap()));
+        let mut rules = OperatorRules::new(RuleList::default(), lists.collect());
+        old.into_iter().for_each(|old| rules.share(old));
+        let (isolation, weights) = (Arc::default(), Arc::default());
+        Question { network: network.clone(), rules: Arc::new(rules), isolation, weights }
+    };
+    let first = question(&lists, None);
+    let took = |what: &str, start: Instant| {
+        println!("{what:<70} {:>9.1} ms", start.elapsed().as_secs_f64() * 1e3);
+    };
+    println!("A configuration of {rules} rules:");
+    let start = Instant::now();
+    let mut standing = Standing::new(&first);
+    took("translated from nothing", start);
+    let start = Instant::now();
+    assert!(standing.look(&|| true).wrong.is_empty());
+    took("all packets", start);
+    lists.entry(leaf(0)).or_default().push(rule(100, rules, TCP as u8, &[], rules + 1));
+    let longer = question(&lists, Some(&first.rules));
+    let start = Instant::now();
+    assert!(standing.made_worse(&longer, &|| true).wrong.is_empty());
+    took("one line more, translated and looked at", start);
+    lists.entry(leaf(0)).or_default().push(rule(100, rules, 17, &[Action::output(PortNo(1000))], rules + 2));
+    let wrong = question(&lists, Some(&longer.rules));
+    let start = Instant::now();
+    assert!(!standing.made_worse(&wrong, &|| true).wrong.is_empty());
+    took("one that loses packets (it is refused)", start);
+    let start = Instant::now();
+    standing.follow(&longer);
+    took("taken back", start);
+}
+
+fn up(n: u32) -> Port {
+    let (port_no, name) = (PortNo(n), String::new());
+    let info = PortInfo { port_no, hw_addr: MacAddr::ZERO, name, up: true, live: true, curr_speed_kbps: 0 };
+    Port { info, state: PortState::Edge, lldp_neighbor: None }
 }
 
 /// A kind of change: the rule that is added.

@@ -5,6 +5,7 @@
 //! (`verified`). BGP comes next, for it may still refuse; the fabric takes what it is given.
 
 mod counted;
+mod kept;
 pub(crate) mod verified;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::service::{Controller, speaker_config};
 
 pub use counted::Counted;
 pub(crate) use counted::Refused;
+pub(crate) use kept::Kept;
 
 /// Requests that wait for the main thread: one is answered before the next is looked at.
 pub const REQUESTS_WAITING: usize = 4;
@@ -117,18 +119,24 @@ pub struct Reloader {
     /// What of the current one is looked at whenever the network changes.
     looked_at: watch::Sender<verified::LookedAt>,
     counted: Arc<Counted>,
+    kept: Arc<Kept>,
 }
 
 impl Reloader {
     /// For a process that was started with this configuration, read from this file. What is refused is counted.
     pub fn new(started: Config, file: Option<PathBuf>, counted: Arc<Counted>) -> Reloader {
         let looked_at = watch::Sender::new(verified::LookedAt::from(&started));
-        Reloader { current: started.clone(), started, file, looked_at, counted }
+        Reloader { current: started.clone(), started, file, looked_at, counted, kept: Arc::default() }
     }
 
     /// What of the configuration is to be looked at whenever the network changes.
     pub(crate) fn verified(&self) -> watch::Receiver<verified::LookedAt> {
         self.looked_at.subscribe()
+    }
+
+    /// What the verifier keeps from one look to the next.
+    pub(crate) fn kept(&self) -> Arc<Kept> {
+        self.kept.clone()
     }
 
     /// The file that is read again.
@@ -197,7 +205,8 @@ impl Reloader {
         if self.current.isolate == new.isolate {
             new.isolate = self.current.isolate.clone();
         }
-        let not_well = verified::reload(&self.current, &new, is_way_back, controller.snapshot().network.clone()).await;
+        let network = controller.snapshot().network.clone();
+        let not_well = verified::reload(&self.current, &new, is_way_back, network, self.kept()).await;
         let not_well = not_well.inspect_err(count(Refused::Verify))?;
         let mut changed = match (controller.bgp(), &new.bgp, &self.current.bgp) {
             (Some(speaker), Some(bgp), Some(before)) => {
@@ -227,7 +236,7 @@ impl Reloader {
     pub fn plan(&self, source: &Source, add: impl FnOnce(&mut Config)) -> Result<Planning, Refusal> {
         let Checked { config: new, warnings } = self.checked(source, add)?;
         let warnings = warnings.0.iter().map(ToString::to_string).collect();
-        Ok(Planning::new(&self.started, &self.current, &new, warnings))
+        Ok(Planning { kept: self.kept(), ..Planning::new(&self.started, &self.current, &new, warnings) })
     }
 }
 
@@ -238,6 +247,7 @@ pub struct Planning {
     current: Config,
     new: Config,
     warnings: Vec<String>,
+    kept: Arc<Kept>,
 }
 
 /// What another configuration would do.
@@ -254,12 +264,13 @@ pub struct Plan {
 impl Planning {
     /// From what the process was started with and what counts to a new configuration.
     pub fn new(started: &Config, current: &Config, new: &Config, warnings: Vec<String>) -> Planning {
-        Planning { started: started.clone(), current: current.clone(), new: new.clone(), warnings }
+        let [started, current, new] = [started, current, new].map(Config::clone);
+        Planning { started, current, new, warnings, kept: Arc::default() }
     }
 
     /// What the verifier would say of it in this network, and whether it would be refused.
     pub(crate) fn verified(&self, network: Arc<Network>) -> Vec<String> {
-        verified::would(&self.current, &self.new, network)
+        verified::would(&self.current, &self.new, network, &self.kept)
     }
 
     /// Works it out: pure, and for a thread of its own.
@@ -272,7 +283,7 @@ impl Planning {
         features: &BTreeMap<DatapathId, Arc<SwitchFeatures>>,
         name: &dyn Fn(DatapathId) -> String,
     ) -> Result<Plan, Refusal> {
-        let Planning { started, current, new, warnings } = self;
+        let Planning { started, current, new, warnings, .. } = self;
         let mut changed = match (&current.bgp, &new.bgp) {
             (Some(before), Some(bgp)) => {
                 let mut changed = of_bgp(&speaker_would(before, bgp).map_err(Refusal::File)?);

@@ -81,7 +81,8 @@ pub fn run(options: RunOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
         let history = config.history.clone();
         let reloader = Reloader::new(config, options.config_file.clone(), controller.counted());
         let (snapshots, happenings) = (controller.snapshots(), controller.happenings());
-        tokio::spawn(verified::watch(reloader.verified(), snapshots, happenings, controller.counted()));
+        let (looked_at, kept) = (reloader.verified(), reloader.kept());
+        tokio::spawn(verified::watch(looked_at, snapshots, happenings, controller.counted(), kept));
         let started = started_with(options.config_file.as_deref(), &options.text);
         let mut changes = Changes::new(reloader, started, &history, controller.configurations());
         let add = |config: &mut Config| options.add_to(config);

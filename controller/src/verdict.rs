@@ -8,6 +8,7 @@
 //! configuration names; loops and losses show when there are links.
 
 mod rules;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -24,9 +25,10 @@ use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::config::Config;
 use crate::path::Weights;
-use crate::verify::{CUT_SHORT, Example, Field, Header, Problem};
+use crate::verify::{Example, Field, Header, Problem};
 
 use rules::Translated;
+pub use standing::Standing;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -82,6 +84,8 @@ pub struct Verdict {
     pub wrong: Vec<Finding>,
     /// What could not be followed: it may go wrong or not.
     pub not_proven: Vec<Finding>,
+    /// There was no time to look at the rest.
+    pub is_unfinished: bool,
 }
 
 /// What is wrong with packets by these rules in this network. Takes its time: milliseconds for a small network, seconds for a large one.
@@ -91,35 +95,12 @@ pub fn check_configuration(question: &Question) -> Verdict {
 
 /// The same as long as `go_on` says so: what was not looked at is not proven.
 pub fn check_while(question: &Question, go_on: &dyn Fn() -> bool) -> Verdict {
-    let mut translated = Translated::new(question);
-    let mut verdict = Verdict {
-        generation: question.network.generation,
-        switches: question.network.switches.len(),
-        rules: translated.verifier.len(),
-        ..Verdict::default()
-    };
-    for problem in translated.verifier.all_while(go_on) {
-        let finding = finding(&problem, &translated, question);
-        match problem {
-            Problem::NotProven { .. } => verdict.not_proven.push(finding),
-            _ => verdict.wrong.push(finding),
-        }
-    }
-    verdict
+    Standing::new(question).look(go_on)
 }
 
-/// What `new` does wrong and `old` did not, in the same network: who reloads is not blamed for what was there before. Looks as long as `go_on` says so; where
-/// what was before could not be looked at whole, nothing is blamed on the new one, and what goes wrong is among what is not proven.
+/// What `new` does wrong and `old` did not, from nothing: see [`Standing::made_worse`].
 pub fn made_worse(old: &Question, new: &Question, go_on: &dyn Fn() -> bool) -> Verdict {
-    let mut verdict = check_while(new, go_on);
-    if !verdict.wrong.is_empty() {
-        let before = check_while(old, go_on);
-        verdict.wrong.retain(|finding| !before.wrong.iter().any(|other| other.is_like(finding)));
-        if before.not_proven.iter().any(|finding| finding.what == CUT_SHORT) {
-            verdict.not_proven.append(&mut verdict.wrong);
-        }
-    }
-    verdict
+    Standing::new(old).made_worse(new, go_on)
 }
 
 impl Question {
@@ -204,7 +185,7 @@ fn finding(problem: &Problem, translated: &Translated, question: &Question) -> F
         what,
         enters: example.map(|example| example.enters),
         packet: example.map(packet),
-        rules: problem.rules().iter().filter_map(|number| translated.rule(*number)).collect(),
+        rules: problem.rules().iter().filter_map(|number| translated.rule(*number, question)).collect(),
     }
 }
 

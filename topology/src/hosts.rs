@@ -223,6 +223,19 @@ impl Hosts {
         Some(host)
     }
 
+    /// Puts a host into a network that is made up. One that is there stays where it is.
+    pub fn add(&mut self, mac: MacAddr, port: PortId, now: Time) {
+        if !self.contains_key(&mac) {
+            self.insert(mac, port, now);
+        }
+    }
+
+    /// Forgets those of a copy that `keep` does not name: for who looks at some of the hosts of a network alone.
+    pub fn retain(&mut self, keep: impl Fn(&Host) -> bool) {
+        let gone: Vec<MacAddr> = self.used().filter(|host| !keep(host)).map(|host| host.mac).collect();
+        gone.into_iter().for_each(|mac| drop(self.remove(mac)));
+    }
+
     fn find_address(&self, address: IpAddr, hash: u32) -> Option<HostAt> {
         self.by_address.find(hash, |at| self.host(at).is_some_and(|host| host.addresses.contains(address)))
     }

@@ -3,6 +3,9 @@
 //! What it takes is done in a thread of its own, with the newest picture of the network. A change of the network is not for us to refuse: what goes wrong
 //! by it is told in the log and among the events, once, and once more when it is over.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use topology::Network;
 
+use super::kept::Kept;
 use super::{Counted, Refusal};
 use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
@@ -21,9 +25,10 @@ use crate::verdict::{Finding, Question, Verdict, check_while, made_worse};
 
 /// A network that changes is looked at when it has rested for so long: a start brings one link after the other.
 const REST: Duration = Duration::from_secs(2);
-/// A look that somebody waits for takes so long at most: a reload is to be done within a second. What was not looked at then is told as not proven, and
-/// is looked at behind it ([`watch`]).
-const WAITED_FOR: Duration = Duration::from_millis(500);
+/// A look that somebody waits for takes so long at most; a hundred thousand rules take a part of a second. What could not be looked at whole by then is refused, for
+/// nothing is taken on that was not verified, and with `verify: warn` told as not proven. Who asks over HTTP waits a minute. Without
+/// optimisation everything takes some ten times as long.
+const WAITED_FOR: Duration = Duration::from_secs(if cfg!(debug_assertions) { 300 } else { 30 });
 /// A look that nobody waits for.
 const BEHIND: Duration = Duration::from_secs(10);
 /// Lines of one answer that are told; the first finding is what to look at first.
@@ -65,46 +70,73 @@ pub(crate) fn before_the_start(config: &Config) -> Vec<String> {
     decided(VerifyMode::Warn, &verdict, "in any network").unwrap_or_default()
 }
 
+/// What a change of the configuration is, for the verifier: nothing where there is nothing to look at.
+struct Change {
+    before: Question,
+    after: Question,
+    is_known: bool,
+}
+
+impl Change {
+    fn new(old: &Config, new: &Config, network: Arc<Network>) -> Option<Change> {
+        let same_rules = Arc::ptr_eq(&old.flows, &new.flows) || old.flows == new.flows;
+        let same = same_rules && old.isolate == new.isolate && old.weights == new.weights;
+        let nothing = new.flows.is_empty() && new.isolate.is_empty();
+        if new.verify == VerifyMode::Off || same || nothing {
+            return None;
+        }
+        let is_known = !network.switches.is_empty();
+        let (before, after) = match is_known {
+            true => (Question::new(old, network.clone()), Question::new(new, network)),
+            false => (Question::at_start(old), Question::at_start(new)),
+        };
+        Some(Change { before, after, is_known })
+    }
+
+    /// What goes wrong by it that did not before. The time counts from when it is known what counts now.
+    fn look(&self, kept: &Kept) -> Verdict {
+        match self.is_known {
+            true => kept.with(&self.before, |standing| standing.made_worse(&self.after, &within(WAITED_FOR))),
+            false => made_worse(&self.before, &self.after, &within(WAITED_FOR)),
+        }
+    }
+
+    /// The same for who may take long: a reload does not wait for it.
+    fn look_beside(&self, kept: &Kept) -> Verdict {
+        match self.is_known {
+            true => kept.copy(&self.before).made_worse(&self.after, &within(WAITED_FOR)),
+            false => made_worse(&self.before, &self.after, &within(WAITED_FOR)),
+        }
+    }
+
+    fn place(&self) -> String {
+        match self.is_known {
+            true => format!("in the network of {} switches as it is now", self.before.network.switches.len()),
+            false => "in any network".to_owned(),
+        }
+    }
+}
+
 /// Another configuration in the network as it is: lines to warn of, or why it is refused.
 pub(super) async fn reload(
     old: &Config,
     new: &Config,
     is_way_back: bool,
     network: Arc<Network>,
+    kept: Arc<Kept>,
 ) -> Result<Vec<String>, Refusal> {
-    let same = Arc::ptr_eq(&old.flows, &new.flows) && Arc::ptr_eq(&old.isolate, &new.isolate);
-    let nothing = new.flows.is_empty() && new.isolate.is_empty();
-    if new.verify == VerifyMode::Off || same || nothing {
-        return Ok(Vec::new());
-    }
-    let known = !network.switches.is_empty();
-    let (before, after) = match known {
-        true => (Question::new(old, network.clone()), Question::new(new, network)),
-        false => (Question::at_start(old), Question::at_start(new)),
-    };
-    let verdict = tokio::task::spawn_blocking(move || made_worse(&before, &after, &within(WAITED_FOR))).await;
-    let verdict = verdict.map_err(|error| Refusal::Process(format!("the rules could not be looked at: {error}")))?;
-    let place = match known {
-        true => format!("in the network of {} switches as it is now", verdict.switches),
-        false => "in any network".to_owned(),
-    };
+    let Some(change) = Change::new(old, new, network) else { return Ok(Vec::new()) };
     let mode = if is_way_back { VerifyMode::Warn } else { new.verify };
+    let looked = tokio::task::spawn_blocking(move || (change.look(&kept), change.place())).await;
+    let (verdict, place) =
+        looked.map_err(|error| Refusal::Process(format!("the rules could not be looked at: {error}")))?;
     decided(mode, &verdict, &place).map_err(|lines| Refusal::File(lines.join("\n")))
 }
 
 /// What [`reload`] would say, worked out here and now: warnings, or why it would be refused.
-pub(super) fn would(old: &Config, new: &Config, network: Arc<Network>) -> Vec<String> {
-    let same = old.flows == new.flows && old.isolate == new.isolate;
-    let nothing = new.flows.is_empty() && new.isolate.is_empty();
-    if new.verify == VerifyMode::Off || same || nothing {
-        return Vec::new();
-    }
-    let known = !network.switches.is_empty();
-    let (before, after) = match known {
-        true => (Question::new(old, network.clone()), Question::new(new, network)),
-        false => (Question::at_start(old), Question::at_start(new)),
-    };
-    let verdict = made_worse(&before, &after, &within(WAITED_FOR));
+pub(super) fn would(old: &Config, new: &Config, network: Arc<Network>, kept: &Kept) -> Vec<String> {
+    let Some(change) = Change::new(old, new, network) else { return Vec::new() };
+    let verdict = change.look_beside(kept);
     decided(new.verify, &verdict, "in the network as it is now").unwrap_or_else(|mut lines| {
         lines.insert(0, "verify: this configuration would be refused".to_owned());
         lines
@@ -124,6 +156,13 @@ fn decided(mode: VerifyMode, verdict: &Verdict, place: &str) -> Result<Vec<Strin
             lines.push("nothing has changed; `verify: warn` would take it on".to_owned());
             return Err(lines);
         }
+    }
+    if verdict.is_unfinished && mode == VerifyMode::Refuse {
+        let limit = WAITED_FOR.as_secs();
+        return Err(vec![
+            format!("verify: the rules could not be looked at whole within {limit} s {place}"),
+            "nothing has changed; `verify: warn` would take it on".to_owned(),
+        ]);
     }
     if !verdict.not_proven.is_empty() {
         let mut more = vec!["verify: not proven, for headers change or a match is not followed".to_owned()];
@@ -148,6 +187,7 @@ pub(crate) async fn watch(
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
     happenings: Arc<Happenings>,
     counted: Arc<Counted>,
+    kept: Arc<Kept>,
 ) {
     let mut told: Vec<Finding> = Vec::new();
     let mut seen: Option<(u64, LookedAt)> = None;
@@ -170,6 +210,7 @@ pub(crate) async fn watch(
         };
         if now.mode == VerifyMode::Off {
             told.clear();
+            kept.forget();
             counted.looks_no_more();
         }
         if now.mode == VerifyMode::Off || network.switches.is_empty() || seen.as_ref().is_some_and(is_same) {
@@ -182,9 +223,9 @@ pub(crate) async fn watch(
         let LookedAt { rules, isolation, weights, .. } = now.clone();
         let question = Question { network, rules, isolation, weights };
         seen = Some((shape, now));
-        let Ok(verdict) = tokio::task::spawn_blocking(move || check_while(&question, &within(BEHIND))).await else {
-            continue;
-        };
+        let of_all = kept.clone();
+        let look = move || of_all.with(&question, |standing| standing.look(&within(BEHIND)));
+        let Ok(verdict) = tokio::task::spawn_blocking(look).await else { continue };
         tracing::debug!(
             generation = verdict.generation,
             rules = verdict.rules,

@@ -1,6 +1,7 @@
 //! What the applications would state, in the verifier's terms.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use net::{DatapathId, MacAddr, PortId, PortNo, Prefix};
@@ -9,123 +10,261 @@ use openflow::{Action, Bucket, FlowModFlags, FlowStats, GroupId, GroupType, Inst
 use topology::{Link, Network, Port, PortState};
 
 use super::{FaultyRule, Question};
+use crate::app::static_rules::{Numbered, RuleList};
 use crate::app::{Effects, PacketOuts, Stated, View, apps};
 use crate::flow::pipeline::{CLASSIFY, FORWARD, ISOLATE_SOURCE, ISOLATE_TO, classify, forward, isolate};
-use crate::flow::{Group, Owner, Reconciler, Rule};
+use crate::flow::{Group, Key, Owner, Reconciler, Rule};
 use crate::path::Paths;
 use crate::verify::{
     Effect, Field, Header, Members, Membership, RuleChange, RuleNumber, Ternary, VerifiedRule, Verifier,
 };
 
-/// All rules of a network.
+/// All rules of a network, and what they were translated from: another question is answered by what is different in it.
+#[derive(Clone)]
 pub(super) struct Translated {
     pub(super) verifier: Verifier,
     /// By number.
-    stated: Vec<(DatapathId, Rule, Option<u32>)>,
+    stated: Vec<Option<(DatapathId, Rule)>>,
+    free: Vec<u32>,
+    switches: BTreeMap<DatapathId, OfSwitch>,
+    ground: Ground,
+    paths: Paths,
+    /// By switch: the destinations and sources that its rules name.
+    named: BTreeMap<DatapathId, (RuleList, Arc<Named>)>,
+    /// Hosts that stand for themselves and others.
+    kept: BTreeSet<MacAddr>,
+}
+
+/// What is different between two questions.
+pub(super) struct Difference {
+    /// Rules that come and go; the verifier does not have them yet.
+    pub(super) changes: Vec<RuleChange>,
+    /// Links, edges or members are others, so that everything may be otherwise.
+    pub(super) is_elsewhere: bool,
+}
+
+/// The rules of one switch, and what those of the operator hang on besides themselves.
+#[derive(Clone, Default)]
+struct OfSwitch {
+    list: RuleList,
+    numbered: Arc<Numbered>,
+    ports: Vec<(PortNo, bool, bool)>,
+    numbers: BTreeMap<Key, RuleNumber>,
+}
+
+/// What rules are held against.
+#[derive(Clone, PartialEq, Eq, Default)]
+struct Ground {
+    links: Vec<(PortId, PortId)>,
+    edges: Vec<PortId>,
+    /// Behind a port of which nothing is known there may be a switch that stops a packet.
+    unsure: Vec<PortId>,
     members: Vec<(Who, Membership)>,
 }
 
 /// Somebody in a group, as a packet shows it.
+#[derive(Clone, PartialEq, Eq)]
 enum Who {
     Port(PortId),
     Header(Box<Ends>),
 }
 
 /// Packets that it sends, and those that are sent to it.
+#[derive(Clone, PartialEq, Eq)]
 struct Ends {
     source: Ternary,
     destination: Ternary,
 }
 
-impl Translated {
-    pub(super) fn new(question: &Question) -> Translated {
+impl Ground {
+    fn of(question: &Question) -> Ground {
         let network = &*question.network;
-        let paths = Paths::compute_with(network, question.weights.clone());
-        // How long a host is remembered says nothing about where packets go.
-        let host_timeout = Duration::from_secs(1);
-        let view =
-            View { network, paths: &paths, host_timeout, isolation: &question.isolation, broadcast_probes: false };
         let both = |link: &Link| [(link.source, link.target), (link.target, link.source)];
-        let links = network.bidirectional_links().flat_map(both);
         let is_edge = |port: &PortId| !network.is_bidirectional(*port);
         let local = network.switches.keys().map(|&at| PortId::new(at, PortNo::LOCAL));
-        let edges = network.ports().map(|(port, _)| port).filter(is_edge).chain(local);
-        let members = members(question);
-        let mut of_verifier = Members::default();
-        for (who, membership) in &members {
+        let is_sure = |port: &Port| port.state == PortState::Edge;
+        Ground {
+            links: network.bidirectional_links().flat_map(both).collect(),
+            edges: network.ports().map(|(port, _)| port).filter(is_edge).chain(local).collect(),
+            unsure: network.ports().filter(|(_, port)| !is_sure(port)).map(|(port, _)| port).collect(),
+            members: members(question),
+        }
+    }
+
+    fn members(&self) -> Members {
+        let mut members = Members::default();
+        for (who, membership) in &self.members {
             match who {
-                Who::Port(port) => of_verifier.add_port(*port, *membership),
-                Who::Header(ends) => of_verifier.add_header(ends.source, ends.destination, *membership),
+                Who::Port(port) => members.add_port(*port, *membership),
+                Who::Header(ends) => members.add_header(ends.source, ends.destination, *membership),
             }
         }
-        // Behind a port of which nothing is known there may be a switch that stops a packet.
-        let is_sure = |port: &Port| port.state == PortState::Edge;
-        network.ports().filter(|(_, port)| !is_sure(port)).for_each(|(port, _)| of_verifier.add_unsure(port));
-        let mut translated = Translated {
-            verifier: Verifier::new(links.collect::<Vec<_>>(), edges.collect::<Vec<_>>(), of_verifier),
+        self.unsure.iter().for_each(|port| members.add_unsure(*port));
+        members
+    }
+}
+
+impl Translated {
+    /// No rules anywhere.
+    pub(super) fn new() -> Translated {
+        Translated {
+            verifier: Verifier::default(),
             stated: Vec::new(),
-            members,
+            free: Vec::new(),
+            switches: BTreeMap::new(),
+            ground: Ground::default(),
+            paths: Paths::new(),
+            named: BTreeMap::new(),
+            kept: BTreeSet::new(),
+        }
+    }
+
+    /// From `old`, which all this is of, to `new`. The operator's rules of a switch are looked through where their list is another one, what follows from the
+    /// network where that is.
+    pub(super) fn follow(&mut self, old: Option<&Question>, new: &Question) -> Difference {
+        self.named.retain(|at, _| new.network.switches.contains_key(at));
+        for &at in new.network.switches.keys() {
+            let list = new.rules.of(at);
+            if !self.named.get(&at).is_some_and(|(of, _)| of.is(list)) {
+                self.named.insert(at, (list.clone(), Arc::new(Named::of(list))));
+            }
+        }
+        let kept = kept_hosts(new, self.named.values().map(|(_, named)| &**named));
+        let is_same_host = self.kept == kept;
+        self.kept.clone_from(&kept);
+        self.follow_hosts(old.filter(|_| is_same_host), old.is_none(), new, &kept)
+    }
+
+    /// The same with these hosts for all. `old` is the question of which all this is, if it had the same ones.
+    pub(super) fn follow_hosts(
+        &mut self,
+        old: Option<&Question>,
+        is_begun: bool,
+        new: &Question,
+        kept: &BTreeSet<MacAddr>,
+    ) -> Difference {
+        let ground = Ground::of(new);
+        let is_elsewhere = ground != self.ground || is_begun;
+        if is_elsewhere {
+            let (links, edges, members) = (ground.links.clone(), ground.edges.clone(), ground.members());
+            self.verifier = std::mem::take(&mut self.verifier).elsewhere(links, edges, members);
+            self.ground = ground;
+        }
+        let same = |old: &Question| {
+            Arc::ptr_eq(&old.network, &new.network)
+                && Arc::ptr_eq(&old.isolation, &new.isolation)
+                && old.weights == new.weights
         };
-        let kept = kept_hosts(question);
-        let apps = apps(0, &question.rules, &question.isolation);
+        // What does not hang on the operator's rules is as it was.
+        let is_same_network = old.is_some_and(same);
+        let mut network = Network::clone(&new.network);
+        network.hosts.retain(|host| kept.contains(&host.mac));
+        if !is_same_network {
+            if *self.paths.weights() != new.weights {
+                self.paths = Paths::with_weights(new.weights.clone());
+            }
+            self.paths.update(&network);
+        }
+        let mut changes = Vec::new();
+        let gone: Vec<DatapathId> =
+            self.switches.keys().filter(|at| !network.switches.contains_key(at)).copied().collect();
+        for at in gone {
+            let numbers = self.switches.remove(&at).map(|of| of.numbers).unwrap_or_default();
+            numbers.into_values().for_each(|number| self.remove(number, &mut changes));
+        }
+        let apps = apps(0, &new.rules, &new.isolation);
         let mut reconciler = Reconciler::new();
         let mut packet_outs = PacketOuts::default();
-        for &at in network.switches.keys() {
+        let paths = std::mem::take(&mut self.paths);
+        // How long a host is remembered says nothing about where packets go.
+        let view = View {
+            network: &network,
+            paths: &paths,
+            host_timeout: Duration::from_secs(1),
+            isolation: &new.isolation,
+            broadcast_probes: false,
+        };
+        for (&at, switch) in &network.switches {
+            let mut of = self.switches.remove(&at).unwrap_or_default();
+            let ports =
+                switch.ports.iter().map(|(&at, port)| (at, port.info.up, port.state == PortState::Link)).collect();
+            let numbered = new.rules.numbered_of(at);
+            let around = of.ports == ports && Arc::ptr_eq(&of.numbered, numbered) && !of.numbers.is_empty();
+            let is_same_list = around && of.list.is(new.rules.of(at));
+            (of.list, of.numbered, of.ports) = (new.rules.of(at).clone(), numbered.clone(), ports);
             reconciler.add_switch(at);
             let mut effects = Effects::new(&mut reconciler, &mut packet_outs);
             for app in &apps {
+                let is_operators = app.owner() == Owner::StaticRules;
+                if if is_operators { is_same_list } else { is_same_network } {
+                    continue;
+                }
                 let mut rules = effects.rule_set(at);
                 app.rules(at, &view, &mut rules);
-                let Stated { rules, groups, .. } = rules.into_parts();
-                let numbers: HashMap<GroupId, &Group> =
+                let Stated { mut rules, groups, .. } = rules.into_parts();
+                rules.retain(|_, rule| !is_of_other_host(rule, kept));
+                let groups: HashMap<GroupId, &Group> =
                     groups.values().map(|group| (effects.group_id(at, group.key), group)).collect();
-                for rule in rules.into_values() {
-                    if is_of_other_host(&rule, &kept) {
+                let is_gone = |(key, _): &(&Key, &RuleNumber)| key.owner == app.owner() && !rules.contains_key(key);
+                let gone: Vec<Key> = of.numbers.iter().filter(is_gone).map(|(key, _)| *key).collect();
+                for key in gone {
+                    of.numbers.remove(&key).into_iter().for_each(|number| self.remove(number, &mut changes));
+                }
+                let is_settled = is_operators && around;
+                for (key, rule) in rules {
+                    let number = of.numbers.get(&key).copied();
+                    // The same rule does the same where groups and ports are the same.
+                    if is_settled && number.and_then(|number| self.stated(number)).is_some_and(|(_, old)| *old == rule)
+                    {
                         continue;
                     }
-                    let line = match app.owner() {
-                        Owner::StaticRules => question.rules.origin_of_key(at, rule.table, &rule.key),
-                        Owner::Isolation => {
-                            question.isolation.rules().origin_of_key(at, rule.table, &rule.key).filter(|line| *line > 0)
-                        }
-                        Owner::Forwarding => None,
-                    };
-                    translated.add(at, rule, line, &numbers, network);
+                    let number = number.unwrap_or_else(|| self.number());
+                    of.numbers.insert(key, number);
+                    let verified = verified(number, at, &rule, &groups, &network);
+                    if self.verifier.rule(number) != Some(&verified) {
+                        changes.push(RuleChange::Put(Box::new(verified)));
+                    }
+                    if let Some(stated) = self.stated.get_mut(number.0 as usize) {
+                        *stated = Some((at, rule));
+                    }
                 }
             }
+            self.switches.insert(at, of);
         }
-        translated
+        self.paths = paths;
+        Difference { changes, is_elsewhere }
     }
 
-    fn add(
-        &mut self,
-        at: DatapathId,
-        rule: Rule,
-        line: Option<u32>,
-        groups: &HashMap<GroupId, &Group>,
-        network: &Network,
-    ) {
-        let number = RuleNumber(u32::try_from(self.stated.len()).unwrap_or(u32::MAX));
-        let asked = asked(&rule.body.match_());
-        let effect = effect(at, &rule.body.instructions(), groups, network);
-        let verified = VerifiedRule {
-            number,
-            datapath_id: at,
-            table: rule.table.0,
-            priority: rule.priority,
-            in_port: asked.in_port,
-            header: asked.header,
-            metadata: asked.metadata,
-            partial: asked.partial,
-            effect,
+    fn number(&mut self) -> RuleNumber {
+        RuleNumber(self.free.pop().unwrap_or_else(|| {
+            self.stated.push(None);
+            u32::try_from(self.stated.len() - 1).unwrap_or(u32::MAX)
+        }))
+    }
+
+    fn remove(&mut self, number: RuleNumber, changes: &mut Vec<RuleChange>) {
+        changes.push(RuleChange::Remove(number));
+        if let Some(stated) = self.stated.get_mut(number.0 as usize) {
+            *stated = None;
+            self.free.push(number.0);
+        }
+    }
+
+    fn stated(&self, number: RuleNumber) -> Option<&(DatapathId, Rule)> {
+        self.stated.get(number.0 as usize)?.as_ref()
+    }
+
+    /// A rule in words, with the line that the question has it from.
+    pub(super) fn rule(&self, number: RuleNumber, question: &Question) -> Option<FaultyRule> {
+        let (datapath_id, rule) = self.stated(number)?;
+        let line = match rule.key.owner {
+            Owner::StaticRules => question.rules.origin_of_key(*datapath_id, rule.table, &rule.key),
+            Owner::Isolation => {
+                let rules = question.isolation.rules();
+                rules.origin_of_key(*datapath_id, rule.table, &rule.key).filter(|line| *line > 0)
+            }
+            Owner::Forwarding => None,
         };
-        self.verifier.apply(RuleChange::Put(Box::new(verified)));
-        self.stated.push((at, rule, line));
-    }
-
-    /// A rule in words.
-    pub(super) fn rule(&self, number: RuleNumber) -> Option<FaultyRule> {
-        let (datapath_id, rule, line) = self.stated.get(number.0 as usize)?;
         let shown = FlowStats {
             table_id: rule.table,
             duration_sec: 0,
@@ -141,7 +280,7 @@ impl Translated {
             instructions: rule.body.instructions(),
         };
         let words = shown.entry().to_string();
-        Some(FaultyRule { datapath_id: *datapath_id, owner: rule.key.owner.name(), line: *line, rule: words })
+        Some(FaultyRule { datapath_id: *datapath_id, owner: rule.key.owner.name(), line, rule: words })
     }
 
     /// Who is at one end of a packet's way.
@@ -150,8 +289,29 @@ impl Translated {
             Who::Port(of) => *of == port,
             Who::Header(ends) => if is_source { &ends.source } else { &ends.destination }.matches(header),
         };
-        let all = self.members.iter().filter(|(who, _)| is(who));
+        let all = self.ground.members.iter().filter(|(who, _)| is(who));
         all.fold(Membership::default(), |so_far, (_, membership)| so_far.and(*membership))
+    }
+}
+
+fn verified(
+    number: RuleNumber,
+    at: DatapathId,
+    rule: &Rule,
+    groups: &HashMap<GroupId, &Group>,
+    network: &Network,
+) -> VerifiedRule {
+    let asked = asked(&rule.body.match_());
+    VerifiedRule {
+        number,
+        datapath_id: at,
+        table: rule.table.0,
+        priority: rule.priority,
+        in_port: asked.in_port,
+        header: asked.header,
+        metadata: asked.metadata,
+        partial: asked.partial,
+        effect: effect(at, &rule.body.instructions(), groups, network),
     }
 }
 
@@ -168,12 +328,9 @@ fn members(question: &Question) -> Vec<(Who, Membership)> {
     }
     // Whatever leaves where a member by MAC address is, it hears. By IP address a host is a member with the packets that carry it, and no others.
     if !isolation.is_empty() {
-        for host in question.network.hosts.values() {
-            let of = isolation.of_mac(host.mac).of;
-            if of != 0 {
-                members.push((Who::Port(host.port), Membership { of, never: 0 }));
-            }
-        }
+        let hosts = question.network.hosts.values().map(|host| (host.port, isolation.of_mac(host.mac).of));
+        let ports: BTreeSet<(PortId, u64)> = hosts.filter(|(_, of)| *of != 0).collect();
+        members.extend(ports.into_iter().map(|(port, of)| (Who::Port(port), Membership { of, never: 0 })));
     }
     for (prefix, membership) in isolation.addresses() {
         let pairs: Vec<(Ternary, Ternary)> = match prefix {
@@ -207,19 +364,37 @@ fn ones(bits: u32) -> u64 {
     if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
 }
 
-/// Hosts that stand for themselves: those that rules name, and of the others one of each switch, of each port that is a group's, and of each set
-/// of masks that they match.
-fn kept_hosts(question: &Question) -> BTreeSet<MacAddr> {
-    let (mut named, mut masks) = (BTreeSet::new(), BTreeSet::new());
-    for rule in question.network.switches.keys().flat_map(|at| question.rules.of(*at).rules()) {
-        let header = asked(&rule.rule.body.match_()).header;
-        for field in [Field::EthSrc, Field::EthDst] {
-            match (header.exact(field), header.field(field)) {
-                (Some(mac), _) => drop(named.insert(mac)),
-                (None, (_, 0)) => {}
-                (None, masked) => drop(masks.insert(masked)),
+/// MAC addresses that rules of a list name, and masks on them.
+#[derive(Default)]
+struct Named {
+    addresses: BTreeSet<u64>,
+    masks: BTreeSet<(u64, u64)>,
+}
+
+impl Named {
+    fn of(list: &RuleList) -> Named {
+        let mut named = Named::default();
+        for rule in list.rules() {
+            let header = asked(&rule.rule.body.match_()).header;
+            for field in [Field::EthSrc, Field::EthDst] {
+                match (header.exact(field), header.field(field)) {
+                    (Some(mac), _) => drop(named.addresses.insert(mac)),
+                    (None, (_, 0)) => {}
+                    (None, masked) => drop(named.masks.insert(masked)),
+                }
             }
         }
+        named
+    }
+}
+
+/// Hosts that stand for themselves: those that rules name, and of the others one of each switch, of each port that is a group's, and of each set
+/// of masks that they match.
+fn kept_hosts<'n>(question: &Question, of_rules: impl Iterator<Item = &'n Named>) -> BTreeSet<MacAddr> {
+    let (mut named, mut masks) = (BTreeSet::new(), BTreeSet::new());
+    for of in of_rules {
+        named.extend(of.addresses.iter().copied());
+        masks.extend(of.masks.iter().copied());
     }
     let isolation = &question.isolation;
     named.extend(isolation.macs().map(|(mac, _)| mac.to_u64()));

@@ -41,6 +41,8 @@ pub const CLASSES_MAX: usize = 100_000;
 /// Classes of one change that are looked at one by one; more are told as [`Problem::NotProven`]. What takes tens of microseconds ends long before it: it
 /// is there for a change that goes wrong in a thousand ways.
 pub const CLASSES_OF_CHANGE_MAX: usize = 1_024;
+/// Rules of one change beyond which all packets are looked at once, before those that each rule touches.
+const LARGE_CHANGE: usize = 1_000;
 /// Problems of one kind that are told of one change.
 pub const PROBLEMS_MAX: usize = 16;
 /// Classes that go wrong as others have that are told already; after that the rest of the change is not looked at, which is told too.
@@ -320,19 +322,38 @@ impl Verifier {
             }
         }
         if let RuleChange::Put(rule) = change {
-            let rule: Arc<VerifiedRule> = Arc::from(rule);
-            self.constraints.add(&rule.header);
-            self.atoms.put(&rule);
-            if let Some(port) = rule.in_port {
-                *self.told_apart.entry(rule.datapath_id).or_default().entry(port).or_insert(0) += 1;
-            }
-            let does = self.alike(&rule);
-            let grows = self.table_mut(rule.datapath_id, rule.table).is_some_and(|table| table.add(&rule, &does));
-            if grows && !self.is_harmless(rule.datapath_id, &does) {
-                self.meets_more(rule.datapath_id);
-            }
-            self.rules.insert(number, rule);
+            self.put(Arc::from(rule));
         }
+    }
+
+    /// A rule whose number nobody has.
+    fn put(&mut self, rule: Arc<VerifiedRule>) {
+        self.constraints.add(&rule.header);
+        self.atoms.put(&rule);
+        if let Some(port) = rule.in_port {
+            *self.told_apart.entry(rule.datapath_id).or_default().entry(port).or_insert(0) += 1;
+        }
+        let does = self.alike(&rule);
+        let grows = self.table_mut(rule.datapath_id, rule.table).is_some_and(|table| table.add(&rule, &does));
+        if grows && !self.is_harmless(rule.datapath_id, &does) {
+            self.meets_more(rule.datapath_id);
+        }
+        self.rules.insert(rule.number, rule);
+    }
+
+    /// The same rules among other links, edges and members.
+    #[must_use]
+    pub fn elsewhere(
+        self,
+        links: impl IntoIterator<Item = (PortId, PortId)>,
+        edges: impl IntoIterator<Item = PortId>,
+        members: Members,
+    ) -> Verifier {
+        let mut verifier = Verifier::new(links, edges, members);
+        let mut rules: Vec<Arc<VerifiedRule>> = self.rules.into_values().collect();
+        rules.sort_unstable_by_key(|rule| rule.number);
+        rules.into_iter().for_each(|rule| verifier.put(rule));
+        verifier
     }
 
     fn meets_more(&mut self, datapath_id: DatapathId) {
@@ -372,6 +393,20 @@ impl Verifier {
 
     /// The same with several changes that are one: what is between them does not count.
     pub fn change_all(&mut self, changes: impl IntoIterator<Item = RuleChange>) -> Vec<Problem> {
+        let budget = Budget { classes: CLASSES_OF_CHANGE_MAX, again: AGAIN_OF_CHANGE_MAX, go_on: &|| true };
+        self.change_within(changes, budget)
+    }
+
+    /// The same of a change that may be as large as all rules together, as long as `go_on` says so; a look that is cut short says that it was.
+    pub fn change_all_while(
+        &mut self,
+        changes: impl IntoIterator<Item = RuleChange>,
+        go_on: &dyn Fn() -> bool,
+    ) -> Vec<Problem> {
+        self.change_within(changes, Budget { classes: CLASSES_MAX, again: AGAIN_MAX, go_on })
+    }
+
+    fn change_within(&mut self, changes: impl IntoIterator<Item = RuleChange>, mut budget: Budget<'_>) -> Vec<Problem> {
         let mut touched: Vec<Arc<VerifiedRule>> = Vec::new();
         for change in changes {
             let number = match &change {
@@ -389,7 +424,10 @@ impl Verifier {
             touched.extend(old);
         }
         let mut problems = Vec::new();
-        let mut budget = Budget { classes: CLASSES_OF_CHANGE_MAX, again: AGAIN_OF_CHANGE_MAX, go_on: &|| true };
+        // One look at everything costs less than a thousand at what each rule touches.
+        if touched.len() > LARGE_CHANGE && self.is_clean_at_once() {
+            return problems;
+        }
         for rule in &touched {
             if !self.look_at(&rule.header, Some(rule), &mut budget, &mut problems) {
                 break;
@@ -422,10 +460,10 @@ impl Verifier {
     /// The rules of which each has to be looked at by itself, if it is enough to do that: without those that match only some packets of a destination nothing is
     /// wrong, so that a packet with which something is meets one of them. None are doubtful where they are well all together, or only end the way of packets.
     fn doubtful(&mut self) -> Option<Vec<Arc<VerifiedRule>>> {
-        let everything = Ternary::default();
-        if self.suspects_with(|sweep, atoms| sweep.suspects(None, atoms), &everything, Care::Rough, None).is_empty() {
+        if self.is_clean_at_once() {
             return Some(Vec::new());
         }
+        let everything = Ternary::default();
         if !self.suspects_with(|sweep, atoms| sweep.suspects(None, atoms), &everything, Care::Plain, None).is_empty() {
             return None;
         }
@@ -438,6 +476,17 @@ impl Verifier {
         let mut rules: Vec<Arc<VerifiedRule>> = self.rules.values().filter(is_doubtful).cloned().collect();
         rules.sort_unstable_by_key(|rule| rule.number);
         Some(rules)
+    }
+
+    /// Whether the quick look at everything finds nothing that may be wrong.
+    fn is_clean_at_once(&mut self) -> bool {
+        let look = |sweep: &mut Sweep<'_>, atoms: &Bits| sweep.suspects(None, atoms);
+        self.suspects_with(look, &Ternary::default(), Care::Rough, None).is_empty()
+    }
+
+    /// What is wrong with one packet, from whatever edge port it enters: at most one thing of each sort.
+    pub fn about(&self, header: &Header) -> Vec<Problem> {
+        self.follow(&Ternary::of(header)).unwrap_or_default()
     }
 
     /// Every class of packets with such a header that `touched` may match. Whether there is something left of the budget.

@@ -118,7 +118,7 @@ impl RuleList {
     }
 
     /// Whether both are one list in memory.
-    pub(super) fn is(&self, other: &RuleList) -> bool {
+    pub(crate) fn is(&self, other: &RuleList) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }

@@ -146,6 +146,8 @@ pub struct FlowCounters {
     pub bundles: [u64; 2],
     /// Rollouts finished.
     pub rollouts: u64,
+    /// Rollouts that ended early, for something that was left in them was to be something else.
+    pub rollouts_overtaken: u64,
     /// Steps that a switch refused, by [`RefusalReason`].
     pub refused: [u64; RefusalReason::NAMES.len()],
     /// Rules of ours that somebody else removed, as the switch told at once.
@@ -833,25 +835,31 @@ impl Reconciler {
         let Some(id) = rollout.switch_of(queue) else { return };
         let Some(entry) = self.switches.get_mut(&id) else { return };
         let start = self.outbox.len();
-        let mut sent = 0;
+        let (mut sent, mut overtaken) = (0, false);
         while sent < WINDOW && self.outbox.len() - start < WINDOW_OCTETS {
             let Some(op) = rollout.next_op(queue) else { break };
+            if entry.flows.is_overtaken(op) {
+                overtaken = true;
+                break;
+            }
             let xid = entry.next_xid;
             let Some(step) = entry.flows.perform(op, xid, &mut self.counters, &mut self.outbox) else { continue };
             take_xid(&mut entry.next_xid);
             entry.sent.push_back(step);
             sent += 1;
         }
-        if sent == 0 {
-            return;
+        if sent > 0 {
+            entry.bundles.went_plain(sent);
+            let barrier = entry.xid();
+            self.counters.barriers += 1;
+            // An empty message is never too long.
+            let _ = Message::BarrierRequest.encode(barrier, &mut self.outbox);
+            rollout.wait(queue, barrier);
+            self.wrote(id, start);
         }
-        entry.bundles.went_plain(sent);
-        let barrier = entry.xid();
-        self.counters.barriers += 1;
-        // An empty message is never too long.
-        let _ = Message::BarrierRequest.encode(barrier, &mut self.outbox);
-        rollout.wait(queue, barrier);
-        self.wrote(id, start);
+        if overtaken {
+            self.plan_anew(lane);
+        }
     }
 
     fn drop_from_rollouts(&mut self, id: DatapathId) {

@@ -157,6 +157,16 @@ impl Rollout {
         dropped
     }
 
+    /// Nothing more of this rollout is sent; what is out is waited for. The steps that were left.
+    pub(super) fn take_rest(&mut self) -> Vec<(DatapathId, Op)> {
+        let Rollout { steps, next, queues, .. } = self;
+        let unsent = queues.iter_mut().flat_map(|queue| std::mem::replace(&mut queue.next, queue.end)..queue.end);
+        let left = unsent.chain(*next..steps.len()).filter_map(|at| steps.get(at));
+        let rest = left.map(|planned| (planned.datapath_id, planned.op)).collect();
+        *next = steps.len();
+        rest
+    }
+
     fn find(&self, datapath_id: DatapathId) -> Option<usize> {
         self.queues.binary_search_by_key(&datapath_id, |queue| queue.datapath_id).ok()
     }

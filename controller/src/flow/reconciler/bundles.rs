@@ -278,11 +278,16 @@ impl Reconciler {
             let _ = Message::BundleControl(open).encode(xid, &mut self.outbox);
             bundle.opened = Some(xid);
         }
-        let mut sent = 0;
+        let (mut sent, mut overtaken) = (0, false);
         while sent < WINDOW
             && self.outbox.len() - start < WINDOW_OCTETS
             && let Some(op) = bundle.ops.pop_front()
         {
+            // All of a switch at once has no order that could be wrong; what belongs together goes together.
+            if !bundle.atomic && entry.flows.is_overtaken(op) {
+                overtaken = true;
+                continue;
+            }
             let (xid, at) = (entry.next_xid, self.outbox.len());
             self.outbox.put_bytes(0, BUNDLE_ADD_HEAD);
             let Some(mut step) = entry.flows.perform(op, xid, &mut self.counters, &mut self.outbox) else {
@@ -314,6 +319,9 @@ impl Reconciler {
         // An empty message is never too long.
         let _ = Message::BarrierRequest.encode(barrier, &mut self.outbox);
         self.wrote(datapath_id, start);
+        if overtaken {
+            self.plan_anew(Lane::Unicast);
+        }
         Some(barrier)
     }
 

@@ -59,6 +59,18 @@ impl Reconciler {
         true
     }
 
+    /// A step of this lane was to make something that is to be something else by now. The order of its rollout is right for what it was
+    /// planned for, and for nothing else: it ends with what is out, and what was left is planned anew with all that has changed. What is
+    /// there then is a state that the rollout would have passed through.
+    pub(super) fn plan_anew(&mut self, lane: Lane) {
+        for (datapath_id, op) in self.rollout(lane).take_rest() {
+            let Some(entry) = self.switches.get_mut(&datapath_id) else { continue };
+            entry.flows.compare_again(op, None);
+            self.list(datapath_id, [true; 2]);
+        }
+        self.counters.rollouts_overtaken += 1;
+    }
+
     /// When the next phase may begin, if there is one.
     pub(super) fn follows_at(&self) -> Option<Time> {
         let next = |lane: Lane, rollout: &Rollout| {

@@ -144,6 +144,18 @@ impl SwitchFlows {
         }
     }
 
+    /// What a planned step is about is to be something else by now.
+    pub(in crate::flow) fn is_overtaken(&self, op: Op) -> bool {
+        match op {
+            Op::PutRule(at) | Op::DeleteRule(at) => self.slots.get(at).is_some_and(|slot| slot.dirty),
+            Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) | Op::DeleteGroup(id) => {
+                self.dirty_groups.contains(&id)
+            }
+            Op::PutMeter(id) | Op::DeleteMeter(id) => self.meters.dirty.contains(&id),
+            Op::Nothing => false,
+        }
+    }
+
     /// A step was planned and not done: what it is about is compared again. `at` is where it is now, if it was deleted.
     pub(in crate::flow) fn compare_again(&mut self, op: Op, at: Option<SlotRef>) {
         match op {

@@ -1,6 +1,8 @@
-//! Phases of changes that have time, and of those that have not.
+//! Phases of changes that have time, of those that have not, and of those that others overtake.
 
 use super::*;
+
+const S3: DatapathId = DatapathId(3);
 
 /// Two switches that know the way to a host, and are told another one: the phase of the nearer one is confirmed.
 fn changed(unhurried: bool) -> Lab {
@@ -101,6 +103,76 @@ fn a_flood_port_is_gone_everywhere_in_what_forwards_too_before_one_is_added_anyw
     lab.reconciler.handle_timeout(follows);
     lab.collect();
     assert!(!lab.switches[&S2].inbox.is_empty());
+    lab.pump();
+    lab.assert_equal();
+    assert!(lab.reconciler.is_idle());
+}
+
+/// S1 leads to the host by port 1, S2 by S1. Then S2 is to lead to it by S3; when S3 knows, S2 is to lead there by S1 again, by which way S1
+/// has another port.
+fn overtaken(lab: &mut Lab) {
+    for id in [S1, S2, S3] {
+        lab.connect(id);
+    }
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 2, 2)));
+    lab.reconciler.set_rule(S2, key(1), Some(&host_rule(1, 9, 0)));
+    lab.pump();
+    lab.assert_equal();
+    lab.reconciler.set_rule(S3, key(1), Some(&host_rule(1, 9, 0)));
+    lab.reconciler.set_rule(S2, key(1), Some(&host_rule(1, 3, 1)));
+    lab.reconciler.advance(lab.now());
+    lab.collect();
+    assert!(!lab.switches[&S3].inbox.is_empty() && lab.switches[&S2].inbox.is_empty());
+    lab.reconciler.set_rule(S1, key(1), Some(&host_rule(1, 9, 0)));
+    lab.reconciler.set_rule(S2, key(1), Some(&host_rule(1, 1, 1)));
+}
+
+#[test]
+fn what_is_overtaken_comes_in_the_order_of_the_change_that_overtakes_it() {
+    let mut lab = Lab::default();
+    overtaken(&mut lab);
+    lab.reconciler.advance(lab.now());
+    lab.collect();
+    while !lab.switches[&S3].inbox.is_empty() {
+        assert!(lab.switches[&S1].inbox.is_empty() && lab.switches[&S2].inbox.is_empty(), "what is out is waited for");
+        lab.step(S3);
+    }
+    assert!(lab.switches[&S2].inbox.is_empty(), "S1 still leads to S2");
+    assert!(!lab.switches[&S1].inbox.is_empty());
+    assert_eq!(lab.reconciler.counters().rollouts_overtaken, 1);
+    while !lab.switches[&S1].inbox.is_empty() {
+        assert!(lab.switches[&S2].inbox.is_empty());
+        lab.step(S1);
+    }
+    assert!(!lab.switches[&S2].inbox.is_empty());
+    lab.pump();
+    lab.assert_equal();
+    assert!(lab.reconciler.is_idle());
+}
+
+#[test]
+fn a_port_of_a_flood_tree_that_is_planned_waits_for_what_goes_since() {
+    let mut lab = Lab::default();
+    for id in [S1, S2, S3] {
+        lab.connect(id);
+        lab.reconciler.set_group(id, key(1), Some(group(1, GroupType::ALL, &[1, 2])));
+    }
+    lab.pump();
+    lab.assert_equal();
+    lab.reconciler.set_group(S1, key(1), Some(group(1, GroupType::ALL, &[1])));
+    lab.reconciler.set_group(S2, key(1), Some(group(1, GroupType::ALL, &[1, 2, 3])));
+    lab.reconciler.advance(lab.now());
+    lab.collect();
+    assert!(!lab.switches[&S1].inbox.is_empty() && lab.switches[&S2].inbox.is_empty());
+    // S3 is to lose one, and S2 to get yet another, which closes a circle as long as S3 has not.
+    lab.reconciler.set_group(S3, key(1), Some(group(1, GroupType::ALL, &[1])));
+    lab.reconciler.set_group(S2, key(1), Some(group(1, GroupType::ALL, &[1, 2, 4])));
+    lab.deliver();
+    let (follows, _) = lab.reconciler.poll_timeout().unwrap();
+    lab.reconciler.handle_timeout(follows);
+    lab.collect();
+    assert!(!lab.switches[&S3].inbox.is_empty(), "what goes");
+    assert!(lab.switches[&S2].inbox.is_empty(), "and then what comes");
     lab.pump();
     lab.assert_equal();
     assert!(lab.reconciler.is_idle());

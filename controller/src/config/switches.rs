@@ -200,15 +200,14 @@ fn parted<'f, 'n>(items: &'f [Field<'n>], word: &str) -> Option<&'f Field<'n>> {
         Content::Scalar { text, plain: true } => Some(text.contains(word)),
         _ => None,
     };
-    let parts = items.windows(2).find_map(|pair| match pair {
+    items.windows(2).find_map(|pair| match pair {
         [one, next] if one.node.mark.line == next.node.mark.line => match (plain(one)?, plain(next)?) {
             (true, true) => None,
             (false, _) => Some(one),
             (true, false) => Some(next),
         },
         _ => None,
-    });
-    parts
+    })
 }
 
 /// The rules of one switch, `of_one`, or of all.

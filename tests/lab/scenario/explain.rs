@@ -22,6 +22,11 @@ const LINK_PORTS: [u32; 3] = [1, 4, 5];
 const HOST_PORTS: [u32; 2] = [11, 12];
 /// Rules of the operator's.
 const RULES: usize = 160;
+/// A group that spreads packets over buckets of two ports each, and the rule that leads there: the controller's own groups have the shape that the
+/// network gives them.
+const CHOICE: &str =
+    "group_id=3,type=select,bucket=output:4,output:11,bucket=output:1,output:12,bucket=output:5,output:11";
+const TO_CHOICE: &str = "table=0,priority=60000,udp6,actions=group:3";
 /// How many random rules are tried for one that the configuration takes.
 const TRIES: usize = 200;
 /// Differences that are shown.
@@ -34,7 +39,8 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     let (_fabric, mut controller) = working_fabric(lab, report)?;
     println!("        | explain: seed {}; LAB_SEED={} repeats it", lab.seed, lab.seed);
     let mut random = Random::new(lab.seed);
-    let rules = rules(&mut random)?;
+    let mut rules = rules(&mut random)?;
+    rules.push(TO_CHOICE.to_owned());
     report.require("rules of many kinds are on the switch", configure(&controller, &rules))?;
     let packets = lab.mode.pick(3_000, 20_000);
     report.check("trace meets the rules and leaves by the ports of ofproto/trace", compare(&mut random, packets));
@@ -49,7 +55,9 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
 
 fn config(rules: &[String]) -> String {
     let lines: String = rules.iter().map(|rule| format!("    - \"{rule}\"\n")).collect();
-    format!("{PLAIN_CONFIG}switches: {{ s1: {{ datapath_id: \"0x1\" }} }}\nflows:\n  s1:\n{lines}")
+    format!(
+        "{PLAIN_CONFIG}switches: {{ s1: {{ datapath_id: \"0x1\" }} }}\ngroups:\n  s1:\n    - \"{CHOICE}\"\nflows:\n  s1:\n{lines}"
+    )
 }
 
 fn configure(controller: &Controller, rules: &[String]) -> Outcome {
@@ -173,6 +181,9 @@ struct Told {
     controller: bool,
     /// A select group may choose other ports.
     is_choice: bool,
+    /// Of such a group: where the packet goes by each bucket, or which one is taken. A bucket is a set of actions, of which the last output alone counts
+    /// (OpenFlow 1.3.5 §5.6.1, §5.10), and by one that leads back to where the packet came in it goes nowhere.
+    buckets: BTreeMap<u64, BTreeSet<u32>>,
     /// A fast-failover group takes the first bucket whose port lives.
     is_failover: bool,
 }
@@ -181,6 +192,7 @@ fn compare(random: &mut Random, packets: usize) -> Outcome {
     let mut unixctl = Unixctl::connect()?;
     let numbers = numbers(&unixctl.run("dpif/show", &[])?)?;
     let (mut different, mut dropped, mut punted, mut chosen, mut met) = (Vec::new(), 0, 0, 0, 0);
+    let mut failed_over = 0;
     for _ in 0..packets {
         let packet = made(random);
         let flow = flow(&packet);
@@ -190,13 +202,16 @@ fn compare(random: &mut Random, packets: usize) -> Outcome {
         let theirs = theirs(&said, &numbers)?;
         let path = format!("/api/v1/trace?switch={BRIDGE}&flow={}", http::encode(&flow));
         let answer = http::get_json(HTTP, &path)?;
-        let ours = ours(&answer)?;
+        let ours = ours(&answer, packet.in_port)?;
         wait::ensure(answer.get("same") == Some(&Value::Bool(true)), || {
             format!("desired and installed differ: {answer}")
         })?;
         // We follow each bucket that may be chosen, it follows the one of this hash.
         let ports = match ours.is_choice {
-            true => theirs.ports.is_subset(&ours.ports) && theirs.ports.is_empty() == ours.ports.is_empty(),
+            true => {
+                let all: BTreeSet<u32> = ours.buckets.values().flatten().copied().collect();
+                all == ours.ports && theirs.buckets.keys().any(|bucket| ours.buckets.get(bucket) == Some(&theirs.ports))
+            }
             false => theirs.ports == ours.ports,
         };
         if theirs.rules != ours.rules || !ports || theirs.controller != ours.controller {
@@ -204,8 +219,8 @@ fn compare(random: &mut Random, packets: usize) -> Outcome {
         }
         dropped += usize::from(ours.ports.is_empty() && !ours.controller);
         punted += usize::from(ours.controller);
-        // Which it is follows from the shape of the network.
-        chosen += usize::from(ours.is_choice || ours.is_failover);
+        chosen += usize::from(ours.is_choice);
+        failed_over += usize::from(ours.is_failover);
         met += usize::from(ours.rules.iter().any(|(_, priority)| priority.is_some_and(|priority| priority >= 100)));
     }
     different.iter().take(SHOWN).for_each(|text| println!("{text}"));
@@ -214,7 +229,8 @@ fn compare(random: &mut Random, packets: usize) -> Outcome {
     let all = [dropped, punted, chosen, met];
     wait::ensure(all.iter().all(|count| *count > 0), || format!("{all:?}"))?;
     Ok(format!(
-        "{packets} packets: {dropped} dropped, {punted} to the controller, {chosen} through groups with a choice"
+        "{packets} packets: {dropped} dropped, {punted} to the controller, {chosen} through groups with a choice, {failed_over} \
+         through fast failover"
     ))
 }
 
@@ -301,10 +317,13 @@ impl Changes<'_> {
         let rule = "table=199,priority=7,dl_vlan=99,actions=meter:9,group:8".to_owned();
         let rules: Vec<String> = self.rules.iter().cloned().chain([rule]).collect();
         let text = format!(
-            "{}groups:\n  all: [\"group_id=7,type=all,bucket=output:{port}\"]\n  s1: [\"group_id=8,type=select,bucket=group:7\"]\n\
-             meters:\n  s1: [\"meter=9,pktps,burst,bands=type=drop,rate=1000,burst_size=100\"]\n",
+            "{}meters:\n  s1: [\"meter=9,pktps,burst,bands=type=drop,rate=1000,burst_size=100\"]\n",
             config(&rules)
         );
+        let more = format!(
+            "groups:\n  all: [\"group_id=7,type=all,bucket=output:{port}\"]\n  s1:\n    - \"group_id=8,type=select,bucket=group:7\"\n"
+        );
+        let text = text.replacen("groups:\n  s1:\n", &more, 1);
         self.controller.write_config(&text)?;
         let (status, out, err, _) = self.controller.reload()?;
         wait::ensure(status == Some(0), || format!("{out}{err}"))?;
@@ -326,7 +345,10 @@ impl Changes<'_> {
             let text = self.command(&["show", what, "--switch", "s1", "-o", "json"])?;
             let rows = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
             let rows = rows.map_err(|error| format!("{text}: {error}"))?;
-            Ok(rows.into_iter().filter(|row| row.get("line").is_some_and(Value::is_u64)).collect())
+            let is_other = |row: &Value| {
+                !row.get("text").and_then(Value::as_str).is_some_and(|text| text.starts_with("group_id=3,"))
+            };
+            Ok(rows.into_iter().filter(|row| row.get("line").is_some_and(Value::is_u64) && is_other(row)).collect())
         };
         let texts = |rows: &[Value]| -> Vec<String> {
             rows.iter().filter_map(|row| Some(row.get("text")?.as_str()?.to_owned())).collect()
@@ -413,6 +435,9 @@ fn theirs(text: &str, numbers: &BTreeMap<u32, u32>) -> Result<Told, Fail> {
                 let number = numbers.get(&port).ok_or_else(|| format!("datapath port {port}: {text}"))?;
                 told.ports.insert(*number);
             }
+        } else if let Some(bucket) = line.strip_prefix("-> using bucket ") {
+            let bucket = bucket.trim().parse().map_err(|_| format!("no bucket: {line}"))?;
+            told.buckets.insert(bucket, BTreeSet::new());
         } else if let Some((table, rest)) = line.split_once(". ")
             && let Ok(table) = table.parse::<u64>()
         {
@@ -428,7 +453,7 @@ fn theirs(text: &str, numbers: &BTreeMap<u32, u32>) -> Result<Told, Fail> {
 }
 
 /// What happens at the first switch.
-fn ours(answer: &Value) -> Result<Told, Fail> {
+fn ours(answer: &Value, in_port: u32) -> Result<Told, Fail> {
     let mut told = Told::default();
     let text = |row: &Value, name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let rows = answer.get("rows").and_then(Value::as_array).ok_or("no rows")?;
@@ -443,6 +468,12 @@ fn ours(answer: &Value) -> Result<Told, Fail> {
             "group" => {
                 told.is_choice |= text(row, "rule").contains("type=select");
                 told.is_failover |= text(row, "rule").contains("type=ff");
+            }
+            "bucket" => {
+                let number = text(row, "why").strip_prefix("bucket ").and_then(|number| number.parse::<u64>().ok());
+                let port = text(row, "rule").rsplit("output:").next().and_then(|port| port.parse::<u32>().ok());
+                let ports = port.into_iter().filter(|port| *port != in_port).collect();
+                told.buckets.extend(number.map(|number| (number, ports)));
             }
             "out" => told.ports.extend(text(row, "port").parse::<u32>()),
             "controller" => told.controller = true,

@@ -289,7 +289,7 @@ impl Reconciler {
                 .switches
                 .get(&datapath_id)
                 .and_then(|entry| entry.audit.as_ref())
-                .is_some_and(|audit| matches!(audit.step, Step::Flows { .. } | Step::Others(_)));
+                .is_some_and(|audit| matches!(audit.step, Step::Flows { .. }));
             match flows {
                 true => self.end_audit(datapath_id, Some("the switch does not tell its flows"), now),
                 false => self.answered(datapath_id, now),

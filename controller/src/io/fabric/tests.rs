@@ -117,6 +117,7 @@ impl Flood {
         flood.beginning.push_back(reply(0x8000_0000, MultipartReplyBody::Aggregate(count)));
         flood.beginning.push_back(reply(0x8000_0004, MultipartReplyBody::GroupDesc(Vec::new())));
         flood.beginning.push_back(reply(0x8000_0005, MultipartReplyBody::Flow(Vec::new())));
+        flood.beginning.push_back(reply(0x8000_0006, MultipartReplyBody::Aggregate(count)));
         (flood, said)
     }
 }

@@ -83,7 +83,7 @@ fn measure_configuration() {
         StaticRule::new(TableId(0), priority, &match_, &[Instruction::ApplyActions(does.to_vec())], line).unwrap()
     };
     let rules = 100_000;
-    let place = |n: u32| if n % 3 == 0 { leaf(0) } else { leaf(u64::from(n)) };
+    let place = |n: u32| if n.is_multiple_of(3) { leaf(0) } else { leaf(u64::from(n)) };
     let mut lists: BTreeMap<DatapathId, Vec<StaticRule>> = BTreeMap::new();
     for n in 0..rules {
         lists.entry(place(n)).or_default().push(rule(100, n, TCP as u8, &[], n + 1));

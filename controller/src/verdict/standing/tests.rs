@@ -171,7 +171,7 @@ proptest! {
                 let worse = standing.made_worse(&other, &|| true);
                 let from_nothing = crate::verdict::made_worse(&question, &other, &|| true);
                 prop_assert_eq!(kinds(&worse), kinds(&from_nothing));
-                let [old, new] = [&question, &other].map(|question| crate::verdict::check_configuration(question));
+                let [old, new] = [&question, &other].map(crate::verdict::check_configuration);
                 prop_assert!(!new.wrong.is_empty() || worse.wrong.is_empty(), "blamed for nothing: {:?}", worse);
                 prop_assert!(!old.wrong.is_empty() || kinds(&new) == kinds(&worse), "{:?}\n{:?}", new, worse);
                 if !worse.wrong.is_empty() {

@@ -817,7 +817,7 @@ pub static ROUTES: &[Route] = &[
                 "kind",
                 Kind::Text,
                 "KIND",
-                "What kind of thing: `switch_up`, `switch_down`, `switch_gone`, `link_up`, `link_down`, `host_moved`, `rerouted`, \
+                "What kind of thing: `switch_up`, `switch_down`, `switch_gone`, `link_up`, `link_down`, `host_moved`, `rerouted`, `weighed`, \
                                               `refused`, `drift`, `role`, `reload`, `verify`, `condition`, `condition_over`.",
             ),
             maybe("switch", Kind::Text, "SWITCH", "At which switch."),

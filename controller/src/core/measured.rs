@@ -12,7 +12,7 @@ use std::time::Duration;
 use net::{DatapathId, PortId, PortNo, Time};
 use openflow::PortStats;
 
-use super::Core;
+use super::{Core, CoreEvent};
 use crate::app::Event;
 use crate::path::Metric;
 
@@ -152,6 +152,8 @@ impl Core {
         }
         self.measured.not_before = now + CHANGE_PAUSE;
         self.paths.note_utilisation(port, permille, self.discovery.network());
+        let cost = self.paths.weights().cost(port, self.discovery.network());
+        self.events.push_back(CoreEvent::Weighed { port, permille, cost });
     }
 
     fn weigh_latency(&mut self) {

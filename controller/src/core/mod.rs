@@ -197,6 +197,15 @@ pub enum CoreEvent {
         /// From the loss being known to the last switch's barrier.
         took: Duration,
     },
+    /// A link counts more or less by its load: ways may lead elsewhere.
+    Weighed {
+        /// In the direction out of this port.
+        port: PortId,
+        /// Of its bit rate, in parts of a thousand.
+        permille: u16,
+        /// What it costs from now on.
+        cost: u32,
+    },
     /// Something goes to a switch that has told that it cannot hold it. The first few of a connection.
     Foreseen {
         /// The switch.

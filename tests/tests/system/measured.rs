@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use controller::config::Config;
-use controller::core::FabricSettings;
+use controller::core::{CoreEvent, FabricSettings};
 use emulator::{FabricEvent, FabricSpec, HostIndex};
 use net::{PortId, Time};
 use tests::{Simulator, SimulatorOptions};
@@ -56,6 +56,8 @@ fn traffic_leaves_a_busy_link_without_loss_and_comes_back_ever_more_seldom() {
     let lost =
         simulator.fabric_events.iter().filter(|(_, event)| matches!(event, FabricEvent::ProbeLost { .. })).count();
     assert_eq!(lost, 0);
+    let told = simulator.core_events.iter().filter(|(_, event)| matches!(event, CoreEvent::Weighed { .. })).count();
+    assert!(told >= changes.len(), "{told} of {} told", changes.len());
     let pauses: Vec<u64> = changes.windows(2).map(|pair| pair[1].since(pair[0]).as_secs()).collect();
     assert!(!changes.is_empty() && changes.len() <= 8, "{changes:?}");
     assert!(pauses.iter().all(|pause| *pause >= 30), "{pauses:?}");

@@ -34,6 +34,8 @@ pub enum HappeningKind {
     HostMoved,
     /// Paths around a broken link stand.
     Rerouted,
+    /// A link counts more or less by its load.
+    Weighed,
     /// A switch has refused a rule or a group.
     Refused,
     /// An audit has found something that was changed by hand.
@@ -54,7 +56,7 @@ pub enum HappeningKind {
 
 impl HappeningKind {
     /// All of them with their names.
-    pub const NAMES: [(HappeningKind, &'static str); 15] = [
+    pub const NAMES: [(HappeningKind, &'static str); 16] = [
         (HappeningKind::SwitchUp, "switch_up"),
         (HappeningKind::SwitchDown, "switch_down"),
         (HappeningKind::SwitchGone, "switch_gone"),
@@ -62,6 +64,7 @@ impl HappeningKind {
         (HappeningKind::LinkDown, "link_down"),
         (HappeningKind::HostMoved, "host_moved"),
         (HappeningKind::Rerouted, "rerouted"),
+        (HappeningKind::Weighed, "weighed"),
         (HappeningKind::Refused, "refused"),
         (HappeningKind::Drift, "drift"),
         (HappeningKind::Role, "role"),

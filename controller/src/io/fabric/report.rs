@@ -336,6 +336,11 @@ impl Collector {
                     format!("paths around a lost link stand after {} us", took.as_micros())
                 });
             }
+            CoreEvent::Weighed { port, permille, cost } => {
+                push(About::new(HappeningKind::Weighed).at_port(*port), &|| {
+                    format!("{} % of the link are used: it costs {cost} in this direction", permille / 10)
+                });
+            }
             CoreEvent::Foreseen { datapath_id, what, why, owner, line } => {
                 push(About::new(HappeningKind::Refused).at(*datapath_id), &|| {
                     format!("{what}: sent, but the switch says: {why}{}", of_whom(*owner, *line))
@@ -471,6 +476,9 @@ impl Collector {
                 self.reroute.observe(took);
                 self.reroutes += 1;
                 self.last_reroute = Some(took);
+            }
+            CoreEvent::Weighed { port, permille, cost } => {
+                tracing::info!(%port, percent = permille / 10, cost, "a link costs something else by its load");
             }
             CoreEvent::Foreseen { datapath_id, what, why, owner, line } => {
                 let owner = owner.map(|owner| owner.name());

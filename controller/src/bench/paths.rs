@@ -26,7 +26,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("trunkline bench paths", "fat-trees of 16-port and of 48-port switches"),
     ("trunkline bench paths --k 8 --changes 1000 --json", "a small one, a thousand changes, for a program to read"),
     ("trunkline bench paths --k 48 --seconds 0", "paths alone, without the core"),
-    ("trunkline bench paths --k 16 --probe-budgets 4000,20000", "and what probing of 10,976 links costs"),
+    ("trunkline bench paths --k 16 --probe-budgets 4000,20000", "and what probing of 10,000 links costs"),
     ("TRUNKLINE_PYTHON=python3 trunkline bench paths --k 16", "beside networkx, too"),
 ];
 
@@ -54,12 +54,12 @@ pub struct PathsArgs {
     /// switches and all their hosts; 0 leaves the core out.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=3_600))]
     seconds: u64,
-    /// Measure as well what probing the links of a fat-tree without hosts costs the whole core with these budgets, in probes a second.
+    /// Measure as well what probing the links of leaves and spines without hosts costs the whole core with these budgets, in probes a second.
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     probe_budgets: Vec<u32>,
-    /// Ports of that fat-tree's switches: 28 makes 980 switches and 10,976 links.
-    #[arg(long, value_name = "K", default_value_t = 28, value_parser = clap::value_parser!(u16).range(2..=32))]
-    probe_k: u16,
+    /// How many links these are, about: 10,000 are between 100 leaves and 100 spines.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(4..=40_000))]
+    probe_links: u32,
     /// Write JSON.
     #[arg(long)]
     json: bool,
@@ -128,7 +128,8 @@ pub(super) fn paths(arguments: &PathsArgs, out: &mut dyn Write) -> Result<(), St
         arguments.graphml.iter().map(|file| imported(file, changes)).collect::<Result<_, String>>()?
     };
     let budgets = arguments.probe_budgets.iter();
-    let probing = budgets.map(|&budget| probing::probing(arguments.probe_k, budget)).collect::<Result<_, String>>()?;
+    let probing =
+        budgets.map(|&budget| probing::probing(arguments.probe_links, budget)).collect::<Result<_, String>>()?;
     let measured = Measured { networks, probing };
     let written = if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &measured).map_err(Into::into).and_then(|()| writeln!(out))

@@ -1,4 +1,4 @@
-//! What probing costs the whole core: a fat-tree without hosts, whose links are all there, and nothing happens but probes.
+//! What probing costs the whole core: leaves and spines without hosts, whose links are all there, and nothing happens but probes.
 
 use std::time::Duration;
 
@@ -26,23 +26,25 @@ pub(super) struct Probing {
     pub(super) detection_ms: f64,
 }
 
-/// A fat-tree of `k`-port switches with this budget.
-pub(super) fn probing(k: u16, budget: u32) -> Result<Probing, String> {
-    let spec = FabricSpec::of(&Shape::fat_tree(usize::from(k)));
+/// As many leaves as spines, so that they have about so many links, with this budget.
+pub(super) fn probing(links: u32, budget: u32) -> Result<Probing, String> {
+    let side = (f64::from(links).sqrt().round() as usize).max(2);
+    let spec = FabricSpec::of(&Shape::leaf_spine(side, side));
     let mut bench = Bench::new(&spec, Some(budget));
     bench.start(&spec)?;
-    let before = bench.core().discovery_counters().probes_received;
+    let before = *bench.core().discovery_counters();
     let (busy, longest) = bench.rest(Duration::from_secs(SECONDS))?;
     let counters = bench.core().discovery_counters();
-    if counters.links_down > 0 {
-        return Err(format!("{} links were lost: the core is too slow for this budget", counters.links_down));
+    let lost = counters.links_down - before.links_down;
+    if lost > 0 {
+        return Err(format!("{lost} links were lost: the core is too slow for a budget of {budget} probes a second"));
     }
     let pace = bench.core().probe_pace();
     Ok(Probing {
         switches: spec.switches.len(),
         links: spec.links.len(),
         budget: pace.budget_per_second,
-        probes: (counters.probes_received - before) / SECONDS,
+        probes: (counters.probes_received - before.probes_received) / SECONDS,
         busy_share: busy.as_secs_f64() / SECONDS as f64,
         longest_ms: longest.as_secs_f64() * 1e3,
         interval_ms: pace.link_interval.as_secs_f64() * 1e3,
@@ -56,10 +58,10 @@ mod tests {
 
     #[test]
     fn probes_come_back_as_often_as_the_budget_says() {
-        let found = probing(4, 100).unwrap();
-        assert_eq!((found.switches, found.links, found.budget), (20, 32, 100));
+        let found = probing(36, 100).unwrap();
+        assert_eq!((found.switches, found.links, found.budget), (12, 36, 100));
         assert!((95..=100).contains(&found.probes), "{found:?}");
-        assert!((600.0..=700.0).contains(&found.interval_ms), "64 ports at 100 a second: {found:?}");
+        assert!((700.0..=740.0).contains(&found.interval_ms), "72 ports at 100 a second: {found:?}");
         assert!(found.busy_share > 0.0 && found.longest_ms > 0.0, "{found:?}");
     }
 }

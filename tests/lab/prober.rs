@@ -45,13 +45,12 @@ pub struct Gap {
 }
 
 /// What a change did to those who sent.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Felt {
     /// The longest outage of any pair.
     pub longest: Duration,
-    /// Outages of the pairs that have lost something, together, and how many they are.
-    pub together: Duration,
-    pub pairs: u32,
+    /// The longest outage of each pair that has lost something.
+    pub outages: Vec<Duration>,
     /// Datagrams of all.
     pub lost: u64,
 }
@@ -145,8 +144,7 @@ pub fn felt(probers: &[Prober], since: Duration) -> Felt {
         if missing > late {
             for (_, outage) in longest_by_sender(&gaps) {
                 felt.longest = felt.longest.max(outage);
-                felt.together += outage;
-                felt.pairs += 1;
+                felt.outages.push(outage);
             }
         }
     }

@@ -497,7 +497,12 @@ impl Reconciler {
             _ => None,
         };
         let step = entry.flows.describe(&sent);
-        let again = entry.flows.refused(&sent, error.code(), there, now).unwrap_or(Again::Now);
+        // What was sent for the same thing since decides what is there, and has an answer of its own.
+        let overtaken = entry.sent.iter().any(|later| is_before(xid, later.xid) && later.op.is_about_the_same(sent.op));
+        let again = match overtaken {
+            true => Again::Now,
+            false => entry.flows.refused(&sent, error.code(), there, now).unwrap_or(Again::Now),
+        };
         if let Again::At(at) = again {
             self.refusing.insert(datapath_id);
             self.next_retry = Some(self.next_retry.map_or(at, |next| next.min(at)));

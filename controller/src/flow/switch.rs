@@ -14,8 +14,8 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use net::{DatapathId, Time};
 use openflow::{
-    ErrorCode, FlowModCommand, FlowModFlags, FlowModHead, FlowRemoved, FlowStats, GroupDesc, GroupId, GroupMod,
-    GroupModCommand, GroupType, Instruction, Match, Message, MeterId, TableId,
+    FlowModCommand, FlowModFlags, FlowModHead, FlowRemoved, FlowStats, GroupDesc, GroupId, GroupMod, GroupModCommand,
+    GroupType, Instruction, Match, Message, MeterId, TableId,
 };
 use topology::SeededState;
 
@@ -26,7 +26,7 @@ use super::ids::GroupIds;
 use super::installed_group::InstalledGroup;
 use super::pipeline::{self, Lane};
 use super::reconciler::FlowCounters;
-use super::refusal::{Again, Item, Place, Refusals};
+use super::refusal::{Item, Place, Refusals};
 use super::rule::{self, Group, Key, OUR_COOKIES, Owner, RULE_FLAGS, Rule, RuleId};
 use super::slots::{Held, Other, Slot, SlotRef, Slots};
 
@@ -388,28 +388,6 @@ impl SwitchFlows {
         true
     }
 
-    /// The switch refused a step: what it holds there is not what we believed. `there`: the object exists on the switch, with whatever contents;
-    /// `None`: as before the step. When it is sent again; `None` if there is nothing to send again.
-    pub(super) fn refused(&mut self, sent: &Sent, error: ErrorCode, there: Option<bool>, now: Time) -> Option<Again> {
-        // What it does not delete is still there.
-        let item = match sent.op {
-            Op::DeleteRule(_) => self.undone(sent).map(Item::Rule),
-            Op::DeleteGroup(id) if error != ErrorCode::GROUP_MOD_UNKNOWN_GROUP => {
-                self.undone(sent);
-                Some(Item::Group(id))
-            }
-            Op::DeleteGroup(_) => None,
-            Op::DeleteMeter(_) if error == ErrorCode::METER_MOD_UNKNOWN_METER => None,
-            _ => self.not_done(sent, there),
-        }?;
-        match item {
-            Item::Rule(at) => self.slots.get_mut(at)?.dirty = false,
-            Item::Group(id) => drop(self.dirty_groups.remove(&id)),
-            Item::Meter(id) => drop(self.meters.dirty.remove(&id)),
-        }
-        Some(self.refusals.add(item, self.place_of(&item), self.cause(&item, error), now))
-    }
-
     /// A step was not done: what the switch holds there is what it held before.
     fn not_done(&mut self, sent: &Sent, there: Option<bool>) -> Option<Item> {
         match sent.op {
@@ -566,6 +544,7 @@ impl SwitchFlows {
                     self.foresee(Item::Group(group));
                     let before = steps.len();
                     let changes = self.group_steps(group, lane, id, steps);
+                    self.forget_needless(Item::Group(group), before == steps.len());
                     permitted(permit, changes, before, steps)
                 };
                 if keep {
@@ -583,13 +562,13 @@ impl SwitchFlows {
             self.foresee(Item::Rule(at));
             let before = steps.len();
             let changes = self.rule_steps(at, lane, id, steps);
+            self.forget_needless(Item::Rule(at), before == steps.len());
             let keep = permitted(permit, changes, before, steps);
             if keep && let Some(slot) = self.slots.get_mut(at) {
                 slot.dirty = true;
             }
             keep
         });
-        // The list is as long again when the next flood of hosts comes; a switch at rest gives it back.
         if list.capacity() > DIRTY_KEPT {
             list.shrink_to(DIRTY_KEPT.max(list.len()));
         }

@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use net::Time;
 use openflow::{Bucket, ErrorCode, GroupId, GroupType, MeterId, TableId};
 
 use super::buckets::{has_detour, without_detour};
 use super::{Op, Sent, SwitchFlows};
 use crate::flow::features::SwitchFeatures;
 use crate::flow::reconciler::RefusedStep;
-use crate::flow::refusal::{Cause, Item, Place};
+use crate::flow::refusal::{Again, Cause, Item, Place};
 use crate::flow::rule::Group;
 use crate::flow::slots::{Held, SlotRef};
 use crate::flow::unfit::Unfit;
@@ -29,6 +30,23 @@ pub(super) struct Foreseen {
     so_far: usize,
     /// Tables that hold fewer rules than are wanted: told once.
     full: BTreeSet<TableId>,
+}
+
+impl Op {
+    /// What it is about.
+    pub(super) fn object(self) -> Option<Item> {
+        match self {
+            Op::PutRule(at) | Op::DeleteRule(at) => Some(Item::Rule(at)),
+            Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) | Op::DeleteGroup(id) => Some(Item::Group(id)),
+            Op::PutMeter(id) | Op::DeleteMeter(id) => Some(Item::Meter(id)),
+            Op::Nothing => None,
+        }
+    }
+
+    /// Whether both are about the same rule, group or meter.
+    pub(in crate::flow) fn is_about_the_same(self, other: Op) -> bool {
+        self.object().is_some_and(|object| Some(object) == other.object())
+    }
 }
 
 impl SwitchFlows {
@@ -141,6 +159,55 @@ impl SwitchFlows {
             Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) => self.cause(&Item::Group(id), error),
             Op::PutMeter(id) => self.cause(&Item::Meter(id), error),
             Op::DeleteRule(_) | Op::DeleteGroup(_) | Op::DeleteMeter(_) | Op::Nothing => Cause::Error(error),
+        }
+    }
+
+    /// Whether a step that was refused puts what nobody wants any more: there is nothing to try again.
+    pub(super) fn is_moot(&self, op: Op) -> bool {
+        match op {
+            Op::PutRule(at) => self.slots.get(at).is_none_or(|slot| !slot.desired),
+            Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) => !self.desired_groups.contains_key(&id),
+            Op::PutMeter(id) => !self.meters.desired.contains_key(&id),
+            Op::DeleteRule(_) | Op::DeleteGroup(_) | Op::DeleteMeter(_) | Op::Nothing => false,
+        }
+    }
+
+    /// The switch refused a step: what it holds there is not what we believed. `there`: the object exists on the switch, with whatever contents;
+    /// `None`: as before the step. When it is sent again; `None` if there is nothing to send again.
+    pub(in crate::flow) fn refused(
+        &mut self,
+        sent: &Sent,
+        error: ErrorCode,
+        there: Option<bool>,
+        now: Time,
+    ) -> Option<Again> {
+        // What it does not delete is still there.
+        let item = match sent.op {
+            Op::DeleteRule(_) => self.undone(sent).map(Item::Rule),
+            Op::DeleteGroup(id) if error != ErrorCode::GROUP_MOD_UNKNOWN_GROUP => {
+                self.undone(sent);
+                Some(Item::Group(id))
+            }
+            Op::DeleteGroup(_) => None,
+            Op::DeleteMeter(_) if error == ErrorCode::METER_MOD_UNKNOWN_METER => None,
+            _ => self.not_done(sent, there),
+        }?;
+        if self.is_moot(sent.op) {
+            self.compare_again(sent.op, None);
+            return None;
+        }
+        match item {
+            Item::Rule(at) => self.slots.get_mut(at)?.dirty = false,
+            Item::Group(id) => drop(self.dirty_groups.remove(&id)),
+            Item::Meter(id) => drop(self.meters.dirty.remove(&id)),
+        }
+        Some(self.refusals.add(item, self.place_of(&item), self.cause(&item, error), now))
+    }
+
+    /// What was refused, and was to be tried again, is as it should be by now if there is nothing left to do for it.
+    pub(super) fn forget_needless(&mut self, item: Item, needless: bool) {
+        if needless {
+            self.refusals.forget(&item);
         }
     }
 

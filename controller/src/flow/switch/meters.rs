@@ -130,14 +130,16 @@ impl SwitchFlows {
             let meters = &self.meters;
             let mut push = |step, op| steps.push(Planned { step, datapath_id, op });
             match (meters.desired.get(&id), meters.installed.get(&id)) {
-                (Some(desired), Some(installed)) if installed.is(desired) => {}
+                (Some(desired), Some(installed)) if installed.is(desired) => {
+                    self.forget_needless(Item::Meter(id), true);
+                }
                 (Some(_), Some(_)) | (None, Some(_)) if additions_only => drop(self.meters.dirty.insert(id)),
                 (Some(_), _) => {
                     push((0, 0), Op::PutMeter(id));
                     self.foresee(Item::Meter(id));
                 }
                 (None, Some(_)) => push((3, 1), Op::DeleteMeter(id)),
-                (None, None) => {}
+                (None, None) => self.forget_needless(Item::Meter(id), true),
             }
         }
     }

@@ -234,7 +234,8 @@ fn assert_gaps_are_named(lab: &Lab) {
             assert_eq!(state != EntryState::Installed, is_named, "{what} on {id}: {state:?}, {refusal:?}");
             named += usize::from(is_named);
         }
-        assert_eq!(named, sizes[3], "refusals of {id}");
+        // A refusal may outlive what it is about, until the switch connects again; it never is what is missing.
+        assert!(named <= sizes[3], "refusals of {id}: {named} are named, {} counted", sizes[3]);
     }
 }
 

@@ -114,6 +114,66 @@ fn a_database_out_of_reach_says_nothing_about_its_session() {
 }
 
 #[test]
+fn a_link_that_is_mended_while_one_database_is_away_keeps_bfd_at_both_ends() {
+    for first in [DOWN, UP] {
+        let mut bfd = supervisor(&[link(1, 2)], &[(1, first), (2, first)]);
+        say(&mut bfd, &[(1, DOWN), (2, DOWN)], 1);
+        say(&mut bfd, &[(1, DOWN)], 2);
+        // The link is whole again, and so is its session; the database of one end says so.
+        for now in [3, 300, 301, 5_000] {
+            say(&mut bfd, &[(1, UP)], now);
+            assert_eq!(bfd.wanted(port(1), at(now)), Some(true), "{first:?} after {now} s");
+        }
+        assert_eq!(say(&mut bfd, &[(1, UP), (2, UP)], 5_001), [BfdEvent::Up(link(1, 2))]);
+    }
+}
+
+#[test]
+fn what_is_down_when_its_database_is_back_has_its_whole_time_to_come_up() {
+    let mut bfd = supervisor(&[link(1, 2)], &[(1, PortBfd::Off), (2, PortBfd::Off)]);
+    say(&mut bfd, &[(1, DOWN)], 1);
+    assert_eq!(say(&mut bfd, &[(1, DOWN)], 100), []);
+    assert_eq!(say(&mut bfd, &[(1, DOWN), (2, PortBfd::Off)], 101), []);
+    assert_eq!(bfd.wanted(port(2), at(101)), Some(true));
+    assert_eq!(say(&mut bfd, &[(1, DOWN), (2, DOWN)], 104), []);
+    assert_eq!(say(&mut bfd, &[(1, UP), (2, UP)], 105), [BfdEvent::Up(link(1, 2))]);
+    // The same for a link that was cut.
+    say(&mut bfd, &[(1, DOWN), (2, DOWN)], 106);
+    say(&mut bfd, &[(1, DOWN)], 107);
+    say(&mut bfd, &[(1, DOWN)], 1_000);
+    say(&mut bfd, &[(1, DOWN), (2, DOWN)], 1_001);
+    assert_eq!(bfd.wanted(port(1), at(1_299)), Some(true));
+    bfd.handle_timeout(at(1_301));
+    assert_eq!(bfd.wanted(port(1), at(1_301)), Some(false));
+}
+
+#[test]
+fn a_run_that_begins_while_one_database_is_away_leaves_a_link_its_session() {
+    for links in [&[link(1, 2)][..], &[]] {
+        let mut bfd = supervisor(links, &[(1, UP)]);
+        for now in [1, 301, 700, 10_000] {
+            say(&mut bfd, &[(1, UP)], now);
+            assert_eq!(bfd.wanted(port(1), at(now)), None, "{links:?} after {now} s");
+        }
+    }
+}
+
+#[test]
+fn the_second_end_is_taken_back_when_the_first_one_is() {
+    let mut bfd = supervisor(&[link(1, 2)], &[(1, DOWN), (2, DOWN)]);
+    bfd.handle_timeout(at(0) + START_LIMIT);
+    assert_eq!((bfd.wanted(port(1), at(5)), bfd.wanted(port(2), at(5))), (Some(false), None));
+    say(&mut bfd, &[(1, PortBfd::Off), (2, DOWN)], 6);
+    assert_eq!(bfd.wanted(port(2), at(6)), Some(false));
+    say(&mut bfd, &[(2, DOWN)], 7);
+    assert_eq!(bfd.wanted(port(2), at(7)), Some(false), "whether its database is still there or not");
+    let mut bfd = supervisor(&[link(1, 2)], &[(1, DOWN), (2, DOWN)]);
+    bfd.handle_timeout(at(0) + START_LIMIT);
+    say(&mut bfd, &[(1, DOWN)], 6);
+    assert_eq!(bfd.wanted(port(1), at(6)), None, "the second one could not follow");
+}
+
+#[test]
 fn both_ends_go_off_when_the_database_of_one_is_left() {
     let mut bfd = supervisor(&[link(1, 2)], &[(1, UP), (2, UP)]);
     bfd.handle_withdrawn(&BTreeSet::from([port(2)]), at(1));

@@ -1,9 +1,10 @@
 //! BFD (RFC 5880) on the interfaces between switches: what is written into which row, and when.
 //!
 //! An interface with BFD whose session is not up forwards nothing that a group watches: Open vSwitch takes its port for dead. So BFD goes on at
-//! both ends of a link or not at all, at one link after the other, so that what the network has beside it carries on; and what does not come
-//! up is taken back at both ends.
+//! both ends of a link or not at all; at many links at once, but only where the others still lead from each switch to each other one, and at one
+//! of a switch at a time (`order`); and what does not come up is taken back at both ends.
 
+mod order;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,9 @@ pub const KEEP_AWAY: Duration = Duration::from_secs(6 * 3_600);
 pub const PAUSE_LAST: Duration = Duration::from_secs(6 * 3_600);
 /// Links that are watched. Further ones have no BFD.
 pub const MAX_LINKS: usize = 16_384;
+
+/// Links that start at a time: each is two ports down and up again for the controller, and its paths are computed anew for each.
+pub const MAX_STARTING: usize = 32;
 
 /// Both ends of a link, the lower one first.
 pub type LinkEnds = (PortId, PortId);
@@ -177,25 +181,23 @@ impl Supervisor {
                 let away = !ports.contains_key(a) || !ports.contains_key(b);
                 link.gone.is_none_or(|since| now < since + if away && !link.left { KEEP_AWAY } else { KEEP })
             });
-            let mut starting = self.links.values().filter(|link| matches!(link.state, LinkState::Starting(_))).count();
             for (ends, link) in &mut self.links {
                 let (a, b) = (self.ports.get(&ends.0), self.ports.get(&ends.1));
                 let before = link.state;
-                link.state = next(link, a.zip(b).map(|(a, b)| [*a, *b]), starting == 0, now);
+                link.state = next(link, a.zip(b).map(|(a, b)| [*a, *b]), now);
                 link.first_is_off = matches!(link.state, LinkState::Paused(_))
                     && a.map_or(link.first_is_off, |first| !matches!(first, PortBfd::On { ours: true, .. }));
-                match (before, link.state) {
-                    (LinkState::Waiting, LinkState::Starting(_)) => starting += 1,
-                    (LinkState::Starting(_), LinkState::Starting(_)) => {}
-                    (LinkState::Starting(_), _) => starting = starting.saturating_sub(1),
-                    _ => {}
-                }
                 match (before, link.state) {
                     (LinkState::Up, LinkState::Up) | (LinkState::Down(_), LinkState::Down(_)) => {}
                     (_, LinkState::Up) => self.events.push_back(BfdEvent::Up(*ends)),
                     (_, LinkState::Down(_)) => self.events.push_back(BfdEvent::Down(*ends)),
                     (LinkState::Starting(_), LinkState::Paused(_)) => self.events.push_back(BfdEvent::Failed(*ends)),
                     _ => {}
+                }
+            }
+            for ends in order::may_start(&self.links, &self.ports) {
+                if let Some(link) = self.links.get_mut(&ends) {
+                    link.state = LinkState::Starting(now + START_LIMIT);
                 }
             }
         } else {
@@ -299,11 +301,12 @@ fn wants(state: LinkState) -> Option<bool> {
     }
 }
 
-/// How a link goes on. `ports` is what both databases say, if both are at hand; `free` whether none is starting.
-fn next(link: &mut Link, ports: Option<[PortBfd; 2]>, free: bool, now: Time) -> LinkState {
+/// How a link goes on by itself. `ports` is what both databases say, if both are at hand.
+fn next(link: &mut Link, ports: Option<[PortBfd; 2]>, now: Time) -> LinkState {
     let up = ports.is_some_and(|ports| ports.iter().all(|port| matches!(port, PortBfd::On { up: true, .. })));
     let able = ports.is_some_and(|ports| !ports.contains(&PortBfd::Unable));
-    let begun = ports.is_some_and(|ports| ports.iter().any(|port| matches!(port, PortBfd::On { ours: true, .. })));
+    let is_begun = |port: &PortBfd| matches!(port, PortBfd::On { ours: true, .. } | PortBfd::On { up: false, .. });
+    let begun = ports.is_some_and(|ports| ports.iter().any(is_begun));
     if ports.is_some() && !matches!(link.state, LinkState::Paused(_)) {
         link.left = false;
     }
@@ -313,8 +316,8 @@ fn next(link: &mut Link, ports: Option<[PortBfd; 2]>, free: bool, now: Time) -> 
             link.pause = Duration::ZERO;
             LinkState::Up
         }
-        // What an earlier run has begun costs nothing to go on with.
-        LinkState::Waiting if able && link.gone.is_none() && (free || begun) => LinkState::Starting(now + START_LIMIT),
+        // What an earlier run or somebody else has begun costs nothing to go on with: the link is dead as it is.
+        LinkState::Waiting if able && link.gone.is_none() && begun => LinkState::Starting(now + START_LIMIT),
         // A database that is out of reach says nothing about its session, and what has to be done at both ends waits for it.
         LinkState::Starting(_) if ports.is_none() => LinkState::Starting(now + START_LIMIT),
         LinkState::Down(_) if ports.is_none() => LinkState::Down(now),

@@ -94,7 +94,8 @@ pub(crate) fn map(value: &Value) -> BTreeMap<String, String> {
 }
 
 fn beginning(text: &str) -> String {
-    text[..text.floor_char_boundary(MAX_VALUE_OCTETS)].to_owned()
+    let end = (0..=text.len().min(MAX_VALUE_OCTETS)).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or_default()).unwrap_or_default().to_owned()
 }
 
 pub(crate) fn map_value(map: &BTreeMap<String, String>) -> Value {

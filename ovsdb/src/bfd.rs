@@ -1,9 +1,10 @@
 //! BFD (RFC 5880) on the interfaces between switches: what is written into which row, and when.
 //!
 //! An interface with BFD whose session is not up forwards nothing that a group watches: Open vSwitch takes its port for dead. So BFD goes on at
-//! both ends of a link or not at all, at one link after the other, so that what the network has beside it carries on; and what does not come
-//! up is taken back at both ends.
+//! both ends of a link or not at all; at many links at once, but only where the others still lead from each switch to each other one, and at one
+//! of a switch at a time (`order`); and what does not come up is taken back at both ends.
 
+mod order;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -22,10 +23,16 @@ pub const START_LIMIT: Duration = Duration::from_secs(5);
 pub const KEEP: Duration = Duration::from_secs(300);
 /// Pause after a session that did not come up; it doubles each time. Every try costs the link [`START_LIMIT`].
 pub const PAUSE_FIRST: Duration = Duration::from_secs(600);
+/// How long BFD stays where no link is known any more and what the database of one end says is not known either: the link may be whole, and
+/// one end without BFD would be its end.
+pub const KEEP_AWAY: Duration = Duration::from_secs(6 * 3_600);
 /// The longest pause.
 pub const PAUSE_LAST: Duration = Duration::from_secs(6 * 3_600);
 /// Links that are watched. Further ones have no BFD.
 pub const MAX_LINKS: usize = 16_384;
+
+/// Links that start at a time: each is two ports down and up again for the controller, and its paths are computed anew for each.
+pub const MAX_STARTING: usize = 32;
 
 /// Both ends of a link, the lower one first.
 pub type LinkEnds = (PortId, PortId);
@@ -76,6 +83,16 @@ struct Link {
     gone: Option<Time>,
     /// The last pause.
     pause: Duration,
+    /// The database of an end is left by our own will: the other end is not to wait for it.
+    left: bool,
+    /// It is being taken back, and the first end has none of ours any more.
+    first_is_off: bool,
+}
+
+impl Link {
+    fn new() -> Link {
+        Link { state: LinkState::Waiting, gone: None, pause: Duration::ZERO, left: false, first_is_off: false }
+    }
 }
 
 /// Decides which ports are to have BFD. Only one that an owner has [`Settings`] for is switched on.
@@ -84,6 +101,8 @@ pub struct Supervisor {
     settings: Option<Settings>,
     links: BTreeMap<LinkEnds, Link>,
     ports: BTreeMap<PortId, PortBfd>,
+    /// Ports with several links.
+    shared: BTreeSet<PortId>,
     /// Ports that have BFD from us and no link that wants it, since then.
     idle: BTreeMap<PortId, Time>,
     /// When it was looked at last.
@@ -126,10 +145,10 @@ impl Supervisor {
         });
         for ends in known.iter().filter(|ends| alone(ends)) {
             if self.links.len() < MAX_LINKS {
-                let new = Link { state: LinkState::Waiting, gone: None, pause: Duration::ZERO };
-                self.links.entry(*ends).or_insert(new);
+                self.links.entry(*ends).or_insert_with(Link::new);
             }
         }
+        self.shared = uses.iter().filter(|(_, links)| **links > 1).map(|(port, _)| *port).collect();
         self.step(now);
     }
 
@@ -143,7 +162,7 @@ impl Supervisor {
     pub fn handle_withdrawn(&mut self, ports: &BTreeSet<PortId>, now: Time) {
         for (ends, link) in &mut self.links {
             if ports.contains(&ends.0) || ports.contains(&ends.1) {
-                link.state = LinkState::Paused(now + PAUSE_FIRST);
+                (link.state, link.left) = (LinkState::Paused(now + PAUSE_FIRST), true);
             }
         }
         self.step(now);
@@ -157,24 +176,28 @@ impl Supervisor {
     fn step(&mut self, now: Time) {
         self.now = now;
         if self.settings.is_some() {
-            self.links.retain(|_, link| link.gone.is_none_or(|since| now < since + KEEP));
-            let mut starting = self.links.values().filter(|link| matches!(link.state, LinkState::Starting(_))).count();
+            let ports = &self.ports;
+            self.links.retain(|(a, b), link| {
+                let away = !ports.contains_key(a) || !ports.contains_key(b);
+                link.gone.is_none_or(|since| now < since + if away && !link.left { KEEP_AWAY } else { KEEP })
+            });
             for (ends, link) in &mut self.links {
                 let (a, b) = (self.ports.get(&ends.0), self.ports.get(&ends.1));
                 let before = link.state;
-                link.state = next(link, a.zip(b).map(|(a, b)| [*a, *b]), starting == 0, now);
-                match (before, link.state) {
-                    (LinkState::Waiting, LinkState::Starting(_)) => starting += 1,
-                    (LinkState::Starting(_), LinkState::Starting(_)) => {}
-                    (LinkState::Starting(_), _) => starting = starting.saturating_sub(1),
-                    _ => {}
-                }
+                link.state = next(link, a.zip(b).map(|(a, b)| [*a, *b]), now);
+                link.first_is_off = matches!(link.state, LinkState::Paused(_))
+                    && a.map_or(link.first_is_off, |first| !matches!(first, PortBfd::On { ours: true, .. }));
                 match (before, link.state) {
                     (LinkState::Up, LinkState::Up) | (LinkState::Down(_), LinkState::Down(_)) => {}
                     (_, LinkState::Up) => self.events.push_back(BfdEvent::Up(*ends)),
                     (_, LinkState::Down(_)) => self.events.push_back(BfdEvent::Down(*ends)),
                     (LinkState::Starting(_), LinkState::Paused(_)) => self.events.push_back(BfdEvent::Failed(*ends)),
                     _ => {}
+                }
+            }
+            for ends in order::may_start(&self.links, &self.ports) {
+                if let Some(link) = self.links.get_mut(&ends) {
+                    link.state = LinkState::Starting(now + START_LIMIT);
                 }
             }
         } else {
@@ -186,14 +209,23 @@ impl Supervisor {
         let busy: BTreeSet<PortId> = self
             .links
             .iter()
-            .filter(|(_, link)| wants(link.state) == Some(true))
+            .filter(|(ends, link)| self.is_busy(ends, link))
             .flat_map(|((a, b), _)| [*a, *b])
             .collect();
-        let ours = |port: &PortBfd| matches!(port, PortBfd::On { ours: true, .. });
-        self.idle.retain(|port, _| !busy.contains(port) && self.ports.get(port).is_some_and(ours));
-        for (port, _) in self.ports.iter().filter(|(port, state)| ours(state) && !busy.contains(port)) {
-            self.idle.entry(*port).or_insert(now);
-        }
+        let is_idle = |port: &PortId, state: &PortBfd| match state {
+            // Somebody is at the other end, whoever it is, and would take the link for dead.
+            PortBfd::On { ours: true, up: true } if self.settings.is_some() && !self.shared.contains(port) => false,
+            PortBfd::On { ours: true, .. } => !busy.contains(port),
+            _ => false,
+        };
+        let idle = self.ports.iter().filter(|(port, state)| is_idle(port, state));
+        self.idle = idle.map(|(port, _)| (*port, self.idle.get(port).copied().unwrap_or(now))).collect();
+    }
+
+    /// Whether a link needs what of BFD is at its ends. One of which one database is out of reach may be up.
+    fn is_busy(&self, (a, b): &LinkEnds, link: &Link) -> bool {
+        let away = !self.ports.contains_key(a) || !self.ports.contains_key(b);
+        wants(link.state) == Some(true) || (self.settings.is_some() && away && !link.left)
     }
 
     /// Whether a port is to have BFD; `None` leaves it as it is.
@@ -211,13 +243,20 @@ impl Supervisor {
         for (ends, link) in &self.links {
             match wants(link.state) {
                 Some(true) => on.extend([ends.0, ends.1]),
-                Some(false) => off.extend([ends.0, ends.1]),
+                Some(false) if link.left => off.extend([ends.0, ends.1]),
+                Some(false) => off.extend(self.to_take_back(ends, link)),
                 None => {}
             }
         }
         let all = self.settings.is_none();
         off.extend(self.idle.iter().filter(|(_, since)| all || now >= **since + KEEP).map(|(port, _)| *port));
         (on, off)
+    }
+
+    /// The second end goes off when the first one has gone: a session whose first end cannot be reached stays as it is.
+    fn to_take_back(&self, (a, b): &LinkEnds, link: &Link) -> impl Iterator<Item = PortId> {
+        let first = self.ports.contains_key(b).then_some(*a);
+        first.into_iter().chain(link.first_is_off.then_some(*b))
     }
 
     /// What is to be set.
@@ -262,24 +301,30 @@ fn wants(state: LinkState) -> Option<bool> {
     }
 }
 
-/// How a link goes on. `ports` is what both databases say, if both are at hand; `free` whether none is starting.
-fn next(link: &mut Link, ports: Option<[PortBfd; 2]>, free: bool, now: Time) -> LinkState {
+/// How a link goes on by itself. `ports` is what both databases say, if both are at hand.
+fn next(link: &mut Link, ports: Option<[PortBfd; 2]>, now: Time) -> LinkState {
     let up = ports.is_some_and(|ports| ports.iter().all(|port| matches!(port, PortBfd::On { up: true, .. })));
     let able = ports.is_some_and(|ports| !ports.contains(&PortBfd::Unable));
-    let begun = ports.is_some_and(|ports| ports.iter().any(|port| matches!(port, PortBfd::On { ours: true, .. })));
+    let is_begun = |port: &PortBfd| matches!(port, PortBfd::On { ours: true, .. } | PortBfd::On { up: false, .. });
+    let begun = ports.is_some_and(|ports| ports.iter().any(is_begun));
+    if ports.is_some() && !matches!(link.state, LinkState::Paused(_)) {
+        link.left = false;
+    }
     match link.state {
         LinkState::Paused(until) if now < until => link.state,
         _ if up => {
             link.pause = Duration::ZERO;
             LinkState::Up
         }
-        // What an earlier run has begun costs nothing to go on with.
-        LinkState::Waiting if able && link.gone.is_none() && (free || begun) => LinkState::Starting(now + START_LIMIT),
+        // What an earlier run or somebody else has begun costs nothing to go on with: the link is dead as it is.
+        LinkState::Waiting if able && link.gone.is_none() && begun => LinkState::Starting(now + START_LIMIT),
+        // A database that is out of reach says nothing about its session, and what has to be done at both ends waits for it.
+        LinkState::Starting(_) if ports.is_none() => LinkState::Starting(now + START_LIMIT),
+        LinkState::Down(_) if ports.is_none() => LinkState::Down(now),
         LinkState::Starting(by) if now >= by => {
             link.pause = (link.pause * 2).clamp(PAUSE_FIRST, PAUSE_LAST);
             LinkState::Paused(now + link.pause)
         }
-        // A database that is out of reach says nothing about its session.
         LinkState::Up if ports.is_some() => LinkState::Down(now),
         LinkState::Down(since) if now >= since + KEEP => LinkState::Paused(now + PAUSE_FIRST),
         LinkState::Paused(_) => LinkState::Waiting,

@@ -14,7 +14,7 @@ use net::Time;
 use serde_json::{Value, json};
 
 use crate::framing::{FrameError, Framer};
-use crate::replica::{MAX_ROWS, Replica};
+use crate::replica::{Excess, MAX_OCTETS, MAX_ROWS, Replica};
 use crate::transaction::{Outcome, Transaction};
 
 /// The database of Open vSwitch.
@@ -92,6 +92,8 @@ pub enum CloseReason {
     Cancelled,
     /// More rows than [`MAX_ROWS`] of a table.
     TooManyRows,
+    /// Rows that take more than [`MAX_OCTETS`].
+    TooManyOctets,
     /// More output than [`MAX_QUEUED_OUTPUT`] waits.
     Backlog,
 }
@@ -105,7 +107,22 @@ impl fmt::Display for CloseReason {
             CloseReason::Silent(method) => write!(f, "no answer to {method} in time"),
             CloseReason::Cancelled => write!(f, "the server has ended the monitor"),
             CloseReason::TooManyRows => write!(f, "more than {MAX_ROWS} rows of a table"),
+            CloseReason::TooManyOctets => {
+                write!(
+                    f,
+                    "the database is larger than the {MAX_OCTETS} octets that are kept of it: too many or too long external_ids"
+                )
+            }
             CloseReason::Backlog => write!(f, "the server does not read: {MAX_QUEUED_OUTPUT} octets wait"),
+        }
+    }
+}
+
+impl From<Excess> for CloseReason {
+    fn from(excess: Excess) -> CloseReason {
+        match excess {
+            Excess::Rows => CloseReason::TooManyRows,
+            Excess::Octets => CloseReason::TooManyOctets,
         }
     }
 }
@@ -188,10 +205,11 @@ impl Client {
         while !self.is_closed() {
             match self.framer.next_message() {
                 Ok(Some(message)) => self.handle_message(&message, now),
-                Ok(None) => return,
+                Ok(None) => break,
                 Err(error) => self.close(CloseReason::Stream(error)),
             }
         }
+        self.replica.settle();
     }
 
     fn handle_message(&mut self, message: &Value, now: Time) {
@@ -242,8 +260,8 @@ impl Client {
             }
             State::Monitor { version } => {
                 self.state = State::Ready { version: version.clone() };
-                if self.replica.update(result).is_none() {
-                    return self.close(CloseReason::TooManyRows);
+                if let Err(excess) = self.replica.update(result) {
+                    return self.close(excess.into());
                 }
                 self.events.push_back(ClientEvent::Ready { version });
             }
@@ -254,11 +272,11 @@ impl Client {
     fn update(&mut self, updates: &Value) {
         match self.replica.update(updates) {
             // The owner looks at the copy: to be told once is enough.
-            Some(true) if self.is_ready() && self.events.back() != Some(&ClientEvent::Changed) => {
+            Ok(true) if self.is_ready() && self.events.back() != Some(&ClientEvent::Changed) => {
                 self.events.push_back(ClientEvent::Changed);
             }
-            Some(_) => {}
-            None => self.close(CloseReason::TooManyRows),
+            Ok(_) => {}
+            Err(excess) => self.close(excess.into()),
         }
     }
 
@@ -280,6 +298,7 @@ impl Client {
 
     fn close(&mut self, reason: CloseReason) {
         self.state = State::Closed;
+        self.replica = Replica::default();
         self.transactions.clear();
         self.events.push_back(ClientEvent::Closed(reason));
     }

@@ -1,7 +1,7 @@
 //! A copy of what a database says of bridges, ports and interfaces, kept by the updates of a `monitor` (RFC 7047 §4.1.5, §4.1.6). Columns
 //! that are not known here are passed over, and those that an older server does not have are empty.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use net::{DatapathId, MacAddr, PortId, PortNo};
 use serde_json::{Map, Value, json};
@@ -10,6 +10,19 @@ use crate::value::{Uuid, map, single, text, uuids};
 
 /// Rows that are kept of one table. A server that says more is not followed any further.
 pub const MAX_ROWS: usize = 65_536;
+/// Octets that the rows may take in all, with what keeping them costs: ten thousands of interfaces with all that
+/// Open vSwitch says of each.
+pub const MAX_OCTETS: usize = 64 << 20;
+/// What a row takes beside its strings, and what a pair of a map takes: an estimate.
+const ROW_OCTETS: usize = 256;
+const PAIR_OCTETS: usize = 64;
+
+/// What a database has too much of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Excess {
+    Rows,
+    Octets,
+}
 
 /// The tables and columns that are asked for.
 pub(crate) const COLUMNS: &[(&str, &[&str])] = &[
@@ -38,7 +51,7 @@ pub struct Bridge {
     /// What OpenFlow knows it by, once the switch runs.
     pub datapath_id: Option<DatapathId>,
     /// Its rows of table `Port`.
-    pub ports: Vec<Uuid>,
+    pub ports: BTreeSet<Uuid>,
     /// For others' use.
     pub external_ids: BTreeMap<String, String>,
 }
@@ -69,7 +82,7 @@ pub struct Interface {
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 struct Port {
     name: String,
-    interfaces: Vec<Uuid>,
+    interfaces: BTreeSet<Uuid>,
 }
 
 /// The copy.
@@ -81,6 +94,10 @@ pub struct Replica {
     interfaces: BTreeMap<Uuid, Interface>,
     /// Which interface is which port, as far as the switch has said.
     places: BTreeMap<PortId, Uuid>,
+    /// `places` is of rows that have changed since.
+    is_stale: bool,
+    /// What the rows take.
+    octets: usize,
 }
 
 impl Replica {
@@ -94,39 +111,52 @@ impl Replica {
         Value::Object(tables.collect())
     }
 
-    /// Table updates (RFC 7047 §4.1.6), or the answer to `monitor`. Whether anything is different; `None` if there are too many rows.
-    pub(crate) fn update(&mut self, updates: &Value) -> Option<bool> {
+    /// Table updates (RFC 7047 §4.1.6), or the answer to `monitor`. Whether anything is different. To be followed by [`Replica::settle`].
+    pub(crate) fn update(&mut self, updates: &Value) -> Result<bool, Excess> {
         let mut changed = false;
         for (table, rows) in updates.as_object().into_iter().flatten() {
             for (uuid, update) in rows.as_object().into_iter().flatten() {
                 let Some(uuid) = Uuid::parse(uuid) else { continue };
                 let new = update.get("new").and_then(Value::as_object);
+                let (octets, stale) = (&mut self.octets, &mut self.is_stale);
                 changed |= match table.as_str() {
-                    "Open_vSwitch" => put(&mut self.open_vswitch, uuid, new.map(OpenVswitch::read)),
-                    "Bridge" => put(&mut self.bridges, uuid, new.map(Bridge::read)),
-                    "Port" => put(&mut self.ports, uuid, new.map(Port::read)),
-                    "Interface" => put(&mut self.interfaces, uuid, new.map(Interface::read)),
+                    "Open_vSwitch" => put(&mut self.open_vswitch, uuid, new.map(OpenVswitch::read), octets, stale),
+                    "Bridge" => put(&mut self.bridges, uuid, new.map(Bridge::read), octets, stale),
+                    "Port" => put(&mut self.ports, uuid, new.map(Port::read), octets, stale),
+                    "Interface" => put(&mut self.interfaces, uuid, new.map(Interface::read), octets, stale),
                     _ => false,
                 };
+                if self.octets > MAX_OCTETS {
+                    return Err(Excess::Octets);
+                }
             }
         }
         let rows = [self.open_vswitch.len(), self.bridges.len(), self.ports.len(), self.interfaces.len()];
         if rows.into_iter().any(|rows| rows > MAX_ROWS) {
-            return None;
+            return Err(Excess::Rows);
         }
-        if changed {
-            self.places = self.find_places();
-        }
-        Some(changed)
+        Ok(changed)
     }
 
+    /// Finds the ports' places again if rows that they depend on are different: once for many updates.
+    pub(crate) fn settle(&mut self) {
+        if std::mem::take(&mut self.is_stale) {
+            self.places = self.find_places();
+        }
+    }
+
+    /// Each port counts for one bridge and each interface for one port, whatever a server says, so that this is as much as there are rows.
     fn find_places(&self) -> BTreeMap<PortId, Uuid> {
-        let mut places = BTreeMap::new();
+        let (mut places, mut seen) = (BTreeMap::new(), BTreeSet::new());
         for bridge in self.bridges.values() {
             let Some(datapath_id) = bridge.datapath_id else { continue };
-            for uuid in bridge.ports.iter().filter_map(|port| self.ports.get(port)).flat_map(|port| &port.interfaces) {
-                if let Some(port) = self.interfaces.get(uuid).and_then(|interface| interface.ofport) {
-                    places.insert(PortId::new(datapath_id, port), *uuid);
+            for uuid in &bridge.ports {
+                let Some(port) = self.ports.get(uuid).filter(|_| seen.insert(*uuid)) else { continue };
+                for uuid in &port.interfaces {
+                    let Some(row) = self.interfaces.get(uuid).filter(|_| seen.insert(*uuid)) else { continue };
+                    if let Some(number) = row.ofport {
+                        places.insert(PortId::new(datapath_id, number), *uuid);
+                    }
                 }
             }
         }
@@ -166,14 +196,83 @@ impl Replica {
 }
 
 /// A row as it is now, or none any more. Whether that is different.
-fn put<T: PartialEq>(rows: &mut BTreeMap<Uuid, T>, uuid: Uuid, row: Option<T>) -> bool {
+fn put<T: PartialEq + Weigh>(
+    rows: &mut BTreeMap<Uuid, T>,
+    uuid: Uuid,
+    row: Option<T>,
+    octets: &mut usize,
+    stale: &mut bool,
+) -> bool {
+    let old = rows.get(&uuid);
+    if old == row.as_ref() {
+        return false;
+    }
+    *stale |= match (old, &row) {
+        (Some(old), Some(new)) => !old.is_placed_as(new),
+        _ => true,
+    };
+    *octets = octets.saturating_sub(old.map_or(0, T::octets)).saturating_add(row.as_ref().map_or(0, T::octets));
     match row {
-        None => rows.remove(&uuid).is_some(),
-        Some(row) if rows.get(&uuid) == Some(&row) => false,
-        Some(row) => {
-            rows.insert(uuid, row);
-            true
-        }
+        Some(row) => rows.insert(uuid, row),
+        None => rows.remove(&uuid),
+    };
+    true
+}
+
+/// What a row takes, and whether it is where it was.
+trait Weigh {
+    fn octets(&self) -> usize;
+    /// Whether the ports' places do not depend on the difference.
+    fn is_placed_as(&self, other: &Self) -> bool;
+}
+
+fn of_map(map: &BTreeMap<String, String>) -> usize {
+    map.iter().map(|(key, value)| PAIR_OCTETS + key.len() + value.len()).sum()
+}
+
+fn of_references(uuids: &BTreeSet<Uuid>) -> usize {
+    uuids.len() * size_of::<Uuid>() * 2
+}
+
+impl Weigh for OpenVswitch {
+    fn octets(&self) -> usize {
+        let texts = self.ovs_version.iter().chain(&self.db_version).map(String::len).sum::<usize>();
+        ROW_OCTETS + texts + of_map(&self.external_ids)
+    }
+
+    fn is_placed_as(&self, _: &OpenVswitch) -> bool {
+        true
+    }
+}
+
+impl Weigh for Bridge {
+    fn octets(&self) -> usize {
+        ROW_OCTETS + self.name.len() + of_references(&self.ports) + of_map(&self.external_ids)
+    }
+
+    fn is_placed_as(&self, other: &Bridge) -> bool {
+        (self.datapath_id, &self.ports) == (other.datapath_id, &other.ports)
+    }
+}
+
+impl Weigh for Port {
+    fn octets(&self) -> usize {
+        ROW_OCTETS + self.name.len() + of_references(&self.interfaces)
+    }
+
+    fn is_placed_as(&self, other: &Port) -> bool {
+        self.interfaces == other.interfaces
+    }
+}
+
+impl Weigh for Interface {
+    fn octets(&self) -> usize {
+        let maps = of_map(&self.external_ids) + of_map(&self.bfd) + of_map(&self.bfd_status);
+        ROW_OCTETS + self.name.len() + self.kind.len() + maps
+    }
+
+    fn is_placed_as(&self, other: &Interface) -> bool {
+        self.ofport == other.ofport
     }
 }
 

@@ -1,9 +1,12 @@
 //! Values of columns as RFC 7047 §5.1 writes them. Reading is tolerant: what has another form than was asked for is nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::{Value, json};
+
+/// How much is kept of one string. What we write and read again is shorter; the rest is for people.
+pub const MAX_VALUE_OCTETS: usize = 4_096;
 
 /// The name of a row for ever: 128 bits (RFC 7047 §3.1 `<uuid>`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,22 +70,32 @@ pub(crate) fn single(value: &Value) -> Option<&Value> {
     }
 }
 
+/// A string, of a long one the beginning: [`MAX_VALUE_OCTETS`].
 pub(crate) fn text(value: &Value) -> Option<String> {
-    single(value)?.as_str().map(str::to_owned)
+    single(value)?.as_str().map(beginning)
 }
 
-pub(crate) fn uuids(value: &Value) -> Vec<Uuid> {
+/// The members of a set of references, each once.
+pub(crate) fn uuids(value: &Value) -> BTreeSet<Uuid> {
     members(value).iter().filter_map(|member| Uuid::parse(tagged(member, "uuid")?.as_str()?)).collect()
 }
 
-/// A map of strings.
+/// A map of strings. Of long values the beginning counts, a pair with a long key is passed over.
 pub(crate) fn map(value: &Value) -> BTreeMap<String, String> {
     let pairs = tagged(value, "map").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let pair = |pair: &Value| match pair.as_array()?.as_slice() {
-        [key, value] => Some((key.as_str()?.to_owned(), value.as_str()?.to_owned())),
+        [key, value] => {
+            let key = key.as_str().filter(|key| key.len() <= MAX_VALUE_OCTETS)?;
+            Some((key.to_owned(), beginning(value.as_str()?)))
+        }
         _ => None,
     };
     pairs.iter().filter_map(pair).collect()
+}
+
+fn beginning(text: &str) -> String {
+    let end = (0..=text.len().min(MAX_VALUE_OCTETS)).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or_default()).unwrap_or_default().to_owned()
 }
 
 pub(crate) fn map_value(map: &BTreeMap<String, String>) -> Value {
@@ -107,10 +120,19 @@ mod tests {
     }
 
     #[test]
+    fn of_a_long_string_the_beginning_is_kept() {
+        let long = format!("x{}", "\u{e9}".repeat(MAX_VALUE_OCTETS));
+        assert_eq!(text(&json!(long)).unwrap().len(), MAX_VALUE_OCTETS - 1, "no character is cut in two");
+        let map = map(&json!(["map", [["a", long], [long, "b"], ["c", "d"]]]));
+        assert_eq!(map.keys().collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(map["a"].len(), MAX_VALUE_OCTETS - 1);
+    }
+
+    #[test]
     fn values_of_another_form_are_nothing() {
         for value in [json!(1), json!(["set", 1]), json!(["map", [["a"], [1, "b"]]]), json!([]), Value::Null] {
             assert_eq!(map(&value), BTreeMap::new());
-            assert_eq!(uuids(&value), []);
+            assert_eq!(uuids(&value), BTreeSet::new());
             assert_eq!(text(&value), None);
         }
         assert_eq!(text(&json!(["set", ["a"]])), Some("a".to_owned()));

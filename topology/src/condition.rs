@@ -104,6 +104,15 @@ pub enum Condition {
         /// Where to.
         to: PortId,
     },
+    /// Something is stated of a link that leads elsewhere: it counts for nothing.
+    StatedElsewhere {
+        /// What is spoken of.
+        stated: ExpectedLink,
+        /// Which of its ends leads elsewhere.
+        from: PortId,
+        /// Where to.
+        to: PortId,
+    },
     /// There is a link that is not expected.
     LinkUnexpected {
         /// Its ends.
@@ -122,7 +131,7 @@ pub enum Condition {
 
 impl Condition {
     /// The names of all kinds.
-    pub const KINDS: [&'static str; 13] = [
+    pub const KINDS: [&'static str; 14] = [
         "one_way",
         "loopback",
         "miswired",
@@ -134,6 +143,7 @@ impl Condition {
         "late_probes",
         "link_missing",
         "link_elsewhere",
+        "stated_elsewhere",
         "link_unexpected",
         "host_contested",
     ];
@@ -152,6 +162,7 @@ impl Condition {
             Condition::LateProbes { .. } => "late_probes",
             Condition::LinkMissing(_) => "link_missing",
             Condition::LinkElsewhere { .. } => "link_elsewhere",
+            Condition::StatedElsewhere { .. } => "stated_elsewhere",
             Condition::LinkUnexpected { .. } => "link_unexpected",
             Condition::HostContested { .. } => "host_contested",
         }
@@ -185,6 +196,7 @@ impl Condition {
             | Condition::MtuMismatch { ends: [a, b], .. }
             | Condition::LinkMissing(ExpectedLink { ends: [a, b] })
             | Condition::LinkElsewhere { expected: ExpectedLink { ends: [a, b] }, .. }
+            | Condition::StatedElsewhere { stated: ExpectedLink { ends: [a, b] }, .. }
             | Condition::LinkUnexpected { ends: [a, b] } => (a, Some(b), None),
             Condition::HostContested { mac, port, .. } => (port, None, Some(mac)),
         };
@@ -221,6 +233,9 @@ impl Condition {
                 "check cable and ports at both ends, or take the link out of `fabric.expected_links`"
             }
             Condition::LinkElsewhere { .. } => "put the cable where it is expected, or change `fabric.expected_links`",
+            Condition::StatedElsewhere { .. } => {
+                "change `links` to the ports that the cable is in: what is said there, a `drain` too, counts for nothing now"
+            }
             Condition::LinkUnexpected { .. } => "take the cable out, or add the link to `fabric.expected_links`",
             Condition::HostContested { .. } => {
                 "find who is at the other port: a second device with the same address, or somebody who takes its place"
@@ -285,6 +300,10 @@ impl Condition {
             Condition::LinkElsewhere { expected: ExpectedLink { ends: [a, b] }, from, to } => {
                 let (a, b, from, to) = (name(*a), name(*b), name(*from), name(*to));
                 format!("the link between {a} and {b} is expected, and {from} leads to {to}")
+            }
+            Condition::StatedElsewhere { stated: ExpectedLink { ends: [a, b] }, from, to } => {
+                let (a, b, from, to) = (name(*a), name(*b), name(*from), name(*to));
+                format!("`links` speaks of a link between {a} and {b}, and {from} leads to {to}")
             }
             Condition::LinkUnexpected { ends: [a, b] } => {
                 format!("the link between {} and {} is not expected", name(*a), name(*b))

@@ -22,6 +22,7 @@ pub(super) fn connections(status: &OvsdbStatus, snapshot: &Snapshot) -> Value {
             "version": connection.version,
             "ovs_version": connection.ovs_version,
             "bridges": connection.bridges.iter().map(bridge).collect::<Vec<_>>(),
+            "contested": connection.contested.iter().map(|id| look.switch(*id)).collect::<Vec<_>>(),
             "interfaces": connection.interfaces,
             "bfd_interfaces": connection.bfd_interfaces,
             "error": connection.error,

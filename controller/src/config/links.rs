@@ -29,7 +29,8 @@ pub(super) fn weights(walk: &mut Walk<'_>, fields: &Fields<'_>, switches: &BTree
             walk.warn(field.node.mark, &field.path, "nothing comes of it without `metric: latency`");
         }
     }
-    if let Some(links) = walk.read(fields, "links", |walk, field| links(walk, field, switches)) {
+    let metric = weights.metric;
+    if let Some(links) = walk.read(fields, "links", |walk, field| links(walk, field, switches, metric)) {
         number_risks(links, &mut weights);
     }
     let drained = switches.values().filter(|switch| switch.drain);
@@ -67,7 +68,13 @@ enum Risk {
     Name(String),
 }
 
-fn links(walk: &mut Walk<'_>, field: &Field<'_>, switches: &BTreeMap<String, SwitchConfig>) -> Option<Vec<Stated>> {
+fn links(
+    walk: &mut Walk<'_>,
+    field: &Field<'_>,
+    switches: &BTreeMap<String, SwitchConfig>,
+    metric: Metric,
+) -> Option<Vec<Stated>> {
+    let mut told = false;
     let mut links = Vec::new();
     let mut lines: HashMap<PortId, usize> = HashMap::new();
     for item in walk.items(field)? {
@@ -80,6 +87,12 @@ fn links(walk: &mut Walk<'_>, field: &Field<'_>, switches: &BTreeMap<String, Swi
         if risks.len() > RISKS_MAX {
             let path = section.path_of("srlg");
             walk.refuse(item.node.mark, &path, format!("{} risk groups: a link has {RISKS_MAX} at most", risks.len()));
+        }
+        if let Some(cost) = section.get("cost").filter(|_| !told && metric == Metric::Hops) {
+            told = true;
+            let message =
+                "nothing comes of a `cost` without `paths.metric: cost` or `utilisation`, here and in other entries";
+            walk.warn(cost.node.mark, &cost.path, message);
         }
         let attributes = LinkAttributes {
             cost: walk.read(&section, "cost", Walk::integer),
@@ -212,6 +225,21 @@ mod tests {
         ] {
             let wrong = parse(text).unwrap_err();
             assert!(wrong.contains(said), "{text}: {wrong}");
+        }
+    }
+
+    #[test]
+    fn a_cost_that_does_not_count_is_told_once() {
+        let links = "links:\n- { between: s1/3 - s2/1, cost: 10 }\n- { between: s1/4 - s2/4, cost: 2 }\n";
+        for (paths, expected) in [
+            ("", 1),
+            ("paths: { metric: hops }\n", 1),
+            ("paths: { metric: cost }\n", 0),
+            ("paths: { metric: utilisation }\n", 0),
+        ] {
+            let warnings =
+                super::super::check(&format!("{SWITCHES}{paths}{links}"), None).unwrap().warnings.to_string();
+            assert_eq!(warnings.matches("nothing comes of a `cost`").count(), expected, "{warnings}");
         }
     }
 }

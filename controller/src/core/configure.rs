@@ -147,6 +147,7 @@ impl Core {
     /// Links cost something else. What follows goes out as with any change of ways: make before break.
     fn take_weights(&mut self, weights: Arc<Weights>) {
         self.config.weights = weights;
+        self.discovery.set_stated_links(self.config.weights.stated_links());
         let mut weights = (*self.config.weights).clone();
         weights.go_on_from(self.paths.weights());
         let changes = self.paths.set_weights(weights, self.discovery.network());

@@ -329,6 +329,7 @@ impl Core {
         let Wiring { expected_links, expected_links_only, static_hosts } = &*config.wiring;
         discovery.set_expected_links(expected_links.iter().copied(), *expected_links_only);
         discovery.set_static_hosts(static_hosts.clone(), now);
+        discovery.set_stated_links(config.weights.stated_links());
         Core {
             discovery,
             connections: BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! The OVSDB thread: one current-thread runtime with a task for each database, and the decision which links have BFD. It looks at pictures of the
 //! network, and tells the fabric thread the ports' MTUs; neither waits for the other.
 
+mod claims;
 mod connection;
 mod shared;
 mod status;
@@ -109,6 +110,7 @@ async fn run(
     };
     let targets = shared.borrow_mut().configure(config);
     start(targets);
+    let wake = shared.borrow().wake();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -119,6 +121,7 @@ async fn run(
                 shared.reconcile();
                 shown.send_replace(Arc::new(shared.status()));
             }
+            () = wake.notified() => {}
             () = connection::until(deadline) => shared.borrow_mut().reconcile(),
             changed = snapshots.changed() => {
                 // The fabric thread has ended: so does the process.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use net::{DatapathId, PortId};
-use topology::Network;
+use topology::{ExpectedLink, Network};
 
 /// The dearest that a link gets by its metric: about a second, where latency in microseconds is the metric.
 pub const MAX_COST: u32 = 1 << 20;
@@ -74,6 +74,12 @@ pub struct Weights {
 }
 
 impl Weights {
+    /// The links of which something is stated, each once, the lower end first.
+    pub fn stated_links(&self) -> impl Iterator<Item = ExpectedLink> {
+        let ends = self.links.iter().filter_map(|(here, link)| Some([*here, link.to?]));
+        ends.filter(|[here, there]| here < there).map(|ends| ExpectedLink { ends })
+    }
+
     /// Every link alike.
     pub fn new(metric: Metric) -> Weights {
         Weights { metric, ..Weights::default() }

@@ -70,8 +70,80 @@ fn what_does_not_come_up_is_taken_back_at_both_ends_and_tried_later_and_later() 
     assert_eq!(bfd.poll_timeout(), Some((again + START_LIMIT + 2 * PAUSE_FIRST, "try again")));
 }
 
+/// Switches that lead to each other over these links, by their least one.
+fn parts(links: &BTreeSet<LinkEnds>, switches: u64) -> Vec<u64> {
+    let mut part: Vec<u64> = (0..=switches).collect();
+    for _ in 0..switches {
+        for (a, b) in links {
+            let [a, b] = [a.datapath_id.0 as usize, b.datapath_id.0 as usize];
+            let least = part[a].min(part[b]);
+            (part[a], part[b]) = (least, least);
+        }
+    }
+    part
+}
+
+/// A network of these links, each with ports of its own.
+fn network(pairs: &BTreeSet<(u64, u64)>) -> BTreeSet<LinkEnds> {
+    let end = |switch, other: u64| PortId::new(DatapathId(switch), PortNo(other as u32));
+    pairs.iter().map(|(a, b)| (end(*a, *b), end(*b, *a))).collect()
+}
+
+/// Brings all of them up, 2 s for each, while what starts is dead; how many started at once each time.
+fn start_all(links: &BTreeSet<LinkEnds>, switches: u64) -> Vec<usize> {
+    let mut bfd = Supervisor::new();
+    bfd.handle_settings(Some(SETTINGS), at(0));
+    let mut ports: BTreeMap<PortId, PortBfd> =
+        links.iter().flat_map(|(a, b)| [(*a, PortBfd::Off), (*b, PortBfd::Off)]).collect();
+    let (mut rounds, mut now) = (Vec::new(), 0);
+    bfd.handle_ports(ports.clone(), at(now));
+    bfd.handle_links(links, at(now));
+    while !bfd.links().all(|(_, state)| state == LinkState::Up) {
+        let starting: BTreeSet<LinkEnds> =
+            bfd.links().filter(|(_, state)| matches!(state, LinkState::Starting(_))).map(|(ends, _)| ends).collect();
+        assert!(!starting.is_empty() && starting.len() <= MAX_STARTING, "{rounds:?}");
+        let rest: BTreeSet<LinkEnds> = links.difference(&starting).copied().collect();
+        // One without a way around cuts off what is behind it, and the others beside it nothing.
+        let without = |one: &LinkEnds| links.iter().copied().filter(|ends| ends != one).collect();
+        let of_one = |one| parts(&without(one), switches) == parts(&rest, switches);
+        assert!(starting.iter().any(of_one), "{starting:?} cut the network");
+        let needed = |ends: &&LinkEnds| parts(&without(ends), switches) != parts(links, switches);
+        assert!(starting.iter().filter(needed).count() <= 1, "{starting:?}");
+        let ends: Vec<u64> = starting.iter().flat_map(|(a, b)| [a.datapath_id.0, b.datapath_id.0]).collect();
+        assert_eq!(ends.iter().collect::<BTreeSet<_>>().len(), ends.len(), "two of one switch");
+        rounds.push(starting.len());
+        ports.extend(starting.iter().flat_map(|(a, b)| [(*a, DOWN), (*b, DOWN)]));
+        bfd.handle_ports(ports.clone(), at(now));
+        bfd.handle_links(&rest, at(now));
+        now += 2;
+        ports.extend(starting.iter().flat_map(|(a, b)| [(*a, UP), (*b, UP)]));
+        bfd.handle_ports(ports.clone(), at(now));
+        bfd.handle_links(links, at(now));
+    }
+    rounds
+}
+
 #[test]
-fn links_start_one_after_the_other() {
+fn links_start_at_once_where_the_others_lead_around_them() {
+    let ring = network(&BTreeSet::from([(1, 2), (2, 3), (3, 4), (1, 4)]));
+    assert_eq!(start_all(&ring, 4), [1; 4], "two opposite links would cut a ring in two");
+    // A fat-tree's pod and core: 16 switches at the edge, each to 16 above them.
+    let pairs: BTreeSet<(u64, u64)> = (1..=16).flat_map(|edge| (17..=32).map(move |core| (edge, core))).collect();
+    let rounds = start_all(&network(&pairs), 32);
+    assert_eq!(rounds.iter().sum::<usize>(), 256);
+    assert!(rounds.len() < 40, "{rounds:?}");
+}
+
+#[test]
+fn a_link_of_which_one_database_is_away_holds_up_nobody() {
+    let off = [1, 2, 3, 4].map(|switch| (switch, PortBfd::Off));
+    let mut bfd = supervisor(&[link(1, 2), link(3, 4)], &off);
+    say(&mut bfd, &[(1, DOWN), (3, PortBfd::Off), (4, PortBfd::Off)], 1);
+    assert_eq!(bfd.wanted(port(3), at(1)), Some(true));
+}
+
+#[test]
+fn links_without_a_way_around_start_one_after_the_other() {
     let off = [1, 2, 3, 4].map(|switch| (switch, PortBfd::Off));
     let mut bfd = supervisor(&[link(1, 2), link(3, 4)], &off);
     assert_eq!(bfd.wanted(port(3), at(0)), None);
@@ -111,6 +183,66 @@ fn a_database_out_of_reach_says_nothing_about_its_session() {
     assert_eq!(bfd.poll_event(), Some(BfdEvent::Up(link(1, 2))));
     assert_eq!(say(&mut bfd, &[(1, DOWN)], 1), []);
     assert_eq!(bfd.wanted(port(1), at(1)), Some(true));
+}
+
+#[test]
+fn a_link_that_is_mended_while_one_database_is_away_keeps_bfd_at_both_ends() {
+    for first in [DOWN, UP] {
+        let mut bfd = supervisor(&[link(1, 2)], &[(1, first), (2, first)]);
+        say(&mut bfd, &[(1, DOWN), (2, DOWN)], 1);
+        say(&mut bfd, &[(1, DOWN)], 2);
+        // The link is whole again, and so is its session; the database of one end says so.
+        for now in [3, 300, 301, 5_000] {
+            say(&mut bfd, &[(1, UP)], now);
+            assert_eq!(bfd.wanted(port(1), at(now)), Some(true), "{first:?} after {now} s");
+        }
+        assert_eq!(say(&mut bfd, &[(1, UP), (2, UP)], 5_001), [BfdEvent::Up(link(1, 2))]);
+    }
+}
+
+#[test]
+fn what_is_down_when_its_database_is_back_has_its_whole_time_to_come_up() {
+    let mut bfd = supervisor(&[link(1, 2)], &[(1, PortBfd::Off), (2, PortBfd::Off)]);
+    say(&mut bfd, &[(1, DOWN)], 1);
+    assert_eq!(say(&mut bfd, &[(1, DOWN)], 100), []);
+    assert_eq!(say(&mut bfd, &[(1, DOWN), (2, PortBfd::Off)], 101), []);
+    assert_eq!(bfd.wanted(port(2), at(101)), Some(true));
+    assert_eq!(say(&mut bfd, &[(1, DOWN), (2, DOWN)], 104), []);
+    assert_eq!(say(&mut bfd, &[(1, UP), (2, UP)], 105), [BfdEvent::Up(link(1, 2))]);
+    // The same for a link that was cut.
+    say(&mut bfd, &[(1, DOWN), (2, DOWN)], 106);
+    say(&mut bfd, &[(1, DOWN)], 107);
+    say(&mut bfd, &[(1, DOWN)], 1_000);
+    say(&mut bfd, &[(1, DOWN), (2, DOWN)], 1_001);
+    assert_eq!(bfd.wanted(port(1), at(1_299)), Some(true));
+    bfd.handle_timeout(at(1_301));
+    assert_eq!(bfd.wanted(port(1), at(1_301)), Some(false));
+}
+
+#[test]
+fn a_run_that_begins_while_one_database_is_away_leaves_a_link_its_session() {
+    for links in [&[link(1, 2)][..], &[]] {
+        let mut bfd = supervisor(links, &[(1, UP)]);
+        for now in [1, 301, 700, 10_000] {
+            say(&mut bfd, &[(1, UP)], now);
+            assert_eq!(bfd.wanted(port(1), at(now)), None, "{links:?} after {now} s");
+        }
+    }
+}
+
+#[test]
+fn the_second_end_is_taken_back_when_the_first_one_is() {
+    let mut bfd = supervisor(&[link(1, 2)], &[(1, DOWN), (2, DOWN)]);
+    bfd.handle_timeout(at(0) + START_LIMIT);
+    assert_eq!((bfd.wanted(port(1), at(5)), bfd.wanted(port(2), at(5))), (Some(false), None));
+    say(&mut bfd, &[(1, PortBfd::Off), (2, DOWN)], 6);
+    assert_eq!(bfd.wanted(port(2), at(6)), Some(false));
+    say(&mut bfd, &[(2, DOWN)], 7);
+    assert_eq!(bfd.wanted(port(2), at(7)), Some(false), "whether its database is still there or not");
+    let mut bfd = supervisor(&[link(1, 2)], &[(1, DOWN), (2, DOWN)]);
+    bfd.handle_timeout(at(0) + START_LIMIT);
+    say(&mut bfd, &[(1, DOWN)], 6);
+    assert_eq!(bfd.wanted(port(1), at(6)), None, "the second one could not follow");
 }
 
 #[test]
@@ -189,6 +321,13 @@ proptest! {
             }
         }
         prop_assert_eq!(row, before);
+    }
+
+    #[test]
+    fn what_starts_together_never_cuts_the_network(pairs in prop::collection::btree_set((1u64..12, 1u64..12), 1..40)) {
+        let pairs: BTreeSet<(u64, u64)> = pairs.into_iter().filter(|(a, b)| a < b).collect();
+        let links = network(&pairs);
+        prop_assert_eq!(start_all(&links, 12).iter().sum::<usize>(), links.len());
     }
 
     #[test]

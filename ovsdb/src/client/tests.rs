@@ -169,6 +169,64 @@ fn a_server_that_does_not_read_and_one_that_says_too_much_are_left() {
     assert_eq!(hear(&mut client, &update), [ClientEvent::Closed(CloseReason::TooManyRows)]);
 }
 
+/// An update of one row of table `Interface` with so many external_ids of so many octets.
+fn large(row: u128, pairs: usize, octets: usize) -> Value {
+    let pairs: Vec<Value> = (0..pairs).map(|pair| json!([pair.to_string(), "x".repeat(octets)])).collect();
+    let row = json!({Uuid(row).to_string(): {"new": {"external_ids": ["map", pairs]}}});
+    json!({"id": null, "method": "update", "params": [MONITOR, {"Interface": row}]})
+}
+
+#[test]
+fn a_database_that_grows_without_end_is_left_and_nothing_of_it_is_kept() {
+    let mut client = ready();
+    let mut last = Vec::new();
+    let sent = (0..200).take_while(|row| {
+        last = hear(&mut client, &large(*row, 6_000, 6));
+        !client.is_closed()
+    });
+    assert!(sent.count() > 100);
+    assert_eq!(last.last(), Some(&ClientEvent::Closed(CloseReason::TooManyOctets)));
+    assert!(CloseReason::TooManyOctets.to_string().contains("external_ids"));
+    assert_eq!(client.replica(), &Replica::default());
+}
+
+#[test]
+fn large_rows_that_come_again_or_go_are_counted_once_and_long_values_are_cut() {
+    let mut client = ready();
+    let message = large(1, 4, 1 << 20);
+    hear(&mut client, &message);
+    let row = client.replica().interface(Uuid(1)).unwrap();
+    assert!(row.external_ids.values().all(|value| value.len() == crate::value::MAX_VALUE_OCTETS));
+    let (other, another) = (large(2, 6_000, 6), large(2, 6_000, 7));
+    let gone = json!({"Interface": {Uuid(2).to_string(): {"old": {}}}});
+    for _ in 0..200 {
+        for update in [&other["params"][1], &another["params"][1], &gone] {
+            assert_eq!(client.replica.update(update), Ok(true));
+        }
+    }
+}
+
+#[test]
+fn rows_that_name_each_other_over_and_over_cost_no_more_than_they_are() {
+    let mut client = ready();
+    let set = |numbers: std::ops::Range<u128>| {
+        json!(["set", numbers.map(|number| json!(["uuid", Uuid(number).to_string()])).collect::<Vec<_>>()])
+    };
+    let rows = |numbers: std::ops::Range<u128>, row: &dyn Fn(u128) -> Value| {
+        let pair = |number: u128| (Uuid(number).to_string(), json!({ "new": row(number) }));
+        Value::Object(numbers.map(pair).collect())
+    };
+    // Every bridge has every port, and every port every interface: a million ways, 100 places at most.
+    let bridges =
+        rows(0..100, &|number| json!({"datapath_id": format!("{:016x}", number + 1), "ports": set(100..200)}));
+    let ports = rows(100..200, &|_| json!({"interfaces": set(200..300)}));
+    let interfaces = rows(200..300, &|number| json!({"ofport": number - 199}));
+    let tables = json!({"Bridge": bridges, "Port": ports, "Interface": interfaces});
+    hear(&mut client, &json!({"id": null, "method": "update", "params": [MONITOR, tables]}));
+    assert_eq!(client.replica().places().count(), 100);
+    assert!(client.replica().places().all(|(port, ..)| port.datapath_id.0 == 1));
+}
+
 proptest! {
     #[test]
     fn a_real_session_split_anywhere_gives_the_same_copy(cuts in prop::collection::vec(1usize..3_000, 1..30)) {

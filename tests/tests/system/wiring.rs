@@ -65,6 +65,19 @@ fn an_expected_link_that_is_missing_is_a_condition_until_it_is_back() {
 }
 
 #[test]
+fn what_is_said_of_a_link_that_leads_elsewhere_is_a_condition_until_the_reload_that_says_it_right() {
+    let spec = FabricSpec::ring_with_chord(4, 2);
+    let (link, other) = (&spec.links[0], &spec.links[1]);
+    let drained =
+        |a, b| format!("  {{}}\nlinks:\n- {{ between: \"{} - {}\", drain: true }}\n", place(&spec, a), place(&spec, b));
+    let mut simulator = simulator(&spec, &settings(&spec, "  {}\n"));
+    simulator.configure(settings(&spec, &drained(link.a, other.b)));
+    assert_eq!(kinds(&simulator), ["stated_elsewhere"]);
+    simulator.configure(settings(&spec, &drained(link.a, link.b)));
+    assert_eq!(kinds(&simulator), [""; 0]);
+}
+
+#[test]
 fn a_cable_in_the_wrong_port_is_a_condition_and_a_reload_that_says_so_ends_it() {
     let spec = FabricSpec::ring_with_chord(4, 2);
     let (link, other) = (&spec.links[0], &spec.links[1]);

@@ -23,11 +23,17 @@ impl Discovery {
         self.only_expected = only;
     }
 
-    /// How large a packet the port's interface takes, in octets, if somebody knows: OpenFlow does not say.
+    /// The links of which something is stated, each once. One that leads elsewhere is a condition; one that is not there is none.
+    pub fn set_stated_links(&mut self, links: impl IntoIterator<Item = ExpectedLink>) {
+        self.stated_links = links.into_iter().collect();
+    }
+
+    /// How large a packet the port's interface takes, in octets, if somebody knows: OpenFlow does not say. It counts until something else is
+    /// said, also where the port goes and comes back, so that whoever says it is to take it back (`None`) when the port has gone.
     pub fn handle_port_mtu(&mut self, port: PortId, mtu: Option<u32>) {
         match mtu {
-            Some(mtu) if self.controls.contains_key(&port) => drop(self.mtus.insert(port, mtu)),
-            _ => drop(self.mtus.remove(&port)),
+            Some(mtu) => drop(self.mtus.insert(port, mtu)),
+            None => drop(self.mtus.remove(&port)),
         }
     }
 
@@ -106,15 +112,21 @@ impl Discovery {
 
     fn expectations(&self, found: &mut Conditions) {
         let network = &self.network;
-        for &expected in &self.expected_links {
-            let [a, b] = expected.ends;
-            let elsewhere = [(a, b), (b, a)].into_iter().find_map(|(from, wanted)| {
+        let elsewhere = |ExpectedLink { ends: [a, b] }| {
+            [(a, b), (b, a)].into_iter().find_map(|(from, wanted)| {
                 let link = network.links.get(&from).filter(|link| link.target != wanted)?;
-                Some(Condition::LinkElsewhere { expected, from, to: link.target })
-            });
-            match elsewhere {
-                Some(elsewhere) => found.add(elsewhere),
-                None if !network.is_bidirectional(a) => found.add(Condition::LinkMissing(expected)),
+                Some((from, link.target))
+            })
+        };
+        for &stated in &self.stated_links {
+            if let Some((from, to)) = elsewhere(stated) {
+                found.add(Condition::StatedElsewhere { stated, from, to });
+            }
+        }
+        for &expected in &self.expected_links {
+            match elsewhere(expected) {
+                Some((from, to)) => found.add(Condition::LinkElsewhere { expected, from, to }),
+                None if !network.is_bidirectional(expected.ends[0]) => found.add(Condition::LinkMissing(expected)),
                 None => {}
             }
         }

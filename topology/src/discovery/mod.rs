@@ -163,6 +163,7 @@ pub struct Discovery {
     flaps: BTreeMap<PortId, Flap>,
     expected_links: BTreeSet<ExpectedLink>,
     only_expected: bool,
+    stated_links: BTreeSet<ExpectedLink>,
     mtus: BTreeMap<PortId, u32>,
     moves: Moves,
     timers: Timers,
@@ -201,6 +202,7 @@ impl Discovery {
             flaps: BTreeMap::new(),
             expected_links: BTreeSet::new(),
             only_expected: false,
+            stated_links: BTreeSet::new(),
             mtus: BTreeMap::new(),
             moves: Moves::default(),
             timers: Timers::default(),
@@ -476,7 +478,6 @@ impl Discovery {
         self.controls.remove(&port);
         self.refused.remove(&port);
         self.flaps.remove(&port);
-        self.mtus.remove(&port);
         self.emit(Change::PortChanged(port));
     }
 

@@ -15,6 +15,12 @@ pub(super) const OVSDB: Route = Route {
         maybe("version", Kind::Text, "VERSION", "The version of its schema."),
         maybe("ovs_version", Kind::Text, "OVS", "The switch's version, if it says so."),
         field("bridges", Kind::Texts, "BRIDGES", "Its bridges, and which switches they are."),
+        field(
+            "contested",
+            Kind::Texts,
+            "CONTESTED",
+            "Switches that another bridge claims to be, too, here or in another database: what databases say of them does not count.",
+        ),
         field("interfaces", Kind::Number, "INTERFACES", "Its interfaces."),
         field("bfd_interfaces", Kind::Number, "BFD", "Interfaces with BFD that the controller has switched on."),
         maybe("error", Kind::Text, "ERROR", "Why it is not connected."),

@@ -34,7 +34,7 @@ pub(super) static OVSDB: Section = Section {
 
 static BFD: Section = Section {
     about: "BFD on interfaces that carry a link which discovery has found, where the databases of both ends are connected: it notices a link that loses everything while its \
-            carrier stays. Sessions start one after the other; while one comes up, 1 to 2 s, Open vSwitch takes the ports for dead and groups go around the link. \
+            carrier stays. Sessions start at many links at once, where others lead around them, and one by one where not; while one comes up, 1 to 2 s, Open vSwitch takes the ports for dead and groups go around the link. \
             Interfaces for which `bfd:enable` is set by somebody else are left alone, and so are other people's keys; what was set here is marked in `external_ids:trunkline-bfd` \
             and taken back when it is switched off here, 5 minutes after its link is gone, or when a session does not come up within 5 s.",
     keys: &[
@@ -52,7 +52,7 @@ static BFD: Section = Section {
             need: Need::Default("100ms"),
             rule: "RFC 5880 §6.8.3",
             reload: Reload::Hot,
-            about: "The shortest time between two control packets that a port sends. With 10ms and `mult: 3` a dead link is noticed within about 30 ms.",
+            about: "The shortest time between two control packets that a port sends. With 10ms and `mult: 3` a dead link is noticed within about 30 ms, with the defaults within 300 ms; a switch that is kept waiting for as long takes a good link for dead.",
         },
         Key {
             name: "min_rx",

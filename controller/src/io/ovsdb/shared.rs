@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::{PortId, Time};
+use net::{DatapathId, PortId, Time};
 use ovsdb::bfd::{BfdEvent, LinkEnds, MARK, PortBfd, Supervisor, adjust};
 use ovsdb::{Client, ClientEvent, Outcome, Uuid};
 use tokio::sync::{Notify, mpsc};
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use topology::Network;
 
 use super::PortMtus;
+use super::claims::Claims;
 use super::status::{ConnectionStatus, OvsdbStatus, PortRow, SessionStatus};
 use crate::config::{Connect, OvsdbConfig};
 use crate::io::clock::Clock;
@@ -25,10 +26,15 @@ const FAILED_PAUSE: Duration = Duration::from_secs(5);
 /// The same if somebody else was only quicker.
 const OUTDATED_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a change of a copy waits for others: a server that says something all the time costs the other databases nothing.
+const RECONCILE_DELAY: Duration = Duration::from_millis(20);
+
 /// One database.
 struct Slot {
     target: Connect,
     client: Option<Client>,
+    /// Its bridges, also while it is out of reach: who claims to be another one's switch is not to have it then.
+    claims: Vec<(DatapathId, String)>,
     /// Wakes its task.
     kick: Rc<Notify>,
     error: Option<String>,
@@ -52,6 +58,11 @@ pub(super) struct Shared {
     /// MTUs that the fabric thread knows.
     told: BTreeMap<PortId, u32>,
     failed: u64,
+    claims: Claims,
+    /// A copy is different from what was held against what is wanted last, since then.
+    differs: Option<Time>,
+    /// Wakes the loop that looks at the deadline.
+    wake: Rc<Notify>,
 }
 
 impl Shared {
@@ -66,6 +77,9 @@ impl Shared {
             network: Arc::default(),
             told: BTreeMap::new(),
             failed: 0,
+            claims: Claims::default(),
+            differs: None,
+            wake: Rc::default(),
         }
     }
 
@@ -98,6 +112,7 @@ impl Shared {
             let slot = Slot {
                 target,
                 client: None,
+                claims: Vec::new(),
                 kick: Rc::default(),
                 error: None,
                 asked: BTreeMap::new(),
@@ -183,7 +198,14 @@ impl Shared {
 
     /// When BFD wants something.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.bfd.poll_timeout().map(|(at, _)| self.clock.instant(at))
+        let of_bfd = self.bfd.poll_timeout().map(|(at, _)| at);
+        let of_copies = self.differs.map(|since| since + RECONCILE_DELAY);
+        of_bfd.into_iter().chain(of_copies).min().map(|at| self.clock.instant(at))
+    }
+
+    /// Tells that [`Shared::deadline`] is earlier.
+    pub(super) fn wake(&self) -> Rc<Notify> {
+        self.wake.clone()
     }
 
     /// What a client has to say; why it is over, if it is.
@@ -217,9 +239,9 @@ impl Shared {
                 ClientEvent::Closed(reason) => closed = Some(reason.to_string()),
             }
         }
-        if changed {
-            self.reconcile();
-            self.tell_mtus();
+        if changed && self.differs.is_none() {
+            self.differs = Some(now);
+            self.wake.notify_one();
         }
         closed
     }
@@ -227,9 +249,14 @@ impl Shared {
     /// Holds what is wanted against what there is, and asks for the difference.
     pub(super) fn reconcile(&mut self) {
         let now = self.now();
+        self.find_claims();
+        if self.differs.take().is_some() {
+            self.tell_mtus();
+        }
         let known = |slot: &&Slot| slot.leaves.is_none() && slot.client.as_ref().is_some_and(Client::is_ready);
         let places = self.slots.values().filter(known).filter_map(|slot| slot.client.as_ref());
         let places = places.flat_map(|client| client.replica().places());
+        let places = places.filter(|(port, ..)| !self.claims.is_contested(port.datapath_id));
         self.bfd.handle_ports(places.map(|(port, _, row)| (port, PortBfd::of(row))).collect(), now);
         while let Some(event) = self.bfd.poll_event() {
             tell(&self.happenings, event);
@@ -244,7 +271,8 @@ impl Shared {
                 let marked = client.replica().interfaces().filter(|(_, row)| row.external_ids.contains_key(MARK));
                 wishes.extend(marked.map(|(row, _)| (row, None)));
             } else {
-                for (port, row, _) in client.replica().places() {
+                let places = client.replica().places();
+                for (port, row, _) in places.filter(|(port, ..)| !self.claims.is_contested(port.datapath_id)) {
                     if on.contains(&port) {
                         wishes.insert(row, settings.as_ref());
                     } else if off.contains(&port) {
@@ -265,11 +293,40 @@ impl Shared {
         }
     }
 
+    /// Which switches more than one bridge claims to be, and tells of those that are new.
+    fn find_claims(&mut self) {
+        for slot in self.slots.values_mut() {
+            if let Some(client) = slot.client.as_ref().filter(|client| client.is_ready()) {
+                let bridges = client.replica().bridges();
+                slot.claims = bridges.filter_map(|(_, row)| Some((row.datapath_id?, row.name.clone()))).collect();
+            }
+        }
+        let named = self.slots.values().filter(|slot| slot.leaves.is_none());
+        let bridges = named.flat_map(|slot| slot.claims.iter().map(|(id, name)| (*id, &slot.target, name.as_str())));
+        for (datapath_id, words) in self.claims.update(bridges) {
+            match words {
+                Some(claimants) => {
+                    let words = format!(
+                        "several bridges claim to be this switch, and nothing that is said of it counts: {claimants}"
+                    );
+                    tracing::warn!(%datapath_id, "{words}");
+                    self.happenings.push(About::new(HappeningKind::Condition).at(datapath_id), || words);
+                }
+                None => {
+                    let words = "several bridges no longer claim to be this switch";
+                    tracing::info!(%datapath_id, "{words}");
+                    self.happenings.push(About::new(HappeningKind::ConditionOver).at(datapath_id), || words.to_owned());
+                }
+            }
+        }
+    }
+
     /// Tells the fabric thread the MTUs that it does not know. Discovery forgets those of ports that it has forgotten.
     fn tell_mtus(&mut self) {
         let mut now = BTreeMap::new();
         for client in self.slots.values().filter_map(|slot| slot.client.as_ref()) {
-            for (port, _, row) in client.replica().places() {
+            let places = client.replica().places();
+            for (port, _, row) in places.filter(|(port, ..)| !self.claims.is_contested(port.datapath_id)) {
                 let known = self.network.switches.get(&port.datapath_id);
                 if let Some(mtu) =
                     row.mtu.filter(|_| known.is_some_and(|switch| switch.ports.contains_key(&port.port_no)))
@@ -307,10 +364,16 @@ impl Shared {
                     .flat_map(ovsdb::Replica::bridges)
                     .map(|(_, bridge)| (bridge.name.clone(), bridge.datapath_id))
                     .collect(),
+                contested: replica.map_or_else(Vec::new, |replica| {
+                    let claimed: BTreeSet<DatapathId> =
+                        replica.bridges().filter_map(|(_, row)| row.datapath_id).collect();
+                    claimed.into_iter().filter(|id| self.claims.is_contested(*id)).collect()
+                }),
                 interfaces: interfaces().count(),
                 bfd_interfaces: interfaces().filter(|(_, row)| is_ours(row)).count(),
             });
-            for (port, _, row) in replica.into_iter().flat_map(ovsdb::Replica::places) {
+            let places = replica.into_iter().flat_map(ovsdb::Replica::places);
+            for (port, _, row) in places.filter(|(port, ..)| !self.claims.is_contested(port.datapath_id)) {
                 let row = PortRow {
                     name: row.name.clone(),
                     external_ids: row.external_ids.clone(),

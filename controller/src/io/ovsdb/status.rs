@@ -34,6 +34,8 @@ pub struct ConnectionStatus {
     pub ovs_version: Option<String>,
     /// Its bridges: name, and datapath id once the switch runs.
     pub bridges: Vec<(String, Option<DatapathId>)>,
+    /// Switches that another bridge claims to be, too: what is said of them does not count.
+    pub contested: Vec<DatapathId>,
     /// How many interfaces it has.
     pub interfaces: usize,
     /// How many of them have BFD from us.

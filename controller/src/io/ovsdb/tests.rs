@@ -66,3 +66,33 @@ fn a_database_is_followed_found_again_when_it_hangs_up_and_left_when_it_is_named
     handle.stop();
     std::fs::remove_file(path).unwrap();
 }
+
+#[test]
+fn a_switch_that_two_databases_claim_belongs_to_neither() {
+    let paths = ["a", "b"].map(|name| {
+        let path = std::env::temp_dir().join(format!("trunkline-ovsdb-claims-{name}-{}.sock", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        path
+    });
+    let listeners = paths.each_ref().map(|path| UnixListener::bind(path).unwrap());
+    let (handle, _snapshots) = start(paths.iter().map(|path| Connect::Unix(path.clone())).collect());
+    let first = serve(&listeners[0]);
+    wait_for(&handle, |status| status.ports.len() == 4);
+    // A copy of the whole: it has the same bridges.
+    let copy = serve(&listeners[1]);
+    let status =
+        wait_for(&handle, |status| status.connections.iter().all(|connection| connection.contested.len() == 2));
+    assert!(status.ports.is_empty(), "{status:?}");
+    // The copy keeps its claim while the first one is away.
+    drop(first);
+    let status = wait_for(&handle, |status| status.connections.iter().any(|connection| connection.error.is_some()));
+    assert!(status.ports.is_empty(), "{status:?}");
+    handle.configure(&OvsdbConfig { connections: vec![Connect::Unix(paths[0].clone())], ..OvsdbConfig::default() });
+    let again = serve(&listeners[0]);
+    wait_for(&handle, |status| status.connections.len() == 1 && status.ports.len() == 4);
+    handle.stop();
+    drop((copy, again));
+    for path in paths {
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -72,6 +72,31 @@ fn ends_that_do_not_fit_each_other_are_conditions() {
 }
 
 #[test]
+fn an_mtu_counts_still_when_its_port_goes_and_comes_back() {
+    let mut lab = Lab::settled_pair();
+    lab.discovery.handle_port_mtu(id(1, 1), Some(9_000));
+    lab.discovery.handle_port_mtu(id(2, 1), Some(1_500));
+    lab.discovery.handle_port_removed(id(2, 1), lab.now);
+    lab.discovery.handle_port(DatapathId(2), port(1, true), lab.now);
+    lab.run(Duration::from_secs(30));
+    assert_eq!(kinds(&lab), ["mtu_mismatch"]);
+    lab.discovery.handle_port_mtu(id(2, 1), None);
+    assert_eq!(kinds(&lab), [""; 0]);
+}
+
+#[test]
+fn what_is_stated_of_a_link_that_leads_elsewhere_is_told_and_of_one_that_is_not_there_is_not() {
+    let mut lab = Lab::settled_pair();
+    let link = |a, b| ExpectedLink { ends: [a, b] };
+    lab.discovery.set_stated_links([link(id(1, 1), id(2, 1)), link(id(1, 3), id(2, 3))]);
+    assert_eq!(kinds(&lab), [""; 0]);
+    lab.discovery.set_stated_links([link(id(1, 1), id(2, 4))]);
+    let (a, b, other) = (id(1, 1), id(2, 4), id(2, 1));
+    assert_eq!(told(&lab), [format!("`links` speaks of a link between {a} and {b}, and {a} leads to {other}")]);
+    assert_eq!(kinds(&lab), ["stated_elsewhere"]);
+}
+
+#[test]
 fn what_is_expected_and_what_is_there_are_compared() {
     let mut lab = Lab::settled_pair();
     let link = |a, b| ExpectedLink { ends: [a, b] };

@@ -170,6 +170,7 @@ impl Discovery {
         }
         if old.is_none_or(|link| link.target != target) && self.is_damped(source, now) {
             self.counters.probes_damped += 1;
+            self.damped_probe_seen(source, now);
             for end in [source, target] {
                 self.keep_unknown(end, now + RECONNECTED_LINK_LIMIT, now);
             }

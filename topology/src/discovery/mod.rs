@@ -450,6 +450,7 @@ impl Discovery {
             }
         };
         if was_up && !up {
+            self.count_port_down(port, LinkDownReason::PortDown, now);
             self.port_down(port, LinkDownReason::PortDown, HostForgottenReason::PortDown, now);
         }
         if changed {
@@ -464,6 +465,9 @@ impl Discovery {
         if self.network.port(port).is_none() {
             return;
         }
+        if self.up_port(port).is_some() {
+            self.count_port_down(port, LinkDownReason::PortRemoved, now);
+        }
         self.port_down(port, LinkDownReason::PortRemoved, HostForgottenReason::PortRemoved, now);
         self.drop_port(port);
     }
@@ -475,7 +479,6 @@ impl Discovery {
         }
         self.controls.remove(&port);
         self.refused.remove(&port);
-        self.flaps.remove(&port);
         self.mtus.remove(&port);
         self.emit(Change::PortChanged(port));
     }

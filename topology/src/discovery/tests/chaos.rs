@@ -229,7 +229,7 @@ fn assert_invariants(discovery: &Discovery) {
     let mut ends = BTreeSet::new();
     assert!(discovery.moves.pending.keys().all(|mac| network.hosts.contains_key(mac)));
     assert!(discovery.moves.contested.keys().all(|mac| network.hosts.contains_key(mac)));
-    assert!(discovery.flaps.keys().chain(discovery.mtus.keys()).all(|port| discovery.controls.contains_key(port)));
+    assert!(discovery.mtus.keys().all(|port| discovery.controls.contains_key(port)));
     let conditions = discovery.conditions(Time::MAX);
     assert_eq!(conditions.counts.values().sum::<usize>(), conditions.shown.len());
     assert!(

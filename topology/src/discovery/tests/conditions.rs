@@ -125,6 +125,64 @@ fn a_link_that_flaps_is_kept_down_until_it_was_quiet_and_its_ports_are_no_edges_
     assert_eq!(kinds(&lab), [""; 0]);
 }
 
+fn links_up(lab: &Lab) -> usize {
+    lab.changes.iter().filter(|change| matches!(change, Change::LinkUp(link) if link.source == id(1, 1))).count()
+}
+
+#[test]
+fn a_link_that_goes_on_flapping_is_not_taken_back_until_it_is_quiet() {
+    let mut lab = Lab::settled_pair();
+    for _ in 0..12 {
+        flap(&mut lab, ms(100));
+    }
+    lab.run(ms(50));
+    assert!(lab.network().links.is_empty());
+    lab.changes.clear();
+    for _ in 0..1_500 {
+        flap(&mut lab, ms(100));
+    }
+    assert_eq!(links_up(&lab), 0);
+    lab.run(Duration::from_secs(31));
+    assert!(lab.network().is_bidirectional(id(1, 1)));
+}
+
+#[test]
+fn a_link_that_loses_its_probes_again_and_again_is_not_taken_back_until_it_is_quiet() {
+    let mut lab = Lab::settled_pair();
+    for _ in 0..12 {
+        flap(&mut lab, ms(100));
+    }
+    lab.changes.clear();
+    for _ in 0..100 {
+        lab.cut(id(1, 1));
+        lab.run(ms(1_500));
+        lab.wire(id(1, 1), id(2, 1));
+        lab.run(ms(1_500));
+    }
+    assert!(links_up(&lab) <= 2, "{}", links_up(&lab));
+    lab.run(Duration::from_secs(31));
+    assert!(lab.network().is_bidirectional(id(1, 1)));
+}
+
+#[test]
+fn a_port_that_is_removed_and_added_again_and_again_is_damped() {
+    let mut lab = Lab::settled_pair();
+    for _ in 0..12 {
+        lab.run(ms(100));
+        lab.discovery.handle_port_removed(id(1, 1), lab.now);
+        lab.run(ms(100));
+        lab.discovery.handle_port(DatapathId(1), port(1, true), lab.now);
+    }
+    lab.run(Duration::from_secs(5));
+    assert!(lab.network().links.is_empty());
+    let Some(Condition::Flapping { last, .. }) = lab.discovery.conditions(lab.now).shown.first().cloned() else {
+        panic!("{:?}", told(&lab))
+    };
+    assert_eq!(last, LinkDownReason::PortRemoved);
+    lab.run(Duration::from_secs(30));
+    assert!(lab.network().is_bidirectional(id(1, 1)));
+}
+
 #[test]
 fn a_link_that_goes_down_now_and_then_is_taken_back_at_once() {
     let mut lab = Lab::settled_pair();

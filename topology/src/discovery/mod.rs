@@ -29,7 +29,7 @@ use crate::{
     RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
 };
 use flapping::Flap;
-use links::RefusedLink;
+use links::{RefusedLink, RoundTrip};
 use moves::Moves;
 use port::PortControl;
 pub use schedule::ProbePace;
@@ -157,7 +157,7 @@ pub struct Discovery {
     /// When each switch connected, for the last time.
     connected_at: BTreeMap<DatapathId, Time>,
     /// How long a message to a switch and its answer take.
-    round_trips: BTreeMap<DatapathId, Duration>,
+    round_trips: BTreeMap<DatapathId, RoundTrip>,
     /// Links that are not believed, by source. At most one for each port.
     refused: BTreeMap<PortId, RefusedLink>,
     flaps: BTreeMap<PortId, Flap>,
@@ -291,9 +291,10 @@ impl Discovery {
 
     /// How long the switch took to answer a message on its control connection, such as an echo request. Link latencies are measured with
     /// it.
-    pub fn handle_round_trip(&mut self, datapath_id: DatapathId, round_trip: Duration) {
+    pub fn handle_round_trip(&mut self, datapath_id: DatapathId, round_trip: Duration, now: Time) {
         if self.is_connected(datapath_id) {
-            self.round_trips.insert(datapath_id, round_trip);
+            let known = self.round_trips.entry(datapath_id);
+            known.and_modify(|known| known.add(round_trip, now)).or_insert(RoundTrip::first(round_trip, now));
         }
     }
 

@@ -110,7 +110,7 @@ impl Chaos {
             Event::Cloud(port, true) => drop(self.lab.cloud.insert(port)),
             Event::Cloud(port, false) => drop(self.lab.cloud.remove(&port)),
             Event::RoundTrip(switch, micros) => {
-                discovery.handle_round_trip(DatapathId(switch), Duration::from_micros(micros));
+                discovery.handle_round_trip(DatapathId(switch), Duration::from_micros(micros), now);
             }
             Event::Replay(index, port) => {
                 if let Some(frame) = self.probes.get(index) {

@@ -35,6 +35,9 @@ pub const LATE_PROBES_TOLD: u32 = 3;
 /// within it.
 pub const LATENCY_WINDOW: Duration = Duration::from_secs(60);
 
+/// How long a condition tells of a forged probe: who sends one now and then is a line of the log per minute at the most.
+pub const FORGED_PROBES_HOLD: Duration = Duration::from_secs(60);
+
 /// LLDP neighbours that are not ours at one port. Further ones are not shown until the time to live of one is over, and are counted. More
 /// than one means that something forwards LLDP which should not.
 pub const MAX_LLDP_NEIGHBORS_PER_PORT: usize = 8;

@@ -7,7 +7,7 @@ use net::{PortId, Time};
 
 use super::Discovery;
 use super::links::RefusedLinkReason;
-use crate::{Condition, Conditions, ExpectedLink, LATE_PROBES_TOLD, REFUSED_LINK_HOLD};
+use crate::{Condition, Conditions, ExpectedLink, FORGED_PROBES_HOLD, LATE_PROBES_TOLD, REFUSED_LINK_HOLD};
 
 /// A link younger than this may still wait for the probe that goes the other way.
 const YOUNG: Duration = Duration::from_secs(2);
@@ -48,6 +48,11 @@ impl Discovery {
                     RefusedLinkReason::HostPort => Condition::LinkAtHostPort { source, target },
                     RefusedLinkReason::Late => Condition::LateProbes { source, target },
                 });
+            }
+        }
+        for (&port, &(last, frames)) in &self.forged {
+            if now.since(last) <= FORGED_PROBES_HOLD {
+                found.add(Condition::ForgedProbes { port, frames });
             }
         }
         self.expectations(&mut found);

@@ -12,7 +12,7 @@ use super::timers::Timer;
 use crate::network::MinWindow;
 use crate::probe::{BDDP, Probe, ProbeError, ProbeWay};
 use crate::{
-    Change, EXPECTED_LINK_LIMIT, Link, LinkDownReason, LinkLatency, NEW_SWITCH_LIMIT, PortState,
+    Change, EXPECTED_LINK_LIMIT, FORGED_PROBES_HOLD, Link, LinkDownReason, LinkLatency, NEW_SWITCH_LIMIT, PortState,
     RECONNECTED_LINK_LIMIT, REFUSED_LINK_HOLD,
 };
 
@@ -62,7 +62,12 @@ impl Discovery {
         }
         match Probe::parse(frame, &self.key) {
             Ok(probe) => self.receive_probe(port, &probe, now),
-            Err(ProbeError::Forged) => self.counters.probes_forged += 1,
+            Err(ProbeError::Forged) => {
+                self.counters.probes_forged += 1;
+                let (last, frames) = self.forged.entry(port).or_insert((now, 0));
+                let before = if now.since(*last) > FORGED_PROBES_HOLD { 0 } else { *frames };
+                (*last, *frames) = (now, before.saturating_add(1));
+            }
             Err(ProbeError::Foreign) => {
                 self.counters.probes_foreign += 1;
                 self.receive_lldp(port, frame, now);

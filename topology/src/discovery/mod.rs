@@ -160,6 +160,8 @@ pub struct Discovery {
     round_trips: BTreeMap<DatapathId, RoundTrip>,
     /// Links that are not believed, by source. At most one for each port.
     refused: BTreeMap<PortId, RefusedLink>,
+    /// When the last forged probe came in by a port, and how many have since it began. At most one for each port.
+    forged: BTreeMap<PortId, (Time, u64)>,
     flaps: BTreeMap<PortId, Flap>,
     expected_links: BTreeSet<ExpectedLink>,
     only_expected: bool,
@@ -198,6 +200,7 @@ impl Discovery {
             connected_at: BTreeMap::new(),
             round_trips: BTreeMap::new(),
             refused: BTreeMap::new(),
+            forged: BTreeMap::new(),
             flaps: BTreeMap::new(),
             expected_links: BTreeSet::new(),
             only_expected: false,
@@ -480,6 +483,7 @@ impl Discovery {
         }
         self.controls.remove(&port);
         self.refused.remove(&port);
+        self.forged.remove(&port);
         self.mtus.remove(&port);
         self.emit(Change::PortChanged(port));
     }

@@ -222,3 +222,26 @@ fn a_silent_cut_is_seen_within_a_second_whenever_it_comes() {
         assert!(lab.now.since(before) > ms(550), "three probes have to be missing");
     }
 }
+
+#[test]
+fn forged_probes_are_told_with_their_port_and_are_one_condition_while_they_go_on() {
+    let mut lab = Lab::settled_pair();
+    let forged = |lab: &mut Lab| {
+        // A broadcast of ours whose ethertype somebody has changed.
+        let probe = Probe { port: id(1, 1), nonce: 7, sent_at: lab.now, way: ProbeWay::Broadcast };
+        let mut frame = probe.encode(mac(1), &ProbeKey::new([3; 32], 42)).to_vec();
+        frame[12..14].copy_from_slice(&[0x88, 0xcc]);
+        lab.discovery.handle_frame(id(2, 3), &frame, lab.now);
+    };
+    for seconds in [1, 30, 50] {
+        forged(&mut lab);
+        lab.run(Duration::from_secs(seconds));
+    }
+    assert_eq!(told(&lab), [format!("forged probes come in by {}: 3 so far", id(2, 3))]);
+    lab.run(Duration::from_secs(11));
+    assert_eq!(told(&lab), [""; 0]);
+    forged(&mut lab);
+    assert_eq!(told(&lab), [format!("forged probes come in by {}: 1 so far", id(2, 3))]);
+    lab.discovery.handle_port_removed(id(2, 3), lab.now);
+    assert_eq!(told(&lab), [""; 0]);
+}

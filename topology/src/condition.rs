@@ -93,6 +93,13 @@ pub enum Condition {
         /// Where they arrive.
         target: PortId,
     },
+    /// Frames come in that say they are probes of this run, and whose authentication code is wrong.
+    ForgedProbes {
+        /// Where.
+        port: PortId,
+        /// How many since it began.
+        frames: u64,
+    },
     /// An expected link is not there, in one direction at least.
     LinkMissing(ExpectedLink),
     /// An expected link leads elsewhere.
@@ -131,7 +138,7 @@ pub enum Condition {
 
 impl Condition {
     /// The names of all kinds.
-    pub const KINDS: [&'static str; 14] = [
+    pub const KINDS: [&'static str; 15] = [
         "one_way",
         "loopback",
         "miswired",
@@ -141,6 +148,7 @@ impl Condition {
         "short_frames",
         "link_at_host_port",
         "late_probes",
+        "forged_probes",
         "link_missing",
         "link_elsewhere",
         "stated_elsewhere",
@@ -160,6 +168,7 @@ impl Condition {
             Condition::ShortFrames { .. } => "short_frames",
             Condition::LinkAtHostPort { .. } => "link_at_host_port",
             Condition::LateProbes { .. } => "late_probes",
+            Condition::ForgedProbes { .. } => "forged_probes",
             Condition::LinkMissing(_) => "link_missing",
             Condition::LinkElsewhere { .. } => "link_elsewhere",
             Condition::StatedElsewhere { .. } => "stated_elsewhere",
@@ -190,7 +199,9 @@ impl Condition {
             | Condition::Loopback { source, target }
             | Condition::LinkAtHostPort { source, target }
             | Condition::LateProbes { source, target } => (source, Some(target), None),
-            Condition::Miswired { port, .. } | Condition::ShortFrames { port, .. } => (port, None, None),
+            Condition::Miswired { port, .. }
+            | Condition::ShortFrames { port, .. }
+            | Condition::ForgedProbes { port, .. } => (port, None, None),
             Condition::Flapping { source, .. } => (source, None, None),
             Condition::SpeedMismatch { ends: [a, b], .. }
             | Condition::MtuMismatch { ends: [a, b], .. }
@@ -228,6 +239,9 @@ impl Condition {
             }
             Condition::LateProbes { .. } => {
                 "look for something that relays or delays frames between the two ports, and at the load of the controller"
+            }
+            Condition::ForgedProbes { .. } => {
+                "find who is at this port: somebody makes up links, and none of it is believed"
             }
             Condition::LinkMissing(_) => {
                 "check cable and ports at both ends, or take the link out of `fabric.expected_links`"
@@ -293,6 +307,9 @@ impl Condition {
             }
             Condition::LateProbes { source, target } => {
                 format!("probes from {} to {} arrive too late: relayed, or delayed", name(*source), name(*target))
+            }
+            Condition::ForgedProbes { port, frames } => {
+                format!("forged probes come in by {}: {frames} so far", name(*port))
             }
             Condition::LinkMissing(ExpectedLink { ends: [a, b] }) => {
                 format!("the link between {} and {} is expected and not there", name(*a), name(*b))

@@ -28,6 +28,16 @@ pub const MAX_OUTSTANDING_PROBES: usize = 8;
 /// How old a probe may be. The way out of one switch and in by the next takes milliseconds; this leaves room for a busy controller.
 pub const PROBE_MAX_AGE: Duration = Duration::from_secs(3);
 
+/// Probes in a row that have to come too late for a condition to tell of it.
+pub const LATE_PROBES_TOLD: u32 = 3;
+
+/// How far back the least latency of a link and the least round trip of a control channel go: half of it at least. A way that has become longer shows
+/// within it.
+pub const LATENCY_WINDOW: Duration = Duration::from_secs(60);
+
+/// How long a condition tells of a forged probe: who sends one now and then is a line of the log per minute at the most.
+pub const FORGED_PROBES_HOLD: Duration = Duration::from_secs(60);
+
 /// LLDP neighbours that are not ours at one port. Further ones are not shown until the time to live of one is over, and are counted. More
 /// than one means that something forwards LLDP which should not.
 pub const MAX_LLDP_NEIGHBORS_PER_PORT: usize = 8;
@@ -88,7 +98,7 @@ pub struct DiscoveryConfig {
     /// Whether a port at which a host was seen is kept from becoming a link until it has been down.
     pub protect_host_ports: bool,
     /// How long a probe may be on its way beyond what the control channels take. A slower one was relayed, or the controller
-    /// is overloaded: it is refused. At most [`PROBE_MAX_AGE`], which is the default.
+    /// is overloaded: it makes no link, and keeps one that is there, as frames come through. Zero takes all that are younger than [`PROBE_MAX_AGE`].
     pub max_link_latency: Duration,
     /// Time in which half of what is held against a flapping link is forgotten; zero keeps no link down.
     pub flap_half_life: Duration,
@@ -115,7 +125,8 @@ impl Default for DiscoveryConfig {
             edge_probe_interval: Duration::from_secs(1),
             broadcast_probes: false,
             protect_host_ports: true,
-            max_link_latency: PROBE_MAX_AGE,
+            // In fibre, light takes as long once around the earth.
+            max_link_latency: Duration::from_millis(200),
             flap_half_life: Duration::from_secs(10),
             move_confirmation: Duration::ZERO,
             // A probe costs about 10 µs from timer to packet-in on one core: 4,000 are 4 % of it.

@@ -99,22 +99,55 @@ pub struct LinkLatency {
     pub last: Duration,
     /// Smoothed: each new one counts an eighth, as a round trip does in RFC 6298 §2.3.
     pub smoothed: Duration,
-    /// The least since the link is up: what is nearest to the wire's own.
+    /// The least of the last half to whole minute ([`LATENCY_WINDOW`](crate::LATENCY_WINDOW)): what is nearest to the wire's own.
     pub min: Duration,
     /// Probes measured.
     pub samples: u64,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    window: MinWindow,
 }
 
 impl LinkLatency {
-    pub(crate) const fn first(sample: Duration) -> LinkLatency {
-        LinkLatency { last: sample, smoothed: sample, min: sample, samples: 1 }
+    /// The first measurement, at `now`.
+    pub const fn first(sample: Duration, now: Time) -> LinkLatency {
+        LinkLatency { last: sample, smoothed: sample, min: sample, samples: 1, window: MinWindow::new(sample, now) }
     }
 
-    pub(crate) fn add(&mut self, sample: Duration) {
+    pub(crate) fn add(&mut self, sample: Duration, now: Time) {
         self.last = sample;
         self.smoothed = (self.smoothed * 7 + sample) / 8;
-        self.min = self.min.min(sample);
+        self.min = self.window.add(sample, now);
         self.samples += 1;
+    }
+}
+
+/// The least of what came in the last [`LATENCY_WINDOW`](crate::LATENCY_WINDOW), kept in two halves: what is there is half a window to a whole one old.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct MinWindow {
+    before: Duration,
+    now: Duration,
+    /// When the second half began.
+    since: Time,
+}
+
+impl MinWindow {
+    pub(crate) const fn new(sample: Duration, now: Time) -> MinWindow {
+        MinWindow { before: sample, now: sample, since: now }
+    }
+
+    /// The least, with this one.
+    pub(crate) fn add(&mut self, sample: Duration, now: Time) -> Duration {
+        let (half, elapsed) = (crate::LATENCY_WINDOW / 2, now.since(self.since));
+        if elapsed >= half {
+            let before = if elapsed >= 2 * half { sample } else { self.now };
+            *self = MinWindow { before, now: sample, since: now };
+        }
+        self.now = self.now.min(sample);
+        self.min()
+    }
+
+    pub(crate) fn min(&self) -> Duration {
+        self.before.min(self.now)
     }
 }
 

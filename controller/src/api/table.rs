@@ -456,7 +456,7 @@ pub static ROUTES: &[Route] = &[
                 "kind",
                 Kind::Text,
                 "KIND",
-                "`one_way`, `loopback`, `miswired`, `flapping`, `speed_mismatch`, `mtu_mismatch`, `short_frames`, `link_at_host_port`, `late_probes`, \
+                "`one_way`, `loopback`, `miswired`, `flapping`, `speed_mismatch`, `mtu_mismatch`, `short_frames`, `link_at_host_port`, `late_probes`, `forged_probes`, \
                  `link_missing`, `link_elsewhere`, `stated_elsewhere`, `link_unexpected`, `host_contested`.",
             ),
             SWITCH_NAME,

@@ -227,7 +227,7 @@ fn conditions_are_told_with_names_and_damped_links_stand_among_the_links() {
     ];
     let alarms = conditions.into_iter().map(|condition| Alarm { condition, since: Time::from_secs(5) }).collect();
     let latency = std::time::Duration::from_micros(70);
-    let latency = LinkLatency { last: latency, smoothed: latency, min: latency, samples: 1 };
+    let latency = LinkLatency::first(latency, Time::ZERO);
     let latencies = BTreeMap::from([(port(1, 1), latency)]);
     snapshot.looked = Arc::new(Looked { alarms, latencies, counts: BTreeMap::new() });
     let answer = asked(&snapshot, What::Conditions, &[]).unwrap();

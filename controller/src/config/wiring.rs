@@ -35,6 +35,7 @@ pub(super) fn fabric(
         protect_host_ports: walk
             .read(fields, "protect_host_ports", Walk::boolean)
             .unwrap_or(defaults.protect_host_ports),
+        max_link_latency: walk.read(fields, "max_link_latency", Walk::duration).unwrap_or(defaults.max_link_latency),
         host_timeout: walk.read(fields, "host_timeout", Walk::duration).unwrap_or(defaults.host_timeout),
         max_hosts_per_port: walk
             .read(fields, "host_limit_per_port", |walk, field| walk.integer::<u32>(field))

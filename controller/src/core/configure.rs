@@ -69,6 +69,7 @@ impl FabricSettings {
             ("fabric.move_confirmation", old.move_confirmation != other.move_confirmation),
             ("fabric.damping", old.flap_half_life != other.flap_half_life),
             ("fabric.protect_host_ports", old.protect_host_ports != other.protect_host_ports),
+            ("fabric.max_link_latency", old.max_link_latency != other.max_link_latency),
             ("fabric.broadcast_probes", old.broadcast_probes != other.broadcast_probes),
             ("fabric.expected_links", self.wiring.expected_links != new.wiring.expected_links),
             ("fabric.expected_links_only", self.wiring.expected_links_only != new.wiring.expected_links_only),

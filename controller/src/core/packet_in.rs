@@ -38,7 +38,7 @@ impl Core {
         if matches!(packet.ethernet.ethertype, EtherType::LLDP | BDDP) {
             let connection = self.by_datapath.get(&datapath_id).and_then(|id| self.connections.get(id));
             if let Some(round_trip) = connection.and_then(|connection| connection.channel.rtt()) {
-                self.discovery.handle_round_trip(datapath_id, round_trip);
+                self.discovery.handle_round_trip(datapath_id, round_trip, now);
             }
             self.discovery.handle_frame(port, frame, now);
             return;

@@ -200,3 +200,21 @@ fn broadcast_probes_have_a_rule_where_they_are_sent_and_none_elsewhere() {
         simulator.assert_installed_is_desired();
     }
 }
+
+#[test]
+fn a_link_that_is_slower_than_the_file_allows_is_told_and_carries_on() {
+    let mut spec = FabricSpec::ring_with_chord(4, 2);
+    spec.links[1].latency = Duration::from_millis(50);
+    let mut simulator = simulator(&spec, &settings(&spec, "  max_link_latency: 100ms\n"));
+    simulator.run_for(Duration::from_secs(3));
+    assert_eq!(kinds(&simulator), [""; 0]);
+    let links = simulator.core().network().bidirectional_links().count();
+    let changed = simulator.configure(settings(&spec, "  max_link_latency: 20ms\n"));
+    assert_eq!(changed, ["fabric.max_link_latency"]);
+    simulator.run_for(Duration::from_secs(3));
+    assert_eq!(kinds(&simulator), ["late_probes"; 2]);
+    assert_eq!(simulator.core().network().bidirectional_links().count(), links);
+    simulator.configure(settings(&spec, "  max_link_latency: 0s\n"));
+    simulator.run_for(Duration::from_secs(3));
+    assert_eq!(kinds(&simulator), [""; 0]);
+}

@@ -7,7 +7,7 @@ use net::{PortId, Time};
 
 use super::Discovery;
 use super::links::RefusedLinkReason;
-use crate::{Condition, Conditions, ExpectedLink, REFUSED_LINK_HOLD};
+use crate::{Condition, Conditions, ExpectedLink, FORGED_PROBES_HOLD, LATE_PROBES_TOLD, REFUSED_LINK_HOLD};
 
 /// A link younger than this may still wait for the probe that goes the other way.
 const YOUNG: Duration = Duration::from_secs(2);
@@ -48,11 +48,17 @@ impl Discovery {
         self.mismatches(&mut found);
         for (&source, refused) in &self.refused {
             let target = refused.target;
-            if now.since(refused.at) <= REFUSED_LINK_HOLD {
+            let is_told = refused.reason != RefusedLinkReason::Late || refused.in_a_row >= LATE_PROBES_TOLD;
+            if is_told && now.since(refused.at) <= REFUSED_LINK_HOLD {
                 found.add(match refused.reason {
                     RefusedLinkReason::HostPort => Condition::LinkAtHostPort { source, target },
                     RefusedLinkReason::Late => Condition::LateProbes { source, target },
                 });
+            }
+        }
+        for (&port, &(last, frames)) in &self.forged {
+            if now.since(last) <= FORGED_PROBES_HOLD {
+                found.add(Condition::ForgedProbes { port, frames });
             }
         }
         self.expectations(&mut found);

@@ -1,5 +1,6 @@
 //! Links that go up and down again and again are kept down until they have been quiet: RFC 2439's damping, for links. Each time a link goes
-//! down costs a penalty, which halves with time; above one mark the link is not taken back, below another it is.
+//! down costs a penalty, which halves with time; above one mark the link is not taken back, below another it is. A link that is kept down goes on paying
+//! (RFC 2439 §4.4): for each time that one of its ports goes down, and each time that its probes are missing.
 
 use std::time::Duration;
 
@@ -19,6 +20,10 @@ const MAX_PENALTY: u64 = 16_000;
 /// Below this nothing is remembered.
 const FORGET: u64 = 250;
 
+/// Ports of which flaps are remembered, whether they are there or not: a port that is taken away and added again is the same. As many as links of the
+/// largest network have ends; links out of further ports are not damped.
+const MAX_FLAPS: usize = 65_536;
+
 /// What is left of 65,536 after so many eighths of a half-life: 2 to the power of minus an eighth each. Between them a straight line is near
 /// enough, and the same on every machine.
 const EIGHTHS: [u64; 9] = [65_536, 60_097, 55_109, 50_535, 46_341, 42_495, 38_968, 35_734, 32_768];
@@ -33,9 +38,19 @@ pub(super) struct Flap {
     is_suppressed: bool,
     count: u32,
     last: LinkDownReason,
+    /// When a probe came in last while the link was kept down.
+    seen_at: Time,
 }
 
 impl Flap {
+    fn add(&mut self, reason: LinkDownReason, half_life: Duration, now: Time) {
+        self.penalty = (self.decayed(half_life, now) + PENALTY).min(MAX_PENALTY);
+        self.at = now;
+        self.is_suppressed |= self.penalty > SUPPRESS;
+        self.count = self.count.saturating_add(1);
+        self.last = reason;
+    }
+
     fn decayed(&self, half_life: Duration, now: Time) -> u64 {
         let half_life = half_life.as_nanos().max(1);
         let elapsed = now.since(self.at).as_nanos();
@@ -72,17 +87,61 @@ impl Discovery {
     /// A link went down.
     pub(super) fn count_flap(&mut self, link: &Link, reason: LinkDownReason, now: Time) {
         let half_life = self.config.flap_half_life;
-        // The other reasons are not the link's fault: a port that is taken away, a hub with several ends, a switch that is gone.
-        let counts = matches!(reason, LinkDownReason::PortDown | LinkDownReason::ProbesMissed);
+        // The other reasons are not the link's fault: a hub with several ends, a switch that is gone.
+        let counts =
+            matches!(reason, LinkDownReason::PortDown | LinkDownReason::PortRemoved | LinkDownReason::ProbesMissed);
         if half_life.is_zero() || !counts || !self.controls.contains_key(&link.source) {
             return;
         }
-        let new = Flap { target: link.target, penalty: 0, at: now, is_suppressed: false, count: 0, last: reason };
+        if self.flaps.len() >= MAX_FLAPS && !self.flaps.contains_key(&link.source) {
+            self.flaps.retain(|_, flap| flap.decayed(half_life, now) >= FORGET);
+            if self.flaps.len() >= MAX_FLAPS {
+                return;
+            }
+        }
+        let new = Flap {
+            target: link.target,
+            penalty: 0,
+            at: now,
+            is_suppressed: false,
+            count: 0,
+            last: reason,
+            seen_at: Time::ZERO,
+        };
         let flap = self.flaps.entry(link.source).or_insert(new);
-        let penalty = (flap.decayed(half_life, now) + PENALTY).min(MAX_PENALTY);
-        let is_suppressed = flap.is_suppressed || penalty > SUPPRESS;
-        let count = flap.count.saturating_add(1);
-        *flap = Flap { target: link.target, penalty, at: now, is_suppressed, count, last: reason };
+        flap.target = link.target;
+        flap.add(reason, half_life, now);
+    }
+
+    /// A port that was up is down, or is no more. Costs those directions of its link that are not in the network, as they are kept down; one that is
+    /// there is counted when it is taken out. Of two ends that go down together the first counts.
+    pub(super) fn count_port_down(&mut self, port: PortId, reason: LinkDownReason, now: Time) {
+        let half_life = self.config.flap_half_life;
+        let Some(far) = self.flaps.get(&port).map(|flap| flap.target) else { return };
+        if half_life.is_zero() || self.up_port(far).is_none() {
+            return;
+        }
+        for (source, target) in [(port, far), (far, port)] {
+            if !self.network.links.contains_key(&source)
+                && let Some(flap) = self.flaps.get_mut(&source).filter(|flap| flap.target == target)
+            {
+                flap.add(reason, half_life, now);
+            }
+        }
+    }
+
+    /// A probe of a link that is kept down came in. If several before it did not, though both switches were there, it was down meanwhile.
+    pub(super) fn damped_probe_seen(&mut self, source: PortId, now: Time) {
+        let (half_life, misses) = (self.config.flap_half_life, self.config.probe_misses.max(1));
+        let Some(control) = self.controls.get_mut(&source) else { return };
+        let unanswered = std::mem::take(&mut control.unanswered);
+        let Some(flap) = self.flaps.get_mut(&source) else { return };
+        let connected = self.connected_at.get(&flap.target.datapath_id).copied().unwrap_or(Time::MAX);
+        // The one that came in is one of them.
+        if unanswered > misses && flap.seen_at > connected && flap.seen_at > flap.at {
+            flap.add(LinkDownReason::ProbesMissed, half_life, now);
+        }
+        flap.seen_at = now;
     }
 
     /// Whether a link out of this port is kept down.

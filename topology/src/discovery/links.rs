@@ -9,9 +9,10 @@ use net::{DatapathId, PortId, Time};
 use super::Discovery;
 use super::port::NonceFate;
 use super::timers::Timer;
+use crate::network::MinWindow;
 use crate::probe::{BDDP, Probe, ProbeError, ProbeWay};
 use crate::{
-    Change, EXPECTED_LINK_LIMIT, Link, LinkDownReason, LinkLatency, NEW_SWITCH_LIMIT, PortState,
+    Change, EXPECTED_LINK_LIMIT, FORGED_PROBES_HOLD, Link, LinkDownReason, LinkLatency, NEW_SWITCH_LIMIT, PortState,
     RECONNECTED_LINK_LIMIT, REFUSED_LINK_HOLD,
 };
 
@@ -20,6 +21,8 @@ use crate::{
 pub(super) struct RefusedLink {
     pub(super) target: PortId,
     pub(super) reason: RefusedLinkReason,
+    /// Probes that were refused for this, one after the other.
+    pub(super) in_a_row: u32,
     /// When the last of its probes came in.
     pub(super) at: Time,
 }
@@ -33,6 +36,24 @@ pub(super) enum RefusedLinkReason {
     Late,
 }
 
+/// How long a switch takes to answer on its control channel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RoundTrip {
+    last: Duration,
+    window: MinWindow,
+}
+
+impl RoundTrip {
+    pub(super) const fn first(sample: Duration, now: Time) -> RoundTrip {
+        RoundTrip { last: sample, window: MinWindow::new(sample, now) }
+    }
+
+    pub(super) fn add(&mut self, sample: Duration, now: Time) {
+        self.last = sample;
+        self.window.add(sample, now);
+    }
+}
+
 impl Discovery {
     pub(super) fn receive(&mut self, port: PortId, frame: &[u8], now: Time) {
         if !self.is_connected(port.datapath_id) || self.up_port(port).is_none() {
@@ -41,7 +62,12 @@ impl Discovery {
         }
         match Probe::parse(frame, &self.key) {
             Ok(probe) => self.receive_probe(port, &probe, now),
-            Err(ProbeError::Forged) => self.counters.probes_forged += 1,
+            Err(ProbeError::Forged) => {
+                self.counters.probes_forged += 1;
+                let (last, frames) = self.forged.entry(port).or_insert((now, 0));
+                let before = if now.since(*last) > FORGED_PROBES_HOLD { 0 } else { *frames };
+                (*last, *frames) = (now, before.saturating_add(1));
+            }
             Err(ProbeError::Foreign) => {
                 self.counters.probes_foreign += 1;
                 self.receive_lldp(port, frame, now);
@@ -79,24 +105,55 @@ impl Discovery {
 
     fn good_probe(&mut self, target: PortId, probe: &Probe, now: Time) {
         let source = probe.port;
-        let half = |end: PortId| self.round_trips.get(&end.datapath_id).map(|round_trip| *round_trip / 2);
-        let (out, back) = (half(source), half(target));
+        let [out, back] = [source, target].map(|end| self.round_trips.get(&end.datapath_id).copied());
+        let halves = |way: fn(&RoundTrip) -> Duration| {
+            let half = |end: &Option<RoundTrip>| end.as_ref().map_or(Duration::ZERO, way) / 2;
+            half(&out) + half(&back)
+        };
         let elapsed = now.since(probe.sent_at);
-        let latency = elapsed.saturating_sub(out.unwrap_or_default()).saturating_sub(back.unwrap_or_default());
-        if latency > self.config.max_link_latency {
+        let limit = self.config.max_link_latency;
+        // Nobody is late because the channels are slow just now.
+        if !limit.is_zero() && elapsed.saturating_sub(halves(|way| way.last)) > limit {
             self.counters.probes_late += 1;
-            return self.refuse_link(source, target, RefusedLinkReason::Late, now);
+            return self.late_probe(probe, target, now);
+        }
+        if self.refused.get(&source).is_some_and(|refused| refused.reason == RefusedLinkReason::Late) {
+            self.refused.remove(&source);
         }
         self.counters.probes_received += 1;
-        match probe.way {
-            ProbeWay::NearestBridge => self.link_seen(source, target, now),
-            ProbeWay::Broadcast => self.crossing_link_seen(source, target, now),
-        }
-        if out.is_some() && back.is_some() && self.network.links.get(&source).is_some_and(|link| link.target == target)
+        self.way_seen(probe, target, now);
+        // What the channels take at the least: one answer that was slow would make the link quicker than it is. Should a probe be quicker than that, it says nothing.
+        let measured = elapsed.checked_sub(halves(|way| way.window.min()));
+        if let Some(latency) = measured.filter(|_| out.is_some() && back.is_some())
+            && self.network.links.get(&source).is_some_and(|link| link.target == target)
         {
             let measured = self.network.latencies.entry(source);
-            measured.and_modify(|measured| measured.add(latency)).or_insert(LinkLatency::first(latency));
+            measured.and_modify(|measured| measured.add(latency, now)).or_insert(LinkLatency::first(latency, now));
         }
+    }
+
+    fn way_seen(&mut self, probe: &Probe, target: PortId, now: Time) {
+        match probe.way {
+            ProbeWay::NearestBridge => self.link_seen(probe.port, target, now),
+            ProbeWay::Broadcast => self.crossing_link_seen(probe.port, target, now),
+        }
+    }
+
+    /// A probe that took longer than a link may. It makes none; a link that is there has not gone because it, or the controller, is slow.
+    fn late_probe(&mut self, probe: &Probe, target: PortId, now: Time) {
+        let is_there = self.network.links.get(&probe.port).is_some_and(|link| link.target == target);
+        if is_there {
+            self.way_seen(probe, target, now);
+            self.count_refusal(probe.port, target, RefusedLinkReason::Late, now);
+        } else {
+            self.refuse_link(probe.port, target, RefusedLinkReason::Late, now);
+        }
+    }
+
+    fn count_refusal(&mut self, source: PortId, target: PortId, reason: RefusedLinkReason, now: Time) {
+        let before = self.refused.get(&source).filter(|it| (it.target, it.reason) == (target, reason));
+        let in_a_row = before.map_or(0, |it| it.in_a_row).saturating_add(1);
+        self.refused.insert(source, RefusedLink { target, reason, in_a_row, at: now });
     }
 
     /// A good broadcast went from `source` to `target`. It says something only where LLDP does not come through, and nothing new while it still
@@ -129,7 +186,7 @@ impl Discovery {
     /// No link is made of these ports. Should there be a wire all the same, flooding into both of them would make a loop: one is kept from being an edge, that without
     /// hosts if there is one.
     fn refuse_link(&mut self, source: PortId, target: PortId, reason: RefusedLinkReason, now: Time) {
-        self.refused.insert(source, RefusedLink { target, reason, at: now });
+        self.count_refusal(source, target, reason, now);
         let hosts = |port: PortId| self.network.hosts.count_on_port(port) > 0;
         let kept = match (hosts(source), hosts(target)) {
             (true, false) => target,
@@ -170,6 +227,7 @@ impl Discovery {
         }
         if old.is_none_or(|link| link.target != target) && self.is_damped(source, now) {
             self.counters.probes_damped += 1;
+            self.damped_probe_seen(source, now);
             for end in [source, target] {
                 self.keep_unknown(end, now + RECONNECTED_LINK_LIMIT, now);
             }

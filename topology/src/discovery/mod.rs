@@ -29,7 +29,7 @@ use crate::{
     RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
 };
 use flapping::Flap;
-use links::RefusedLink;
+use links::{RefusedLink, RoundTrip};
 use moves::Moves;
 use port::PortControl;
 pub use schedule::ProbePace;
@@ -157,9 +157,11 @@ pub struct Discovery {
     /// When each switch connected, for the last time.
     connected_at: BTreeMap<DatapathId, Time>,
     /// How long a message to a switch and its answer take.
-    round_trips: BTreeMap<DatapathId, Duration>,
+    round_trips: BTreeMap<DatapathId, RoundTrip>,
     /// Links that are not believed, by source. At most one for each port.
     refused: BTreeMap<PortId, RefusedLink>,
+    /// When the last forged probe came in by a port, and how many have since it began. At most one for each port.
+    forged: BTreeMap<PortId, (Time, u64)>,
     flaps: BTreeMap<PortId, Flap>,
     expected_links: BTreeSet<ExpectedLink>,
     only_expected: bool,
@@ -199,6 +201,7 @@ impl Discovery {
             connected_at: BTreeMap::new(),
             round_trips: BTreeMap::new(),
             refused: BTreeMap::new(),
+            forged: BTreeMap::new(),
             flaps: BTreeMap::new(),
             expected_links: BTreeSet::new(),
             only_expected: false,
@@ -293,9 +296,10 @@ impl Discovery {
 
     /// How long the switch took to answer a message on its control connection, such as an echo request. Link latencies are measured with
     /// it.
-    pub fn handle_round_trip(&mut self, datapath_id: DatapathId, round_trip: Duration) {
+    pub fn handle_round_trip(&mut self, datapath_id: DatapathId, round_trip: Duration, now: Time) {
         if self.is_connected(datapath_id) {
-            self.round_trips.insert(datapath_id, round_trip);
+            let known = self.round_trips.entry(datapath_id);
+            known.and_modify(|known| known.add(round_trip, now)).or_insert(RoundTrip::first(round_trip, now));
         }
     }
 
@@ -452,6 +456,7 @@ impl Discovery {
             }
         };
         if was_up && !up {
+            self.count_port_down(port, LinkDownReason::PortDown, now);
             self.port_down(port, LinkDownReason::PortDown, HostForgottenReason::PortDown, now);
         }
         if changed {
@@ -466,6 +471,9 @@ impl Discovery {
         if self.network.port(port).is_none() {
             return;
         }
+        if self.up_port(port).is_some() {
+            self.count_port_down(port, LinkDownReason::PortRemoved, now);
+        }
         self.port_down(port, LinkDownReason::PortRemoved, HostForgottenReason::PortRemoved, now);
         self.drop_port(port);
     }
@@ -477,7 +485,7 @@ impl Discovery {
         }
         self.controls.remove(&port);
         self.refused.remove(&port);
-        self.flaps.remove(&port);
+        self.forged.remove(&port);
         self.emit(Change::PortChanged(port));
     }
 

@@ -20,6 +20,8 @@ struct Lab {
     /// Where frames out of a port arrive; a hub has several far ends.
     wires: BTreeMap<PortId, Vec<PortId>>,
     in_flight: VecDeque<(Time, PortId, Bytes)>,
+    /// How long frames are on their way.
+    latency: Duration,
     /// What is sent arrives later.
     is_stalled: bool,
     /// Switches that do not answer.
@@ -65,6 +67,7 @@ impl Lab {
             now,
             wires: BTreeMap::new(),
             in_flight: VecDeque::new(),
+            latency: WIRE_LATENCY,
             is_stalled: false,
             mute: BTreeSet::new(),
             cloud: BTreeSet::new(),
@@ -149,11 +152,11 @@ impl Lab {
         }
         while let Some(transmit) = self.discovery.poll_transmit() {
             for far_end in self.wires.get(&transmit.port).into_iter().flatten() {
-                self.in_flight.push_back((self.now + WIRE_LATENCY, *far_end, transmit.frame.clone()));
+                self.in_flight.push_back((self.now + self.latency, *far_end, transmit.frame.clone()));
             }
             if self.cloud.contains(&transmit.port) && transmit.frame[..6] == [0xff; 6] {
                 for far_end in self.cloud.iter().filter(|end| **end != transmit.port) {
-                    self.in_flight.push_back((self.now + WIRE_LATENCY, *far_end, transmit.frame.clone()));
+                    self.in_flight.push_back((self.now + self.latency, *far_end, transmit.frame.clone()));
                 }
             }
         }

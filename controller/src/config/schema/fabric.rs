@@ -68,6 +68,19 @@ pub(super) static FABRIC: Section = Section {
             about: "A port at which a host was seen does not become a link until it was down, whatever probes arrive there.",
         },
         Key {
+            name: "max_link_latency",
+            shape: Shape::Duration {
+                min: Duration::from_millis(1),
+                max: topology::PROBE_MAX_AGE,
+                step: MILLISECOND,
+                or_zero: true,
+            },
+            need: Need::Default("200ms"),
+            rule: "",
+            reload: Reload::Hot,
+            about: "How long a probe may take beyond what the switches take to answer. A slower one was relayed, or the controller is overloaded: it makes no link, and the                     third in a row is a condition (`late_probes`). A link that is there stays. `0s` takes all probes of up to 3 s.",
+        },
+        Key {
             name: "host_timeout",
             shape: Shape::Duration {
                 min: Duration::from_secs(10),

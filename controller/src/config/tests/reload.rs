@@ -42,6 +42,7 @@ const CHANGES: &[(&str, &[(&str, &str)])] = &[
     ("fabric.broadcast_probes", &[("broadcast_probes: false", "broadcast_probes: true")]),
     ("fabric.damping", &[("damping: true", "damping: false")]),
     ("fabric.protect_host_ports", &[("protect_host_ports: true", "protect_host_ports: false")]),
+    ("fabric.max_link_latency", &[("max_link_latency: 200ms", "max_link_latency: 0s")]),
     ("fabric.host_limit_per_port", &[("host_limit_per_port: 1024", "host_limit_per_port: 1023")]),
     ("fabric.move_confirmation", &[("move_confirmation: 300ms", "move_confirmation: 0s")]),
     ("fabric.expected_links", &[("s1/uplink - s2/1", "s1/uplink - s2/2")]),

@@ -110,7 +110,7 @@ impl Chaos {
             Event::Cloud(port, true) => drop(self.lab.cloud.insert(port)),
             Event::Cloud(port, false) => drop(self.lab.cloud.remove(&port)),
             Event::RoundTrip(switch, micros) => {
-                discovery.handle_round_trip(DatapathId(switch), Duration::from_micros(micros));
+                discovery.handle_round_trip(DatapathId(switch), Duration::from_micros(micros), now);
             }
             Event::Replay(index, port) => {
                 if let Some(frame) = self.probes.get(index) {
@@ -229,13 +229,14 @@ fn assert_invariants(discovery: &Discovery) {
     let mut ends = BTreeSet::new();
     assert!(discovery.moves.pending.keys().all(|mac| network.hosts.contains_key(mac)));
     assert!(discovery.moves.contested.keys().all(|mac| network.hosts.contains_key(mac)));
-    assert!(discovery.flaps.keys().chain(discovery.mtus.keys()).all(|port| discovery.controls.contains_key(port)));
+    assert!(discovery.mtus.keys().all(|port| discovery.controls.contains_key(port)));
     let conditions = discovery.conditions(Time::MAX);
     assert_eq!(conditions.counts.values().sum::<usize>(), conditions.shown.len());
     assert!(
         conditions.shown.iter().all(|it| crate::Condition::KINDS.contains(&it.kind()) && !it.to_string().is_empty())
     );
     assert!(network.crossing.iter().chain(network.latencies.keys()).all(|source| network.links.contains_key(source)));
+    assert!(discovery.forged.keys().all(|port| discovery.controls.contains_key(port)));
     assert!(discovery.refused.keys().all(|source| discovery.controls.contains_key(source)));
     let switches: BTreeSet<DatapathId> = network.switches.keys().copied().collect();
     assert_eq!(discovery.connected_at.keys().copied().collect::<BTreeSet<_>>(), switches);

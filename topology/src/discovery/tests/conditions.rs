@@ -150,6 +150,64 @@ fn a_link_that_flaps_is_kept_down_until_it_was_quiet_and_its_ports_are_no_edges_
     assert_eq!(kinds(&lab), [""; 0]);
 }
 
+fn links_up(lab: &Lab) -> usize {
+    lab.changes.iter().filter(|change| matches!(change, Change::LinkUp(link) if link.source == id(1, 1))).count()
+}
+
+#[test]
+fn a_link_that_goes_on_flapping_is_not_taken_back_until_it_is_quiet() {
+    let mut lab = Lab::settled_pair();
+    for _ in 0..12 {
+        flap(&mut lab, ms(100));
+    }
+    lab.run(ms(50));
+    assert!(lab.network().links.is_empty());
+    lab.changes.clear();
+    for _ in 0..1_500 {
+        flap(&mut lab, ms(100));
+    }
+    assert_eq!(links_up(&lab), 0);
+    lab.run(Duration::from_secs(31));
+    assert!(lab.network().is_bidirectional(id(1, 1)));
+}
+
+#[test]
+fn a_link_that_loses_its_probes_again_and_again_is_not_taken_back_until_it_is_quiet() {
+    let mut lab = Lab::settled_pair();
+    for _ in 0..12 {
+        flap(&mut lab, ms(100));
+    }
+    lab.changes.clear();
+    for _ in 0..100 {
+        lab.cut(id(1, 1));
+        lab.run(ms(1_500));
+        lab.wire(id(1, 1), id(2, 1));
+        lab.run(ms(1_500));
+    }
+    assert!(links_up(&lab) <= 2, "{}", links_up(&lab));
+    lab.run(Duration::from_secs(31));
+    assert!(lab.network().is_bidirectional(id(1, 1)));
+}
+
+#[test]
+fn a_port_that_is_removed_and_added_again_and_again_is_damped() {
+    let mut lab = Lab::settled_pair();
+    for _ in 0..12 {
+        lab.run(ms(100));
+        lab.discovery.handle_port_removed(id(1, 1), lab.now);
+        lab.run(ms(100));
+        lab.discovery.handle_port(DatapathId(1), port(1, true), lab.now);
+    }
+    lab.run(Duration::from_secs(5));
+    assert!(lab.network().links.is_empty());
+    let Some(Condition::Flapping { last, .. }) = lab.discovery.conditions(lab.now).shown.first().cloned() else {
+        panic!("{:?}", told(&lab))
+    };
+    assert_eq!(last, LinkDownReason::PortRemoved);
+    lab.run(Duration::from_secs(30));
+    assert!(lab.network().is_bidirectional(id(1, 1)));
+}
+
 #[test]
 fn a_link_that_goes_down_now_and_then_is_taken_back_at_once() {
     let mut lab = Lab::settled_pair();
@@ -188,4 +246,27 @@ fn a_silent_cut_is_seen_within_a_second_whenever_it_comes() {
         }
         assert!(lab.now.since(before) > ms(550), "three probes have to be missing");
     }
+}
+
+#[test]
+fn forged_probes_are_told_with_their_port_and_are_one_condition_while_they_go_on() {
+    let mut lab = Lab::settled_pair();
+    let forged = |lab: &mut Lab| {
+        // A broadcast of ours whose ethertype somebody has changed.
+        let probe = Probe { port: id(1, 1), nonce: 7, sent_at: lab.now, way: ProbeWay::Broadcast };
+        let mut frame = probe.encode(mac(1), &ProbeKey::new([3; 32], 42)).to_vec();
+        frame[12..14].copy_from_slice(&[0x88, 0xcc]);
+        lab.discovery.handle_frame(id(2, 3), &frame, lab.now);
+    };
+    for seconds in [1, 30, 50] {
+        forged(&mut lab);
+        lab.run(Duration::from_secs(seconds));
+    }
+    assert_eq!(told(&lab), [format!("forged probes come in by {}: 3 so far", id(2, 3))]);
+    lab.run(Duration::from_secs(11));
+    assert_eq!(told(&lab), [""; 0]);
+    forged(&mut lab);
+    assert_eq!(told(&lab), [format!("forged probes come in by {}: 1 so far", id(2, 3))]);
+    lab.discovery.handle_port_removed(id(2, 3), lab.now);
+    assert_eq!(told(&lab), [""; 0]);
 }

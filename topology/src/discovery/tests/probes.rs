@@ -129,29 +129,63 @@ fn a_probe_that_was_relayed_too_slowly_makes_no_link() {
     // With what the control channels take it is as fast as a link.
     let probe = lab.discovery.poll_transmit().unwrap();
     for datapath_id in [1, 2] {
-        lab.discovery.handle_round_trip(DatapathId(datapath_id), ms(4));
+        lab.discovery.handle_round_trip(DatapathId(datapath_id), ms(4), lab.now);
     }
     lab.discovery.handle_frame(id(2, 2), &probe.frame, lab.now + ms(24));
     assert_eq!((lab.discovery.counters().probes_late, lab.network().links.len()), (1, 1));
 }
 
 #[test]
-fn a_links_latency_is_what_the_control_channels_do_not_take() {
+fn late_probes_make_no_link_and_are_told_and_a_link_that_is_there_stays() {
+    let told = |lab: &Lab| lab.discovery.conditions(lab.now).counts;
     let mut lab = Lab::settled_pair();
+    lab.wire(id(1, 2), id(2, 2));
+    lab.latency = ms(300);
+    lab.run(Duration::from_secs(5));
+    assert_eq!(lab.links_down(), []);
+    assert!(!lab.network().links.contains_key(&id(1, 2)) && lab.network().is_bidirectional(id(1, 1)));
+    assert_eq!(told(&lab), BTreeMap::from([("late_probes", 4)]));
+    lab.latency = WIRE_LATENCY;
+    lab.run(Duration::from_secs(3));
+    assert!(lab.network().is_bidirectional(id(1, 2)));
+    assert_eq!(told(&lab), BTreeMap::new());
+    // One or two now and then are no condition, and with zero none is late.
+    lab.latency = ms(300);
+    lab.run(ms(500));
+    assert_eq!(told(&lab), BTreeMap::new());
+    lab.discovery.handle_config(DiscoveryConfig { max_link_latency: Duration::ZERO, ..DiscoveryConfig::default() });
+    lab.run(Duration::from_secs(5));
+    assert_eq!(told(&lab), BTreeMap::new());
+}
+
+#[test]
+fn a_links_latency_is_what_the_control_channels_do_not_take() {
+    let micros = Duration::from_micros;
+    let mut lab = Lab::settled_pair();
+    let least = |lab: &Lab| lab.network().latency(id(1, 1)).unwrap().min;
     assert_eq!(lab.network().latency(id(1, 1)), None);
-    lab.discovery.handle_round_trip(DatapathId(1), Duration::from_micros(600));
+    lab.discovery.handle_round_trip(DatapathId(1), micros(600), lab.now);
     lab.run(Duration::from_secs(1));
     assert_eq!(lab.network().latency(id(1, 1)), None);
-    lab.discovery.handle_round_trip(DatapathId(2), Duration::from_micros(200));
+    lab.discovery.handle_round_trip(DatapathId(2), micros(200), lab.now);
     lab.run(Duration::from_secs(10));
     let latency = *lab.network().latency(id(1, 1)).unwrap();
-    assert_eq!((latency.min, latency.smoothed), (Duration::from_micros(600), Duration::from_micros(600)));
+    assert_eq!((latency.min, latency.smoothed), (micros(600), micros(600)));
     assert!((28..=40).contains(&latency.samples), "{latency:?}");
-    lab.discovery.handle_round_trip(DatapathId(2), Duration::from_secs(1));
+    // One slow answer says nothing of the link.
+    lab.discovery.handle_round_trip(DatapathId(2), Duration::from_secs(1), lab.now);
     lab.run(ms(400));
     let latency = *lab.network().latency(id(1, 1)).unwrap();
-    assert_eq!((latency.min, latency.last), (Duration::ZERO, Duration::ZERO));
-    assert!(latency.smoothed > Duration::from_micros(400), "one sample counts an eighth: {latency:?}");
+    assert_eq!((latency.min, latency.last), (micros(600), micros(600)));
+    // Nor does a probe that was quicker than the channels alone.
+    lab.discovery.handle_round_trip(DatapathId(2), micros(200), lab.now);
+    lab.latency = micros(300);
+    lab.run(Duration::from_secs(5));
+    assert_eq!(least(&lab), micros(600));
+    // A way that has become longer is so within a minute.
+    lab.latency = ms(5);
+    lab.run(crate::LATENCY_WINDOW + Duration::from_secs(1));
+    assert_eq!(least(&lab), micros(4_600));
     lab.discovery.handle_port(DatapathId(1), port(1, false), lab.now);
     assert_eq!(lab.network().latency(id(1, 1)), None);
 }

@@ -35,7 +35,7 @@ fn measure(budget: u32) {
     let mut discovery = Discovery::new(config, [3; 32], 42, now);
     for switch in 0..SWITCHES {
         discovery.handle_switch_up(DatapathId(switch), ports(), now);
-        discovery.handle_round_trip(DatapathId(switch), Duration::from_micros(200), Time::ZERO);
+        discovery.handle_round_trip(DatapathId(switch), Duration::from_micros(200), now);
     }
     let mut arriving: Vec<(PortId, Bytes)> = Vec::new();
     now = run(&mut discovery, now, &mut arriving);

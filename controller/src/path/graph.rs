@@ -150,7 +150,8 @@ impl Graph {
     /// the flood tree. What else was plugged in there is no more.
     pub(super) fn set_link(&mut self, a: PortId, b: PortId, costs: [u32; 2], flood_cost: u32) {
         let (low, high, costs) = if a < b { (a, b, costs) } else { (b, a, [costs[1], costs[0]]) };
-        let costs = costs.map(|cost| cost.clamp(1, UNREACHABLE - 1));
+        let within = |cost: u32| cost.clamp(1, UNREACHABLE - 1);
+        let (costs, flood_cost) = (costs.map(within), within(flood_cost));
         let (Some(from), Some(to)) = (self.node(low.datapath_id), self.node(high.datapath_id)) else { return };
         if from == to {
             return;

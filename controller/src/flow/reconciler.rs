@@ -34,7 +34,7 @@ use super::unfit::Unfit;
 use audits::Audit;
 pub use bundles::BundleUse;
 use bundles::Bundles;
-use haste::Haste;
+use haste::{ANEW_MAX, Haste};
 pub(crate) use others::Others;
 use read_back::Reading;
 pub(crate) use read_back::{
@@ -304,6 +304,8 @@ pub struct Reconciler {
     /// Bundles of all switches whose last barrier is out.
     open_bundles: usize,
     haste: Haste,
+    /// How often something was planned anew since nothing new was stated.
+    planned_anew: u32,
     changed_since: Option<Time>,
     /// How often what was stated has been taken into a unicast rollout.
     plans: u64,
@@ -578,6 +580,7 @@ impl Reconciler {
 
     /// Start what is due: call after a batch of changes.
     pub fn advance(&mut self, now: Time) {
+        self.planned_anew = 0;
         self.advance_lane(Lane::Unicast, now);
         self.advance_lane(Lane::Flood, now);
         // A lane is idle only when nothing that may be sent is left to be planned.
@@ -843,7 +846,7 @@ impl Reconciler {
         let (mut sent, mut overtaken) = (0, false);
         while sent < WINDOW && self.outbox.len() - start < WINDOW_OCTETS {
             let Some(op) = rollout.next_op(queue) else { break };
-            if entry.flows.is_overtaken(op) {
+            if self.planned_anew < ANEW_MAX && entry.flows.is_overtaken(op) {
                 overtaken = true;
                 break;
             }

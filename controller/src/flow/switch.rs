@@ -148,6 +148,8 @@ pub(super) struct SwitchFlows {
     /// Rules to compare, by lane, in the order in which they came up. A slot that does not say so itself has been dealt with.
     dirty: [Vec<SlotRef>; 2],
     dirty_groups: BTreeSet<GroupId>,
+    /// Those of them of which a part is planned: what the permit did not cover keeps them dirty.
+    partly: BTreeSet<GroupId>,
     refusals: Refusals,
     taken_over: TakenOver,
     /// While an audit looks at groups: those that it has seen, and those that were sent meanwhile.
@@ -270,6 +272,7 @@ impl SwitchFlows {
         }
         self.refusals.forget(&Item::Group(id));
         self.dirty_groups.insert(id);
+        self.partly.remove(&id);
         true
     }
 
@@ -301,6 +304,7 @@ impl SwitchFlows {
         self.foreign_groups.clear();
         self.dirty = Default::default();
         self.dirty_groups.clear();
+        self.partly.clear();
         self.refusals.clear();
         self.seen_groups = None;
         self.taken_over = TakenOver::default();
@@ -545,7 +549,13 @@ impl SwitchFlows {
                     let before = steps.len();
                     let changes = self.group_steps(group, lane, id, steps);
                     self.forget_needless(Item::Group(group), before == steps.len());
-                    permitted(permit, changes, before, steps)
+                    let keep = permitted(permit, changes, before, steps);
+                    if keep && steps.len() > before {
+                        self.partly.insert(group);
+                    } else {
+                        self.partly.remove(&group);
+                    }
+                    keep
                 };
                 if keep {
                     self.dirty_groups.insert(group);

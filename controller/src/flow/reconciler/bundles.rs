@@ -13,6 +13,7 @@ use openflow::{
     write_bundle_add_head,
 };
 
+use super::haste::ANEW_MAX;
 use super::{Reconciler, SwitchEntry, WINDOW, WINDOW_OCTETS, is_before, take_xid};
 use crate::flow::pipeline::Lane;
 use crate::flow::switch::{Op, Sent};
@@ -284,7 +285,7 @@ impl Reconciler {
             && let Some(op) = bundle.ops.pop_front()
         {
             // All of a switch at once has no order that could be wrong; what belongs together goes together.
-            if !bundle.atomic && entry.flows.is_overtaken(op) {
+            if !bundle.atomic && self.planned_anew < ANEW_MAX && entry.flows.is_overtaken(op) {
                 overtaken = true;
                 continue;
             }

@@ -13,6 +13,9 @@ use super::Reconciler;
 /// change that mends nothing has the time to wait for it between two phases.
 const CATCH_UP: Duration = Duration::from_millis(30);
 
+/// Once for each lane is enough. Whatever went wrong, nobody plans without end.
+pub(super) const ANEW_MAX: u32 = 8;
+
 /// What depends on the rollout that is under way.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(super) enum Haste {
@@ -68,6 +71,7 @@ impl Reconciler {
             entry.flows.compare_again(op, None);
             self.list(datapath_id, [true; 2]);
         }
+        self.planned_anew += 1;
         self.counters.rollouts_overtaken += 1;
     }
 

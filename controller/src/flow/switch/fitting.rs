@@ -216,7 +216,7 @@ impl SwitchFlows {
         match op {
             Op::PutRule(at) | Op::DeleteRule(at) => self.slots.get(at).is_some_and(|slot| slot.dirty),
             Op::PutGroup(id) | Op::PutDetour(id) | Op::ShrinkGroup(id) | Op::DeleteGroup(id) => {
-                self.dirty_groups.contains(&id)
+                self.dirty_groups.contains(&id) && !self.partly.contains(&id)
             }
             Op::PutMeter(id) | Op::DeleteMeter(id) => self.meters.dirty.contains(&id),
             Op::Nothing => false,

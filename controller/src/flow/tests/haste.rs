@@ -177,3 +177,22 @@ fn a_port_of_a_flood_tree_that_is_planned_waits_for_what_goes_since() {
     lab.assert_equal();
     assert!(lab.reconciler.is_idle());
 }
+
+#[test]
+fn a_part_of_a_flood_group_goes_out_while_the_rest_is_held_back() {
+    let mut lab = Lab::default();
+    lab.connect(S1);
+    lab.reconciler.set_group(S1, key(1), Some(group(1, GroupType::ALL, &[1, 2])));
+    lab.pump();
+    lab.release_all();
+    lab.pump();
+    lab.assert_equal();
+    lab.reconciler.hold_flood(true);
+    lab.reconciler.set_group(S1, key(1), Some(group(1, GroupType::ALL, &[1, 3])));
+    lab.pump();
+    let held: Vec<usize> = lab.switches[&S1].groups.values().map(|group| group.buckets.len()).collect();
+    assert_eq!((held, lab.reconciler.counters().rollouts_overtaken), (vec![1], 0), "what goes, and no more");
+    lab.reconciler.hold_flood(false);
+    lab.pump();
+    lab.assert_equal();
+}

@@ -44,13 +44,13 @@ impl Reconciler {
     }
 
     /// Whether what forwards has had its time since the last phase, which has `ended` just now. A port that comes to a flood tree before
-    /// one that goes has gone is a loop: there it always has.
+    /// one that goes has gone is a loop: there it has, unless something is lost.
     pub(super) fn has_followed(&mut self, lane: Lane, ended: bool, now: Time) -> bool {
-        let unhurried = self.haste == Haste::Unhurried;
+        let (unhurried, urgent) = (self.haste == Haste::Unhurried, self.haste == Haste::Urgent);
         let rollout = self.rollout(lane);
         let waits = match lane {
             Lane::Unicast => unhurried,
-            Lane::Flood => rollout.has_more(),
+            Lane::Flood => rollout.has_more() && !urgent,
         };
         if ended && waits {
             rollout.follows_at = Some(now + CATCH_UP);

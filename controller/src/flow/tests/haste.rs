@@ -91,7 +91,6 @@ fn a_flood_port_is_gone_everywhere_in_what_forwards_too_before_one_is_added_anyw
     }
     lab.pump();
     lab.assert_equal();
-    lab.reconciler.hurry();
     lab.reconciler.set_group(S1, key(1), Some(group(1, GroupType::ALL, &[1])));
     lab.reconciler.set_group(S2, key(1), Some(group(1, GroupType::ALL, &[1, 2, 3])));
     lab.reconciler.advance(lab.now());

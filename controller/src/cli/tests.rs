@@ -34,6 +34,18 @@ fn the_command_line_is_consistent() {
 }
 
 #[test]
+fn the_examples_of_the_readme_print_what_it_says() {
+    let readme = include_str!("../../../README.md");
+    let (_, shown) = readme.split_once("$ cat bad.yaml\n").expect("the example of `check`");
+    let (content, shown) = shown.split_once("$ trunkline check bad.yaml\n").expect("what is done with it");
+    let (expected, _) = shown.split_once("```").expect("an end");
+    let file = File::new("readme.yaml", content);
+    let (status, _, errors) = trunkline(&format!("check {}", file.0.display()));
+    assert_eq!(status, 2);
+    assert_eq!(errors.replace(file.0.to_str().unwrap(), "bad.yaml"), expected);
+}
+
+#[test]
 fn every_help_has_examples_and_the_exit_status() {
     for command in [
         "",

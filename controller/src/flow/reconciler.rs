@@ -500,7 +500,12 @@ impl Reconciler {
         };
         let step = entry.flows.describe(&sent);
         // What was sent for the same thing since decides what is there, and has an answer of its own.
-        let overtaken = entry.sent.iter().any(|later| is_before(xid, later.xid) && later.op.is_about_the_same(sent.op));
+        let again_there = entry.flows.again_there(&sent);
+        let overtaken = entry.sent.iter().any(|later| {
+            let same = later.op.is_about_the_same(sent.op)
+                || again_there.is_some_and(|there| later.op.is_about_the_same(there));
+            is_before(xid, later.xid) && same
+        });
         let again = match overtaken {
             true => Again::Now,
             false => entry.flows.refused(&sent, error.code(), there, now).unwrap_or(Again::Now),

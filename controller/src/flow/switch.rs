@@ -542,6 +542,11 @@ impl SwitchFlows {
         if !self.dirty_groups.is_empty() {
             for group in std::mem::take(&mut self.dirty_groups) {
                 if self.refusals.sleeps(&Item::Group(group)) {
+                    // An audit may have found that it is as it should be all the same.
+                    let before = steps.len();
+                    self.group_steps(group, lane, id, steps);
+                    self.forget_needless(Item::Group(group), before == steps.len());
+                    steps.truncate(before);
                     continue;
                 }
                 let keep = self.lane_of_group(group) != lane || {
@@ -566,11 +571,14 @@ impl SwitchFlows {
         list.retain(|&at| {
             let Some(slot) = self.slots.get_mut(at).filter(|slot| slot.dirty) else { return false };
             slot.dirty = false;
+            let before = steps.len();
             if self.refusals.sleeps(&Item::Rule(at)) {
+                self.rule_steps(at, lane, id, steps);
+                self.forget_needless(Item::Rule(at), before == steps.len());
+                steps.truncate(before);
                 return false;
             }
             self.foresee(Item::Rule(at));
-            let before = steps.len();
             let changes = self.rule_steps(at, lane, id, steps);
             self.forget_needless(Item::Rule(at), before == steps.len());
             let keep = permitted(permit, changes, before, steps);

@@ -11,10 +11,11 @@ use openflow::{Bucket, ErrorCode, GroupId, GroupType, MeterId, TableId};
 
 use super::buckets::{has_detour, without_detour};
 use super::{Op, Sent, SwitchFlows};
+use crate::flow::body::FlowBody;
 use crate::flow::features::SwitchFeatures;
 use crate::flow::reconciler::RefusedStep;
 use crate::flow::refusal::{Again, Cause, Item, Place};
-use crate::flow::rule::Group;
+use crate::flow::rule::{Group, RuleId};
 use crate::flow::slots::{Held, SlotRef};
 use crate::flow::unfit::Unfit;
 
@@ -209,6 +210,13 @@ impl SwitchFlows {
         if needless {
             self.refusals.forget(&item);
         }
+    }
+
+    /// A rule that was deleted may be wanted again since, in a slot of its own: the step that puts it there.
+    pub(in crate::flow) fn again_there(&self, sent: &Sent) -> Option<Op> {
+        let RuleId { table, priority, match_ } = &sent.deleted.as_deref()?.id;
+        let body = FlowBody::of_match(match_).ok()?;
+        self.slots.find(*table, *priority, body.key()).map(Op::PutRule)
     }
 
     /// What a planned step is about is to be something else by now.

@@ -124,22 +124,20 @@ impl SwitchFlows {
     /// Take the difference out of the dirty ones, as steps: before the rules that point to them, and after those that have.
     pub(super) fn meter_steps(&mut self, additions_only: bool, datapath_id: DatapathId, steps: &mut Vec<Planned>) {
         for id in std::mem::take(&mut self.meters.dirty) {
-            if self.refusals.sleeps(&Item::Meter(id)) {
-                continue;
-            }
             let meters = &self.meters;
             let mut push = |step, op| steps.push(Planned { step, datapath_id, op });
             match (meters.desired.get(&id), meters.installed.get(&id)) {
                 (Some(desired), Some(installed)) if installed.is(desired) => {
                     self.forget_needless(Item::Meter(id), true);
                 }
+                (None, None) => self.forget_needless(Item::Meter(id), true),
+                _ if self.refusals.sleeps(&Item::Meter(id)) => {}
                 (Some(_), Some(_)) | (None, Some(_)) if additions_only => drop(self.meters.dirty.insert(id)),
                 (Some(_), _) => {
                     push((0, 0), Op::PutMeter(id));
                     self.foresee(Item::Meter(id));
                 }
                 (None, Some(_)) => push((3, 1), Op::DeleteMeter(id)),
-                (None, None) => self.forget_needless(Item::Meter(id), true),
             }
         }
     }

@@ -234,8 +234,7 @@ fn assert_gaps_are_named(lab: &Lab) {
             assert_eq!(state != EntryState::Installed, is_named, "{what} on {id}: {state:?}, {refusal:?}");
             named += usize::from(is_named);
         }
-        // A refusal may outlive what it is about, until the switch connects again; it never is what is missing.
-        assert!(named <= sizes[3], "refusals of {id}: {named} are named, {} counted", sizes[3]);
+        assert_eq!(named, sizes[3], "refusals of {id}: so many are named, and so many counted");
     }
 }
 

@@ -63,6 +63,13 @@ count_lab() {
     while read -r line; do failures+=("$line"); done < <(sed -n 's/^FAILED *//p' "$log")
 }
 
+# Otherwise the first sign of a full disk is a linker that dies.
+free=$(df -Pk "$target" | awk 'NR == 2 { print int($4 / 1048576) }')
+if [ "${free:-99}" -lt 6 ]; then
+    echo "only $free GiB are free at $target: everything together takes about 5 there, and 14 with what the compiler keeps for the next build"
+    echo "(CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 keeps less)"
+fi
+
 debian_root=no
 if [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then debian_root=yes; fi
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use net::{MacAddr, PortId, Time};
 
@@ -134,11 +135,24 @@ pub enum Condition {
         /// Where somebody else is.
         at: PortId,
     },
+    /// Somebody says an IP address of another host, who still answers for it or is said to have it.
+    AddressContested {
+        /// The address.
+        address: IpAddr,
+        /// Whose it is.
+        mac: MacAddr,
+        /// Where that host is.
+        port: PortId,
+        /// Who says it, too.
+        by: MacAddr,
+        /// Where.
+        at: PortId,
+    },
 }
 
 impl Condition {
     /// The names of all kinds.
-    pub const KINDS: [&'static str; 15] = [
+    pub const KINDS: [&'static str; 16] = [
         "one_way",
         "loopback",
         "miswired",
@@ -154,6 +168,7 @@ impl Condition {
         "stated_elsewhere",
         "link_unexpected",
         "host_contested",
+        "address_contested",
     ];
 
     /// One of [`Condition::KINDS`].
@@ -174,6 +189,7 @@ impl Condition {
             Condition::StatedElsewhere { .. } => "stated_elsewhere",
             Condition::LinkUnexpected { .. } => "link_unexpected",
             Condition::HostContested { .. } => "host_contested",
+            Condition::AddressContested { .. } => "address_contested",
         }
     }
 }
@@ -210,6 +226,7 @@ impl Condition {
             | Condition::StatedElsewhere { stated: ExpectedLink { ends: [a, b] }, .. }
             | Condition::LinkUnexpected { ends: [a, b] } => (a, Some(b), None),
             Condition::HostContested { mac, port, .. } => (port, None, Some(mac)),
+            Condition::AddressContested { mac, port, at, .. } => (port, Some(at), Some(mac)),
         };
         Subject { kind: self.kind(), port, other, mac }
     }
@@ -253,6 +270,9 @@ impl Condition {
             Condition::LinkUnexpected { .. } => "take the cable out, or add the link to `fabric.expected_links`",
             Condition::HostContested { .. } => {
                 "find who is at the other port: a second device with the same address, or somebody who takes its place"
+            }
+            Condition::AddressContested { .. } => {
+                "find who says the address too: one given twice, or somebody who wants what is sent to it"
             }
         }
     }
@@ -327,6 +347,9 @@ impl Condition {
             }
             Condition::HostContested { mac, port, at } => {
                 format!("{mac} is at {}, and somebody uses its address at {}", name(*port), name(*at))
+            }
+            Condition::AddressContested { address, mac, port, by, at } => {
+                format!("{address} is {mac}'s at {}, and {by} at {} says it too", name(*port), name(*at))
             }
         }
     }

@@ -55,7 +55,7 @@ pub const MAX_HOSTS_PER_PORT: usize = 1_024;
 /// Hosts in all by default. Further ones are not learned and are counted.
 pub const MAX_HOSTS: usize = 65_536;
 
-/// IP addresses of one host. Further ones are not recorded and are counted; IPv6 privacy addresses need about eight.
+/// IP addresses of one host. A further one takes the place of that not seen for longest, which is counted; IPv6 privacy addresses need about eight.
 pub const MAX_ADDRESSES_PER_HOST: usize = 16;
 
 /// A host of which nothing was seen for this many host time-outs is forgotten even if no switch said that it is idle. The switch
@@ -74,9 +74,16 @@ pub const NEW_SWITCH_LIMIT: Duration = Duration::from_secs(5);
 /// How long a refused probe keeps the other port from being an edge: the next one comes sooner.
 pub const REFUSED_LINK_HOLD: Duration = Duration::from_secs(20);
 
-/// Hosts that seem to have moved and whose old place is being asked. Further sightings of that kind are left until one is decided, and
-/// counted.
+/// Hosts that seem to have moved and whose old place is being asked, and addresses whose owners are. Further sightings of that kind are left until
+/// one is decided, and counted.
 pub const MAX_PENDING_MOVES: usize = 1_024;
+
+/// As many of them may seem to be at one port: nobody there can keep the moves of others from being seen. The guests of a machine that move together
+/// are fewer, or come by and by.
+pub const MAX_PENDING_MOVES_PER_PORT: usize = 64;
+
+/// Addresses of a host that are asked for before it has moved, the newest first: the oldest may be given up.
+pub const MAX_INQUIRIES_PER_HOST: usize = 4;
 
 /// How long somebody who used a host's address elsewhere is not listened to again, and how long a condition tells of it times ten.
 pub const CONTESTED_HOST_PAUSE: Duration = Duration::from_secs(1);

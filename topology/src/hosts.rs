@@ -151,10 +151,12 @@ impl Hosts {
         self.entries.get(at as usize).map(|entry| &entry.host)
     }
 
-    /// A packet of the host was seen.
-    pub(crate) fn seen(&mut self, at: HostAt, now: Time) {
-        if let Some(entry) = self.entries.get_mut(at as usize) {
-            entry.host.last_seen = now;
+    /// A packet of the host was seen, perhaps with one of its addresses.
+    pub(crate) fn seen(&mut self, at: HostAt, address: Option<IpAddr>, now: Time) {
+        let Some(entry) = self.entries.get_mut(at as usize) else { return };
+        entry.host.last_seen = now;
+        if let Some(address) = address.filter(|address| entry.host.addresses.contains(*address)) {
+            entry.host.addresses.insert(address, now);
         }
     }
 
@@ -187,7 +189,7 @@ impl Hosts {
     }
 
     /// The host has one more address, which it did not have. The one that had it before, and has it no more.
-    pub(crate) fn add_address(&mut self, at: HostAt, address: IpAddr) -> Option<HostAt> {
+    pub(crate) fn add_address(&mut self, at: HostAt, address: IpAddr, now: Time) -> Option<HostAt> {
         let hash = self.hash(address);
         let earlier = self.find_address(address, hash);
         if let Some(earlier) = earlier {
@@ -197,9 +199,21 @@ impl Hosts {
             }
         }
         let entry = self.entries.get_mut(at as usize)?;
-        entry.host.addresses.insert(address);
+        entry.host.addresses.insert(address, now);
         self.by_address.insert(hash, at);
         earlier
+    }
+
+    /// The host has this address no more.
+    pub(crate) fn remove_address(&mut self, at: HostAt, address: IpAddr) {
+        let Some(entry) = self.entries.get_mut(at as usize) else { return };
+        if entry.host.addresses.remove(address) {
+            self.by_address.remove(self.hash(address), at);
+        }
+    }
+
+    pub(crate) fn find_owner(&self, address: IpAddr) -> Option<HostAt> {
+        self.find_address(address, self.hash(address))
     }
 
     /// The host is no more.
@@ -376,7 +390,7 @@ mod tests {
                             plain.insert(mac, Host { mac, port, addresses, since: now, last_seen: now });
                         }
                         (Some(at), Some(host)) if host.port == port(to) => {
-                            hosts.seen(at, now);
+                            hosts.seen(at, None, now);
                             host.last_seen = now;
                         }
                         (Some(at), Some(host)) => {
@@ -392,9 +406,9 @@ mod tests {
                             continue;
                         }
                         let earlier = plain.values_mut().find_map(|host| host.addresses.remove(address).then_some(host.mac));
-                        let found = hosts.add_address(at, address).and_then(|at| hosts.host(at)).map(|host| host.mac);
+                        let found = hosts.add_address(at, address, Time::ZERO).and_then(|at| hosts.host(at)).map(|host| host.mac);
                         prop_assert_eq!(found, earlier);
-                        plain.get_mut(&mac(number)).expect("it is known").addresses.insert(address);
+                        plain.get_mut(&mac(number)).expect("it is known").addresses.insert(address, Time::ZERO);
                     }
                     Step::Forget { mac: number } => {
                         prop_assert_eq!(hosts.remove(mac(number)), plain.remove(&mac(number)));

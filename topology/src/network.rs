@@ -151,11 +151,20 @@ impl MinWindow {
     }
 }
 
-/// The IP addresses of one host, ascending. Most hosts have one, which takes no memory of its own.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// The IP addresses of one host, ascending, and when each was seen last, to the second. Most hosts have one, which takes no memory of its own.
+#[derive(Clone, Debug, Default)]
 pub struct Addresses {
-    sorted: SmallVec<[IpAddr; 1]>,
+    sorted: SmallVec<[(IpAddr, u32); 1]>,
 }
+
+/// Equal if the addresses are, whenever they were seen.
+impl PartialEq for Addresses {
+    fn eq(&self, other: &Addresses) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Addresses {}
 
 impl Addresses {
     /// How many.
@@ -170,20 +179,23 @@ impl Addresses {
 
     /// Whether the host has this address.
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.sorted.contains(&address)
+        self.find(address).is_ok()
     }
 
     /// All of them, ascending.
     pub fn iter(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.sorted.iter().copied()
+        self.sorted.iter().map(|(address, _)| *address)
     }
 
-    /// Whether it is new.
-    pub fn insert(&mut self, address: IpAddr) -> bool {
-        match self.sorted.binary_search(&address) {
-            Ok(_) => false,
+    /// The host used this address. Whether it is new.
+    pub fn insert(&mut self, address: IpAddr, now: Time) -> bool {
+        match self.find(address) {
+            Ok(at) => {
+                self.sorted[at].1 = seconds(now);
+                false
+            }
             Err(at) => {
-                self.sorted.insert(at, address);
+                self.sorted.insert(at, (address, seconds(now)));
                 true
             }
         }
@@ -191,7 +203,7 @@ impl Addresses {
 
     /// Whether it was there.
     pub fn remove(&mut self, address: IpAddr) -> bool {
-        match self.sorted.binary_search(&address) {
+        match self.find(address) {
             Ok(at) => {
                 self.sorted.remove(at);
                 true
@@ -199,6 +211,30 @@ impl Addresses {
             Err(_) => false,
         }
     }
+
+    /// All of them, that seen last first.
+    pub fn newest_first(&self) -> impl DoubleEndedIterator<Item = IpAddr> + use<> {
+        let mut newest = self.sorted.clone();
+        newest.sort_by_key(|(_, seen)| std::cmp::Reverse(*seen));
+        newest.into_iter().map(|(address, _)| address)
+    }
+
+    /// Those that were not seen since `then`, while another of their family was.
+    pub fn given_up(&self, then: Time) -> impl Iterator<Item = IpAddr> + '_ {
+        let then = seconds(then);
+        let in_use = move |family: bool| self.sorted.iter().any(|it| it.0.is_ipv4() == family && it.1 >= then);
+        let in_use = [in_use(false), in_use(true)];
+        let is_given_up = move |it: &&(IpAddr, u32)| it.1 < then && in_use[usize::from(it.0.is_ipv4())];
+        self.sorted.iter().filter(is_given_up).map(|(address, _)| *address)
+    }
+
+    fn find(&self, address: IpAddr) -> Result<usize, usize> {
+        self.sorted.binary_search_by_key(&address, |(address, _)| *address)
+    }
+}
+
+fn seconds(now: Time) -> u32 {
+    u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
 }
 
 #[cfg(feature = "serde")]

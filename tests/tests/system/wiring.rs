@@ -171,7 +171,7 @@ fn a_static_host_is_there_unseen_stays_when_silent_and_over_a_restart_and_nobody
     claim(&mut simulator, HostIndex(2), spec.hosts[2].mac, host.ipv4);
     simulator.run_for(Duration::from_secs(1));
     assert_eq!(port_of(&simulator, host.mac), Some(host.port));
-    assert_eq!(kinds(&simulator), ["host_contested"]);
+    assert_eq!(kinds(&simulator), ["host_contested", "address_contested"], "by two machines at two ports");
     let owner = simulator.core().network().host_at(host.ipv4.into()).map(|owner| owner.mac);
     assert_eq!(owner, Some(host.mac), "nobody takes its address");
     simulator.kill_controller();
@@ -199,6 +199,23 @@ fn broadcast_probes_have_a_rule_where_they_are_sent_and_none_elsewhere() {
         assert_eq!(simulator.links_known(), spec.links.len());
         simulator.assert_installed_is_desired();
     }
+}
+
+#[test]
+fn an_address_that_somebody_else_says_stays_with_the_host_that_answers_for_it() {
+    let spec = FabricSpec::ring_with_chord(4, 3);
+    let mut simulator = simulator(&spec, &settings(&spec, "  move_confirmation: 300ms\n"));
+    simulator.announce_all();
+    simulator.run_for(Duration::from_secs(1));
+    let (victim, thief) = (&spec.hosts[1], &spec.hosts[0]);
+    claim(&mut simulator, HostIndex(0), thief.mac, victim.ipv4);
+    simulator.run_for(Duration::from_secs(1));
+    let owner = simulator.core().network().host_at(victim.ipv4.into()).map(|host| host.mac);
+    assert_eq!((owner, kinds(&simulator)), (Some(victim.mac), vec!["address_contested"]));
+    // The same machine wants the host's place, too: one attack is told once.
+    claim(&mut simulator, HostIndex(0), victim.mac, victim.ipv4);
+    simulator.run_for(Duration::from_secs(1));
+    assert_eq!(kinds(&simulator), ["host_contested"]);
 }
 
 #[test]

@@ -23,16 +23,19 @@ impl Discovery {
         let Some(host) = self.network.hosts.host(at) else { return };
         if host.port == port {
             let is_known = address.is_none_or(|address| host.addresses.contains(address));
-            self.network.hosts.seen(at, now);
+            self.network.hosts.seen(at, address, now);
             self.seen_in_place(mac, now);
             if is_known {
+                if let Some(address) = address {
+                    self.owner_answered(address, mac, now);
+                }
                 return;
             }
         } else if !self.believes_move(at, sighting, now) || !self.move_host(at, mac, port, now) {
             return;
         }
         if let Some(address) = address
-            && self.record_address(at, address)
+            && self.record_address(at, address, now)
         {
             self.emit(Change::HostAddressed(mac));
         }
@@ -47,7 +50,7 @@ impl Discovery {
         let at = self.network.hosts.insert(mac, port, now);
         self.timers.set_first_silence(mac, now + self.silence_limit());
         if let Some(address) = address {
-            self.record_address(at, address);
+            self.record_address(at, address, now);
         }
         self.counters.hosts_learned += 1;
         self.emit(Change::HostLearned(mac));
@@ -70,35 +73,66 @@ impl Discovery {
     }
 
     /// A server gave a host this address.
-    pub(super) fn lease(&mut self, mac: MacAddr, address: IpAddr) {
+    pub(super) fn lease(&mut self, mac: MacAddr, address: IpAddr, now: Time) {
         if let Some(at) = self.network.hosts.find(mac)
-            && self.record_address(at, address)
+            && !self.moves.is_anothers(address, mac)
+            && self.take_address(at, address, now)
         {
             self.emit(Change::HostAddressed(mac));
         }
     }
 
-    /// Whether the host's addresses changed. An address that another host used is taken over: the newest sighting wins, as in an ARP cache.
-    pub(super) fn record_address(&mut self, at: HostAt, address: IpAddr) -> bool {
-        if !is_hosts_own(address) {
-            return false;
-        }
+    /// Whether the host's addresses changed. One that another host has is its own only when that host does not answer for it any more.
+    pub(super) fn record_address(&mut self, at: HostAt, address: IpAddr, now: Time) -> bool {
         let Some(host) = self.network.hosts.host(at) else { return false };
-        if host.addresses.contains(address) {
+        if !is_hosts_own(address) || host.addresses.contains(address) {
             return false;
         }
-        let is_anothers = self.moves.is_anothers(address, host.mac);
-        if is_anothers || host.addresses.len() >= MAX_ADDRESSES_PER_HOST {
+        let (mac, port) = (host.mac, host.port);
+        if let Some(owner) = self.moves.static_owner(address).filter(|owner| *owner != mac) {
             self.counters.addresses_refused += 1;
+            self.contest_address(address, owner, (mac, port), now);
             return false;
         }
-        let earlier = self.network.hosts.add_address(at, address);
+        !self.owner_is_asked(address, mac, port, now) && self.take_address(at, address, now)
+    }
+
+    /// The address is this host's from now on, whoever had it. Of too many, the one that was not seen for longest goes.
+    pub(super) fn take_address(&mut self, at: HostAt, address: IpAddr, now: Time) -> bool {
+        let Some(host) = self.network.hosts.host(at) else { return false };
+        if !is_hosts_own(address) || host.addresses.contains(address) {
+            return false;
+        }
+        if host.addresses.len() >= MAX_ADDRESSES_PER_HOST {
+            let mut oldest_first = host.addresses.newest_first().rev();
+            let Some(oldest) = oldest_first.find(|address| self.moves.static_owner(*address) != Some(host.mac)) else {
+                self.counters.addresses_refused += 1;
+                return false;
+            };
+            self.counters.addresses_replaced += 1;
+            self.network.hosts.remove_address(at, oldest);
+        }
+        let earlier = self.network.hosts.add_address(at, address, now);
         if let Some(earlier) = earlier.and_then(|earlier| self.network.hosts.host(earlier)) {
             let mac = earlier.mac;
             self.counters.addresses_moved += 1;
             self.emit(Change::HostAddressed(mac));
         }
         true
+    }
+
+    /// What the host used long ago is not its own any more.
+    fn forget_old_addresses(&mut self, mac: MacAddr, now: Time) {
+        let Some(at) = self.network.hosts.find(mac) else { return };
+        let Some(host) = self.network.hosts.host(at) else { return };
+        let mut given_up: Vec<IpAddr> = host.addresses.given_up(now - self.silence_limit()).collect();
+        given_up.retain(|address| self.moves.static_owner(*address) != Some(mac));
+        for address in &given_up {
+            self.network.hosts.remove_address(at, *address);
+        }
+        if !given_up.is_empty() {
+            self.emit(Change::HostAddressed(mac));
+        }
     }
 
     pub(super) fn forget(&mut self, mac: MacAddr, reason: HostForgottenReason) {
@@ -179,6 +213,9 @@ impl Discovery {
         let seen = if frozen { now } else { host.last_seen };
         let until = seen + self.silence_limit();
         if until > now {
+            if self.is_connected(host.port.datapath_id) {
+                self.forget_old_addresses(mac, now);
+            }
             self.timers.set(Timer::HostSilence(mac), until);
         } else {
             self.forget(mac, HostForgottenReason::Silent);

@@ -128,9 +128,11 @@ pub struct DiscoveryCounters {
     pub hosts_forgotten: u64,
     /// Hosts not learned because a limit was reached.
     pub hosts_refused: u64,
-    /// Addresses not recorded because the host has too many.
+    /// Addresses not recorded because they are a static host's.
     pub addresses_refused: u64,
-    /// Hosts that seemed to move and answered at their old place, or are said to be there.
+    /// Addresses that gave way to newer ones because the host has too many.
+    pub addresses_replaced: u64,
+    /// Hosts that seemed to move and answered at their old place, or are said to be there, and addresses whose owners answered.
     pub moves_refused: u64,
     /// Hosts that seemed to move while too many did.
     pub moves_dropped: u64,
@@ -324,8 +326,8 @@ impl Discovery {
     }
 
     /// A DHCP server that may do so gave this address to a host ([`dhcp_lease`](crate::dhcp_lease)). Counts if the host is known.
-    pub fn handle_lease(&mut self, mac: MacAddr, address: IpAddr) {
-        self.lease(mac, address);
+    pub fn handle_lease(&mut self, mac: MacAddr, address: IpAddr, now: Time) {
+        self.lease(mac, address, now);
     }
 
     /// The switch said that this host is silent (the rule for its packets idled out): it is forgotten if it is still there.
@@ -355,6 +357,7 @@ impl Discovery {
                 Timer::Neighbor(port) => self.neighbors_expired(port, now),
                 Timer::Verdict(source) => self.verdict(source, now),
                 Timer::Move(mac) => self.move_unanswered(mac, now),
+                Timer::Claim(address) => self.claim_unanswered(address, now),
                 Timer::SwitchGrace(datapath_id) => self.switch_gone(datapath_id, now),
                 Timer::HostSilence(mac) => self.check_silence(mac, now),
             }

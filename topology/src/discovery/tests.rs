@@ -670,7 +670,7 @@ fn host_limits_hold_for_a_port_for_all_and_for_addresses() {
         lab.see(4, id(1, 2), Some(&format!("10.0.0.{}", number + 1)));
     }
     assert_eq!(lab.host(4).unwrap().addresses.len(), MAX_ADDRESSES_PER_HOST);
-    assert_eq!(lab.discovery.counters().addresses_refused, 4);
+    assert_eq!(lab.discovery.counters().addresses_replaced, 4);
 }
 
 #[test]

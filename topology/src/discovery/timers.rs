@@ -1,6 +1,7 @@
 //! Deadlines in order, at most one for each thing.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 
 use net::{DatapathId, MacAddr, PortId, Time};
 
@@ -15,6 +16,8 @@ pub(super) enum Timer {
     Verdict(PortId),
     /// The old place of a host that seems to have moved has had its time to answer.
     Move(MacAddr),
+    /// The owner of an address that somebody else says has had its time to answer.
+    Claim(IpAddr),
     /// The switch has been away long enough to be gone.
     SwitchGrace(DatapathId),
     /// The host may have been silent for too long.
@@ -28,6 +31,7 @@ impl Timer {
             Timer::Neighbor(_) => "lldp neighbour ttl",
             Timer::Verdict(_) => "missed probes",
             Timer::Move(_) => "host move",
+            Timer::Claim(_) => "address claim",
             Timer::SwitchGrace(_) => "switch grace",
             Timer::HostSilence(_) => "host silence",
         }

@@ -113,7 +113,8 @@ pub(super) static FABRIC: Section = Section {
             rule: "",
             reload: Reload::Hot,
             about: "A host that is seen at another port is asked for at its old one first (ARP, Neighbour Discovery): it has moved if nobody answers there for this long. \
-                    `0s` believes every move at once. A host whose old port is down has moved at once, and one whose IP address is not known too.",
+                    `0s` believes every move at once. A host whose old port is down has moved at once, and one whose IP address is not known too. An IP address that a second host says is asked for at \
+                    its owner's in the same way. Too short for a sleeping machine that wakes for the question: it is taken for gone.",
         },
         Key {
             name: "expected_links",

@@ -228,6 +228,7 @@ fn assert_invariants(discovery: &Discovery) {
     assert_eq!(network.hosts.address_count(), addresses);
     let mut ends = BTreeSet::new();
     assert!(discovery.moves.pending.keys().all(|mac| network.hosts.contains_key(mac)));
+    assert!(discovery.moves.pending.len() + discovery.moves.claims.len() <= crate::MAX_PENDING_MOVES);
     assert!(discovery.moves.contested.keys().all(|mac| network.hosts.contains_key(mac)));
     assert!(discovery.mtus.keys().all(|port| discovery.controls.contains_key(port)));
     let conditions = discovery.conditions(Time::MAX);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{CONTESTED_HOST_PAUSE, MAX_PENDING_MOVES, StaticHost};
+use crate::{CONTESTED_HOST_PAUSE, MAX_PENDING_MOVES, MAX_PENDING_MOVES_PER_PORT, StaticHost};
 
 const CONFIRMATION: Duration = Duration::from_millis(300);
 
@@ -71,22 +71,119 @@ fn nobody_asks_a_port_that_went_down_or_for_a_host_without_address() {
 }
 
 #[test]
-fn a_flood_of_moves_is_bounded() {
+fn a_flood_of_moves_is_bounded_for_a_port_and_for_all() {
     let mut lab = lab();
-    for number in 0..MAX_PENDING_MOVES as u64 + 100 {
-        let port = id(1, 1 + u32::from(number >= 1_000));
-        lab.see(number, port, Some(&format!("10.0.{}.{}", number / 250, number % 250 + 1)));
+    lab.discovery.handle_switch_up(DatapathId(2), ports(40), lab.now);
+    lab.run(Duration::from_secs(1));
+    let hosts = MAX_PENDING_MOVES as u64 + 100;
+    let home = |number: u64| id(1, 1 + u32::from(number >= 1_000));
+    for number in 0..hosts {
+        lab.see(number, home(number), Some(&format!("10.0.{}.{}", number / 250, number % 250 + 1)));
     }
-    for number in 0..MAX_PENDING_MOVES as u64 + 100 {
+    for number in 0..hosts {
         lab.see(number, id(1, 3), None);
     }
+    assert_eq!(lab.discovery.moves.pending.len(), MAX_PENDING_MOVES_PER_PORT);
+    assert_eq!(lab.discovery.counters().moves_dropped, hosts - MAX_PENDING_MOVES_PER_PORT as u64);
+    for number in 0..hosts {
+        lab.see(number, id(2, 1 + number as u32 % 40), None);
+    }
     assert_eq!(lab.discovery.moves.pending.len(), MAX_PENDING_MOVES);
-    assert_eq!(lab.discovery.counters().moves_dropped, 100);
-    for number in 0..MAX_PENDING_MOVES as u64 + 100 {
-        let port = id(1, 1 + u32::from(number >= 1_000));
-        lab.see(number, port, None);
+    for number in 0..hosts {
+        lab.see(number, home(number), None);
     }
     assert_eq!((lab.discovery.moves.pending.len(), lab.discovery.moves.contested.len()), (0, MAX_PENDING_MOVES));
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn owner(lab: &Lab, address: &str) -> MacAddr {
+    lab.network().host_at(ip(address)).unwrap().mac
+}
+
+#[test]
+fn an_address_stays_with_the_host_that_answers_for_it_and_who_says_it_is_told() {
+    let mut lab = lab();
+    lab.see(1, id(1, 1), Some("10.0.0.1"));
+    lab.see(2, id(1, 2), Some("10.0.0.2"));
+    lab.see(2, id(1, 2), Some("10.0.0.1"));
+    assert_eq!(owner(&lab, "10.0.0.1"), mac(1));
+    let inquiry = lab.discovery.poll_host_inquiry().unwrap();
+    assert_eq!((inquiry.port, inquiry.mac, inquiry.address), (id(1, 1), mac(1), ip("10.0.0.1")));
+    lab.see(2, id(1, 2), Some("10.0.0.1"));
+    assert_eq!(lab.discovery.poll_host_inquiry(), None);
+    lab.see(1, id(1, 1), Some("10.0.0.1"));
+    lab.run(Duration::from_secs(1));
+    assert_eq!((owner(&lab, "10.0.0.1"), kinds(&lab)), (mac(1), vec!["address_contested"]));
+    lab.run(CONTESTED_HOST_PAUSE * 10);
+    assert_eq!(kinds(&lab), [""; 0]);
+}
+
+#[test]
+fn an_address_goes_over_when_its_owner_does_not_answer_or_cannot() {
+    let mut lab = lab();
+    lab.see(1, id(1, 1), Some("10.0.0.1"));
+    lab.see(2, id(1, 2), Some("10.0.0.1"));
+    // A frame of the owner without the address is no answer.
+    lab.see(1, id(1, 1), None);
+    lab.run(CONFIRMATION - ms(1));
+    assert_eq!(owner(&lab, "10.0.0.1"), mac(1));
+    lab.changes.clear();
+    lab.run(ms(1));
+    assert_eq!((owner(&lab, "10.0.0.1"), kinds(&lab)), (mac(2), vec![]));
+    assert_eq!(lab.changes, [crate::Change::HostAddressed(mac(1)), crate::Change::HostAddressed(mac(2))]);
+    lab.discovery.handle_switch_down(DatapathId(1), lab.now);
+    lab.discovery.handle_switch_up(DatapathId(2), ports(2), lab.now);
+    lab.run(Duration::from_secs(1));
+    lab.see(3, id(2, 1), Some("10.0.0.1"));
+    assert_eq!(owner(&lab, "10.0.0.1"), mac(3));
+}
+
+#[test]
+fn who_says_the_address_of_a_static_host_is_told() {
+    let mut lab = lab();
+    let addresses = vec![ip("10.0.0.1")];
+    lab.discovery.set_static_hosts(vec![StaticHost { port: id(1, 1), mac: mac(1), addresses }], lab.now);
+    lab.see(2, id(1, 2), Some("10.0.0.1"));
+    lab.run(Duration::from_secs(1));
+    assert_eq!((owner(&lab, "10.0.0.1"), kinds(&lab)), (mac(1), vec!["address_contested"]));
+}
+
+#[test]
+fn a_host_that_seems_to_move_is_asked_for_at_its_newest_addresses() {
+    let mut lab = lab();
+    for number in 1..=6 {
+        lab.see(1, id(1, 1), Some(&format!("10.0.0.{number}")));
+        lab.run(Duration::from_secs(1));
+    }
+    lab.see(1, id(1, 1), Some("10.0.0.1"));
+    lab.see(1, id(1, 2), None);
+    let asked: Vec<String> =
+        std::iter::from_fn(|| lab.discovery.poll_host_inquiry()).map(|it| it.address.to_string()).collect();
+    assert_eq!(asked, ["10.0.0.1", "10.0.0.6", "10.0.0.5", "10.0.0.4"]);
+}
+
+#[test]
+fn addresses_give_way_to_newer_ones_and_those_that_were_given_up_are_forgotten() {
+    let mut lab = lab();
+    for number in 1..=20 {
+        lab.see(1, id(1, 1), Some(&format!("fe80::{number}")));
+        lab.see(1, id(1, 1), Some("10.0.0.1"));
+        lab.run(Duration::from_secs(1));
+    }
+    let has = |lab: &Lab, address: &str| lab.host(1).unwrap().addresses.contains(ip(address));
+    assert!(has(&lab, "10.0.0.1") && has(&lab, "fe80::20") && !has(&lab, "fe80::5"));
+    assert_eq!(lab.host(1).unwrap().addresses.len(), crate::MAX_ADDRESSES_PER_HOST);
+    let silence = DiscoveryConfig::default().host_timeout * crate::HOST_SILENCE_FACTOR;
+    for _ in 0..24 {
+        lab.run(silence / 8);
+        lab.see(1, id(1, 1), Some("fe80::20"));
+    }
+    // Of its family nothing else was seen: the IPv4 address stays.
+    let left: Vec<String> = lab.host(1).unwrap().addresses.iter().map(|it| it.to_string()).collect();
+    assert_eq!(left, ["10.0.0.1", "fe80::20"]);
 }
 
 #[test]
@@ -122,10 +219,10 @@ fn a_static_host_is_there_without_a_word_and_stays() {
 #[test]
 fn a_lease_gives_an_address_to_a_host_that_is_known() {
     let mut lab = lab();
-    lab.discovery.handle_lease(mac(1), "10.0.0.1".parse().unwrap());
+    lab.discovery.handle_lease(mac(1), "10.0.0.1".parse().unwrap(), lab.now);
     assert_eq!(lab.host(1), None);
     lab.see(1, id(1, 1), None);
-    lab.discovery.handle_lease(mac(1), "10.0.0.1".parse().unwrap());
+    lab.discovery.handle_lease(mac(1), "10.0.0.1".parse().unwrap(), lab.now);
     assert_eq!(lab.network().host_at("10.0.0.1".parse().unwrap()).unwrap().mac, mac(1));
 }
 

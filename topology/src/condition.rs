@@ -148,11 +148,20 @@ pub enum Condition {
         /// Where.
         at: PortId,
     },
+    /// Somebody answers as a DHCP server who is not stated to be one.
+    RogueDhcpServer {
+        /// Where.
+        port: PortId,
+        /// The last sender there.
+        mac: MacAddr,
+        /// How many messages since it began.
+        answers: u64,
+    },
 }
 
 impl Condition {
     /// The names of all kinds.
-    pub const KINDS: [&'static str; 16] = [
+    pub const KINDS: [&'static str; 17] = [
         "one_way",
         "loopback",
         "miswired",
@@ -169,6 +178,7 @@ impl Condition {
         "link_unexpected",
         "host_contested",
         "address_contested",
+        "rogue_dhcp_server",
     ];
 
     /// One of [`Condition::KINDS`].
@@ -190,6 +200,7 @@ impl Condition {
             Condition::LinkUnexpected { .. } => "link_unexpected",
             Condition::HostContested { .. } => "host_contested",
             Condition::AddressContested { .. } => "address_contested",
+            Condition::RogueDhcpServer { .. } => "rogue_dhcp_server",
         }
     }
 }
@@ -227,6 +238,7 @@ impl Condition {
             | Condition::LinkUnexpected { ends: [a, b] } => (a, Some(b), None),
             Condition::HostContested { mac, port, .. } => (port, None, Some(mac)),
             Condition::AddressContested { mac, port, at, .. } => (port, Some(at), Some(mac)),
+            Condition::RogueDhcpServer { port, mac, .. } => (port, None, Some(mac)),
         };
         Subject { kind: self.kind(), port, other, mac }
     }
@@ -273,6 +285,9 @@ impl Condition {
             }
             Condition::AddressContested { .. } => {
                 "find who says the address too: one given twice, or somebody who wants what is sent to it"
+            }
+            Condition::RogueDhcpServer { .. } => {
+                "take the device off the network, or add it to `fabric.dhcp_servers`: clients that believe it get the addresses, gateway and name servers that it says"
             }
         }
     }
@@ -350,6 +365,9 @@ impl Condition {
             }
             Condition::AddressContested { address, mac, port, by, at } => {
                 format!("{address} is {mac}'s at {}, and {by} at {} says it too", name(*port), name(*at))
+            }
+            Condition::RogueDhcpServer { port, mac, answers } => {
+                format!("{mac} at {} answers as a DHCP server: {answers} messages so far", name(*port))
             }
         }
     }

@@ -88,6 +88,9 @@ pub const MAX_INQUIRIES_PER_HOST: usize = 4;
 /// How long somebody who used a host's address elsewhere is not listened to again, and how long a condition tells of it times ten.
 pub const CONTESTED_HOST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a condition tells of a DHCP server that may not be one, after its last answer: clients ask seldom.
+pub const ROGUE_DHCP_SERVER_HOLD: Duration = Duration::from_secs(600);
+
 /// What an operator may set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DiscoveryConfig {

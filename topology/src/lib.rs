@@ -7,6 +7,7 @@
 
 mod condition;
 mod config;
+mod dhcp;
 mod discovery;
 mod hosts;
 mod index;
@@ -24,9 +25,12 @@ pub use config::{
     LATE_PROBES_TOLD, LATENCY_WINDOW, MAX_ADDRESSES_PER_HOST, MAX_HOSTS, MAX_HOSTS_PER_PORT, MAX_INQUIRIES_PER_HOST,
     MAX_LLDP_NEIGHBORS, MAX_LLDP_NEIGHBORS_PER_PORT, MAX_OUTSTANDING_PROBES, MAX_PENDING_MOVES,
     MAX_PENDING_MOVES_PER_PORT, MAX_PORTS_PER_SWITCH, MAX_QUEUED_PROBES, MIN_DWELL_PROBES, NEIGHBOR_CHANGE_INTERVAL,
-    NEW_SWITCH_LIMIT, PROBE_MAX_AGE, RECONNECTED_LINK_LIMIT, REFUSED_LINK_HOLD, SWITCH_GRACE,
+    NEW_SWITCH_LIMIT, PROBE_MAX_AGE, RECONNECTED_LINK_LIMIT, REFUSED_LINK_HOLD, ROGUE_DHCP_SERVER_HOLD, SWITCH_GRACE,
 };
-pub use discovery::{Discovery, DiscoveryCounters, HostInquiry, HostSighting, ProbePace, ProbeTransmit, StaticHost};
+pub use dhcp::{DhcpAnswer, dhcp_answer};
+pub use discovery::{
+    DhcpServer, Discovery, DiscoveryCounters, HostInquiry, HostSighting, ProbePace, ProbeTransmit, StaticHost,
+};
 pub use hosts::Hosts;
 pub use index::Index;
 pub use neighbor::{LldpNeighbor, LldpNeighbors, MAX_MANAGEMENT_ADDRESSES};
@@ -35,5 +39,5 @@ pub use network::{
     PortState, Switch,
 };
 pub use seeded_map::{SeededHasher, SeededMap, SeededState};
-pub use sighting::{dhcp_lease, sender_address};
+pub use sighting::sender_address;
 pub use slab::Slab;

@@ -31,6 +31,8 @@ pub struct Forwarding {
     hosts: Vec<MacAddr>,
     /// What members of isolated groups send to all.
     floods: Floods,
+    /// Whether switches have the rules that bring DHCP here.
+    watches_dhcp: bool,
 }
 
 impl Forwarding {
@@ -50,6 +52,7 @@ impl Forwarding {
         }
         let stated = rules.into_parts();
         effects.apply(at, stated);
+        self.watches_dhcp = view.watches_dhcp;
     }
 
     /// A port came, went, or changed its state: what it may do with frames follows from its state alone.
@@ -157,6 +160,7 @@ impl Forwarding {
 fn state_own(at: DatapathId, view: &View<'_>, rules: &mut RuleSet<'_>) {
     let Some(switch) = view.network.switches.get(&at) else { return };
     build::fixed_rules().into_iter().for_each(|rule| rules.rule(rule));
+    build::dhcp_rules().filter(|_| view.watches_dhcp).for_each(|rule| rules.rule(rule));
     if let Some(group) = build::flood_group(at, view) {
         rules.group(group);
     }
@@ -223,11 +227,18 @@ impl App for Forwarding {
             },
             Event::Paths(changes) => self.paths_changed(changes, view, effects),
             // The rules of hosts that come have the new timeout; those of the hosts that there are get it in slices.
-            Event::Configured(configured) if configured.host_timeout_changed => {
-                self.restating = view.network.switches.keys().copied().collect();
-                self.hosts.clear();
+            Event::Configured(configured) => {
+                if configured.host_timeout_changed {
+                    self.restating = view.network.switches.keys().copied().collect();
+                    self.hosts.clear();
+                }
+                let changed = std::mem::replace(&mut self.watches_dhcp, view.watches_dhcp) != view.watches_dhcp;
+                for at in view.network.switches.keys().filter(|_| changed) {
+                    for rule in build::dhcp_rules() {
+                        effects.set_rule(*at, rule.key, Some(&rule).filter(|_| view.watches_dhcp));
+                    }
+                }
             }
-            Event::Configured(_) => {}
             Event::PacketIn { port, table, frame, packet, now } => {
                 let floods = &mut self.floods;
                 answer::packet_in(&answer::Question { port, table, frame, packet, now }, floods, view, effects)

@@ -48,6 +48,8 @@ pub struct View<'a> {
     pub isolation: &'a Isolation,
     /// Whether broadcast probes are sent, so that they have to be brought here.
     pub broadcast_probes: bool,
+    /// Whether DHCP is looked at, so that copies of it have to be brought here.
+    pub watches_dhcp: bool,
 }
 
 impl<'a> View<'a> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::{MacAddr, PortId};
-use topology::{DiscoveryConfig, ExpectedLink, MAX_ADDRESSES_PER_HOST, MAX_HOSTS, StaticHost};
+use topology::{DhcpServer, DiscoveryConfig, ExpectedLink, MAX_ADDRESSES_PER_HOST, MAX_HOSTS, StaticHost};
 
 use super::isolate::{port, port_of};
 use super::types::{FabricConfig, SwitchConfig};
@@ -15,6 +15,12 @@ use crate::core::Wiring;
 
 /// Links that may be expected: three times those of the largest network that is planned for. Each is looked for at every tick.
 pub(super) const EXPECTED_LINKS_MAX: usize = 65_536;
+
+/// Prefixes on link: each is looked at for an IP packet of a host that is not known.
+const SUBNETS_MAX: usize = 256;
+
+/// DHCP servers: one for each rack of the largest network that is planned for.
+const DHCP_SERVERS_MAX: usize = 1_024;
 
 /// `fabric`.
 pub(super) fn fabric(
@@ -53,7 +59,13 @@ pub(super) fn fabric(
         expected_links,
         expected_links_only: walk.read(fields, "expected_links_only", Walk::boolean).unwrap_or(false),
         static_hosts: hosts.unwrap_or_default(),
+        ..Wiring::default()
     };
+    let subnets = walk.read(fields, "subnets", |walk, field| at_most(walk, field, SUBNETS_MAX, Walk::prefix));
+    let servers = walk.read(fields, "dhcp_servers", |walk, field| {
+        at_most(walk, field, DHCP_SERVERS_MAX, |walk, field| dhcp_server(walk, field, switches, &wiring.static_hosts))
+    });
+    let wiring = Wiring { subnets: subnets.unwrap_or_default(), dhcp_servers: servers.unwrap_or_default(), ..wiring };
     FabricConfig { discovery, wiring: Arc::new(wiring) }
 }
 
@@ -152,6 +164,38 @@ fn static_hosts(
     Some(hosts)
 }
 
+/// A list of not more than so many values, each once.
+fn at_most<'w, T: Clone + Eq + std::hash::Hash>(
+    walk: &mut Walk<'w>,
+    field: &Field<'_>,
+    most: usize,
+    reader: impl FnMut(&mut Walk<'w>, &Field<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let values = walk.list(field, reader)?;
+    if values.len() > most {
+        walk.refuse(field.node.mark, &field.path, format!("{} values: {most} at most", values.len()));
+    }
+    Some(values)
+}
+
+/// One of `dhcp_servers`: a port, or a static host's MAC address, which stands for its port too.
+fn dhcp_server(
+    walk: &mut Walk<'_>,
+    field: &Field<'_>,
+    switches: &BTreeMap<String, SwitchConfig>,
+    hosts: &[StaticHost],
+) -> Option<DhcpServer> {
+    walk.parsed(field, "a port such as s1/3, or the MAC address of a static host", |text| {
+        let Ok(mac) = text.parse::<MacAddr>() else {
+            return port_of(text, switches).map(|port| DhcpServer { port, mac: None });
+        };
+        let host = hosts.iter().find(|host| host.mac == mac);
+        let host =
+            host.ok_or_else(|| format!("`{text}`: `static_hosts` has no such host, and so nobody knows its port"))?;
+        Ok(DhcpServer { port: host.port, mac: Some(mac) })
+    })
+}
+
 fn mac_address(walk: &mut Walk<'_>, field: &Field<'_>) -> Option<MacAddr> {
     walk.parsed(field, "a MAC address", |text| match text.parse::<MacAddr>() {
         Ok(mac) if mac.is_unicast() => Ok(mac),
@@ -200,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn dhcp_servers_are_ports_or_static_hosts() {
+        let fabric = parse(
+            "  subnets: [10.0.0.0/24, \"2001:db8::/64\"]\n  dhcp_servers: [s1/uplink, \"02:00:00:00:00:07\"]\n  static_hosts: [{ mac: 02:00:00:00:00:07, port: s2/9 }]\n",
+        )
+        .unwrap();
+        assert_eq!(fabric.wiring.subnets, ["10.0.0.0/24", "2001:db8::/64"].map(|text| text.parse().unwrap()));
+        let port = |switch, number| PortId::new(DatapathId(switch), PortNo(number));
+        let (any, host) = (DhcpServer { port: port(1, 3), mac: None }, MacAddr([2, 0, 0, 0, 0, 7]));
+        assert_eq!(fabric.wiring.dhcp_servers, [any, DhcpServer { port: port(2, 9), mac: Some(host) }]);
+        assert!(parse("  {}\n").unwrap().wiring.dhcp_servers.is_empty());
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_with_its_line_its_key_and_why() {
         for (text, said) in [
             ("  expected_links: [s1/1]\n", "5:20: fabric.expected_links[0]: `s1/1`: not SWITCH/PORT - SWITCH/PORT"),
@@ -230,6 +287,13 @@ mod tests {
             (
                 "  host_limit_per_port: 1\n  static_hosts:\n  - { mac: 02:00:00:00:00:07, port: s1/9 }\n  - { mac: 02:00:00:00:00:08, port: s1/9 }\n",
                 "than `host_limit_per_port` (1)",
+            ),
+            ("  subnets: [10.0.0.1/24]\n", "5:13: fabric.subnets[0]: `10.0.0.1/24`"),
+            ("  subnets: [10.0.0.0/24, 10.0.0.0/24]\n", "stands twice"),
+            ("  dhcp_servers: [s3/1]\n", "`s3`: there is no switch of this name"),
+            (
+                "  dhcp_servers: [\"02:00:00:00:00:07\"]\n",
+                "fabric.dhcp_servers[0]: `02:00:00:00:00:07`: `static_hosts` has no such host",
             ),
             ("  probe_misses: 11\n", "fabric.probe_misses: 11 is outside 1 to 10"),
             ("  move_confirmation: 20s\n", "fabric.move_confirmation: 20s is above 10s"),

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::Time;
-use topology::{DiscoveryConfig, ExpectedLink, StaticHost};
+use net::{Prefix, Time};
+use topology::{DhcpServer, DiscoveryConfig, ExpectedLink, StaticHost};
 
 use super::Core;
 use crate::app::isolation::Isolation;
@@ -47,6 +47,10 @@ pub struct Wiring {
     pub expected_links_only: bool,
     /// Hosts that are where the operator says, whatever is seen.
     pub static_hosts: Vec<StaticHost>,
+    /// What is on link: senders with such an address have it themselves.
+    pub subnets: Vec<Prefix>,
+    /// Who may answer as a DHCP server. If nobody is, DHCP is not looked at.
+    pub dhcp_servers: Vec<DhcpServer>,
 }
 
 impl FabricSettings {
@@ -74,6 +78,8 @@ impl FabricSettings {
             ("fabric.expected_links", self.wiring.expected_links != new.wiring.expected_links),
             ("fabric.expected_links_only", self.wiring.expected_links_only != new.wiring.expected_links_only),
             ("fabric.static_hosts", self.wiring.static_hosts != new.wiring.static_hosts),
+            ("fabric.subnets", self.wiring.subnets != new.wiring.subnets),
+            ("fabric.dhcp_servers", self.wiring.dhcp_servers != new.wiring.dhcp_servers),
             ("links", (&old_weights.links, &old_weights.risk_names) != (&weights.links, &weights.risk_names)),
             ("paths", (old_weights.metric, old_weights.measured_latency) != (weights.metric, weights.measured_latency)),
             ("groups", groups),
@@ -136,12 +142,16 @@ impl Core {
 
     fn take_wiring(&mut self, wiring: Arc<Wiring>, now: Time) {
         let before = std::mem::replace(&mut self.config.wiring, wiring);
-        let Wiring { expected_links, expected_links_only, static_hosts } = &*self.config.wiring;
+        let Wiring { expected_links, expected_links_only, static_hosts, subnets: _, dhcp_servers } =
+            &*self.config.wiring;
         if before.expected_links != *expected_links || before.expected_links_only != *expected_links_only {
             self.discovery.set_expected_links(expected_links.iter().copied(), *expected_links_only);
         }
         if before.static_hosts != *static_hosts {
             self.discovery.set_static_hosts(static_hosts.clone(), now);
+        }
+        if before.dhcp_servers != *dhcp_servers {
+            self.discovery.set_dhcp_servers(dhcp_servers.iter().copied());
         }
     }
 
@@ -185,6 +195,7 @@ impl Core {
             host_timeout: self.config.discovery.host_timeout,
             isolation: &self.config.isolation,
             broadcast_probes: self.config.discovery.broadcast_probes,
+            watches_dhcp: !self.config.wiring.dhcp_servers.is_empty(),
         };
         let mut effects = Effects::new(&mut self.reconciler, &mut self.packet_outs);
         for app in &mut self.apps {

@@ -326,9 +326,10 @@ impl Core {
         let mut reconciler = Reconciler::with_seed(config.seed);
         reconciler.handle_settings(config.flows.clone(), now);
         let mut discovery = Discovery::new(config.discovery.clone(), config.probe_key, config.seed, now);
-        let Wiring { expected_links, expected_links_only, static_hosts } = &*config.wiring;
+        let Wiring { expected_links, expected_links_only, static_hosts, subnets: _, dhcp_servers } = &*config.wiring;
         discovery.set_expected_links(expected_links.iter().copied(), *expected_links_only);
         discovery.set_static_hosts(static_hosts.clone(), now);
+        discovery.set_dhcp_servers(dhcp_servers.iter().copied());
         discovery.set_stated_links(config.weights.stated_links());
         Core {
             discovery,
@@ -560,6 +561,7 @@ impl Core {
             host_timeout: self.config.discovery.host_timeout,
             isolation: &self.config.isolation,
             broadcast_probes: self.config.discovery.broadcast_probes,
+            watches_dhcp: !self.config.wiring.dhcp_servers.is_empty(),
         };
         let mut result = BTreeMap::new();
         for &datapath_id in self.network().switches.keys() {
@@ -688,6 +690,7 @@ impl Core {
             host_timeout: self.config.discovery.host_timeout,
             isolation: &self.config.isolation,
             broadcast_probes: self.config.discovery.broadcast_probes,
+            watches_dhcp: !self.config.wiring.dhcp_servers.is_empty(),
         };
         let mut effects = Effects::new(&mut self.reconciler, &mut self.packet_outs);
         for app in &mut self.apps {

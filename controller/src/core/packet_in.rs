@@ -7,7 +7,7 @@ use net::packet::{EtherType, Packet, build};
 use net::{DatapathId, MacAddr, PortId, Time};
 use openflow::PacketInRef;
 use topology::probe::BDDP;
-use topology::{HostInquiry, HostSighting, sender_address};
+use topology::{HostInquiry, HostSighting, dhcp_answer, sender_address};
 
 use super::{Core, CoreEvent};
 use crate::app::Event;
@@ -43,8 +43,12 @@ impl Core {
             self.discovery.handle_frame(port, frame, now);
             return;
         }
-        let address = sender_address(&packet, &[]);
-        self.discovery.handle_host(HostSighting { port, mac: packet.ethernet.source, address }, now);
+        let mac = packet.ethernet.source;
+        let address = sender_address(&packet, &self.config.wiring.subnets);
+        self.discovery.handle_host(HostSighting { port, mac, address }, now);
+        if let Some(answer) = dhcp_answer(&packet) {
+            self.discovery.handle_dhcp_answer(port, mac, &answer, now);
+        }
         self.absorb(now);
         self.tell_apps(Event::PacketIn { port, table: packet_in.table_id, frame, packet: &packet, now });
         self.counters.floods_dropped += std::mem::take(&mut self.packet_outs.floods_dropped);

@@ -5,7 +5,7 @@
 //!   LLDP -> controller           link-local groups        -> drop                  2 in_port     -> marks, goto 3    eth_dst known     -> port (at its edge) or group (on the way)
 //!   the operator's rules         in_port is a link        -> goto ISOLATE          3 eth_src     -> marks, goto 4    in_port may flood -> flood group
 //!   else -> goto CLASSIFY        broadcast ARP, group NS  -> controller            4 IP source   -> marks, goto 5    else              -> drop
-//!                                other ARP, NS and NA     -> controller, ISOLATE   5 destination -> drop
+//!                                other ARP, NS, NA, DHCP  -> controller, ISOLATE   5 destination -> drop
 //! tables 100 to 199              (in_port, eth_src) known -> goto ISOLATE             to all      -> controller
 //!   the operator's own           else                     -> controller, ISOLATE      else        -> goto FORWARD
 //! ```
@@ -57,7 +57,7 @@ pub mod classify {
     pub const LINK: u16 = 50_000;
     /// ARP requests and neighbour solicitations to all: the controller answers or floods.
     pub const ASK: u16 = 41_000;
-    /// Other ARP and neighbour discovery: the controller learns from a copy.
+    /// Other ARP and neighbour discovery, and DHCP where it is looked at: the controller learns from a copy.
     pub const OVERHEAR: u16 = 40_000;
     /// Frames from a host at the port where it is known.
     pub const HOST: u16 = 30_000;

@@ -162,6 +162,7 @@ impl<'a> Side<'a> {
                 host_timeout: settings.discovery.host_timeout,
                 isolation: &settings.isolation,
                 broadcast_probes: settings.discovery.broadcast_probes,
+                watches_dhcp: !settings.wiring.dhcp_servers.is_empty(),
             },
         }
     }

@@ -176,13 +176,14 @@ impl Translated {
         let mut reconciler = Reconciler::new();
         let mut packet_outs = PacketOuts::default();
         let paths = std::mem::take(&mut self.paths);
-        // How long a host is remembered says nothing about where packets go.
+        // How long a host is remembered, and what is copied to the controller, says nothing about where packets go.
         let view = View {
             network: &network,
             paths: &paths,
             host_timeout: Duration::from_secs(1),
             isolation: &new.isolation,
             broadcast_probes: false,
+            watches_dhcp: false,
         };
         for (&at, switch) in &network.switches {
             let mut of = self.switches.remove(&at).unwrap_or_default();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use controller::config::Config;
 use controller::core::{CoreConfig, FabricSettings};
 use emulator::{CutKind, FabricSpec, HostIndex, LinkIndex};
-use net::packet::build;
+use net::packet::{Endpoints, build};
 use net::{MacAddr, PortId};
 use tests::{Simulator, SimulatorOptions};
 
@@ -216,6 +216,70 @@ fn an_address_that_somebody_else_says_stays_with_the_host_that_answers_for_it() 
     claim(&mut simulator, HostIndex(0), victim.mac, victim.ipv4);
     simulator.run_for(Duration::from_secs(1));
     assert_eq!(kinds(&simulator), ["host_contested"]);
+}
+
+#[test]
+fn addresses_come_from_ip_packets_on_link_and_from_stated_dhcp_servers_alone() {
+    let spec = FabricSpec::ring_with_chord(4, 4);
+    // Nothing has been seen of these yet.
+    let macs = [1, 2, 3].map(|last| MacAddr([2, 0, 0, 0, 77, last]));
+    let client = macs[0];
+    let on_link = "  subnets: [10.0.55.0/24]\n";
+    let [near, far] = [Ipv4Addr::new(10, 0, 55, 1), Ipv4Addr::new(10, 0, 66, 1)];
+    let mut simulator = simulator(&spec, &settings(&spec, on_link));
+    let rules = simulator.fabric.flow_count();
+    let send = |simulator: &mut Simulator, at: usize, from: Ipv4Addr, ports: (u16, u16), payload: &[u8]| {
+        let (destination_mac, destination) = (MacAddr::BROADCAST, Ipv4Addr::BROADCAST);
+        let ends = Endpoints { source_mac: macs[at], destination_mac, source: from, destination };
+        let now = simulator.now();
+        let heard = simulator.fabric.host_stats(HostIndex(3)).accepted;
+        simulator.fabric.send_frame(HostIndex(at), build::udp_ipv4(&ends, ports.0, ports.1, payload).unwrap(), now);
+        simulator.run_for(Duration::from_secs(1));
+        assert_eq!(simulator.fabric.host_stats(HostIndex(3)).accepted, heard + 1, "it is sent on as ever, once");
+    };
+    let owner = |simulator: &Simulator, address: Ipv4Addr| {
+        simulator.core().network().host_at(address.into()).map(|host| host.mac)
+    };
+    send(&mut simulator, 0, near, (5_000, 5_001), b"x");
+    send(&mut simulator, 1, far, (5_000, 5_001), b"x");
+    assert_eq!(owner(&simulator, near), Some(client));
+    assert_eq!(owner(&simulator, far), None, "its address is not on link: it may be a router");
+
+    let leased = Ipv4Addr::new(10, 0, 77, 7);
+    let acknowledgement = acknowledgement(client, leased);
+    send(&mut simulator, 1, far, (67, 68), &acknowledgement);
+    assert_eq!((owner(&simulator, leased), kinds(&simulator)), (None, vec![]), "nobody has said who may");
+    let text = format!("{on_link}  dhcp_servers: [{}]\n", place(&spec, spec.hosts[1].port));
+    assert_eq!(simulator.configure(settings(&spec, &text)), ["fabric.dhcp_servers"]);
+    simulator.run_for(Duration::from_secs(1));
+    simulator.assert_installed_is_desired();
+    send(&mut simulator, 2, far, (67, 68), &acknowledgement);
+    assert_eq!((owner(&simulator, leased), kinds(&simulator)), (None, vec!["rogue_dhcp_server"]));
+    send(&mut simulator, 1, far, (67, 68), &acknowledgement);
+    assert_eq!(owner(&simulator, leased), Some(client));
+    // Who renews says so itself: its rule does not keep that from the controller.
+    let renewed = Ipv4Addr::new(10, 0, 77, 8);
+    let mut request = self::acknowledgement(client, Ipv4Addr::UNSPECIFIED);
+    request[0] = 1;
+    request[12..16].copy_from_slice(&renewed.octets());
+    send(&mut simulator, 0, renewed, (68, 67), &request);
+    assert_eq!(owner(&simulator, renewed), Some(client));
+
+    assert_eq!(simulator.configure(settings(&spec, on_link)), ["fabric.dhcp_servers"]);
+    simulator.run_for(Duration::from_secs(1));
+    assert_eq!(kinds(&simulator), [""; 0]);
+    simulator.assert_installed_is_desired();
+    assert_eq!(simulator.fabric.flow_count(), rules + macs.len() * (spec.switches.len() + 1), "the copies are over");
+}
+
+/// A DHCPACK (RFC 2131 §2, RFC 2132 §9.6).
+fn acknowledgement(client: MacAddr, address: Ipv4Addr) -> Vec<u8> {
+    let mut message = vec![0; 236];
+    message[..3].copy_from_slice(&[2, 1, 6]);
+    message[16..20].copy_from_slice(&address.octets());
+    message[28..34].copy_from_slice(&client.0);
+    message.extend([99, 130, 83, 99, 53, 1, 5, 255]);
+    message
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Discovery {
         }
         self.expectations(&mut found);
         self.contested_hosts(now, &mut found);
+        self.rogue_dhcp_servers(now, &mut found);
         found
     }
 

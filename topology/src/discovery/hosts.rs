@@ -72,16 +72,6 @@ impl Discovery {
         self.network.hosts.count_on_port(port) < self.config.max_hosts_per_port
     }
 
-    /// A server gave a host this address.
-    pub(super) fn lease(&mut self, mac: MacAddr, address: IpAddr, now: Time) {
-        if let Some(at) = self.network.hosts.find(mac)
-            && !self.moves.is_anothers(address, mac)
-            && self.take_address(at, address, now)
-        {
-            self.emit(Change::HostAddressed(mac));
-        }
-    }
-
     /// Whether the host's addresses changed. One that another host has is its own only when that host does not answer for it any more.
     pub(super) fn record_address(&mut self, at: HostAt, address: IpAddr, now: Time) -> bool {
         let Some(host) = self.network.hosts.host(at) else { return false };

@@ -4,6 +4,7 @@
 //! state Link is an end of a link; the generation grows by one with each change; a deadline that was handled is not due again.
 
 mod conditions;
+mod dhcp_servers;
 mod flapping;
 mod hosts;
 mod links;
@@ -28,6 +29,8 @@ use crate::{
     MAX_PORTS_PER_SWITCH, MAX_QUEUED_PROBES, MIN_DWELL_PROBES, Network, Port, PortInfo, PortState,
     RECONNECTED_LINK_LIMIT, SWITCH_GRACE,
 };
+pub use dhcp_servers::DhcpServer;
+use dhcp_servers::DhcpServers;
 use flapping::Flap;
 use links::{RefusedLink, RoundTrip};
 use moves::Moves;
@@ -138,6 +141,10 @@ pub struct DiscoveryCounters {
     pub moves_dropped: u64,
     /// Addresses that another host took over.
     pub addresses_moved: u64,
+    /// Addresses that DHCP servers gave to hosts that are known.
+    pub leases_learned: u64,
+    /// Messages of DHCP servers that may not be such.
+    pub dhcp_answers_refused: u64,
     /// Ports left out because their switch has too many.
     pub ports_refused: u64,
 }
@@ -170,6 +177,7 @@ pub struct Discovery {
     stated_links: BTreeSet<ExpectedLink>,
     mtus: BTreeMap<PortId, u32>,
     moves: Moves,
+    dhcp_servers: DhcpServers,
     timers: Timers,
     /// Foreign LLDP neighbours at all ports.
     lldp_neighbors: usize,
@@ -210,6 +218,7 @@ impl Discovery {
             stated_links: BTreeSet::new(),
             mtus: BTreeMap::new(),
             moves: Moves::default(),
+            dhcp_servers: DhcpServers::default(),
             timers: Timers::default(),
             lldp_neighbors: 0,
             probe_queue: BTreeSet::new(),
@@ -323,11 +332,6 @@ impl Discovery {
     /// was seen elsewhere by then. For a controller that started anew, after [`Discovery::handle_switch_up`].
     pub fn handle_expected_host(&mut self, sighting: HostSighting, now: Time) {
         self.expect_host(sighting, now);
-    }
-
-    /// A DHCP server that may do so gave this address to a host ([`dhcp_lease`](crate::dhcp_lease)). Counts if the host is known.
-    pub fn handle_lease(&mut self, mac: MacAddr, address: IpAddr, now: Time) {
-        self.lease(mac, address, now);
     }
 
     /// The switch said that this host is silent (the rule for its packets idled out): it is forgotten if it is still there.
@@ -489,6 +493,7 @@ impl Discovery {
         self.controls.remove(&port);
         self.refused.remove(&port);
         self.forged.remove(&port);
+        self.dhcp_servers.forget(port);
         self.emit(Change::PortChanged(port));
     }
 

@@ -230,7 +230,10 @@ impl Discovery {
     pub(super) fn claim_unanswered(&mut self, address: IpAddr, now: Time) {
         let Some(claim) = self.moves.claims.remove(&address) else { return };
         self.moves.contested_addresses.remove(&address);
-        if let Some(at) = self.network.hosts.find(claim.by)
+        // A DHCP server may have given it to a third.
+        let owner = self.network.hosts.at(address).map(|host| host.mac);
+        if owner.is_none_or(|owner| owner == claim.owner)
+            && let Some(at) = self.network.hosts.find(claim.by)
             && !self.moves.is_anothers(address, claim.by)
             && self.take_address(at, address, now)
         {

@@ -10,6 +10,7 @@ use crate::flow::{FlowBody, Group, Key, Owner, Rule};
 
 const KIND_FIXED: u8 = 1;
 const KIND_LINK: u8 = 2;
+const KIND_DHCP: u8 = 3;
 const KIND_PATH: u8 = 5;
 const KIND_FLOOD: u8 = 6;
 const KIND_FLOOD_IN: u8 = 7;
@@ -17,7 +18,15 @@ const KIND_HOST_IN: u8 = Key::IDENTITY_KINDS;
 const KIND_HOST_OUT: u8 = Key::IDENTITY_KINDS + 1;
 
 const ETH_TYPE_ARP: u16 = 0x0806;
+const ETH_TYPE_IPV4: u16 = 0x0800;
 const ETH_TYPE_IPV6: u16 = 0x86dd;
+const IP_PROTO_UDP: u8 = 17;
+/// RFC 2131 §4.1.
+const DHCP_SERVER_PORT: u16 = 67;
+const DHCP_CLIENT_PORT: u16 = 68;
+/// RFC 8415 §7.2.
+const DHCPV6_CLIENT_PORT: u16 = 546;
+const DHCPV6_SERVER_PORT: u16 = 547;
 const IP_PROTO_ICMPV6: u8 = 58;
 const NEIGHBOR_SOLICITATION: u8 = 135;
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
@@ -73,6 +82,21 @@ pub(super) fn fixed_rules() -> Vec<Rule> {
             Rule::new(key(KIND_FIXED, n as u64), CLASSIFY, priority, match_, does).ok()
         })
         .collect()
+}
+
+/// Rules that every switch has while DHCP is looked at: the controller learns from a copy who has which address.
+pub(super) fn dhcp_rules() -> impl Iterator<Item = Rule> {
+    let rows = [
+        (ETH_TYPE_IPV4, DHCP_SERVER_PORT),
+        (ETH_TYPE_IPV4, DHCP_CLIENT_PORT),
+        (ETH_TYPE_IPV6, DHCPV6_SERVER_PORT),
+        (ETH_TYPE_IPV6, DHCPV6_CLIENT_PORT),
+    ];
+    rows.into_iter().enumerate().filter_map(|(n, (eth_type, port))| {
+        let match_ = Match::new().with_eth_type(eth_type).with_ip_proto(IP_PROTO_UDP).with_udp_dst(port);
+        let copy = vec![Instruction::ApplyActions(vec![to_controller()]), Instruction::GotoTable(ISOLATE_PORT)];
+        Rule::new(key(KIND_DHCP, n as u64), CLASSIFY, classify::OVERHEAR, match_, copy).ok()
+    })
 }
 
 /// A frame from another switch goes straight on: it was looked at where it entered. By a port that is left over on a segment of others' switches

@@ -208,6 +208,7 @@ mod tests {
             host_timeout: Duration::from_secs(300),
             isolation: &Default::default(),
             broadcast_probes: false,
+            watches_dhcp: false,
         };
         let mut packet_outs = 0;
         let mut now = T0;
@@ -233,6 +234,7 @@ mod tests {
             host_timeout: Duration::from_secs(300),
             isolation: &Default::default(),
             broadcast_probes: false,
+            watches_dhcp: false,
         };
         let mut gone = [0; 2];
         let mut now = T0;

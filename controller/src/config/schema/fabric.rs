@@ -7,6 +7,7 @@ use super::{Key, MILLISECOND, Need, Reload, SECOND, Section, Shape, Term};
 /// The values of `expected_links`.
 static LINK: Term = Term { what: "link", plural: "links" };
 static PORT: Term = Term { what: "port of a switch", plural: "ports of switches" };
+static DHCP_SERVER: Term = Term { what: "port or MAC address", plural: "ports or MAC addresses" };
 static MAC: Term = Term { what: "MAC address", plural: "MAC addresses" };
 
 pub(super) static FABRIC: Section = Section {
@@ -78,7 +79,7 @@ pub(super) static FABRIC: Section = Section {
             need: Need::Default("200ms"),
             rule: "",
             reload: Reload::Hot,
-            about: "How long a probe may take beyond what the switches take to answer. A slower one was relayed, or the controller is overloaded: it makes no link, and the                     third in a row is a condition (`late_probes`). A link that is there stays. `0s` takes all probes of up to 3 s.",
+            about: "How long a probe may take beyond what the switches take to answer. A slower one was relayed, or the controller is overloaded: it makes no link, and the third in a row is a condition (`late_probes`). A link that is there stays. `0s` takes all probes of up to 3 s.",
         },
         Key {
             name: "host_timeout",
@@ -140,6 +141,25 @@ pub(super) static FABRIC: Section = Section {
             rule: "",
             reload: Reload::Inside,
             about: "Hosts that are where this says, whatever is seen elsewhere.",
+        },
+        Key {
+            name: "subnets",
+            shape: Shape::List { of: &Shape::Prefix, min: 0 },
+            need: Need::Default("[]"),
+            rule: "RFC 4861 §2.1",
+            reload: Reload::Hot,
+            about: "Prefixes whose hosts are in this network and not behind a router: a host that sends IPv4 or IPv6 packets from such an address, when nothing was known of it, has it. \
+                    Link-local addresses count always; 256 at most. Without any, addresses are learned from ARP, Neighbour Discovery and DHCP alone.",
+        },
+        Key {
+            name: "dhcp_servers",
+            shape: Shape::List { of: &Shape::Term(&DHCP_SERVER), min: 0 },
+            need: Need::Default("[]"),
+            rule: "RFC 2131, RFC 8415",
+            reload: Reload::Hot,
+            about: "Where DHCP servers, or routers that relay for them, are: ports as `s1/3`, or hosts of `static_hosts` by MAC address. Switches copy DHCP and DHCPv6 to the controller, and a \
+                    host has the addresses that such a server gives it. Who else answers as a server is a condition (`rogue_dhcp_server`) and is not believed; its answers are forwarded all the \
+                    same. Empty: nothing is copied, and nobody is a condition. 1,024 at most.",
         },
     ],
 };

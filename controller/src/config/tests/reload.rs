@@ -50,6 +50,8 @@ const CHANGES: &[(&str, &[(&str, &str)])] = &[
     ("fabric.static_hosts[].mac", &[("02:00:00:00:00:09", "02:00:00:00:00:0a")]),
     ("fabric.static_hosts[].port", &[("port: s1/printer", "port: s1/7")]),
     ("fabric.static_hosts[].addresses", &[("10.0.9.9", "10.0.9.8")]),
+    ("fabric.subnets", &[("subnets: [10.0.0.0/16,", "subnets: [10.1.0.0/16,")]),
+    ("fabric.dhcp_servers", &[("dhcp_servers: [s2/20]", "dhcp_servers: [s2/21]")]),
     ("fabric.host_timeout", &[("host_timeout: 5m", "host_timeout: 6m")]),
     ("switches.NAME.datapath_id", &[("datapath_id: \"0x1\"", "datapath_id: \"0x5\"")]),
     ("switches.NAME.description", &[("description: rack 1", "description: rack 2")]),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{CONTESTED_HOST_PAUSE, MAX_PENDING_MOVES, MAX_PENDING_MOVES_PER_PORT, StaticHost};
+use crate::{CONTESTED_HOST_PAUSE, DhcpAnswer, MAX_PENDING_MOVES, MAX_PENDING_MOVES_PER_PORT, StaticHost};
 
 const CONFIRMATION: Duration = Duration::from_millis(300);
 
@@ -216,14 +216,40 @@ fn a_static_host_is_there_without_a_word_and_stays() {
     assert_eq!(lab.host(1), None);
 }
 
+fn lease(lab: &mut Lab, at: PortId, server: u64, client: u64, address: &str) {
+    let answer = DhcpAnswer { leases: std::iter::once((mac(client), address.parse().unwrap())).collect() };
+    lab.discovery.handle_dhcp_answer(at, mac(server), &answer, lab.now);
+}
+
 #[test]
-fn a_lease_gives_an_address_to_a_host_that_is_known() {
+fn a_lease_of_a_stated_server_gives_an_address_to_a_host_that_is_known() {
     let mut lab = lab();
-    lab.discovery.handle_lease(mac(1), "10.0.0.1".parse().unwrap(), lab.now);
+    lab.discovery.set_dhcp_servers([DhcpServer { port: id(1, 2), mac: Some(mac(9)) }]);
+    lease(&mut lab, id(1, 2), 9, 1, "10.0.0.1");
     assert_eq!(lab.host(1), None);
     lab.see(1, id(1, 1), None);
-    lab.discovery.handle_lease(mac(1), "10.0.0.1".parse().unwrap(), lab.now);
+    lease(&mut lab, id(1, 2), 9, 1, "10.0.0.1");
     assert_eq!(lab.network().host_at("10.0.0.1".parse().unwrap()).unwrap().mac, mac(1));
+    assert_eq!((lab.discovery.counters().leases_learned, kinds(&lab)), (1, Vec::new()));
+}
+
+#[test]
+fn who_is_not_stated_to_be_a_dhcp_server_is_a_condition_and_gives_nothing() {
+    let mut lab = lab();
+    lab.see(1, id(1, 1), None);
+    lease(&mut lab, id(1, 3), 8, 1, "10.0.0.1");
+    assert_eq!(kinds(&lab), [""; 0], "nobody has said who is one");
+    lab.discovery.set_dhcp_servers([DhcpServer { port: id(1, 2), mac: Some(mac(9)) }]);
+    lease(&mut lab, id(1, 3), 9, 1, "10.0.0.1");
+    lease(&mut lab, id(1, 2), 8, 1, "10.0.0.1");
+    assert_eq!((kinds(&lab), lab.discovery.counters().dhcp_answers_refused), (vec!["rogue_dhcp_server"; 2], 2));
+    assert!(lab.network().host_at("10.0.0.1".parse().unwrap()).is_none());
+    lab.discovery.set_dhcp_servers([id(1, 2), id(1, 3)].map(|port| DhcpServer { port, mac: None }));
+    assert_eq!(kinds(&lab), [""; 0]);
+    lab.discovery.set_dhcp_servers([DhcpServer { port: id(1, 2), mac: None }]);
+    lease(&mut lab, id(1, 3), 9, 1, "10.0.0.1");
+    lab.now = lab.now + crate::ROGUE_DHCP_SERVER_HOLD + ms(1);
+    assert_eq!(kinds(&lab), [""; 0], "it is told for a while");
 }
 
 #[derive(Clone, Debug)]

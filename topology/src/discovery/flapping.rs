@@ -87,9 +87,8 @@ impl Discovery {
     /// A link went down.
     pub(super) fn count_flap(&mut self, link: &Link, reason: LinkDownReason, now: Time) {
         let half_life = self.config.flap_half_life;
-        // The other reasons are not the link's fault: a hub with several ends, a switch that is gone.
-        let counts =
-            matches!(reason, LinkDownReason::PortDown | LinkDownReason::PortRemoved | LinkDownReason::ProbesMissed);
+        // It is not the link's fault.
+        let counts = reason != LinkDownReason::SwitchGone;
         if half_life.is_zero() || !counts || !self.controls.contains_key(&link.source) {
             return;
         }

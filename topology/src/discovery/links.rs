@@ -90,13 +90,12 @@ impl Discovery {
             Some(control) => control.arrived(probe.nonce, target, now),
             None => NonceFate::Stale,
         };
-        // A broadcast comes in wherever there is a way: what counts is whether it came where it comes usually.
+        // Behind a hub, and a broadcast anywhere, it comes in by several ports: what counts is whether it came where it comes usually, though another channel was
+        // quicker to tell.
         let is_expected = || self.network.links.get(&source).is_some_and(|link| link.target == target);
         match fate {
             NonceFate::Good => self.good_probe(target, probe, now),
-            NonceFate::Duplicated if probe.way == ProbeWay::Broadcast && is_expected() => {
-                self.good_probe(target, probe, now);
-            }
+            NonceFate::Duplicated if is_expected() => self.good_probe(target, probe, now),
             NonceFate::Replayed => self.counters.probes_replayed += 1,
             NonceFate::Duplicated => self.counters.probes_duplicated += 1,
             NonceFate::Stale => self.counters.probes_stale += 1,
@@ -134,8 +133,8 @@ impl Discovery {
 
     fn way_seen(&mut self, probe: &Probe, target: PortId, now: Time) {
         match probe.way {
-            ProbeWay::NearestBridge => self.link_seen(probe.port, target, now),
-            ProbeWay::Broadcast => self.crossing_link_seen(probe.port, target, now),
+            ProbeWay::NearestBridge => self.link_seen(probe.port, target, probe.nonce, now),
+            ProbeWay::Broadcast => self.crossing_link_seen(probe.port, target, probe.nonce, now),
         }
     }
 
@@ -158,13 +157,13 @@ impl Discovery {
 
     /// A good broadcast went from `source` to `target`. It says something only where LLDP does not come through, and nothing new while it still
     /// arrives where it used to.
-    fn crossing_link_seen(&mut self, source: PortId, target: PortId, now: Time) {
+    fn crossing_link_seen(&mut self, source: PortId, target: PortId, nonce: u64, now: Time) {
         match self.network.links.get(&source) {
             Some(link) if link.target != target || !self.network.crossing.contains(&source) => {}
             Some(_) => self.link_confirmed(source),
             None => {
                 self.network.crossing.insert(source);
-                self.link_seen(source, target, now);
+                self.link_seen(source, target, nonce, now);
                 if !self.network.links.contains_key(&source) {
                     self.network.crossing.remove(&source);
                 }
@@ -213,11 +212,20 @@ impl Discovery {
         if let Some(control) = self.controls.get_mut(&source) {
             control.unanswered = 0;
             control.confirm_until = Time::ZERO;
+            control.successor = None;
         }
     }
 
+    /// Whether a far end takes the place of the one before: two probes in a row came there, and none to the old one since. Of several ports behind a hub the
+    /// first to hear of a probe may be another one each time.
+    fn is_successor(&mut self, source: PortId, target: PortId, nonce: u64) -> bool {
+        let Some(control) = self.controls.get_mut(&source) else { return false };
+        let before = control.successor.replace((target, nonce));
+        before.is_some_and(|(before, first)| before == target && first != nonce)
+    }
+
     /// A good probe went from `source` to `target`, both of which are up.
-    fn link_seen(&mut self, source: PortId, target: PortId, now: Time) {
+    fn link_seen(&mut self, source: PortId, target: PortId, nonce: u64, now: Time) {
         let old = self.network.links.get(&source).copied();
         if old.is_none_or(|link| link.target != target)
             && (self.is_host_port(source, target) || self.is_host_port(target, source))
@@ -233,6 +241,9 @@ impl Discovery {
             }
             return;
         }
+        if old.is_some_and(|link| link.target != target) && !self.is_successor(source, target, nonce) {
+            return;
+        }
         self.link_confirmed(source);
         if old.is_some_and(|link| link.target == target) {
             if self.network.crossing.remove(&source) {
@@ -242,7 +253,6 @@ impl Discovery {
             return;
         }
         if let Some(old) = old {
-            // The newest knowledge wins: of several ports behind a hub the one that answered last is the far end.
             self.counters.link_far_ends_changed += 1;
             self.take_link(source, LinkDownReason::FarEndChanged, now);
             self.unlink_port(old.target, LinkDownReason::FarEndChanged, now);

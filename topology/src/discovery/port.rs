@@ -50,6 +50,8 @@ pub(super) struct PortControl {
     pub(super) doubt: Option<usize>,
     /// Until when the link out of this port is not held against its misses.
     pub(super) confirm_until: Time,
+    /// Where the last probe came in, if that is not where the link leads, and its nonce.
+    pub(super) successor: Option<(PortId, u64)>,
     /// Until when the port stays Unknown at least.
     pub(super) unknown_until: Time,
     /// Probes sent since the port became Unknown.
@@ -73,6 +75,7 @@ impl PortControl {
             unanswered: 0,
             doubt: None,
             confirm_until: Time::ZERO,
+            successor: None,
             unknown_until: Time::ZERO,
             probes_since_unknown: 0,
             was_link: false,

@@ -8,6 +8,8 @@ mod probes;
 
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::{Host, MAX_ADDRESSES_PER_HOST, PROBE_MAX_AGE};
 
@@ -525,8 +527,45 @@ fn behind_a_hub_at_most_one_pair_of_ports_is_a_link_in_both_directions() {
     assert!(lab.discovery.counters().probes_duplicated > 0);
 }
 
+proptest! {
+    #[test]
+    fn a_hub_changes_the_far_end_of_none_of_its_ports_whoever_hears_of_a_probe_first(
+        orders in prop::collection::vec(any::<[bool; 3]>(), 300)
+    ) {
+        let mut lab = Lab::new(DiscoveryConfig::default());
+        for (a, b) in [(1, 2), (2, 3), (1, 3)] {
+            lab.wire(id(a, 1), id(b, 1));
+        }
+        for datapath_id in 1..=3 {
+            lab.discovery.handle_switch_up(DatapathId(datapath_id), ports(1), lab.now);
+        }
+        for order in orders {
+            lab.run(ms(50));
+            for (far_ends, _) in lab.wires.values_mut().zip(order).filter(|(_, swap)| *swap) {
+                far_ends.reverse();
+            }
+        }
+        prop_assert_eq!(lab.discovery.counters().link_far_ends_changed, 0);
+        prop_assert_eq!(lab.discovery.counters().links_down, 0);
+        prop_assert_eq!(lab.network().links.len(), 3);
+    }
+}
+
 #[test]
-fn a_far_end_that_changes_is_replaced_by_the_newest() {
+fn a_port_that_leads_elsewhere_each_second_is_damped() {
+    let mut lab = Lab::settled_pair();
+    for turn in 0..60 {
+        lab.wires.insert(id(1, 1), vec![id(2, 2 - turn % 2)]);
+        lab.run(Duration::from_secs(1));
+    }
+    let changes = lab.discovery.counters().link_far_ends_changed;
+    assert!((5..30).contains(&changes), "one a second without: {changes}");
+    let kinds: Vec<_> = lab.discovery.conditions(lab.now).shown.iter().map(crate::Condition::kind).collect();
+    assert!(kinds.contains(&"flapping"), "{kinds:?}");
+}
+
+#[test]
+fn a_far_end_that_changes_is_replaced_after_two_probes() {
     let mut lab = Lab::settled_pair();
     lab.cut(id(1, 1));
     lab.wire(id(1, 1), id(2, 2));
@@ -548,6 +587,8 @@ fn the_far_end_that_was_replaced_is_no_link_if_it_has_no_other() {
     lab.run(Duration::from_secs(1));
     assert_eq!(lab.state(id(2, 1)), PortState::Link);
     lab.wires.insert(id(1, 1), vec![id(2, 2)]);
+    lab.run(ms(300));
+    assert_eq!((lab.state(id(2, 1)), lab.state(id(2, 2))), (PortState::Link, PortState::Edge), "one probe is none");
     lab.run(ms(400));
     assert_eq!((lab.state(id(2, 1)), lab.state(id(2, 2))), (PortState::Unknown, PortState::Link));
     lab.run(ms(600));

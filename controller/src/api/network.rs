@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use net::{DatapathId, MacAddr, PortId, PortNo};
+use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 use serde_json::{Value, json};
 use topology::{Condition, Host, Link, Network, Port, PortState, Switch};
 
@@ -78,6 +78,41 @@ impl FromStr for ByPort {
         let port = PortNo(port.parse().map_err(|_| ())?);
         Ok(ByPort(PortId::new(switch.parse().map_err(|_| ())?, port)))
     }
+}
+
+/// A link as a page's cursor has it: one that is there by its port, one that is missing by both, for the port may lead elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct LinkKey(ByPort, Option<ByPort>);
+
+impl fmt::Display for LinkKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinkKey(source, None) => source.fmt(f),
+            LinkKey(source, Some(target)) => write!(f, "{source}_{target}"),
+        }
+    }
+}
+
+impl FromStr for LinkKey {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<LinkKey, ()> {
+        Ok(match text.split_once('_') {
+            None => LinkKey(text.parse()?, None),
+            Some((source, target)) => LinkKey(source.parse()?, Some(target.parse()?)),
+        })
+    }
+}
+
+/// How a row came among the links.
+#[derive(Clone, Copy)]
+enum LinkState {
+    /// Its probes come through, one way at least.
+    Known,
+    /// It is kept down.
+    Damped,
+    /// The configuration speaks of it.
+    Missing(Option<Time>),
 }
 
 fn switches(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
@@ -164,7 +199,7 @@ pub(super) fn shown_links(network: &Network) -> impl Iterator<Item = &Link> {
 fn links(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
     let wanted = question.switch("switch", look)?;
     let network = &look.snapshot.network;
-    let of = |link: &&Link| {
+    let of = |link: &Link| {
         wanted.is_none_or(|wanted| wanted == link.source.datapath_id || wanted == link.target.datapath_id)
     };
     let damped = damped(look.snapshot);
@@ -172,17 +207,27 @@ fn links(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
         !network.links.contains_key(source)
             && (link.source < link.target || damped.get(&link.target).is_none_or(|back| back.target != **source))
     });
-    let damped_rows = damped_rows.map(|(source, link)| (*source, (link, true)));
-    let all: BTreeMap<PortId, (&Link, bool)> =
-        shown_links(network).map(|link| (link.source, (link, false))).chain(damped_rows).collect();
-    let rows = all.into_iter().filter(|(_, (link, _))| of(link)).map(|(source, link)| (ByPort(source), link));
-    Ok(Page::of(rows, question.after()?, question.limit(), |_, (link, is_damped)| {
-        let state = match is_damped {
-            true => "damped",
-            false if network.is_bidirectional(link.source) => "both",
-            false => "one-way",
+    let known = shown_links(network).map(|link| (LinkKey(ByPort(link.source), None), (*link, LinkState::Known)));
+    let damped_rows = damped_rows.map(|(source, link)| (LinkKey(ByPort(*source), None), (*link, LinkState::Damped)));
+    let mut all: BTreeMap<LinkKey, (Link, LinkState)> = known.chain(damped_rows).collect();
+    for (ends, since) in missing(look.snapshot, &damped) {
+        let [source, target] = ends;
+        let row = (Link { source, target, since: Time::ZERO }, LinkState::Missing(since));
+        all.insert(LinkKey(ByPort(source), Some(ByPort(target))), row);
+    }
+    let rows = all.into_iter().filter(|(_, (link, _))| of(link));
+    Ok(Page::of(rows, question.after()?, question.limit(), |_, (link, state)| {
+        let link = &link;
+        let (name, since) = match state {
+            LinkState::Known if network.is_bidirectional(link.source) => ("both", Some(link.since)),
+            LinkState::Known => ("one-way", Some(link.since)),
+            LinkState::Damped => ("damped", Some(link.since)),
+            LinkState::Missing(since) => ("missing", since),
         };
-        let latency = look.snapshot.looked.latencies.get(&link.source).filter(|_| !is_damped);
+        let is_known = matches!(state, LinkState::Known);
+        let latency = look.snapshot.looked.latencies.get(&link.source).filter(|_| is_known);
+        // What a port carries that leads elsewhere is not this link's.
+        let is_there = !matches!(state, LinkState::Missing(_));
         json!({
             "switch": look.switch(link.source.datapath_id),
             "datapath_id": link.source.datapath_id,
@@ -190,16 +235,16 @@ fn links(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
             "to_switch": look.switch(link.target.datapath_id),
             "to_datapath_id": link.target.datapath_id,
             "to_port": link.target.port_no.to_string(),
-            "state": state,
+            "state": name,
             "cost": cost(look, link),
             "drained": is_drained(look, link),
             "srlg": risks(look, link),
             "bandwidth_kbps": look.snapshot.weights.bandwidth_kbps(link.source, network),
-            "load_kbps": look.load_kbps(link.source),
-            "utilisation_percent": utilisation_percent(look, link),
+            "load_kbps": look.load_kbps(link.source).filter(|_| is_there),
+            "utilisation_percent": utilisation_percent(look, link).filter(|_| is_there),
             "latency_us": latency.map(|latency| latency.smoothed.as_micros() as u64),
-            "via_others": !is_damped && network.crosses_others(link.source),
-            "since": look.time(link.since),
+            "via_others": is_known && network.crosses_others(link.source),
+            "since": since.map(|since| look.time(since)),
         })
     }))
 }
@@ -224,6 +269,22 @@ fn risks(look: Look<'_>, link: &Link) -> Vec<String> {
     let weights = &look.snapshot.weights;
     let risks = weights.risks(link.source, link.target, &look.snapshot.network);
     risks.iter().map(|risk| weights.risk_name(*risk)).collect()
+}
+
+/// Links that the configuration speaks of, in `links` or `fabric.expected_links`, and of which neither direction is there nor kept down: the lower port
+/// first, and since when they are looked for in vain, if that is told.
+fn missing(snapshot: &Snapshot, damped: &BTreeMap<PortId, Link>) -> BTreeMap<[PortId; 2], Option<Time>> {
+    let stated = snapshot.weights.stated_links().map(|link| (link.ends, None));
+    let expected = snapshot.looked.alarms.iter().filter_map(|alarm| match alarm.condition {
+        Condition::LinkMissing(link)
+        | Condition::LinkElsewhere { expected: link, .. }
+        | Condition::StatedElsewhere { stated: link, .. } => Some((link.ends, Some(alarm.since))),
+        _ => None,
+    });
+    let leads = |[from, to]: [PortId; 2]| {
+        [&snapshot.network.links, damped].iter().any(|links| links.get(&from).is_some_and(|link| link.target == to))
+    };
+    stated.chain(expected).filter(|([a, b], _)| !leads([*a, *b]) && !leads([*b, *a])).collect()
 }
 
 /// Links that are kept down because they went down too often, by their sources, and since when.

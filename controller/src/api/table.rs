@@ -366,7 +366,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         path: "/api/v1/links",
         what: What::Links,
-        about: "Links between switches: each once, or a single direction if the other one is not known.",
+        about: "Links between switches: each once, or a single direction if the other one is not known; and those that the configuration speaks of and that are not there.",
         parameters: &[SWITCH, AFTER, LIMIT],
         form: Form::Pages,
         beside: &[AT],
@@ -381,7 +381,7 @@ pub static ROUTES: &[Route] = &[
                 "state",
                 Kind::Text,
                 "STATE",
-                "`both`: known in both directions. `one-way`: it carries nothing. `damped`: it went down too often and is kept down for a while.",
+                "`both`: known in both directions. `one-way`: it carries nothing. `damped`: it went down too often and is kept down for a while. `missing`: `links` or `fabric.expected_links` speaks of it, and it is not there.",
             ),
             field("cost", Kind::Number, "COST", "What `paths.metric` counts for it in this direction."),
             field(
@@ -406,7 +406,12 @@ pub static ROUTES: &[Route] = &[
                 "VIA_OTHERS",
                 "It passes through switches that are not ours: only broadcast probes come through.",
             ),
-            field("since", Kind::Time, "SINCE", "Since when this direction is known, or kept down."),
+            maybe(
+                "since",
+                Kind::Time,
+                "SINCE",
+                "Since when this direction is known, or kept down, or a condition says that it is missing; null for a missing one of which none does.",
+            ),
         ],
     },
     Route {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use net::{DatapathId, MacAddr, PortId, PortNo, Time};
 use serde_json::{Value, json};
-use topology::{Condition, Link, LinkDownReason, LinkLatency, Network, Port, PortInfo, PortState, Switch};
+use topology::{
+    Condition, ExpectedLink, Link, LinkDownReason, LinkLatency, Network, Port, PortInfo, PortState, Switch,
+};
 
 use super::find::Look;
 use super::*;
@@ -248,6 +250,53 @@ fn conditions_are_told_with_names_and_damped_links_stand_among_the_links() {
     let shown = |row: &Value| (row["port"].clone(), row["state"].clone(), row["latency_us"].clone());
     let rows: Vec<_> = links["rows"].as_array().unwrap().iter().map(shown).collect();
     assert_eq!(rows, [(json!("1"), json!("both"), json!(70)), (json!("2"), json!("damped"), Value::Null)]);
+}
+
+#[test]
+fn links_that_the_configuration_speaks_of_and_that_are_not_there_are_shown_as_missing() {
+    // Of a/1 - b/1 one direction is there, a/2 leads elsewhere, b/3 - d/3 is damped.
+    let mut network = snapshot(3, &[&both(&[((1, 2), (3, 2))])[..], &[((1, 1), (2, 1))]].concat());
+    let text = "switches:\n  a: { datapath_id: \"0x1\" }\n  b: { datapath_id: \"0x2\" }\n  d: { datapath_id: \"0x4\" }\n\
+                links:\n- { between: a/1 - b/1, cost: 3 }\n- { between: a/2 - b/2, cost: 3 }\n- { between: a/3 - d/1, cost: 3 }\n- { between: b/3 - d/3, cost: 3 }\n";
+    network.weights = crate::config::Config::parse(text).unwrap_or_else(|problems| panic!("{problems}")).weights;
+    let port = |switch, number| PortId::new(DatapathId(switch), PortNo(number));
+    let conditions = [
+        Condition::LinkMissing(ExpectedLink { ends: [port(1, 3), port(4, 1)] }),
+        Condition::Flapping {
+            source: port(4, 3),
+            target: port(2, 3),
+            flaps: 9,
+            last: LinkDownReason::ProbesMissed,
+            until: Time::from_secs(9),
+        },
+    ];
+    let alarms = conditions.into_iter().map(|condition| Alarm { condition, since: Time::from_secs(5) }).collect();
+    network.looked = Arc::new(Looked { alarms, ..Looked::default() });
+    network.at = Time::from_secs(9);
+    let links = asked(&network, What::Links, &[]).unwrap();
+    let shown =
+        |row: &Value| (row["port"].clone(), row["to_port"].clone(), row["state"].clone(), row["since"].is_null());
+    let rows: Vec<_> = links["rows"].as_array().unwrap().iter().map(shown).collect();
+    let row = |port: &str, to: &str, state: &str, undated| (json!(port), json!(to), json!(state), undated);
+    assert_eq!(
+        rows,
+        [
+            row("1", "1", "one-way", false),
+            row("2", "2", "both", false),
+            row("2", "2", "missing", true),
+            row("3", "1", "missing", false),
+            row("3", "3", "damped", false),
+        ]
+    );
+    let mut after = None;
+    for row in links["rows"].as_array().unwrap() {
+        let page =
+            [&[("limit", "1")][..], &after.as_deref().map(|after| ("after", after)).into_iter().collect::<Vec<_>>()];
+        let answer = asked(&network, What::Links, &page.concat()).unwrap();
+        assert_eq!(answer["rows"], json!([row]), "after {after:?}");
+        after = answer["next"].as_str().map(str::to_owned);
+    }
+    assert_eq!(after, None);
 }
 
 #[test]

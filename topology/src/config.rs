@@ -116,7 +116,7 @@ pub struct DiscoveryConfig {
     /// owner has to send what [`Discovery::poll_host_inquiry`](crate::Discovery::poll_host_inquiry) gives. A host of which no IP address is
     /// known can't be asked: its moves are believed.
     pub move_confirmation: Duration,
-    /// Probes per second over all ports. When the intervals ask for more, all of them are stretched alike.
+    /// Probes per second over all ports. When the intervals ask for more, those of ports that are no links are stretched first.
     pub probe_budget_per_second: u32,
     /// How long a host may be silent. The switch measures it; see [`HOST_SILENCE_FACTOR`].
     pub host_timeout: Duration,

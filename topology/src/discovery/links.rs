@@ -48,6 +48,10 @@ impl RoundTrip {
         RoundTrip { last: sample, window: MinWindow::new(sample, now) }
     }
 
+    pub(super) const fn last(&self) -> Duration {
+        self.last
+    }
+
     pub(super) fn add(&mut self, sample: Duration, now: Time) {
         self.last = sample;
         self.window.add(sample, now);

@@ -181,8 +181,8 @@ pub struct Discovery {
     timers: Timers,
     /// Foreign LLDP neighbours at all ports.
     lldp_neighbors: usize,
-    /// Ports in the order in which their probes are due.
-    probe_queue: BTreeSet<(Time, PortId)>,
+    /// Ports in the order in which their probes are due: links, which come first, and others.
+    probe_queues: [BTreeSet<(Time, PortId)>; 2],
     schedule: Schedule,
     transmits: VecDeque<ProbeTransmit>,
     events: VecDeque<Change>,
@@ -221,7 +221,7 @@ impl Discovery {
             dhcp_servers: DhcpServers::default(),
             timers: Timers::default(),
             lldp_neighbors: 0,
-            probe_queue: BTreeSet::new(),
+            probe_queues: Default::default(),
             schedule,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -398,7 +398,8 @@ impl Discovery {
 
     /// When [`Discovery::handle_timeout`] is wanted next, and why.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        let probe = self.probe_queue.first().map(|(at, _)| ((*at).max(self.schedule.ready_at()), "probe"));
+        let due = self.probe_queues.iter().filter_map(|queue| queue.first()).map(|(at, _)| *at).min();
+        let probe = due.map(|at| (at.max(self.schedule.ready_at()), "probe"));
         match (self.timers.next(), probe) {
             (Some(timer), Some(probe)) => Some(if probe.0 < timer.0 { probe } else { timer }),
             (timer, probe) => timer.or(probe),
@@ -412,7 +413,8 @@ impl Discovery {
 
     /// How often ports are probed now, and how soon a silent failure is seen.
     pub fn probe_pace(&self) -> ProbePace {
-        self.schedule.pace(self.config.probe_misses.max(1))
+        let question = self.round_trips.values().map(RoundTrip::last).max().unwrap_or_default();
+        self.schedule.pace(self.config.probe_misses.max(1), question)
     }
 
     /// What happened so far.
@@ -604,29 +606,31 @@ impl Discovery {
             Some(PortState::Edge) if control.was_link => Some(ProbeClass::Link),
             state => state.map(ProbeClass::from),
         };
-        self.schedule.count(control.class, class);
+        self.schedule.count(port.datapath_id, control.class, class);
+        let (was_in, is_in) = (queue_of(control.class), queue_of(class));
         control.class = class;
         let next = match class {
             Some(_) => at.or(control.next_probe),
             None => None,
         };
-        if control.next_probe != next {
+        if control.next_probe != next || was_in != is_in {
             if let Some(old) = std::mem::replace(&mut control.next_probe, next) {
-                self.probe_queue.remove(&(old, port));
+                self.probe_queues[was_in].remove(&(old, port));
             }
             if let Some(next) = next {
-                self.probe_queue.insert((next, port));
+                self.probe_queues[is_in].insert((next, port));
             }
         }
     }
 
     /// Sends the probes that are due, as far as the budget goes.
     fn send_due_probes(&mut self, now: Time) {
-        while let Some(&(at, port)) = self.probe_queue.first() {
-            if at > now || !self.schedule.take(now) {
+        let is_due = |queue: &BTreeSet<(Time, PortId)>| queue.first().is_some_and(|(at, _)| *at <= now);
+        while let Some(due) = self.probe_queues.iter().position(is_due) {
+            if !self.schedule.take(now) {
                 return;
             }
-            self.probe_queue.pop_first();
+            let Some((_, port)) = self.probe_queues[due].pop_first() else { return };
             self.probe(port, now);
         }
     }
@@ -638,8 +642,13 @@ impl Discovery {
         }
         self.count_miss(port, now);
         let Some(class) = self.controls.get(&port).and_then(|control| control.class) else { return };
+        let missing = self.controls.get(&port).map_or(0, |control| control.unanswered);
         self.send_probe(port, now);
-        let at = now + self.schedule.interval(class);
+        let interval = self.schedule.interval(port.datapath_id, class);
+        // One is missing, and this is the last but one that may be: whether the link is dead should not wait for long.
+        let misses = self.config.probe_misses;
+        let hurries = schedule::hurries(misses) && missing + 2 == misses && self.network.links.contains_key(&port);
+        let at = now + if hurries { schedule::hurried(interval) } else { interval };
         self.refresh_probing(port, Some(at));
     }
 
@@ -682,6 +691,14 @@ impl Discovery {
         self.network.switches.remove(&datapath_id);
         self.connected_at.remove(&datapath_id);
         self.emit(Change::SwitchGone(datapath_id));
+    }
+}
+
+/// Which queue a port waits in for its next probe.
+const fn queue_of(class: Option<ProbeClass>) -> usize {
+    match class {
+        Some(ProbeClass::Link) => 0,
+        Some(ProbeClass::Unknown | ProbeClass::Edge) | None => 1,
     }
 }
 

@@ -1,8 +1,10 @@
-//! When probes leave: intervals by what a port is, stretched to keep the budget, spread by jitter, never more than a few at once.
+//! When probes leave: intervals by what a port is, stretched to keep the budget, spread by jitter, never more than a few at once. Links come first: their
+//! probes find failures. Other ports are stretched for them, down to a share that finds new links in any case.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use net::Time;
+use net::{DatapathId, Time};
 
 use crate::{DiscoveryConfig, PortState};
 
@@ -19,7 +21,14 @@ const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Intervals differ by this part, up or down.
 const JITTER_SHARE: u64 = 20;
-/// The last miss is waited for as long as this part of an interval: 50 ms of 300 ms. Three misses then take under a second.
+/// This part of the budget is for ports that are no links, if they ask for it, however many links there are.
+const OTHERS_SHARE: u128 = 8;
+/// Unknown ports of one switch that count in full: the probes of a switch that has more of them are spread over all of its own. They are a quarter of the usual
+/// budget, so that one switch that lists thousands of ports keeps no other one from finding its links.
+const UNKNOWN_OF_SWITCH: u64 = 128;
+/// The last probe that may be missing follows the one before it after this part of an interval.
+const HURRY_SHARE: u32 = 3;
+/// The last miss is waited for as long as this part of an interval: 50 ms of 300 ms.
 const PATIENCE_SHARE: u32 = 6;
 /// At least as long: a controller's turn and a switch's.
 const MIN_PATIENCE: Duration = Duration::from_millis(20);
@@ -36,9 +45,10 @@ pub struct ProbePace {
     pub budget_per_second: u64,
     /// Time between two probes out of a link's port now. Longer than configured if more is asked for than may leave.
     pub link_interval: Duration,
-    /// The longest time from a silent failure of a link to its end, beside what the switches take to answer.
+    /// The longest time from a silent failure of a link to its end: its misses, what the slowest switch took to answer its last echo request, and the time that
+    /// the last probe has to come in. Links that take longer than a few milliseconds have twice their latency more.
     pub detection: Duration,
-    /// Links that could be probed at the configured interval if there were no other ports.
+    /// Links that could be probed at the configured interval beside the other ports that there are.
     pub links_unstretched: u64,
 }
 
@@ -67,6 +77,10 @@ pub(super) struct Schedule {
     intervals: [u64; 3],
     /// Probed ports, by class.
     ports: [u64; 3],
+    /// Of these, the unknown ones by switch.
+    unknown: BTreeMap<DatapathId, u64>,
+    /// As many of them as count: of no switch more than [`UNKNOWN_OF_SWITCH`].
+    unknown_counted: u64,
     budget: u64,
     /// Nanoseconds between two probes at the full budget.
     gap: u64,
@@ -79,8 +93,17 @@ pub(super) struct Schedule {
 
 impl Schedule {
     pub(super) fn new(config: &DiscoveryConfig, seed: u64) -> Schedule {
-        let mut schedule =
-            Schedule { intervals: [0; 3], ports: [0; 3], budget: 1, gap: 0, burst: 1, next: Time::ZERO, random: seed };
+        let mut schedule = Schedule {
+            intervals: [0; 3],
+            ports: [0; 3],
+            unknown: BTreeMap::new(),
+            unknown_counted: 0,
+            budget: 1,
+            gap: 0,
+            burst: 1,
+            next: Time::ZERO,
+            random: seed,
+        };
         schedule.set(config);
         schedule
     }
@@ -99,19 +122,35 @@ impl Schedule {
         self.burst = self.budget.saturating_mul(grain).div_ceil(1_000_000_000).max(MIN_BURST);
     }
 
-    /// A port is probed from now on as `new` and no more as `old`.
-    pub(super) fn count(&mut self, old: Option<ProbeClass>, new: Option<ProbeClass>) {
+    /// A port of this switch is probed from now on as `new` and no more as `old`.
+    pub(super) fn count(&mut self, datapath_id: DatapathId, old: Option<ProbeClass>, new: Option<ProbeClass>) {
+        if old == new {
+            return;
+        }
         if let Some(class) = old {
             self.ports[class as usize] = self.ports[class as usize].saturating_sub(1);
         }
         if let Some(class) = new {
             self.ports[class as usize] += 1;
         }
+        if old == Some(ProbeClass::Unknown) || new == Some(ProbeClass::Unknown) {
+            let unknown = self.unknown.entry(datapath_id).or_default();
+            self.unknown_counted -= (*unknown).min(UNKNOWN_OF_SWITCH);
+            *unknown = if new == Some(ProbeClass::Unknown) { *unknown + 1 } else { unknown.saturating_sub(1) };
+            self.unknown_counted += (*unknown).min(UNKNOWN_OF_SWITCH);
+            if *unknown == 0 {
+                self.unknown.remove(&datapath_id);
+            }
+        }
     }
 
-    /// The time to the port's next probe: the stretched interval, give or take a twentieth, so that ports that came up together drift apart.
-    pub(super) fn interval(&mut self, class: ProbeClass) -> Duration {
-        let interval = self.stretched(class);
+    /// The time to the next probe of a port of this switch: the stretched interval, give or take a twentieth, so that ports that came up together drift apart.
+    pub(super) fn interval(&mut self, datapath_id: DatapathId, class: ProbeClass) -> Duration {
+        let mut interval = self.stretched(class);
+        if class == ProbeClass::Unknown {
+            let unknown = self.unknown.get(&datapath_id).copied().unwrap_or(0);
+            interval = interval.saturating_mul(unknown.max(UNKNOWN_OF_SWITCH)) / UNKNOWN_OF_SWITCH;
+        }
         let part = interval / JITTER_SHARE;
         let jitter = if part == 0 { 0 } else { self.next_random() % (2 * part) };
         Duration::from_nanos(interval - part + jitter)
@@ -123,35 +162,64 @@ impl Schedule {
         (interval / PATIENCE_SHARE).max(MIN_PATIENCE) + (2 * latency).min(interval)
     }
 
-    /// What the budget makes of the intervals.
-    pub(super) fn pace(&self, misses: u32) -> ProbePace {
+    /// What the budget makes of the intervals. `question` is how long switches take to answer.
+    pub(super) fn pace(&self, misses: u32, question: Duration) -> ProbePace {
         let interval = Duration::from_nanos(self.stretched(ProbeClass::Link));
         let longest = interval + interval / JITTER_SHARE as u32;
-        let one_link = 2_000_000_000 / self.intervals[ProbeClass::Link as usize].max(1);
+        let last = if hurries(misses) { longest / HURRY_SHARE } else { longest };
+        let for_links = self.budget_of_million() - self.reserved();
+        // Two probes an interval.
+        let links = for_links * u128::from(self.intervals[ProbeClass::Link as usize]) / 2_000_000_000_000_000;
         ProbePace {
             ports: self.ports.iter().sum(),
-            wanted_per_second: u64::try_from(self.wanted() / 1_000_000).unwrap_or(u64::MAX),
+            wanted_per_second: u64::try_from((self.wanted_by_links() + self.wanted_by_others()) / 1_000_000)
+                .unwrap_or(u64::MAX),
             budget_per_second: self.budget,
             link_interval: interval,
-            detection: longest.saturating_mul(misses) + self.patience(Duration::ZERO),
-            links_unstretched: self.budget / one_link.max(1),
+            detection: longest.saturating_mul(misses.saturating_sub(1))
+                + last
+                + question
+                + self.patience(Duration::ZERO),
+            links_unstretched: u64::try_from(links).unwrap_or(u64::MAX),
         }
     }
 
     /// In probes per million seconds: whole numbers, so that every run computes the same.
-    fn wanted(&self) -> u128 {
-        let each = self.ports.iter().zip(self.intervals);
-        each.map(|(ports, interval)| u128::from(*ports) * 1_000_000_000_000_000 / u128::from(interval)).sum()
+    fn wanted(&self, class: ProbeClass) -> u128 {
+        let ports = if class == ProbeClass::Unknown { self.unknown_counted } else { self.ports[class as usize] };
+        u128::from(ports) * 1_000_000_000_000_000 / u128::from(self.intervals[class as usize])
+    }
+
+    fn wanted_by_links(&self) -> u128 {
+        self.wanted(ProbeClass::Link)
+    }
+
+    fn wanted_by_others(&self) -> u128 {
+        self.wanted(ProbeClass::Unknown) + self.wanted(ProbeClass::Edge)
+    }
+
+    fn budget_of_million(&self) -> u128 {
+        u128::from(self.budget) * 1_000_000
+    }
+
+    /// What links leave to other ports in any case.
+    fn reserved(&self) -> u128 {
+        self.wanted_by_others().min(self.budget_of_million() / OTHERS_SHARE)
     }
 
     fn stretched(&self, class: ProbeClass) -> u64 {
         let interval = self.intervals[class as usize];
-        let wanted = self.wanted();
-        let budget = u128::from(self.budget) * 1_000_000;
-        if wanted <= budget {
+        let for_links = self.budget_of_million() - self.reserved();
+        let (wanted, granted) = match class {
+            ProbeClass::Link => (self.wanted_by_links(), for_links),
+            ProbeClass::Unknown | ProbeClass::Edge => {
+                (self.wanted_by_others(), self.budget_of_million() - self.wanted_by_links().min(for_links))
+            }
+        };
+        if wanted <= granted {
             return interval;
         }
-        u64::try_from(u128::from(interval) * wanted / budget).unwrap_or(u64::MAX)
+        u64::try_from(u128::from(interval) * wanted / granted).unwrap_or(u64::MAX)
     }
 
     /// When the next probe may leave.
@@ -183,26 +251,77 @@ impl Schedule {
     }
 }
 
+/// Whether the last of so many probes that have to be missing leaves early: not if each probe would be the last but one.
+pub(super) const fn hurries(misses: u32) -> bool {
+    misses >= 3
+}
+
+/// How long after the one before it that last probe leaves.
+pub(super) fn hurried(interval: Duration) -> Duration {
+    interval / HURRY_SHARE
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SWITCH: DatapathId = DatapathId(1);
+
     #[test]
-    fn intervals_stretch_alike_when_they_ask_for_more_than_the_budget() {
+    fn other_ports_are_stretched_before_links_and_keep_a_share() {
+        let config = DiscoveryConfig { probe_budget_per_second: 4_000, ..DiscoveryConfig::default() };
+        let mut schedule = Schedule::new(&config, 1);
+        let millis = |schedule: &Schedule, class| Duration::from_nanos(schedule.stretched(class)).as_millis();
+        for _ in 0..900 {
+            schedule.count(SWITCH, None, Some(ProbeClass::Link));
+        }
+        for _ in 0..27_648 {
+            schedule.count(SWITCH, None, Some(ProbeClass::Edge));
+        }
+        assert_eq!((millis(&schedule, ProbeClass::Link), millis(&schedule, ProbeClass::Edge)), (300, 27_648));
+        for _ in 0..900 {
+            schedule.count(SWITCH, None, Some(ProbeClass::Link));
+        }
+        // They want 6,000 and have 3,500 probes a second.
+        assert_eq!(millis(&schedule, ProbeClass::Link), 514);
+        assert_eq!(millis(&schedule, ProbeClass::Edge), 55_296);
+        assert_eq!(schedule.pace(3, Duration::ZERO).links_unstretched, 525);
+    }
+
+    #[test]
+    fn a_switch_with_thousands_of_unknown_ports_probes_its_own_less_often() {
+        let mut schedule = Schedule::new(&DiscoveryConfig::default(), 1);
+        let other = DatapathId(2);
+        for _ in 0..8_192 {
+            schedule.count(SWITCH, None, Some(ProbeClass::Unknown));
+        }
+        schedule.count(other, None, Some(ProbeClass::Unknown));
+        assert_eq!(schedule.stretched(ProbeClass::Unknown), 125_000_000);
+        assert!(schedule.interval(other, ProbeClass::Unknown) < Duration::from_millis(132));
+        let all = schedule.interval(SWITCH, ProbeClass::Unknown);
+        assert!((7_600..8_400).contains(&all.as_millis()), "{all:?}");
+        for _ in 0..8_192 {
+            schedule.count(SWITCH, Some(ProbeClass::Unknown), Some(ProbeClass::Edge));
+        }
+        schedule.count(other, Some(ProbeClass::Unknown), None);
+        assert_eq!((schedule.unknown_counted, schedule.unknown.len(), schedule.ports), (0, 0, [0, 8_192, 0]));
+    }
+
+    #[test]
+    fn intervals_stretch_when_links_ask_for_more_than_the_budget() {
         let config = DiscoveryConfig { probe_budget_per_second: 100, ..DiscoveryConfig::default() };
         let mut schedule = Schedule::new(&config, 1);
         for _ in 0..30 {
-            schedule.count(None, Some(ProbeClass::Link));
+            schedule.count(SWITCH, None, Some(ProbeClass::Link));
         }
         assert_eq!(schedule.stretched(ProbeClass::Link), 300_000_000);
         for _ in 0..30 {
-            schedule.count(None, Some(ProbeClass::Link));
+            schedule.count(SWITCH, None, Some(ProbeClass::Link));
         }
         let stretched = Duration::from_nanos(schedule.stretched(ProbeClass::Link));
         assert_eq!(stretched.as_millis(), 600);
-        assert_eq!(Duration::from_nanos(schedule.stretched(ProbeClass::Edge)).as_millis(), 2000);
         for _ in 0..1_000 {
-            let interval = schedule.interval(ProbeClass::Link);
+            let interval = schedule.interval(SWITCH, ProbeClass::Link);
             assert!(interval >= stretched.mul_f64(0.9) && interval <= stretched.mul_f64(1.1), "{interval:?}");
         }
     }
@@ -257,7 +376,7 @@ mod tests {
             ..DiscoveryConfig::default()
         };
         let mut schedule = Schedule::new(&config, 1);
-        schedule.count(None, Some(ProbeClass::Unknown));
-        assert!(schedule.interval(ProbeClass::Unknown) > zero);
+        schedule.count(SWITCH, None, Some(ProbeClass::Unknown));
+        assert!(schedule.interval(SWITCH, ProbeClass::Unknown) > zero);
     }
 }

@@ -215,9 +215,9 @@ fn a_link_stays_up_as_long_as_its_probes_come_back() {
 fn a_silent_cut_takes_both_directions_down_after_three_misses() {
     let mut lab = Lab::settled_pair();
     lab.cut(id(1, 1));
-    lab.run(ms(550));
+    lab.run(ms(400));
     assert_eq!(lab.changes, []);
-    lab.run(ms(450));
+    lab.run(ms(400));
     let reason = LinkDownReason::ProbesMissed;
     let mut down = lab.links_down();
     down.sort_by_key(|(source, _)| *source);

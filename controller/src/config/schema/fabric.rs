@@ -40,7 +40,7 @@ pub(super) static FABRIC: Section = Section {
             need: Need::Default("4000"),
             rule: "",
             reload: Reload::Hot,
-            about: "Probes per second over all ports: 4,000 cost about 4 % of one core. Where the intervals ask for more, all of them are stretched alike, \
+            about: "Probes per second over all ports: 4,000 cost about 4 % of one core. Where the intervals ask for more, those of ports that are no links are stretched first, \
                     and `trunkline status` says to what.",
         },
         Key {

@@ -278,7 +278,10 @@ fn assert_invariants(discovery: &Discovery) {
     assert!(ends.is_empty(), "links end at ports that are not there: {ends:?}");
     assert_eq!(discovery.controls.len(), network.ports().count());
     assert_eq!(network.edges.len(), network.ports().filter(|(id, _)| network.takes_hosts(*id)).count());
-    assert_eq!(discovery.probe_queue.len(), discovery.controls.values().filter(|c| c.next_probe.is_some()).count());
+    assert_eq!(
+        discovery.probe_queues.iter().map(BTreeSet::len).sum::<usize>(),
+        discovery.controls.values().filter(|c| c.next_probe.is_some()).count()
+    );
 }
 
 proptest! {

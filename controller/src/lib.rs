@@ -4,7 +4,7 @@
 //! io (sockets, TLS, clock) ──► core ──► topology ──► path ──► app ──► flow ──► core ──► io
 //! ```
 //! `core` is sans-IO and knows everybody; `path`, `flow` and `app` are pure parts of it; `verdict` asks `verify` about a configuration;
-//! `service` runs it in threads; `config`, `cli`,
+//! `reservations` follows the network with a ledger; `service` runs it in threads; `config`, `cli`,
 //! `api`, `decode` and `http` are what users touch.
 #![deny(unsafe_code)]
 
@@ -27,6 +27,7 @@ pub mod pki;
 pub mod plan;
 pub mod reload;
 pub mod replay;
+pub mod reservations;
 pub mod run;
 pub mod service;
 pub mod trace;

@@ -205,7 +205,18 @@ impl Reloader {
         if self.current.isolate == new.isolate {
             new.isolate = self.current.isolate.clone();
         }
-        let network = controller.snapshot().network.clone();
+        let snapshot = controller.snapshot();
+        let network = snapshot.network.clone();
+        let differs = reservations_differ(&self.current, &new);
+        let (weights, requests, names) = (new.weights.clone(), new.reservations.clone(), new.switch_names());
+        let no_path = tokio::task::spawn_blocking(move || {
+            let name = |id| names.switch(id).map_or_else(|| id.to_string(), |named| named.name.clone());
+            if differs {
+                crate::reservations::refused(&snapshot.network, &weights, &requests, &name)
+            } else {
+                Vec::new()
+            }
+        });
         let not_well = verified::reload(&self.current, &new, is_way_back, network, self.kept()).await;
         let not_well = not_well.inspect_err(count(Refused::Verify))?;
         let mut changed = match (controller.bgp(), &new.bgp, &self.current.bgp) {
@@ -225,7 +236,8 @@ impl Reloader {
         let restart = restart_keys(&self.started, &new);
         self.looked_at.send_replace(verified::LookedAt::from(&new));
         self.current = new;
-        let warnings = warnings.0.iter().map(ToString::to_string).chain(not_well).collect();
+        let no_path = no_path.await.map_err(|error| Refusal::Process(format!("reservations: {error}")))?;
+        let warnings = warnings.0.iter().map(ToString::to_string).chain(not_well).chain(no_path).collect();
         Ok(Outcome { changed, restart, warnings, ..Outcome::default() })
     }
 
@@ -299,9 +311,19 @@ impl Planning {
         let isolation = current.isolate.rules().difference(new.isolate.rules());
         changed.extend(of_fabric(&taken, difference, isolation));
         let restart = restart_keys(&started, &new);
+        let mut warnings = warnings;
+        if reservations_differ(&current, &new) {
+            let requests = &new.reservations;
+            warnings.extend(crate::reservations::refused(network, &new.weights, requests, name));
+        }
         let fabric = crate::plan::compute(network, &old, &other, features, name);
         Ok(Plan { outcome: Outcome { changed, restart, warnings, ..Outcome::default() }, fabric })
     }
+}
+
+/// Whether reservations may be answered otherwise.
+fn reservations_differ(old: &Config, new: &Config) -> bool {
+    old.reservations != new.reservations || old.weights != new.weights
 }
 
 /// What the BGP speaker would do: asked of one that has the same configuration and no sessions.
@@ -321,6 +343,7 @@ impl From<&Config> for FabricSettings {
             isolation: config.isolate.clone(),
             weights: config.weights.clone(),
             names: Arc::new(config.switch_names()),
+            reservations: config.reservations.clone(),
         }
     }
 }
@@ -462,6 +485,7 @@ pub(crate) fn restart_keys(started: &Config, new: &Config) -> Vec<&'static str> 
         audit: _,
         switches: _,
         weights: _,
+        reservations: _,
         vlans: _,
         flows: _,
         isolate: _,

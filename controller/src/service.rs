@@ -188,6 +188,7 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
     core.wiring = config.fabric.wiring.clone();
     core.weights = config.weights.clone();
     core.names = Arc::new(config.switch_names());
+    core.reservations = config.reservations.clone();
     core.rules = config.flows.clone();
     core.flows = config.flow_settings();
     core.isolation = config.isolate.clone();

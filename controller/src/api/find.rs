@@ -9,6 +9,7 @@ use super::Failure;
 use crate::config::nearest;
 use crate::decode::date;
 use crate::io::fabric::Snapshot;
+use crate::path::route::NoRoute;
 
 /// Switches that an error lists.
 const LISTED: usize = 12;
@@ -41,6 +42,12 @@ impl<'s> Look<'s> {
     /// Its name, or its datapath id.
     pub(super) fn switch(&self, id: DatapathId) -> String {
         self.name(id).map_or_else(|| id.to_string(), str::to_owned)
+    }
+
+    /// Why there is no route.
+    pub(super) fn reason(&self, reason: &NoRoute) -> String {
+        let risk = |risk| self.snapshot.weights.risk_name(risk);
+        reason.text(&|id| self.switch(id), &|port| self.port(port), &risk)
     }
 
     /// A port with its switch.

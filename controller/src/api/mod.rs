@@ -11,6 +11,7 @@ mod network;
 mod odd;
 mod openapi;
 mod ovsdb;
+mod reservations;
 mod routes;
 mod rules;
 pub mod table;
@@ -33,6 +34,7 @@ use crate::flow::EntryState;
 use crate::io::clock;
 use crate::io::fabric::{Auditor, Happenings, NoPicture, Pictures, Snapshot};
 use crate::io::ovsdb::OvsdbStatus;
+use crate::reservations::Admitted;
 use find::{Look, time_text};
 use table::{PAGE_ROWS, Route, Takes, What};
 
@@ -57,6 +59,8 @@ pub struct Api {
     pub bgp: Option<bgp::io::Handle>,
     /// What is known of the databases of Open vSwitches.
     pub ovsdb: watch::Receiver<Arc<OvsdbStatus>>,
+    /// Reservations and the answers to them.
+    pub admitted: watch::Receiver<Arc<Admitted>>,
     /// When the program started, since 1970.
     pub started: Duration,
     /// Configurations that were taken on.
@@ -240,6 +244,16 @@ impl Api {
             What::Events => events::events(&self.happenings, &self.snapshots, self.started, question).await,
             What::Ovsdb => Ok(ovsdb::connections(&self.ovsdb.borrow(), &snapshot)),
             What::Bfd => Ok(ovsdb::sessions(&self.ovsdb.borrow(), &snapshot)),
+            What::Reservations => {
+                Ok(reservations::reservations(Look { snapshot: &snapshot }, &self.admitted.borrow().clone()))
+            }
+            What::Routes => {
+                let admitted = self.admitted.borrow().clone();
+                let made = tokio::task::spawn_blocking(move || {
+                    routes::routes(Look { snapshot: &snapshot }, &question, &admitted)
+                });
+                made.await.map_err(|_| Failure::busy("the answer could not be made"))?
+            }
             What::Switches
             | What::Ports
             | What::Links
@@ -247,8 +261,7 @@ impl Api {
             | What::Conditions
             | What::Hosts
             | What::Paths
-            | What::Path
-            | What::Routes => {
+            | What::Path => {
                 let known = self.ovsdb.borrow().clone();
                 let made = tokio::task::spawn_blocking(move || {
                     let mut answer = network::answer(&snapshot, &question)?;

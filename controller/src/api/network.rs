@@ -11,7 +11,7 @@ use topology::{Condition, Host, Link, Network, Port, PortState, Switch};
 
 use super::find::Look;
 use super::table::What;
-use super::{Failure, Page, Question, beside, odd, routes, way};
+use super::{Failure, Page, Question, beside, odd, way};
 use crate::io::fabric::{Alarm, PORT_COUNTERS, Snapshot};
 use crate::path::DRAINED_COST;
 
@@ -26,7 +26,6 @@ pub(super) fn answer(snapshot: &Snapshot, question: &Question) -> Result<Value, 
         What::Conditions => odd::conditions(look, question)?,
         What::Paths => way::paths(look, question)?,
         What::Path => return way::path(look, question),
-        What::Routes => return routes::routes(look, question),
         What::Status
         | What::Flows
         | What::Groups
@@ -35,6 +34,8 @@ pub(super) fn answer(snapshot: &Snapshot, question: &Question) -> Result<Value, 
         | What::Trace
         | What::History
         | What::Ovsdb
+        | What::Routes
+        | What::Reservations
         | What::Bfd => {
             return Err(Failure::bad("not of the network"));
         }

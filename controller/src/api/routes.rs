@@ -7,17 +7,20 @@ use super::find::Look;
 use super::way::End;
 use super::{Failure, Page, Question, beside};
 use crate::path::route::{
-    Constraints, Disjoint, DisjointPair, MAX_ROUTES, NoRoute, Part, Route, TrafficDatabase, bandwidth_text,
-    latency_text, parse_kbps, parse_latency,
+    Constraints, Disjoint, DisjointPair, MAX_ROUTES, Part, Route, TrafficDatabase, bandwidth_text, latency_text,
+    parse_kbps, parse_latency,
 };
+use crate::reservations::Admitted;
 
-pub(super) fn routes(look: Look<'_>, question: &Question) -> Result<Value, Failure> {
+pub(super) fn routes(look: Look<'_>, question: &Question, admitted: &Admitted) -> Result<Value, Failure> {
     let from = End::find(look, question.text("from").unwrap_or_default())?;
     let to = End::find(look, question.text("to").unwrap_or_default())?;
     let constraints = constraints(look, question)?;
     let count = question.number("count").and_then(|count| usize::try_from(count).ok());
     let database = TrafficDatabase::new(&look.snapshot.network, &look.snapshot.weights);
+    let reserved = admitted.reserved();
     let database = database.with_load(|port| look.load_kbps(port).unwrap_or(0));
+    let database = database.with_reserved(|port| reserved.get(&port).copied().unwrap_or(0));
     let (a, b) = (from.switch(), to.switch());
     let mut cheapest = true;
     let found = match question.word("disjoint", ["node", "link", "srlg"].into_iter())? {
@@ -38,10 +41,7 @@ pub(super) fn routes(look: Look<'_>, question: &Question) -> Result<Value, Failu
         }
         None => database.k_shortest(a, b, count.unwrap_or(1).min(MAX_ROUTES), &constraints),
     };
-    let weights = &look.snapshot.weights;
-    let names =
-        |reason: &NoRoute| reason.text(&|id| look.switch(id), &|port| look.port(port), &|risk| weights.risk_name(risk));
-    let reason = found.as_ref().err().map(names);
+    let reason = found.as_ref().err().map(|reason| look.reason(reason));
     let rows = (1..).zip(found.unwrap_or_default()).map(|(number, route)| row(look, a, number, &route));
     let page = Page { rows: rows.collect(), next: None };
     Ok(page.answer(beside([

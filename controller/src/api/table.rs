@@ -100,6 +100,7 @@ pub enum What {
     Path,
     /// Routes under constraints.
     Routes,
+    Reservations,
     Flows,
     Groups,
     Meters,
@@ -566,6 +567,7 @@ pub static ROUTES: &[Route] = &[
         ],
     },
     routes::ROUTES,
+    routes::RESERVATIONS,
     Route {
         path: "/api/v1/flows",
         what: What::Flows,

@@ -52,7 +52,13 @@ fn both(links: &[Wire]) -> Vec<Wire> {
 
 fn asked(snapshot: &Snapshot, what: What, parameters: &[(&str, &str)]) -> Result<Value, Failure> {
     let pairs = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    network::answer(snapshot, &Question::new(Route::of(what), pairs)?)
+    let question = Question::new(Route::of(what), pairs)?;
+    let admitted = || Admitted::default().followed(snapshot);
+    match what {
+        What::Routes => routes::routes(Look { snapshot }, &question, &admitted()),
+        What::Reservations => Ok(reservations::reservations(Look { snapshot }, &admitted())),
+        _ => network::answer(snapshot, &question),
+    }
 }
 
 #[test]
@@ -338,6 +344,46 @@ fn routes_keep_to_what_is_asked_and_say_why_there_is_none() {
         assert!(matches!(routes(&[(name, value)]), Err(failure) if failure.status >= 400), "{name}={value}");
     }
     assert!(routes(&[("count", "2"), ("disjoint", "link")]).is_err());
+}
+
+#[test]
+fn reservations_have_their_paths_or_why_there_is_none_and_what_they_take_is_not_free() {
+    let mut network = snapshot(4, &both(&[((1, 1), (2, 1)), ((1, 2), (3, 1)), ((3, 2), (2, 2))]));
+    let text = "switches:\n  a: { datapath_id: \"0x1\" }\n  b: { datapath_id: \"0x2\" }\n  c: { datapath_id: \"0x3\" }\n  d: { datapath_id: \"0x4\" }\n\
+                links: [{ between: a/1 - b/1, bandwidth: 10M }, { between: a/2 - c/1, bandwidth: 8M }, { between: c/2 - b/2, bandwidth: 8M }]\n\
+                reservations:\n- { name: voice, from: a, to: b, bandwidth: 6M }\n- { name: video, from: a, to: b, bandwidth: 5M }\n- { name: both, from: a, to: b, bandwidth: 2M, disjoint: node }\n\
+                - { name: bulk, from: a, to: b, bandwidth: 3M }\n- { name: far, from: a, to: d, bandwidth: 1M }\n";
+    let config = crate::config::Config::parse(text).unwrap_or_else(|problems| panic!("{problems}"));
+    (network.weights, network.reservations) = (config.weights, config.reservations);
+    network.loads = Arc::new(BTreeMap::from([(DatapathId(1), Arc::new(BTreeMap::from([(PortNo(1), 9_000)])))]));
+    let answer = asked(&network, What::Reservations, &[]).unwrap();
+    let shown = |row: &Value| (row["name"].clone(), row["switches"].clone(), row["second_switches"].clone());
+    let rows: Vec<_> = answer["rows"].as_array().unwrap().iter().map(shown).collect();
+    let (direct, around, none) = (json!(["s1", "s2"]), json!(["s1", "s3", "s2"]), json!([]));
+    assert_eq!(
+        rows,
+        [
+            (json!("voice"), direct.clone(), none.clone()),
+            (json!("video"), around.clone(), none.clone()),
+            (json!("both"), direct, around),
+            (json!("bulk"), none.clone(), none.clone()),
+            (json!("far"), none.clone(), none),
+        ],
+        "what is measured does not count against a reservation"
+    );
+    let reasons: Vec<&Value> = answer["rows"].as_array().unwrap().iter().skip(3).map(|row| &row["reason"]).collect();
+    let full = "the most that a way has free is 2 Mbit/s (at s1:1), under the 3 Mbit/s asked";
+    assert_eq!(reasons[0], full);
+    assert!(reasons[1].as_str().unwrap().contains("are in different parts of the network"), "{reasons:?}");
+    // 8 of 10 Mbit/s are reserved on the one way and 7 of 8 on the other; 9 of the 10 are in use.
+    let ask = [("from", "s1"), ("to", "s2"), ("count", "2")];
+    let answer = asked(&network, What::Routes, &ask).unwrap();
+    let free = |at: usize| answer["rows"][at]["bandwidth"].clone();
+    assert_eq!((free(0), free(1)), (json!("1 Mbit/s"), json!("1 Mbit/s")));
+    let lines = crate::reservations::refused(&network.network, &network.weights, &network.reservations, &|id| {
+        format!("s{}", id.0)
+    });
+    assert_eq!((lines.len(), lines[0].as_str()), (2, format!("reservations: bulk: no path: {full}").as_str()));
 }
 
 #[test]

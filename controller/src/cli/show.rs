@@ -141,6 +141,15 @@ pub(super) enum ShowCommand {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Reservations of bandwidth: the path that each is admitted on, or why there is none. No traffic is steered by them.
+    #[command(after_help = examples(&[
+        ("trunkline show reservations", "in the order of the configuration"),
+        ("trunkline path s1 s2 --min-bandwidth 1G", "a way that still has room"),
+    ]))]
+    Reservations {
+        #[command(flatten)]
+        ask: Ask,
+    },
     /// Rules of ours: what they match and do, who wants them, and whether they are installed.
     ///
     /// With --counters the switches are asked for packets, octets and age of each, and rules that others have put there are shown too. A switch with
@@ -371,6 +380,7 @@ pub(super) fn show(command: ShowCommand, out: &mut dyn Write, err: &mut dyn Writ
             (What::Groups, vec![("switch", switch), ("state", state), ("counters", counters)], ask)
         }
         ShowCommand::Meters { switch, state, ask } => (What::Meters, vec![("switch", switch), ("state", state)], ask),
+        ShowCommand::Reservations { ask } => (What::Reservations, Vec::new(), ask),
         ShowCommand::Ovsdb { ask } => (What::Ovsdb, Vec::new(), ask),
         ShowCommand::Bfd { ask } => (What::Bfd, Vec::new(), ask),
         ShowCommand::Events { last, which, ask } => {

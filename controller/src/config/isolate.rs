@@ -7,7 +7,7 @@ use std::sync::Arc;
 use net::{MacAddr, PortId, PortNo, Prefix, PrefixMap};
 
 use super::types::{Descriptions, SwitchConfig};
-use super::walk::{Field, Walk};
+use super::walk::{Field, Walk, shorten};
 use super::words;
 use crate::app::isolation::{GROUPS_MAX, IsolatedGroup, Isolation, MEMBERS_MAX};
 
@@ -128,17 +128,25 @@ pub(super) fn port(
     walk.parsed(field, "a switch and a port such as s1/3", |text| port_of(text, switches))
 }
 
+/// The switch of this name in `switches`.
+pub(super) fn switch_of<'c>(
+    switch: &str,
+    switches: &'c BTreeMap<String, SwitchConfig>,
+) -> Result<&'c SwitchConfig, String> {
+    switches.get(switch).ok_or_else(|| {
+        let near = words::nearest(switch, switches.keys().map(String::as_str));
+        let hint =
+            near.map_or_else(|| "known are those of switches".to_owned(), |near| format!("did you mean `{near}`?"));
+        format!("`{}`: there is no switch of this name: {hint}", shorten(switch))
+    })
+}
+
 /// The same in a text. A colon is as good: commands print ports with one.
 pub(super) fn port_of(text: &str, switches: &BTreeMap<String, SwitchConfig>) -> Result<PortId, String> {
     let Some((switch, port)) = text.split_once(['/', ':']) else {
         return Err(format!("`{text}`: not SWITCH/PORT, as in s1/3"));
     };
-    let Some(of) = switches.get(switch) else {
-        let near = words::nearest(switch, switches.keys().map(String::as_str));
-        let hint =
-            near.map_or_else(|| "known are those of switches".to_owned(), |near| format!("did you mean `{near}`?"));
-        return Err(format!("`{switch}`: there is no switch of this name: {hint}"));
-    };
+    let of = switch_of(switch, switches)?;
     let names: HashMap<&str, PortNo> =
         of.ports.iter().filter_map(|(number, port)| Some((port.name.as_deref()?, *number))).collect();
     let number = words::number::<u32>(port).map(PortNo).filter(|port| port.is_physical());

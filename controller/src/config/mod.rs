@@ -14,6 +14,7 @@ mod policy;
 mod problem;
 mod read;
 mod reference;
+mod reservations;
 mod schema;
 mod switches;
 mod tree;

@@ -9,6 +9,7 @@ use super::isolate;
 use super::links;
 use super::numbered;
 use super::ovsdb;
+use super::reservations;
 use super::schema::{ROLES, VERIFY};
 use super::switches;
 use super::tree::Mark;
@@ -44,6 +45,10 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
         config.fabric = wiring::fabric(walk, &section, &config.switches);
     }
     config.weights = Arc::new(links::weights(walk, &fields, &config.switches));
+    let reservations = walk.read(&fields, "reservations", |walk, field| {
+        reservations::reservations(walk, field, &config.switches, &config.weights)
+    });
+    config.reservations = reservations.unwrap_or_default();
     config.flows = operator_rules(walk, &fields, &config);
     let isolate = walk.read(&fields, "isolate", |walk, field| isolate::isolate(walk, field, &config.switches));
     (config.isolate, config.isolations) = isolate.unwrap_or_default();
@@ -52,8 +57,20 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
         config.history = history(walk, &section);
     }
     // A router on its own: no switch is waited for unless something in the file is about switches.
-    let of_switches =
-        ["openflow", "fabric", "audit", "switches", "links", "paths", "groups", "meters", "flows", "isolate", "ovsdb"];
+    let of_switches = [
+        "openflow",
+        "fabric",
+        "audit",
+        "switches",
+        "links",
+        "paths",
+        "reservations",
+        "groups",
+        "meters",
+        "flows",
+        "isolate",
+        "ovsdb",
+    ];
     if config.bgp.is_some() && of_switches.iter().all(|name| fields.get(name).is_none()) {
         config.openflow.listen.clear();
     }

@@ -9,6 +9,7 @@ mod fabric;
 mod links;
 mod ovsdb;
 mod policy;
+mod reservations;
 mod switches;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub(super) use audit::FOREIGN_FLOWS;
 pub(super) use bgp::FAMILIES;
 pub(super) use links::METRICS;
 pub(super) use policy::{ACTIONS, ORIGINS, ROLES as NEIGHBOR_ROLES, SOURCES};
+pub(super) use reservations::DISJOINT;
 
 /// A mapping with known keys.
 #[derive(Debug)]
@@ -220,6 +222,14 @@ pub(super) static ROOT: Section = Section {
             rule: "",
             reload: Reload::Inside,
             about: "What makes a way short.",
+        },
+        Key {
+            name: "reservations",
+            shape: reservations::RESERVATIONS,
+            need: Need::Default("[]"),
+            rule: "",
+            reload: Reload::Inside,
+            about: "Bandwidth set aside between switches: admitted and shown, and no traffic is steered by it. 1,024 at most.",
         },
         Key {
             name: "vlans",

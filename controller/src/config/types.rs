@@ -23,6 +23,7 @@ use crate::core::{NamedPort, NamedSwitch, SwitchNames, Wiring};
 use crate::flow::BundleUse;
 use crate::history::REMEMBERED;
 use crate::path::Weights;
+use crate::path::route::NamedRequest;
 
 /// The whole configuration. The default is what `trunkline run` does without a file.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -39,6 +40,8 @@ pub struct Config {
     pub switches: BTreeMap<String, SwitchConfig>,
     /// What is known of links, and what makes a way short.
     pub weights: Arc<Weights>,
+    /// Bandwidth to be set aside, in the order of the file.
+    pub reservations: Arc<[NamedRequest]>,
     /// VLANs by name.
     pub vlans: BTreeMap<String, VlanConfig>,
     /// The operator's rules.

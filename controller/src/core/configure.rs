@@ -15,6 +15,7 @@ use crate::app::static_rules::OperatorRules;
 use crate::app::{Configured, Effects, Event, View};
 use crate::flow::FlowSettings;
 use crate::path::Weights;
+use crate::path::route::NamedRequest;
 
 /// At least so long between two slices: frames that have come in meanwhile are read before the next one.
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
@@ -36,6 +37,8 @@ pub struct FabricSettings {
     pub weights: Arc<Weights>,
     /// What the configuration calls switches. Nothing is done by it.
     pub names: Arc<super::SwitchNames>,
+    /// Bandwidth to be set aside. Nothing is done by it here.
+    pub reservations: Arc<[NamedRequest]>,
 }
 
 /// What the operator says is there.
@@ -82,6 +85,7 @@ impl FabricSettings {
             ("fabric.dhcp_servers", self.wiring.dhcp_servers != new.wiring.dhcp_servers),
             ("links", (&old_weights.links, &old_weights.risk_names) != (&weights.links, &weights.risk_names)),
             ("paths", (old_weights.metric, old_weights.measured_latency) != (weights.metric, weights.measured_latency)),
+            ("reservations", self.reservations != new.reservations),
             ("groups", groups),
             ("meters", meters),
             ("flows", !same_rules && (rules || !groups && !meters)),
@@ -113,10 +117,12 @@ impl Core {
             isolation: self.config.isolation.clone(),
             weights: self.config.weights.clone(),
             names: self.config.names.clone(),
+            reservations: self.config.reservations.clone(),
         };
         let taken = before.changed_keys(&settings, same_rules, same_isolation);
-        let FabricSettings { discovery, wiring, rules, flows, isolation, weights, names } = settings;
+        let FabricSettings { discovery, wiring, rules, flows, isolation, weights, names, reservations } = settings;
         self.config.names = names;
+        self.config.reservations = reservations;
         // Which switches are drained is told with the switches.
         let same_weights = self.config.weights == weights;
         if taken.is_empty() && same_weights {

@@ -34,6 +34,7 @@ use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::app::{App, Effects, Event, PacketOuts, View, apps};
 use crate::flow::{Again, AuditReport, Drift, FlowEvent, FlowSettings, Key, Owner, Reconciler, RefusedStep, TakenOver};
+use crate::path::route::NamedRequest;
 use crate::path::{Paths, Weights};
 
 pub use admission::{Admission, AllowedDatapathIds};
@@ -60,6 +61,8 @@ pub struct CoreConfig {
     pub wiring: Arc<Wiring>,
     /// What the configuration calls switches.
     pub names: Arc<SwitchNames>,
+    /// Bandwidth to be set aside, for those who ask: [`crate::reservations`] follows it.
+    pub reservations: Arc<[NamedRequest]>,
     /// Handshake and liveness of the switch connections.
     pub channel: ChannelConfig,
     /// How often port statistics are asked for.
@@ -89,6 +92,7 @@ impl Default for CoreConfig {
             wiring: Arc::default(),
             weights: Arc::default(),
             names: Arc::default(),
+            reservations: Arc::from([]),
             channel: ChannelConfig::default(),
             port_stats_interval: Duration::from_secs(5),
             rules: Arc::default(),
@@ -477,6 +481,11 @@ impl Core {
     /// What the configuration calls switches.
     pub fn names(&self) -> &Arc<SwitchNames> {
         &self.config.names
+    }
+
+    /// Bandwidth to be set aside.
+    pub fn reservations(&self) -> &Arc<[NamedRequest]> {
+        &self.config.reservations
     }
 
     /// Switches, ports, links and hosts.

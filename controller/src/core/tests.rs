@@ -44,6 +44,7 @@ fn settings(rules: Arc<OperatorRules>) -> FabricSettings {
         isolation: Default::default(),
         weights: Default::default(),
         names: Default::default(),
+        reservations: Arc::from([]),
     }
 }
 

@@ -21,7 +21,7 @@ use net::{DatapathId, PortId};
 
 pub use database::TrafficDatabase;
 pub use disjoint::{Disjoint, DisjointPair, MAX_FIRST_ROUTES};
-pub use ledger::{Ledger, MAX_RESERVATIONS, Readmission, Request, Reservation, ReservationId};
+pub use ledger::{Ledger, MAX_RESERVATIONS, NamedRequest, Request};
 pub use reason::{NoRoute, Part};
 pub use search::MAX_LABELS;
 pub use units::{bandwidth_text, latency_text, parse_kbps, parse_latency};

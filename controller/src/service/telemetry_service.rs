@@ -80,6 +80,8 @@ async fn run(parts: Parts, stopped: watch::Receiver<bool>) {
     let clock = Clock::start();
     let build = Sample::gauge(Metric::BuildInfo, 1.0).label(env!("CARGO_PKG_VERSION"));
     pipeline.record([build.clone()], clock.now());
+    let (admitted, admitted_here) = watch::channel(Arc::default());
+    let reservations = crate::reservations::run(snapshots.clone(), admitted, stopped.clone());
     let api = Api {
         snapshots: snapshots.clone(),
         pictures: pictures.clone(),
@@ -87,6 +89,7 @@ async fn run(parts: Parts, stopped: watch::Receiver<bool>) {
         happenings,
         bgp: bgp.as_ref().map(|bgp| bgp.speaker().clone()),
         ovsdb: ovsdb.clone(),
+        admitted: admitted_here,
         started: clock::wall(),
         remembered,
     };
@@ -148,7 +151,7 @@ async fn run(parts: Parts, stopped: watch::Receiver<bool>) {
             pipeline.record(batch, clock.now());
         }
     };
-    tokio::join!(server, local, record);
+    tokio::join!(server, local, record, reservations);
 }
 
 fn sample_bgp(status: &SpeakerStatus, samples: &mut Vec<Sample>) {

@@ -11,7 +11,11 @@ and nothing forwards by them.",
         Parameter { required: true, ..parameter("from", Takes::Text, "A host's MAC or IP address, or a switch.") },
         Parameter { required: true, ..parameter("to", Takes::Text, "A host's MAC or IP address, or a switch.") },
         parameter("max_latency", Takes::Text, "Over all links, as probes have measured them: `5ms`, `300us`."),
-        parameter("min_bandwidth", Takes::Text, "Bit rate of each link in bit/s: `100M`, `2.5G`."),
+        parameter(
+            "min_bandwidth",
+            Takes::Text,
+            "Bit rate of each link in bit/s: `100M`, `2.5G`. What is reserved or, if that is more, in use is not free.",
+        ),
         parameter(
             "avoid",
             Takes::Text,
@@ -58,5 +62,35 @@ and nothing forwards by them.",
         maybe("bandwidth", Kind::Text, "BANDWIDTH", "The same for people."),
         field("switches", Kind::Texts, "SWITCHES", "The switches that it passes."),
         field("links", Kind::Texts, "", "Its links, each with both ports."),
+    ],
+};
+
+pub(super) const RESERVATIONS: Route = Route {
+    path: "/api/v1/reservations",
+    what: What::Reservations,
+    about: "Bandwidth set aside by `reservations` of the configuration, in the order of the file: the path that each is admitted on, or why there is none. It is admission and \
+accounting, and nothing forwards by it.",
+    parameters: &[],
+    form: Form::Rows,
+    beside: &[field("at", Kind::Time, "", "Of which time the network is that they were admitted in.")],
+    row: &[
+        field("name", Kind::Text, "NAME", "What it is called."),
+        field("from", Kind::Text, "FROM", "The switch where it begins."),
+        field("to", Kind::Text, "TO", "The switch where it ends."),
+        field("bandwidth_kbps", Kind::Number, "", "Set aside on each link, in kbit/s."),
+        field("bandwidth", Kind::Text, "BANDWIDTH", "The same for people."),
+        maybe(
+            "disjoint",
+            Kind::Text,
+            "",
+            "What two paths must not have in common: `node`, `link` or `srlg`; null for one path.",
+        ),
+        field("admitted", Kind::Boolean, "ADMITTED", "It has its path, or both."),
+        maybe("reason", Kind::Text, "NO_PATH_BECAUSE", "Why it has none, with what comes nearest."),
+        maybe("cost", Kind::Number, "", "Sum of what its links cost, of both paths."),
+        field("switches", Kind::Texts, "PATH", "The switches that it passes."),
+        field("links", Kind::Texts, "", "Its links, each with both ports."),
+        field("second_switches", Kind::Texts, "SECOND_PATH", "With `disjoint`: the switches of the other path."),
+        field("second_links", Kind::Texts, "", "Its links."),
     ],
 };

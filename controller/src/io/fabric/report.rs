@@ -18,6 +18,7 @@ use crate::core::{CloseCause, ConnectionId, Core, CoreCounters, CoreEvent, Loads
 use crate::flow::{Again, Drift, DriftKind, FlowCounters, Owner, RefusalReason, RefusedStep, SwitchFeatures};
 use crate::io::clock::{self, Clock};
 use crate::path::Weights;
+use crate::path::route::NamedRequest;
 
 /// Copying the network takes at most one part in so many of the thread's time: some milliseconds for 65,536 hosts, so every second or two.
 const COPY_SHARE: u32 = 200;
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub names: Arc<SwitchNames>,
     /// What links cost.
     pub weights: Arc<Weights>,
+    /// Bandwidth to be set aside.
+    pub reservations: Arc<[NamedRequest]>,
     /// How much their ports send.
     pub loads: Loads,
     /// Ordered pairs of switches with a path.
@@ -241,6 +244,7 @@ impl Collector {
             network: self.network.clone(),
             names: core.names().clone(),
             weights: core.paths().weights().clone(),
+            reservations: core.reservations().clone(),
             loads: core.loads().clone(),
             paths: core.paths().pair_count(),
             flows: self.flows.clone(),

@@ -28,14 +28,15 @@ pub(super) struct Edge {
 
 impl Edge {
     pub(super) fn free_kbps(&self) -> Option<u64> {
-        self.bandwidth_kbps.map(|kbps| kbps.saturating_sub(self.reserved_kbps).saturating_sub(self.used_kbps))
+        // What goes over it may be what it is set aside for.
+        self.bandwidth_kbps.map(|kbps| kbps.saturating_sub(self.reserved_kbps.max(self.used_kbps)))
     }
 }
 
 /// The directions of all links that carry traffic both ways, with what is known of them at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct TrafficDatabase {
-    ids: Vec<DatapathId>,
+    pub(super) ids: Vec<DatapathId>,
     numbers: BTreeMap<DatapathId, usize>,
     drained: Vec<bool>,
     pub(super) edges: Vec<Edge>,
@@ -86,6 +87,12 @@ impl TrafficDatabase {
     /// The same with what goes over links: that is not free.
     pub fn with_load(mut self, kbps: impl Fn(PortId) -> u64) -> TrafficDatabase {
         self.edges.iter_mut().for_each(|edge| edge.used_kbps = kbps(edge.source));
+        self
+    }
+
+    /// The same with what is set aside: that is not free either. What goes over a link is taken for the same traffic, as far as it goes.
+    pub fn with_reserved(mut self, kbps: impl Fn(PortId) -> u64) -> TrafficDatabase {
+        self.edges.iter_mut().for_each(|edge| edge.reserved_kbps = kbps(edge.source));
         self
     }
 

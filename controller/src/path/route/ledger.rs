@@ -1,164 +1,182 @@
 //! Bandwidth set aside along routes. What is set aside of a direction of a link is never more than it has.
+//!
+//! Requests are admitted in their order, each on the cheapest route that those before it leave room for. The answer hangs on the requests and on the network
+//! alone, and not on how the network came to be what it is: [`Ledger::follow`] is equal to admitting all of them anew.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use net::DatapathId;
+use net::{DatapathId, PortId};
 
-use super::{Constraints, NoRoute, Route, TrafficDatabase};
+use super::database::Edge;
+use super::{Constraints, Disjoint, NoRoute, Route, TrafficDatabase};
 
-/// Reservations that a ledger holds; a further one is refused. Each is looked at after each change of the network.
-pub const MAX_RESERVATIONS: usize = 65_536;
-
-/// A reservation's number, in the order in which they were made.
-pub type ReservationId = u64;
+/// Requests that a ledger admits; further ones are refused. Each may cost a search through the whole network after each change of it.
+pub const MAX_RESERVATIONS: usize = 1_024;
 
 /// What is asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
     /// From this switch.
     pub from: DatapathId,
-    /// To this one; the way back is a reservation of its own.
+    /// To this one; the way back is a request of its own.
     pub to: DatapathId,
-    /// On each link of the route.
+    /// On each link of the route, or of both routes.
     pub bandwidth_kbps: u64,
-    /// What else the route has to keep to. Its bandwidth is overwritten.
+    /// What else the route has to keep to. Its bandwidth is not looked at.
     pub constraints: Constraints,
+    /// Two routes that have this much apart, with the bandwidth on both.
+    pub disjoint: Option<Disjoint>,
 }
 
-/// A request that was admitted.
+/// A request, and what it is called.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reservation {
-    /// What was asked for.
+pub struct NamedRequest {
+    /// Its name, of its own.
+    pub name: String,
+    /// What is asked for.
     pub request: Request,
-    /// Where it lies, or why it lies nowhere at present; it is tried again with each [`Ledger::follow`].
-    pub route: Result<Route, NoRoute>,
 }
 
-/// What a change of the network did.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Readmission {
-    /// They lie elsewhere now, or lie somewhere again.
-    pub moved: Vec<ReservationId>,
-    /// They lie nowhere any more.
-    pub lost: Vec<ReservationId>,
-}
-
-/// Reservations and the network that they lie in.
+/// Requests, and what is set aside for them.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     database: TrafficDatabase,
-    reservations: BTreeMap<ReservationId, Reservation>,
-    next: ReservationId,
+    requests: Vec<Request>,
+    answers: Vec<Result<Vec<Route>, NoRoute>>,
 }
 
 impl Ledger {
-    /// Nothing set aside in this network.
-    pub fn new(database: TrafficDatabase) -> Ledger {
-        Ledger { database, ..Ledger::default() }
+    /// Admits these in this network.
+    pub fn admit(database: TrafficDatabase, requests: Vec<Request>) -> Ledger {
+        let mut ledger = Ledger { database, requests, answers: Vec::new() };
+        ledger.go_on();
+        ledger
     }
 
-    /// The network with what is set aside: routes with a minimum bandwidth are computed in what is left.
-    pub fn database(&self) -> &TrafficDatabase {
-        &self.database
-    }
-
-    /// All of them, oldest first.
-    pub fn reservations(&self) -> impl Iterator<Item = (ReservationId, &Reservation)> {
-        self.reservations.iter().map(|(&id, reservation)| (id, reservation))
-    }
-
-    /// Admit a request on the cheapest route that has room for it.
-    ///
-    /// # Errors
-    /// Why it is not admitted; nothing has changed then.
-    pub fn reserve(&mut self, mut request: Request) -> Result<ReservationId, NoRoute> {
-        if self.reservations.len() >= MAX_RESERVATIONS {
-            return Err(NoRoute::LedgerFull(MAX_RESERVATIONS));
-        }
-        request.constraints.min_bandwidth_kbps = Some(request.bandwidth_kbps);
-        let route = self.database.route(request.from, request.to, &request.constraints)?;
-        self.take(&route, request.bandwidth_kbps);
-        let id = self.next;
-        self.next += 1;
-        self.reservations.insert(id, Reservation { request, route: Ok(route) });
-        Ok(id)
-    }
-
-    /// Give back what is set aside. `None` if there is no such reservation.
-    pub fn release(&mut self, id: ReservationId) -> Option<Reservation> {
-        let reservation = self.reservations.remove(&id)?;
-        if let Ok(route) = &reservation.route {
-            for (source, _) in &route.links {
-                if let Some(edge) = self.database.edge_mut(*source) {
-                    edge.reserved_kbps = edge.reserved_kbps.saturating_sub(reservation.request.bandwidth_kbps);
-                }
+    /// The network or the requests are others. Where links have only gone or become worse, all requests before the first one that this touches stay as they are.
+    /// How many those are.
+    pub fn follow(&mut self, database: TrafficDatabase, requests: Vec<Request>) -> usize {
+        let same = self.requests.iter().zip(&requests).take_while(|(old, new)| old == new).count();
+        let kept = match self.database.worsened(&database) {
+            None => 0,
+            Some(worse) if worse.is_nothing() => same.min(self.answers.len()),
+            Some(worse) => {
+                self.answers.iter().zip(&self.requests).take(same).take_while(|it| worse.spares(it.0, it.1)).count()
             }
-        }
-        Some(reservation)
-    }
-
-    /// The network is another one. Reservations whose links are all there, with room, stay where they are, the oldest first; then the others
-    /// are admitted anew, the oldest first.
-    pub fn follow(&mut self, database: TrafficDatabase) -> Readmission {
+        };
         self.database = database;
-        let mut homeless = Vec::new();
-        let mut reservations = std::mem::take(&mut self.reservations);
-        for (&id, reservation) in &mut reservations {
-            let kbps = reservation.request.bandwidth_kbps;
-            let stays = reservation.route.as_ref().is_ok_and(|route| self.has_room(route, &reservation.request));
-            match &mut reservation.route {
-                Ok(route) if stays => {
-                    // Costs and what is free may be others.
-                    self.take(route, kbps);
-                }
-                _ => homeless.push(id),
+        self.requests = requests;
+        self.answers.truncate(kept);
+        for (answer, request) in self.answers.iter_mut().zip(&self.requests) {
+            for route in answer.iter_mut().flatten() {
+                take(&mut self.database, route, request.bandwidth_kbps);
             }
         }
-        let mut readmission = Readmission::default();
-        for id in homeless {
-            let Some(Reservation { request, route }) = reservations.get_mut(&id) else { continue };
-            let was_there = route.is_ok();
-            *route = self.database.route(request.from, request.to, &request.constraints);
-            match route {
-                Ok(route) => {
-                    self.take(route, request.bandwidth_kbps);
-                    readmission.moved.push(id);
-                }
-                Err(_) if was_there => readmission.lost.push(id),
-                Err(_) => {}
-            }
-        }
-        self.reservations = reservations;
-        readmission
+        self.go_on();
+        kept
+    }
+
+    /// Each request with its routes, one or two, or why there are none.
+    pub fn answers(&self) -> impl ExactSizeIterator<Item = (&Request, &Result<Vec<Route>, NoRoute>)> {
+        self.requests.iter().zip(&self.answers)
     }
 
     /// What is set aside and what there is, by the port where a direction begins: kbit/s.
-    pub fn load(&self) -> impl Iterator<Item = (net::PortId, u64, Option<u64>)> + '_ {
+    pub fn load(&self) -> impl Iterator<Item = (PortId, u64, Option<u64>)> + '_ {
         self.database.edges.iter().map(|edge| (edge.source, edge.reserved_kbps, edge.bandwidth_kbps))
     }
 
-    fn take(&mut self, route: &Route, kbps: u64) {
-        for (source, _) in &route.links {
-            if let Some(edge) = self.database.edge_mut(*source) {
-                edge.reserved_kbps = edge.reserved_kbps.saturating_add(kbps);
+    fn go_on(&mut self) {
+        for request in self.requests.iter().skip(self.answers.len()) {
+            let answer = match self.answers.len() {
+                MAX_RESERVATIONS.. => Err(NoRoute::LedgerFull(MAX_RESERVATIONS)),
+                _ => place(&self.database, request),
+            };
+            for route in answer.iter().flatten() {
+                take(&mut self.database, route, request.bandwidth_kbps);
             }
+            self.answers.push(answer);
         }
+    }
+}
+
+fn place(database: &TrafficDatabase, request: &Request) -> Result<Vec<Route>, NoRoute> {
+    let Request { from, to, bandwidth_kbps, disjoint, .. } = *request;
+    let constraints = Constraints { min_bandwidth_kbps: Some(bandwidth_kbps), ..request.constraints.clone() };
+    match disjoint {
+        Some(kind) => database.disjoint(from, to, kind, &constraints).map(|pair| pair.routes.to_vec()),
+        None => database.route(from, to, &constraints).map(|route| vec![route]),
+    }
+}
+
+fn take(database: &mut TrafficDatabase, route: &Route, kbps: u64) {
+    for (source, _) in &route.links {
+        if let Some(edge) = database.edge_mut(*source) {
+            edge.reserved_kbps = edge.reserved_kbps.saturating_add(kbps);
+        }
+    }
+}
+
+/// What has become worse since.
+struct Worse {
+    links: BTreeSet<PortId>,
+    switches: BTreeSet<DatapathId>,
+}
+
+impl Worse {
+    fn is_nothing(&self) -> bool {
+        self.links.is_empty() && self.switches.is_empty()
     }
 
-    /// Whether a route still leads where it led and keeps to what was asked.
-    fn has_room(&self, route: &Route, request: &Request) -> bool {
-        let Ok(asked) = super::database::Asked::new(&self.database, request.from, request.to, &request.constraints)
-        else {
-            return false;
+    /// Whether the answer is the same as before: the cheapest route still is where others have become worse. A refusal may have another reason now,
+    /// and of pairs of routes that cost the same another may be found.
+    fn spares(&self, answer: &Result<Vec<Route>, NoRoute>, request: &Request) -> bool {
+        let touches = |(source, target): &(PortId, PortId)| {
+            self.links.contains(source)
+                || self.switches.contains(&source.datapath_id)
+                || self.switches.contains(&target.datapath_id)
         };
-        let mut latency = Some(std::time::Duration::ZERO);
-        for (hop, (source, target)) in route.links.iter().enumerate() {
-            let Some(edge) = self.database.edge(*source) else { return false };
-            if edge.target != *target || !asked.fits(edge) || (hop > 0 && self.database.is_drained(edge.from)) {
-                return false;
-            }
-            latency = latency.zip(edge.latency).and_then(|(sum, more)| sum.checked_add(more));
-        }
-        request.constraints.max_latency.is_none_or(|most| latency.is_some_and(|latency| latency <= most))
+        let ends_touched = [request.from, request.to].iter().any(|end| self.switches.contains(end));
+        request.disjoint.is_none()
+            && !ends_touched
+            && answer.as_ref().is_ok_and(|routes| !routes.iter().flat_map(|route| &route.links).any(touches))
     }
+}
+
+impl TrafficDatabase {
+    /// What is worse in another network, if nothing is better: nothing set aside is looked at. `None` if something is better or new.
+    fn worsened(&self, other: &TrafficDatabase) -> Option<Worse> {
+        let mut worse = Worse { links: BTreeSet::new(), switches: BTreeSet::new() };
+        for (node, id) in (0..).zip(&other.ids) {
+            let before = self.is_drained(self.number(*id)?);
+            match (before, other.is_drained(node)) {
+                (true, false) => return None,
+                (false, true) => drop(worse.switches.insert(*id)),
+                _ => {}
+            }
+        }
+        worse.switches.extend(self.ids.iter().filter(|id| other.number(**id).is_none()));
+        for edge in &other.edges {
+            let before = self.edge(edge.source)?;
+            if before.target != edge.target || is_better(before, edge) {
+                return None;
+            }
+            if is_better(edge, before) {
+                worse.links.insert(edge.source);
+            }
+        }
+        worse.links.extend(self.edges.iter().map(|edge| edge.source).filter(|port| other.edge(*port).is_none()));
+        Some(worse)
+    }
+}
+
+/// Whether a link is better for somebody: cheaper, faster, wider, or of fewer risks.
+fn is_better(than: &Edge, edge: &Edge) -> bool {
+    let faster = match (than.latency, edge.latency) {
+        (None, Some(_)) => true,
+        (Some(old), Some(new)) => new < old,
+        (_, None) => false,
+    };
+    // `None` is the least: not known is not enough.
+    edge.cost < than.cost || faster || edge.bandwidth_kbps > than.bandwidth_kbps || !edge.risks.is_superset(&than.risks)
 }

@@ -8,7 +8,7 @@ use net::{DatapathId, PortId};
 use super::units::{bandwidth_text, latency_text};
 
 /// A part of a network that a route passes, or has to, or must not.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Part {
     /// A switch.
     Switch(DatapathId),

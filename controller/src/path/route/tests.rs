@@ -236,45 +236,68 @@ proptest! {
         }
     }
 
-    /// Whatever is asked for, given back and lost: no link has more set aside than it has, and what is set aside is what the routes say.
+    /// Whatever is asked for and lost: no link has more set aside than it has, what is set aside is what the routes say, and what follows is what is admitted
+    /// anew.
     #[test]
-    fn nothing_is_ever_set_aside_twice(
-        links in specs(), steps in proptest::collection::vec((0..4u8, 1..7u64, 1..7u64, 1..5u64, any::<u16>()), 1..24),
+    fn nothing_is_ever_set_aside_twice_and_a_ledger_that_follows_is_one_made_anew(
+        links in specs(), asked in proptest::collection::vec((1..7u64, 1..7u64, 1..5u64, 0..6u8, 0..8u64), 0..10),
+        steps in proptest::collection::vec((any::<u16>(), 0..7u64, 0..3usize), 1..8),
     ) {
-        let mut ledger = Ledger::new(database(6, &links, 0));
-        for (what, from, to, kbps, lost) in steps {
-            let before = ledger.reservations().count();
-            match what {
-                0 | 1 => {
-                    let (from, to) = (DatapathId(from), DatapathId(to));
-                    let request = Request { from, to, bandwidth_kbps: kbps, constraints: Constraints::default() };
-                    let admitted = ledger.reserve(request).is_ok();
-                    prop_assert_eq!(ledger.reservations().count(), before + usize::from(admitted));
-                }
-                2 => {
-                    let released = ledger.release(u64::from(lost) % 8).is_some();
-                    prop_assert_eq!(ledger.reservations().count(), before - usize::from(released));
-                }
-                _ => {
-                    let left: Vec<Spec> = links.iter().enumerate().filter(|(n, _)| lost >> n & 1 == 0).map(|(_, link)| *link).collect();
-                    let had: Vec<_> = ledger.reservations().map(|(id, found)| (id, found.route.clone())).collect();
-                    let readmission = ledger.follow(database(6, &left, 0));
-                    for ((id, had), (_, now)) in had.iter().zip(ledger.reservations()) {
-                        let links = |route: &Result<Route, NoRoute>| route.as_ref().ok().map(|route| route.links.clone());
-                        if !readmission.moved.contains(id) && !readmission.lost.contains(id) {
-                            prop_assert_eq!(links(had), links(&now.route), "it has stayed");
-                        }
-                    }
-                }
-            }
+        let requests: Vec<Request> = asked
+            .iter()
+            .map(|&(from, to, bandwidth_kbps, kind, ms)| Request {
+                from: DatapathId(from),
+                to: DatapathId(to),
+                bandwidth_kbps,
+                constraints: Constraints { max_latency: (ms > 2).then(|| Duration::from_millis(ms)), ..Constraints::default() },
+                disjoint: [Disjoint::Links, Disjoint::Switches, Disjoint::Risks].get(usize::from(kind)).copied(),
+            })
+            .collect();
+        let mut ledger = Ledger::admit(database(6, &links, 0), requests.clone());
+        for (lost, drained, fewer) in steps {
+            // Numbers of ports go by places in the list: a link that is gone leads nowhere.
+            let left = |n: usize| lost >> n & 1 == 0;
+            let specs: Vec<Spec> = links.iter().enumerate().map(|(n, link)| if left(n) { *link } else { (7, 8, 1, 1, 1, 0) }).collect();
+            let requests = requests[..requests.len() - fewer.min(requests.len())].to_vec();
+            let network = || database(6, &specs, drained);
+            ledger.follow(network(), requests.clone());
+            let anew = Ledger::admit(network(), requests);
+            prop_assert_eq!(ledger.answers().collect::<Vec<_>>(), anew.answers().collect::<Vec<_>>());
             for (port, reserved, bandwidth) in ledger.load() {
-                let of = |found: &&Reservation| found.route.as_ref().is_ok_and(|route| route.links.iter().any(|link| link.0 == port));
-                let sum: u64 = ledger.reservations().map(|(_, found)| found).filter(of).map(|found| found.request.bandwidth_kbps).sum();
+                let on = |routes: &Vec<Route>| routes.iter().flat_map(|route| &route.links).filter(|link| link.0 == port).count() as u64;
+                let sum: u64 =
+                    ledger.answers().map(|(request, found)| found.as_ref().map_or(0, on) * request.bandwidth_kbps).sum();
                 prop_assert_eq!(sum, reserved, "{}", port);
                 prop_assert!(reserved <= bandwidth.unwrap_or(0), "{}", port);
             }
         }
     }
+}
+
+#[test]
+fn a_lost_link_moves_those_that_lie_on_it_and_leaves_those_before_them() {
+    let links = [(1, 2, 1, 1, 10, 0), (1, 3, 1, 1, 10, 0), (3, 2, 1, 1, 10, 0)];
+    let request = |from, to, bandwidth_kbps| Request {
+        from: DatapathId(from),
+        to: DatapathId(to),
+        bandwidth_kbps,
+        constraints: Constraints::default(),
+        disjoint: None,
+    };
+    let requests = vec![request(1, 3, 4), request(1, 2, 6), request(1, 2, 5), request(1, 2, 4)];
+    let mut ledger = Ledger::admit(database(3, &links, 0), requests.clone());
+    let hops = |ledger: &Ledger| -> Vec<Option<usize>> {
+        ledger.answers().map(|(_, found)| found.as_ref().ok().map(|routes| routes[0].links.len())).collect()
+    };
+    assert_eq!(hops(&ledger), [Some(1), Some(1), Some(2), Some(1)]);
+    let kept = ledger.follow(database(3, &[(4, 5, 1, 1, 1, 0), links[1], links[2]], 0), requests.clone());
+    assert_eq!((kept, hops(&ledger)), (1, vec![Some(1), Some(2), None, None]));
+    assert_eq!(ledger.follow(database(3, &links, 0), requests.clone()), 0, "one that is new may be better for all");
+    assert_eq!(ledger.follow(database(3, &links, 0), requests.clone()), 4);
+    let disjoint = Request { disjoint: Some(Disjoint::Links), ..request(1, 2, 1) };
+    assert_eq!(ledger.follow(database(3, &links, 0), [requests, vec![disjoint]].concat()), 4);
+    let (_, pair) = ledger.answers().last().unwrap();
+    assert_eq!(pair, &Err(NoRoute::NotDisjoint(Some(Part::Link(port(1, 2))))), "the direct link is full");
 }
 
 #[test]

@@ -25,10 +25,10 @@ pub const BRIDGES: [&str; 4] = ["s1", "s2", "s3", "s4"];
 pub const LINKS: [(&str, &str); 5] = [("s1", "s2"), ("s2", "s3"), ("s3", "s4"), ("s4", "s1"), ("s1", "s3")];
 
 /// Where the hosts are joined.
-const HOSTS: [&str; 6] = ["s1", "s1", "s2", "s3", "s3", "s4"];
+pub const HOSTS: [&str; 6] = ["s1", "s1", "s2", "s3", "s3", "s4"];
 
 /// Host ports are numbered from here, after those of the links.
-const FIRST_HOST_PORT: u32 = 10;
+pub const FIRST_HOST_PORT: u32 = 10;
 
 /// Bridges, cables and hosts, with Open vSwitch running. Dropped with the sandbox.
 pub struct Fabric {

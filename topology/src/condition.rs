@@ -367,7 +367,7 @@ impl Condition {
                 format!("{address} is {mac}'s at {}, and {by} at {} says it too", name(*port), name(*at))
             }
             Condition::RogueDhcpServer { port, mac, answers } => {
-                format!("{mac} at {} answers as a DHCP server: {answers} messages so far", name(*port))
+                format!("{mac} at {} answers as a DHCP server (messages so far: {answers})", name(*port))
             }
         }
     }

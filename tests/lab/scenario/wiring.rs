@@ -1,5 +1,5 @@
-//! What is plugged in: a server that runs lldpd is shown as a neighbour of its port, and a link that the configuration expects and that is not
-//! there is a condition until it is.
+//! What is plugged in: a server that runs lldpd is shown as a neighbour of its port, a link that the configuration expects and that is not
+//! there is a condition until it is, and of two hosts that answer as DHCP servers the stated one is believed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{Lab, OPENFLOW, fabric_with};
 use crate::controller::HTTP;
-use crate::fabric::{self, BRIDGES, Fabric, LINKS, datapath_id};
+use crate::fabric::{self, BRIDGES, FIRST_HOST_PORT, Fabric, HOSTS, LINKS, datapath_id};
+use crate::hosts::Host;
 use crate::process::{Daemon, exists, run as command};
 use crate::report::{Fail, Outcome, Report};
 use crate::wait;
@@ -44,6 +45,8 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
         Ok(format!("{known:?} us"))
     });
     report.check("the latency of each link is shown", latency);
+    report.check("what a stated DHCP server gives a host is its address", leased(&lab.directory, &fabric, &rows));
+    report.check("another one is a condition and gives nothing", rogue(&lab.directory, &fabric, &rows));
     match LLDPD.iter().find(|program| !exists(program)) {
         Some(program) => report.skip("a server that runs lldpd is a neighbour", &format!("{program} is not installed")),
         None => {
@@ -59,7 +62,9 @@ fn config() -> String {
     let links: String = (1..).zip(LINKS).map(|(port, (a, b))| format!("    - {a}/{port} - {b}/{port}\n")).collect();
     format!(
         "openflow: {{ listen: [\"ptcp:6653:127.0.0.1\"] }}\nhttp: {{ listen: \"{HTTP}\" }}\nswitches:\n{switches}\
-         fabric:\n  expected_links_only: true\n  expected_links:\n{links}    - s2/9 - s4/9\n"
+         fabric:\n  expected_links_only: true\n  expected_links:\n{links}    - s2/9 - s4/9\n  dhcp_servers: [{}/{}]\n",
+        HOSTS[0],
+        FIRST_HOST_PORT + 1
     )
 }
 
@@ -84,6 +89,57 @@ fn missing(rows: &Rows<'_>, ends: &[&str], limit: Duration) -> Outcome {
         wait::ensure(text(found, "kind") == "link_missing", || found.to_string())?;
         Ok(text(found, "what").to_owned())
     })
+}
+
+/// The first host's port is where DHCP servers are.
+fn leased(directory: &Path, fabric: &Fabric, rows: &Rows<'_>) -> Outcome {
+    let [server, client, _] = three(fabric)?;
+    acknowledge(directory, server, client, 77)?;
+    wait::until(HEARD_LIMIT, || {
+        let all = rows(&["show", "hosts"])?;
+        wait::ensure(has(&all, client, 77), || format!("{all:?}"))?;
+        Ok(format!("{} has 10.0.0.77", client.name))
+    })
+}
+
+fn rogue(directory: &Path, fabric: &Fabric, rows: &Rows<'_>) -> Outcome {
+    let [_, client, rogue] = three(fabric)?;
+    acknowledge(directory, rogue, client, 78)?;
+    wait::until(HEARD_LIMIT, || {
+        let conditions = rows(&["show", "conditions"])?;
+        let found = conditions.iter().find(|row| text(row, "kind") == "rogue_dhcp_server");
+        let found = found.ok_or_else(|| format!("{conditions:?}"))?;
+        let hosts = rows(&["show", "hosts"])?;
+        wait::ensure(!has(&hosts, client, 78), || format!("{hosts:?}"))?;
+        Ok(text(found, "what").to_owned())
+    })
+}
+
+fn three(fabric: &Fabric) -> Result<[&Host; 3], Fail> {
+    let [one, two, three, ..] = &fabric.hosts[..] else { return Err("fewer than three hosts".into()) };
+    Ok([one, two, three])
+}
+
+/// Whether a host is shown with 10.0.0.N.
+fn has(rows: &[Value], host: &Host, last: u8) -> bool {
+    let mac = format!("02:00:00:00:00:{:02x}", host.number);
+    let of = rows.iter().find(|row| text(row, "mac") == mac);
+    of.is_some_and(|row| row.to_string().contains(&format!("\"10.0.0.{last}\"")))
+}
+
+/// A host sends a DHCPACK (RFC 2131 §2) that gives another one 10.0.0.N, in a datagram to that one's port 68.
+fn acknowledge(directory: &Path, from: &Host, to: &Host, last: u8) -> Result<(), Fail> {
+    let mut message = vec![0; 236];
+    message[..3].copy_from_slice(&[2, 1, 6]);
+    message[16..20].copy_from_slice(&[10, 0, 0, last]);
+    message[28..34].copy_from_slice(&[2, 0, 0, 0, 0, to.number]);
+    message.extend([99, 130, 83, 99, 53, 1, 5, 255]);
+    let file = directory.join(format!("dhcpack-{last}"));
+    std::fs::write(&file, &message).map_err(|error| format!("{}: {error}", file.display()))?;
+    let script = format!("cat '{}' > /dev/udp/{}/68", file.display(), to.ipv4());
+    let line = from.command(&["bash", "-c", &script]);
+    let (program, arguments) = line.split_first().ok_or("nothing to run")?;
+    command(program, arguments).map(drop)
 }
 
 /// lldpd in the first host's namespace.

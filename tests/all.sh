@@ -125,14 +125,14 @@ log=$logs/lab.log
 if [ $debian_root = yes ]; then
     # The binary that users run; the program that drives it is as good without optimisation.
     if cargo build --quiet --release -p trunkline-controller; then
-        TRUNKLINE_BIN=$target/release/trunkline cargo test --quiet -p trunkline-tests --all-features --test lab -- --short 2>&1 |
+        TRUNKLINE_BIN=$target/release/trunkline cargo test --quiet --workspace --all-features --test lab -- --short 2>&1 |
             tee "$log"
         count_lab "$log"
     else
         fail "lab (the release build)"
     fi
 else
-    scenarios=$(cargo test --quiet -p trunkline-tests --all-features --test lab -- --list 2>/dev/null | wc -l)
+    scenarios=$(cargo test --quiet --workspace --all-features --test lab -- --list 2>/dev/null | wc -l)
     skip "lab" "needs root on Debian ($scenarios scenarios)" "$scenarios"
 fi
 

@@ -27,6 +27,10 @@ use crate::chaos::Random;
 const ALL_STATES: usize = 256;
 const RANDOM_STATES: usize = 48;
 
+/// Kinds of changes, and those of which nothing is silent, away or at one moment with another.
+const KINDS: usize = 8;
+const QUIET_KINDS: usize = 6;
+
 type Tables = BTreeMap<DatapathId, Switch>;
 
 /// Where packets go in a fabric of tables.
@@ -300,16 +304,16 @@ fn settings(spec: &FabricSpec, random: &mut Random) -> FabricSettings {
 }
 
 /// A link is cut, or mended.
-fn toggle(simulator: &mut Simulator, link: LinkIndex) {
+fn toggle(simulator: &mut Simulator, link: LinkIndex, kind: CutKind) {
     let now = simulator.now();
     match simulator.fabric.link_cut(link) {
-        None => simulator.fabric.cut_link(link, CutKind::PortDown, now),
+        None => simulator.fabric.cut_link(link, kind, now),
         Some(_) => simulator.fabric.mend_link(link, now),
     };
 }
 
-/// Random changes of one fabric; how many states that were.
-fn changes(spec: &FabricSpec, seed: u64, count: usize) -> Looked {
+/// Random changes of one fabric, out of the first so many kinds; how many states that were.
+fn changes(spec: &FabricSpec, seed: u64, count: usize, kinds: usize) -> Looked {
     let mut random = Random(seed);
     let mut simulator = Simulator::new(spec, SimulatorOptions { seed, ..SimulatorOptions::default() });
     simulator.converge();
@@ -318,13 +322,33 @@ fn changes(spec: &FabricSpec, seed: u64, count: usize) -> Looked {
     let mut story = format!("seed {seed}");
     for _ in 0..count {
         let link = LinkIndex(random.below(spec.links.len()));
-        match random.below(6) {
+        match random.below(kinds) {
             4 | 5 => {
                 let second = LinkIndex(random.below(spec.links.len()));
-                let later = Duration::from_micros(random.below(60_000) as u64);
+                let at_once = kinds > QUIET_KINDS && random.below(4) == 0;
+                let later = if at_once { Duration::ZERO } else { Duration::from_micros(random.below(60_000) as u64) };
                 story.push_str(&format!(", link {} other, and link {} {later:?} later", link.0, second.0));
-                let first = |simulator: &mut Simulator| toggle(simulator, link);
-                let second: Second = (later, Box::new(move |simulator| toggle(simulator, second)));
+                let first = |simulator: &mut Simulator| toggle(simulator, link, CutKind::PortDown);
+                let second: Second = (later, Box::new(move |simulator| toggle(simulator, second, CutKind::PortDown)));
+                look_at_both(&mut simulator, (&places, None), &mut random, &story, &mut looked, first, Some(second));
+            }
+            // Nobody is told: probes find it, and no detour is taken meanwhile. It is mended while its ports are kept from being edges (decision 0006): one that
+            // comes to life behind the back of two edges is a loop until the next probe.
+            6 if simulator.fabric.link_cut(link).is_none() => {
+                for what in ["down", "up"] {
+                    story.push_str(&format!(", link {} {what} silently", link.0));
+                    look(&mut simulator, &places, None, &mut random, &story, &mut looked, |simulator| {
+                        toggle(simulator, link, CutKind::Silent);
+                    });
+                }
+            }
+            // A switch is away for a while, and a link changes before it has come back or soon after.
+            6 | 7 => {
+                let away = spec.switches[random.below(spec.switches.len())].datapath_id;
+                let [pause, later] = [1_500, 2_500].map(|most| Duration::from_millis(1 + random.below(most) as u64));
+                story.push_str(&format!(", {away} away for {pause:?}, link {} other {later:?} later", link.0));
+                let first = |simulator: &mut Simulator| simulator.break_connection(away, pause);
+                let second: Second = (later, Box::new(move |simulator| toggle(simulator, link, CutKind::PortDown)));
                 look_at_both(&mut simulator, (&places, None), &mut random, &story, &mut looked, first, Some(second));
             }
             0 | 1 if simulator.fabric.link_cut(link).is_none() => {
@@ -386,10 +410,10 @@ fn changes(spec: &FabricSpec, seed: u64, count: usize) -> Looked {
     looked
 }
 
-fn many(spec: &FabricSpec, seeds: std::ops::Range<u64>, count: usize) {
+fn many(spec: &FabricSpec, seeds: std::ops::Range<u64>, count: usize, kinds: usize) {
     let mut all = Looked::default();
     for seed in seeds {
-        let looked = changes(spec, seed, count);
+        let looked = changes(spec, seed, count, kinds);
         all = Looked { states: all.states + looked.states, batches: all.batches + looked.batches };
     }
     assert!(all.batches > 0 && all.states > all.batches, "{} states of {} batches", all.states, all.batches);
@@ -398,15 +422,21 @@ fn many(spec: &FabricSpec, seeds: std::ops::Range<u64>, count: usize) {
 
 #[test]
 fn no_state_between_two_of_a_line_loops_loses_or_leaks() {
-    many(&FabricSpec::linear(3), 1..13, 12);
+    many(&FabricSpec::linear(3), 1..13, 12, QUIET_KINDS);
 }
 
 #[test]
 fn no_state_between_two_of_a_ring_with_a_chord_loops_loses_or_leaks() {
-    many(&FabricSpec::ring_with_chord(4, 6), 100..112, 14);
+    many(&FabricSpec::ring_with_chord(4, 6), 100..112, 14, QUIET_KINDS);
 }
 
 #[test]
 fn no_state_between_two_of_a_fat_tree_loops_loses_or_leaks() {
-    many(&FabricSpec::fat_tree(4), 200..202, 7);
+    many(&FabricSpec::fat_tree(4), 200..202, 7, QUIET_KINDS);
+}
+
+#[test]
+fn no_state_loops_or_leaks_while_links_die_silently_switches_are_away_and_two_links_change_at_once() {
+    many(&FabricSpec::linear(3), 20..24, 8, KINDS);
+    many(&FabricSpec::ring_with_chord(4, 6), 120..122, 8, KINDS);
 }

@@ -117,6 +117,8 @@ impl Core {
         let changes = self.paths.settle();
         if !changes.is_empty() {
             self.counters.path_updates += 1;
+            // Nothing is mended by it: it may take the time that Open vSwitch's cache needs between two phases.
+            self.reconciler.take_time();
             self.tell_apps(Event::Paths(&changes));
         }
     }

@@ -36,7 +36,8 @@ impl Lab {
             "openflow: {{ listen: [\"ptcp:0:127.0.0.1\"] }}\nhttp: {{ listen: \"127.0.0.1:0\", socket: {} }}\n\
              flows: {{ all: [\"priority=7,tcp,tp_dst=23,actions=drop\"] }}\n\
              switches: {{ a: {{ datapath_id: \"0x1\" }}, b: {{ datapath_id: \"0x3\" }} }}\n\
-             fabric: {{ expected_links: [a/1 - b/77], move_confirmation: 0s }}\n",
+             fabric: {{ expected_links: [a/1 - b/77], move_confirmation: 0s }}\n\
+             reservations: [{{ name: alarms, from: a, to: b, bandwidth: 1M }}]\n",
             socket.display()
         );
         let controller = Controller::start(&Config::parse(&text).unwrap()).unwrap();

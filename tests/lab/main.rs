@@ -23,12 +23,15 @@ mod relay;
 mod report;
 mod sandbox;
 mod scenario;
+mod stall;
 mod wait;
 
 use std::process::ExitCode;
 
 use report::Totals;
 use sandbox::Sandbox;
+use scenario::Scenario;
+use stall::Watch;
 
 /// How much a lab does, and how it tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,6 +133,31 @@ fn main() -> ExitCode {
     outside(mode, &only, keep, seed)
 }
 
+/// A scenario that fails while this machine stands still is tried so often: what fails every time has failed.
+const ATTEMPTS: u32 = 3;
+
+/// Runs a scenario, and once more if it failed and this machine was not there the while. What failed is told each time.
+fn attempts(scenario: &Scenario, mode: Mode, keep: bool, seed: u64) -> Totals {
+    let mut attempt = 1;
+    loop {
+        let watch = Watch::start();
+        let totals = Sandbox::new(scenario.name, mode, keep, seed).run(scenario.limit(mode));
+        let seen = watch.seen();
+        if totals.failed == 0 {
+            return totals;
+        }
+        println!("machine {}: {seen}", scenario.name);
+        if !seen.stood_still() || attempt == ATTEMPTS {
+            return totals;
+        }
+        attempt += 1;
+        println!(
+            "again   {}: {} failed while this machine stood still; attempt {attempt} of {ATTEMPTS}",
+            scenario.name, totals.failed
+        );
+    }
+}
+
 /// Runs the chosen scenarios one after the other, each in a sandbox, and adds up.
 fn outside(mode: Mode, only: &[String], keep: bool, seed: u64) -> ExitCode {
     let chosen = |name: &str, full_only: bool| {
@@ -144,8 +172,7 @@ fn outside(mode: Mode, only: &[String], keep: bool, seed: u64) -> ExitCode {
         }
     } else {
         for scenario in &scenarios {
-            let sandbox = Sandbox::new(scenario.name, mode, keep, seed);
-            totals.add(&sandbox.run(scenario.limit(mode)));
+            totals.add(&attempts(scenario, mode, keep, seed));
         }
     }
     println!("\nlab ({}): {totals}", mode.flag().trim_start_matches('-'));

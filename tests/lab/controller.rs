@@ -93,6 +93,16 @@ impl Controller {
         self.wait_healthy()
     }
 
+    /// It does nothing until it is told to go on.
+    pub fn freeze(&self) -> Result<(), Fail> {
+        self.daemon.signal("STOP")
+    }
+
+    /// It goes on.
+    pub fn thaw(&self) -> Result<(), Fail> {
+        self.daemon.signal("CONT")
+    }
+
     /// Gives it another configuration while it runs (SIGHUP).
     pub fn hang_up(&self, config: &str) -> Result<(), Fail> {
         self.write_config(config)?;

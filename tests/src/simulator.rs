@@ -154,6 +154,7 @@ impl Simulator {
         config.wiring = settings.wiring.clone();
         config.rules = settings.rules.clone();
         config.isolation = settings.isolation.clone();
+        config.weights = settings.weights.clone();
         let now = self.now;
         let Some(core) = &mut self.core else { return Vec::new() };
         timed(&mut self.stopwatch, || core.handle_config(settings, now))

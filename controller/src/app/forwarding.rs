@@ -9,7 +9,7 @@ mod answer;
 mod build;
 mod floods;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use net::{DatapathId, MacAddr, PortId};
 use topology::{Change, Host, SeededMap};
@@ -18,6 +18,7 @@ use super::{App, Effects, Event, Recovered, RuleSet, SLICE_CHANGES, View};
 use crate::flow::pipeline::{CLASSIFY, STATIC, classify};
 use crate::flow::{Owner, RuleId};
 use crate::path::PathChanges;
+use crate::path::bypass::Step;
 use floods::Floods;
 
 /// The application. It remembers to which switches it has led the others, and nothing of hosts: where they are is in the network, where
@@ -33,6 +34,10 @@ pub struct Forwarding {
     floods: Floods,
     /// Whether switches have the rules that bring DHCP here.
     watches_dhcp: bool,
+    /// Which rules are stated for the way round a port's link, and for which label: what takes its place is stated by what is there then.
+    bypasses: BTreeMap<PortId, (u16, Vec<Step>)>,
+    /// As the switches have been told.
+    has_labels: bool,
 }
 
 impl Forwarding {
@@ -42,6 +47,7 @@ impl Forwarding {
     }
 
     fn switch_up(&mut self, at: DatapathId, view: &View<'_>, effects: &mut Effects<'_>) {
+        self.has_labels = view.paths.weights().bypasses;
         let mut rules = effects.rule_set(at);
         state_own(at, view, &mut rules);
         // By destination: a switch that comes up should not cost a look at every host there is.
@@ -153,6 +159,43 @@ impl Forwarding {
         for &at in &changes.flood {
             self.restate_flood(at, view, effects);
         }
+        self.bypasses_changed(&changes.bypasses, view, effects);
+    }
+
+    fn bypasses_changed(&mut self, ports: &[PortId], view: &View<'_>, effects: &mut Effects<'_>) {
+        for port in ports {
+            let Some((label, steps)) = self.bypasses.remove(port) else { continue };
+            for step in steps {
+                if let Some(rule) = build::bypass_rule(label, &step) {
+                    effects.remove_rule(step.at, &rule);
+                }
+            }
+        }
+        for &port in ports {
+            if let Some(bypass) = view.paths.bypass(port) {
+                for step in &bypass.steps {
+                    if let Some(rule) = build::bypass_rule(bypass.label, step) {
+                        effects.set_rule(step.at, rule.key, Some(&rule));
+                    }
+                }
+                self.bypasses.insert(port, (bypass.label, bypass.steps.clone()));
+            }
+        }
+        // Ports of one switch stand together.
+        for ports in ports.chunk_by(|a, b| a.datapath_id == b.datapath_id) {
+            self.restate_groups(ports, view, effects);
+        }
+    }
+
+    /// Groups of one switch whose only next hop is one of these ports of it, ascending.
+    fn restate_groups(&self, ports: &[PortId], view: &View<'_>, effects: &mut Effects<'_>) {
+        let Some(at) = ports.first().map(|port| port.datapath_id) else { return };
+        for &destination in self.destinations.keys() {
+            let Some(hop) = view.paths.hop(at, destination) else { continue };
+            if matches!(*hop.ports, [port_no] if ports.binary_search(&PortId::new(at, port_no)).is_ok()) {
+                effects.set_group(at, build::path_key(destination), build::path_group(at, destination, view));
+            }
+        }
     }
 }
 
@@ -161,6 +204,11 @@ fn state_own(at: DatapathId, view: &View<'_>, rules: &mut RuleSet<'_>) {
     let Some(switch) = view.network.switches.get(&at) else { return };
     build::fixed_rules().into_iter().for_each(|rule| rules.rule(rule));
     build::dhcp_rules().filter(|_| view.watches_dhcp).for_each(|rule| rules.rule(rule));
+    build::no_label_rule(view).into_iter().for_each(|rule| rules.rule(rule));
+    for (_, bypass) in view.paths.bypasses_through(at) {
+        let steps = bypass.steps.iter().filter(|step| step.at == at);
+        steps.filter_map(|step| build::bypass_rule(bypass.label, step)).for_each(|rule| rules.rule(rule));
+    }
     if let Some(group) = build::flood_group(at, view) {
         rules.group(group);
     }
@@ -228,6 +276,13 @@ impl App for Forwarding {
             Event::Paths(changes) => self.paths_changed(changes, view, effects),
             // The rules of hosts that come have the new timeout; those of the hosts that there are get it in slices.
             Event::Configured(configured) => {
+                let has_labels = view.paths.weights().bypasses;
+                if std::mem::replace(&mut self.has_labels, has_labels) != has_labels {
+                    let rule = build::no_label_rule(view);
+                    for &at in view.network.switches.keys() {
+                        effects.set_rule(at, build::no_label_key(), rule.as_ref());
+                    }
+                }
                 if configured.host_timeout_changed {
                     self.restating = view.network.switches.keys().copied().collect();
                     self.hosts.clear();

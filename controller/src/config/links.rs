@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use net::PortId;
 
 use super::schema::METRICS;
-use super::types::SwitchConfig;
+use super::types::{SwitchConfig, VlanConfig};
 use super::walk::{Field, Fields, Walk, shorten};
 use super::wiring::{EXPECTED_LINKS_MAX, ends_of};
 use super::words;
+use crate::path::bypass::LABELS;
 use crate::path::route::{parse_kbps, parse_latency};
 use crate::path::{LinkAttributes, MAX_COST, Metric, Weights};
 
@@ -23,6 +24,7 @@ pub(super) fn weights(walk: &mut Walk<'_>, fields: &Fields<'_>, switches: &BTree
     if let Some(section) = walk.read(fields, "paths", Walk::section) {
         weights.metric = metric(walk, &section);
         weights.measured_latency = walk.read(&section, "measured_latency", Walk::boolean).unwrap_or(false);
+        weights.bypasses = walk.read(&section, "bypasses", Walk::boolean).unwrap_or(false);
         if let Some(field) =
             section.get("measured_latency").filter(|_| weights.measured_latency && weights.metric != Metric::Latency)
         {
@@ -52,6 +54,18 @@ fn metric(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Metric {
         Some("utilisation") => Metric::Utilisation,
         Some("bandwidth") => Metric::Bandwidth { reference_kbps: reference_kbps.unwrap_or(REFERENCE_KBPS) },
         _ => Metric::Hops,
+    }
+}
+
+/// VLANs whose frames would be dropped, as their tags are labels.
+pub(super) fn warn_of_labels(walk: &mut Walk<'_>, field: &Field<'_>, vlans: &BTreeMap<String, VlanConfig>) {
+    for (name, vlan) in vlans.iter().filter(|(_, vlan)| vlan.id.get() >= *LABELS.start()) {
+        let message = format!(
+            "VLAN {} is one of those that label frames on their way round a dead link: frames of hosts with this tag are dropped; \
+             without `paths.bypasses` they go through",
+            vlan.id.get()
+        );
+        walk.warn(field.node.mark, &format!("{}.{name}", field.path), message);
     }
 }
 
@@ -226,6 +240,17 @@ mod tests {
             let wrong = parse(text).unwrap_err();
             assert!(wrong.contains(said), "{text}: {wrong}");
         }
+    }
+
+    #[test]
+    fn a_vlan_whose_tag_is_a_label_is_told_unless_there_are_no_labels() {
+        let told = |paths: &str| {
+            let text = format!("{paths}vlans: {{ office: 10, voice: 3840 }}\n");
+            super::super::check(&text, None).unwrap().warnings.to_string()
+        };
+        let warning = told("paths: { bypasses: true }\n");
+        assert!(warning.contains("vlans.voice: VLAN 3840") && !warning.contains("office"), "{warning}");
+        assert_eq!(told(""), "");
     }
 
     #[test]

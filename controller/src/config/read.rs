@@ -45,6 +45,9 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
         config.fabric = wiring::fabric(walk, &section, &config.switches);
     }
     config.weights = Arc::new(links::weights(walk, &fields, &config.switches));
+    if let Some(field) = fields.get("vlans").filter(|_| config.weights.bypasses) {
+        links::warn_of_labels(walk, &field, &config.vlans);
+    }
     let reservations = walk.read(&fields, "reservations", |walk, field| {
         reservations::reservations(walk, field, &config.switches, &config.weights)
     });

@@ -14,8 +14,8 @@ use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::app::{Configured, Effects, Event, View};
 use crate::flow::FlowSettings;
-use crate::path::Weights;
 use crate::path::route::NamedRequest;
+use crate::path::{Metric, Weights};
 
 /// At least so long between two slices: frames that have come in meanwhile are read before the next one.
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
@@ -84,7 +84,7 @@ impl FabricSettings {
             ("fabric.subnets", self.wiring.subnets != new.wiring.subnets),
             ("fabric.dhcp_servers", self.wiring.dhcp_servers != new.wiring.dhcp_servers),
             ("links", (&old_weights.links, &old_weights.risk_names) != (&weights.links, &weights.risk_names)),
-            ("paths", (old_weights.metric, old_weights.measured_latency) != (weights.metric, weights.measured_latency)),
+            ("paths", of_paths(old_weights) != of_paths(weights)),
             ("reservations", self.reservations != new.reservations),
             ("groups", groups),
             ("meters", meters),
@@ -97,6 +97,11 @@ impl FabricSettings {
         ];
         rows.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
+}
+
+/// What `paths` says.
+fn of_paths(weights: &Weights) -> (Metric, bool, bool) {
+    (weights.metric, weights.measured_latency, weights.bypasses)
 }
 
 impl Core {

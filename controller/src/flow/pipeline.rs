@@ -53,6 +53,10 @@ pub mod operator {
 pub mod classify {
     /// IEEE 802.1Q table 8-1: frames to 01:80:c2:00:00:0x end at the first bridge.
     pub const LINK_LOCAL: u16 = 59_000;
+    /// Frames with a label, from another switch of the fabric: they go round a dead link.
+    pub const BYPASS: u16 = 51_000;
+    /// Frames with a tag that could be a label, and no rule for it here: from a host, or from a switch that knows more than this one.
+    pub const NO_LABEL: u16 = 50_500;
     /// Frames from another switch of the fabric.
     pub const LINK: u16 = 50_000;
     /// ARP requests and neighbour solicitations to all: the controller answers or floods.
@@ -84,6 +88,10 @@ pub mod forward {
     /// Frames to anybody else.
     pub const FLOOD: u16 = 100;
 }
+
+/// The stage of rules for frames with a label: behind all that is ordered by rank, which is at most the number of switches, and before the buckets that
+/// lead to them. They follow from all links there are, and so wait until these are known.
+pub const LABEL_STAGE: u16 = u16::MAX - 1;
 
 /// Which of the two rollouts carries a rule or group: they are ordered by different laws.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

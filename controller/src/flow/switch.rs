@@ -5,6 +5,7 @@ mod buckets;
 mod fitting;
 mod foreign;
 mod meters;
+mod permit;
 mod pictured;
 mod words;
 
@@ -33,6 +34,8 @@ use super::slots::{Held, Other, Slot, SlotRef, Slots};
 use buckets::{has_bucket, has_detour, same_buckets, without_detour};
 pub use meters::InstalledMeter;
 use meters::Meters;
+pub(super) use permit::Permit;
+use permit::permitted;
 pub(super) use words::flow_words;
 
 /// A flow entry of ours as the switch has it.
@@ -79,17 +82,6 @@ impl Op {
     pub(super) fn is_of_meter(&self) -> bool {
         matches!(self, Op::PutMeter(_) | Op::DeleteMeter(_))
     }
-}
-
-/// What may be sent to a switch now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Permit {
-    /// Everything.
-    All,
-    /// Only what adds: what is there may be right, and we can't know yet.
-    Additions,
-    /// Only what takes away: it can break a loop and never makes one.
-    Removals,
 }
 
 /// A step's place in the order of its lane: first the number, then the stage.
@@ -608,7 +600,7 @@ impl SwitchFlows {
         pipeline::group_lane(desired.or(installed).unwrap_or(GroupType::SELECT))
     }
 
-    /// Push the steps for one rule; true if they change or delete something that is installed.
+    /// Push the steps for one rule; true if they change or delete something that is installed, or are to wait like such.
     fn rule_steps(&self, at: SlotRef, lane: Lane, datapath_id: DatapathId, steps: &mut Vec<Planned>) -> bool {
         let Some(slot) = self.slots.get(at) else { return false };
         // What keeps hosts apart comes before what leads to them, and goes after it.
@@ -624,7 +616,8 @@ impl SwitchFlows {
             Lane::Flood => (0, 0),
         };
         let (step, op, changes) = match (slot.desired, slot.held()) {
-            (true, Held::Nothing) => (put, Op::PutRule(at), false),
+            // While links are not all found again, ways round them are others than those that are there.
+            (true, Held::Nothing) => (put, Op::PutRule(at), slot.stage == pipeline::LABEL_STAGE),
             (true, Held::Other(_)) => (put, Op::PutRule(at), true),
             (false, Held::Other(_) | Held::AsDesired) => (delete, Op::DeleteRule(at), true),
             (true, Held::AsDesired) | (false, Held::Nothing) => return false,
@@ -866,29 +859,6 @@ impl SwitchFlows {
     pub(super) fn is_installed(&self, id: &RuleId) -> bool {
         let found = self.slots.find_match(id.table, id.priority, &id.match_);
         found.and_then(|at| self.slots.get(at)).is_some_and(|slot| slot.held() != Held::Nothing)
-    }
-}
-
-/// Leaves of the steps since `before` what the permit covers; true if something stays dirty.
-fn permitted(permit: Permit, changes: bool, before: usize, steps: &mut Vec<Planned>) -> bool {
-    match permit {
-        Permit::Additions if changes => {
-            steps.truncate(before);
-            true
-        }
-        Permit::All | Permit::Additions => false,
-        Permit::Removals => {
-            let all = steps.len();
-            let mut kept = before;
-            for at in before..all {
-                if steps[at].op.takes_away() {
-                    steps.swap(kept, at);
-                    kept += 1;
-                }
-            }
-            steps.truncate(kept);
-            kept < all
-        }
     }
 }
 

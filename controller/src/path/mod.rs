@@ -5,6 +5,7 @@
 //! so). petgraph stays inside this module.
 
 mod alternate;
+pub mod bypass;
 mod flood;
 mod graph;
 mod next_hops;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use net::{DatapathId, PortId, PortNo};
 use topology::{Change, Network};
 
+use bypass::{Bypass, Bypasses};
 use flood::Flood;
 use graph::{Graph, Node, UNREACHABLE};
 use table::Table;
@@ -51,12 +53,14 @@ pub struct PathChanges {
     pub hops: BTreeMap<DatapathId, Vec<DatapathId>>,
     /// Switches whose set of flood-tree ports changed, ascending.
     pub flood: Vec<DatapathId>,
+    /// Ports round whose link frames go another way than before while it is dead, ascending.
+    pub bypasses: Vec<PortId>,
 }
 
 impl PathChanges {
     /// Nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.hops.is_empty() && self.flood.is_empty()
+        self.hops.is_empty() && self.flood.is_empty() && self.bypasses.is_empty()
     }
 
     /// Changed hops over all destinations.
@@ -74,6 +78,7 @@ pub struct Paths {
     graph: Graph,
     table: Table,
     flood: Flood,
+    bypasses: Bypasses,
     weights: Arc<Weights>,
     /// Switches that are gone since the last time.
     leaving: Vec<Node>,
@@ -240,6 +245,8 @@ impl Paths {
             changes.flood = nodes.into_iter().filter_map(|node| self.graph.id(node)).collect();
             changes.flood.sort_unstable();
         }
+        let wanted = self.weights.bypasses;
+        changes.bypasses = self.bypasses.follow(&self.graph, wanted, &touched, &gone, &come).into_iter().collect();
         leaving.into_iter().for_each(|node| self.graph.free(node));
         changes
     }
@@ -274,6 +281,21 @@ impl Paths {
         self.graph.nodes().filter_map(move |(id, at)| Some((id, hop(at)?)))
     }
 
+    /// The way round a port's link; `None` if there is no link, no way, or another port that leads to the same switch.
+    pub fn bypass(&self, port: PortId) -> Option<&Bypass> {
+        self.bypasses.get(port)
+    }
+
+    /// Every way round a link, by the port that it is the way round of.
+    pub fn bypasses(&self) -> impl Iterator<Item = (PortId, &Bypass)> {
+        self.bypasses.all()
+    }
+
+    /// Those that need a rule on this switch.
+    pub fn bypasses_through(&self, at: DatapathId) -> impl Iterator<Item = (PortId, &Bypass)> {
+        self.graph.node(at).into_iter().flat_map(|node| self.bypasses.through(&self.graph, node))
+    }
+
     /// Switches, ascending.
     pub fn switches(&self) -> impl Iterator<Item = DatapathId> + '_ {
         self.graph.nodes().map(|(id, _)| id)
@@ -294,9 +316,9 @@ impl Paths {
         self.table.pair_count()
     }
 
-    /// Octets that distances and next hops take, about.
+    /// Octets that distances, next hops and ways round links take, about.
     pub fn octets(&self) -> usize {
-        self.table.octets()
+        self.table.octets() + self.bypasses.octets()
     }
 }
 
@@ -304,6 +326,7 @@ impl Paths {
 impl PartialEq for Paths {
     fn eq(&self, other: &Paths) -> bool {
         self.switches().eq(other.switches())
+            && self.bypasses().eq(other.bypasses())
             && self
                 .switches()
                 .all(|to| self.reaching(to).eq(other.reaching(to)) && self.flood_ports(to).eq(other.flood_ports(to)))

@@ -65,6 +65,8 @@ pub struct Weights {
     pub risk_names: BTreeMap<u32, String>,
     /// Switches under maintenance: destinations as ever, and somebody else's way only where nothing else leads (RFC 6987).
     pub drained: BTreeSet<DatapathId>,
+    /// Frames go round a dead link with a label: see [`bypass`](super::bypass).
+    pub bypasses: bool,
     /// With [`Metric::Latency`]: what is measured counts where nothing is stated.
     pub measured_latency: bool,
     /// Index of [`UTILISATION_STEPS`]; a direction without an entry is at the first.
@@ -78,6 +80,16 @@ impl Weights {
     pub fn stated_links(&self) -> impl Iterator<Item = ExpectedLink> {
         let ends = self.links.iter().filter_map(|(here, link)| Some([*here, link.to?]));
         ends.filter(|[here, there]| here < there).map(|ends| ExpectedLink { ends })
+    }
+
+    /// The same without bypasses: where frames go while no link is dead that the controller knows nothing of.
+    pub fn plain(&self) -> Weights {
+        Weights { bypasses: false, ..self.clone() }
+    }
+
+    /// Every link alike, and ways round all of them.
+    pub fn with_bypasses() -> Weights {
+        Weights { bypasses: true, ..Weights::default() }
     }
 
     /// Every link alike.

@@ -160,8 +160,10 @@ impl Translated {
         let mut network = Network::clone(&new.network);
         network.hosts.retain(|host| kept.contains(&host.mac));
         if !is_same_network {
-            if *self.paths.weights() != new.weights {
-                self.paths = Paths::with_weights(new.weights.clone());
+            // A way round a link is that link.
+            let weights = Arc::new(new.weights.plain());
+            if *self.paths.weights() != weights {
+                self.paths = Paths::with_weights(weights);
             }
             self.paths.update(&network);
         }

@@ -21,6 +21,9 @@ const MEND_LIMIT: Duration = Duration::from_secs(20);
 /// How long it is watched after a change.
 const WATCH: Duration = Duration::from_millis(700);
 
+/// What nobody but the switches mends is mended before this: well below what the controller would need to hear of it by other means.
+const FROZEN_LIMIT: Duration = Duration::from_millis(300);
+
 /// BFD's interval in milliseconds where it is measured, and on a machine that is busy with other things: three of them without a processor
 /// are a lost link.
 const BFD_FULL_MS: u32 = 10;
@@ -151,6 +154,45 @@ pub fn fat_tree(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     heal(lab, report, &Shape::fat_tree())
 }
 
+/// What switches do by themselves: the controller is stopped, a link of the fat-tree loses its carrier and gets it back, and only then the controller
+/// goes on.
+pub fn frozen(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
+    let shape = Shape::fat_tree();
+    let text = format!("{}paths: {{ bypasses: true }}\n", config(None));
+    let (mut bench, _ovs) = Bench::start(lab, report, &shape, &text)?;
+    let links = shape.links.len();
+    // Of each pod edge to aggregation and aggregation to core, or all.
+    for link in (0..links).step_by(lab.mode.pick(5, 1)) {
+        let (a, b) = shape.ends(link);
+        let what = format!("{a}–{b}, port down and the controller stopped: every pair is heard again");
+        let (mut found, mut disturbed) = (Ok(String::new()), false);
+        for _ in 0..TRIES {
+            let before = prober::now();
+            bench.controller.freeze()?;
+            let cut = fabric::cut(&a, &b).and_then(|()| bench.wait_told());
+            let (felt, mended) = (bench.felt(before), fabric::mend(&a, &b));
+            bench.controller.thaw()?;
+            mended?;
+            disturbed = cut.is_ok() && prober::longest_stall(&bench.probers, before).is_some();
+            found = cut.and_then(|()| {
+                let told = format!("{} lost, the longest outage {:.1} ms", felt.lost, millis(felt.longest));
+                wait::ensure(felt.longest < FROZEN_LIMIT, || told.clone()).map(|()| told)
+            });
+            bench.controller.wait_metric(MEND_LIMIT, metric::LINKS, links as f64)?;
+            bench.wait_told()?;
+            if found.is_ok() {
+                break;
+            }
+        }
+        match found {
+            // Late is what a slow machine makes; never is not.
+            Err(reason) if disturbed => report.skip(&what, &format!("this machine is too busy: {reason}")),
+            found => drop(report.check(&what, found)),
+        }
+    }
+    bench.controller.ensure_running()
+}
+
 /// BFD every so many milliseconds, or none.
 fn config(bfd_ms: Option<u32>) -> String {
     let bfd = bfd_ms.map(|ms| format!("  bfd: {{ enabled: true, min_tx: {ms}ms, min_rx: {ms}ms, mult: 3 }}\n"));
@@ -166,18 +208,26 @@ struct Bench<'a> {
     bfd_ms: u32,
 }
 
+impl<'a> Bench<'a> {
+    /// All switches and links are there, and every pair is heard.
+    fn start(lab: &Lab, report: &mut Report, shape: &'a Shape, text: &str) -> Result<(Bench<'a>, Ovs), Fail> {
+        let mut controller = Controller::start(&lab.directory, &lab.binary, Some(text))?;
+        let (ovs, hosts) = shape.build(lab)?;
+        let took = |time: Duration| format!("after {:.1} s", time.as_secs_f64());
+        let switches = controller.wait_metric(CONNECT_LIMIT, metric::SWITCHES, shape.bridges as f64);
+        report.require("all bridges are connected", switches.map(took))?;
+        let links = controller.wait_metric(MEND_LIMIT, metric::LINKS, shape.links.len() as f64);
+        report.require("all links are discovered", links.map(took))?;
+        let probers = shape.probers(lab, &hosts)?;
+        let mut bench = Bench { shape, controller, probers, bfd_ms: lab.mode.pick(BFD_SHORT_MS, BFD_FULL_MS) };
+        let heard = bench.wait_all_heard().map(|()| format!("{} pairs", shape.pairs.len()));
+        report.require("every pair is heard", heard)?;
+        Ok((bench, ovs))
+    }
+}
+
 fn heal(lab: &Lab, report: &mut Report, shape: &Shape) -> Result<(), Fail> {
-    let mut controller = Controller::start(&lab.directory, &lab.binary, Some(&config(None)))?;
-    let (_ovs, hosts) = shape.build(lab)?;
-    let took = |time: Duration| format!("after {:.1} s", time.as_secs_f64());
-    let switches = controller.wait_metric(CONNECT_LIMIT, metric::SWITCHES, shape.bridges as f64);
-    report.require("all bridges are connected", switches.map(took))?;
-    let links = controller.wait_metric(MEND_LIMIT, metric::LINKS, shape.links.len() as f64);
-    report.require("all links are discovered", links.map(took))?;
-    let probers = shape.probers(lab, &hosts)?;
-    let mut bench = Bench { shape, controller, probers, bfd_ms: lab.mode.pick(BFD_SHORT_MS, BFD_FULL_MS) };
-    let heard = bench.wait_all_heard().map(|()| format!("{} pairs", shape.pairs.len()));
-    report.require("every pair is heard", heard)?;
+    let (mut bench, _ovs) = Bench::start(lab, report, shape, &config(None))?;
     let mut table = vec![format!(
         "{:<30} {:>5} {:>13} {:>8} {:>10} {:>16} {:>9} {:>8} {:>10}",
         shape.name,

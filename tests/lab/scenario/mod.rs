@@ -100,6 +100,13 @@ pub const ALL: &[Scenario] = &[
         limit_s: (480, 2700),
     },
     Scenario {
+        name: "frozen",
+        about: "a fat-tree of 20 bridges whose controller is stopped: links lose their carrier, and the switches heal by themselves",
+        full_only: true,
+        run: healing::frozen,
+        limit_s: (240, 900),
+    },
+    Scenario {
         name: "drain",
         about: "ring with a chord, a datagram every 5 ms between all pairs: each link and each switch drained and taken back without a lost one",
         full_only: false,

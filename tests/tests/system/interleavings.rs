@@ -70,12 +70,13 @@ impl Walker {
         Walker { links, hosts: self.hosts.clone(), away: self.away, now: self.now }
     }
 
-    fn go(&self, tables: &Tables, from: PortId, frame: &Bytes, way: &mut Vec<PortId>, fate: &mut Fate) {
-        if way.contains(&from) {
+    fn go(&self, tables: &Tables, from: PortId, frame: &Bytes, way: &mut Vec<(PortId, Bytes)>, fate: &mut Fate) {
+        // Whoever comes by with a label, and later without, has not gone round.
+        if way.iter().any(|(port, there)| *port == from && there == frame) {
             fate.looped = true;
             return;
         }
-        way.push(from);
+        way.push((from, frame.clone()));
         let switch = tables.get(&from.datapath_id).expect("a switch of the fabric");
         for output in switch.trace(from.port_no, frame.clone(), self.now).outputs {
             let out = PortId::new(from.datapath_id, output.port_no);
@@ -285,7 +286,9 @@ fn settings(spec: &FabricSpec, random: &mut Random) -> FabricSettings {
     }
     if random.below(3) > 0 {
         let metric = ["cost", "latency", "cost", "bandwidth"][random.below(4)];
-        text.push_str(&format!("paths: {{ metric: {metric} }}\nlinks:\n"));
+        // Ways round links, or none.
+        let bypasses = metric != "cost";
+        text.push_str(&format!("paths: {{ metric: {metric}, bypasses: {bypasses} }}\nlinks:\n"));
         for link in &spec.links {
             let end = |port: PortId| {
                 let switch = spec.switches.iter().position(|switch| switch.datapath_id == port.datapath_id).unwrap();

@@ -1,6 +1,7 @@
 //! The whole system under virtual time: real core, channels and software switches; one `mod` per trip.
 
 mod bridges;
+mod bypass;
 mod chaos;
 mod configuration;
 mod draining;

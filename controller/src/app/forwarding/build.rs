@@ -1,12 +1,15 @@
 //! The rules themselves: pure functions from the view to rules and groups.
 
 use net::{DatapathId, MacAddr, PortId, PortNo};
-use openflow::{Action, Bucket, GroupId, GroupType, Instruction, Match};
+use openflow::nicira::{NiciraAction, Subfield};
+use openflow::oxm::VID_PRESENT;
+use openflow::{Action, Bucket, GroupId, GroupType, Instruction, Match, OxmFieldOwned, OxmKind};
 use topology::PortState;
 
 use crate::app::{View, to_controller};
-use crate::flow::pipeline::{CLASSIFY, FORWARD, ISOLATE_PORT, classify, forward};
+use crate::flow::pipeline::{CLASSIFY, FORWARD, ISOLATE_PORT, LABEL_STAGE, classify, forward};
 use crate::flow::{FlowBody, Group, Key, Owner, Rule};
+use crate::path::bypass::{LABELS, Step, tag};
 
 const KIND_FIXED: u8 = 1;
 const KIND_LINK: u8 = 2;
@@ -14,8 +17,10 @@ const KIND_DHCP: u8 = 3;
 const KIND_PATH: u8 = 5;
 const KIND_FLOOD: u8 = 6;
 const KIND_FLOOD_IN: u8 = 7;
+const KIND_NO_LABEL: u8 = 8;
 const KIND_HOST_IN: u8 = Key::IDENTITY_KINDS;
 const KIND_HOST_OUT: u8 = Key::IDENTITY_KINDS + 1;
+const KIND_BYPASS: u8 = Key::IDENTITY_KINDS + 2;
 
 const ETH_TYPE_ARP: u16 = 0x0806;
 const ETH_TYPE_IPV4: u16 = 0x0800;
@@ -30,6 +35,7 @@ const DHCPV6_SERVER_PORT: u16 = 547;
 const IP_PROTO_ICMPV6: u8 = 58;
 const NEIGHBOR_SOLICITATION: u8 = 135;
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
+const ETH_TYPE_VLAN: u16 = 0x8100;
 
 const fn key(kind: u8, a: u64) -> Key {
     Key { owner: Owner::Forwarding, kind, a, b: 0 }
@@ -155,16 +161,76 @@ fn to_host(mac: MacAddr, body: FlowBody) -> Rule {
     Rule::with_body(key(KIND_HOST_OUT, mac.to_u64()), FORWARD, forward::HOST, body)
 }
 
-/// All equal-cost next hops towards another switch, or the only one and, behind it, the alternate. A bucket whose port is down is skipped by the
-/// switch itself.
+/// All equal-cost next hops towards another switch, or the only one and, behind it, the alternate or the way round its link. A bucket whose port is down
+/// is skipped by the switch itself.
 pub(super) fn path_group(at: DatapathId, destination: DatapathId, view: &View<'_>) -> Option<Group> {
     let hop = view.paths.hop(at, destination)?;
+    let bypass = match *hop.ports {
+        [port] if hop.alternate.is_none() => view.paths.bypass(PortId::new(at, port)),
+        _ => None,
+    };
     // Buckets of select groups alone have a weight (OpenFlow 1.3.5 §5.6.1).
-    let (group_type, weight) = if hop.alternate.is_some() { (GroupType::FF, 0) } else { (GroupType::SELECT, 1) };
-    let bucket =
-        |&port: &PortNo| Bucket { weight, watch_port: port, watch_group: GroupId::ANY, actions: vec![output(port)] };
-    let buckets = hop.ports.iter().chain(&hop.alternate).map(bucket).collect();
+    let has_detour = hop.alternate.is_some() || bypass.is_some();
+    let (group_type, weight) = if has_detour { (GroupType::FF, 0) } else { (GroupType::SELECT, 1) };
+    let bucket = |port, actions| Bucket { weight, watch_port: port, watch_group: GroupId::ANY, actions };
+    let plain = hop.ports.iter().chain(&hop.alternate).map(|&port| bucket(port, vec![output(port)]));
+    let round = bypass.map(|bypass| {
+        let (vlan, priority) = tag(bypass.label, bypass.left());
+        let onto =
+            [by_any_port(), Action::PushVlan(ETH_TYPE_VLAN), set_vlan(vlan)].into_iter().chain(set_priority(priority));
+        bucket(bypass.first, onto.chain([output(bypass.first)]).collect())
+    });
+    let buckets = plain.chain(round).collect();
     Some(Group { key: path_key(destination), group_type, buckets, stage: hop.rank })
+}
+
+/// One switch of the way round a link: on to the next one, or off with the label and on as if it had come over the link.
+pub(super) fn bypass_rule(label: u16, step: &Step) -> Option<Rule> {
+    let (vlan, priority) = tag(label, step.left);
+    let match_ = Match::new().with_in_port(step.in_port).with_vlan_vid(VID_PRESENT | vlan).with_vlan_pcp(priority);
+    let instructions = match step.out {
+        Some(port) => {
+            let (next, priority) = tag(label, step.left.saturating_sub(1));
+            let other = (next != vlan).then(|| set_vlan(next));
+            let on = other.into_iter().chain(set_priority(priority)).chain([output(port)]);
+            vec![Instruction::ApplyActions(on.collect())]
+        }
+        None => {
+            let off = vec![Action::PopVlan, by_any_port()];
+            vec![Instruction::ApplyActions(off), Instruction::GotoTable(ISOLATE_PORT)]
+        }
+    };
+    let key = Key { b: u64::from(label) << 8 | u64::from(step.left), ..key(KIND_BYPASS, u64::from(step.in_port.0)) };
+    let rule = Rule::new(key, CLASSIFY, classify::BYPASS, match_, instructions).ok()?;
+    Some(Rule { stage: LABEL_STAGE, ..rule })
+}
+
+/// From here on the frame may leave by the port where it came in, as the way round its link may begin there (ovs-fields(7), `in_port`). OpenFlow has no word for
+/// that: a switch that is no Open vSwitch refuses what has it, and is left without a detour.
+fn by_any_port() -> Action {
+    let destination = Subfield { kind: OxmKind::NXM_OF_IN_PORT, offset: 0, bits: 16 };
+    Action::Nicira(NiciraAction::RegLoad { destination, value: 0 })
+}
+
+fn set_vlan(vlan: u16) -> Action {
+    Action::SetField(OxmFieldOwned::vlan_vid(VID_PRESENT | vlan))
+}
+
+/// At most 7, and so always something.
+fn set_priority(priority: u8) -> Option<Action> {
+    OxmFieldOwned::number(OxmKind::VLAN_PCP, priority.into()).map(Action::SetField)
+}
+
+/// A tag that could be a label is one that a switch of the fabric has put there and that this one has a rule for, or its frame goes nowhere.
+pub(super) fn no_label_rule(view: &View<'_>) -> Option<Rule> {
+    let (from, mask) = (LABELS.start() & !0xff, 0xf00);
+    let match_ = Match::new().with_vlan_vid_masked(VID_PRESENT | from, VID_PRESENT | mask);
+    let rule = || Rule::new(no_label_key(), CLASSIFY, classify::NO_LABEL, match_, Vec::new()).ok();
+    if view.paths.weights().bypasses { rule() } else { None }
+}
+
+pub(super) fn no_label_key() -> Key {
+    key(KIND_NO_LABEL, 0)
 }
 
 /// Whether broadcasts may enter and leave by this port: edge ports and links of the flood tree.

@@ -103,5 +103,15 @@ pub(super) static PATHS: Section = Section {
             reload: Reload::Hot,
             about: "The bit rate of a link that counts 1 with `metric: bandwidth`. Faster ones count 1 too.",
         },
+        Key {
+            name: "bypasses",
+            shape: Shape::Boolean,
+            need: Need::Default("false"),
+            rule: "",
+            reload: Reload::Hot,
+            about: "Where a switch has one next hop and no loop-free alternate, the way round that link of up to 16 links is put in beforehand: while the link is dead the switch \
+                    sends frames along it with a VLAN tag of their own, that comes off at the link's far end. VLANs 3840 to 4095 belong to these tags: a frame with such a tag that comes from \
+                    elsewhere is dropped. `false`: until the controller has found a new way such frames are lost.",
+        },
     ],
 };

@@ -64,6 +64,7 @@ const CHANGES: &[(&str, &[(&str, &str)])] = &[
     ("links[].drain", &[("12], drain: true", "12], drain: false")]),
     ("paths.metric", &[("{ metric: bandwidth", "{ metric: cost")]),
     ("paths.measured_latency", &[("measured_latency: false", "measured_latency: true")]),
+    ("paths.bypasses", &[("bypasses: true", "bypasses: false")]),
     ("paths.reference_bandwidth", &[("reference_bandwidth: 100G", "reference_bandwidth: 40G")]),
     ("reservations[].name", &[("name: nightly", "name: weekly")]),
     ("reservations[].from", &[("from: s1, to: s2", "from: s2, to: s1")]),

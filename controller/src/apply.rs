@@ -227,7 +227,7 @@ impl Changes {
         let snapshot = controller.snapshot();
         tokio::task::spawn_blocking(move || {
             let name = |at| crate::api::switch_name(&snapshot, at);
-            let verified = planning.verified(snapshot.network.clone());
+            let verified = planning.verified(&(&*snapshot).into());
             let mut plan = planning.work_out(&snapshot.network, &snapshot.features, &name);
             if let Ok(plan) = &mut plan {
                 plan.outcome.warnings.extend(verified);

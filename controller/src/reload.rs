@@ -206,7 +206,7 @@ impl Reloader {
             new.isolate = self.current.isolate.clone();
         }
         let snapshot = controller.snapshot();
-        let network = snapshot.network.clone();
+        let now = verified::Now::from(&*snapshot);
         let differs = reservations_differ(&self.current, &new);
         let (weights, requests, names) = (new.weights.clone(), new.reservations.clone(), new.switch_names());
         let no_path = tokio::task::spawn_blocking(move || {
@@ -217,7 +217,7 @@ impl Reloader {
                 Vec::new()
             }
         });
-        let not_well = verified::reload(&self.current, &new, is_way_back, network, self.kept()).await;
+        let not_well = verified::reload(&self.current, &new, is_way_back, now, self.kept()).await;
         let not_well = not_well.inspect_err(count(Refused::Verify))?;
         let mut changed = match (controller.bgp(), &new.bgp, &self.current.bgp) {
             (Some(speaker), Some(bgp), Some(before)) => {
@@ -281,8 +281,8 @@ impl Planning {
     }
 
     /// What the verifier would say of it in this network, and whether it would be refused.
-    pub(crate) fn verified(&self, network: Arc<Network>) -> Vec<String> {
-        verified::would(&self.current, &self.new, network, &self.kept)
+    pub(crate) fn verified(&self, now: &verified::Now) -> Vec<String> {
+        verified::would(&self.current, &self.new, now, &self.kept)
     }
 
     /// Works it out: pure, and for a thread of its own.
@@ -342,6 +342,7 @@ impl From<&Config> for FabricSettings {
             flows: config.flow_settings(),
             isolation: config.isolate.clone(),
             weights: config.weights.clone(),
+            verifies_links: config.verifies_links(),
             names: Arc::new(config.switch_names()),
             reservations: config.reservations.clone(),
         }

@@ -83,6 +83,8 @@ pub fn run(options: RunOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
         let (snapshots, happenings) = (controller.snapshots(), controller.happenings());
         let (looked_at, kept) = (reloader.verified(), reloader.kept());
         tokio::spawn(verified::watch(looked_at, snapshots, happenings, controller.counted(), kept));
+        let (questions, answers) = controller.link_questions();
+        tokio::spawn(verified::links::answer(questions, answers, controller.happenings(), reloader.kept()));
         let started = started_with(options.config_file.as_deref(), &options.text);
         let mut changes = Changes::new(reloader, started, &history, controller.configurations());
         let add = |config: &mut Config| options.add_to(config);

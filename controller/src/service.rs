@@ -152,6 +152,11 @@ impl Controller {
         self.counted.clone()
     }
 
+    /// For who verifies links before they are used: what is asked, and where the answer goes.
+    pub(crate) fn link_questions(&self) -> (fabric::LinkQuestions, mpsc::Sender<fabric::LinkAnswer>) {
+        self.fabric.link_questions()
+    }
+
     /// Have the fabric take on another configuration; what was different, as keys of the file.
     ///
     /// # Errors
@@ -187,6 +192,7 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
     core.discovery = config.fabric.discovery.clone();
     core.wiring = config.fabric.wiring.clone();
     core.weights = config.weights.clone();
+    core.verifies_links = config.verifies_links();
     core.names = Arc::new(config.switch_names());
     core.reservations = config.reservations.clone();
     core.rules = config.flows.clone();

@@ -7,6 +7,7 @@
 //! What is not known: ports and links that have not been found yet. At the start nothing is, and [`Question::at_start`] takes the ports that the
 //! configuration names; loops and losses show when there are links.
 
+mod links;
 mod rules;
 mod standing;
 #[cfg(test)]
@@ -24,9 +25,11 @@ use topology::{Network, Port, PortInfo, PortState, Switch};
 use crate::app::isolation::Isolation;
 use crate::app::static_rules::OperatorRules;
 use crate::config::Config;
+use crate::core::LinkQuestion;
 use crate::path::Weights;
 use crate::verify::{Example, Field, Header, Problem};
 
+pub use links::{RefusedLink, refused_links};
 use rules::Translated;
 pub use standing::Standing;
 
@@ -140,6 +143,13 @@ impl Question {
             network.switches.insert(datapath_id, Switch { connected: true, ports: named.collect() });
         }
         Question::new(config, Arc::new(network))
+    }
+}
+
+impl From<&LinkQuestion> for Question {
+    fn from(asked: &LinkQuestion) -> Question {
+        let LinkQuestion { number: _, network, rules, isolation, weights } = asked.clone();
+        Question { network, rules, isolation, weights }
     }
 }
 

@@ -1,12 +1,12 @@
 //! [`Simulator`]: a controller and a fabric with a control network between them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use controller::core::{ConnectionId, Core, CoreConfig, CoreEvent, FabricSettings};
+use controller::core::{ConnectionId, Core, CoreConfig, CoreEvent, FabricSettings, LinkQuestion};
 use emulator::{Fabric, FabricEvent, FabricSpec, HostIndex, ProbeId};
-use net::{DatapathId, Time};
+use net::{DatapathId, PortId, Time};
 use openflow::FrameCodec;
 use tokio_util::codec::Decoder;
 
@@ -44,6 +44,9 @@ impl Stopwatch {
         Stopwatch { clock, total: 0, longest: 0 }
     }
 }
+
+/// The ends of the links that would make something worse; none to say nothing at all.
+pub type Verifier = fn(&LinkQuestion) -> Option<BTreeSet<PortId>>;
 
 /// One turn of the controller, with the clock beside it if there is one.
 fn timed<T>(stopwatch: &mut Option<Stopwatch>, turn: impl FnOnce() -> T) -> T {
@@ -85,6 +88,8 @@ pub struct Simulator {
     pub to_strangers: BTreeMap<ConnectionId, BytesMut>,
     /// What has come to which switch from the controller and when, from the moment on when this is some.
     pub delivered: Option<Vec<(Time, DatapathId, Bytes)>>,
+    /// What links that come would make worse, if somebody says that; without it nothing.
+    pub verifier: Option<Verifier>,
     /// What the controller's turns take, if somebody holds a clock beside them.
     pub stopwatch: Option<Stopwatch>,
     options: SimulatorOptions,
@@ -107,6 +112,7 @@ impl Simulator {
             fabric_events: Vec::new(),
             to_strangers: BTreeMap::new(),
             delivered: None,
+            verifier: None,
             stopwatch: None,
             options,
             now: Time::ZERO,
@@ -155,6 +161,7 @@ impl Simulator {
         config.rules = settings.rules.clone();
         config.isolation = settings.isolation.clone();
         config.weights = settings.weights.clone();
+        config.verifies_links = settings.verifies_links;
         let now = self.now;
         let Some(core) = &mut self.core else { return Vec::new() };
         timed(&mut self.stopwatch, || core.handle_config(settings, now))
@@ -322,7 +329,7 @@ impl Simulator {
             self.fabric_events.push((self.now, event));
         }
         let Some(core) = &mut self.core else { return };
-        let mut parcels = Vec::new();
+        let (mut parcels, mut questions) = (Vec::new(), Vec::new());
         while let Some(id) = core.poll_ready() {
             while let Some(octets) = core.take_output(id) {
                 match self.links.get(&id) {
@@ -337,10 +344,20 @@ impl Simulator {
             {
                 parcels.push(Parcel::CloseFromController(link.datapath_id, *connection));
             }
+            if let CoreEvent::LinksWait(question) = &event {
+                questions.push(question.clone());
+            }
             self.core_events.push((self.now, event));
         }
         for parcel in parcels {
             self.post(parcel);
+        }
+        for question in questions {
+            let wrong = self.verifier.map_or_else(|| Some(BTreeSet::new()), |verifier| verifier(&question));
+            if let (Some(wrong), Some(core)) = (wrong, &mut self.core) {
+                core.handle_links_verified(question.number, &wrong, self.now);
+                self.exchange();
+            }
         }
     }
 

@@ -220,6 +220,9 @@ fn links(look: Look<'_>, question: &Question) -> Result<Page, Failure> {
     Ok(Page::of(rows, question.after()?, question.limit(), |_, (link, state)| {
         let link = &link;
         let (name, since) = match state {
+            LinkState::Known if look.snapshot.weights.withheld().contains(&link.source) => {
+                ("withheld", Some(link.since))
+            }
             LinkState::Known if network.is_bidirectional(link.source) => ("both", Some(link.since)),
             LinkState::Known => ("one-way", Some(link.since)),
             LinkState::Damped => ("damped", Some(link.since)),

@@ -382,7 +382,7 @@ pub static ROUTES: &[Route] = &[
                 "state",
                 Kind::Text,
                 "STATE",
-                "`both`: known in both directions. `one-way`: it carries nothing. `damped`: it went down too often and is kept down for a while. `missing`: `links` or `fabric.expected_links` speaks of it, and it is not there.",
+                "`both`: known in both directions. `one-way`: it carries nothing. `damped`: it went down too often and is kept down for a while. `withheld`: nothing leads over it, for the verifier has not looked yet, or has found that packets would go wrong (`show events --kind verify`). `missing`: `links` or `fabric.expected_links` speaks of it, and it is not there.",
             ),
             field("cost", Kind::Number, "COST", "What `paths.metric` counts for it in this direction."),
             field(

@@ -285,7 +285,8 @@ pub(super) static ROOT: Section = Section {
             reload: Reload::Hot,
             about: "What becomes of a configuration by whose rules packets would loop, be lost, or reach somebody whom `isolate` keeps them from: `refuse` it, `warn` \
                     and take it on, or do not look (`off`). It is looked at in the network as it is known at that moment; at the start, when nothing is known \
-                    yet, with the ports that the file names. Later changes of the network are looked at too, and told.",
+                    yet, with the ports that the file names. Links that come later are looked at before they are used (with `refuse`); \
+                    what is lost, behind it, and told.",
         },
         Key {
             name: "bgp",

@@ -570,6 +570,11 @@ impl Config {
     /// The port for BGP without a configuration (RFC 4271 §8.2.1).
     pub const BGP_PORT: u16 = 179;
 
+    /// Whether links that come are looked at before they are used: where something can go wrong by other ways, and is refused.
+    pub fn verifies_links(&self) -> bool {
+        self.verify == VerifyMode::Refuse && !(self.flows.is_empty() && self.isolate.is_empty())
+    }
+
     /// What switches and their ports are called.
     pub fn switch_names(&self) -> SwitchNames {
         let port = |port: &PortConfig| NamedPort { name: port.name.clone(), description: port.description.clone() };

@@ -35,6 +35,8 @@ pub struct FabricSettings {
     pub isolation: Arc<Isolation>,
     /// What links cost.
     pub weights: Arc<Weights>,
+    /// A link that comes back is used when somebody has said that nothing goes wrong by it.
+    pub verifies_links: bool,
     /// What the configuration calls switches. Nothing is done by it.
     pub names: Arc<super::SwitchNames>,
     /// Bandwidth to be set aside. Nothing is done by it here.
@@ -121,16 +123,21 @@ impl Core {
             flows: self.config.flows.clone(),
             isolation: self.config.isolation.clone(),
             weights: self.config.weights.clone(),
+            verifies_links: self.config.verifies_links,
             names: self.config.names.clone(),
             reservations: self.config.reservations.clone(),
         };
         let taken = before.changed_keys(&settings, same_rules, same_isolation);
-        let FabricSettings { discovery, wiring, rules, flows, isolation, weights, names, reservations } = settings;
+        let FabricSettings { discovery, wiring, rules, flows, isolation, weights, verifies_links, names, reservations } =
+            settings;
         self.config.names = names;
         self.config.reservations = reservations;
+        self.config.verifies_links = verifies_links;
         // Which switches are drained is told with the switches.
         let same_weights = self.config.weights == weights;
         if taken.is_empty() && same_weights {
+            self.look_at_links_again(now);
+            self.turn(now);
             return taken;
         }
         self.config.discovery = discovery;
@@ -147,6 +154,7 @@ impl Core {
         }
         let isolation = self.config.isolation.clone();
         self.tell_apps(Event::Configured(&Configured { rules, isolation, host_timeout_changed }));
+        self.look_at_links_again(now);
         self.turn(now);
         taken
     }

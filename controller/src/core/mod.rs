@@ -6,6 +6,7 @@
 
 mod admission;
 mod auxiliary;
+mod candidates;
 mod configure;
 mod connection;
 mod counters;
@@ -38,6 +39,8 @@ use crate::path::route::NamedRequest;
 use crate::path::{Paths, Weights};
 
 pub use admission::{Admission, AllowedDatapathIds};
+use candidates::Candidates;
+pub use candidates::LinkQuestion;
 pub use configure::{FabricSettings, Wiring};
 use connection::{Claim, Connection, Stage};
 pub use connection::{CloseCause, ConnectionId, FINISH_LIMIT, SwitchDescription};
@@ -69,6 +72,8 @@ pub struct CoreConfig {
     pub port_stats_interval: Duration,
     /// What links cost.
     pub weights: Arc<Weights>,
+    /// A link that comes back is used when somebody has said that nothing goes wrong by it: see [`CoreEvent::LinksWait`].
+    pub verifies_links: bool,
     /// The operator's rules.
     pub rules: Arc<OperatorRules>,
     /// Audits, bundles, and what becomes of rules of others.
@@ -91,6 +96,7 @@ impl Default for CoreConfig {
             discovery: DiscoveryConfig::default(),
             wiring: Arc::default(),
             weights: Arc::default(),
+            verifies_links: false,
             names: Arc::default(),
             reservations: Arc::from([]),
             channel: ChannelConfig::default(),
@@ -201,6 +207,10 @@ pub enum CoreEvent {
         /// From the loss being known to the last switch's barrier.
         took: Duration,
     },
+    /// Links have come, and nothing leads over them before [`Core::handle_links_verified`] answers this, or a second is over.
+    LinksWait(Box<LinkQuestion>),
+    /// Links that the verifier has refused are used: another one is lost, or the configuration says so.
+    LinksUsed(Vec<PortId>),
     /// A link counts more or less by its load: ways may lead elsewhere.
     Weighed {
         /// In the direction out of this port.
@@ -304,6 +314,7 @@ pub struct Core {
     apps: Vec<Box<dyn App>>,
     settling: Settling,
     measured: Measured,
+    candidates: Candidates,
     reroute_since: Option<Time>,
     /// Questions for counters so far.
     last_counting: u64,
@@ -346,6 +357,7 @@ impl Core {
             apps: apps(config.seed, &config.rules, &config.isolation),
             settling: Settling::new(),
             measured: Measured::default(),
+            candidates: Candidates::default(),
             reroute_since: None,
             last_counting: 0,
             next_port_stats: now + config.port_stats_interval,
@@ -444,6 +456,7 @@ impl Core {
             self.request_port_stats();
             self.weigh(now);
         }
+        self.end_links_wait(now);
         self.turn(now);
     }
 
@@ -453,7 +466,8 @@ impl Core {
         let own = (!self.by_datapath.is_empty()).then_some((self.next_port_stats, "port statistics"));
         let (discovery, reconciler) = (self.discovery.poll_timeout(), self.reconciler.poll_timeout());
         let all = [channels, own, discovery, reconciler, self.settling.poll_timeout(), self.slice_timeout()];
-        all.into_iter().flatten().min()
+        let all = all.into_iter().chain([self.candidates.poll_timeout()]);
+        all.flatten().min()
     }
 
     /// A connection that has output since it was last named here; get it with [`Core::take_output`].
@@ -658,6 +672,7 @@ impl Core {
         if changes.iter().all(is_of_host) {
             return;
         }
+        self.withhold(changes, now);
         let path_changes = self.paths.follow(changes, self.discovery.network());
         if !path_changes.is_empty() {
             self.counters.path_updates += 1;

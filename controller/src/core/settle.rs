@@ -55,6 +55,11 @@ impl Settling {
         [held, start].into_iter().flatten().min()
     }
 
+    /// Whether the whole fabric was settled once, and is.
+    pub(super) fn is_over(&self) -> bool {
+        self.started && self.held.is_empty()
+    }
+
     pub(super) fn held_count(&self) -> usize {
         self.held.len()
     }

@@ -43,6 +43,7 @@ fn settings(rules: Arc<OperatorRules>) -> FabricSettings {
         flows: FlowSettings::default(),
         isolation: Default::default(),
         weights: Default::default(),
+        verifies_links: false,
         names: Default::default(),
         reservations: Arc::from([]),
     }

@@ -18,7 +18,7 @@ mod report;
 mod told;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use dashmap::DashMap;
-use net::{DatapathId, Prefix, Time};
+use net::{DatapathId, PortId, Prefix, Time};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
@@ -37,7 +37,7 @@ use super::ovsdb::{MTUS_WAITING, PortMtus};
 use super::record::Recorder;
 use super::tls::Tls;
 use crate::config::Connect;
-use crate::core::{ConnectionId, Core, CoreConfig, FINISH_LIMIT, FabricSettings};
+use crate::core::{ConnectionId, Core, CoreConfig, FINISH_LIMIT, FabricSettings, LinkQuestion};
 
 pub use accept::AcceptLimits;
 pub use alarms::{Alarm, Looked};
@@ -82,6 +82,15 @@ const SETTINGS_WAITING: usize = 1;
 /// Another configuration, and who waits to hear what was different.
 type Settings = (FabricSettings, oneshot::Sender<Vec<&'static str>>);
 
+/// Answers about links that wait for the fabric thread.
+const ANSWERS_WAITING: usize = 4;
+
+/// The number of a question about links, and the ends of those that would make something worse.
+pub type LinkAnswer = (u64, BTreeSet<PortId>);
+
+/// The newest question about links that have come, if there was one.
+pub type LinkQuestions = watch::Receiver<Option<Arc<LinkQuestion>>>;
+
 /// What those who only look are given.
 #[derive(Clone)]
 pub struct FabricReader {
@@ -102,6 +111,7 @@ pub struct FabricHandle {
     reader: FabricReader,
     settings: mpsc::Sender<Settings>,
     port_mtus: mpsc::Sender<PortMtus>,
+    links: (LinkQuestions, mpsc::Sender<LinkAnswer>),
     stop: watch::Sender<bool>,
     thread: std::thread::JoinHandle<()>,
 }
@@ -129,6 +139,11 @@ impl FabricHandle {
         self.port_mtus.clone()
     }
 
+    /// For who verifies links before they are used: what is asked, and where the answer goes.
+    pub fn link_questions(&self) -> (LinkQuestions, mpsc::Sender<LinkAnswer>) {
+        self.links.clone()
+    }
+
     /// Stop: no new connections, the last octets flushed, rules left on the switches. Waits for the thread.
     pub fn stop(self) {
         let _ = self.stop.send(true);
@@ -142,6 +157,8 @@ pub fn spawn(options: FabricOptions, ticks: Sender<Tick>) -> std::io::Result<Fab
     let (stop, stopped) = watch::channel(false);
     let (settings, taken) = mpsc::channel(SETTINGS_WAITING);
     let (port_mtus, mtus) = mpsc::channel(MTUS_WAITING);
+    let (links_wait, questions_of_links) = watch::channel(None);
+    let (link_answers, answers_of_links) = mpsc::channel(ANSWERS_WAITING);
     let directory = Directory::default();
     let (counters, countings) = Counters::new();
     let (pictures, questions) = Pictures::new(counters);
@@ -157,11 +174,13 @@ pub fn spawn(options: FabricOptions, ticks: Sender<Tick>) -> std::io::Result<Fab
             }
         };
         let local = LocalSet::new();
-        let shown = Shown { directory: for_thread, happenings: told, ticks, snapshots: snapshot_sender };
-        local.block_on(&runtime, run(options, shown, (questions, audits, countings), (taken, mtus), stopped));
+        let shown = Shown { directory: for_thread, happenings: told, ticks, snapshots: snapshot_sender, links_wait };
+        let told = Told { settings: taken, mtus, links: answers_of_links };
+        local.block_on(&runtime, run(options, shown, (questions, audits, countings), told, stopped));
     })?;
     let reader = FabricReader { snapshots, pictures, auditor, happenings, directory };
-    Ok(FabricHandle { reader, settings, port_mtus, stop, thread })
+    let links = (questions_of_links, link_answers);
+    Ok(FabricHandle { reader, settings, port_mtus, links, stop, thread })
 }
 
 /// One connection, as the core's turn sees it.
@@ -220,6 +239,8 @@ struct Fabric {
     audits: audits::Waiting,
     /// Who waits for counters.
     countings: counted::Waiting,
+    /// Where the newest question about links goes.
+    links_wait: watch::Sender<Option<Arc<LinkQuestion>>>,
     /// No connection is made any more.
     ends: Cell<bool>,
 }
@@ -242,6 +263,7 @@ impl Fabric {
             recorder: None,
             audits: audits::Waiting::default(),
             countings: counted::Waiting::default(),
+            links_wait: watch::Sender::new(None),
             ends: Cell::new(false),
         }
     }
@@ -267,6 +289,10 @@ impl Fabric {
         while let Some(event) = core.poll_event() {
             if let crate::core::CoreEvent::Counted { number, part, last } = event {
                 self.countings.told(number, part, last);
+                continue;
+            }
+            if let crate::core::CoreEvent::LinksWait(question) = event {
+                self.links_wait.send_replace(Some(Arc::from(question)));
                 continue;
             }
             match &event {
@@ -301,6 +327,14 @@ struct Shown {
     happenings: Arc<Happenings>,
     ticks: Sender<Tick>,
     snapshots: watch::Sender<Arc<Snapshot>>,
+    links_wait: watch::Sender<Option<Arc<LinkQuestion>>>,
+}
+
+/// What the thread is told.
+struct Told {
+    settings: mpsc::Receiver<Settings>,
+    mtus: mpsc::Receiver<PortMtus>,
+    links: mpsc::Receiver<LinkAnswer>,
 }
 
 /// Who asks, and for what.
@@ -310,13 +344,14 @@ async fn run(
     options: FabricOptions,
     shown: Shown,
     (questions, audits, countings): Asked,
-    (mut settings, mut mtus): (mpsc::Receiver<Settings>, mpsc::Receiver<PortMtus>),
+    Told { mut settings, mut mtus, mut links }: Told,
     mut stopped: watch::Receiver<bool>,
 ) {
     let FabricOptions { listeners, plain_from, tls, connect, limits, core, recorder } = options;
-    let Shown { directory, happenings, ticks, snapshots } = shown;
+    let Shown { directory, happenings, ticks, snapshots, links_wait } = shown;
     let seed = core.seed;
-    let fabric = Rc::new(Fabric { plain_from, tls, recorder, ..Fabric::new(core, limits, directory, happenings) });
+    let fabric = Fabric::new(core, limits, directory, happenings);
+    let fabric = Rc::new(Fabric { plain_from, tls, recorder, links_wait, ..fabric });
     let mut doors = Vec::new();
     for listener in listeners {
         doors.push(tokio::task::spawn_local(accept::accept(fabric.clone(), listener)));
@@ -345,6 +380,9 @@ async fn run(
                 fabric.turn(|core, now| taken = core.handle_config(settings, now));
                 // Who has asked may have gone.
                 let _ = answer.send(taken);
+            }
+            Some((number, wrong)) = links.recv() => {
+                fabric.turn(|core, now| core.handle_links_verified(number, &wrong, now));
             }
             Some(mtus) = mtus.recv() => fabric.turn(|core, _| core.handle_port_mtus(mtus)),
             _ = stopped.changed() => break,

@@ -16,7 +16,7 @@ mod table;
 mod tests;
 mod weights;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,6 +159,17 @@ impl Paths {
         }
     }
 
+    /// Nothing leads over the links with these ends, from the next [`Paths::settle`] on, and over those that were withheld before it may.
+    pub(crate) fn withhold(&mut self, ends: BTreeSet<PortId>, network: &Network) {
+        let before = self.weights.withheld().clone();
+        if before == ends {
+            return;
+        }
+        let other: Vec<PortId> = before.symmetric_difference(&ends).copied().collect();
+        Arc::make_mut(&mut self.weights).set_withheld(ends);
+        other.into_iter().for_each(|port| self.follow_port(port, network));
+    }
+
     /// Latencies that are measured now: see [`Weights::measured_latency`].
     pub(crate) fn note_latencies(&mut self, measured: BTreeMap<PortId, Duration>, network: &Network) {
         for (port, us) in self.weights.latency_changes(&measured) {
@@ -197,6 +208,7 @@ impl Paths {
         let link = network.links.get(&port).filter(|link| {
             network.is_bidirectional(port)
                 && link.target.datapath_id != port.datapath_id
+                && !self.weights.withheld().contains(&port)
                 && known(port)
                 && known(link.target)
         });
@@ -211,6 +223,11 @@ impl Paths {
             }
             None => self.remove_link(port),
         }
+    }
+
+    /// Whether something may lead over the link at a port, as of the last change.
+    pub(crate) fn has_link(&self, port: PortId) -> bool {
+        self.graph.link_at(port).is_some()
     }
 
     /// Bring distances, next hops and flood tree up to date with all changes since the last time.

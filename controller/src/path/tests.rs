@@ -436,3 +436,25 @@ fn ways_follow_what_is_measured_and_broadcasts_do_not() {
     assert_eq!(paths.weights().cost(busy, &network), MAX_COST, "the link is gone, and begins anew");
     assert_eq!(paths, Paths::compute_with(&network, paths.weights().clone()));
 }
+
+#[test]
+fn nothing_leads_over_a_link_that_is_withheld_and_what_follows_equals_a_recompute() {
+    let (switches, links) = ring_with_chord();
+    let network = network(&switches, &links);
+    let mut paths = Paths::compute(&network);
+    let links: Vec<[PortId; 2]> = network.bidirectional_links().map(|link| [link.source, link.target]).collect();
+    let all: Vec<usize> = (0..links.len()).collect();
+    for withheld in [&[0][..], &[0, 2], &[2], &all, &[1], &[]] {
+        let ends: BTreeSet<PortId> = withheld.iter().flat_map(|&n| links[n]).collect();
+        paths.withhold(ends.clone(), &network);
+        assert!(!paths.settle().is_empty());
+        assert_eq!(paths, Paths::compute_with(&network, Weights::default().withholding(ends.clone())));
+        let database = route::TrafficDatabase::new(&network, paths.weights());
+        for [a, b] in &links {
+            let is_direct = paths.distance(a.datapath_id, b.datapath_id) == Some(1);
+            assert_eq!(is_direct, !ends.contains(a), "{a} {b}");
+            let way = database.route(a.datapath_id, b.datapath_id, &route::Constraints::default());
+            assert_eq!(way.is_err(), withheld.len() == all.len());
+        }
+    }
+}

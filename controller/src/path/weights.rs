@@ -73,6 +73,8 @@ pub struct Weights {
     steps: BTreeMap<PortId, usize>,
     /// Measured latencies that count, in microseconds.
     latencies: BTreeMap<PortId, u32>,
+    /// Both ends of links over which nothing leads.
+    withheld: BTreeSet<PortId>,
 }
 
 impl Weights {
@@ -85,6 +87,20 @@ impl Weights {
     /// The same without bypasses: where frames go while no link is dead that the controller knows nothing of.
     pub fn plain(&self) -> Weights {
         Weights { bypasses: false, ..self.clone() }
+    }
+
+    /// Both ends of links that are there and over which nothing leads, for what they would change has not been found to be well.
+    pub fn withheld(&self) -> &BTreeSet<PortId> {
+        &self.withheld
+    }
+
+    /// The same with other links over which nothing leads.
+    pub fn withholding(&self, withheld: BTreeSet<PortId>) -> Weights {
+        Weights { withheld, ..self.clone() }
+    }
+
+    pub(super) fn set_withheld(&mut self, withheld: BTreeSet<PortId>) {
+        self.withheld = withheld;
     }
 
     /// Every link alike, and ways round all of them.
@@ -142,8 +158,9 @@ impl Weights {
         };
     }
 
-    /// What was measured so far counts as before, as far as the metric is still about it.
+    /// What was measured so far counts as before, as far as the metric is still about it, and what was withheld is.
     pub(crate) fn go_on_from(&mut self, before: &Weights) {
+        self.withheld.clone_from(&before.withheld);
         if self.metric == Metric::Utilisation {
             self.steps = before.steps.clone();
         }

@@ -1,16 +1,19 @@
 //! A configuration is looked at before it is taken on, and again whenever the network has another shape.
 //!
-//! What it takes is done in a thread of its own, with the newest picture of the network. A change of the network is not for us to refuse: what goes wrong
-//! by it is told in the log and among the events, once, and once more when it is over.
+//! What it takes is done in a thread of its own, with the newest picture of the network. A loss is not for us to refuse: what goes wrong
+//! by it is told in the log and among the events, once, and once more when it is over. Links that come are looked at before ([`links`]).
 
+pub(crate) mod links;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use net::PortId;
 use tokio::sync::watch;
 use topology::Network;
 
@@ -70,6 +73,20 @@ pub(crate) fn before_the_start(config: &Config) -> Vec<String> {
     decided(VerifyMode::Warn, &verdict, "in any network").unwrap_or_default()
 }
 
+/// The network that a configuration is looked at in.
+#[derive(Clone, Debug)]
+pub(crate) struct Now {
+    network: Arc<Network>,
+    /// Ends of links over which nothing leads.
+    withheld: BTreeSet<PortId>,
+}
+
+impl From<&Snapshot> for Now {
+    fn from(snapshot: &Snapshot) -> Now {
+        Now { network: snapshot.network.clone(), withheld: snapshot.weights.withheld().clone() }
+    }
+}
+
 /// What a change of the configuration is, for the verifier: nothing where there is nothing to look at.
 struct Change {
     before: Question,
@@ -78,16 +95,20 @@ struct Change {
 }
 
 impl Change {
-    fn new(old: &Config, new: &Config, network: Arc<Network>) -> Option<Change> {
+    fn new(old: &Config, new: &Config, now: &Now) -> Option<Change> {
         let same_rules = Arc::ptr_eq(&old.flows, &new.flows) || old.flows == new.flows;
         let same = same_rules && old.isolate == new.isolate && old.weights == new.weights;
         let nothing = new.flows.is_empty() && new.isolate.is_empty();
         if new.verify == VerifyMode::Off || same || nothing {
             return None;
         }
-        let is_known = !network.switches.is_empty();
+        let is_known = !now.network.switches.is_empty();
+        let question = |config: &Config| Question {
+            weights: Arc::new(config.weights.withholding(now.withheld.clone())),
+            ..Question::new(config, now.network.clone())
+        };
         let (before, after) = match is_known {
-            true => (Question::new(old, network.clone()), Question::new(new, network)),
+            true => (question(old), question(new)),
             false => (Question::at_start(old), Question::at_start(new)),
         };
         Some(Change { before, after, is_known })
@@ -122,10 +143,10 @@ pub(super) async fn reload(
     old: &Config,
     new: &Config,
     is_way_back: bool,
-    network: Arc<Network>,
+    now: Now,
     kept: Arc<Kept>,
 ) -> Result<Vec<String>, Refusal> {
-    let Some(change) = Change::new(old, new, network) else { return Ok(Vec::new()) };
+    let Some(change) = Change::new(old, new, &now) else { return Ok(Vec::new()) };
     let mode = if is_way_back { VerifyMode::Warn } else { new.verify };
     let looked = tokio::task::spawn_blocking(move || (change.look(&kept), change.place())).await;
     let (verdict, place) =
@@ -134,8 +155,8 @@ pub(super) async fn reload(
 }
 
 /// What [`reload`] would say, worked out here and now: warnings, or why it would be refused.
-pub(super) fn would(old: &Config, new: &Config, network: Arc<Network>, kept: &Kept) -> Vec<String> {
-    let Some(change) = Change::new(old, new, network) else { return Vec::new() };
+pub(super) fn would(old: &Config, new: &Config, now: &Now, kept: &Kept) -> Vec<String> {
+    let Some(change) = Change::new(old, new, now) else { return Vec::new() };
     let verdict = change.look_beside(kept);
     decided(new.verify, &verdict, "in the network as it is now").unwrap_or_else(|mut lines| {
         lines.insert(0, "verify: this configuration would be refused".to_owned());
@@ -199,8 +220,9 @@ pub(crate) async fn watch(
         if !changed {
             return;
         }
-        let (network, now) = (snapshots.borrow_and_update().network.clone(), looked_at.borrow_and_update().clone());
-        let shape = shape(&network);
+        let Now { network, withheld } = Now::from(&**snapshots.borrow_and_update());
+        let now = looked_at.borrow_and_update().clone();
+        let shape = shape(&network, &withheld);
         let is_same = |(before, of): &(u64, LookedAt)| {
             *before == shape
                 && of.mode == now.mode
@@ -217,10 +239,12 @@ pub(crate) async fn watch(
             continue;
         }
         tokio::time::sleep(REST).await;
-        if self::shape(&snapshots.borrow().network) != shape {
+        let later = Now::from(&**snapshots.borrow());
+        if self::shape(&later.network, &later.withheld) != shape {
             continue;
         }
         let LookedAt { rules, isolation, weights, .. } = now.clone();
+        let weights = Arc::new(weights.withholding(withheld));
         let question = Question { network, rules, isolation, weights };
         seen = Some((shape, now));
         let of_all = kept.clone();
@@ -248,10 +272,11 @@ pub(crate) async fn watch(
     }
 }
 
-/// Which switches, ports and links there are, and what the ports lead to. Hosts are not of the shape: what leads to one is an instance of the tree
+/// Which switches, ports and links there are, what the ports lead to, and what is not used. Hosts are not of the shape: what leads to one is an instance of the tree
 /// that leads to its switch.
-fn shape(network: &Network) -> u64 {
+fn shape(network: &Network, withheld: &BTreeSet<PortId>) -> u64 {
     let mut hasher = DefaultHasher::new();
+    withheld.hash(&mut hasher);
     for (id, port) in network.ports() {
         (id, port.state as u8, port.info.up).hash(&mut hasher);
     }

@@ -162,7 +162,10 @@ impl Translated {
         if !is_same_network {
             // A way round a link is that link.
             let weights = Arc::new(new.weights.plain());
-            if *self.paths.weights() != weights {
+            let withheld = weights.withheld();
+            if self.paths.weights().withholding(withheld.clone()) == *weights {
+                self.paths.withhold(withheld.clone(), &network);
+            } else {
                 self.paths = Paths::with_weights(weights);
             }
             self.paths.update(&network);

@@ -18,6 +18,7 @@ mod interop;
 mod mininet;
 mod mrt;
 mod neighbour;
+mod newcomer;
 mod ovsdb;
 mod readback;
 mod record;
@@ -112,6 +113,13 @@ pub const ALL: &[Scenario] = &[
         full_only: false,
         run: drain::run,
         limit_s: (200, 900),
+    },
+    Scenario {
+        name: "newcomer",
+        about: "a link comes back by which packets would go round: it is not used, nothing is lost, and why is told",
+        full_only: false,
+        run: newcomer::run,
+        limit_s: (120, 120),
     },
     Scenario {
         name: "healing-tree",

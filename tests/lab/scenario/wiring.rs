@@ -72,12 +72,12 @@ fn config() -> String {
 type Rows<'a> = dyn Fn(&[&str]) -> Result<Vec<Value>, Fail> + 'a;
 
 /// The objects that a command prints.
-fn rows(binary: &str, words: &[&str]) -> Result<Vec<Value>, Fail> {
+pub(super) fn rows(binary: &str, words: &[&str]) -> Result<Vec<Value>, Fail> {
     let text = command(binary, &[words, &["--at", HTTP, "-o", "json"]].concat())?;
     text.lines().map(|line| serde_json::from_str(line).map_err(|error| format!("{line}: {error}"))).collect()
 }
 
-fn text<'v>(row: &'v Value, name: &str) -> &'v str {
+pub(super) fn text<'v>(row: &'v Value, name: &str) -> &'v str {
     row.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -14,4 +14,5 @@ mod interleavings;
 mod isolation;
 mod measured;
 mod restart;
+mod verified;
 mod wiring;

@@ -163,6 +163,10 @@ pub(super) struct Collector {
     port_counts: Arc<BTreeMap<DatapathId, PortCounts>>,
 }
 
+/// Of links that were refused.
+const USED_AGAIN: &str =
+    "the link is used although packets go wrong by it: another one is lost, or `verify` is not `refuse` any more";
+
 impl Collector {
     pub(super) fn new(directory: Directory, happenings: Arc<Happenings>) -> Collector {
         Collector {
@@ -345,6 +349,11 @@ impl Collector {
                     format!("{} % of the link are used: it costs {cost} in this direction", permille / 10)
                 });
             }
+            CoreEvent::LinksUsed(ends) => {
+                for end in ends {
+                    push(About::new(HappeningKind::Verify).at_port(*end), &|| USED_AGAIN.to_owned());
+                }
+            }
             CoreEvent::Foreseen { datapath_id, what, why, owner, line } => {
                 push(About::new(HappeningKind::Refused).at(*datapath_id), &|| {
                     format!("{what}: sent, but the switch says: {why}{}", of_whom(*owner, *line))
@@ -410,6 +419,7 @@ impl Collector {
             | CoreEvent::Close { .. }
             | CoreEvent::Malformed { .. }
             | CoreEvent::FloodDropped { .. }
+            | CoreEvent::LinksWait(_)
             | CoreEvent::Counted { .. } => {}
         }
     }
@@ -484,6 +494,10 @@ impl Collector {
             CoreEvent::Weighed { port, permille, cost } => {
                 tracing::info!(%port, percent = permille / 10, cost, "a link costs something else by its load");
             }
+            CoreEvent::LinksUsed(ends) => {
+                let ends: Vec<String> = ends.iter().map(ToString::to_string).collect();
+                tracing::warn!(ends = ends.join(" "), "{USED_AGAIN}");
+            }
             CoreEvent::Foreseen { datapath_id, what, why, owner, line } => {
                 let owner = owner.map(|owner| owner.name());
                 tracing::warn!(dpid = %datapath_id, what, why, owner, line, "the switch says that it cannot hold this; it is sent all the same");
@@ -545,7 +559,7 @@ impl Collector {
                 "an isolated sender sends more to all than is sent on: the rest is dropped"
             ),
             // Only who has asked wants to know.
-            CoreEvent::Counted { .. } => {}
+            CoreEvent::LinksWait(_) | CoreEvent::Counted { .. } => {}
         }
     }
 }

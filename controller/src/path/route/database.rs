@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use net::{DatapathId, PortId};
-use topology::Network;
+use topology::{Link, Network};
 
 use super::super::Weights;
 use super::search::{Objective, Query, Waypoint};
@@ -57,7 +57,8 @@ impl TrafficDatabase {
             ids,
             ..TrafficDatabase::default()
         };
-        for link in network.links.values().filter(|link| network.is_bidirectional(link.source)) {
+        let leads = |link: &&Link| network.is_bidirectional(link.source) && !weights.withheld().contains(&link.source);
+        for link in network.links.values().filter(leads) {
             let (source, target) = (link.source, link.target);
             let ends = [source, target].map(|end| database.number(end.datapath_id));
             let [Some(from), Some(to)] = ends else { continue };

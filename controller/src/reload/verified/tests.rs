@@ -68,30 +68,31 @@ async fn a_loop_in_the_last_of_a_hundred_thousand_lines_is_refused_with_a_packet
     let udp = Match::new().with_eth_type(0x0800).with_ip_proto(17);
     switches[0].push(rule(7, &udp, &[PortNo(2), PortNo::IN_PORT], RULES));
     let old = config(&switches);
-    let (network, kept) = (network(), Arc::new(Kept::default()));
-    let told = reload(&Config::parse("").unwrap(), &old, false, network.clone(), kept.clone()).await;
+    let now = Now { network: network(), withheld: BTreeSet::new() };
+    let kept = Arc::new(Kept::default());
+    let told = reload(&Config::parse("").unwrap(), &old, false, now.clone(), kept.clone()).await;
     assert_eq!(told, Ok(Vec::new()));
 
     let mut longer = switches.clone();
     longer[1].push(rule(7, &udp.clone().with_in_port(PortNo(1)), &[PortNo::IN_PORT], RULES + 1));
     let new = shared(config(&longer), &old);
-    let refused = reload(&old, &new, false, network.clone(), kept.clone()).await;
+    let refused = reload(&old, &new, false, now.clone(), kept.clone()).await;
     let Err(Refusal::File(why)) = refused else { panic!("{refused:?}") };
     for words in ["loop: the packet goes round for ever: in_port=", "line 100000, ", "line 100001, ", "nw_proto=17"] {
         assert!(why.contains(words), "{words}: {why}");
     }
     // A plan says the same; on the way back it is a warning.
-    let planned = would(&old, &new, network.clone(), &kept).join("\n");
+    let planned = would(&old, &new, &now, &kept).join("\n");
     assert!(planned.starts_with("verify: this configuration would be refused\n"), "{planned}");
     assert!(planned.contains("line 100001, "), "{planned}");
-    let warned = reload(&old, &new, true, network.clone(), kept.clone()).await;
+    let warned = reload(&old, &new, true, now.clone(), kept.clone()).await;
     assert!(warned.is_ok_and(|lines| lines.iter().any(|line| line.contains("line 100001, "))));
 
     // What is well is taken on: it drops what would go round.
     longer[1].pop();
     longer[1].push(rule(7, &udp.with_in_port(PortNo(1)), &[], RULES + 1));
     let new = shared(config(&longer), &old);
-    assert_eq!(reload(&old, &new, false, network, kept).await, Ok(Vec::new()));
+    assert_eq!(reload(&old, &new, false, now, kept).await, Ok(Vec::new()));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::ovs;
 use crate::ping::{Ping, Summary};
 use crate::process::run_any;
 use crate::report::{Fail, Outcome, Report};
+use crate::stall::Watch;
 use crate::wait;
 
 /// The operator's rules on s1.
@@ -24,6 +25,8 @@ const RECONCILE_LIMIT: Duration = Duration::from_secs(3);
 const RECONCILE_DUMPS: u32 = 3;
 /// Where the bridges connect to: a gate before the controller.
 const GATE: &str = "127.0.0.1:6659";
+/// A restart during which this machine stands still is tried so often.
+const ATTEMPTS: u32 = 4;
 /// The controller is out of reach for so long.
 const CUT: Duration = Duration::from_secs(60);
 /// Traffic runs for so long around a restart: Open vSwitch tries to connect again after 1, 2, 4 and 8 seconds.
@@ -63,25 +66,59 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     report.figure(format!("ovs-ofctl dump-flows takes {} ms", dump.as_millis()));
     let limit = RECONCILE_LIMIT.max(dump * RECONCILE_DUMPS);
     for round in 1..=lab.mode.pick(2, 20) {
-        let name = format!("restart {round}");
-        // Who is silent for five minutes is forgotten, and twenty rounds take longer.
-        report.require(&format!("{name}: hosts reach each other"), traffic::wait_reachable(&fabric))?;
-        let traffic = Traffic::start(lab, &fabric)?;
-        controller.kill();
-        controller.start_again()?;
-        report.check(&format!("{name}: all rules are read back in time"), read_back(&mut controller, limit));
-        wait_discovered(&mut controller, report)?;
-        report.check(&format!("{name}: hosts are known from their rules"), hosts(&mut controller, &fabric));
-        report.check(&format!("{name}: no flow-mod is sent"), sent(&mut controller, 0.0));
-        // Not while something runs: a switch that writes 100,000 rules in one answer forwards nothing the while.
-        report.check(&format!("{name}: nothing is lost"), traffic.finish()?.no_worse_than(&calm));
-        report.check(&format!("{name}: the rules are there"), holds("drop", RULES).map(|()| String::new()));
+        let mut attempt = 1;
+        loop {
+            let watch = Watch::start();
+            let checks = restart(lab, report, &fabric, &mut controller, &calm, limit)?;
+            let seen = watch.seen();
+            let failed: Vec<&Fail> = checks.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).collect();
+            if failed.is_empty() || !seen.stood_still() || attempt == ATTEMPTS {
+                for (what, outcome) in checks {
+                    report.check(&format!("restart {round}: {what}"), outcome);
+                }
+                break;
+            }
+            // The lab's own senders make up for the time, and what comes all at once is lost for its own sake.
+            report.figure(format!("restart {round}: again, for this machine stood still ({seen}): {failed:?}"));
+            attempt += 1;
+        }
     }
     report.require("hosts reach each other", traffic::wait_reachable(&fabric))?;
     silent_hosts(report, &fabric, &mut controller)?;
     cut(lab, report, &fabric, &mut controller, &gate)?;
     upgrade(lab, report, &fabric, &mut controller, &calm, limit)?;
     switch_restarts(report, &mut fabric)
+}
+
+/// The controller is killed and started again while traffic runs.
+fn restart(
+    lab: &Lab,
+    report: &mut Report,
+    fabric: &Fabric,
+    controller: &mut Controller,
+    calm: &Seen,
+    limit: Duration,
+) -> Result<Vec<(&'static str, Outcome)>, Fail> {
+    // Who is silent for five minutes is forgotten, and twenty rounds take longer.
+    let reached = traffic::wait_reachable(fabric);
+    let traffic = Traffic::start(lab, fabric)?;
+    controller.kill();
+    controller.start_again()?;
+    let read_back = read_back(controller, limit);
+    wait_discovered(controller, report)?;
+    let hosts = hosts(controller, fabric);
+    let sent = sent(controller, 0.0);
+    // Not while something runs: a switch that writes 100,000 rules in one answer forwards nothing the while.
+    let seen = traffic.finish()?.no_worse_than(calm);
+    let there = holds("drop", RULES).map(|()| String::new());
+    Ok(vec![
+        ("hosts reach each other", reached),
+        ("all rules are read back in time", read_back),
+        ("hosts are known from their rules", hosts),
+        ("no flow-mod is sent", sent),
+        ("nothing is lost", seen),
+        ("the rules are there", there),
+    ])
 }
 
 /// A host that says nothing at all is known after a restart, and can be reached at once.

@@ -19,6 +19,8 @@ use crate::path::Weights;
 
 /// Without an answer for so long links are used, and what goes wrong is found behind.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
+/// At least so long between two questions: each takes a copy of the network along, and a switch that is back brings many links.
+const ASK_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the verifier is asked: what goes wrong once all links count?
 #[derive(Clone, Debug)]
@@ -39,15 +41,21 @@ pub struct LinkQuestion {
 pub(super) struct Candidates {
     /// Of the newest question.
     number: u64,
-    /// So long its answer is waited for; nothing is if none is open.
+    /// So long an answer is waited for; nothing is if there is nothing to answer.
     until: Option<Time>,
+    /// When the next question is to be asked.
+    next: Option<Time>,
+    /// None before.
+    not_before: Time,
     /// Ends of links that were found to make something worse. They are withheld, as all are that nobody has answered for yet.
     refused: BTreeSet<PortId>,
 }
 
 impl Candidates {
     pub(super) fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        self.until.map(|until| (until, "the verifier's answer"))
+        let next = self.next.map(|at| (at, "a question about links"));
+        let until = self.until.map(|at| (at, "the verifier's answer"));
+        [next, until].into_iter().flatten().min()
     }
 }
 
@@ -62,7 +70,8 @@ impl Core {
         }
         let loses = |change: &Change| match change {
             Change::LinkDown { link, .. } => self.paths.has_link(link.source),
-            Change::SwitchDown(_) | Change::SwitchGone(_) => true,
+            Change::SwitchGone(_) => true,
+            // Of a switch that has only lost its connection the links are still there.
             _ => false,
         };
         if changes.iter().any(loses) {
@@ -86,7 +95,7 @@ impl Core {
         }
         self.candidates.refused.retain(|port| withheld.contains(port));
         if withheld.is_empty() {
-            self.candidates.until = None;
+            (self.candidates.until, self.candidates.next) = (None, None);
         }
         self.paths.withhold(withheld, self.discovery.network());
         if have_come {
@@ -110,7 +119,7 @@ impl Core {
     /// The verifier's answer: links with these ends would make something worse, and all others that it was asked about are well. One to an older question counts
     /// for nothing: a newer one is under way.
     pub fn handle_links_verified(&mut self, number: u64, wrong: &BTreeSet<PortId>, now: Time) {
-        if self.candidates.until.is_none() || number != self.candidates.number {
+        if self.candidates.until.is_none() || self.candidates.next.is_some() || number != self.candidates.number {
             return;
         }
         let withheld = self.paths.weights().withheld();
@@ -119,8 +128,11 @@ impl Core {
         self.turn(now);
     }
 
-    /// Nobody has answered in time.
+    /// Asks what is due, and waits no longer for who has not answered in time.
     pub(super) fn end_links_wait(&mut self, now: Time) {
+        if self.candidates.next.is_some_and(|next| next <= now) {
+            self.put_link_question(now);
+        }
         if self.candidates.until.is_some_and(|until| until <= now) {
             let refused = std::mem::take(&mut self.candidates.refused);
             self.use_links_but(refused);
@@ -128,7 +140,7 @@ impl Core {
     }
 
     fn use_links_but(&mut self, refused: BTreeSet<PortId>) {
-        self.candidates.until = None;
+        (self.candidates.until, self.candidates.next) = (None, None);
         self.candidates.refused.clone_from(&refused);
         self.paths.withhold(refused, self.discovery.network());
         self.settle_links();
@@ -146,7 +158,7 @@ impl Core {
 
     fn use_all_links(&mut self) {
         let refused = std::mem::take(&mut self.candidates.refused);
-        self.candidates.until = None;
+        (self.candidates.until, self.candidates.next) = (None, None);
         if !refused.is_empty() {
             self.events.push_back(CoreEvent::LinksUsed(refused.into_iter().collect()));
         }
@@ -154,9 +166,15 @@ impl Core {
     }
 
     fn ask_about_links(&mut self, now: Time) {
-        self.candidates.number += 1;
         // Who asks anew does not wait longer: links that come all the time do not keep the first one away.
         self.candidates.until = self.candidates.until.or(Some(now + ANSWER_LIMIT));
+        self.candidates.next = Some(self.candidates.not_before.max(now));
+        self.end_links_wait(now);
+    }
+
+    fn put_link_question(&mut self, now: Time) {
+        self.candidates.number += 1;
+        (self.candidates.next, self.candidates.not_before) = (None, now + ASK_PAUSE);
         let withheld = self.paths.weights().withheld().clone();
         let question = LinkQuestion {
             number: self.candidates.number,

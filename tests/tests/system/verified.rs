@@ -194,6 +194,7 @@ fn of_two_links_that_go_wrong_together_one_is_used() {
     mend(&mut simulator, chord);
     let fewer = |simulator: &mut Simulator| withheld(simulator).len() < 4;
     assert!(simulator.run_while(Duration::from_secs(5), fewer), "both are withheld");
+    simulator.run_for(Duration::from_millis(200));
     let asked = simulator.core_events.iter().rev().find_map(|(_, event)| match event {
         CoreEvent::LinksWait(asked) => Some(asked.clone()),
         _ => None,

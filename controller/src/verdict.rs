@@ -140,7 +140,9 @@ impl Question {
                 let state = if is_edge { PortState::Edge } else { PortState::Unknown };
                 (port_no, Port { state, ..edge(port_no) })
             });
-            network.switches.insert(datapath_id, Switch { connected: true, ports: named.collect() });
+            network
+                .switches
+                .insert(datapath_id, Switch { connected: true, ports: named.collect(), ..Switch::default() });
         }
         Question::new(config, Arc::new(network))
     }

@@ -35,7 +35,7 @@ fn snapshot(switches: u64, links: &[Wire]) -> Snapshot {
         });
         let mut ports: BTreeMap<PortNo, Port> = ports.collect();
         ports.insert(PortNo::LOCAL, Port { info, state: PortState::Edge, lldp_neighbor: None });
-        network.switches.insert(DatapathId(number), Switch { connected: true, ports });
+        network.switches.insert(DatapathId(number), Switch { connected: true, ports, ..Switch::default() });
     }
     for ((a, from), (b, to)) in links {
         let source = PortId::new(DatapathId(*a), PortNo(*from));

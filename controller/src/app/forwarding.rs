@@ -166,7 +166,7 @@ impl Forwarding {
         for port in ports {
             let Some((label, steps)) = self.bypasses.remove(port) else { continue };
             for step in steps {
-                if let Some(rule) = build::bypass_rule(label, &step) {
+                if let Some(rule) = build::bypass_rule(label, &step, view) {
                     effects.remove_rule(step.at, &rule);
                 }
             }
@@ -174,7 +174,7 @@ impl Forwarding {
         for &port in ports {
             if let Some(bypass) = view.paths.bypass(port) {
                 for step in &bypass.steps {
-                    if let Some(rule) = build::bypass_rule(bypass.label, step) {
+                    if let Some(rule) = build::bypass_rule(bypass.label, step, view) {
                         effects.set_rule(step.at, rule.key, Some(&rule));
                     }
                 }
@@ -207,7 +207,7 @@ fn state_own(at: DatapathId, view: &View<'_>, rules: &mut RuleSet<'_>) {
     build::no_label_rule(view).into_iter().for_each(|rule| rules.rule(rule));
     for (_, bypass) in view.paths.bypasses_through(at) {
         let steps = bypass.steps.iter().filter(|step| step.at == at);
-        steps.filter_map(|step| build::bypass_rule(bypass.label, step)).for_each(|rule| rules.rule(rule));
+        steps.filter_map(|step| build::bypass_rule(bypass.label, step, view)).for_each(|rule| rules.rule(rule));
     }
     if let Some(group) = build::flood_group(at, view) {
         rules.group(group);

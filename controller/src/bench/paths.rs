@@ -18,8 +18,8 @@ use serde::Serialize;
 
 use super::figures::median;
 use super::process;
-use crate::path::Paths;
 use crate::path::reference::Reference;
+use crate::path::{Paths, Weights};
 
 /// Shown at the end of the help.
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
@@ -80,6 +80,19 @@ struct Step {
     /// Of those the ones towards a switch with hosts: each is a group of one switch that changes.
     median_groups: f64,
     most_groups: usize,
+    /// Ways round a link that are others since; none where there are none.
+    median_bypasses: f64,
+    most_bypasses: usize,
+}
+
+/// What one kind of paths costs.
+#[derive(Clone, Debug, Serialize)]
+struct Computed {
+    all_ms: f64,
+    table_octets: usize,
+    /// Octets by which the process has grown, graph and all.
+    resident_octets: u64,
+    steps: Vec<Step>,
 }
 
 /// One network.
@@ -106,6 +119,10 @@ struct Row {
     /// Why there is no such figure.
     networkx_note: Option<String>,
     steps: Vec<Step>,
+    /// The same with the way round each link.
+    with_bypasses: Computed,
+    /// How many of those there are, one for each direction of a link.
+    bypasses: usize,
     /// The whole core.
     live: Option<Live>,
     /// Why it was left out.
@@ -169,30 +186,12 @@ fn imported(file: &Path, changes: usize) -> Result<Row, String> {
 }
 
 fn measure(name: String, shape: &Shape, changes: usize, has_hosts: &dyn Fn(DatapathId) -> bool) -> Row {
-    let before = process::own_resident();
     let mut paths = Paths::new();
-    let timed = |paths: &mut Paths, change: &dyn Fn(&mut Paths)| timed(paths, has_hosts, change);
-    let all = timed(&mut paths, &|paths| {
-        shape.switches.iter().for_each(|(id, _)| paths.add_switch(*id));
-        shape.links.iter().for_each(|&(a, b)| paths.set_link(a, b, [1, 1]));
-    });
-    let resident_octets = process::own_resident().saturating_sub(before);
-
-    let (mut down, mut up) = (Vec::new(), Vec::new());
-    for &(a, b) in spread(&shape.links, changes) {
-        down.push(timed(&mut paths, &|paths| paths.remove_link(a)));
-        up.push(timed(&mut paths, &|paths| paths.set_link(a, b, [1, 1])));
-    }
-    let (mut gone, mut back) = (Vec::new(), Vec::new());
-    for (id, _) in spread(&shape.switches, changes.div_ceil(10)) {
-        let of_it = shape.links.iter().filter(|(a, b)| a.datapath_id == *id || b.datapath_id == *id);
-        let of_it: Vec<_> = of_it.copied().collect();
-        gone.push(timed(&mut paths, &|paths| paths.remove_switch(*id)));
-        back.push(timed(&mut paths, &|paths| {
-            paths.add_switch(*id);
-            of_it.iter().for_each(|&(a, b)| paths.set_link(a, b, [1, 1]));
-        }));
-    }
+    let plain = compute(&mut paths, shape, changes, has_hosts);
+    let mut protected = Paths::with_weights(Weights::with_bypasses());
+    let with_bypasses = compute(&mut protected, shape, changes, has_hosts);
+    let bypasses = protected.bypasses().count();
+    drop(protected);
     let reference = Reference::new(&paths);
     let searches = spread(&shape.switches, REFERENCE_SEARCHES);
     let times = searches.map(|(id, _)| {
@@ -215,22 +214,53 @@ fn measure(name: String, shape: &Shape, changes: usize, has_hosts: &dyn Fn(Datap
         links: shape.links.len(),
         pairs: paths.pair_count(),
         groups: with_hosts * shape.switches.len().saturating_sub(1),
-        all_ms: milliseconds(all.took),
-        table_octets: paths.octets(),
-        resident_octets,
+        all_ms: plain.all_ms,
+        table_octets: plain.table_octets,
+        resident_octets: plain.resident_octets,
         petgraph_ms: median(times) * shape.switches.len() as f64,
         petgraph_pairs_ms: mean(pair_times) * paths.pair_count() as f64,
         networkx_ms: networkx.as_ref().ok().copied(),
         networkx_note: networkx.err(),
         live: None,
         live_note: None,
-        steps: vec![
-            step("a link is lost", &down),
-            step("it is back", &up),
-            step("a switch is lost", &gone),
-            step("it is back with its links", &back),
-        ],
+        steps: plain.steps,
+        with_bypasses,
+        bypasses,
     }
+}
+
+/// From nothing, and then each kind of change.
+fn compute(paths: &mut Paths, shape: &Shape, changes: usize, has_hosts: &dyn Fn(DatapathId) -> bool) -> Computed {
+    let before = process::own_resident();
+    let timed = |paths: &mut Paths, change: &dyn Fn(&mut Paths)| timed(paths, has_hosts, change);
+    let all = timed(paths, &|paths| {
+        shape.switches.iter().for_each(|(id, _)| paths.add_switch(*id));
+        shape.links.iter().for_each(|&(a, b)| paths.set_link(a, b, [1, 1]));
+    });
+    let resident_octets = process::own_resident().saturating_sub(before);
+
+    let (mut down, mut up) = (Vec::new(), Vec::new());
+    for &(a, b) in spread(&shape.links, changes) {
+        down.push(timed(paths, &|paths| paths.remove_link(a)));
+        up.push(timed(paths, &|paths| paths.set_link(a, b, [1, 1])));
+    }
+    let (mut gone, mut back) = (Vec::new(), Vec::new());
+    for (id, _) in spread(&shape.switches, changes.div_ceil(10)) {
+        let of_it = shape.links.iter().filter(|(a, b)| a.datapath_id == *id || b.datapath_id == *id);
+        let of_it: Vec<_> = of_it.copied().collect();
+        gone.push(timed(paths, &|paths| paths.remove_switch(*id)));
+        back.push(timed(paths, &|paths| {
+            paths.add_switch(*id);
+            of_it.iter().for_each(|&(a, b)| paths.set_link(a, b, [1, 1]));
+        }));
+    }
+    let steps = vec![
+        step("a link is lost", &down),
+        step("it is back", &up),
+        step("a switch is lost", &gone),
+        step("it is back with its links", &back),
+    ];
+    Computed { all_ms: milliseconds(all.took), table_octets: paths.octets(), resident_octets, steps }
 }
 
 /// So many of them from all over the list, the same ones each time: 7,919 is a prime that no fat-tree's size is a multiple of.
@@ -243,6 +273,7 @@ struct Timed {
     took: Duration,
     hops: usize,
     groups: usize,
+    bypasses: usize,
 }
 
 fn timed(paths: &mut Paths, has_hosts: &dyn Fn(DatapathId) -> bool, change: &dyn Fn(&mut Paths)) -> Timed {
@@ -251,7 +282,7 @@ fn timed(paths: &mut Paths, has_hosts: &dyn Fn(DatapathId) -> bool, change: &dyn
     let changes = paths.settle();
     let took = begin.elapsed();
     let groups = changes.hops.iter().filter(|(to, _)| has_hosts(**to)).map(|(_, at)| at.len()).sum();
-    Timed { took, hops: changes.hop_count(), groups }
+    Timed { took, hops: changes.hop_count(), groups, bypasses: changes.bypasses.len() }
 }
 
 /// Of what differs by much: the time of a search that ends at its goal hangs on where that is.
@@ -277,6 +308,8 @@ fn step(what: &'static str, seen: &[Timed]) -> Step {
         most_hops: seen.iter().map(|seen| seen.hops).max().unwrap_or(0),
         median_groups: median(seen.iter().map(|seen| seen.groups as f64)),
         most_groups: seen.iter().map(|seen| seen.groups).max().unwrap_or(0),
+        median_bypasses: median(seen.iter().map(|seen| seen.bypasses as f64)),
+        most_bypasses: seen.iter().map(|seen| seen.bypasses).max().unwrap_or(0),
     }
 }
 
@@ -323,6 +356,28 @@ fn print(row: &Row, out: &mut dyn Write) -> std::io::Result<()> {
             step.median_groups,
             step.most_groups,
             row.petgraph_ms / step.median_ms,
+        )?;
+    }
+    let with = &row.with_bypasses;
+    writeln!(
+        out,
+        "  and {} ways round a link  {:10.1} ms   {:.1} MB; the process has grown by {:.1} MB",
+        row.bypasses,
+        with.all_ms,
+        with.table_octets as f64 / 1e6,
+        with.resident_octets as f64 / 1e6,
+    )?;
+    for step in &with.steps {
+        writeln!(
+            out,
+            "  {:27}  {:10.3} ms   99 %: {:.3} ms, worst of {}: {:.3} ms; {} ways round a link changed, {} at most",
+            format!("{} (ways too)", step.what),
+            step.median_ms,
+            step.p99_ms,
+            step.times,
+            step.worst_ms,
+            step.median_bypasses,
+            step.most_bypasses,
         )?;
     }
     match (&row.live, row.live_note) {
@@ -405,7 +460,9 @@ mod tests {
         assert!(row.petgraph_pairs_ms > 0.0 && row.networkx_ms.is_some() != row.networkx_note.is_some(), "{row:?}");
         let mut text = Vec::new();
         print(&row, &mut text).unwrap();
-        assert_eq!(String::from_utf8(text).unwrap().lines().count(), 10);
+        assert_eq!(String::from_utf8(text).unwrap().lines().count(), 15);
+        assert_eq!(row.bypasses, 64);
+        assert!(row.with_bypasses.steps.iter().all(|step| step.median_bypasses > 0.0), "{row:?}");
     }
 
     #[test]

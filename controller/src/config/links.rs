@@ -18,13 +18,20 @@ const RISKS_MAX: usize = 64;
 /// What `paths.reference_bandwidth` is unless it is stated.
 const REFERENCE_KBPS: u64 = 100_000_000;
 
-/// What the whole file says of it.
-pub(super) fn weights(walk: &mut Walk<'_>, fields: &Fields<'_>, switches: &BTreeMap<String, SwitchConfig>) -> Weights {
+/// What the whole file says of it. Ways round links take VLANs away from hosts: unless the file says otherwise, none that it names.
+pub(super) fn weights(
+    walk: &mut Walk<'_>,
+    fields: &Fields<'_>,
+    switches: &BTreeMap<String, SwitchConfig>,
+    vlans: &BTreeMap<String, VlanConfig>,
+) -> Weights {
+    let bypasses = labels_among(vlans).next().is_none();
     let mut weights = Weights::default();
+    weights.bypasses = bypasses;
     if let Some(section) = walk.read(fields, "paths", Walk::section) {
         weights.metric = metric(walk, &section);
         weights.measured_latency = walk.read(&section, "measured_latency", Walk::boolean).unwrap_or(false);
-        weights.bypasses = walk.read(&section, "bypasses", Walk::boolean).unwrap_or(false);
+        weights.bypasses = walk.read(&section, "bypasses", Walk::boolean).unwrap_or(bypasses);
         if let Some(field) =
             section.get("measured_latency").filter(|_| weights.measured_latency && weights.metric != Metric::Latency)
         {
@@ -57,12 +64,17 @@ fn metric(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Metric {
     }
 }
 
+/// VLANs whose tags can be labels.
+fn labels_among(vlans: &BTreeMap<String, VlanConfig>) -> impl Iterator<Item = (&String, &VlanConfig)> {
+    vlans.iter().filter(|(_, vlan)| vlan.id.get() >= *LABELS.start())
+}
+
 /// VLANs whose frames would be dropped, as their tags are labels.
 pub(super) fn warn_of_labels(walk: &mut Walk<'_>, field: &Field<'_>, vlans: &BTreeMap<String, VlanConfig>) {
-    for (name, vlan) in vlans.iter().filter(|(_, vlan)| vlan.id.get() >= *LABELS.start()) {
+    for (name, vlan) in labels_among(vlans) {
         let message = format!(
             "VLAN {} is one of those that label frames on their way round a dead link: frames of hosts with this tag are dropped; \
-             without `paths.bypasses` they go through",
+             with `paths: {{ bypasses: false }}` they go through",
             vlan.id.get()
         );
         walk.warn(field.node.mark, &format!("{}.{name}", field.path), message);
@@ -251,6 +263,9 @@ mod tests {
         let warning = told("paths: { bypasses: true }\n");
         assert!(warning.contains("vlans.voice: VLAN 3840") && !warning.contains("office"), "{warning}");
         assert_eq!(told(""), "");
+        let bypasses = |text: &str| super::super::check(text, None).unwrap().config.weights.bypasses;
+        assert!(bypasses("") && bypasses("vlans: { office: 3839 }\n") && !bypasses("vlans: { voice: 3840 }\n"));
+        assert!(!bypasses("paths: { bypasses: false }\n"));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
     if let Some(section) = walk.read(&fields, "fabric", Walk::section) {
         config.fabric = wiring::fabric(walk, &section, &config.switches);
     }
-    config.weights = Arc::new(links::weights(walk, &fields, &config.switches));
+    config.weights = Arc::new(links::weights(walk, &fields, &config.switches, &config.vlans));
     if let Some(field) = fields.get("vlans").filter(|_| config.weights.bypasses) {
         links::warn_of_labels(walk, &field, &config.vlans);
     }

@@ -26,7 +26,7 @@ use crate::path::Weights;
 use crate::path::route::NamedRequest;
 
 /// The whole configuration. The default is what `trunkline run` does without a file.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Config {
     /// Where switches connect.
     pub openflow: OpenflowConfig,
@@ -58,6 +58,28 @@ pub struct Config {
     pub bgp: Option<BgpConfig>,
     /// The databases of Open vSwitches.
     pub ovsdb: OvsdbConfig,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            openflow: OpenflowConfig::default(),
+            http: HttpConfig::default(),
+            fabric: FabricConfig::default(),
+            audit: AuditConfig::default(),
+            switches: BTreeMap::new(),
+            weights: Arc::new(Weights::with_bypasses()),
+            reservations: Arc::default(),
+            vlans: BTreeMap::new(),
+            flows: Arc::default(),
+            isolate: Arc::default(),
+            isolations: Descriptions::default(),
+            verify: VerifyMode::default(),
+            history: HistoryConfig::default(),
+            bgp: None,
+            ovsdb: OvsdbConfig::default(),
+        }
+    }
 }
 
 /// Section `history`: configurations that were taken on.

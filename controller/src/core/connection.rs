@@ -129,8 +129,12 @@ impl SwitchDescription {
     /// Whether it is asked what its tables can hold. A switch in software has hundreds of tables that are all alike: there is nothing to learn, and while
     /// Open vSwitch writes 1.2 MB about them its userspace datapath forwards nothing.
     fn tells_tables(&self) -> bool {
-        let is_software = ["Open vSwitch", "Software switch"].iter().any(|word| self.hardware.contains(word));
-        !is_software
+        !self.is_software()
+    }
+
+    /// Open vSwitch, or an emulated switch that knows the same extensions.
+    pub(super) fn is_software(&self) -> bool {
+        ["Open vSwitch", "Software switch"].iter().any(|word| self.hardware.contains(word))
     }
 }
 

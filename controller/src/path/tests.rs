@@ -17,7 +17,9 @@ fn ends(n: usize, a: u64, b: u64) -> (PortId, PortId) {
 fn network(switches: &BTreeSet<u64>, links: &BTreeMap<usize, (u64, u64)>) -> Network {
     let mut network = Network::default();
     for &id in switches {
-        network.switches.insert(DatapathId(id), Switch { connected: true, ports: BTreeMap::new() });
+        network
+            .switches
+            .insert(DatapathId(id), Switch { connected: true, ports: BTreeMap::new(), ..Switch::default() });
     }
     for (&n, &(a, b)) in links {
         let (source, target) = ends(n, a, b);

@@ -23,7 +23,9 @@ fn network(switches: u64, links: &[(PortId, PortId)]) -> Arc<Network> {
             let info = PortInfo { port_no: PortNo(port_no), hw_addr, name, up: true, live: true, curr_speed_kbps: 0 };
             (PortNo(port_no), Port { info, state: PortState::Edge, lldp_neighbor: None })
         });
-        network.switches.insert(DatapathId(number), Switch { connected: true, ports: ports.collect() });
+        network
+            .switches
+            .insert(DatapathId(number), Switch { connected: true, ports: ports.collect(), ..Switch::default() });
     }
     for (a, b) in links {
         for (source, target) in [(*a, *b), (*b, *a)] {

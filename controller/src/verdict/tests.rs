@@ -12,7 +12,9 @@ fn network() -> Arc<Network> {
         let state = |n: u32| if n < 3 { PortState::Link } else { PortState::Edge };
         let exists = |n: &u32| !(id == 1 && *n == 1 || id == 3 && *n == 2);
         let ports = (1..=5_u32).filter(exists).map(|n| (PortNo(n), Port { state: state(n), ..edge(PortNo(n)) }));
-        network.switches.insert(DatapathId(id), Switch { connected: true, ports: ports.collect() });
+        network
+            .switches
+            .insert(DatapathId(id), Switch { connected: true, ports: ports.collect(), ..Switch::default() });
     }
     for id in 1..3 {
         let (a, b) = (PortId::new(DatapathId(id), PortNo(2)), PortId::new(DatapathId(id + 1), PortNo(1)));

@@ -158,8 +158,7 @@ pub fn fat_tree(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
 /// goes on.
 pub fn frozen(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     let shape = Shape::fat_tree();
-    let text = format!("{}paths: {{ bypasses: true }}\n", config(None));
-    let (mut bench, _ovs) = Bench::start(lab, report, &shape, &text)?;
+    let (mut bench, _ovs) = Bench::start(lab, report, &shape, &config(None))?;
     let links = shape.links.len();
     // Of each pod edge to aggregation and aggregation to core, or all.
     for link in (0..links).step_by(lab.mode.pick(5, 1)) {

@@ -256,6 +256,13 @@ impl Discovery {
         self.send_due_probes(now);
     }
 
+    /// What a switch says that it is, before [`Discovery::handle_switch_up`] or after it: see [`Switch::plain_openflow`](crate::Switch).
+    pub fn set_plain_openflow(&mut self, datapath_id: DatapathId, plain: bool) {
+        if let Some(switch) = self.network.switches.get_mut(&datapath_id) {
+            switch.plain_openflow = plain;
+        }
+    }
+
     /// A switch's control connection was lost. Its data plane goes on, so its links and hosts stay, frozen, for [`SWITCH_GRACE`]; a
     /// link ends earlier only if a port at its other, connected end goes down.
     pub fn handle_switch_down(&mut self, datapath_id: DatapathId, now: Time) {

@@ -176,8 +176,8 @@ pub(super) fn path_group(at: DatapathId, destination: DatapathId, view: &View<'_
     let plain = hop.ports.iter().chain(&hop.alternate).map(|&port| bucket(port, vec![output(port)]));
     let round = bypass.map(|bypass| {
         let (vlan, priority) = tag(bypass.label, bypass.left());
-        let onto =
-            [by_any_port(), Action::PushVlan(ETH_TYPE_VLAN), set_vlan(vlan)].into_iter().chain(set_priority(priority));
+        let labelled = [Action::PushVlan(ETH_TYPE_VLAN), set_vlan(vlan)].into_iter().chain(set_priority(priority));
+        let onto = by_any_port(at, view).into_iter().chain(labelled);
         bucket(bypass.first, onto.chain([output(bypass.first)]).collect())
     });
     let buckets = plain.chain(round).collect();
@@ -185,7 +185,7 @@ pub(super) fn path_group(at: DatapathId, destination: DatapathId, view: &View<'_
 }
 
 /// One switch of the way round a link: on to the next one, or off with the label and on as if it had come over the link.
-pub(super) fn bypass_rule(label: u16, step: &Step) -> Option<Rule> {
+pub(super) fn bypass_rule(label: u16, step: &Step, view: &View<'_>) -> Option<Rule> {
     let (vlan, priority) = tag(label, step.left);
     let match_ = Match::new().with_in_port(step.in_port).with_vlan_vid(VID_PRESENT | vlan).with_vlan_pcp(priority);
     let instructions = match step.out {
@@ -196,8 +196,8 @@ pub(super) fn bypass_rule(label: u16, step: &Step) -> Option<Rule> {
             vec![Instruction::ApplyActions(on.collect())]
         }
         None => {
-            let off = vec![Action::PopVlan, by_any_port()];
-            vec![Instruction::ApplyActions(off), Instruction::GotoTable(ISOLATE_PORT)]
+            let off = [Action::PopVlan].into_iter().chain(by_any_port(step.at, view));
+            vec![Instruction::ApplyActions(off.collect()), Instruction::GotoTable(ISOLATE_PORT)]
         }
     };
     let key = Key { b: u64::from(label) << 8 | u64::from(step.left), ..key(KIND_BYPASS, u64::from(step.in_port.0)) };
@@ -206,10 +206,11 @@ pub(super) fn bypass_rule(label: u16, step: &Step) -> Option<Rule> {
 }
 
 /// From here on the frame may leave by the port where it came in, as the way round its link may begin there (ovs-fields(7), `in_port`). OpenFlow has no word for
-/// that: a switch that is no Open vSwitch refuses what has it, and is left without a detour.
-fn by_any_port() -> Action {
+/// that: a switch that says it is no Open vSwitch is not told, and drops the frames that would have to go back.
+fn by_any_port(at: DatapathId, view: &View<'_>) -> Option<Action> {
     let destination = Subfield { kind: OxmKind::NXM_OF_IN_PORT, offset: 0, bits: 16 };
-    Action::Nicira(NiciraAction::RegLoad { destination, value: 0 })
+    let is_plain = view.network.switches.get(&at).is_some_and(|switch| switch.plain_openflow);
+    (!is_plain).then_some(Action::Nicira(NiciraAction::RegLoad { destination, value: 0 }))
 }
 
 fn set_vlan(vlan: u16) -> Action {

@@ -6,6 +6,7 @@
 //! what would wait for one core's thread. Sockets are not in it (`trunkline bench openflow` has them).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -20,6 +21,7 @@ use crate::bench::figures::median;
 use crate::core::{ConnectionId, Core, CoreConfig, CoreEvent};
 use crate::flow::FlowCounters;
 use crate::flow::pipeline::CLASSIFY;
+use crate::path::Weights;
 
 /// The largest fat-tree whose switches, with a rule for each host on each of them, are emulated here: 327,680 rules of hosts.
 pub(super) const PORTS_MAX: u16 = 16;
@@ -204,7 +206,9 @@ impl Bench {
     /// Nothing is connected yet. With a budget of probes per second other than the usual one, perhaps.
     pub(super) fn new(spec: &FabricSpec, probe_budget: Option<u32>) -> Bench {
         let now = Time::ZERO;
-        let mut config = CoreConfig { seed: 1, probe_key: [1; 32], ..CoreConfig::default() };
+        // As a file that says nothing has it.
+        let weights = Arc::new(Weights::with_bypasses());
+        let mut config = CoreConfig { seed: 1, probe_key: [1; 32], weights, ..CoreConfig::default() };
         if let Some(budget) = probe_budget {
             config.discovery.probe_budget_per_second = budget;
         }

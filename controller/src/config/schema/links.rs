@@ -106,12 +106,12 @@ pub(super) static PATHS: Section = Section {
         Key {
             name: "bypasses",
             shape: Shape::Boolean,
-            need: Need::Default("false"),
+            need: Need::Default("true"),
             rule: "",
             reload: Reload::Hot,
             about: "Where a switch has one next hop and no loop-free alternate, the way round that link of up to 16 links is put in beforehand: while the link is dead the switch \
                     sends frames along it with a VLAN tag of their own, that comes off at the link's far end. VLANs 3840 to 4095 belong to these tags: a frame with such a tag that comes from \
-                    elsewhere is dropped. `false`: until the controller has found a new way such frames are lost.",
+                    elsewhere is dropped. `false`: until the controller has found a new way frames towards a dead link are lost. Where `vlans` names one of these VLANs the default is `false`.",
         },
     ],
 };

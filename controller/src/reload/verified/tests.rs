@@ -24,7 +24,7 @@ fn network() -> Arc<Network> {
         };
         let exists = |n: &u32| !(id == 1 && *n == 1 || id == 3 && *n == 2);
         let ports = (1..=3_u32).filter(exists).map(port).collect();
-        network.switches.insert(DatapathId(id), Switch { connected: true, ports });
+        network.switches.insert(DatapathId(id), Switch { connected: true, ports, ..Switch::default() });
     }
     for id in 1..3 {
         let (a, b) = (PortId::new(DatapathId(id), PortNo(2)), PortId::new(DatapathId(id + 1), PortNo(1)));

@@ -24,7 +24,7 @@ fn ring() -> Network {
     let mut network = Network::new(1);
     for id in 1..=SWITCHES {
         let ports = (1..=4).map(|n| (PortNo(n), edge(PortNo(n)))).collect();
-        network.switches.insert(DatapathId(id), Switch { connected: true, ports });
+        network.switches.insert(DatapathId(id), Switch { connected: true, ports, ..Switch::default() });
     }
     (1..=SWITCHES).for_each(|id| set_link(&mut network, id, true));
     network

@@ -61,6 +61,7 @@ struct World {
     silent: Option<ConnectionId>,
     /// The switch tells of one large group after the other.
     groups_without_end: bool,
+    hardware: &'static str,
 }
 
 fn role_error(code: ErrorCode) -> Message {
@@ -70,7 +71,15 @@ fn role_error(code: ErrorCode) -> Message {
 impl World {
     fn new(role: ControllerRole, answer: RoleAnswer) -> World {
         let config = CoreConfig { role, generation_id: 5, ..CoreConfig::default() };
-        World { core: Core::new(config, T0), said: Vec::new(), role: answer, silent: None, groups_without_end: false }
+        let core = Core::new(config, T0);
+        World {
+            core,
+            said: Vec::new(),
+            role: answer,
+            silent: None,
+            groups_without_end: false,
+            hardware: "Open vSwitch",
+        }
     }
 
     fn equal() -> World {
@@ -120,7 +129,7 @@ impl World {
                 }
                 MultipartRequestBody::Desc => MultipartReplyBody::Desc(SwitchDesc {
                     mfr_desc: FixedText::from("Nicira, Inc."),
-                    hw_desc: FixedText::from("Open vSwitch"),
+                    hw_desc: FixedText::from(self.hardware),
                     sw_desc: FixedText::from("3.1.0"),
                     serial_num: FixedText::from("None"),
                     dp_desc: FixedText::from("s1"),
@@ -373,6 +382,15 @@ fn the_description_is_asked_for_once_and_told() {
     assert_eq!(world.core.description(SWITCH), Some(&expected));
     let told = world.events().into_iter().filter(|event| matches!(event, CoreEvent::SwitchDescribed { .. })).count();
     assert_eq!(told, 1);
+    assert!(!world.core.network().switches[&SWITCH].plain_openflow);
+}
+
+#[test]
+fn a_switch_that_says_it_is_something_else_is_known_as_such() {
+    let mut world = World::equal();
+    world.hardware = "AS4610-54T";
+    world.connect(MAIN, 0, T0);
+    assert!(world.core.network().switches[&SWITCH].plain_openflow);
 }
 
 #[test]

@@ -272,3 +272,59 @@ pub(super) fn flood_in_rule(port: PortId, group_id: GroupId, view: &View<'_>) ->
     let body = FlowBody::apply(&match_, &Action::Group(group_id)).ok()?;
     Some(Rule::with_body(flood_in_key(port), FORWARD, forward::FLOOD, body))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use topology::Network;
+
+    use super::*;
+    use crate::path::{Paths, Weights};
+
+    /// All actions of the way round the link from switch 1 to 2 in a ring of four.
+    fn on_the_way_round(plain: &[u64]) -> Vec<Action> {
+        let mut network = Network::new(1);
+        let mut paths = Paths::with_weights(Weights::with_bypasses());
+        for id in 1..=4 {
+            network.switches.entry(DatapathId(id)).or_default().plain_openflow = plain.contains(&id);
+            paths.add_switch(DatapathId(id));
+        }
+        for id in 1..=4_u64 {
+            let [a, b] = [(id, 1), (id % 4 + 1, 2)].map(|(at, port)| PortId::new(DatapathId(at), PortNo(port)));
+            paths.set_link(a, b, [1, 1]);
+        }
+        paths.settle();
+        let view = View {
+            network: &network,
+            paths: &paths,
+            host_timeout: Duration::from_secs(300),
+            isolation: &Default::default(),
+            broadcast_probes: false,
+            watches_dhcp: false,
+        };
+        let group = path_group(DatapathId(1), DatapathId(2), &view).expect("a next hop");
+        let bypass = paths.bypass(PortId::new(DatapathId(1), PortNo(1))).expect("a way round");
+        let rules = bypass.steps.iter().map(|step| bypass_rule(bypass.label, step, &view).expect("a rule"));
+        let of_rules = rules.flat_map(|rule| rule.body.instructions()).filter_map(|instruction| match instruction {
+            Instruction::ApplyActions(actions) => Some(actions),
+            _ => None,
+        });
+        group.buckets[1].actions.iter().cloned().chain(of_rules.flatten()).collect()
+    }
+
+    fn words_of_open_vswitch(actions: &[Action]) -> usize {
+        actions.iter().filter(|action| matches!(action, Action::Nicira(_))).count()
+    }
+
+    #[test]
+    fn a_switch_that_is_no_open_vswitch_is_spoken_to_in_openflow_alone() {
+        let of_all = on_the_way_round(&[]);
+        assert_eq!(words_of_open_vswitch(&of_all), 2, "{of_all:?}");
+        for (plain, left) in [(&[1_u64][..], 1), (&[2], 1), (&[3, 4], 2), (&[1, 2, 3, 4], 0)] {
+            let actions = on_the_way_round(plain);
+            assert_eq!(words_of_open_vswitch(&actions), left, "{plain:?}: {actions:?}");
+            assert_eq!(actions.len(), of_all.len() - (2 - left), "what OpenFlow has a word for is there all the same");
+        }
+    }
+}

@@ -173,7 +173,7 @@ metrics! {
     LinkLatency Kind::Gauge, WhileSampled, "trunkline_topology_link_latency_seconds", ["dpid", "port"],
         "Time that frames take through the link out of this port, smoothed, less the time that the control channels take.";
     Conditions Kind::Gauge, Forever, "trunkline_topology_conditions", ["kind"],
-        "What is odd about the network now, by kind: one_way, loopback, miswired, flapping, speed_mismatch, mtu_mismatch, short_frames, link_at_host_port, late_probes, forged_probes, link_missing, link_elsewhere, stated_elsewhere, link_unexpected, host_contested, address_contested, rogue_dhcp_server.";
+        "What is odd about the network now, by kind: one_way, loopback, miswired, flapping, speed_mismatch, mtu_mismatch, short_frames, link_at_host_port, late_probes, forged_probes, foreign_probes, replayed_probes, link_missing, link_elsewhere, stated_elsewhere, link_unexpected, host_contested, address_contested, rogue_dhcp_server.";
     Neighbors Kind::Gauge, Forever, "trunkline_topology_lldp_neighbors", [],
         "LLDP neighbours that are not switches of this network.";
     NeighborsRefused Kind::Counter, Forever, "trunkline_topology_lldp_neighbors_refused_total", [],

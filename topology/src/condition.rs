@@ -101,6 +101,20 @@ pub enum Condition {
         /// How many since it began.
         frames: u64,
     },
+    /// Probes of another controller, or of another run of this one, come in.
+    ForeignProbes {
+        /// Where.
+        port: PortId,
+        /// How many since it began.
+        frames: u64,
+    },
+    /// Probes of this run come in that have come in before, or left too long ago.
+    ReplayedProbes {
+        /// Where.
+        port: PortId,
+        /// How many since it began.
+        frames: u64,
+    },
     /// An expected link is not there, in one direction at least.
     LinkMissing(ExpectedLink),
     /// An expected link leads elsewhere.
@@ -161,7 +175,7 @@ pub enum Condition {
 
 impl Condition {
     /// The names of all kinds.
-    pub const KINDS: [&'static str; 17] = [
+    pub const KINDS: [&'static str; 19] = [
         "one_way",
         "loopback",
         "miswired",
@@ -172,6 +186,8 @@ impl Condition {
         "link_at_host_port",
         "late_probes",
         "forged_probes",
+        "foreign_probes",
+        "replayed_probes",
         "link_missing",
         "link_elsewhere",
         "stated_elsewhere",
@@ -194,6 +210,8 @@ impl Condition {
             Condition::LinkAtHostPort { .. } => "link_at_host_port",
             Condition::LateProbes { .. } => "late_probes",
             Condition::ForgedProbes { .. } => "forged_probes",
+            Condition::ForeignProbes { .. } => "foreign_probes",
+            Condition::ReplayedProbes { .. } => "replayed_probes",
             Condition::LinkMissing(_) => "link_missing",
             Condition::LinkElsewhere { .. } => "link_elsewhere",
             Condition::StatedElsewhere { .. } => "stated_elsewhere",
@@ -228,7 +246,9 @@ impl Condition {
             | Condition::LateProbes { source, target } => (source, Some(target), None),
             Condition::Miswired { port, .. }
             | Condition::ShortFrames { port, .. }
-            | Condition::ForgedProbes { port, .. } => (port, None, None),
+            | Condition::ForgedProbes { port, .. }
+            | Condition::ForeignProbes { port, .. }
+            | Condition::ReplayedProbes { port, .. } => (port, None, None),
             Condition::Flapping { source, .. } => (source, None, None),
             Condition::SpeedMismatch { ends: [a, b], .. }
             | Condition::MtuMismatch { ends: [a, b], .. }
@@ -271,6 +291,12 @@ impl Condition {
             }
             Condition::ForgedProbes { .. } => {
                 "find who is at this port: somebody makes up links, and none of it is believed"
+            }
+            Condition::ForeignProbes { .. } => {
+                "nothing, if another controller has the switch at the other end; if not, find who sends on what he has recorded: it makes no link"
+            }
+            Condition::ReplayedProbes { .. } => {
+                "look for a loop behind this port, or for somebody who sends on what he has recorded: it makes no link"
             }
             Condition::LinkMissing(_) => {
                 "check cable and ports at both ends, or take the link out of `fabric.expected_links`"
@@ -345,6 +371,15 @@ impl Condition {
             }
             Condition::ForgedProbes { port, frames } => {
                 format!("forged probes come in by {}: {frames} so far", name(*port))
+            }
+            Condition::ForeignProbes { port, frames } => {
+                format!(
+                    "probes of another controller, or of an earlier run, come in by {}: {frames} so far",
+                    name(*port)
+                )
+            }
+            Condition::ReplayedProbes { port, frames } => {
+                format!("probes that have come in before or left long ago come in by {}: {frames} so far", name(*port))
             }
             Condition::LinkMissing(ExpectedLink { ends: [a, b] }) => {
                 format!("the link between {} and {} is expected and not there", name(*a), name(*b))

@@ -35,8 +35,10 @@ pub const LATE_PROBES_TOLD: u32 = 3;
 /// within it.
 pub const LATENCY_WINDOW: Duration = Duration::from_secs(60);
 
-/// How long a condition tells of a forged probe: who sends one now and then is a line of the log per minute at the most.
-pub const FORGED_PROBES_HOLD: Duration = Duration::from_secs(60);
+/// From how many foreign or replayed probes on a condition tells of them: a few are under way when a controller starts again, and where cables are moved.
+pub const ODD_PROBES_TOLD: u64 = 5;
+/// How long a condition tells of a forged, foreign or replayed probe: who sends one now and then is a line of the log per minute at the most.
+pub const ODD_PROBES_HOLD: Duration = Duration::from_secs(60);
 
 /// LLDP neighbours that are not ours at one port. Further ones are not shown until the time to live of one is over, and are counted. More
 /// than one means that something forwards LLDP which should not.

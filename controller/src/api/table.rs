@@ -463,7 +463,7 @@ pub static ROUTES: &[Route] = &[
                 Kind::Text,
                 "KIND",
                 "`one_way`, `loopback`, `miswired`, `flapping`, `speed_mismatch`, `mtu_mismatch`, `short_frames`, `link_at_host_port`, `late_probes`, `forged_probes`, \
-                 `link_missing`, `link_elsewhere`, `stated_elsewhere`, `link_unexpected`, `host_contested`, `address_contested`, `rogue_dhcp_server`.",
+                 `foreign_probes`, `replayed_probes`, `link_missing`, `link_elsewhere`, `stated_elsewhere`, `link_unexpected`, `host_contested`, `address_contested`, `rogue_dhcp_server`.",
             ),
             SWITCH_NAME,
             DATAPATH_ID,

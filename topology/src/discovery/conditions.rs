@@ -6,8 +6,8 @@ use std::time::Duration;
 use net::{PortId, Time};
 
 use super::Discovery;
-use super::links::RefusedLinkReason;
-use crate::{Condition, Conditions, ExpectedLink, FORGED_PROBES_HOLD, LATE_PROBES_TOLD, REFUSED_LINK_HOLD};
+use super::links::{OddProbe, RefusedLinkReason};
+use crate::{Condition, Conditions, ExpectedLink, LATE_PROBES_TOLD, ODD_PROBES_TOLD, REFUSED_LINK_HOLD};
 
 /// A link younger than this may still wait for the probe that goes the other way.
 const YOUNG: Duration = Duration::from_secs(2);
@@ -56,9 +56,15 @@ impl Discovery {
                 });
             }
         }
-        for (&port, &(last, frames)) in &self.forged {
-            if now.since(last) <= FORGED_PROBES_HOLD {
-                found.add(Condition::ForgedProbes { port, frames });
+        for (&port, odd) in &self.odd_probes {
+            for (kind, odd) in OddProbe::ALL.into_iter().zip(odd).filter(|(_, odd)| odd.is_told_of(now)) {
+                let frames = odd.frames;
+                match kind {
+                    OddProbe::Forged => found.add(Condition::ForgedProbes { port, frames }),
+                    _ if frames < ODD_PROBES_TOLD => {}
+                    OddProbe::Foreign => found.add(Condition::ForeignProbes { port, frames }),
+                    OddProbe::Replayed => found.add(Condition::ReplayedProbes { port, frames }),
+                }
             }
         }
         self.expectations(&mut found);

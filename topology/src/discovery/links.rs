@@ -12,7 +12,7 @@ use super::timers::Timer;
 use crate::network::MinWindow;
 use crate::probe::{BDDP, Probe, ProbeError, ProbeWay};
 use crate::{
-    Change, EXPECTED_LINK_LIMIT, FORGED_PROBES_HOLD, Link, LinkDownReason, LinkLatency, NEW_SWITCH_LIMIT, PortState,
+    Change, EXPECTED_LINK_LIMIT, Link, LinkDownReason, LinkLatency, NEW_SWITCH_LIMIT, ODD_PROBES_HOLD, PortState,
     RECONNECTED_LINK_LIMIT, REFUSED_LINK_HOLD,
 };
 
@@ -58,6 +58,34 @@ impl RoundTrip {
     }
 }
 
+/// A probe that nobody should send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum OddProbe {
+    Forged,
+    Foreign,
+    Replayed,
+}
+
+impl OddProbe {
+    pub(super) const ALL: [OddProbe; 3] = [OddProbe::Forged, OddProbe::Foreign, OddProbe::Replayed];
+}
+
+/// Probes of one such kind that came in by one port.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct OddProbes {
+    /// When the last one came.
+    last: Option<Time>,
+    /// How many since it began.
+    pub(super) frames: u64,
+}
+
+impl OddProbes {
+    /// The last one is not long ago.
+    pub(super) fn is_told_of(&self, now: Time) -> bool {
+        self.last.is_some_and(|last| now.since(last) <= ODD_PROBES_HOLD)
+    }
+}
+
 impl Discovery {
     pub(super) fn receive(&mut self, port: PortId, frame: &[u8], now: Time) {
         if !self.is_connected(port.datapath_id) || self.up_port(port).is_none() {
@@ -68,16 +96,26 @@ impl Discovery {
             Ok(probe) => self.receive_probe(port, &probe, now),
             Err(ProbeError::Forged) => {
                 self.counters.probes_forged += 1;
-                let (last, frames) = self.forged.entry(port).or_insert((now, 0));
-                let before = if now.since(*last) > FORGED_PROBES_HOLD { 0 } else { *frames };
-                (*last, *frames) = (now, before.saturating_add(1));
+                self.note_odd_probe(port, OddProbe::Forged, now);
             }
             Err(ProbeError::Foreign) => {
                 self.counters.probes_foreign += 1;
+                self.note_odd_probe(port, OddProbe::Foreign, now);
                 self.receive_lldp(port, frame, now);
             }
             Err(ProbeError::NotAProbe) => self.receive_lldp(port, frame, now),
         }
+    }
+
+    fn note_odd_probe(&mut self, port: PortId, kind: OddProbe, now: Time) {
+        let [forged, foreign, replayed] = self.odd_probes.entry(port).or_default();
+        let odd = match kind {
+            OddProbe::Forged => forged,
+            OddProbe::Foreign => foreign,
+            OddProbe::Replayed => replayed,
+        };
+        let frames = if odd.is_told_of(now) { odd.frames } else { 0 };
+        *odd = OddProbes { last: Some(now), frames: frames.saturating_add(1) };
     }
 
     /// Somebody else's LLDP. Somebody else's broadcasts say nothing to us.
@@ -100,9 +138,15 @@ impl Discovery {
         match fate {
             NonceFate::Good => self.good_probe(target, probe, now),
             NonceFate::Duplicated if is_expected() => self.good_probe(target, probe, now),
-            NonceFate::Replayed => self.counters.probes_replayed += 1,
+            NonceFate::Replayed => {
+                self.counters.probes_replayed += 1;
+                self.note_odd_probe(target, OddProbe::Replayed, now);
+            }
             NonceFate::Duplicated => self.counters.probes_duplicated += 1,
-            NonceFate::Stale => self.counters.probes_stale += 1,
+            NonceFate::Stale => {
+                self.counters.probes_stale += 1;
+                self.note_odd_probe(target, OddProbe::Replayed, now);
+            }
         }
     }
 

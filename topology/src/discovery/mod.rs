@@ -32,7 +32,7 @@ use crate::{
 pub use dhcp_servers::DhcpServer;
 use dhcp_servers::DhcpServers;
 use flapping::Flap;
-use links::{RefusedLink, RoundTrip};
+use links::{OddProbe, OddProbes, RefusedLink, RoundTrip};
 use moves::Moves;
 use port::PortControl;
 pub use schedule::ProbePace;
@@ -169,8 +169,8 @@ pub struct Discovery {
     round_trips: BTreeMap<DatapathId, RoundTrip>,
     /// Links that are not believed, by source. At most one for each port.
     refused: BTreeMap<PortId, RefusedLink>,
-    /// When the last forged probe came in by a port, and how many have since it began. At most one for each port.
-    forged: BTreeMap<PortId, (Time, u64)>,
+    /// Probes that nobody should send, by port. At most one entry for each port.
+    odd_probes: BTreeMap<PortId, [OddProbes; OddProbe::ALL.len()]>,
     flaps: BTreeMap<PortId, Flap>,
     expected_links: BTreeSet<ExpectedLink>,
     only_expected: bool,
@@ -211,7 +211,7 @@ impl Discovery {
             connected_at: BTreeMap::new(),
             round_trips: BTreeMap::new(),
             refused: BTreeMap::new(),
-            forged: BTreeMap::new(),
+            odd_probes: BTreeMap::new(),
             flaps: BTreeMap::new(),
             expected_links: BTreeSet::new(),
             only_expected: false,
@@ -501,7 +501,7 @@ impl Discovery {
         }
         self.controls.remove(&port);
         self.refused.remove(&port);
-        self.forged.remove(&port);
+        self.odd_probes.remove(&port);
         self.dhcp_servers.forget(port);
         self.emit(Change::PortChanged(port));
     }

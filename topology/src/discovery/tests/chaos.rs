@@ -237,7 +237,7 @@ fn assert_invariants(discovery: &Discovery) {
         conditions.shown.iter().all(|it| crate::Condition::KINDS.contains(&it.kind()) && !it.to_string().is_empty())
     );
     assert!(network.crossing.iter().chain(network.latencies.keys()).all(|source| network.links.contains_key(source)));
-    assert!(discovery.forged.keys().all(|port| discovery.controls.contains_key(port)));
+    assert!(discovery.odd_probes.keys().all(|port| discovery.controls.contains_key(port)));
     assert!(discovery.refused.keys().all(|source| discovery.controls.contains_key(source)));
     let switches: BTreeSet<DatapathId> = network.switches.keys().copied().collect();
     assert_eq!(discovery.connected_at.keys().copied().collect::<BTreeSet<_>>(), switches);

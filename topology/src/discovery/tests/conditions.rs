@@ -276,6 +276,40 @@ fn forged_probes_are_told_with_their_port_and_are_one_condition_while_they_go_on
 }
 
 #[test]
+fn probes_of_another_controller_and_replayed_ones_are_told_when_they_are_more_than_a_few() {
+    let mut lab = Lab::settled_pair();
+    let foreign = |lab: &mut Lab| {
+        let probe = Probe { port: id(1, 2), nonce: 1, sent_at: lab.now, way: ProbeWay::NearestBridge };
+        lab.discovery.handle_frame(id(2, 2), &probe.encode(mac(1), &ProbeKey::new([9; 32], 43)), lab.now);
+    };
+    (1..5).for_each(|_| foreign(&mut lab));
+    assert_eq!(told(&lab), [""; 0]);
+    foreign(&mut lab);
+    let of_another = format!("probes of another controller, or of an earlier run, come in by {}: 5 so far", id(2, 2));
+    assert_eq!(told(&lab), [of_another.clone()]);
+    // Good once, replayed since, and at last from before anything that is remembered.
+    let ours = loop {
+        (lab.now, _) = lab.discovery.poll_timeout().expect("probes to send");
+        lab.discovery.handle_timeout(lab.now);
+        let sent = std::iter::from_fn(|| lab.discovery.poll_transmit()).collect::<Vec<_>>();
+        if let Some(probe) = sent.into_iter().find(|probe| probe.port == id(1, 1)) {
+            break probe;
+        }
+    };
+    (0..4).for_each(|_| lab.discovery.handle_frame(id(2, 1), &ours.frame, lab.now));
+    lab.run(Duration::from_secs(20));
+    (0..3).for_each(|_| lab.discovery.handle_frame(id(2, 1), &ours.frame, lab.now));
+    foreign(&mut lab);
+    let of_another = of_another.replace("5 so", "6 so");
+    let replayed = format!("probes that have come in before or left long ago come in by {}: 6 so far", id(2, 1));
+    assert_eq!(told(&lab).into_iter().collect::<BTreeSet<_>>(), BTreeSet::from([of_another, replayed]));
+    lab.run(Duration::from_secs(61));
+    assert_eq!(told(&lab), [""; 0]);
+    foreign(&mut lab);
+    assert_eq!(told(&lab), [""; 0], "they count anew");
+}
+
+#[test]
 fn a_switch_with_thousands_of_ports_does_not_delay_that_a_dead_link_is_seen() {
     let mut lab = Lab::settled_pair();
     lab.discovery.handle_switch_up(DatapathId(9), ports(8_000), lab.now);

@@ -1,10 +1,12 @@
 //! [`Simulator`]: a controller and a fabric with a control network between them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use controller::core::{ConnectionId, Core, CoreConfig, CoreEvent, FabricSettings, LinkQuestion};
+use controller::path::Weights;
 use emulator::{Fabric, FabricEvent, FabricSpec, HostIndex, ProbeId};
 use net::{DatapathId, PortId, Time};
 use openflow::FrameCodec;
@@ -23,7 +25,9 @@ pub struct SimulatorOptions {
 
 impl Default for SimulatorOptions {
     fn default() -> SimulatorOptions {
-        SimulatorOptions { seed: 1, control_latency: Duration::from_micros(100), core: CoreConfig::default() }
+        // As a configuration that says nothing has it.
+        let core = CoreConfig { weights: Arc::new(Weights::with_bypasses()), ..CoreConfig::default() };
+        SimulatorOptions { seed: 1, control_latency: Duration::from_micros(100), core }
     }
 }
 

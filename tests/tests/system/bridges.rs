@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use controller::core::CoreConfig;
 use emulator::{CutKind, FabricSpec, HostIndex, LinkIndex, ProbeId};
 use net::{DatapathId, PortId};
 use tests::{Simulator, SimulatorOptions};
@@ -25,9 +24,9 @@ fn segment(switches: u64) -> FabricSpec {
 
 /// Five seconds later, when every port is settled, all hosts have said who they are.
 fn settled(spec: &FabricSpec, broadcast_probes: bool) -> Simulator {
-    let mut core = CoreConfig::default();
-    core.discovery.broadcast_probes = broadcast_probes;
-    let mut simulator = Simulator::new(spec, SimulatorOptions { core, ..SimulatorOptions::default() });
+    let mut options = SimulatorOptions::default();
+    options.core.discovery.broadcast_probes = broadcast_probes;
+    let mut simulator = Simulator::new(spec, options);
     simulator.run_for(Duration::from_secs(5));
     simulator.announce_all();
     simulator.run_for(Duration::from_secs(2));

@@ -58,6 +58,7 @@ fn a_ring_without_a_controller_loses_nothing_by_a_dead_link() {
 fn bypasses_come_and_go_with_the_configuration_and_leave_nothing_behind() {
     let mut simulator =
         Simulator::new(&FabricSpec::fat_tree(4), SimulatorOptions { seed: 3, ..SimulatorOptions::default() });
+    simulator.configure(settings(false));
     simulator.converge();
     lost(&mut simulator);
     simulator.run_for(Duration::from_secs(3));

@@ -20,8 +20,8 @@ fn settings(spec: &FabricSpec, fabric: &str) -> FabricSettings {
 }
 
 fn simulator(spec: &FabricSpec, settings: &FabricSettings) -> Simulator {
-    let FabricSettings { discovery, wiring, flows, .. } = settings.clone();
-    let core = CoreConfig { discovery, wiring, flows, ..CoreConfig::default() };
+    let FabricSettings { discovery, wiring, flows, weights, .. } = settings.clone();
+    let core = CoreConfig { discovery, wiring, flows, weights, ..CoreConfig::default() };
     let mut simulator = Simulator::new(spec, SimulatorOptions { core, ..SimulatorOptions::default() });
     simulator.converge();
     simulator

@@ -58,7 +58,10 @@ fn main() {
 
 /// A configuration in the same fabric, from nothing and with one line more: a third of it on one leaf.
 fn measure_configuration() {
-    let switch = |ports: u32| Switch { connected: true, ports: (1..=ports).map(|n| (PortNo(n), up(n))).collect() };
+    let switch = |ports: u32| {
+        let ports = (1..=ports).map(|n| (PortNo(n), up(n))).collect();
+        Switch { connected: true, ports, ..Switch::default() }
+    };
     let mut network = Network::new(1);
     for leaf in 0..LEAVES {
         network.switches.insert(self::leaf(leaf), switch(SPINES as u32 + EDGES));

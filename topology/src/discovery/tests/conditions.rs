@@ -286,7 +286,7 @@ fn probes_of_another_controller_and_replayed_ones_are_told_when_they_are_more_th
     assert_eq!(told(&lab), [""; 0]);
     foreign(&mut lab);
     let of_another = format!("probes of another controller, or of an earlier run, come in by {}: 5 so far", id(2, 2));
-    assert_eq!(told(&lab), [of_another.clone()]);
+    assert_eq!(told(&lab), std::slice::from_ref(&of_another));
     // Good once, replayed since, and at last from before anything that is remembered.
     let ours = loop {
         (lab.now, _) = lab.discovery.poll_timeout().expect("probes to send");

@@ -38,6 +38,9 @@ const TRIES: usize = 4;
 /// Host ports are numbered from here, after those of the links.
 const FIRST_HOST_PORT: u32 = 100;
 
+/// Cuts of each kind where figures are asked for.
+const CUTS: usize = 50;
+
 /// How a link is cut, and how that is noticed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
@@ -154,40 +157,62 @@ pub fn fat_tree(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     heal(lab, report, &Shape::fat_tree())
 }
 
-/// What switches do by themselves: the controller is stopped, a link of the fat-tree loses its carrier and gets it back, and only then the controller
-/// goes on.
-pub fn frozen(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
-    let shape = Shape::fat_tree();
-    let (mut bench, _ovs) = Bench::start(lab, report, &shape, &config(None))?;
+/// What switches do by themselves: the controller is stopped, a link loses its carrier and gets it back, and only then the controller goes on. So this is what
+/// Open vSwitch takes for it, the floor of what is felt with a controller.
+pub fn frozen_ring(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
+    frozen(lab, report, &Shape::ring_with_chord())
+}
+
+pub fn frozen_fat_tree(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
+    frozen(lab, report, &Shape::fat_tree())
+}
+
+fn frozen(lab: &Lab, report: &mut Report, shape: &Shape) -> Result<(), Fail> {
+    let (mut bench, _ovs) = Bench::start(lab, report, shape, &config(None))?;
     let links = shape.links.len();
-    // Of each pod edge to aggregation and aggregation to core, or all.
-    for link in (0..links).step_by(lab.mode.pick(5, 1)) {
+    let (mut seen, mut lost_by_mending) = (Vec::new(), 0);
+    for link in 0..lab.mode.pick(4, CUTS.max(links)) {
         let (a, b) = shape.ends(link);
         let what = format!("{a}–{b}, port down and the controller stopped: every pair is heard again");
-        let (mut found, mut disturbed) = (Ok(String::new()), false);
+        let mut disturbed = false;
+        let mut found = Err(String::new());
         for _ in 0..TRIES {
             let before = prober::now();
             bench.controller.freeze()?;
             let cut = fabric::cut(&a, &b).and_then(|()| bench.wait_told());
-            let (felt, mended) = (bench.felt(before), fabric::mend(&a, &b));
+            let (felt, between) = (bench.felt(before), prober::now());
+            let mended = fabric::mend(&a, &b).and_then(|()| bench.wait_told());
+            let lost = bench.felt(between).lost;
             bench.controller.thaw()?;
-            mended?;
-            disturbed = cut.is_ok() && prober::longest_stall(&bench.probers, before).is_some();
-            found = cut.and_then(|()| {
+            disturbed = cut.is_ok() && mended.is_ok() && prober::longest_stall(&bench.probers, before).is_some();
+            found = cut.and(mended).and_then(|()| {
                 let told = format!("{} lost, the longest outage {:.1} ms", felt.lost, millis(felt.longest));
-                wait::ensure(felt.longest < FROZEN_LIMIT, || told.clone()).map(|()| told)
+                wait::ensure(felt.longest < FROZEN_LIMIT, || told.clone()).map(|()| (told, felt, lost))
             });
             bench.controller.wait_metric(MEND_LIMIT, metric::LINKS, links as f64)?;
             bench.wait_told()?;
-            if found.is_ok() {
+            if found.is_ok() && !disturbed {
                 break;
             }
         }
         match found {
             // Late is what a slow machine makes; never is not.
             Err(reason) if disturbed => report.skip(&what, &format!("this machine is too busy: {reason}")),
-            found => drop(report.check(&what, found)),
+            found => {
+                let told = found.map(|(told, felt, lost)| {
+                    if !disturbed {
+                        seen.push(felt);
+                        lost_by_mending += lost;
+                    }
+                    told
+                });
+                report.check(&what, told);
+            }
         }
+    }
+    report.figure(heading(shape));
+    if let Some(row) = Row::new(&seen, lost_by_mending) {
+        report.figure(row.words("port down, controller stopped"));
     }
     bench.controller.ensure_running()
 }
@@ -227,18 +252,7 @@ impl<'a> Bench<'a> {
 
 fn heal(lab: &Lab, report: &mut Report, shape: &Shape) -> Result<(), Fail> {
     let (mut bench, _ovs) = Bench::start(lab, report, shape, &config(None))?;
-    let mut table = vec![format!(
-        "{:<30} {:>5} {:>13} {:>8} {:>10} {:>16} {:>9} {:>8} {:>10}",
-        shape.name,
-        "cuts",
-        "without loss",
-        "outages",
-        "median ms",
-        "longest of a cut",
-        "worst ms",
-        "lost",
-        "by mending"
-    )];
+    let mut table = vec![heading(shape)];
     for kind in [Kind::PortDown, Kind::SilentProbes, Kind::SilentBfd] {
         if let Some(row) = bench.cuts(lab, report, kind)? {
             table.push(row);
@@ -256,7 +270,7 @@ impl Bench<'_> {
             self.switch_bfd_on(report)?;
         }
         let (mut seen, mut lost_by_mending, mut disturbed) = (Vec::new(), 0, 0);
-        'links: for link in 0..lab.mode.pick(4, 50.max(self.shape.links.len())) {
+        'links: for link in 0..lab.mode.pick(4, CUTS.max(self.shape.links.len())) {
             let (a, b) = self.shape.ends(link);
             let what = format!("{a}–{b}, {words}: mending loses nothing");
             let (mut reason, mut heals) = (String::new(), false);
@@ -289,31 +303,16 @@ impl Bench<'_> {
         if disturbed > 0 {
             report.figure(format!("{words}: {disturbed} cuts left out, for the machine was busy with something else"));
         }
-        let mut longest: Vec<Duration> = seen.iter().map(|cut| cut.longest).collect();
-        longest.sort_unstable();
-        let mut outages: Vec<Duration> = seen.iter().flat_map(|cut| cut.outages.iter().copied()).collect();
-        outages.sort_unstable();
-        let unhurt = seen.iter().filter(|cut| cut.lost == 0).count();
-        let lost: u64 = seen.iter().map(|cut| cut.lost).sum();
-        let (Some(of_cuts), Some(median), Some(worst)) = (middle(&longest), middle(&outages), outages.last()) else {
-            return Ok(None);
-        };
+        let Some(row) = Row::new(&seen, lost_by_mending) else { return Ok(None) };
         let limit = match kind {
             Kind::PortDown => Duration::from_millis(lab.mode.pick(500, 10)),
             Kind::SilentProbes => Duration::from_millis(lab.mode.pick(5_000, 1_000)),
             Kind::SilentBfd => Duration::from_millis(lab.mode.pick(2_000, 50)),
         };
-        let told = format!("{:.1} ms, the worst {:.1} ms", millis(median), millis(*worst));
-        let found = wait::ensure(median < limit, || format!("{told}; not below {} ms", limit.as_millis()));
+        let told = format!("{:.1} ms, the worst {:.1} ms", millis(row.median), millis(row.worst));
+        let found = wait::ensure(row.median < limit, || format!("{told}; not below {} ms", limit.as_millis()));
         report.check(&format!("{words}: the median of the outages"), found.map(|()| told.clone()));
-        Ok(Some(format!(
-            "{words:<30} {:>5} {unhurt:>13} {:>8} {:>10.1} {:>16.1} {:>9.1} {lost:>8} {lost_by_mending:>10}",
-            seen.len(),
-            outages.len(),
-            millis(median),
-            millis(of_cuts),
-            millis(*worst),
-        )))
+        Ok(Some(row.words(&words)))
     }
 
     /// One cut and its mend.
@@ -393,6 +392,70 @@ impl Bench<'_> {
     fn felt(&self, since: Duration) -> Felt {
         prober::felt(&self.probers, since)
     }
+}
+
+/// A row of the table.
+struct Row {
+    cuts: usize,
+    /// Cuts that nobody has felt.
+    unhurt: usize,
+    /// Of each pair that has lost something.
+    outages: usize,
+    median: Duration,
+    /// Of the longest ones of all cuts the one in the middle.
+    longest: Duration,
+    worst: Duration,
+    lost: u64,
+    lost_by_mending: u64,
+}
+
+impl Row {
+    /// `None` if nobody has lost anything.
+    fn new(seen: &[Felt], lost_by_mending: u64) -> Option<Row> {
+        let mut longest: Vec<Duration> = seen.iter().map(|cut| cut.longest).collect();
+        longest.sort_unstable();
+        let mut outages: Vec<Duration> = seen.iter().flat_map(|cut| cut.outages.iter().copied()).collect();
+        outages.sort_unstable();
+        Some(Row {
+            cuts: seen.len(),
+            unhurt: seen.iter().filter(|cut| cut.lost == 0).count(),
+            outages: outages.len(),
+            median: middle(&outages)?,
+            longest: middle(&longest)?,
+            worst: *outages.last()?,
+            lost: seen.iter().map(|cut| cut.lost).sum(),
+            lost_by_mending,
+        })
+    }
+
+    fn words(&self, what: &str) -> String {
+        format!(
+            "{what:<30} {:>5} {:>13} {:>8} {:>10.1} {:>16.1} {:>9.1} {:>8} {:>10}",
+            self.cuts,
+            self.unhurt,
+            self.outages,
+            millis(self.median),
+            millis(self.longest),
+            millis(self.worst),
+            self.lost,
+            self.lost_by_mending
+        )
+    }
+}
+
+fn heading(shape: &Shape) -> String {
+    format!(
+        "{:<30} {:>5} {:>13} {:>8} {:>10} {:>16} {:>9} {:>8} {:>10}",
+        shape.name,
+        "cuts",
+        "without loss",
+        "outages",
+        "median ms",
+        "longest of a cut",
+        "worst ms",
+        "lost",
+        "by mending"
+    )
 }
 
 /// Of times in their order.

@@ -117,9 +117,10 @@ fn took(controller: &Controller, words: &str) -> Outcome {
     Ok(format!("{:.2} s", time.as_secs_f64()))
 }
 
-/// How many of the operator's rules s1 has.
+/// How many of the operator's rules s1 has: those of labels match the priority bits too.
 fn holds(rules: u32) -> Result<(), Fail> {
-    let found = ovs::flows("s1")?.iter().filter(|rule| rule.contains("dl_vlan=")).count();
+    let is_his = |rule: &&String| rule.contains("dl_vlan=") && !rule.contains("dl_vlan_pcp=");
+    let found = ovs::flows("s1")?.iter().filter(is_his).count();
     wait::ensure(found == rules as usize, || format!("{found} of {rules} rules are on the switch"))
 }
 

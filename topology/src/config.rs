@@ -37,8 +37,12 @@ pub const LATENCY_WINDOW: Duration = Duration::from_secs(60);
 
 /// From how many foreign or replayed probes on a condition tells of them: a few are under way when a controller starts again, and where cables are moved.
 pub const ODD_PROBES_TOLD: u64 = 5;
-/// How long a condition tells of a forged, foreign or replayed probe: who sends one now and then is a line of the log per minute at the most.
-pub const ODD_PROBES_HOLD: Duration = Duration::from_secs(60);
+/// A probe older than this has not waited in a switch: its connection would have ended by then, for it answers no echo.
+pub const REPLAYED_PROBE_AGE: Duration = Duration::from_secs(30);
+/// How long a condition tells of a foreign or replayed probe, and how long after the one before it another one adds to it.
+pub const ODD_PROBES_HOLD: Duration = Duration::from_secs(10);
+/// The same of a forged probe, of which one is enough: who sends one now and then is a line of the log per minute at the most.
+pub const FORGED_PROBES_HOLD: Duration = Duration::from_secs(60);
 
 /// LLDP neighbours that are not ours at one port. Further ones are not shown until the time to live of one is over, and are counted. More
 /// than one means that something forwards LLDP which should not.

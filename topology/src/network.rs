@@ -67,7 +67,7 @@ pub struct Port {
 pub struct Switch {
     /// Whether its control connection is up. If not, what is known of it is frozen.
     pub connected: bool,
-    /// It has said that it is no Open vSwitch, and is spoken to in OpenFlow's own words alone.
+    /// It has not said that it is an Open vSwitch, and is spoken to in OpenFlow's own words alone.
     pub plain_openflow: bool,
     /// Its ports.
     pub ports: BTreeMap<PortNo, Port>,

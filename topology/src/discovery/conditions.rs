@@ -57,7 +57,7 @@ impl Discovery {
             }
         }
         for (&port, odd) in &self.odd_probes {
-            for (kind, odd) in OddProbe::ALL.into_iter().zip(odd).filter(|(_, odd)| odd.is_told_of(now)) {
+            for (kind, odd) in OddProbe::ALL.into_iter().zip(odd).filter(|(kind, odd)| odd.go_on(*kind, now)) {
                 let frames = odd.frames;
                 match kind {
                     OddProbe::Forged => found.add(Condition::ForgedProbes { port, frames }),

@@ -12,8 +12,8 @@ use super::timers::Timer;
 use crate::network::MinWindow;
 use crate::probe::{BDDP, Probe, ProbeError, ProbeWay};
 use crate::{
-    Change, EXPECTED_LINK_LIMIT, Link, LinkDownReason, LinkLatency, NEW_SWITCH_LIMIT, ODD_PROBES_HOLD, PortState,
-    RECONNECTED_LINK_LIMIT, REFUSED_LINK_HOLD,
+    Change, EXPECTED_LINK_LIMIT, FORGED_PROBES_HOLD, Link, LinkDownReason, LinkLatency, NEW_SWITCH_LIMIT,
+    ODD_PROBES_HOLD, PortState, RECONNECTED_LINK_LIMIT, REFUSED_LINK_HOLD, REPLAYED_PROBE_AGE,
 };
 
 /// A link that probes speak for and that is not believed.
@@ -68,6 +68,13 @@ pub(super) enum OddProbe {
 
 impl OddProbe {
     pub(super) const ALL: [OddProbe; 3] = [OddProbe::Forged, OddProbe::Foreign, OddProbe::Replayed];
+
+    const fn hold(self) -> Duration {
+        match self {
+            OddProbe::Forged => FORGED_PROBES_HOLD,
+            OddProbe::Foreign | OddProbe::Replayed => ODD_PROBES_HOLD,
+        }
+    }
 }
 
 /// Probes of one such kind that came in by one port.
@@ -81,8 +88,8 @@ pub(super) struct OddProbes {
 
 impl OddProbes {
     /// The last one is not long ago.
-    pub(super) fn is_told_of(&self, now: Time) -> bool {
-        self.last.is_some_and(|last| now.since(last) <= ODD_PROBES_HOLD)
+    pub(super) fn go_on(&self, kind: OddProbe, now: Time) -> bool {
+        self.last.is_some_and(|last| now.since(last) <= kind.hold())
     }
 }
 
@@ -114,7 +121,7 @@ impl Discovery {
             OddProbe::Foreign => foreign,
             OddProbe::Replayed => replayed,
         };
-        let frames = if odd.is_told_of(now) { odd.frames } else { 0 };
+        let frames = if odd.go_on(kind, now) { odd.frames } else { 0 };
         *odd = OddProbes { last: Some(now), frames: frames.saturating_add(1) };
     }
 
@@ -145,7 +152,10 @@ impl Discovery {
             NonceFate::Duplicated => self.counters.probes_duplicated += 1,
             NonceFate::Stale => {
                 self.counters.probes_stale += 1;
-                self.note_odd_probe(target, OddProbe::Replayed, now);
+                // A switch that stood still sends what has waited in it.
+                if now.since(probe.sent_at) > REPLAYED_PROBE_AGE {
+                    self.note_odd_probe(target, OddProbe::Replayed, now);
+                }
             }
         }
     }

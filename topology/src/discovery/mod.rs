@@ -256,7 +256,7 @@ impl Discovery {
         self.send_due_probes(now);
     }
 
-    /// What a switch says that it is, before [`Discovery::handle_switch_up`] or after it: see [`Switch::plain_openflow`](crate::Switch).
+    /// What a switch says that it is, after [`Discovery::handle_switch_up`] and before its changes are taken: see [`Switch::plain_openflow`](crate::Switch).
     pub fn set_plain_openflow(&mut self, datapath_id: DatapathId, plain: bool) {
         if let Some(switch) = self.network.switches.get_mut(&datapath_id) {
             switch.plain_openflow = plain;

@@ -9,7 +9,8 @@ use super::types::{SwitchConfig, VlanConfig};
 use super::walk::{Field, Fields, Walk, shorten};
 use super::wiring::{EXPECTED_LINKS_MAX, ends_of};
 use super::words;
-use crate::path::bypass::LABELS;
+use crate::app::static_rules::OperatorRules;
+use crate::path::bypass::TAGS;
 use crate::path::route::{parse_kbps, parse_latency};
 use crate::path::{LinkAttributes, MAX_COST, Metric, Weights};
 
@@ -24,19 +25,28 @@ pub(super) fn weights(
     fields: &Fields<'_>,
     switches: &BTreeMap<String, SwitchConfig>,
     vlans: &BTreeMap<String, VlanConfig>,
+    flows: &OperatorRules,
 ) -> Weights {
-    let bypasses = labels_among(vlans).next().is_none();
     let mut weights = Weights::default();
-    weights.bypasses = bypasses;
+    let mut bypasses = None;
     if let Some(section) = walk.read(fields, "paths", Walk::section) {
         weights.metric = metric(walk, &section);
         weights.measured_latency = walk.read(&section, "measured_latency", Walk::boolean).unwrap_or(false);
-        weights.bypasses = walk.read(&section, "bypasses", Walk::boolean).unwrap_or(bypasses);
+        bypasses = walk.read(&section, "bypasses", Walk::boolean);
         if let Some(field) =
             section.get("measured_latency").filter(|_| weights.measured_latency && weights.metric != Metric::Latency)
         {
             walk.warn(field.node.mark, &field.path, "nothing comes of it without `metric: latency`");
         }
+    }
+    let lines = flows.lines_with_vlans(&TAGS);
+    weights.bypasses = bypasses.unwrap_or_else(|| labels_among(vlans).next().is_none() && lines.is_empty());
+    if let (true, Some(line), Some(field)) = (weights.bypasses, lines.first(), fields.get("flows")) {
+        let message = format!(
+            "the rule of line {line} is for a VLAN whose tags label frames on their way round a dead link: frames with this tag are \
+             dropped behind it; with `paths: {{ bypasses: false }}` they go through"
+        );
+        walk.warn(field.node.mark, &field.path, message);
     }
     let metric = weights.metric;
     if let Some(links) = walk.read(fields, "links", |walk, field| links(walk, field, switches, metric)) {
@@ -66,7 +76,7 @@ fn metric(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Metric {
 
 /// VLANs whose tags can be labels.
 fn labels_among(vlans: &BTreeMap<String, VlanConfig>) -> impl Iterator<Item = (&String, &VlanConfig)> {
-    vlans.iter().filter(|(_, vlan)| vlan.id.get() >= *LABELS.start())
+    vlans.iter().filter(|(_, vlan)| TAGS.contains(&vlan.id.get()))
 }
 
 /// VLANs whose frames would be dropped, as their tags are labels.
@@ -266,6 +276,18 @@ mod tests {
         let bypasses = |text: &str| super::super::check(text, None).unwrap().config.weights.bypasses;
         assert!(bypasses("") && bypasses("vlans: { office: 3839 }\n") && !bypasses("vlans: { voice: 3840 }\n"));
         assert!(!bypasses("paths: { bypasses: false }\n"));
+        for (rule, is_label) in [
+            ("priority=5,dl_vlan=3839,actions=drop", false),
+            ("priority=5,dl_vlan=4000,actions=goto_table:1", true),
+            ("priority=5,in_port=3,actions=push_vlan:0x8100,set_field:8091->vlan_vid,output:4", true),
+            ("priority=5,in_port=3,actions=push_vlan:0x8100,set_field:4106->vlan_vid,output:4", false),
+        ] {
+            let flows = format!("flows: {{ all: [\"{rule}\"] }}\n");
+            assert_eq!(bypasses(&flows), !is_label, "{rule}");
+            let text = format!("paths: {{ bypasses: true }}\n{flows}");
+            let warnings = super::super::check(&text, None).unwrap().warnings.to_string();
+            assert_eq!(warnings.contains("the rule of line 2 is for a VLAN"), is_label, "{rule}: {warnings}");
+        }
     }
 
     #[test]

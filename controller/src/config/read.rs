@@ -44,7 +44,8 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
     if let Some(section) = walk.read(&fields, "fabric", Walk::section) {
         config.fabric = wiring::fabric(walk, &section, &config.switches);
     }
-    config.weights = Arc::new(links::weights(walk, &fields, &config.switches, &config.vlans));
+    config.flows = operator_rules(walk, &fields, &config);
+    config.weights = Arc::new(links::weights(walk, &fields, &config.switches, &config.vlans, &config.flows));
     if let Some(field) = fields.get("vlans").filter(|_| config.weights.bypasses) {
         links::warn_of_labels(walk, &field, &config.vlans);
     }
@@ -52,7 +53,6 @@ pub(super) fn config(walk: &mut Walk<'_>, root: &Field<'_>) -> Config {
         reservations::reservations(walk, field, &config.switches, &config.weights)
     });
     config.reservations = reservations.unwrap_or_default();
-    config.flows = operator_rules(walk, &fields, &config);
     let isolate = walk.read(&fields, "isolate", |walk, field| isolate::isolate(walk, field, &config.switches));
     (config.isolate, config.isolations) = isolate.unwrap_or_default();
     config.verify = walk.read(&fields, "verify", verify).unwrap_or_default();

@@ -107,7 +107,8 @@ impl Core {
         for app in &self.apps {
             app.recover(datapath_id, &mut self.reconciler.installed_of(datapath_id, app.owner()), &mut recovered);
         }
-        let is_plain = self.description(datapath_id).is_some_and(|description| !description.is_software());
+        // Who has not said what it is by now is told nothing that it might not know.
+        let is_plain = self.description(datapath_id).is_none_or(|description| !description.is_software());
         self.discovery.handle_switch_up(datapath_id, ports, now);
         self.discovery.set_plain_openflow(datapath_id, is_plain);
         for port in recovered.links {

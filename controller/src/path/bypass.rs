@@ -18,6 +18,8 @@ use super::weights::DRAINED_COST;
 pub const MAX_LINKS: usize = 16;
 /// VLAN ids that are labels: the last 254 (4095 is reserved, IEEE 802.1Q table 9-2), in pairs.
 pub const LABELS: std::ops::RangeInclusive<u16> = 0xf00..=0xffd;
+/// VLAN ids whose tags are dropped where they are no label: those of [`LABELS`] and the two behind them, as one masked match says it.
+pub const TAGS: std::ops::RangeInclusive<u16> = 0xf00..=0xfff;
 /// With so many new links at once everything is computed again.
 const MANY: usize = 16;
 /// Or with so many of those that there are.

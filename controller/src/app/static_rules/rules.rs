@@ -1,11 +1,12 @@
 //! The operator's rules as the configuration states them, for every switch, with the line that each comes from.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use net::DatapathId;
-use openflow::{Instruction, Match, TableId, TooLong};
+use openflow::{Action, Instruction, Match, OxmField, OxmKind, TableId, TooLong};
 use sha2::{Digest, Sha256};
 
 use super::Numbered;
@@ -14,6 +15,9 @@ use crate::flow::{FlowBody, Key, Owner, Rule, RuleId};
 
 /// A rule's key says its identity and nothing else.
 const KIND_RULE: u8 = Key::IDENTITY_KINDS;
+
+/// The OXM header of a VLAN id without mask (§7.2.3.7, OXM_OF_VLAN_VID is field 6).
+const VLAN_ID_HEADER: [u8; 4] = [0x80, 0, 6 << 1, 2];
 
 /// One rule of the operator.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,6 +64,24 @@ impl StaticRule {
     /// The order of a list, in which rules are stated: tables that others lead to before those, within a table by key.
     fn place(&self) -> (Reverse<u8>, Key) {
         (Reverse(self.rule.table.0), self.rule.key)
+    }
+
+    fn names_vlan(&self, ids: &RangeInclusive<u16>) -> bool {
+        let octets = self.rule.body.octets();
+        // Most rules have no such field, and are not read back.
+        if !octets.all().windows(VLAN_ID_HEADER.len()).any(|window| window == VLAN_ID_HEADER) {
+            return false;
+        }
+        let is_one = |field: &OxmField<'_>| {
+            let id = |value: &[u8]| <[u8; 2]>::try_from(value).map(u16::from_be_bytes).unwrap_or(0);
+            field.kind == OxmKind::VLAN_VID && ids.contains(&(id(field.value) & 0xfff))
+        };
+        let sets = |action: &Action| matches!(action, Action::SetField(field) if is_one(&field.as_field()));
+        self.rule.body.match_().get(OxmKind::VLAN_VID).is_some_and(|field| is_one(&field))
+            || self.rule.body.instructions().iter().any(|instruction| match instruction {
+                Instruction::ApplyActions(actions) | Instruction::WriteActions(actions) => actions.iter().any(sets),
+                _ => false,
+            })
     }
 
     /// Where this rule stands in a list beside another one. Equal ones have the same identity.
@@ -212,6 +234,14 @@ impl OperatorRules {
             return self.numbered_of(datapath_id).line(key);
         }
         self.of(datapath_id).find(table, key).map(|rule| rule.line)
+    }
+
+    /// The lines of rules that match or set one of these VLAN ids as a whole, ascending.
+    pub fn lines_with_vlans(&self, ids: &RangeInclusive<u16>) -> Vec<u32> {
+        let lists = std::iter::once(&self.all).chain(self.own.values());
+        let rules = lists.flat_map(|list| list.rules()).filter(|rule| rule.names_vlan(ids));
+        let lines: BTreeSet<u32> = rules.map(|rule| rule.line).collect();
+        lines.into_iter().collect()
     }
 
     /// Rules, those of each list counted once.

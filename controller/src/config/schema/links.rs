@@ -111,7 +111,7 @@ pub(super) static PATHS: Section = Section {
             reload: Reload::Hot,
             about: "Where a switch has one next hop and no loop-free alternate, the way round that link of up to 16 links is put in beforehand: while the link is dead the switch \
                     sends frames along it with a VLAN tag of their own, that comes off at the link's far end. VLANs 3840 to 4095 belong to these tags: a frame with such a tag that comes from \
-                    elsewhere is dropped. `false`: until the controller has found a new way frames towards a dead link are lost. Where `vlans` names one of these VLANs the default is `false`.",
+                    elsewhere is dropped. `false`: until the controller has found a new way frames towards a dead link are lost. Where `vlans` or a rule of `flows` names one of these VLANs the default is `false`.",
         },
     ],
 };

@@ -228,6 +228,7 @@ impl Changes {
         tokio::task::spawn_blocking(move || {
             let name = |at| crate::api::switch_name(&snapshot, at);
             let verified = planning.verified(&(&*snapshot).into());
+            let planning = planning.withholding(snapshot.weights.withheld().clone());
             let mut plan = planning.work_out(&snapshot.network, &snapshot.features, &name);
             if let Ok(plan) = &mut plan {
                 plan.outcome.warnings.extend(verified);

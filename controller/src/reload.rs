@@ -8,13 +8,13 @@ mod counted;
 mod kept;
 pub(crate) mod verified;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bgp::speaker::{Reconfigured, Speaker};
-use net::{DatapathId, Time};
+use net::{DatapathId, PortId, Time};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use topology::Network;
@@ -208,7 +208,7 @@ impl Reloader {
         let snapshot = controller.snapshot();
         let now = verified::Now::from(&*snapshot);
         let differs = reservations_differ(&self.current, &new);
-        let (weights, requests, names) = (new.weights.clone(), new.reservations.clone(), new.switch_names());
+        let (weights, requests, names) = (now.weights(&new), new.reservations.clone(), new.switch_names());
         let no_path = tokio::task::spawn_blocking(move || {
             let name = |id| names.switch(id).map_or_else(|| id.to_string(), |named| named.name.clone());
             if differs {
@@ -260,6 +260,8 @@ pub struct Planning {
     new: Config,
     warnings: Vec<String>,
     kept: Arc<Kept>,
+    /// Ends of links over which nothing leads.
+    withheld: BTreeSet<PortId>,
 }
 
 /// What another configuration would do.
@@ -277,7 +279,12 @@ impl Planning {
     /// From what the process was started with and what counts to a new configuration.
     pub fn new(started: &Config, current: &Config, new: &Config, warnings: Vec<String>) -> Planning {
         let [started, current, new] = [started, current, new].map(Config::clone);
-        Planning { started, current, new, warnings, kept: Arc::default() }
+        Planning { started, current, new, warnings, kept: Arc::default(), withheld: BTreeSet::new() }
+    }
+
+    /// The same in a network where nothing leads over the links with these ends.
+    pub(crate) fn withholding(self, withheld: BTreeSet<PortId>) -> Planning {
+        Planning { withheld, ..self }
     }
 
     /// What the verifier would say of it in this network, and whether it would be refused.
@@ -295,7 +302,7 @@ impl Planning {
         features: &BTreeMap<DatapathId, Arc<SwitchFeatures>>,
         name: &dyn Fn(DatapathId) -> String,
     ) -> Result<Plan, Refusal> {
-        let Planning { started, current, new, warnings, .. } = self;
+        let Planning { started, mut current, mut new, warnings, withheld, .. } = self;
         let mut changed = match (&current.bgp, &new.bgp) {
             (Some(before), Some(bgp)) => {
                 let mut changed = of_bgp(&speaker_would(before, bgp).map_err(Refusal::File)?);
@@ -305,6 +312,9 @@ impl Planning {
             _ => Vec::new(),
         };
         changed.extend(of_names(&current, &new));
+        for config in [&mut current, &mut new].into_iter().filter(|_| !withheld.is_empty()) {
+            config.weights = Arc::new(config.weights.withholding(withheld.clone()));
+        }
         let (old, other) = (FabricSettings::from(&current), FabricSettings::from(&new));
         let difference = old.rules.difference(&other.rules);
         let taken = old.changed_keys(&other, old.rules == other.rules, old.isolation == other.isolation);

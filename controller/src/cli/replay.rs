@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::BAD_USAGE;
 use crate::capture::{Capture, is_capture, is_pcapng};
 use crate::config::Config;
-use crate::core::CoreConfig;
 use crate::decode::{self, timestamp};
 use crate::replay::{self, Difference, Outcome};
 use crate::service::core_config;
@@ -33,7 +32,8 @@ pub(super) struct ReplayArgs {
 
 /// Does it; returns the exit status.
 pub(super) fn replay(arguments: ReplayArgs, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let mut core = CoreConfig::default();
+    // What `trunkline run` has without a file.
+    let mut core = core_config(&Config::default());
     if let Some(file) = &arguments.config {
         match Config::load(file) {
             Ok(checked) => core = core_config(&checked.config),

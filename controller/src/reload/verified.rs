@@ -87,6 +87,16 @@ impl From<&Snapshot> for Now {
     }
 }
 
+impl Now {
+    /// What a configuration says of links, without those over which nothing leads.
+    pub(crate) fn weights(&self, config: &Config) -> Arc<Weights> {
+        match self.withheld.is_empty() {
+            true => config.weights.clone(),
+            false => Arc::new(config.weights.withholding(self.withheld.clone())),
+        }
+    }
+}
+
 /// What a change of the configuration is, for the verifier: nothing where there is nothing to look at.
 struct Change {
     before: Question,
@@ -103,10 +113,8 @@ impl Change {
             return None;
         }
         let is_known = !now.network.switches.is_empty();
-        let question = |config: &Config| Question {
-            weights: Arc::new(config.weights.withholding(now.withheld.clone())),
-            ..Question::new(config, now.network.clone())
-        };
+        let question =
+            |config: &Config| Question { weights: now.weights(config), ..Question::new(config, now.network.clone()) };
         let (before, after) = match is_known {
             true => (question(old), question(new)),
             false => (Question::at_start(old), Question::at_start(new)),

@@ -1,6 +1,6 @@
 //! The verifier's rules of the network, kept from one look to the next: a reload, a plan and the network's changes are then answered by what is different.
 //!
-//! Nobody's forwarding waits for it: whoever looks does so in a thread for work that blocks.
+//! Whoever looks does so in a thread for work that blocks. No packet waits for it but those that a link that has come would carry, a second at most.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};

@@ -160,6 +160,19 @@ fn another_configuration_is_asked_about_and_a_link_that_goes_again_is_forgotten(
 }
 
 #[test]
+fn without_any_rule_nobody_is_told_that_packets_go_wrong() {
+    let mut simulator = without_the_last_link(true);
+    mend(&mut simulator, LAST_LINK);
+    simulator.run_for(Duration::from_secs(2));
+    assert_eq!(withheld(&simulator), ends(LAST_LINK));
+    simulator.configure(FabricSettings::from(&Config::parse("").expect("a configuration")));
+    simulator.run_for(Duration::from_secs(2));
+    assert_eq!(withheld(&simulator), []);
+    assert!(!simulator.core_events.iter().any(|(_, event)| matches!(event, CoreEvent::LinksUsed(_))));
+    simulator.assert_installed_is_desired();
+}
+
+#[test]
 fn without_an_answer_a_link_is_used_after_a_second_and_where_nothing_else_leads_at_once() {
     let mut simulator = without_the_last_link(false);
     simulator.verifier = Some(nobody);
@@ -203,10 +216,14 @@ fn of_two_links_that_go_wrong_together_one_is_used() {
     assert_eq!(asked.weights.withheld().len(), 4);
     assert_eq!(verifier(&asked), Some(ends(chord).into_iter().collect()));
 
-    // An answer to an older question counts for nothing; without any both are used.
+    // An answer to an older question counts for nothing.
     let core = simulator.core.as_mut().expect("it lives");
     core.handle_links_verified(asked.number - 1, &BTreeSet::new(), Time::ZERO);
     assert_eq!(withheld(&simulator).len(), 4);
+    let (now, refused) = (simulator.now(), ends(chord));
+    let core = simulator.core.as_mut().expect("it lives");
+    core.handle_links_verified(asked.number, &refused.iter().copied().collect(), now);
+    assert_eq!(withheld(&simulator), refused);
     simulator.run_for(Duration::from_secs(2));
-    assert_eq!(withheld(&simulator), []);
+    assert_eq!(withheld(&simulator), refused, "nobody has answered otherwise");
 }

@@ -53,10 +53,11 @@ pub fn run(lab: &Lab, report: &mut Report) -> Result<(), Fail> {
     Ok(())
 }
 
+/// Labels stay where they are, though some of the rules are for VLANs that they take.
 fn config(rules: &[String]) -> String {
     let lines: String = rules.iter().map(|rule| format!("    - \"{rule}\"\n")).collect();
     format!(
-        "{PLAIN_CONFIG}switches: {{ s1: {{ datapath_id: \"0x1\" }} }}\ngroups:\n  s1:\n    - \"{CHOICE}\"\nflows:\n  s1:\n{lines}"
+        "{PLAIN_CONFIG}paths: {{ bypasses: true }}\nswitches: {{ s1: {{ datapath_id: \"0x1\" }} }}\ngroups:\n  s1:\n    - \"{CHOICE}\"\nflows:\n  s1:\n{lines}"
     )
 }
 

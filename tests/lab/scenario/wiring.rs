@@ -1,6 +1,7 @@
 //! What is plugged in: a server that runs lldpd is shown as a neighbour of its port, a link that the configuration expects and that is not
 //! there is a condition until it is, and of two hosts that answer as DHCP servers the stated one is believed.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -147,17 +148,15 @@ fn server(directory: &Path, fabric: &Fabric, rows: &Rows<'_>) -> Outcome {
     let host = fabric.hosts.first().ok_or("no host")?;
     let socket = directory.join("lldpd.sock").display().to_string();
     let device = host.device();
+    // As a file: `lldpcli` reads all settings, changes one and writes all, and so does the daemon's own while it starts.
+    // What is said beside it is lost now and then.
+    let settings = directory.join("lldpd.conf");
+    let lines = format!("configure system hostname {SERVER}\nconfigure lldp tx-interval 1\n");
+    fs::write(&settings, lines).map_err(|error| format!("{}: {error}", settings.display()))?;
     // In the foreground, on the host's own device alone.
-    let daemon = host.command(&["lldpd", "-d", "-u", &socket, "-I", &device]);
+    let settings = settings.display().to_string();
+    let daemon = host.command(&["lldpd", "-d", "-u", &socket, "-O", &settings, "-I", &device]);
     let mut daemon = Daemon::start(directory, "lldpd", &daemon)?;
-    for words in [["system", "hostname", SERVER], ["lldp", "tx-interval", "1"]] {
-        let told = [&["lldpcli", "-u", &socket, "configure"][..], &words].concat();
-        daemon.until(HEARD_LIMIT, |_| {
-            let line = host.command(&told);
-            let (program, arguments) = line.split_first().ok_or("nothing to run")?;
-            command(program, arguments).map(drop)
-        })?;
-    }
     daemon.until(HEARD_LIMIT, |_| {
         let all = rows(&["show", "neighbors"])?;
         let at = |row: &&Value| text(row, "switch") == host.bridge && text(row, "port_name") == host.port();

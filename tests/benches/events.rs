@@ -103,7 +103,7 @@ impl Bench {
         simulator.run_for(Duration::from_secs(2));
         let home = simulator.fabric.spec().hosts[RING_HOST.0].port;
         let spare = spec.next_port(spec.switches[2].datapath_id);
-        let done = simulator.run_while(Duration::from_secs(60), |simulator| !simulator.core().reconciler().is_idle());
+        let done = simulator.run_while(Duration::from_secs(60), |simulator| !simulator.core().is_at_rest());
         assert!(done, "the fabric comes to rest");
         assert_eq!(simulator.hosts_known(), 6);
         assert_eq!(simulator.links_known(), simulator.fabric.spec().links.len());

@@ -433,7 +433,9 @@ impl Simulator {
     /// # Panics
     /// If it is not, unless something is still to be stated.
     pub fn assert_desired_is_recomputed(&mut self) {
-        self.run_while(Duration::from_secs(5), |simulator| simulator.core().is_stating());
+        self.run_while(Duration::from_secs(5), |simulator| {
+            simulator.core().is_stating() || simulator.core().paths().has_doubts()
+        });
         for (id, expected) in &self.core().recompute() {
             let want = controller::flow::normalized_desired(expected, *id);
             let stated = controller::flow::normalized_desired(self.core().reconciler(), *id);

@@ -6,6 +6,7 @@
 
 mod admission;
 mod auxiliary;
+mod bypasses;
 mod candidates;
 mod configure;
 mod connection;
@@ -39,6 +40,7 @@ use crate::path::route::NamedRequest;
 use crate::path::{Paths, Weights};
 
 pub use admission::{Admission, AllowedDatapathIds};
+use bypasses::Looking;
 use candidates::Candidates;
 pub use candidates::LinkQuestion;
 pub use configure::{FabricSettings, Wiring};
@@ -315,6 +317,7 @@ pub struct Core {
     settling: Settling,
     measured: Measured,
     candidates: Candidates,
+    looking: Looking,
     reroute_since: Option<Time>,
     /// Questions for counters so far.
     last_counting: u64,
@@ -352,12 +355,13 @@ impl Core {
             claims: BTreeMap::new(),
             by_datapath: BTreeMap::new(),
             waiting: BTreeSet::new(),
-            paths: Paths::with_weights(config.weights.clone()),
+            paths: Paths::with_weights(config.weights.clone()).putting_off(),
             reconciler,
             apps: apps(config.seed, &config.rules, &config.isolation),
             settling: Settling::new(),
             measured: Measured::default(),
             candidates: Candidates::default(),
+            looking: Looking::default(),
             reroute_since: None,
             last_counting: 0,
             next_port_stats: now + config.port_stats_interval,
@@ -466,7 +470,7 @@ impl Core {
         let own = (!self.by_datapath.is_empty()).then_some((self.next_port_stats, "port statistics"));
         let (discovery, reconciler) = (self.discovery.poll_timeout(), self.reconciler.poll_timeout());
         let all = [channels, own, discovery, reconciler, self.settling.poll_timeout(), self.slice_timeout()];
-        let all = all.into_iter().chain([self.candidates.poll_timeout()]);
+        let all = all.into_iter().chain([self.candidates.poll_timeout(), self.bypasses_timeout()]);
         all.flatten().min()
     }
 
@@ -609,6 +613,7 @@ impl Core {
         loop {
             self.absorb(now);
             self.state_slice(now);
+            self.look_at_bypasses(now);
             self.settle(now);
             self.reconciler.advance(now);
             self.absorb(now);

@@ -84,6 +84,11 @@ impl Settling {
         self.changed = true;
     }
 
+    /// Whether a switch that is held may still wait.
+    fn has_time(&self, datapath_id: DatapathId) -> bool {
+        self.held.get(&datapath_id).is_some_and(|&until| self.deadlines.contains(&(until, datapath_id)))
+    }
+
     /// Whether there is something to decide. A switch whose time is over counts as settled.
     fn is_due(&mut self, now: Time) -> bool {
         while let Some(&(until, datapath_id)) = self.deadlines.first()
@@ -150,7 +155,9 @@ impl Core {
         // What is not stated yet would be deleted.
         let is_stated = |id: &DatapathId| !self.apps.iter().any(|app| app.is_stating(*id));
         let settled = self.settling.held.keys().copied().filter(|id| !self.settling.unsettled.contains(id));
-        let released: Vec<DatapathId> = settled.filter(is_stated).collect();
+        // So would rules of ways round links that are not looked for yet; not for ever, as links may come all the time.
+        let has_ways = |id: &DatapathId| !self.paths.has_doubts() || !self.settling.has_time(*id);
+        let released: Vec<DatapathId> = settled.filter(is_stated).filter(has_ways).collect();
         for datapath_id in released {
             self.settling.forget(datapath_id);
             self.reconciler.release(datapath_id);
@@ -160,9 +167,11 @@ impl Core {
 
     /// The ports of a switch are not what they were.
     pub(super) fn ports_changed(&mut self, datapath_id: DatapathId) {
-        let Some(&until) = self.settling.held.get(&datapath_id) else { return };
+        if !self.settling.held.contains_key(&datapath_id) {
+            return;
+        }
         let settled = self.discovery.network().switches.get(&datapath_id).is_none_or(topology::Switch::is_settled);
-        let has_time = self.settling.deadlines.contains(&(until, datapath_id));
+        let has_time = self.settling.has_time(datapath_id);
         let changed = match has_time && !settled {
             true => self.settling.unsettled.insert(datapath_id),
             false => self.settling.unsettled.remove(&datapath_id),

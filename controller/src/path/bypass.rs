@@ -6,6 +6,8 @@
 //!
 //! Everything here follows from the graph alone, so that a restart finds the same labels. A label is a hash of the way; of two ways that would share a
 //! rule only the one of the lower port is there.
+//!
+//! What a link that is gone was on is looked for anew at once. What a new link may make shorter may be put off: the ways as they were lead there meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,6 +86,11 @@ pub(super) struct Bypasses {
     places: BTreeMap<Place, BTreeSet<PortId>>,
     /// How many ways have so many links.
     lengths: [usize; MAX_LINKS + 1],
+    /// Links that have come, and nobody has asked yet which ways they make shorter.
+    news: BTreeSet<u32>,
+    /// Ports whose way may be another one, or the first one, by what has come.
+    doubtful: BTreeSet<PortId>,
+    put_off: u64,
     search: Search,
     wanted: bool,
 }
@@ -117,53 +124,117 @@ impl Bypasses {
             + self.by_link.iter().map(|ways| ways.len() * size_of::<PortId>()).sum::<usize>()
     }
 
-    /// Follow the graph; the ports whose bypass is another one since, ascending. `gone` are links that are not there any more, `come` those that are new.
+    /// Follow the graph; the ports whose bypass is another one since, ascending. `gone` are links that are not there any more, `come` those that are new. With
+    /// `puts_off` what they make shorter is left to [`Bypasses::look`].
     pub(super) fn follow(
         &mut self,
         graph: &Graph,
-        wanted: bool,
+        (wanted, puts_off): (bool, bool),
         touched: &[Touched],
         gone: &[u32],
         come: &[u32],
     ) -> BTreeSet<PortId> {
-        // A link that is drained is as good as gone, one that is no more as good as new.
-        let is_drained = |cost: u32| (DRAINED_COST..UNREACHABLE).contains(&cost);
-        let is_there = |arc: &&Touched| arc.old != UNREACHABLE && arc.new != UNREACHABLE;
-        let turned = touched.iter().filter(is_there).filter(|arc| is_drained(arc.old) != is_drained(arc.new));
-        let turned: Vec<u32> = turned
-            .flat_map(|arc| graph.arcs(arc.from).iter().filter(|other| other.to == arc.to).map(|other| other.link))
-            .collect();
-        let many = MANY.max(self.ways.len() / MANY_OF);
-        let mut doubtful = BTreeSet::new();
-        if wanted != self.wanted || come.len() + turned.len() > many {
+        let (mut urgent, mut have_come) = (BTreeSet::new(), false);
+        for link in gone {
+            self.news.remove(link);
+        }
+        if wanted != self.wanted {
             self.wanted = wanted;
-            doubtful.extend(self.ways.keys().copied());
-            doubtful.extend(graph.links().flat_map(|(_, link)| [link.low, link.high]));
+            self.news.clear();
+            self.doubtful.clear();
+            urgent.extend(self.ways.keys().copied());
+            if wanted {
+                self.doubtful.extend(graph.ports());
+            }
+            have_come = wanted;
         } else if wanted {
+            // A link that is drained is as good as gone, one that is no more as good as new.
+            let is_drained = |cost: u32| (DRAINED_COST..UNREACHABLE).contains(&cost);
+            let is_there = |arc: &&Touched| arc.old != UNREACHABLE && arc.new != UNREACHABLE;
+            let turned = touched.iter().filter(is_there).filter(|arc| is_drained(arc.old) != is_drained(arc.new));
+            let turned: Vec<u32> = turned
+                .flat_map(|arc| graph.arcs(arc.from).iter().filter(|other| other.to == arc.to).map(|other| other.link))
+                .collect();
             for &link in gone.iter().chain(&turned) {
-                doubtful.extend(self.by_link.get(link as usize).into_iter().flatten());
+                urgent.extend(self.by_link.get(link as usize).into_iter().flatten());
             }
-            let limit = self.longest(graph, come);
-            for &number in come.iter().chain(&turned) {
-                self.search.shortened(graph, number, (limit, &self.ways), &mut doubtful);
-            }
+            self.news.extend(come.iter().chain(&turned));
+            have_come = !come.is_empty() || !turned.is_empty();
             // Of links beside each other none has one.
             for arc in touched.iter().filter(|arc| arc.old == UNREACHABLE || arc.new == UNREACHABLE) {
                 let Some(id) = graph.id(arc.from) else { continue };
                 let beside = graph.arcs(arc.from).iter().filter(|other| other.to == arc.to);
-                doubtful.extend(beside.map(|other| PortId::new(id, other.port)));
+                let ports = beside.map(|other| PortId::new(id, other.port));
+                if arc.new == UNREACHABLE || ports.clone().nth(1).is_some() {
+                    urgent.extend(ports);
+                }
             }
         }
         let mut changed = BTreeMap::new();
-        for port in &doubtful {
-            self.take_out(*port, &mut changed);
+        urgent.iter().for_each(|port| self.take_out(*port, &mut changed));
+        if !puts_off {
+            self.doubtful.append(&mut urgent);
+            self.name_doubtful(graph);
+            urgent = std::mem::take(&mut self.doubtful);
+        } else if have_come {
+            self.put_off += 1;
         }
-        if wanted {
-            for port in doubtful {
-                self.put_in(graph, port, &mut changed);
-            }
+        self.renew(graph, urgent, changed)
+    }
+
+    /// Whether a way may be another one, or there may be one, that nobody has looked for yet.
+    pub(super) fn has_doubts(&self) -> bool {
+        !self.news.is_empty() || !self.doubtful.is_empty()
+    }
+
+    /// How often something has been put off.
+    pub(super) fn put_off(&self) -> u64 {
+        self.put_off
+    }
+
+    /// Look for what was put off, for so many ports; those whose bypass is another one since, ascending.
+    pub(super) fn look(&mut self, graph: &Graph, count: usize) -> BTreeSet<PortId> {
+        if self.doubtful.is_empty() {
+            self.name_doubtful(graph);
         }
-        let mut ports = BTreeSet::new();
+        let ports: BTreeSet<PortId> = std::iter::from_fn(|| self.doubtful.pop_first()).take(count).collect();
+        self.renew(graph, ports, BTreeMap::new())
+    }
+
+    /// Which ways may be others by what has come.
+    fn name_doubtful(&mut self, graph: &Graph) {
+        let news = std::mem::take(&mut self.news);
+        if news.len() > MANY.max(self.ways.len() / MANY_OF) {
+            return self.doubtful.extend(graph.ports());
+        }
+        let Some(limit) = (!news.is_empty()).then(|| self.longest(graph, &news)) else { return };
+        for number in news {
+            self.search.shortened(graph, number, (limit, &self.ways), &mut self.doubtful);
+        }
+    }
+
+    /// No way has more links; as many as there may be, if there are links without a way that are neither new nor to be looked at anyway.
+    fn longest(&self, graph: &Graph, news: &BTreeSet<u32>) -> usize {
+        let ends = news.iter().filter_map(|number| graph.link(*number)).flat_map(|link| [link.low, link.high]);
+        let known: BTreeSet<PortId> = self.doubtful.iter().copied().chain(ends).collect();
+        let without = |port: &&PortId| graph.link_at(**port).is_some() && !self.ways.contains_key(*port);
+        let all = self.ways.len() + known.iter().filter(without).count() == graph.port_count();
+        let longest = self.lengths.iter().rposition(|count| *count > 0);
+        longest.filter(|_| all).unwrap_or(MAX_LINKS)
+    }
+
+    /// Look for the ways round the links at these ports; `changed` is what was taken out before, by port.
+    fn renew(
+        &mut self,
+        graph: &Graph,
+        ports: BTreeSet<PortId>,
+        mut changed: BTreeMap<PortId, Option<Bypass>>,
+    ) -> BTreeSet<PortId> {
+        ports.iter().for_each(|port| self.take_out(*port, &mut changed));
+        if self.wanted {
+            ports.into_iter().for_each(|port| self.put_in(graph, port, &mut changed));
+        }
+        let mut told = BTreeSet::new();
         for (port, before) in changed {
             if let Some(way) = self.ways.get(&port) {
                 let is_first = |place: &Place| self.places.get(place).is_some_and(|ports| ports.first() == Some(&port));
@@ -173,18 +244,10 @@ impl Bypasses {
                 }
             }
             if before.as_ref() != self.get(port) {
-                ports.insert(port);
+                told.insert(port);
             }
         }
-        ports
-    }
-
-    /// No way has more links; as many as there may be, if there are links without a way.
-    fn longest(&self, graph: &Graph, come: &[u32]) -> usize {
-        let old = graph.links().filter(|(number, _)| !come.contains(number)).count();
-        let all = self.lengths.iter().sum::<usize>() == 2 * old;
-        let longest = self.lengths.iter().rposition(|count| *count > 0);
-        longest.filter(|_| all).unwrap_or(MAX_LINKS)
+        told
     }
 
     /// `changed` gets what stood before, of this port and of whoever had to share a place with it.
@@ -239,6 +302,9 @@ struct Search {
     /// Switches with a number in `away`, the nearest first.
     reached: [Vec<Node>; 2],
     seen: Vec<Node>,
+    /// Ways that were looked for.
+    #[cfg(test)]
+    count: usize,
 }
 
 const FAR: u8 = u8::MAX;
@@ -276,6 +342,10 @@ impl Search {
 
     /// The shortest way round a port's link; of several the one that a hash chooses, so that they are not all the same.
     fn way(&mut self, graph: &Graph, port: PortId) -> Option<Way> {
+        #[cfg(test)]
+        {
+            self.count += 1;
+        }
         let from = graph.node(port.datapath_id)?;
         let around = arc_at(graph, from, port.port_no)?;
         let (link, to) = (around.link, around.to);

@@ -108,6 +108,15 @@ impl Graph {
         self.ends.get(&port).copied()
     }
 
+    /// Both ends of every link, ascending.
+    pub(super) fn ports(&self) -> impl Iterator<Item = PortId> + '_ {
+        self.ends.keys().copied()
+    }
+
+    pub(super) fn port_count(&self) -> usize {
+        self.ends.len()
+    }
+
     pub(super) fn links(&self) -> impl Iterator<Item = (u32, &Link)> {
         (0..).zip(&self.links).filter_map(|(number, link)| Some((number, link.as_ref()?)))
     }

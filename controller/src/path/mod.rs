@@ -80,6 +80,8 @@ pub struct Paths {
     flood: Flood,
     bypasses: Bypasses,
     weights: Arc<Weights>,
+    /// Ways round links that new links make shorter are left to [`Paths::look_at_bypasses`].
+    puts_off: bool,
     /// Switches that are gone since the last time.
     leaving: Vec<Node>,
 }
@@ -93,6 +95,12 @@ impl Paths {
     /// No switches; links that cost what `weights` says.
     pub fn with_weights(weights: impl Into<Arc<Weights>>) -> Paths {
         Paths { weights: weights.into(), ..Paths::new() }
+    }
+
+    /// The same with ways round links that are looked for when [`Paths::look_at_bypasses`] says so, as far as they are not lost: a network that is being found
+    /// brings links one by one, and each makes hundreds of ways shorter.
+    pub(crate) fn putting_off(self) -> Paths {
+        Paths { puts_off: true, ..self }
     }
 
     /// Everything from nothing: what any sequence of changes has to equal.
@@ -262,10 +270,26 @@ impl Paths {
             changes.flood = nodes.into_iter().filter_map(|node| self.graph.id(node)).collect();
             changes.flood.sort_unstable();
         }
-        let wanted = self.weights.bypasses;
-        changes.bypasses = self.bypasses.follow(&self.graph, wanted, &touched, &gone, &come).into_iter().collect();
+        let how = (self.weights.bypasses, self.puts_off);
+        changes.bypasses = self.bypasses.follow(&self.graph, how, &touched, &gone, &come).into_iter().collect();
         leaving.into_iter().for_each(|node| self.graph.free(node));
         changes
+    }
+
+    /// Whether ways round links were put off: what there is leads there, and may be longer than it has to be, or missing.
+    pub fn has_doubts(&self) -> bool {
+        self.bypasses.has_doubts()
+    }
+
+    /// How often ways round links have been put off.
+    pub(crate) fn put_off(&self) -> u64 {
+        self.bypasses.put_off()
+    }
+
+    /// Look for ways round the links at so many of the ports for which that was put off.
+    pub(crate) fn look_at_bypasses(&mut self, count: usize) -> PathChanges {
+        let bypasses = self.bypasses.look(&self.graph, count).into_iter().collect();
+        PathChanges { bypasses, ..PathChanges::default() }
     }
 
     /// The way from `at` to `to`; `None` if they are the same or no path exists.

@@ -251,7 +251,7 @@ impl Bench {
         }
         let hosts = spec.hosts.len();
         self.run_until_true("hosts", START_LIMIT, |bench| bench.core.network().hosts.len() >= hosts)?;
-        self.run_until_true("installed rules", START_LIMIT, |bench| bench.core.reconciler().is_idle())
+        self.run_until_true("installed rules", START_LIMIT, |bench| bench.core.is_at_rest())
     }
 
     pub(super) fn core(&self) -> &Core {
@@ -268,7 +268,7 @@ impl Bench {
     /// Something happens to the network; until there are so many links again, and all switches have confirmed.
     fn change(&mut self, happens: impl FnOnce(&mut Fabric, Time), links: Option<usize>) -> Result<Cost, String> {
         // What came before is over, and the core rests.
-        self.run_until_true("rest", CHANGE_LIMIT, |bench| bench.core.reconciler().is_idle())?;
+        self.run_until_true("rest", CHANGE_LIMIT, |bench| bench.core.is_at_rest())?;
         let before = self.core.reconciler().counters();
         let begun = self.now;
         (self.busy, self.longest) = (Duration::ZERO, Duration::ZERO);
@@ -283,7 +283,7 @@ impl Bench {
                 bench.core.network().bidirectional_links().count() >= links
             })?;
         }
-        self.run_until_true("confirmations", CHANGE_LIMIT, |bench| bench.core.reconciler().is_idle())?;
+        self.run_until_true("confirmations", CHANGE_LIMIT, |bench| bench.core.is_at_rest())?;
         let counted = difference(&self.core.reconciler().counters(), &before);
         let (at, busy, longest) = self.confirmed.unwrap_or((self.now, self.busy, self.longest));
         Ok(Cost { counted, busy, longest, confirmed: at.since(begun) })
@@ -458,7 +458,7 @@ impl Bench {
                 self.failed = Some(format!("the core has closed connection {}: {cause:?}", connection.0));
             }
         }
-        if !self.core.reconciler().is_idle() {
+        if !self.core.is_at_rest() {
             self.confirmed = None;
         } else if self.confirmed.is_none() {
             self.confirmed = Some((self.free_at, self.busy, self.longest));

@@ -32,6 +32,8 @@ pub(super) fn probing(links: u32, budget: u32) -> Result<Probing, String> {
     let spec = FabricSpec::of(&Shape::leaf_spine(side, side));
     let mut bench = Bench::new(&spec, Some(budget));
     bench.start(&spec)?;
+    // Probes are spread over their interval by then.
+    bench.rest(2 * bench.core().probe_pace().link_interval)?;
     let before = *bench.core().discovery_counters();
     let (busy, longest) = bench.rest(Duration::from_secs(SECONDS))?;
     let counters = bench.core().discovery_counters();

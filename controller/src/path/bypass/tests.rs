@@ -230,17 +230,19 @@ proptest! {
         }
     }
 
-    /// Links come, go and are drained, one by one or several at once: as if computed from nothing, and what is told to have changed is what has.
+    /// Links come, go and are drained, one by one or several at once: as if computed from nothing, and what is told to have changed is what has. Where ways are
+    /// put off, the ones that there are lead there all the time, and in the end they are the same.
     #[test]
     fn changes_lead_to_what_a_computation_from_nothing_finds(
-        steps in proptest::collection::vec(proptest::collection::vec((1..12u64, 1..12u64, 0..4u32, any::<bool>()), 1..4), 1..25),
+        steps in proptest::collection::vec((proptest::collection::vec((1..12u64, 1..12u64, 0..4u32, any::<bool>()), 1..4), 0..6usize), 1..25),
     ) {
         let mut paths = Paths::with_weights(Weights::with_bypasses());
         (1..12).for_each(|id| paths.add_switch(DatapathId(id)));
         paths.settle();
+        let mut late = paths.clone().putting_off();
         let mut there: BTreeMap<(PortId, PortId), [u32; 2]> = BTreeMap::new();
-        for step in steps {
-            let before: BTreeMap<PortId, Bypass> = paths.bypasses().map(|(port, bypass)| (port, bypass.clone())).collect();
+        for (step, looks) in steps {
+            let before = bypasses(&paths);
             for (a, b, n, drained) in step {
                 let (a, b) = (a.min(b), a.max(b));
                 if a == b {
@@ -251,10 +253,12 @@ proptest! {
                 let ends = (port(a, b), port(b, a));
                 if n > 1 && there.remove(&ends).is_some() {
                     paths.remove_link(ends.0);
+                    late.remove_link(ends.0);
                 } else {
                     let cost = if drained { DRAINED_COST + 1 } else { 1 };
                     there.insert(ends, [cost, 1]);
                     paths.set_link(ends.0, ends.1, [cost, 1]);
+                    late.set_link(ends.0, ends.1, [cost, 1]);
                 }
             }
             let PathChanges { bypasses: changed, .. } = paths.settle();
@@ -266,6 +270,18 @@ proptest! {
             let ports: BTreeSet<PortId> = before.keys().copied().chain(anew.bypasses().map(|(port, _)| port)).collect();
             let differ: Vec<PortId> = ports.into_iter().filter(|port| before.get(port) != anew.bypass(*port)).collect();
             prop_assert_eq!(differ, changed);
+            prop_assert!(!paths.has_doubts());
+            let before = bypasses(&late);
+            let changed = late.settle().bypasses;
+            prop_assert_eq!(differing(&before, &late), changed);
+            all_lead_there(&late, &there)?;
+            for _ in 0..looks {
+                let before = bypasses(&late);
+                let changed = late.look_at_bypasses(3).bypasses;
+                prop_assert_eq!(differing(&before, &late), changed);
+                all_lead_there(&late, &there)?;
+            }
+            prop_assert!(late.has_doubts() || late == anew);
             for at in (1..12).map(DatapathId) {
                 let through: Vec<_> = paths.bypasses_through(at).collect();
                 let expected: Vec<_> = paths.bypasses().filter(|(port, bypass)| {
@@ -274,7 +290,68 @@ proptest! {
                 prop_assert!(expected.iter().all(|one| through.contains(one)));
             }
         }
+        while late.has_doubts() {
+            late.look_at_bypasses(5);
+        }
+        prop_assert_eq!(&late, &paths);
     }
+}
+
+fn bypasses(paths: &Paths) -> BTreeMap<PortId, Bypass> {
+    paths.bypasses().map(|(port, bypass)| (port, bypass.clone())).collect()
+}
+
+/// The ports whose bypass is another one now.
+fn differing(before: &BTreeMap<PortId, Bypass>, now: &Paths) -> Vec<PortId> {
+    let ports: BTreeSet<PortId> = before.keys().copied().chain(now.bypasses().map(|(port, _)| port)).collect();
+    ports.into_iter().filter(|port| before.get(port) != now.bypass(*port)).collect()
+}
+
+/// Each bypass goes by links that are there and not drained, round its own one to that one's far end, and counts them down.
+fn all_lead_there(paths: &Paths, there: &BTreeMap<(PortId, PortId), [u32; 2]>) -> Result<(), TestCaseError> {
+    let cables: BTreeMap<PortId, (PortId, u32)> = there
+        .iter()
+        .flat_map(|(&(a, b), costs)| [(a, (b, costs[0].max(costs[1]))), (b, (a, costs[0].max(costs[1])))])
+        .collect();
+    for (around, bypass) in paths.bypasses() {
+        prop_assert!(cables.contains_key(&around), "round no link: {around}");
+        let (goal, mut from) = (cables[&around].0.datapath_id, PortId::new(around.datapath_id, bypass.first));
+        prop_assert!(bypass.steps.len() <= MAX_LINKS);
+        for (step, left) in bypass.steps.iter().zip((0..bypass.steps.len()).rev()) {
+            let (far, cost) = cables[&from];
+            prop_assert!(from != around && far != around && cost < DRAINED_COST, "round {around} by {from}");
+            prop_assert_eq!((far, usize::from(step.left)), (PortId::new(step.at, step.in_port), left));
+            match step.out {
+                Some(out) => from = PortId::new(step.at, out),
+                None => prop_assert_eq!((step.at, left), (goal, 0)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A leaf-spine is found link by link: a way is looked for a few times, and not whenever something comes.
+#[test]
+fn where_many_links_come_one_by_one_each_way_is_looked_for_a_few_times() {
+    let links: Vec<_> = (0..144).map(|n| (1 + n % 12, 13 + n / 12, [1, 1])).collect();
+    let (links, _) = cables(&links);
+    let found = |mut paths: Paths| {
+        (1..=24).for_each(|id| paths.add_switch(DatapathId(id)));
+        for &(a, b, costs) in &links {
+            paths.set_link(a, b, costs);
+            paths.settle();
+        }
+        while paths.has_doubts() {
+            paths.look_at_bypasses(10);
+        }
+        paths
+    };
+    let at_once = found(Paths::with_weights(Weights::with_bypasses()));
+    let late = found(Paths::with_weights(Weights::with_bypasses()).putting_off());
+    assert_eq!(late, at_once);
+    let searches = |paths: &Paths| paths.bypasses.search.count;
+    assert!(searches(&late) < 3 * links.len(), "{}", searches(&late));
+    assert!(searches(&at_once) > 20 * searches(&late), "{}", searches(&at_once));
 }
 
 #[test]

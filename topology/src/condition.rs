@@ -166,7 +166,7 @@ pub enum Condition {
     RogueDhcpServer {
         /// Where.
         port: PortId,
-        /// The last sender there.
+        /// Who.
         mac: MacAddr,
         /// How many messages since it began.
         answers: u64,

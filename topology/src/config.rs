@@ -96,6 +96,8 @@ pub const CONTESTED_HOST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a condition tells of a DHCP server that may not be one, after its last answer: clients ask seldom.
 pub const ROGUE_DHCP_SERVER_HOLD: Duration = Duration::from_secs(600);
+/// DHCP servers of one port that are told at the same time. While there are more, those that were heard first are.
+pub const ROGUE_DHCP_SERVERS_PER_PORT: usize = 4;
 
 /// What an operator may set.
 #[derive(Clone, PartialEq, Eq, Debug)]

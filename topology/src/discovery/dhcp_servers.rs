@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use net::{MacAddr, PortId, Time};
 
 use super::Discovery;
-use crate::{Change, Condition, Conditions, DhcpAnswer, ROGUE_DHCP_SERVER_HOLD};
+use crate::{Change, Condition, Conditions, DhcpAnswer, ROGUE_DHCP_SERVER_HOLD, ROGUE_DHCP_SERVERS_PER_PORT};
 
 /// Who may answer as a DHCP server.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -19,13 +19,12 @@ pub struct DhcpServer {
 #[derive(Debug, Default)]
 pub(super) struct DhcpServers {
     stated: BTreeSet<DhcpServer>,
-    /// Who answers and may not: the last one at a port.
-    rogue: BTreeMap<PortId, Rogue>,
+    /// Who answers and may not, at most [`ROGUE_DHCP_SERVERS_PER_PORT`] of each port.
+    rogue: BTreeMap<(PortId, MacAddr), Rogue>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Rogue {
-    mac: MacAddr,
     last: Time,
     /// Since it began.
     answers: u64,
@@ -36,8 +35,29 @@ impl DhcpServers {
         [None, Some(mac)].into_iter().any(|mac| self.stated.contains(&DhcpServer { port, mac }))
     }
 
+    /// Somebody has answered who may not.
+    fn refuse(&mut self, port: PortId, mac: MacAddr, now: Time) {
+        let is_over = |rogue: &Rogue| now.since(rogue.last) > ROGUE_DHCP_SERVER_HOLD;
+        if let Some(rogue) = self.rogue.get_mut(&(port, mac)).filter(|rogue| !is_over(rogue)) {
+            rogue.last = now;
+            rogue.answers = rogue.answers.saturating_add(1);
+            return;
+        }
+        self.rogue.retain(|(at, _), rogue| *at != port || !is_over(rogue));
+        if self.at(port).count() < ROGUE_DHCP_SERVERS_PER_PORT {
+            self.rogue.insert((port, mac), Rogue { last: now, answers: 1 });
+        }
+    }
+
+    fn at(&self, port: PortId) -> impl Iterator<Item = MacAddr> {
+        let all = (port, MacAddr([0; 6]))..=(port, MacAddr([0xff; 6]));
+        self.rogue.range(all).map(|(&(_, mac), _)| mac)
+    }
+
     pub(super) fn forget(&mut self, port: PortId) {
-        self.rogue.remove(&port);
+        for mac in self.at(port).collect::<Vec<_>>() {
+            self.rogue.remove(&(port, mac));
+        }
     }
 }
 
@@ -46,7 +66,7 @@ impl Discovery {
     pub fn set_dhcp_servers(&mut self, servers: impl IntoIterator<Item = DhcpServer>) {
         self.dhcp_servers.stated = servers.into_iter().collect();
         let mut rogue = std::mem::take(&mut self.dhcp_servers.rogue);
-        rogue.retain(|port, it| !self.dhcp_servers.stated.is_empty() && !self.dhcp_servers.has(*port, it.mac));
+        rogue.retain(|&(port, mac), _| !self.dhcp_servers.stated.is_empty() && !self.dhcp_servers.has(port, mac));
         self.dhcp_servers.rogue = rogue;
     }
 
@@ -58,9 +78,7 @@ impl Discovery {
         }
         if !self.dhcp_servers.has(port, mac) {
             self.counters.dhcp_answers_refused += 1;
-            let rogue = self.dhcp_servers.rogue.entry(port).or_insert(Rogue { mac, last: now, answers: 0 });
-            let before = if now.since(rogue.last) > ROGUE_DHCP_SERVER_HOLD { 0 } else { rogue.answers };
-            *rogue = Rogue { mac, last: now, answers: before.saturating_add(1) };
+            self.dhcp_servers.refuse(port, mac, now);
             return;
         }
         for &(client, address) in &answer.leases {
@@ -75,7 +93,7 @@ impl Discovery {
     }
 
     pub(super) fn rogue_dhcp_servers(&self, now: Time, found: &mut Conditions) {
-        for (&port, &Rogue { mac, last, answers }) in &self.dhcp_servers.rogue {
+        for (&(port, mac), &Rogue { last, answers }) in &self.dhcp_servers.rogue {
             if now.since(last) <= ROGUE_DHCP_SERVER_HOLD {
                 found.add(Condition::RogueDhcpServer { port, mac, answers });
             }

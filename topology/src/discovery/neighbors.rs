@@ -73,6 +73,9 @@ impl Discovery {
             Some(at) if lldpdu.ttl == 0 => {
                 if control.may_change(now) {
                     self.remove_neighbor(port, at);
+                } else if let Some(known) = control.list.get_mut(at) {
+                    // As soon as there may be a change again: it may have said so for the last time.
+                    known.until = known.until.min(now + NEIGHBOR_CHANGE_INTERVAL);
                 }
                 return;
             }
@@ -83,6 +86,10 @@ impl Discovery {
                 let neighbor = LldpNeighbor::of(lldpdu, place.since);
                 let changed = *place != neighbor;
                 if changed && (now.since(known.changed_at) < NEIGHBOR_CHANGE_INTERVAL || !control.may_change(now)) {
+                    // It is there, whatever else it says now.
+                    if let Some(known) = control.list.get_mut(at) {
+                        known.until = until;
+                    }
                     return;
                 }
                 if let Some(known) = control.list.get_mut(at) {

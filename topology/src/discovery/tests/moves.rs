@@ -243,6 +243,11 @@ fn who_is_not_stated_to_be_a_dhcp_server_is_a_condition_and_gives_nothing() {
     lease(&mut lab, id(1, 3), 9, 1, "10.0.0.1");
     lease(&mut lab, id(1, 2), 8, 1, "10.0.0.1");
     assert_eq!((kinds(&lab), lab.discovery.counters().dhcp_answers_refused), (vec!["rogue_dhcp_server"; 2], 2));
+    // Two behind one port do not take turns, and no number of them fills memory.
+    (7..=8).cycle().take(10).for_each(|server| lease(&mut lab, id(1, 2), server, 1, "10.0.0.1"));
+    assert_eq!(kinds(&lab).len(), 3);
+    (20..90).for_each(|server| lease(&mut lab, id(1, 2), server, 1, "10.0.0.1"));
+    assert_eq!(kinds(&lab).len(), 1 + crate::ROGUE_DHCP_SERVERS_PER_PORT);
     assert!(lab.network().host_at("10.0.0.1".parse().unwrap()).is_none());
     lab.discovery.set_dhcp_servers([id(1, 2), id(1, 3)].map(|port| DhcpServer { port, mac: None }));
     assert_eq!(kinds(&lab), [""; 0]);

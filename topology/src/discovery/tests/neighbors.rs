@@ -55,6 +55,30 @@ fn a_neighbor_is_shown_until_its_time_to_live_is_over() {
 }
 
 #[test]
+fn who_changes_too_often_is_there_all_the_same_and_who_says_goodbye_then_goes_a_second_later() {
+    let mut lab = Lab::settled_pair();
+    hear(&mut lab, &frame("x", "a", 10));
+    // As often as it is not shown what it says: it lives by that.
+    for at in [0, 2, 4, 6, 8] {
+        lab.run(Duration::from_secs(1));
+        hear(&mut lab, &frame("x", if at % 4 == 0 { "b" } else { "a" }, 3));
+        hear(&mut lab, &frame("x", "never shown", 3));
+        lab.run(Duration::from_secs(1));
+    }
+    assert_eq!(shown(&lab), "b x");
+    // The port has used up its changes.
+    for number in 0..40u32 {
+        for ttl in [20, 0] {
+            hear(&mut lab, &frame(&number.to_string(), "n", ttl));
+        }
+    }
+    hear(&mut lab, &frame("x", "b", 0));
+    assert!(shown(&lab).contains("b x"));
+    lab.run(NEIGHBOR_CHANGE_INTERVAL);
+    assert!(!shown(&lab).contains("b x"));
+}
+
+#[test]
 fn several_neighbors_of_a_port_live_and_leave_by_themselves() {
     let mut lab = Lab::settled_pair();
     hear(&mut lab, &frame("x", "a", 10));

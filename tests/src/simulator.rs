@@ -431,7 +431,7 @@ impl Simulator {
     /// What is stated is what a recompute from the network says, whatever the switches hold.
     ///
     /// # Panics
-    /// If it is not, unless something is still to be stated.
+    /// If it is not, or if something is still to be stated or looked for after 5 s.
     pub fn assert_desired_is_recomputed(&mut self) {
         self.run_while(Duration::from_secs(5), |simulator| {
             simulator.core().is_stating() || simulator.core().paths().has_doubts()

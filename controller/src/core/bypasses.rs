@@ -11,9 +11,9 @@ use crate::app::Event;
 
 /// Without a new link for so long they are looked for.
 const QUIET: Duration = Duration::from_millis(50);
-/// So long after the first one at the latest, however many come.
+/// So long after the first one at the latest, however many come; and so long at most while the way round a lost link is not installed.
 const LONGEST: Duration = Duration::from_secs(1);
-/// Ports in one slice: a millisecond or two.
+/// Ports in one slice: about a millisecond with 200 switches of 100 links each.
 const SLICE: usize = 32;
 /// At least so long between two slices: frames that have come in meanwhile are read before the next one.
 const SLICE_PAUSE: Duration = Duration::from_millis(2);
@@ -21,8 +21,9 @@ const SLICE_PAUSE: Duration = Duration::from_millis(2);
 /// When it is time to look.
 #[derive(Debug, Default)]
 pub(super) struct Looking {
-    /// What had been put off by the last turn.
+    /// What had been put off by the last turn, and looked at.
     seen: u64,
+    looked: u64,
     next: Option<Time>,
     /// Put off no longer than until then.
     latest: Option<Time>,
@@ -30,34 +31,48 @@ pub(super) struct Looking {
     not_before: Time,
 }
 
-impl Looking {
-    /// When to look for what has been put off just now.
-    fn put_off(&mut self, now: Time) {
-        let latest = *self.latest.get_or_insert(now + LONGEST);
-        self.next = Some((now + QUIET).min(latest).max(self.not_before));
-    }
-}
-
 impl Core {
+    /// Whether something has been put off in this turn, and until when.
+    pub(super) fn put_off_bypasses(&mut self, now: Time) {
+        let (put_off, _) = self.paths.put_off();
+        let looking = &mut self.looking;
+        if std::mem::replace(&mut looking.seen, put_off) != put_off {
+            let latest = *looking.latest.get_or_insert(now + LONGEST);
+            looking.next = Some((now + QUIET).min(latest).max(looking.not_before));
+        }
+    }
+
     /// The next slice, if its time has come.
     pub(super) fn look_at_bypasses(&mut self, now: Time) {
-        if std::mem::replace(&mut self.looking.seen, self.paths.put_off()) != self.paths.put_off() {
-            self.looking.put_off(now);
+        self.put_off_bypasses(now);
+        self.go_on_looking(now);
+        // Switches with rules of an earlier run are released when it is known which ways they have.
+        let (_, looked) = self.paths.put_off();
+        if std::mem::replace(&mut self.looking.looked, looked) != looked {
+            self.settling.look_again();
         }
+    }
+
+    fn go_on_looking(&mut self, now: Time) {
         if self.looking.next.is_none_or(|next| next > now) {
             return;
         }
-        let changes = self.paths.look_at_bypasses(SLICE);
         self.looking.not_before = now + SLICE_PAUSE;
+        if self.reroute_since.is_some_and(|since| now < since + LONGEST) {
+            self.looking.next = Some(self.looking.not_before);
+            return;
+        }
+        let (_, before) = self.paths.put_off();
+        let changes = self.paths.look_at_bypasses(SLICE);
         if self.paths.has_doubts() {
             self.looking.next = Some(self.looking.not_before);
         } else {
             (self.looking.next, self.looking.latest) = (None, None);
-            // Switches with rules of an earlier run are released when it is known which ways they have.
-            self.settling.look_again();
+        }
+        if self.paths.put_off().1 != before {
+            self.counters.path_updates += 1;
         }
         if !changes.is_empty() {
-            self.counters.path_updates += 1;
             // Nothing is mended by it.
             self.reconciler.take_time();
             self.tell_apps(Event::Paths(&changes));
@@ -68,7 +83,7 @@ impl Core {
         self.looking.next.map(|at| (at, "ways round links"))
     }
 
-    /// Whether nothing is left to do but to wait for what happens next: everything is stated, and every switch has confirmed it.
+    /// Whether nothing is left to do but to wait for what happens next: everything is stated, and what may go out has gone out and is confirmed.
     pub fn is_at_rest(&self) -> bool {
         self.reconciler.is_idle() && !self.is_stating() && !self.paths.has_doubts()
     }

@@ -579,7 +579,7 @@ impl Core {
         begun
     }
 
-    /// What every switch should hold, recomputed from nothing: the measure for the incremental path.
+    /// What every switch should hold, recomputed from nothing: the measure for the incremental path, when no ways round links are to be looked for.
     pub fn recompute(&self) -> BTreeMap<DatapathId, Reconciler> {
         let paths = Paths::compute_with(self.network(), self.paths.weights().clone());
         let view = View {
@@ -623,6 +623,7 @@ impl Core {
             self.drain_channel(id, now);
         }
         self.put_off_slice(now);
+        self.put_off_bypasses(now);
         // What was sent may have a deadline of its own.
         let mut last = None;
         while let Some(id) = self.next_ready(last) {

@@ -27,6 +27,8 @@ pub(super) struct Settling {
     unsettled: BTreeSet<DatapathId>,
     /// Those of them that still have time, in the order in which it runs out.
     deadlines: BTreeSet<(Time, DatapathId)>,
+    /// What had been put off of ways round links when the switch last changed, or the fabric had settled: [`crate::path::Paths::put_off`].
+    put_off: BTreeMap<DatapathId, u64>,
     /// Something of all this is not what it was at the last look.
     changed: bool,
     /// When the whole fabric is taken as settled at the latest; set by the first switch.
@@ -40,6 +42,7 @@ impl Settling {
             held: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             deadlines: BTreeSet::new(),
+            put_off: BTreeMap::new(),
             changed: true,
             start_deadline: None,
             started: false,
@@ -73,6 +76,7 @@ impl Settling {
         if let Some(until) = self.held.remove(&datapath_id) {
             self.deadlines.remove(&(until, datapath_id));
             self.unsettled.remove(&datapath_id);
+            self.put_off.remove(&datapath_id);
             self.changed = true;
         }
     }
@@ -151,12 +155,17 @@ impl Core {
                 return;
             }
             self.settling.started = true;
+            let (put_off, _) = self.paths.put_off();
+            self.settling.put_off = self.settling.held.keys().map(|id| (*id, put_off)).collect();
         }
         // What is not stated yet would be deleted.
         let is_stated = |id: &DatapathId| !self.apps.iter().any(|app| app.is_stating(*id));
         let settled = self.settling.held.keys().copied().filter(|id| !self.settling.unsettled.contains(id));
-        // So would rules of ways round links that are not looked for yet; not for ever, as links may come all the time.
-        let has_ways = |id: &DatapathId| !self.paths.has_doubts() || !self.settling.has_time(*id);
+        // So would rules of ways round links that have not been looked for since; not for ever, as links may come all the time.
+        let (_, looked) = self.paths.put_off();
+        let has_ways = |id: &DatapathId| {
+            self.settling.put_off.get(id).is_none_or(|put_off| *put_off <= looked) || !self.settling.has_time(*id)
+        };
         let released: Vec<DatapathId> = settled.filter(is_stated).filter(has_ways).collect();
         for datapath_id in released {
             self.settling.forget(datapath_id);
@@ -171,6 +180,7 @@ impl Core {
             return;
         }
         let settled = self.discovery.network().switches.get(&datapath_id).is_none_or(topology::Switch::is_settled);
+        self.settling.put_off.insert(datapath_id, self.paths.put_off().0);
         let has_time = self.settling.has_time(datapath_id);
         let changed = match has_time && !settled {
             true => self.settling.unsettled.insert(datapath_id),

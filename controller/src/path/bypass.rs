@@ -86,11 +86,18 @@ pub(super) struct Bypasses {
     places: BTreeMap<Place, BTreeSet<PortId>>,
     /// How many ways have so many links.
     lengths: [usize; MAX_LINKS + 1],
-    /// Links that have come, and nobody has asked yet which ways they make shorter.
+    /// Links that have come and wait for the round that is under way to end.
     news: BTreeSet<u32>,
-    /// Ports whose way may be another one, or the first one, by what has come.
+    /// Links of this round of which nobody has asked yet which ways they make shorter.
+    asked: BTreeSet<u32>,
+    /// No way has more links, of those that matter to the question; `None` if it is not known.
+    limit: Option<usize>,
+    /// Ports whose way may be another one, or the first one, by what has come: to be looked for in this round.
     doubtful: BTreeSet<PortId>,
+    /// How often something was put off: by now, when this round began, and when the last one that has ended did.
     put_off: u64,
+    round: u64,
+    looked: u64,
     search: Search,
     wanted: bool,
 }
@@ -135,12 +142,18 @@ impl Bypasses {
         come: &[u32],
     ) -> BTreeSet<PortId> {
         let (mut urgent, mut have_come) = (BTreeSet::new(), false);
+        if !self.has_doubts() {
+            self.looked = self.put_off;
+        }
         for link in gone {
             self.news.remove(link);
+            self.asked.remove(link);
         }
+        self.limit = self.limit.filter(|_| touched.is_empty());
         if wanted != self.wanted {
             self.wanted = wanted;
             self.news.clear();
+            self.asked.clear();
             self.doubtful.clear();
             urgent.extend(self.ways.keys().copied());
             if wanted {
@@ -158,8 +171,14 @@ impl Bypasses {
             for &link in gone.iter().chain(&turned) {
                 urgent.extend(self.by_link.get(link as usize).into_iter().flatten());
             }
-            self.news.extend(come.iter().chain(&turned));
-            have_come = !come.is_empty() || !turned.is_empty();
+            for &number in come.iter().chain(&turned) {
+                match graph.link(number) {
+                    // Nothing becomes shorter by it.
+                    Some(link) if is_drained(link.costs[0].max(link.costs[1])) => urgent.extend([link.low, link.high]),
+                    Some(_) => have_come |= self.news.insert(number),
+                    None => {}
+                }
+            }
             // Of links beside each other none has one.
             for arc in touched.iter().filter(|arc| arc.old == UNREACHABLE || arc.new == UNREACHABLE) {
                 let Some(id) = graph.id(arc.from) else { continue };
@@ -174,53 +193,76 @@ impl Bypasses {
         urgent.iter().for_each(|port| self.take_out(*port, &mut changed));
         if !puts_off {
             self.doubtful.append(&mut urgent);
-            self.name_doubtful(graph);
+            self.asked.append(&mut self.news);
+            while !self.asked.is_empty() {
+                self.ask(graph);
+            }
             urgent = std::mem::take(&mut self.doubtful);
         } else if have_come {
             self.put_off += 1;
+            if self.news.is_empty() {
+                self.round = self.put_off;
+            }
         }
         self.renew(graph, urgent, changed)
     }
 
     /// Whether a way may be another one, or there may be one, that nobody has looked for yet.
     pub(super) fn has_doubts(&self) -> bool {
-        !self.news.is_empty() || !self.doubtful.is_empty()
+        !self.news.is_empty() || self.is_in_round()
     }
 
-    /// How often something has been put off.
-    pub(super) fn put_off(&self) -> u64 {
-        self.put_off
+    fn is_in_round(&self) -> bool {
+        !self.asked.is_empty() || !self.doubtful.is_empty()
     }
 
-    /// Look for what was put off, for so many ports; those whose bypass is another one since, ascending.
+    /// How often something has been put off, and up to which time everything has been looked at.
+    pub(super) fn put_off(&self) -> (u64, u64) {
+        (self.put_off, if self.has_doubts() { self.looked } else { self.put_off })
+    }
+
+    /// Go on with the round: ask of one link what it makes shorter, or look for what was found to be doubtful, at so many ports; those whose bypass
+    /// is another one since, ascending. Links that come meanwhile are the next round's: so this one ends.
     pub(super) fn look(&mut self, graph: &Graph, count: usize) -> BTreeSet<PortId> {
-        if self.doubtful.is_empty() {
-            self.name_doubtful(graph);
+        if !self.is_in_round() {
+            self.asked = std::mem::take(&mut self.news);
+            (self.round, self.limit) = (self.put_off, None);
+        }
+        if !self.asked.is_empty() {
+            self.ask(graph);
+            return BTreeSet::new();
         }
         let ports: BTreeSet<PortId> = std::iter::from_fn(|| self.doubtful.pop_first()).take(count).collect();
-        self.renew(graph, ports, BTreeMap::new())
+        let told = self.renew(graph, ports, BTreeMap::new());
+        if !self.is_in_round() {
+            self.looked = self.round;
+        }
+        told
     }
 
-    /// Which ways may be others by what has come.
-    fn name_doubtful(&mut self, graph: &Graph) {
-        let news = std::mem::take(&mut self.news);
-        if news.len() > MANY.max(self.ways.len() / MANY_OF) {
-            return self.doubtful.extend(graph.ports());
+    /// Which ways may be others by one of the links that have come, or by all of them if they are many.
+    fn ask(&mut self, graph: &Graph) {
+        let limit = self.limit.unwrap_or_else(|| self.longest(graph));
+        self.limit = Some(limit);
+        if self.asked.len() > MANY.max(self.ways.len() / MANY_OF) {
+            self.doubtful.extend(graph.ports());
+            return self.asked.clear();
         }
-        let Some(limit) = (!news.is_empty()).then(|| self.longest(graph, &news)) else { return };
-        for number in news {
-            self.search.shortened(graph, number, (limit, &self.ways), &mut self.doubtful);
+        let Some(number) = self.asked.pop_first() else { return };
+        self.search.shortened(graph, number, (limit, &self.ways), &mut self.doubtful);
+        if self.doubtful.len() >= graph.port_count() && graph.ports().all(|port| self.doubtful.contains(&port)) {
+            self.asked.clear();
         }
     }
 
     /// No way has more links; as many as there may be, if there are links without a way that are neither new nor to be looked at anyway.
-    fn longest(&self, graph: &Graph, news: &BTreeSet<u32>) -> usize {
-        let ends = news.iter().filter_map(|number| graph.link(*number)).flat_map(|link| [link.low, link.high]);
-        let known: BTreeSet<PortId> = self.doubtful.iter().copied().chain(ends).collect();
-        let without = |port: &&PortId| graph.link_at(**port).is_some() && !self.ways.contains_key(*port);
-        let all = self.ways.len() + known.iter().filter(without).count() == graph.port_count();
+    fn longest(&self, graph: &Graph) -> usize {
+        let without = |port: &PortId| graph.link_at(*port).is_some() && !self.ways.contains_key(port);
+        let new = self.asked.iter().chain(&self.news).filter_map(|number| graph.link(*number));
+        let ends = new.flat_map(|link| [link.low, link.high]).filter(|port| !self.doubtful.contains(port));
+        let known = self.doubtful.iter().copied().chain(ends).filter(without).count();
         let longest = self.lengths.iter().rposition(|count| *count > 0);
-        longest.filter(|_| all).unwrap_or(MAX_LINKS)
+        longest.filter(|_| self.ways.len() + known == graph.port_count()).unwrap_or(MAX_LINKS)
     }
 
     /// Look for the ways round the links at these ports; `changed` is what was taken out before, by port.

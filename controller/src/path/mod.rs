@@ -2,7 +2,7 @@
 //!
 //! [`Paths`] holds, for each pair of switches, the distance and the ports of all equal-cost next hops: six octets a pair, the sets of ports
 //! once per switch. A change recomputes only what it touches, and the result always equals a recompute from nothing (a property test says
-//! so). petgraph stays inside this module.
+//! so); ways round links may be put off, and then that holds when they have been looked for. petgraph stays inside this module.
 
 mod alternate;
 pub mod bypass;
@@ -281,12 +281,12 @@ impl Paths {
         self.bypasses.has_doubts()
     }
 
-    /// How often ways round links have been put off.
-    pub(crate) fn put_off(&self) -> u64 {
+    /// How often ways round links have been put off, and how often they had been when the last search began that has looked at all of it.
+    pub(crate) fn put_off(&self) -> (u64, u64) {
         self.bypasses.put_off()
     }
 
-    /// Look for ways round the links at so many of the ports for which that was put off.
+    /// Go on with what was put off: ask of one link what it makes shorter, or look for ways round the links at so many ports.
     pub(crate) fn look_at_bypasses(&mut self, count: usize) -> PathChanges {
         let bypasses = self.bypasses.look(&self.graph, count).into_iter().collect();
         PathChanges { bypasses, ..PathChanges::default() }

@@ -390,3 +390,42 @@ fn a_tag_says_the_label_and_what_is_left() {
         }
     }
 }
+
+#[test]
+fn a_round_ends_while_links_come_and_a_link_that_is_drained_begins_none() {
+    let links: Vec<_> = (0..36).map(|n| (1 + n % 6, 7 + n / 6, [1, 1])).collect();
+    let (links, _) = cables(&links);
+    let mut paths = Paths::with_weights(Weights::with_bypasses()).putting_off();
+    (1..=12).for_each(|id| paths.add_switch(DatapathId(id)));
+    paths.settle();
+    let set = |paths: &mut Paths, (a, b, _): (PortId, PortId, [u32; 2]), cost: u32| {
+        paths.set_link(a, b, [cost, 1]);
+        paths.settle();
+    };
+    links[..30].iter().for_each(|&link| set(&mut paths, link, 1));
+    let (mark, looked) = paths.put_off();
+    assert!(looked < mark);
+    // One link after the other while the round goes on: it ends all the same, and the next one has what has come meanwhile.
+    let mut rest = links[30..].iter();
+    while paths.put_off().1 < mark {
+        paths.look_at_bypasses(10);
+        rest.next().into_iter().for_each(|&link| set(&mut paths, link, 1));
+    }
+    assert!(paths.has_doubts());
+    while paths.has_doubts() {
+        paths.look_at_bypasses(10);
+    }
+    rest.for_each(|&link| set(&mut paths, link, 1));
+    while paths.has_doubts() {
+        paths.look_at_bypasses(10);
+    }
+    assert_eq!((paths.bypasses().count() > 60, paths.put_off().0), (true, paths.put_off().1));
+    set(&mut paths, links[0], DRAINED_COST);
+    assert!(!paths.has_doubts(), "what it was on is looked for at once");
+    set(&mut paths, links[0], 1);
+    assert!(paths.has_doubts());
+    // The link goes, and with it the doubt.
+    paths.remove_link(links[0].0);
+    paths.settle();
+    assert_eq!((paths.has_doubts(), paths.put_off().0), (false, paths.put_off().1));
+}
